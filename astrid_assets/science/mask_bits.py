@@ -1,0 +1,36 @@
+"""Mask planes: what is wrong with a pixel, one named bit each.
+
+A mask is a ``uint16`` image; zero means a good pixel. Bits travel with a frame
+from calibration to detection and are combined with ``|``. Which bits stop what
+is decided where it is used (`UNUSABLE` here is the common case).
+"""
+
+from enum import IntFlag
+
+
+class MaskBit(IntFlag):
+    """One bit of a frame's mask; the value is what is stored in the FITS file."""
+
+    BAD = 1 << 0  # dead or unreliable detector pixel
+    SATURATED = 1 << 1  # at or above the linear range, and its bleeding
+    COSMIC_RAY = 1 << 2
+    TRAIL = 1 << 3  # satellite or aircraft
+    HALO = 1 << 4  # wings of a saturated star, where subtraction residuals live
+    EDGE = 1 << 5  # too close to the border for a full PSF
+    NO_DATA = 1 << 6  # NaN in the file, outside the detector, not covered
+    INTERPOLATED = 1 << 7  # filled from its neighbours
+
+
+UNUSABLE = int(
+    MaskBit.BAD
+    | MaskBit.SATURATED
+    | MaskBit.COSMIC_RAY
+    | MaskBit.TRAIL
+    | MaskBit.NO_DATA
+)
+"""Bits whose pixels carry no usable flux."""
+
+
+def names_of(value: int) -> list[str]:
+    """Return the names of the bits set in a mask value, lowest bit first."""
+    return [bit.name.lower() for bit in MaskBit if value & bit and bit.name]

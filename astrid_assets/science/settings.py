@@ -1,0 +1,83 @@
+"""Settings of the frame chain and of references: frozen, one model per step.
+
+They stand in the survey's profile, in Dagster's launchpad and in the catalogue
+(as a hash) alike. Every limit has a unit and a reason.
+"""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Frozen, unknown keys are errors, every field has a description."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProcessingSettings(Settings):
+    """How a frame is prepared and what is asked of it."""
+
+    background_mesh_px: int | None = Field(
+        None, ge=8, description="side of the background mesh; None: from the frame"
+    )
+    remove_cosmic_rays: bool = Field(
+        default=True, description="find and mask cosmic rays (L.A.Cosmic)"
+    )
+    mask_trails: bool = Field(
+        default=True, description="find and mask satellite trails"
+    )
+    wcs: str = Field(
+        "header",
+        pattern="^(header|stars)$",
+        description="header: verify the header's WCS against the anchor's stars, "
+        "solve from star patterns where it fails; stars: always solve from patterns "
+        "(for frames without a WCS)",
+    )
+    ra_deg: float | None = Field(
+        None, ge=0, lt=360, description="field centre when no frame has a WCS"
+    )
+    dec_deg: float | None = Field(
+        None, ge=-90, le=90, description="field centre when no frame has a WCS"
+    )
+    min_stars: int = Field(
+        5, ge=3, description="fewer stars than this: no PSF, no verified astrometry"
+    )
+    max_fwhm_px: float = Field(
+        12.0, gt=0, description="wider than this is out of focus whatever the seeing"
+    )
+    max_fwhm_ratio: float = Field(
+        2.0, gt=1, description="FWHM over the field's anchor: defocus or poor seeing"
+    )
+    max_elongation: float = Field(
+        1.4, gt=1, description="median a/b of the stars: trailed or elongated above it"
+    )
+    min_transparency: float = Field(
+        0.3, gt=0, lt=1, description="flux against the anchor: clouds below it"
+    )
+    max_astrometric_rms_px: float = Field(
+        1.0, gt=0, description="residual of matched stars per axis"
+    )
+    max_bad_fraction: float = Field(
+        0.3, gt=0, le=1, description="fraction of pixels without usable data"
+    )
+
+
+class ReferenceSettings(Settings):
+    """Which earlier frames make the reference of a field and band."""
+
+    paths: tuple[str, ...] = Field(
+        (),
+        description="glob patterns of source paths; only such frames may enter "
+        "(empty: any)",
+    )
+    before: str | None = Field(
+        None,
+        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        description="only frames of nights before this date (YYYY-MM-DD)",
+    )
+    frames: int = Field(
+        6, ge=1, description="the earliest nights are taken until this many are found"
+    )
+    min_frames: int = Field(1, ge=1, description="fewer than this: no reference yet")
+    max_fwhm_ratio: float = Field(
+        1.5, gt=1, description="against the sharpest frame of the pool"
+    )

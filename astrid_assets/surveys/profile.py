@@ -1,0 +1,185 @@
+"""The survey profile: everything AstrID has to be told about a survey, in one TOML.
+
+A profile says where frames come from, what their headers call things, what the
+detector is like, how a night is dated, and what the survey asks of its frames.
+It is data, never code: `SurveyProfile.from_toml` is the only way in, and unknown
+keys are errors. Settings of the algorithms are the models that stand beside
+those algorithms, so one document describes the whole chain.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from astrid_assets.science.detection.settings import DetectionSettings
+from astrid_assets.science.differencing.settings import DifferencingSettings
+from astrid_assets.science.settings import ProcessingSettings, ReferenceSettings
+
+SURVEY_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,39}$")
+# `|`, `[`, `]` and `,` mean something in Dagster's partition keys, `/` in object keys.
+
+
+class ProfileError(ValueError):
+    """A profile that cannot be used; the message names the file and the key."""
+
+
+class Section(BaseModel):
+    """A part of the profile: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FolderSource(Section):
+    """Frames in a folder of this machine, searched recursively."""
+
+    kind: Literal["folder"] = "folder"
+    path: Path
+    patterns: tuple[str, ...] = (
+        "*.fits", "*.fit", "*.fts", "*.fits.fz", "*.fits.gz", "*.fit.gz", "*.fz",
+    )  # fmt: skip
+
+
+class ObjectPrefixSource(Section):
+    """Frames below a prefix of an object store (``s3://bucket/prefix``).
+
+    Endpoint and credentials come from the environment, never from the profile.
+    """
+
+    kind: Literal["object_prefix"]
+    url: str
+    patterns: tuple[str, ...] = (
+        "*.fits", "*.fit", "*.fts", "*.fits.fz", "*.fits.gz", "*.fit.gz", "*.fz",
+    )  # fmt: skip
+
+
+class ArchiveSource(Section):
+    """Frames of an HTTP archive: a manifest (CSV) of addresses, one per line.
+
+    Columns ``url`` and ``night`` (YYYY-MM-DD), optionally ``sha256``.
+    """
+
+    kind: Literal["archive"]
+    manifest: str
+
+
+class SimulatedSource(Section):
+    """Frames of a simulated sky whose truth is known; made, not read."""
+
+    kind: Literal["simulated"]
+    seed: int = 1
+    scene: Literal["wide", "deep"] = "wide"
+    first_night: str = "2025-03-01"
+    nights: int = Field(12, ge=1, le=400)
+    frames_per_night: int = Field(3, ge=1, le=50)
+    shape: tuple[int, int] = (768, 768)
+
+
+Source = Annotated[
+    FolderSource | ObjectPrefixSource | ArchiveSource | SimulatedSource,
+    Field(discriminator="kind"),
+]
+
+
+class Keywords(Section):
+    """Header keywords, each a list of alternatives; the first one present counts."""
+
+    date_obs: tuple[str, ...] = ("DATE-OBS", "MJD-OBS", "JD", "DATE_OBS")
+    time_obs: tuple[str, ...] = ("TIME-OBS", "UT", "UTSTART", "TIME_OBS")
+    exposure_s: tuple[str, ...] = ("EXPTIME", "EXPOSURE", "EXP_TIME", "TELAPSE")
+    band: tuple[str, ...] = ("FILTER", "FILTERS", "FILTER1", "INSFLNAM", "BAND")
+    gain: tuple[str, ...] = ("GAIN", "EGAIN")
+    read_noise: tuple[str, ...] = ("RDNOISE", "READNOIS", "RON", "ENOISE")
+    saturation: tuple[str, ...] = ("SATURATE", "SATURAT", "SATLEVEL")
+    image_type: tuple[str, ...] = ("IMAGETYP", "OBSTYPE", "FRAME", "IMTYPE")
+    field: tuple[str, ...] = ()
+    """Keyword that names the field; empty: the whole survey is one field."""
+
+
+class Detector(Section):
+    """Detector constants; None means: take the header's keyword, which must exist."""
+
+    gain_e_per_adu: float | None = Field(None, gt=0)
+    read_noise_e: float | None = Field(None, ge=0)
+    saturation_adu: float | None = Field(None, gt=0)
+    pixel_scale_arcsec: float | None = Field(None, gt=0, le=120)
+    date_is: Literal["start", "middle", "end"] = "start"
+    band: str | None = None
+    """The only band of the survey, when headers do not say."""
+    exposure_s: float | None = Field(None, gt=0)
+    """The exposure time, when headers do not say."""
+    hdu: int | Literal["auto", "all"] = "auto"
+    """Which HDU holds the image; auto: every 2-D image extension of at least
+    32 pixels a side that is not a mask, variance or weight."""
+
+
+class Night(Section):
+    """How a night is dated: UTC of mid-exposure, shifted, then cut to the date."""
+
+    utc_shift_hours: float | None = Field(None, ge=-24, le=24)
+    longitude_deg: float | None = Field(None, ge=-180, le=360)
+    """East-positive; shifts by ``longitude / 15 - 12`` hours, so that the date
+    is that of the local evening."""
+
+
+class Calibration(Section):
+    """Whether frames are raw, and what to do when a master frame is missing."""
+
+    frames_are: Literal["calibrated", "raw"] = "calibrated"
+    on_missing_master: Literal["reject", "continue"] = "reject"
+    min_master_frames: int = Field(3, ge=1)
+
+
+class SurveyProfile(Section):
+    """One survey, as its user describes it."""
+
+    name: str
+    description: str = ""
+    source: Source
+    keywords: Keywords = Keywords()
+    detector: Detector = Detector()
+    night: Night = Night()
+    calibration: Calibration = Calibration()
+    processing: ProcessingSettings = ProcessingSettings()
+    reference: ReferenceSettings = ReferenceSettings()
+    differencing: DifferencingSettings = DifferencingSettings()
+    detection: DetectionSettings = DetectionSettings()
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_a_key(cls, name: str) -> str:
+        if not SURVEY_NAME.match(name):
+            raise ValueError(
+                f"{name!r} is not a survey name: lower-case letters, digits, "
+                "'-' and '_', at most 40"
+            )
+        return name
+
+    @classmethod
+    def from_toml(cls, text: str, *, where: str = "profile") -> SurveyProfile:
+        """Read a profile; every problem is named with its key.
+
+        Raises
+        ------
+        ProfileError
+            If the text is no TOML, or a key is unknown, missing or out of range.
+        """
+        try:
+            return cls.model_validate(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            raise ProfileError(f"{where} is no TOML: {error}") from error
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}"
+                for e in error.errors()
+            )
+            raise ProfileError(f"{where}: {problems}") from error
+
+    @property
+    def has_known_truth(self) -> bool:
+        """True for simulated surveys only."""
+        return isinstance(self.source, SimulatedSource)

@@ -1,0 +1,1 @@
+"""Tests of AstrID; the tree mirrors `astrid_assets`."""

@@ -1,0 +1,24 @@
+"""Fixtures shared by all tests: a seeded generator and the optional real data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator with a fixed seed: every run sees the same numbers."""
+    return np.random.default_rng(20250301)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real frames and alerts; tests that need it skip without it."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the folder ../shared/data with real frames is not here")
+    return SHARED_DATA
