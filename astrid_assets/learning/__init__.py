@@ -1,1 +1,1 @@
-"""learning."""
+"""The network: how it is built, trained, judged, exported and run."""

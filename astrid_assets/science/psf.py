@@ -1,16 +1,21 @@
 """The point-spread function as a polynomial of the position in the frame.
 
 `PsfModel` is the one form in which a PSF travels: measured here, stored beside
-its frame, used by differencing, detection, injection and masks.
+its frame, used by differencing, detection, injection and masks. `fit_psf` measures
+it from stars; how is in `psf_fitting`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astrid_assets.science.frame import Image
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Frame, Stars
 
 
 @dataclass(frozen=True)
@@ -61,3 +66,27 @@ def polynomial_terms(
     u = 2 * x / max(nx - 1, 1) - 1
     v = 2 * y / max(ny - 1, 1) - 1
     return np.array([1, u, v, u * u, u * v, v * v][:count], dtype=np.float32)
+
+
+def fit_psf(frame: Frame, stars: Stars) -> PsfModel:
+    """Measure the PSF from a frame's isolated, unsaturated stars.
+
+    Constant over the frame for few stars, linear or quadratic in position when
+    there are enough to carry it.
+
+    Parameters
+    ----------
+    frame
+        Sky-subtracted, with a variance.
+    stars
+        Of this frame, with their flags (`stars.measure_stars`).
+
+    Raises
+    ------
+    TooFewStars
+        If fewer than `psf_fitting.MIN_PSF_STARS` usable stars are there.
+    """
+    # `psf_fitting` builds on the model above.
+    from astrid_assets.science.psf_fitting import fit
+
+    return fit(frame, stars)

@@ -243,13 +243,17 @@ class Candidate(Base):
     """A peak of the score, kept or rejected; `reasons` has one bit per failed test."""
 
     __tablename__ = "candidates"
-    __table_args__ = (UniqueConstraint("difference_id", "number"),)
+    __table_args__ = (UniqueConstraint("difference_id", "sign", "peak_x", "peak_y"),)
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     difference_id: Mapped[str] = mapped_column(
         ForeignKey("difference_runs.id"), index=True
     )
-    number: Mapped[int]
-    """Order in the difference by |score|, from 0; part of the natural key."""
+    peak_x: Mapped[int]
+    peak_y: Mapped[int]
+    """Pixel of the peak: with the sign the natural key, so that a changed threshold
+    or a repeated run never gives a candidate, and its labels, another place."""
+    is_current: Mapped[bool]
+    """False: an earlier run of the detection listed it, the newest did not."""
     x: Mapped[float]
     y: Mapped[float]
     ra_deg: Mapped[float | None]

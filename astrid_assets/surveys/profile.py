@@ -34,14 +34,22 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+FITS_PATTERNS = (
+    "*.fits", "*.fit", "*.fts", "*.fz", "*.fits.gz", "*.fit.gz", "*.fts.gz",
+    "*.fits.bz2", "*.fits.Z", "*.fit.Z",
+)  # fmt: skip
+"""File names taken for FITS, whatever their case. ``.Z`` is among them so that
+such a file is refused with advice instead of being passed over in silence."""
+
+
 class FolderSource(Section):
     """Frames in a folder of this machine, searched recursively."""
 
     kind: Literal["folder"] = "folder"
     path: Path
-    patterns: tuple[str, ...] = (
-        "*.fits", "*.fit", "*.fts", "*.fits.fz", "*.fits.gz", "*.fit.gz", "*.fz",
-    )  # fmt: skip
+    patterns: tuple[str, ...] = FITS_PATTERNS
+    exclude: tuple[str, ...] = ()
+    """Glob patterns of paths (below the folder) to leave alone."""
 
 
 class ObjectPrefixSource(Section):
@@ -52,19 +60,23 @@ class ObjectPrefixSource(Section):
 
     kind: Literal["object_prefix"]
     url: str
-    patterns: tuple[str, ...] = (
-        "*.fits", "*.fit", "*.fts", "*.fits.fz", "*.fits.gz", "*.fit.gz", "*.fz",
-    )  # fmt: skip
+    patterns: tuple[str, ...] = FITS_PATTERNS
+    exclude: tuple[str, ...] = ()
+    """Glob patterns of paths (below the prefix) to leave alone."""
 
 
 class ArchiveSource(Section):
     """Frames of an HTTP archive: a manifest (CSV) of addresses, one per line.
 
-    Columns ``url`` and ``night`` (YYYY-MM-DD), optionally ``sha256``.
+    Columns ``url`` and ``night`` (YYYY-MM-DD), optionally ``sha256``. The manifest
+    is a file or an address; relative urls in it are relative to its own address.
     """
 
     kind: Literal["archive"]
     manifest: str
+    max_file_mb: int = Field(1024, ge=1, le=65536)
+    """A larger answer is refused while it arrives."""
+    timeout_s: float = Field(60.0, gt=0, le=3600)
 
 
 class SimulatedSource(Section):
@@ -86,16 +98,29 @@ Source = Annotated[
 
 
 class Keywords(Section):
-    """Header keywords, each a list of alternatives; the first one present counts."""
+    """Header keywords, each a list of alternatives; the first usable one counts.
 
-    date_obs: tuple[str, ...] = ("DATE-OBS", "MJD-OBS", "JD", "DATE_OBS")
-    time_obs: tuple[str, ...] = ("TIME-OBS", "UT", "UTSTART", "TIME_OBS")
+    A keyword without a value, or with one that cannot be what it should be, is not
+    usable. Image extensions inherit what they lack from the primary header.
+    """
+
+    date_obs: tuple[str, ...] = (
+        "DATE-OBS", "DATE_OBS", "MJD-OBS", "MJD_OBS", "MJD", "JD",
+    )  # fmt: skip
+    time_obs: tuple[str, ...] = (
+        "TIME-OBS", "TIME_OBS", "UT", "UTC-OBS", "UTSTART", "UT-STR",
+    )  # fmt: skip
     exposure_s: tuple[str, ...] = ("EXPTIME", "EXPOSURE", "EXP_TIME", "TELAPSE")
-    band: tuple[str, ...] = ("FILTER", "FILTERS", "FILTER1", "INSFLNAM", "BAND")
-    gain: tuple[str, ...] = ("GAIN", "EGAIN")
+    band: tuple[str, ...] = (
+        "FILTER", "FILTERS", "FILTER1", "FILTER01", "INSFLNAM", "BAND",
+    )  # fmt: skip
+    gain: tuple[str, ...] = ("EGAIN", "GAIN")
+    """Electrons per ADU. EGAIN comes first: where both stand in one header, GAIN is
+    the setting of an amateur camera."""
     read_noise: tuple[str, ...] = ("RDNOISE", "READNOIS", "RON", "ENOISE")
     saturation: tuple[str, ...] = ("SATURATE", "SATURAT", "SATLEVEL")
     image_type: tuple[str, ...] = ("IMAGETYP", "OBSTYPE", "FRAME", "IMTYPE")
+    time_system: tuple[str, ...] = ("TIMESYS",)
     field: tuple[str, ...] = ()
     """Keyword that names the field; empty: the whole survey is one field."""
 
@@ -114,7 +139,15 @@ class Detector(Section):
     """The exposure time, when headers do not say."""
     hdu: int | Literal["auto", "all"] = "auto"
     """Which HDU holds the image; auto: every 2-D image extension of at least
-    32 pixels a side that is not a mask, variance or weight."""
+    32 pixels a side that is not a mask, variance or weight; all: those too."""
+    max_megapixels: float = Field(150.0, gt=0, le=2000)
+    """Larger images are refused before memory is taken for them; 150 holds every
+    single detector in use (the largest have 111), one frame then needs 0.6 GB."""
+    overscan: str | None = None
+    """Section such as ``[1:16,1:520]`` whose median is subtracted; ``header``:
+    the keyword BIASSEC."""
+    trim: str | None = None
+    """Section that is kept; ``header``: the keyword TRIMSEC."""
 
 
 class Night(Section):
@@ -127,11 +160,18 @@ class Night(Section):
 
 
 class Calibration(Section):
-    """Whether frames are raw, and what to do when a master frame is missing."""
+    """Whether frames are raw, and what to do when a master frame is missing.
+
+    `bias`, `dark`, `flat`: glob patterns of source paths; they outrank the headers,
+    because headers lie about image types (flats marked "Light Frame").
+    """
 
     frames_are: Literal["calibrated", "raw"] = "calibrated"
     on_missing_master: Literal["reject", "continue"] = "reject"
     min_master_frames: int = Field(3, ge=1)
+    bias: tuple[str, ...] = ()
+    dark: tuple[str, ...] = ()
+    flat: tuple[str, ...] = ()
 
 
 class SurveyProfile(Section):

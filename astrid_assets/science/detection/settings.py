@@ -29,3 +29,6 @@ class DetectionSettings(Settings):
         200_000.0, gt=0,
         description="kept candidates per square degree above which a night is held back",
     )  # fmt: skip
+    association_radius_arcsec: float = Field(
+        1.5, gt=0, description="detections closer than this are the same object"
+    )

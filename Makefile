@@ -1,0 +1,67 @@
+# make demo   install what is needed and run the whole graph on a simulated sky
+# make test   install the development tools and run every check and test
+# make ui     start the Dagster UI and MLflow on this machine
+#
+# Works without root. Only package registries are reached, and only when
+# pyproject.toml or constraints.txt changed since the last installation.
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_WORKERS ?= 2
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The stamps hold the checksum of what was installed: a fresh checkout of the same
+# files (new times, same content) installs nothing.
+RUN_STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+WANTED := $(shell cat pyproject.toml constraints.txt | cksum)
+
+.DEFAULT_GOAL := help
+.PHONY: help venv install install-dev demo test lint format ui clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"AstrID needs Python 3.11, 3.12 or 3.13; $(PYTHON) is {v[0]}.{v[1]}. Name another one: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+	  rm -rf $(VENV); \
+	  echo "The virtual environment could not be made; on Debian and Ubuntu: apt install python3-venv" >&2; \
+	  exit 1; }
+
+install: venv  ## Install AstrID into .venv
+	@if [ "$$(cat $(RUN_STAMP) 2>/dev/null)" != "$(WANTED)" ]; then \
+	  echo "Installing AstrID into $(VENV) (some minutes the first time) ..."; \
+	  $(PIP) -c constraints.txt -e . && echo "$(WANTED)" > $(RUN_STAMP); \
+	fi
+
+install-dev: venv  ## Install AstrID and the development tools
+	@if [ "$$(cat $(DEV_STAMP) 2>/dev/null)" != "$(WANTED)" ]; then \
+	  echo "Installing AstrID and its development tools into $(VENV) (some minutes the first time) ..."; \
+	  $(PIP) -c constraints.txt -e '.[dev]' && echo "$(WANTED)" | tee $(DEV_STAMP) > $(RUN_STAMP); \
+	fi
+
+demo: install  ## Run the graph on two simulated surveys and write the report
+	$(BIN)/astrid demo
+
+ui: install  ## Start the Dagster UI and MLflow on 127.0.0.1; Ctrl-C stops both
+	$(BIN)/astrid ui
+
+lint: install-dev  ## ruff, pyright and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+test: lint  ## Every check, then every test
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+format: install-dev  ## Let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove the environment and the caches; results in .astrid stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find astrid_assets astrid_assets_tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,112 @@
+"""What the nightly assets share: their configuration and how a report is shown."""
+
+from __future__ import annotations
+
+import base64
+from collections import defaultdict
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+import dagster as dg
+from pydantic import Field
+
+from astrid_assets.partitions import Night, nights_of, survey_date
+from astrid_assets.steps.nights import NightReport, Tools, load_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.surveys.profile import SurveyProfile
+
+nightly_asset = partial(
+    dg.asset,
+    partitions_def=survey_date,
+    pool="cpu",
+    # Many nights in one run: a second of orchestration each instead of seven.
+    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=50),
+    # One more try for what passes by itself, such as a store that answers late.
+    retry_policy=dg.RetryPolicy(max_retries=1, delay=5),
+)
+"""An asset partitioned by survey and date, with the policies that all of them share."""
+
+
+class NightlyStep(Protocol):
+    """A generator over nights, as the functions in `steps` are."""
+
+    def __call__(
+        self,
+        tools: Tools,
+        profile: SurveyProfile,
+        nights: Sequence[str],
+        *,
+        force: bool = False,
+    ) -> Iterator[NightReport]:
+        """Do the nights in order, yielding a report for each."""
+        ...
+
+
+class NightlyConfig(dg.Config):
+    """Options of every nightly asset."""
+
+    force: bool = Field(
+        default=False,
+        description="compute again even where inputs and settings are unchanged",
+    )
+
+
+def run_nights(
+    context: dg.AssetExecutionContext,
+    tools: Tools,
+    step: NightlyStep,
+    *,
+    force: bool,
+) -> None:
+    """Run a step over the partitions of this run and show a report for each."""
+    by_survey: dict[str, list[str]] = defaultdict(list)
+    for night in nights_of(context.partition_keys):
+        by_survey[night.survey].append(night.date)
+    for survey, nights in by_survey.items():
+        profile = load_profile(tools.catalogue, survey)
+        for report in step(tools, profile, nights, force=force):
+            _show(context, report, tools.store)
+
+
+def _show(
+    context: dg.AssetExecutionContext, report: NightReport, store: ObjectStore
+) -> None:
+    context.log.info(
+        "%s %s %s%s: %s",
+        report.asset,
+        report.survey,
+        report.night,
+        " (unchanged)" if report.unchanged else "",
+        {k: v for k, v in report.summary.items() if v not in ({}, None)},
+    )
+    metadata: dict[str, dg.MetadataValue] = {}
+    for name, value in report.summary.items():
+        if isinstance(value, bool | int | float):
+            metadata[name] = (
+                dg.MetadataValue.float(value)
+                if isinstance(value, float)
+                else dg.MetadataValue.int(int(value))
+            )
+        elif isinstance(value, str) and value:
+            metadata[name] = dg.MetadataValue.text(value)
+        elif value:
+            metadata[name] = dg.MetadataValue.json(value)  # type: ignore[arg-type]  # a dict or list from JSON
+    for verdict in report.verdicts:
+        if not verdict.passed:
+            metadata[f"gate {verdict.gate}"] = dg.MetadataValue.text(
+                f"FAILED: {verdict.value} (limit {verdict.limit}); {verdict.detail}"
+            )
+    for caption, key in report.pictures.items():
+        metadata[caption] = picture(store.get(key), caption)
+    key = Night(report.survey, report.night).key
+    context.add_asset_metadata(metadata, partition_key=key)
+
+
+def picture(png: bytes, caption: str) -> dg.MetadataValue:
+    """Return a PNG as markdown metadata, which the UI shows as a picture."""
+    encoded = base64.b64encode(png).decode()
+    return dg.MetadataValue.md(f"![{caption}](data:image/png;base64,{encoded})")

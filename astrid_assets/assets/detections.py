@@ -1,0 +1,29 @@
+"""`detections`: one asset of the graph; the work is in `steps.detect`."""
+
+import dagster as dg
+
+from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.assets.difference_images import difference_images
+from astrid_assets.compute import Compute
+from astrid_assets.steps.detect import VERSION, detect_nights
+from astrid_assets.steps.nights import Tools
+from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.object_store import ObjectStore
+
+
+@nightly_asset(
+    deps=[difference_images],
+    group_name="detection",
+    kinds={"numpy", "onnx"},
+    code_version=VERSION,
+)
+def detections(
+    context: dg.AssetExecutionContext,
+    config: NightlyConfig,
+    catalogue: dg.ResourceParam[Catalogue],
+    store: dg.ResourceParam[ObjectStore],
+    compute: dg.ResourceParam[Compute],
+) -> None:
+    """Peaks of the score of both signs: tested, measured, scored, joined."""
+    tools = Tools(catalogue, store, compute)
+    run_nights(context, tools, detect_nights, force=config.force)

@@ -1,0 +1,29 @@
+"""`difference_images`: one asset of the graph; the work is in `steps.subtract`."""
+
+import dagster as dg
+
+from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.assets.reference_frames import reference_frames
+from astrid_assets.compute import Compute
+from astrid_assets.steps.nights import Tools
+from astrid_assets.steps.subtract import VERSION, subtract_nights
+from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.object_store import ObjectStore
+
+
+@nightly_asset(
+    deps=[reference_frames],
+    group_name="differencing",
+    kinds={"fits", "numpy"},
+    code_version=VERSION,
+)
+def difference_images(
+    context: dg.AssetExecutionContext,
+    config: NightlyConfig,
+    catalogue: dg.ResourceParam[Catalogue],
+    store: dg.ResourceParam[ObjectStore],
+    compute: dg.ResourceParam[Compute],
+) -> None:
+    """Science minus reference by ZOGY: D, its PSF, and S_corr in sigma."""
+    tools = Tools(catalogue, store, compute)
+    run_nights(context, tools, subtract_nights, force=config.force)

@@ -1,0 +1,29 @@
+"""`processed_frames`: one asset of the graph; the work is in `steps.process`."""
+
+import dagster as dg
+
+from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.assets.raw_observations import raw_observations
+from astrid_assets.compute import Compute
+from astrid_assets.steps.nights import Tools
+from astrid_assets.steps.process import VERSION, process_nights
+from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.object_store import ObjectStore
+
+
+@nightly_asset(
+    deps=[raw_observations],
+    group_name="frames",
+    kinds={"fits", "numpy"},
+    code_version=VERSION,
+)
+def processed_frames(
+    context: dg.AssetExecutionContext,
+    config: NightlyConfig,
+    catalogue: dg.ResourceParam[Catalogue],
+    store: dg.ResourceParam[ObjectStore],
+    compute: dg.ResourceParam[Compute],
+) -> None:
+    """Calibrated, masked and solved frames with variance, PSF and zero point."""
+    tools = Tools(catalogue, store, compute)
+    run_nights(context, tools, process_nights, force=config.force)

@@ -1,0 +1,36 @@
+"""`raw_observations`: one asset of the graph; the work is in `steps.register`."""
+
+from functools import partial
+
+import dagster as dg
+
+from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.compute import Compute
+from astrid_assets.steps.nights import Tools
+from astrid_assets.steps.register import VERSION, register_from_source
+from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.object_store import ObjectStore
+from astrid_assets.surveys.sources import SourceOptions
+
+
+@nightly_asset(
+    group_name="frames",
+    kinds={"fits"},
+    code_version=VERSION,
+)
+def raw_observations(
+    context: dg.AssetExecutionContext,
+    config: NightlyConfig,
+    catalogue: dg.ResourceParam[Catalogue],
+    store: dg.ResourceParam[ObjectStore],
+    compute: dg.ResourceParam[Compute],
+    sources: dg.ResourceParam[SourceOptions],
+) -> None:
+    """Frames that the survey's source holds for a night, registered by content."""
+    tools = Tools(catalogue, store, compute)
+    run_nights(
+        context,
+        tools,
+        partial(register_from_source, options=sources),
+        force=config.force,
+    )

@@ -1,0 +1,29 @@
+"""`reference_frames`: one asset of the graph; the work is in `steps.reference`."""
+
+import dagster as dg
+
+from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.assets.processed_frames import processed_frames
+from astrid_assets.compute import Compute
+from astrid_assets.steps.nights import Tools
+from astrid_assets.steps.reference import VERSION, reference_nights
+from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.object_store import ObjectStore
+
+
+@nightly_asset(
+    deps=[processed_frames],
+    group_name="differencing",
+    kinds={"fits", "numpy"},
+    code_version=VERSION,
+)
+def reference_frames(
+    context: dg.AssetExecutionContext,
+    config: NightlyConfig,
+    catalogue: dg.ResourceParam[Catalogue],
+    store: dg.ResourceParam[ObjectStore],
+    compute: dg.ResourceParam[Compute],
+) -> None:
+    """Stacks of good frames of earlier nights, one per field and band."""
+    tools = Tools(catalogue, store, compute)
+    run_nights(context, tools, reference_nights, force=config.force)

@@ -1,0 +1,29 @@
+"""`validated_labels`: one asset of the graph; the work is in `steps.label`."""
+
+import dagster as dg
+
+from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.assets.detections import detections
+from astrid_assets.compute import Compute
+from astrid_assets.steps.label import VERSION, label_nights
+from astrid_assets.steps.nights import Tools
+from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.object_store import ObjectStore
+
+
+@nightly_asset(
+    deps=[detections],
+    group_name="labels",
+    kinds={"sql"},
+    code_version=VERSION,
+)
+def validated_labels(
+    context: dg.AssetExecutionContext,
+    config: NightlyConfig,
+    catalogue: dg.ResourceParam[Catalogue],
+    store: dg.ResourceParam[ObjectStore],
+    compute: dg.ResourceParam[Compute],
+) -> None:
+    """The consensus of what reviewers said about the night's detections."""
+    tools = Tools(catalogue, store, compute)
+    run_nights(context, tools, label_nights, force=config.force)

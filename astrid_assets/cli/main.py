@@ -1,0 +1,92 @@
+"""The `astrid` command: which subcommands there are, and what errors look like.
+
+Subcommands are imported when they are asked for. Known failures (a wrong path, a
+stopped database, an invalid profile) become one line that says what to do;
+everything else is a fault of the program and keeps its traceback, as does
+everything when ``ASTRID_DEBUG`` is set.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+import click
+
+COMMANDS = {
+    "demo": "astrid_assets.cli.demo:demo",
+    "survey": "astrid_assets.cli.survey:survey",
+    "backfill": "astrid_assets.cli.backfill:backfill",
+    "status": "astrid_assets.cli.status:status",
+    "report": "astrid_assets.cli.report:report",
+    "ui": "astrid_assets.cli.ui:ui",
+    "doctor": "astrid_assets.cli.doctor:doctor",
+}
+"""In the order in which a newcomer meets them."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is needed and explains known failures."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in their order of use, not of the alphabet."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command; None when there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name].split(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; a known failure ends it with one line and exit code 1."""
+        if os.environ.get("ASTRID_DEBUG"):
+            return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except known_failures() as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="astrid-assets", prog_name="astrid")
+def astrid() -> None:
+    """Find what changes in the sky, and keep learning what it is.
+
+    \b
+    Example, a simulated sky from raw frames to a deployed model:
+      astrid demo
+    \b
+    Example, frames of your own:
+      astrid survey add mysurvey --folder /data/frames
+      astrid backfill --survey mysurvey
+      astrid ui
+    """  # noqa: D301  \b is click's mark for a paragraph that keeps its lines
+
+
+def main() -> None:
+    """Run the command line; the entry point of the package."""
+    astrid(prog_name="astrid")
+
+
+def known_failures() -> tuple[type[Exception], ...]:
+    """Return the exceptions whose message tells a person what to do.
+
+    Called only after something failed, so a healthy start pays no import.
+    """
+    from astrid_assets.storage.catalogue import CatalogueUnavailable
+    from astrid_assets.storage.object_store import StoreError
+    from astrid_assets.surveys.profile import ProfileError
+    from astrid_assets.surveys.sources import SourceUnavailable
+    from astrid_assets.tracking import TrackingUnavailable
+
+    return (
+        CatalogueUnavailable,
+        StoreError,
+        ProfileError,
+        SourceUnavailable,
+        TrackingUnavailable,
+    )

@@ -1,0 +1,180 @@
+"""`astrid ui`: the Dagster UI, its daemon and MLflow, for as long as you look.
+
+Everything listens on this machine only. One lock per home keeps a second daemon
+away: two of them would both work off the same backfills.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from astrid_assets.cli.children import LOOPBACK, Child, Program, port_is_free, stop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+DAGSTER_PORT = 3000
+MLFLOW_PORT = 5000
+START_LIMIT_S = 180.0  # MLflow's first start migrates its database: 20 s when idle
+GRAPH = "astrid_assets.definitions"
+
+
+@click.command()
+@click.option("--port", default=DAGSTER_PORT, show_default=True, help="Dagster UI.")
+@click.option("--mlflow-port", default=MLFLOW_PORT, show_default=True, help="MLflow.")
+@click.option("--mlflow/--no-mlflow", "with_mlflow", default=True, show_default=True)
+def ui(port: int, mlflow_port: int, with_mlflow: bool) -> None:
+    """Start the Dagster UI, its daemon and MLflow; Ctrl-C stops them all.
+
+    \b
+    Example:
+      astrid ui
+      astrid ui --port 3001 --no-mlflow
+    """  # noqa: D301  click's mark for a paragraph that keeps its lines
+    from astrid_assets.cli.workplace import open_catalogue, prepare_home
+
+    home = prepare_home()
+    open_catalogue()
+    programs = programs_to_start(home, port, mlflow_port, with_mlflow=with_mlflow)
+    for program in programs:
+        if program.port is not None and not port_is_free(program.port):
+            raise click.ClickException(
+                f"port {program.port} is taken, so {program.name} cannot listen there: "
+                "stop what uses it, or choose another with --port or --mlflow-port"
+            )
+    with only_ui_of(home):
+        sys.exit(supervise(programs, Path(os.environ["DAGSTER_HOME"])))
+
+
+def programs_to_start(
+    home: Path, port: int, mlflow_port: int, *, with_mlflow: bool
+) -> list[Program]:
+    """Return the programs, each with its command line, port and log file."""
+    from astrid_assets.cli.workplace import mlflow_addresses
+
+    bin_folder, logs = Path(sys.executable).parent, home / "logs"
+    graph = ["-m", GRAPH]
+    programs = [
+        Program(
+            "Dagster",
+            [
+                str(bin_folder / "dagster-webserver"),
+                *("-h", LOOPBACK, "-p", str(port)),
+                *graph,
+            ],
+            logs / "webserver.log",
+            port,
+        ),
+        Program(
+            "Dagster daemon",
+            [str(bin_folder / "dagster-daemon"), "run", *graph],
+            logs / "daemon.log",
+        ),
+    ]
+    tracking_uri, artifacts = mlflow_addresses(home)
+    if not with_mlflow:
+        return programs
+    if tracking_uri.startswith(("http://", "https://")):
+        click.echo(f"MLflow       {tracking_uri} (a server of its own)")
+        return programs
+    command = [
+        *(str(bin_folder / "mlflow"), "server", "--workers", "1"),
+        *("--host", LOOPBACK, "--port", str(mlflow_port)),
+        *("--backend-store-uri", tracking_uri),
+        *("--default-artifact-root", artifacts, "--no-serve-artifacts"),
+    ]
+    # Job execution starts a second tree of workers that nothing here uses.
+    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    programs.append(
+        Program("MLflow", command, logs / "mlflow.log", mlflow_port, environment)
+    )
+    return programs
+
+
+def supervise(programs: Sequence[Program], working_folder: Path) -> int:
+    """Start the programs, say where they are, and stop them at Ctrl-C.
+
+    Returns
+    -------
+    exit code : 0 after Ctrl-C or SIGTERM; 1 when a program ended by itself
+    """
+    asked_to_stop = threading.Event()
+    children: list[Child] = []
+    with _stopping_at_signals(asked_to_stop):
+        try:
+            children += [Child(program, working_folder) for program in programs]
+            waiting = list(children)
+            give_up_at = time.monotonic() + START_LIMIT_S
+            while not asked_to_stop.wait(0.3):
+                for child in children:
+                    if not child.is_running:
+                        return _ended_by_itself(child)
+                for child in [c for c in waiting if c.answers]:
+                    waiting.remove(child)
+                    if child.program.address:
+                        click.echo(f"{child.program.name:<12} {child.program.address}")
+                    if not waiting:
+                        click.echo("Ctrl-C stops everything.")
+                if waiting and time.monotonic() > give_up_at:
+                    return _never_answered(waiting[0])
+            click.echo("Stopping ...")
+            return 0
+        finally:
+            stop(children)
+
+
+@contextlib.contextmanager
+def only_ui_of(home: Path) -> Iterator[None]:
+    """Hold the lock of this home's UI; the kernel frees it whatever happens to us.
+
+    Raises
+    ------
+    click.ClickException
+        If another `astrid ui` holds it.
+    """
+    with (home / "ui.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise click.ClickException(
+                f"another `astrid ui` runs on {home}; stop it with Ctrl-C first"
+            ) from error
+        yield
+
+
+@contextlib.contextmanager
+def _stopping_at_signals(event: threading.Event) -> Iterator[None]:
+    """Set the event at SIGINT, SIGTERM and SIGHUP, even if a script ignored them."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {n: signal.signal(n, lambda *_: event.set()) for n in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ended_by_itself(child: Child) -> int:
+    click.echo(f"{child.program.name} stopped by itself; its last lines:", err=True)
+    click.echo(child.last_lines(), err=True)
+    click.echo(f"The whole log: {child.program.log}", err=True)
+    return 1
+
+
+def _never_answered(child: Child) -> int:
+    click.echo(
+        f"{child.program.name} did not answer on port {child.program.port} within "
+        f"{START_LIMIT_S:.0f} s; its log: {child.program.log}",
+        err=True,
+    )
+    return 1

@@ -1,0 +1,181 @@
+"""Cutouts for training: memory-mapped arrays on disk, batches in memory.
+
+`images.npy` (n, 3, size, size) and `masks.npy` (n, size, size) are written once per
+dataset version; reading them by index is as fast as any other container and costs
+no memory for what is not read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lightning
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+TRAIN, VAL, TEST = "train", "val", "test"
+
+
+class UnusableDataset(ValueError):
+    """The arrays cannot be trained on; the message says which, and why."""
+
+
+@dataclass(frozen=True)
+class TrainArrays:
+    """What is known of each cutout; both arrays have shape ``(n,)``.
+
+    Attributes
+    ----------
+    labels
+        1 real, 0 bogus.
+    split
+        ``train``, ``val`` or ``test``, frozen with the dataset.
+    """
+
+    labels: NDArray[np.uint8]
+    split: NDArray[np.str_]
+
+    def __post_init__(self) -> None:
+        if self.labels.shape != self.split.shape or self.labels.ndim != 1:
+            raise UnusableDataset(
+                f"labels {self.labels.shape} and split {self.split.shape} must be two "
+                "lists of the same length"
+            )
+        if unknown := set(np.unique(self.labels).tolist()) - {0, 1}:
+            raise UnusableDataset(
+                f"labels must be 0 or 1, found {sorted(unknown)[:5]}"
+            )
+        if unknown := set(np.unique(self.split).tolist()) - {TRAIN, VAL, TEST}:
+            raise UnusableDataset(
+                f"split must be train, val or test, found {sorted(unknown)[:5]}"
+            )
+        for name in (TRAIN, VAL):
+            present = set(self.labels[self.split == name].tolist())
+            if present != {0, 1}:
+                raise UnusableDataset(
+                    f"the {name} split needs both real and bogus cutouts, it has "
+                    f"{(self.labels[self.split == name] == 1).sum()} real of "
+                    f"{(self.split == name).sum()}; label more detections"
+                )
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Return the row numbers of one split, ascending."""
+        return np.flatnonzero(self.split == split).astype(np.int64)
+
+    def digest(self) -> str:
+        """Return a SHA-256 of labels and splits, to recognise the same data."""
+        content = hashlib.sha256(self.labels.astype(np.uint8).tobytes())
+        content.update("\n".join(self.split.tolist()).encode())
+        return content.hexdigest()
+
+
+class CutoutRows(Dataset[dict[str, "Tensor"]]):
+    """Rows of the arrays on disk, fetched a batch at a time."""
+
+    def __init__(self, images: Path, masks: Path, labels: NDArray[np.uint8]) -> None:
+        self.images = np.load(images, mmap_mode="r", allow_pickle=False)
+        self.masks = np.load(masks, mmap_mode="r", allow_pickle=False)
+        self.labels = labels
+        n = len(labels)
+        square = self.images.shape[-1:] * 2
+        if self.images.shape != (n, 3, *square) or self.masks.shape != (n, *square):
+            raise UnusableDataset(
+                f"{n} labels need images ({n}, 3, size, size) and masks "
+                f"({n}, size, size), found {self.images.shape} in {images.name} and "
+                f"{self.masks.shape} in {masks.name}"
+            )
+
+    def __len__(self) -> int:
+        """Count the cutouts of all splits."""
+        return len(self.labels)
+
+    def __getitem__(self, row: int) -> dict[str, Tensor]:
+        """Return one cutout as a batch of one."""
+        return self.__getitems__([row])
+
+    def __getitems__(self, rows: list[int]) -> dict[str, Tensor]:
+        """Return the rows asked for, already stacked."""
+        images = np.asarray(self.images[rows], dtype=np.float32)
+        masks = np.asarray(self.masks[rows], dtype=np.float32)[:, None]
+        labels = self.labels[rows].astype(np.float32)
+        return {
+            "images": torch.from_numpy(images),  # (B, 3, H, W)
+            "masks": torch.from_numpy(masks),  # (B, 1, H, W)
+            "labels": torch.from_numpy(labels),  # (B,)
+        }
+
+
+class EpochShuffle(Sampler[int]):
+    """Rows in an order that depends on seed and epoch alone."""
+
+    def __init__(self, rows: NDArray[np.int64], seed: int) -> None:
+        self.rows = rows
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Remember the epoch; Lightning calls this before each one."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield every row once."""
+        order = np.random.default_rng([self.seed, self.epoch])
+        return iter(order.permutation(self.rows).tolist())
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.rows)
+
+
+class CutoutData(lightning.LightningDataModule):
+    """The train and val splits of one dataset version."""
+
+    def __init__(
+        self,
+        images: Path,
+        masks: Path,
+        samples: TrainArrays,
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.samples = samples
+        self.batch_size = batch_size
+        self.seed = seed
+        self.cutouts = CutoutRows(images, masks, samples.labels)
+
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """Return shuffled batches; a last incomplete batch is left out, because a
+        batch of one or two would unsettle the batch normalisation."""
+        rows = self.samples.rows(TRAIN)
+        return DataLoader(
+            self.cutouts,
+            batch_size=min(self.batch_size, len(rows)),
+            sampler=EpochShuffle(rows, self.seed),
+            drop_last=True,
+            collate_fn=_already_stacked,
+        )
+
+    def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """Return the val split in order."""
+        return DataLoader(
+            self.cutouts,
+            batch_size=self.batch_size,
+            sampler=self.samples.rows(VAL).tolist(),
+            collate_fn=_already_stacked,
+        )
+
+
+def _already_stacked(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    return batch

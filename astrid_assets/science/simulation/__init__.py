@@ -1,0 +1,1 @@
+"""A synthetic sky with known truth: pure functions, seeds in, arrays out."""

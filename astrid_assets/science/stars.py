@@ -1,0 +1,258 @@
+"""Stars of a frame: found deep, measured for position, flux, size and shape.
+
+Fields may hold eight stars or two thousand; what is no star (galaxies, blends,
+saturated cores) is kept with a flag, because astrometry can still use it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import IntFlag
+
+import numpy as np
+import sep
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from astrid_assets.science.background import measure_background
+from astrid_assets.science.frame import Frame, Image, Stars
+from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.psf_photometry import psf_flux
+from astrid_assets.science.shapes import FWHM_OVER_SIGMA, measure_shapes, stamps
+
+DETECTION_SIGMA = 4.0
+"""Matched-filter S/N per pixel above the sky; one false star in some 10^4 pixels
+would need 3.7."""
+
+MIN_AREA_PX = 3
+MAX_STARS = 1500
+"""The brightest are enough for PSF, astrometry and zero point."""
+
+APERTURE_FWHM = 1.5
+"""Radius of the aperture in FWHM: the flux inside hardly depends on the seeing."""
+
+FIRST_FWHM_PX = 3.0
+BRIGHT_FOR_FWHM = 60
+ISOLATION_FWHM = 2.5
+BLEND_FLUX_FRACTION = 0.1
+"""A neighbour with this share of the flux within the isolation radius is a blend."""
+
+STAR_FWHM_RATIO = (0.75, 1.35)
+"""FWHM over that of the stars: sharper is a cosmic ray, wider a galaxy."""
+
+LOW_SNR_FREEDOM = 5.0
+"""Adds freedom/(S/N) to the width of the stellar locus: faint shapes scatter."""
+
+Array = NDArray[np.float64]
+
+
+class StarFlag(IntFlag):
+    """Bits of `Stars.flag`; zero is an isolated good star."""
+
+    BLENDED = 1
+    SATURATED = 2
+    MASKED = 4
+    UNSTARLIKE = 8
+
+
+def measure_stars(frame: Frame) -> Stars:
+    """Find and measure the stars of a background-subtracted frame, brightest first.
+
+    Fluxes are PSF fluxes where the frame has a PSF, else aperture sums within
+    1.5 FWHM. Positions on the sky are filled when the frame has a WCS.
+
+    Parameters
+    ----------
+    frame
+        Sky-subtracted; without a variance the sky noise is measured here.
+    """
+    usable = (frame.mask & UNUSABLE) == 0
+    sigma = _sigma(frame, usable)
+    data = np.ascontiguousarray(np.where(usable, frame.data, 0), dtype=np.float32)
+    width = frame.psf.fwhm_px if frame.psf else FIRST_FWHM_PX
+    x, y, peak_snr = detect_peaks(data, sigma, ~usable, width)
+    if frame.psf is None and len(x):
+        width = _typical_fwhm(data, usable, x, y, peak_snr)
+        x, y, peak_snr = detect_peaks(data, sigma, ~usable, width)
+    if not len(x):
+        return empty_stars()
+    shapes = measure_shapes(data, usable, x, y, width)
+    strayed = np.hypot(shapes.x - x, shapes.y - y) > width
+    x, y = np.where(strayed, x, shapes.x), np.where(strayed, y, shapes.y)
+    flux, flux_err = _flux(frame, data, sigma, x, y, width)
+    stars = Stars(
+        x=x, y=y, flux=flux, flux_err=flux_err,
+        fwhm_px=shapes.fwhm_px, elongation=shapes.elongation,
+        flag=np.where(strayed, StarFlag.BLENDED, 0).astype(np.int16),
+        ra_deg=np.full(len(x), np.nan), dec_deg=np.full(len(x), np.nan),
+    )  # fmt: skip
+    good = np.isfinite(flux) & (flux > 0) & np.isfinite(shapes.fwhm_px)
+    stars = select(stars, good)
+    # Ties are broken by position, so that the order never depends on the platform.
+    order = np.lexsort((stars.x, stars.y, -stars.flux))
+    stars = _without_twins(select(stars, order), width)
+    return with_sky_positions(_flagged(stars, frame.mask, width), frame)
+
+
+def empty_stars() -> Stars:
+    """No stars at all."""
+    none = np.empty(0)
+    return Stars(
+        x=none, y=none, flux=none, flux_err=none, fwhm_px=none, elongation=none,
+        flag=np.empty(0, dtype=np.int16), ra_deg=none, dec_deg=none,
+    )  # fmt: skip
+
+
+def select(stars: Stars, which: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Stars:
+    """Return some of the stars."""
+    return Stars(**{name: column[which] for name, column in vars(stars).items()})
+
+
+def with_sky_positions(stars: Stars, frame: Frame) -> Stars:
+    """Fill right ascension and declination from the frame's WCS, if it has one."""
+    if frame.wcs is None or not len(stars):
+        return stars
+    ra, dec = frame.wcs.all_pix2world(stars.x, stars.y, 0)
+    return replace(stars, ra_deg=np.asarray(ra) % 360, dec_deg=np.asarray(dec))
+
+
+def typical_shape(stars: Stars) -> tuple[float, float]:
+    """Return FWHM (pixels) and elongation a/b of the frame's bright stars.
+
+    Medians over the brightest star-like sources: a few galaxies do not matter.
+    NaN, NaN without any star.
+    """
+    clean = select(stars, (stars.flag & ~StarFlag.UNSTARLIKE) == 0)
+    clean = clean if len(clean) >= 3 else select(stars, np.isfinite(stars.fwhm_px))
+    if not len(clean):
+        return float("nan"), float("nan")
+    snr = clean.flux / np.maximum(clean.flux_err, 1e-9)
+    bright = select(clean, np.argsort(-snr, kind="stable")[: _bright_count(len(snr))])
+    fwhm = half_sample_mode(bright.fwhm_px)
+    near = np.abs(bright.fwhm_px / fwhm - 1) < 0.35
+    return fwhm, float(np.median(bright.elongation[near]))
+
+
+def half_sample_mode(values: Array) -> float:
+    """Return the densest value: halve the sample to its narrowest half, repeatedly.
+
+    References
+    ----------
+    Bickel & Frühwirth 2006, Comp. Stat. & Data Analysis 50, 3500.
+    """
+    values = np.sort(values[np.isfinite(values)])
+    while len(values) > 3:
+        half = (len(values) + 1) // 2
+        widths = values[half - 1 :] - values[: len(values) - half + 1]
+        best = int(np.argmin(widths))
+        values = values[best : best + half]
+    return float(np.median(values)) if len(values) else float("nan")
+
+
+def detect_peaks(
+    data: Image, sigma: Image, bad: NDArray[np.bool_], fwhm_px: float
+) -> tuple[Array, Array, Array]:
+    """Find sources with a matched filter: x, y and peak S/N, brightest first."""
+    # Both limits are sized so that no frame can overflow SEP's buffers.
+    sep.set_extract_pixstack(max(300_000, data.size))
+    sep.set_sub_object_limit(16_384)
+    found = sep.extract(
+        data, DETECTION_SIGMA, err=sigma, mask=bad, minarea=MIN_AREA_PX,
+        filter_kernel=_gaussian(fwhm_px), filter_type="matched",
+        deblend_nthresh=32, deblend_cont=0.005, clean=False,
+    )  # fmt: skip
+    x, y = found["xpeak"].astype(np.float64), found["ypeak"].astype(np.float64)
+    order = np.lexsort((x, y, -found["cflux"]))[:MAX_STARS]
+    snr = found["cpeak"][order] / np.maximum(
+        sigma[y[order].astype(int), x[order].astype(int)], 1e-9
+    )
+    return x[order], y[order], snr.astype(np.float64)
+
+
+def _gaussian(fwhm_px: float) -> Image:
+    """Return the detection filter: a Gaussian of the stars' width."""
+    radius = int(np.clip(np.ceil(fwhm_px), 2, 12))
+    span = np.arange(-radius, radius + 1)
+    line = np.exp(-0.5 * (span * FWHM_OVER_SIGMA / fwhm_px) ** 2)
+    return np.outer(line, line).astype(np.float32)
+
+
+def _sigma(frame: Frame, usable: NDArray[np.bool_]) -> Image:
+    """Return the noise of the blank sky per pixel."""
+    if frame.variance is None:
+        return measure_background(frame.data, ~usable).rms
+    sky = frame.variance - np.maximum(frame.data, 0)
+    floor = np.median(frame.variance) * 0.04
+    return np.sqrt(np.maximum(sky, floor)).astype(np.float32)
+
+
+def _typical_fwhm(
+    data: Image, usable: NDArray[np.bool_], x: Array, y: Array, snr: Array
+) -> float:
+    """Estimate the FWHM from the brightest detections, in pixels."""
+    bright = np.argsort(-snr, kind="stable")[: max(BRIGHT_FOR_FWHM, len(x) // 4)]
+    shapes = measure_shapes(data, usable, x[bright], y[bright], 2 * FIRST_FWHM_PX)
+    core_lost = ~_core_is_usable(usable, x[bright], y[bright])
+    fwhm = shapes.fwhm_px[~core_lost]
+    fwhm = fwhm[: _bright_count(len(fwhm))] if len(fwhm) >= 3 else shapes.fwhm_px
+    mode = half_sample_mode(fwhm)
+    return float(np.clip(mode, 1.2, 20)) if np.isfinite(mode) else FIRST_FWHM_PX
+
+
+def _bright_count(n: int) -> int:
+    """How many of the brightest stand for all."""
+    return max(8, min(n, BRIGHT_FOR_FWHM, n // 2 + 1))
+
+
+def _core_is_usable(
+    usable: NDArray[np.bool_], x: Array, y: Array
+) -> NDArray[np.bool_]:
+    """Tell whether the 3 x 3 pixels of each core are all usable."""
+    return stamps(usable, x, y, 1).astype(bool).all(axis=(1, 2))
+
+
+def _flux(
+    frame: Frame, data: Image, sigma: Image, x: Array, y: Array, fwhm_px: float
+) -> tuple[Array, Array]:
+    """Measure fluxes and their errors in electrons."""
+    if frame.psf is not None:
+        return psf_flux(frame, frame.psf, x, y)
+    bad = (frame.mask & UNUSABLE) != 0
+    radius = max(APERTURE_FWHM * fwhm_px, 2.0)
+    flux, err, _ = sep.sum_circle(data, x, y, radius, err=sigma, mask=bad, subpix=5)
+    poisson = np.maximum(flux, 0)
+    return flux, np.sqrt(err**2 + poisson)
+
+
+def _without_twins(stars: Stars, fwhm_px: float) -> Stars:
+    """Drop fainter detections that fell onto a brighter one's centre."""
+    pairs = cKDTree(np.column_stack([stars.x, stars.y])).query_pairs(0.5 * fwhm_px)
+    keep = np.ones(len(stars), dtype=bool)
+    keep[[max(pair) for pair in pairs]] = False
+    return select(stars, keep)
+
+
+def _flagged(stars: Stars, mask: NDArray[np.uint16], fwhm_px: float) -> Stars:
+    """Set the flags: blended, saturated, masked, not like a star."""
+    flag = stars.flag.copy()
+    points = np.column_stack([stars.x, stars.y])
+    for first, second in cKDTree(points).query_pairs(ISOLATION_FWHM * fwhm_px):
+        bright, faint = min(first, second), max(first, second)
+        flag[faint] |= StarFlag.BLENDED
+        if stars.flux[faint] > BLEND_FLUX_FRACTION * stars.flux[bright]:
+            flag[bright] |= StarFlag.BLENDED
+    radius = int(np.ceil(fwhm_px))
+    around = stamps(mask, stars.x, stars.y, radius, fill=int(MaskBit.NO_DATA))
+    core = np.bitwise_or.reduce(around.astype(np.uint16), axis=(1, 2))
+    flag[(core & MaskBit.SATURATED) != 0] |= StarFlag.SATURATED
+    flag[(core & (UNUSABLE & ~MaskBit.SATURATED)) != 0] |= StarFlag.MASKED
+    flagged = replace(stars, flag=flag)
+    typical, elongation = typical_shape(flagged)
+    if not np.isfinite(typical):
+        return flagged
+    freedom = LOW_SNR_FREEDOM * stars.flux_err / stars.flux
+    ratio = stars.fwhm_px / typical
+    low, high = STAR_FWHM_RATIO
+    unlike = (ratio < low - freedom) | (ratio > high + freedom)
+    unlike |= stars.elongation > 1.3 * elongation + 2 * freedom
+    return replace(flagged, flag=flag | np.where(unlike, StarFlag.UNSTARLIKE, 0))

@@ -1,0 +1,1 @@
+"""One file per night-wise step: read, call science, store, report; no Dagster here."""

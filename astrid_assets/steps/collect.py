@@ -1,0 +1,264 @@
+"""Freeze a training dataset: labelled cutouts, masks, splits, quality; one version.
+
+A version is the hash of its content, so collecting the same labels again finds the
+version that exists. Images, masks and the table of samples are three objects in the
+store; a sample's `image_path` and `mask_path` name object and row (``key#17``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from astrid_assets.science.frame import CUTOUT_SIZE
+from astrid_assets.science.labelling.dataset_quality import (
+    DataQualityReport,
+    dataset_quality,
+)
+from astrid_assets.science.labelling.masks import training_mask
+from astrid_assets.science.labelling.splits import assign_splits, group_ids
+from astrid_assets.science.settings import Settings
+from astrid_assets.storage import ids, labels, layout
+from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.tables import TrainingDataset, TrainingSample
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.frame import Cutouts
+    from astrid_assets.steps.nights import Tools
+    from astrid_assets.storage.labels import LabelledRow
+    from astrid_assets.storage.object_store import ObjectStore
+
+VERSION = "1"
+
+
+class CollectionSettings(Settings):
+    """Which labelled detections make the dataset (names of the requirement papers)."""
+
+    name: str = Field("all-labels", description="a name for people")
+    survey_ids: list[str] = Field([], description="surveys to take; empty: all")
+    start: str | None = Field(None, description="first night, YYYY-MM-DD")
+    end: str | None = Field(None, description="last night, YYYY-MM-DD")
+    sources: list[str] = Field(
+        ["person", "catalogue", "import", "truth"],
+        description="label sources to accept; 'truth' comes from simulations only",
+    )
+    min_agreement: float = Field(0.6, ge=0, le=1, description="of the reviewers")
+    max_samples: int = Field(
+        20_000, ge=10, description="the most recent are taken when there are more"
+    )
+    min_samples: int = Field(60, ge=10, description="fewer labels train nothing")
+    fractions: tuple[float, float, float] = Field(
+        (0.6, 0.2, 0.2), description="train, validation and test shares of the groups"
+    )
+    seed: int = Field(1, description="of the split")
+
+
+class TooFewLabels(RuntimeError):
+    """Not enough labelled detections; the message says how to get more."""
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    """A frozen dataset and what is known of it."""
+
+    row: TrainingDataset
+    quality: DataQualityReport
+    split_counts: dict[str, int]
+    images: Cutouts
+    real: NDArray[np.bool_]
+    is_new: bool
+
+
+def collect_dataset(
+    tools: Tools, settings: CollectionSettings, *, created_by: str = "astrid"
+) -> DatasetVersion:
+    """Freeze the labelled detections into a dataset version.
+
+    Raises
+    ------
+    TooFewLabels
+        If fewer than ``min_samples`` labelled detections fit, or one class is absent.
+    """
+    with tools.catalogue.read() as session:
+        rows = labels.labelled_detections(
+            session,
+            surveys=settings.survey_ids or None,
+            start=settings.start,
+            end=settings.end,
+            sources=settings.sources,
+        )
+        last_sequence = labels.last_sequence(session)
+    rows = [row for row in rows if row.agreement >= settings.min_agreement]
+    rows = sorted(rows, key=lambda row: (row.night, row.detection_id))
+    rows = rows[-settings.max_samples :]
+    real = np.array([row.label == "real" for row in rows], dtype=bool)
+    if len(rows) < settings.min_samples or real.all() or not real.any():
+        raise TooFewLabels(
+            f"{len(rows)} labelled detections ({int(real.sum())} real) fit the "
+            f"selection, at least {settings.min_samples} with both classes are "
+            "needed: label more on the review page, backfill more nights, or widen "
+            "the selection"
+        )
+
+    images = read_cutouts(tools.store, [(r.cutout_key, r.cutout_index) for r in rows])
+    masks = np.stack(
+        [
+            training_mask("real" if is_real else "bogus", row.fwhm_px, CUTOUT_SIZE)
+            for row, is_real in zip(rows, real, strict=True)
+        ]
+    )
+    groups = group_ids(
+        np.array([row.ra_deg for row in rows]),
+        np.array([row.dec_deg for row in rows]),
+        [row.object_id for row in rows],
+    )
+    splits = assign_splits(groups, real, settings.fractions, settings.seed)
+    samples = _table(rows, splits, images, masks)
+    content_hash = _content_hash(samples, settings)
+    dataset_id = ids.dataset_id(content_hash)
+    quality = dataset_quality(
+        images=images,
+        is_real=real,
+        agreement=np.array([row.agreement for row in rows]),
+        nights=[row.night for row in rows],
+        surveys=[row.survey for row in rows],
+    )
+
+    with tools.catalogue.read() as session:
+        known = session.get(TrainingDataset, dataset_id)
+    keys = {
+        "images_key": _put_array(tools.store, content_hash, "images", images),
+        "masks_key": _put_array(tools.store, content_hash, "masks", masks),
+    }
+    buffer = io.BytesIO()
+    samples.write_parquet(buffer)
+    keys["samples_key"] = tools.store.put(
+        layout.dataset(content_hash, "samples"), buffer.getvalue(), ".parquet"
+    )
+    row = {
+        "id": dataset_id,
+        "content_hash": content_hash,
+        "name": settings.name,
+        "description": None,
+        "collection_params": settings.model_dump(mode="json"),
+        "total_samples": len(rows),
+        "anomaly_ratio": float(real.mean()),
+        "quality_score": quality.quality_score,
+        "quality_report": quality.as_dict(),
+        **keys,
+        "last_sequence": last_sequence,
+        "mlflow_run_id": known.mlflow_run_id if known else None,
+        "created_at": now(),
+        "created_by": created_by,
+        "status": "active",
+    }
+    with tools.catalogue.begin() as session:
+        upsert(session, TrainingDataset, [row])
+        upsert(session, TrainingSample, _sample_rows(rows, samples, dataset_id, keys))
+        stored = session.get_one(TrainingDataset, dataset_id)
+    return DatasetVersion(
+        stored, quality, dict(Counter(splits)), images, real, is_new=known is None
+    )
+
+
+def read_cutouts(store: ObjectStore, places: Sequence[tuple[str, int]]) -> Cutouts:
+    """Read cutouts by object key and row: (n, 3, size, size), each object once."""
+    wanted: dict[str, list[int]] = defaultdict(list)
+    for position, (key, _) in enumerate(places):
+        wanted[key].append(position)
+    images = np.empty((len(places), 3, CUTOUT_SIZE, CUTOUT_SIZE), dtype=np.float32)
+    for key, positions in wanted.items():
+        stack = np.load(io.BytesIO(store.get(key)), allow_pickle=False)
+        images[positions] = stack[[places[position][1] for position in positions]]
+    return images
+
+
+def _table(
+    rows: Sequence[LabelledRow],
+    splits: Sequence[str],
+    images: Cutouts,
+    masks: NDArray[np.uint8],
+) -> pl.DataFrame:
+    hashes = [
+        hashlib.sha256(
+            image.tobytes() + mask.tobytes() + row.label.encode()
+        ).hexdigest()
+        for row, image, mask in zip(rows, images, masks, strict=True)
+    ]
+    return pl.DataFrame(
+        {
+            "detection_id": [row.detection_id for row in rows],
+            "observation_id": [row.observation_id for row in rows],
+            "object_id": [row.object_id for row in rows],
+            "survey": [row.survey for row in rows],
+            "night": [row.night for row in rows],
+            "label": [row.label for row in rows],
+            "classification": [row.classification for row in rows],
+            "source": [row.source for row in rows],
+            "agreement": [row.agreement for row in rows],
+            "score_sigma": [row.score_sigma for row in rows],
+            "fwhm_px": [row.fwhm_px for row in rows],
+            "split": list(splits),
+            "content_hash": hashes,
+        }
+    )
+
+
+def _content_hash(samples: pl.DataFrame, settings: CollectionSettings) -> str:
+    columns = samples.select("detection_id", "content_hash", "split").rows()
+    return ids.content_hash([VERSION, settings.name, [list(row) for row in columns]])
+
+
+def _put_array(
+    store: ObjectStore, content_hash: str, what: str, array: NDArray[np.generic]
+) -> str:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return store.put(layout.dataset(content_hash, what), buffer.getvalue(), ".npy")
+
+
+def _sample_rows(
+    rows: Sequence[LabelledRow],
+    samples: pl.DataFrame,
+    dataset_id: str,
+    keys: Mapping[str, str],
+) -> list[dict[str, object]]:
+    created = now()
+    return [
+        {
+            "id": ids.sample_id(dataset_id, row.detection_id),
+            "dataset_id": dataset_id,
+            "observation_id": row.observation_id,
+            "detection_id": row.detection_id,
+            "image_path": f"{keys['images_key']}#{index}",
+            "mask_path": f"{keys['masks_key']}#{index}",
+            "labels": {
+                "is_anomaly": row.label == "real",
+                "anomaly_type": row.classification,
+                "source": row.source,
+                "agreement": row.agreement,
+            },
+            "metadata_": {
+                "survey": row.survey,
+                "night": row.night,
+                "score_sigma": row.score_sigma,
+            },
+            "split": sample["split"],
+            "content_hash": sample["content_hash"],
+            "created_at": created,
+        }
+        for index, (row, sample) in enumerate(
+            zip(rows, samples.iter_rows(named=True), strict=True)
+        )
+    ]

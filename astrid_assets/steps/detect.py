@@ -1,0 +1,279 @@
+"""Detect on each difference of a night; score what is kept; join it into objects.
+
+Every peak above the threshold becomes a candidate with its reasons; a candidate
+without reasons becomes a detection with a cutout and a score. The score comes from
+the deployed model, or, before there is one, from the S/N ranking, marked as such.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.science.detection.cutouts import cut
+from astrid_assets.science.detection.ranking import snr_ranking
+from astrid_assets.science.detection.sources import RejectReason, detect
+from astrid_assets.science.quality.gates import candidate_density
+from astrid_assets.steps.nights import (
+    NightReport,
+    Tools,
+    finish,
+    hash_of,
+    unchanged_report,
+)
+from astrid_assets.steps.objects import assign_objects
+from astrid_assets.storage import candidates, frames, gates, ids, layout, models
+from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.frame_store import difference_from_fits, frame_from_fits
+from astrid_assets.storage.tables import Candidate, Detection, DetectionScore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from astrid_assets.learning.inference import OnnxScorer
+    from astrid_assets.science.detection.settings import DetectionSettings
+    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.tables import DifferenceRun
+    from astrid_assets.surveys.profile import SurveyProfile
+
+ASSET = "detections"
+VERSION = "1"
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class DetectTask:
+    """One difference to search; travels to a worker process."""
+
+    store: ObjectStore
+    survey: str
+    night: str
+    observation_id: str
+    difference_id: str
+    difference_key: str
+    frame_key: str
+    settings: DetectionSettings
+    model_id: str | None
+    model_key: str | None
+
+
+@dataclass(frozen=True)
+class DetectOutcome:
+    """Rows of one difference, and its numbers for the report."""
+
+    candidates: list[Row]
+    detections: list[Row]
+    area_deg2: float
+
+
+def detect_nights(
+    tools: Tools, profile: SurveyProfile, nights: Sequence[str], *, force: bool = False
+) -> Iterator[NightReport]:
+    """Search every accepted difference of the nights; one report each, in order."""
+    tasks: dict[str, list[DetectTask]] = {}
+    hashes: dict[str, str] = {}
+    done: dict[str, NightReport] = {}
+    with tools.catalogue.read() as session:
+        model = models.champion(session)
+        held = gates.held_back(session, profile.name, "difference_images")
+        for night in nights:
+            runs = (
+                []
+                if night in held
+                else _accepted(
+                    frames.differences_with_frames(session, profile.name, night)
+                )
+            )
+            tasks[night] = [
+                DetectTask(
+                    store=tools.store,
+                    survey=profile.name,
+                    night=night,
+                    observation_id=run.observation_id,
+                    difference_id=run.id,
+                    difference_key=str(run.difference_key),
+                    frame_key=frame_key,
+                    settings=profile.detection,
+                    model_id=model.id if model else None,
+                    model_key=model.onnx_key if model else None,
+                )
+                for run, frame_key in runs
+            ]
+            hashes[night] = hash_of(
+                VERSION,
+                [(task.difference_id, task.difference_key) for task in tasks[night]],
+                model.id if model else None,
+                profile.detection,
+            )
+            before = unchanged_report(
+                session, profile.name, night, ASSET, hashes[night]
+            )
+            if before and not force:
+                done[night] = before
+
+    todo = [task for night in nights if night not in done for task in tasks[night]]
+    outcomes = iter(tools.compute.map(detect_frame, todo))
+    for night in nights:
+        if night in done:
+            yield done[night]
+            continue
+        found = [next(outcomes) for _ in tasks[night]]
+        report = _report(profile, night, found)
+        _commit(tools, profile, tasks[night], found, report, hashes[night])
+        yield report
+
+
+def _accepted(
+    runs: Sequence[tuple[DifferenceRun, str]],
+) -> list[tuple[DifferenceRun, str]]:
+    return [(run, key) for run, key in runs if run.status == "accepted"]
+
+
+def detect_frame(task: DetectTask) -> DetectOutcome:
+    """Search one difference, keep the cutouts, return the catalogue rows."""
+    difference = difference_from_fits(task.store.get(task.difference_key))
+    science = frame_from_fits(task.store.get(task.frame_key))
+    found = detect(difference, science, task.settings)
+    kept = [candidate for candidate in found if candidate.reasons == 0]
+    rows: list[Row] = []
+    for candidate in found:
+        rows.append(
+            {
+                "id": ids.candidate_id(
+                    task.difference_id,
+                    candidate.sign,
+                    candidate.peak_x,
+                    candidate.peak_y,
+                ),
+                "difference_id": task.difference_id,
+                "peak_x": candidate.peak_x,
+                "peak_y": candidate.peak_y,
+                "is_current": True,
+                "x": candidate.x,
+                "y": candidate.y,
+                "ra_deg": candidate.ra_deg,
+                "dec_deg": candidate.dec_deg,
+                "healpix": _healpix(candidate.ra_deg, candidate.dec_deg),
+                "score_sigma": candidate.score_sigma,
+                "sign": candidate.sign,
+                "flux_e": candidate.flux_e,
+                "flux_err_e": candidate.flux_err_e,
+                "mag": candidate.mag,
+                "mag_err": candidate.mag_err,
+                "fwhm_px": candidate.fwhm_px,
+                "elongation": candidate.elongation,
+                "mask_bits": int(candidate.mask_bits),
+                "reasons": int(candidate.reasons),
+                "is_kept": candidate.reasons == 0,
+            }
+        )
+    area = float(difference.area_deg2)
+    if not kept:
+        return DetectOutcome(rows, [], area)
+
+    cutouts = cut(science, difference, kept)
+    buffer = io.BytesIO()
+    np.save(buffer, cutouts)
+    key = task.store.put(
+        layout.cutouts(task.survey, task.night, task.observation_id),
+        buffer.getvalue(),
+        ".npy",
+    )
+    if task.model_key is None:
+        scores = snr_ranking(np.array([candidate.score_sigma for candidate in kept]))
+    else:
+        scores = _scorer(task.store, task.model_key).score(cutouts)
+    kept_ids = [str(row["id"]) for row in rows if row["is_kept"]]
+    detections: list[Row] = [
+        {
+            "id": ids.detection_id(candidate_id),
+            "candidate_id": candidate_id,
+            "observation_id": task.observation_id,
+            "object_id": None,
+            "survey": task.survey,
+            "night": task.night,
+            "cutout_key": key,
+            "cutout_index": index,
+            "score": float(scores[index]),
+            "score_kind": "snr_ranking" if task.model_id is None else "model",
+            "model_id": task.model_id,
+            "detected_at": now(),
+        }
+        for index, candidate_id in enumerate(kept_ids)
+    ]
+    return DetectOutcome(rows, detections, area)
+
+
+@lru_cache(maxsize=2)
+def _scorer(store: ObjectStore, model_key: str) -> OnnxScorer:
+    # onnxruntime is loaded only by workers that score with a model.
+    from astrid_assets.learning.inference import OnnxScorer
+
+    return OnnxScorer(store.get(model_key))
+
+
+def _healpix(ra_deg: float | None, dec_deg: float | None) -> int | None:
+    if ra_deg is None or dec_deg is None:
+        return None
+    return int(candidates.healpix_of(np.array([ra_deg]), np.array([dec_deg]))[0])
+
+
+def _commit(
+    tools: Tools,
+    profile: SurveyProfile,
+    tasks: Sequence[DetectTask],
+    found: Sequence[DetectOutcome],
+    report: NightReport,
+    input_hash: str,
+) -> None:
+    rows = [row for outcome in found for row in outcome.candidates]
+    detections = [row for outcome in found for row in outcome.detections]
+    with tools.catalogue.begin() as session:
+        candidates.retire(session, [task.difference_id for task in tasks])
+        upsert(session, Candidate, rows)
+        assign_objects(session, profile, rows, detections)
+        upsert(session, Detection, detections)
+        upsert(
+            session,
+            DetectionScore,
+            [
+                {
+                    "detection_id": row["id"],
+                    "model_id": row["model_id"],
+                    "score": row["score"],
+                    "scored_at": now(),
+                }
+                for row in detections
+                if row["model_id"] is not None
+            ],
+        )
+        finish(session, report, input_hash)
+
+
+def _report(
+    profile: SurveyProfile, night: str, found: Sequence[DetectOutcome]
+) -> NightReport:
+    rows = [row for outcome in found for row in outcome.candidates]
+    kept = sum(bool(row["is_kept"]) for row in rows)
+    reasons = {
+        str(bit.name).lower(): sum(bool(int(str(row["reasons"])) & bit) for row in rows)
+        for bit in RejectReason
+    }
+    area = sum(outcome.area_deg2 for outcome in found)
+    kinds = {str(r["score_kind"]) for outcome in found for r in outcome.detections}
+    summary: dict[str, object] = {
+        "differences": len(found),
+        "candidates": len(rows),
+        "detections": kept,
+        "positive": sum(row["is_kept"] is True and row["sign"] == 1 for row in rows),
+        "rejected_because": {name: n for name, n in reasons.items() if n},
+        "score_kind": "/".join(sorted(kinds)),
+        "area_deg2": round(area, 6),
+    }
+    verdict = candidate_density(kept, area, profile.detection.max_density_deg2)
+    return NightReport(profile.name, night, ASSET, summary, (verdict,))

@@ -1,0 +1,114 @@
+"""What every step of a night shares: its tools, its report, and being done already.
+
+A step is a generator over nights: it commits one night in one transaction and then
+yields the night's report, so a killed process loses at most the night at hand, and
+running again repeats only what is missing. Rows have ids of their content, objects
+have keys of theirs: a repeated night writes the same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from astrid_assets.storage import gates, ids, layout
+from astrid_assets.storage.tables import Survey
+from astrid_assets.surveys.profile import ProfileError, SurveyProfile
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from sqlalchemy.orm import Session
+
+    from astrid_assets.compute import Compute
+    from astrid_assets.science.quality.gates import Verdict
+    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.object_store import ObjectStore
+
+Number = int | float | str | None
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a step works with."""
+
+    catalogue: Catalogue
+    store: ObjectStore
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class NightReport:
+    """What a step did to one night: counts for people, verdicts for the next step."""
+
+    survey: str
+    night: str
+    asset: str
+    summary: dict[str, object]
+    verdicts: tuple[Verdict, ...] = ()
+    unchanged: bool = False
+    pictures: dict[str, str] = field(default_factory=dict)
+    """Object keys of PNG pictures by caption, as `keep_pictures` returned them."""
+
+
+def load_profile(catalogue: Catalogue, survey: str) -> SurveyProfile:
+    """Return the stored profile of a survey.
+
+    Raises
+    ------
+    ProfileError
+        If there is no such survey, or its stored profile is no longer valid.
+    """
+    with catalogue.read() as session:
+        row = session.get(Survey, survey)
+    if row is None:
+        raise ProfileError(
+            f"no survey {survey!r} in the catalogue; add it with "
+            f"`astrid survey add {survey} --folder PATH`"
+        )
+    return SurveyProfile.from_toml(row.profile_toml, where=f"profile of {survey}")
+
+
+def hash_of(version: str, *parts: object) -> str:
+    """Return the hash of what goes into a step: its version, settings and inputs."""
+    return ids.content_hash([version, *(_plain(part) for part in parts)])
+
+
+def unchanged_report(
+    session: Session, survey: str, night: str, asset: str, input_hash: str
+) -> NightReport | None:
+    """Return the stored report when the same inputs were finished before."""
+    summary = gates.summary(session, survey, night, asset)
+    if summary is None or summary.input_hash != input_hash:
+        return None
+    verdicts = gates.verdicts(session, survey, night, asset)
+    counts = dict(summary.summary)
+    pictures = counts.pop("pictures", None) or {}
+    return NightReport(
+        survey, night, asset, counts, tuple(verdicts), unchanged=True, pictures=pictures
+    )
+
+
+def finish(session: Session, report: NightReport, input_hash: str) -> None:
+    """Keep the verdicts and the summary of a night; part of its transaction."""
+    gates.record(session, report.survey, report.night, report.asset, report.verdicts)
+    gates.record_summary(
+        session,
+        report.survey,
+        report.night,
+        report.asset,
+        report.summary | {"pictures": report.pictures},
+        input_hash,
+    )
+
+
+def keep_picture(store: ObjectStore, survey: str, night: str, png: bytes) -> str:
+    """Keep a PNG picture in the store; returns its key."""
+    return store.put(layout.pictures(survey, night), png, ".png")
+
+
+def _plain(part: object) -> object:
+    dump = getattr(part, "model_dump", None)
+    if dump is not None:
+        model: BaseModel = part  # type: ignore[assignment]  # pydantic by its method
+        return model.model_dump(mode="json")
+    return part

@@ -1,0 +1,85 @@
+"""Join detections into objects: the same place on the sky, night after night."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.science.detection.association import associate
+from astrid_assets.storage import candidates, ids
+from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.tables import SkyObject
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.orm import Session
+
+    from astrid_assets.surveys.profile import SurveyProfile
+
+Row = dict[str, object]
+
+
+def assign_objects(
+    session: Session,
+    profile: SurveyProfile,
+    candidate_rows: Sequence[Row],
+    detections: Sequence[Row],
+) -> None:
+    """Give each detection the object at its place, making new ones where none is.
+
+    Detections known before keep their object, so a repeated night changes nothing.
+    Detections without coordinates stay alone. Fills ``object_id`` in `detections`.
+    """
+    places = {
+        row["id"]: (float(str(row["ra_deg"])), float(str(row["dec_deg"])))
+        for row in candidate_rows
+        if row["ra_deg"] is not None
+    }
+    known = candidates.object_ids(session, [str(row["id"]) for row in detections])
+    todo: list[Row] = []
+    for row in detections:
+        row["object_id"] = known.get(str(row["id"]))
+        if row["object_id"] is None and row["candidate_id"] in places:
+            todo.append(row)
+    if not todo:
+        return
+
+    radius = profile.detection.association_radius_arcsec
+    sky = np.array([places[row["candidate_id"]] for row in todo])
+    existing = candidates.objects_around(
+        session, profile.name, sky[:, 0], sky[:, 1], radius
+    )
+    object_ids = [item.id for item in existing]
+    object_sky = np.array(
+        [(item.ra_deg, item.dec_deg) for item in existing], dtype=float
+    ).reshape(-1, 2)
+    new: list[Row] = []
+    # In order of significance, so that the brightest detection founds the object.
+    for row, (ra_deg, dec_deg) in zip(todo, sky, strict=True):
+        match = int(
+            associate(
+                np.array([ra_deg]), np.array([dec_deg]),
+                object_sky[:, 0], object_sky[:, 1], radius,
+            )[0]
+        )  # fmt: skip
+        if match >= 0:
+            row["object_id"] = object_ids[match]
+            continue
+        object_id = ids.object_id(str(row["id"]))
+        row["object_id"] = object_id
+        object_ids.append(object_id)
+        object_sky = np.vstack([object_sky, (ra_deg, dec_deg)])
+        healpix = candidates.healpix_of(np.array([ra_deg]), np.array([dec_deg]))
+        new.append(
+            {
+                "id": object_id,
+                "survey": profile.name,
+                "ra_deg": float(ra_deg),
+                "dec_deg": float(dec_deg),
+                "healpix": int(healpix[0]),
+                "created_at": now(),
+            }
+        )
+    upsert(session, SkyObject, new)

@@ -1,0 +1,222 @@
+"""Register the frames of a night: from the survey's source into store and catalogue.
+
+A file is read once, kept byte for byte under its hash, and each image in it becomes
+an observation; what the door refuses becomes an observation with its reason. Files
+that were registered before and have not changed are not read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from astrid_assets.science.quality.gates import frames_arrived
+from astrid_assets.steps.nights import (
+    NightReport,
+    Tools,
+    finish,
+    hash_of,
+    unchanged_report,
+)
+from astrid_assets.storage import ids, layout, observations
+from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.tables import Observation, SourceFileRow
+from astrid_assets.surveys.fits_door import DoorRejection, ImageFacts, read_headers
+from astrid_assets.surveys.scan import ScannedFile, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.surveys.profile import SurveyProfile
+    from astrid_assets.surveys.sources import FrameSource
+
+ASSET = "raw_observations"
+VERSION = "1"
+UNDATED = ""
+"""The night of files whose date nobody can tell."""
+
+
+@dataclass(frozen=True)
+class FileTask:
+    """One file to register; travels to a worker process."""
+
+    profile: SurveyProfile
+    source: FrameSource
+    store: ObjectStore
+    path: str
+    night: str
+
+
+def register_nights(
+    tools: Tools,
+    profile: SurveyProfile,
+    source: FrameSource,
+    nights: Sequence[str],
+    *,
+    force: bool = False,
+) -> Iterator[NightReport]:
+    """Register every frame of the nights; yields one report per night, in order.
+
+    Raises
+    ------
+    SourceUnavailable
+        If the source as a whole cannot be read (wrong path, unreachable archive).
+    """
+    source.check()
+    files = index_source(tools, profile, source)
+    by_night: dict[str, list[ScannedFile]] = defaultdict(list)
+    for file in files:
+        for night in file.nights:
+            by_night[night].append(file)
+    undated = len(by_night.get(UNDATED, ()))
+
+    todo: dict[str, str] = {}
+    reports: dict[str, NightReport] = {}
+    for night in nights:
+        described = sorted((f.path, f.size_bytes, f.mtime_ns) for f in by_night[night])
+        input_hash = hash_of(
+            VERSION, described, profile.keywords, profile.detector, profile.night
+        )
+        with tools.catalogue.read() as session:
+            before = unchanged_report(session, profile.name, night, ASSET, input_hash)
+        if before and not force:
+            reports[night] = before
+        else:
+            todo[night] = input_hash
+
+    tasks = [
+        FileTask(profile, source, tools.store, file.path, night)
+        for night in todo
+        for file in by_night[night]
+    ]
+    outcomes = iter(tools.compute.map(register_file, tasks))
+    for night in nights:
+        if night in reports:
+            yield reports[night]
+            continue
+        rows = [row for _ in by_night[night] for row in next(outcomes)]
+        report = _report(profile.name, night, rows, undated)
+        with tools.catalogue.begin() as session:
+            upsert(session, Observation, rows)
+            finish(session, report, todo[night])
+        yield report
+
+
+def index_source(
+    tools: Tools, profile: SurveyProfile, source: FrameSource
+) -> list[ScannedFile]:
+    """Return the files of a source with their nights, reading only new headers.
+
+    Files without a date are registered at once, as rejected, so that people see them.
+    """
+    with tools.catalogue.read() as session:
+        known = observations.known_files(session, profile.name)
+    # A changed profile may date or accept a file differently: read everything again.
+    fingerprint = hash_of(VERSION, profile.keywords, profile.detector, profile.night)
+    valid = {
+        path: row for path, row in known.items() if row.profile_hash == fingerprint
+    }
+    files = scan(profile, source, valid)
+    rows = [
+        {
+            "survey": profile.name,
+            "path": file.path,
+            "size_bytes": file.size_bytes,
+            "mtime_ns": file.mtime_ns,
+            "nights": list(file.nights),
+            "profile_hash": fingerprint,
+            "checked_at": now(),
+        }
+        for file in files
+        if file.is_new
+    ]
+    undated = [
+        FileTask(profile, source, tools.store, file.path, UNDATED)
+        for file in files
+        if file.is_new and UNDATED in file.nights
+    ]
+    refused = [row for task in undated for row in register_file(task)]
+    with tools.catalogue.begin() as session:
+        upsert(session, SourceFileRow, rows)
+        upsert(session, Observation, refused)
+    return files
+
+
+def register_file(task: FileTask) -> list[dict[str, object]]:
+    """Store one file and return its observation rows of the task's night."""
+    content = task.source.read(task.path)
+    sha256 = hashlib.sha256(content).hexdigest()
+    found = read_headers(content, task.path, task.profile)
+    rows = [
+        row
+        for entry in found
+        if (row := _row(task, entry, sha256, len(content)))["night"] == task.night
+    ]
+    if any(row["status"] == "registered" for row in rows):
+        # One object per file, however many images it holds.
+        key = task.store.put(
+            layout.raw(task.profile.name, task.night, sha256[:12]),
+            content,
+            _suffix(task.path),
+        )
+        for row in rows:
+            row["raw_key"] = key
+    return rows
+
+
+def _row(
+    task: FileTask, entry: ImageFacts | DoorRejection, sha256: str, size: int
+) -> dict[str, object]:
+    survey = task.profile.name
+    rejected = isinstance(entry, DoorRejection)
+    facts = entry.facts if isinstance(entry, DoorRejection) else entry
+    return {
+        "id": ids.observation_id(survey, sha256, entry.hdu),
+        "survey": survey,
+        "night": entry.night,
+        "source_path": task.path,
+        "hdu": entry.hdu,
+        "sha256": sha256,
+        "size_bytes": size,
+        "raw_key": None,
+        "status": "rejected" if rejected else "registered",
+        "reason": entry.reason.as_dict() if isinstance(entry, DoorRejection) else None,
+        "kind": facts.kind if facts else "unknown",
+        "field": facts.field if facts else "",
+        "band": facts.band if facts else "",
+        "observed_mjd": facts.observed_mjd if facts else None,
+        "exposure_s": facts.exposure_s if facts else None,
+        "width": facts.width if facts else None,
+        "height": facts.height if facts else None,
+        "registered_at": now(),
+    }
+
+
+def _suffix(path: str) -> str:
+    name = path.rsplit("/", 1)[-1].lower()
+    for suffix in (".fits.fz", ".fits.gz", ".fit.gz", ".fz", ".gz", ".fits", ".fit"):
+        if name.endswith(suffix):
+            return suffix
+    return ".fits"
+
+
+def _report(
+    survey: str, night: str, rows: Sequence[dict[str, object]], undated: int
+) -> NightReport:
+    registered = [row for row in rows if row["status"] == "registered"]
+    refused = [row for row in rows if row["status"] == "rejected"]
+    lights = sum(row["kind"] == "light" for row in registered)
+    summary: dict[str, object] = {
+        "frames": len(rows),
+        "lights": lights,
+        "calibration_frames": len(registered) - lights,
+        "refused": len(refused),
+        "refused_because": {str(row["source_path"]): row["reason"] for row in refused},
+        "undated_files": undated,
+        "megabytes": round(sum(int(str(row["size_bytes"])) for row in rows) / 1e6, 3),
+    }
+    verdict = frames_arrived(len(registered), len(refused))
+    return NightReport(survey, night, ASSET, summary, (verdict,))

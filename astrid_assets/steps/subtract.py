@@ -1,0 +1,213 @@
+"""Subtract each accepted frame of a night from its reference (ZOGY)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from astrid_assets.science.differencing.subtraction import subtract
+from astrid_assets.science.errors import Reason, ScienceError
+from astrid_assets.science.quality.gates import coverage, score_noise
+from astrid_assets.steps.nights import (
+    NightReport,
+    Tools,
+    finish,
+    hash_of,
+    unchanged_report,
+)
+from astrid_assets.storage import frames, gates, ids, layout
+from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.frame_store import difference_to_fits, frame_from_fits
+from astrid_assets.storage.tables import DifferenceRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from astrid_assets.science.differencing.difference import Difference
+    from astrid_assets.science.differencing.settings import DifferencingSettings
+    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.surveys.profile import SurveyProfile
+
+ASSET = "difference_images"
+VERSION = "1"
+METHOD = "zogy"
+
+
+@dataclass(frozen=True)
+class SubtractTask:
+    """One pair to subtract; travels to a worker process."""
+
+    store: ObjectStore
+    survey: str
+    night: str
+    observation_id: str
+    frame_key: str
+    reference_id: str | None
+    reference_key: str | None
+    reason: Mapping[str, object] | None
+    settings: DifferencingSettings
+    settings_hash: str
+
+
+def subtract_nights(
+    tools: Tools, profile: SurveyProfile, nights: Sequence[str], *, force: bool = False
+) -> Iterator[NightReport]:
+    """Subtract every accepted frame of the nights; one report per night, in order."""
+    tasks: dict[str, list[SubtractTask]] = {}
+    hashes: dict[str, str] = {}
+    done: dict[str, NightReport] = {}
+    with tools.catalogue.read() as session:
+        held = gates.held_back(session, profile.name, "processed_frames")
+        for night in nights:
+            night_tasks = [] if night in held else _tasks(tools, profile, night)
+            hashes[night] = hash_of(
+                VERSION,
+                [(t.settings_hash, t.reference_id) for t in night_tasks],
+                profile.differencing,
+            )
+            before = unchanged_report(
+                session, profile.name, night, ASSET, hashes[night]
+            )
+            if before and not force:
+                done[night] = before
+            else:
+                tasks[night] = night_tasks
+
+    todo = [task for night in nights for task in tasks.get(night, ())]
+    outcomes = iter(tools.compute.map(subtract_frame, todo))
+    for night in nights:
+        if night in done:
+            yield done[night]
+            continue
+        rows = [next(outcomes) for _ in tasks[night]]
+        report = _report(profile, night, rows)
+        with tools.catalogue.begin() as session:
+            upsert(session, DifferenceRun, rows)
+            frames.make_current(
+                session,
+                [str(row["observation_id"]) for row in rows],
+                [str(row["id"]) for row in rows],
+            )
+            finish(session, report, hashes[night])
+        yield report
+
+
+def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[SubtractTask]:
+    tasks = []
+    with tools.catalogue.read() as session:
+        for observation, run in frames.preprocess_runs_of_night(
+            session, profile.name, night
+        ):
+            if run.status != "accepted" or run.frame_key is None:
+                continue
+            choice = frames.night_reference(
+                session, profile.name, night, observation.field, observation.band
+            )
+            reference = frames.reference_of(session, choice)
+            tasks.append(
+                SubtractTask(
+                    store=tools.store,
+                    survey=profile.name,
+                    night=night,
+                    observation_id=observation.id,
+                    frame_key=run.frame_key,
+                    reference_id=reference.id if reference else None,
+                    reference_key=reference.frame_key if reference else None,
+                    reason=choice.reason if choice else None,
+                    settings=profile.differencing,
+                    settings_hash=hash_of(
+                        VERSION, METHOD, run.frame_key, profile.differencing
+                    ),
+                )
+            )
+    return tasks
+
+
+def subtract_frame(task: SubtractTask) -> dict[str, object]:
+    """Subtract one frame, keep the difference, return its catalogue row."""
+    row: dict[str, object] = {
+        "id": ids.difference_id(
+            task.observation_id, task.reference_id, task.settings_hash
+        ),
+        "observation_id": task.observation_id,
+        "reference_id": task.reference_id,
+        "settings_hash": task.settings_hash,
+        "method": METHOD,
+        "is_current": True,
+        "status": "rejected",
+        "reasons": [],
+        "flags": [],
+        "difference_key": None,
+        "std_score": None,
+        "flux_ratio": None,
+        "flux_ratio_scatter": None,
+        "n_stars": None,
+        "coverage": None,
+        "offset_px": None,
+        "limiting_mag": None,
+        "area_deg2": None,
+        "subtracted_at": now(),
+    }
+    if task.reference_key is None:
+        missing = Reason(
+            "no_reference",
+            "no reference was chosen for this night; materialize reference_frames first",
+        )
+        return row | {"reasons": [task.reason or missing.as_dict()]}
+    try:
+        difference = subtract(
+            frame_from_fits(task.store.get(task.frame_key)),
+            frame_from_fits(task.store.get(task.reference_key)),
+            task.settings,
+        )
+    except ScienceError as error:
+        return row | {"reasons": [error.reason.as_dict()]}
+    key = task.store.put(
+        layout.difference(task.survey, task.night, task.observation_id),
+        difference_to_fits(difference),
+        ".fits",
+    )
+    return row | _measured(difference) | {"difference_key": key}
+
+
+def _measured(difference: Difference) -> dict[str, object]:
+    names = (
+        "std_score", "flux_ratio", "flux_ratio_scatter", "n_stars", "coverage",
+        "offset_px", "limiting_mag", "area_deg2",
+    )  # fmt: skip
+    return {name: getattr(difference, name) for name in names} | {
+        "status": "rejected" if difference.reasons else "accepted",
+        "reasons": [reason.as_dict() for reason in difference.reasons],
+        "flags": [flag.as_dict() for flag in difference.flags],
+    }
+
+
+def _report(
+    profile: SurveyProfile, night: str, rows: Sequence[Mapping[str, object]]
+) -> NightReport:
+    accepted = [row for row in rows if row["status"] == "accepted"]
+    codes: dict[str, int] = {}
+    for row in rows:
+        for reason in row["reasons"]:  # type: ignore[attr-defined]  # JSON list
+            codes[reason["code"]] = codes.get(reason["code"], 0) + 1
+    stds = [float(str(r["std_score"])) for r in rows if r["std_score"] is not None]
+    covered = [float(str(r["coverage"])) for r in rows if r["coverage"] is not None]
+    limits = [
+        float(str(r["limiting_mag"])) for r in accepted if r["limiting_mag"] is not None
+    ]
+    settings = profile.differencing
+    summary: dict[str, object] = {
+        "differences": len(accepted),
+        "rejected": len(rows) - len(accepted),
+        "rejected_because": codes,
+        "std_score": [round(std, 4) for std in stds],
+        "limiting_mag": round(sum(limits) / len(limits), 3) if limits else None,
+    }
+    verdicts = (
+        coverage(covered, settings.min_coverage),
+        score_noise(stds, settings.min_std_score, settings.max_std_score),
+    )
+    pictures = {
+        str(row["observation_id"]): str(row["difference_key"]) for row in accepted[:1]
+    }
+    return NightReport(profile.name, night, ASSET, summary, verdicts, pictures=pictures)
