@@ -13,11 +13,11 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 GRACE_S = 12.0  # the Dagster daemon waits up to ten seconds for its threads
@@ -68,9 +68,12 @@ class Child:
         """True when its port accepts connections, or when it has none and runs."""
         if self.program.port is None:
             return self.is_running
-        with contextlib.suppress(OSError):
-            with socket.create_connection((LOOPBACK, self.program.port), timeout=1):
-                return True
+        address = (LOOPBACK, self.program.port)
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(address, timeout=1),
+        ):
+            return True
         return False
 
     def last_lines(self) -> str:

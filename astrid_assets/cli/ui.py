@@ -60,7 +60,7 @@ def programs_to_start(
     home: Path, port: int, mlflow_port: int, *, with_mlflow: bool
 ) -> list[Program]:
     """Return the programs, each with its command line, port and log file."""
-    from astrid_assets.cli.workplace import mlflow_addresses
+    from astrid_assets.resources import home as addresses
 
     bin_folder, logs = Path(sys.executable).parent, home / "logs"
     graph = ["-m", GRAPH]
@@ -81,7 +81,7 @@ def programs_to_start(
             logs / "daemon.log",
         ),
     ]
-    tracking_uri, artifacts = mlflow_addresses(home)
+    tracking_uri = addresses.tracking_uri()
     if not with_mlflow:
         return programs
     if tracking_uri.startswith(("http://", "https://")):
@@ -91,7 +91,8 @@ def programs_to_start(
         *(str(bin_folder / "mlflow"), "server", "--workers", "1"),
         *("--host", LOOPBACK, "--port", str(mlflow_port)),
         *("--backend-store-uri", tracking_uri),
-        *("--default-artifact-root", artifacts, "--no-serve-artifacts"),
+        *("--default-artifact-root", str(addresses.artifacts_folder())),
+        "--no-serve-artifacts",
     ]
     # Job execution starts a second tree of workers that nothing here uses.
     environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

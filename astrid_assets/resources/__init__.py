@@ -1,1 +1,1 @@
-"""resources."""
+"""Builders of clients: configuration in, plain object out, one file per client."""

@@ -26,8 +26,9 @@ MAX_PSF_STARS = 200
 MIN_SNR = 20.0
 """A star below it adds a centroid error of a twentieth of the FWHM."""
 
+ENOUGH_PSF_STARS = 8
 LOW_SNR = 8.0
-"""Accepted only when there are fewer than `MIN_PSF_STARS` better ones."""
+"""Accepted only when there are fewer than `ENOUGH_PSF_STARS` better ones."""
 
 STARS_FOR_LINEAR, STARS_FOR_QUADRATIC = 20, 60
 RADIUS_FWHM = 3.5
@@ -92,9 +93,14 @@ def choose_psf_stars(stars: Stars) -> Stars:
     clean = stars.flag == 0
     # In crowded fields nearly every star has neighbours: take the lesser blends.
     nearly = (stars.flag & ~StarFlag.BLENDED) == 0
-    for which in (clean & (snr > MIN_SNR), nearly & (snr > MIN_SNR),
-                  nearly & (snr > LOW_SNR)):  # fmt: skip
-        if np.count_nonzero(which) >= MIN_PSF_STARS:
+    tiers = (
+        (clean & (snr > MIN_SNR), ENOUGH_PSF_STARS),
+        (clean & (snr > LOW_SNR), MIN_PSF_STARS),
+        (nearly & (snr > MIN_SNR), MIN_PSF_STARS),
+        (nearly & (snr > LOW_SNR), MIN_PSF_STARS),
+    )
+    for which, needed in tiers:
+        if np.count_nonzero(which) >= needed:
             chosen = select(stars, which)
             order = np.argsort(-chosen.flux, kind="stable")[:MAX_PSF_STARS]
             return select(chosen, order)

@@ -36,12 +36,19 @@ if TYPE_CHECKING:
 
     from astrid_assets.learning.inference import OnnxScorer
     from astrid_assets.science.detection.settings import DetectionSettings
+    from astrid_assets.science.detection.sources import Candidate as FoundCandidate
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.storage.tables import DifferenceRun
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "detections"
 VERSION = "1"
+
+MEASURED = (
+    "peak_x", "peak_y", "x", "y", "ra_deg", "dec_deg", "score_sigma", "sign",
+    "flux_e", "flux_err_e", "mag", "mag_err", "fwhm_px", "elongation",
+)  # fmt: skip
+"""Columns of a candidate that are copied as they were measured."""
 
 Row = dict[str, object]
 
@@ -140,38 +147,7 @@ def detect_frame(task: DetectTask) -> DetectOutcome:
     science = frame_from_fits(task.store.get(task.frame_key))
     found = detect(difference, science, task.settings)
     kept = [candidate for candidate in found if candidate.reasons == 0]
-    rows: list[Row] = []
-    for candidate in found:
-        rows.append(
-            {
-                "id": ids.candidate_id(
-                    task.difference_id,
-                    candidate.sign,
-                    candidate.peak_x,
-                    candidate.peak_y,
-                ),
-                "difference_id": task.difference_id,
-                "peak_x": candidate.peak_x,
-                "peak_y": candidate.peak_y,
-                "is_current": True,
-                "x": candidate.x,
-                "y": candidate.y,
-                "ra_deg": candidate.ra_deg,
-                "dec_deg": candidate.dec_deg,
-                "healpix": _healpix(candidate.ra_deg, candidate.dec_deg),
-                "score_sigma": candidate.score_sigma,
-                "sign": candidate.sign,
-                "flux_e": candidate.flux_e,
-                "flux_err_e": candidate.flux_err_e,
-                "mag": candidate.mag,
-                "mag_err": candidate.mag_err,
-                "fwhm_px": candidate.fwhm_px,
-                "elongation": candidate.elongation,
-                "mask_bits": int(candidate.mask_bits),
-                "reasons": int(candidate.reasons),
-                "is_kept": candidate.reasons == 0,
-            }
-        )
+    rows = [_candidate_row(task.difference_id, candidate) for candidate in found]
     area = float(difference.area_deg2)
     if not kept:
         return DetectOutcome(rows, [], area)
@@ -207,6 +183,20 @@ def detect_frame(task: DetectTask) -> DetectOutcome:
         for index, candidate_id in enumerate(kept_ids)
     ]
     return DetectOutcome(rows, detections, area)
+
+
+def _candidate_row(difference_id: str, candidate: FoundCandidate) -> Row:
+    return {
+        "id": ids.candidate_id(
+            difference_id, candidate.sign, candidate.peak_x, candidate.peak_y
+        ),
+        "difference_id": difference_id,
+        "is_current": True,
+        "healpix": _healpix(candidate.ra_deg, candidate.dec_deg),
+        "mask_bits": int(candidate.mask_bits),
+        "reasons": int(candidate.reasons),
+        "is_kept": candidate.reasons == 0,
+    } | {name: getattr(candidate, name) for name in MEASURED}
 
 
 @lru_cache(maxsize=2)

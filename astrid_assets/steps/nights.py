@@ -101,9 +101,11 @@ def finish(session: Session, report: NightReport, input_hash: str) -> None:
     )
 
 
-def keep_picture(store: ObjectStore, survey: str, night: str, png: bytes) -> str:
+def keep_picture(
+    store: ObjectStore, survey: str, night: str, name: str, png: bytes
+) -> str:
     """Keep a PNG picture in the store; returns its key."""
-    return store.put(layout.pictures(survey, night), png, ".png")
+    return store.put(layout.picture(survey, night, name), png, ".png")
 
 
 def _plain(part: object) -> object:

@@ -89,7 +89,8 @@ def _reference_night(
     chosen: list[dict[str, object]] = []
     summary: dict[str, object] = {"fields": len(groups), "missing": 0}
     pictures: dict[str, str] = {}
-    for (field, band), (members, reason) in choices.items():
+    for (field, band), (members, missing) in choices.items():
+        reason = missing
         reference_id = None
         if members:
             try:

@@ -25,13 +25,14 @@ from astrid_assets.storage.catalogue import now, upsert
 from astrid_assets.storage.tables import Observation, SourceFileRow
 from astrid_assets.surveys.fits_door import DoorRejection, ImageFacts, read_headers
 from astrid_assets.surveys.scan import ScannedFile, scan
+from astrid_assets.surveys.sources import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
-    from astrid_assets.surveys.sources import FrameSource
+    from astrid_assets.surveys.sources import FrameSource, SourceOptions
 
 ASSET = "raw_observations"
 VERSION = "1"
@@ -48,6 +49,19 @@ class FileTask:
     store: ObjectStore
     path: str
     night: str
+
+
+def register_from_source(
+    tools: Tools,
+    profile: SurveyProfile,
+    nights: Sequence[str],
+    *,
+    force: bool = False,
+    options: SourceOptions | None = None,
+) -> Iterator[NightReport]:
+    """Open the survey's source and register the nights' frames from it."""
+    source = open_source(profile, store_options=options)
+    return register_nights(tools, profile, source, nights, force=force)
 
 
 def register_nights(
@@ -97,7 +111,12 @@ def register_nights(
         if night in reports:
             yield reports[night]
             continue
-        rows = [row for _ in by_night[night] for row in next(outcomes)]
+        # Two files with the same content are one observation.
+        rows = list(
+            {
+                str(row["id"]): row for _ in by_night[night] for row in next(outcomes)
+            }.values()
+        )
         report = _report(profile.name, night, rows, undated)
         with tools.catalogue.begin() as session:
             upsert(session, Observation, rows)

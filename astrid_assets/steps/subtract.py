@@ -151,7 +151,7 @@ def subtract_frame(task: SubtractTask) -> dict[str, object]:
     if task.reference_key is None:
         missing = Reason(
             "no_reference",
-            "no reference was chosen for this night; materialize reference_frames first",
+            "no reference was chosen for this night: materialize reference_frames",
         )
         return row | {"reasons": [task.reason or missing.as_dict()]}
     try:

@@ -57,7 +57,7 @@ class StoreError(Exception):
     """An object store did not do what it was asked; the message has the remedy."""
 
 
-class ObjectMissing(StoreError):
+class ObjectMissing(StoreError):  # noqa: N818  named after what happened
     """Nothing is kept under this key."""
 
     def __init__(self, key: str, url: str) -> None:
@@ -72,11 +72,11 @@ class ObjectMissing(StoreError):
         return type(self), (self.key, self.url)
 
 
-class ObjectCorrupt(StoreError):
+class ObjectCorrupt(StoreError):  # noqa: N818  named after what happened
     """The bytes kept under a key are not those that were put there."""
 
 
-class StoreUnavailable(StoreError):
+class StoreUnavailable(StoreError):  # noqa: N818  named after what happened
     """The store as a whole cannot be used: full, read-only, unreachable, refused."""
 
 

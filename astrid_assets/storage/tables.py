@@ -2,6 +2,7 @@
 
 ::
 
+    surveys ─ source_files
     surveys ─ observations ─ preprocess_runs ─ difference_runs ─ candidates ─ detections
                     │              │                 │                        │  │  │
                 field_anchors  reference_members ─ reference_frames    objects  │  │
@@ -25,7 +26,6 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
-    DateTime,
     Float,
     ForeignKey,
     Index,
@@ -36,6 +36,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from astrid_assets.storage.column_types import UtcDateTime
 
 NAMING = {
     "ix": "ix_%(column_0_label)s",
@@ -56,7 +58,7 @@ class Base(DeclarativeBase):
         float: Float(53),
         int: Integer,
         str: String(255),
-        dt.datetime: DateTime(timezone=True),
+        dt.datetime: UtcDateTime(),
         Json: JSON,
         list[Any]: JSON,
     }
@@ -102,6 +104,21 @@ class Observation(Base):
     width: Mapped[int | None]
     height: Mapped[int | None]
     registered_at: Mapped[dt.datetime]
+
+
+class SourceFileRow(Base):
+    """A file of a survey's source as last seen, so that only new ones are read."""
+
+    __tablename__ = "source_files"
+    survey: Mapped[str] = mapped_column(ForeignKey("surveys.name"), primary_key=True)
+    path: Mapped[str] = mapped_column(Text, primary_key=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    nights: Mapped[list[Any]]
+    """Nights its images belong to; ``""`` for what has no date."""
+    profile_hash: Mapped[str] = mapped_column(String(64))
+    """Hash of what of the profile decided that; another one means: read it again."""
+    checked_at: Mapped[dt.datetime]
 
 
 class FieldAnchor(Base):

@@ -1,1 +1,1 @@
-"""surveys."""
+"""How frames come in: the survey profile, its sources, and the door for FITS."""

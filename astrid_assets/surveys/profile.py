@@ -74,9 +74,9 @@ class ArchiveSource(Section):
 
     kind: Literal["archive"]
     manifest: str
-    max_file_mb: int = Field(1024, ge=1, le=65536)
+    max_file_mb: int = Field(default=1024, ge=1, le=65536)
     """A larger answer is refused while it arrives."""
-    timeout_s: float = Field(60.0, gt=0, le=3600)
+    timeout_s: float = Field(default=60.0, gt=0, le=3600)
 
 
 class SimulatedSource(Section):
@@ -86,8 +86,8 @@ class SimulatedSource(Section):
     seed: int = 1
     scene: Literal["wide", "deep"] = "wide"
     first_night: str = "2025-03-01"
-    nights: int = Field(12, ge=1, le=400)
-    frames_per_night: int = Field(3, ge=1, le=50)
+    nights: int = Field(default=12, ge=1, le=400)
+    frames_per_night: int = Field(default=3, ge=1, le=50)
     shape: tuple[int, int] = (768, 768)
 
 
@@ -128,19 +128,19 @@ class Keywords(Section):
 class Detector(Section):
     """Detector constants; None means: take the header's keyword, which must exist."""
 
-    gain_e_per_adu: float | None = Field(None, gt=0)
-    read_noise_e: float | None = Field(None, ge=0)
-    saturation_adu: float | None = Field(None, gt=0)
-    pixel_scale_arcsec: float | None = Field(None, gt=0, le=120)
+    gain_e_per_adu: float | None = Field(default=None, gt=0)
+    read_noise_e: float | None = Field(default=None, ge=0)
+    saturation_adu: float | None = Field(default=None, gt=0)
+    pixel_scale_arcsec: float | None = Field(default=None, gt=0, le=120)
     date_is: Literal["start", "middle", "end"] = "start"
     band: str | None = None
     """The only band of the survey, when headers do not say."""
-    exposure_s: float | None = Field(None, gt=0)
+    exposure_s: float | None = Field(default=None, gt=0)
     """The exposure time, when headers do not say."""
     hdu: int | Literal["auto", "all"] = "auto"
     """Which HDU holds the image; auto: every 2-D image extension of at least
     32 pixels a side that is not a mask, variance or weight; all: those too."""
-    max_megapixels: float = Field(150.0, gt=0, le=2000)
+    max_megapixels: float = Field(default=150.0, gt=0, le=2000)
     """Larger images are refused before memory is taken for them; 150 holds every
     single detector in use (the largest have 111), one frame then needs 0.6 GB."""
     overscan: str | None = None
@@ -153,8 +153,8 @@ class Detector(Section):
 class Night(Section):
     """How a night is dated: UTC of mid-exposure, shifted, then cut to the date."""
 
-    utc_shift_hours: float | None = Field(None, ge=-24, le=24)
-    longitude_deg: float | None = Field(None, ge=-180, le=360)
+    utc_shift_hours: float | None = Field(default=None, ge=-24, le=24)
+    longitude_deg: float | None = Field(default=None, ge=-180, le=360)
     """East-positive; shifts by ``longitude / 15 - 12`` hours, so that the date
     is that of the local evening."""
 
@@ -168,7 +168,7 @@ class Calibration(Section):
 
     frames_are: Literal["calibrated", "raw"] = "calibrated"
     on_missing_master: Literal["reject", "continue"] = "reject"
-    min_master_frames: int = Field(3, ge=1)
+    min_master_frames: int = Field(default=3, ge=1)
     bias: tuple[str, ...] = ()
     dark: tuple[str, ...] = ()
     flat: tuple[str, ...] = ()
@@ -184,10 +184,10 @@ class SurveyProfile(Section):
     detector: Detector = Detector()
     night: Night = Night()
     calibration: Calibration = Calibration()
-    processing: ProcessingSettings = ProcessingSettings()
-    reference: ReferenceSettings = ReferenceSettings()
-    differencing: DifferencingSettings = DifferencingSettings()
-    detection: DetectionSettings = DetectionSettings()
+    processing: ProcessingSettings = ProcessingSettings.model_validate({})
+    reference: ReferenceSettings = ReferenceSettings.model_validate({})
+    differencing: DifferencingSettings = DifferencingSettings.model_validate({})
+    detection: DetectionSettings = DetectionSettings.model_validate({})
 
     @field_validator("name")
     @classmethod

@@ -55,7 +55,7 @@ def lives(process_id: int) -> bool:
 
 def test_stopping_a_program_stops_what_it_started(tmp_path):
     child = started(tmp_path, STARTS_A_GRANDCHILD)
-    assert eventually(lambda: child.last_lines())
+    assert eventually(child.last_lines)
     grandchild = int(child.last_lines())
     assert lives(grandchild)
     stop([child])

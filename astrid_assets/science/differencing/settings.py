@@ -23,3 +23,47 @@ class DifferencingSettings(Settings):
     min_std_score: float = Field(
         0.7, gt=0, lt=1, description="std(S_corr) below this: the noise is overestimated"
     )
+    max_offset_px: float = Field(
+        3.0,
+        gt=0,
+        description="offset of the stars after WCS registration: a wrong WCS above it",
+    )
+    min_astrometric_noise_px: float = Field(
+        0.02,
+        ge=0,
+        description="registration scatter per axis assumed at least; the shift of a "
+        "few dozen stars is not known better",
+    )
+    min_psf_error: float = Field(
+        0.005,
+        ge=0,
+        lt=1,
+        description="PSF residual over star flux assumed at least, also where no star "
+        "is bright enough to measure it",
+    )
+    max_psf_error: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="PSF residual over star flux above which the subtraction is flagged",
+    )
+    psf_tolerance: float = Field(
+        0.02,
+        gt=0,
+        description="largest change of the PSF within a tile, relative (rms); frames "
+        "with more are subtracted in tiles with local PSFs",
+    )
+    max_tiles: int = Field(
+        4, ge=1, le=16, description="tiles along each axis at most"
+    )
+    mask_growth_fwhm: float = Field(
+        1.0,
+        ge=0,
+        le=5,
+        description="saturated, trailed and empty pixels spoil this far around, in "
+        "FWHM; cosmic rays and bad pixels, filled well from neighbours, half of it",
+    )
+
+
+METHOD = "zogy"
+"""Name of the one method, as the catalogue records it."""

@@ -5,9 +5,12 @@ Formulas only; nothing here looks at an image.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from astrid_assets.science.frame import Image
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
 
 
 def single_image_snr(
@@ -38,6 +41,7 @@ def difference_snr(
     psf_ref: Image,
     sky_sigma_new_e: float,
     sky_sigma_ref_e: float,
+    *,
     reference_scale: float = 1.0,
 ) -> float:
     """Return the S/N at which ZOGY's statistic finds a change of flux.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from astrid_assets.science.frame import Image
 from astrid_assets.science.simulation.point_spread import (
     Array,
     PsfField,
     stamps,
     support,
 )
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
 
 FAINT_FLUX_E = 4000.0
 """Below this flux only the inner part of the profile is painted …"""

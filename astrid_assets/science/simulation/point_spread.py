@@ -10,12 +10,15 @@ width and shape vary over the frame is in `PsfField`; measuring a PSF is in
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.frame import Image
 from astrid_assets.science.psf import PsfModel, polynomial_terms
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
 
 Array = NDArray[np.float64]
 

@@ -1,0 +1,174 @@
+"""What the learning assets show in the UI and keep in MLflow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import numpy as np
+
+from astrid_assets.assets._nightly import picture
+from astrid_assets.pictures.plots import training_curves
+from astrid_assets.pictures.thumbnails import cutout_sheet
+from astrid_assets.storage.tables import TrainingDataset
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from astrid_assets.learning.evaluation import Evaluation
+    from astrid_assets.science.quality.gates import Verdict
+    from astrid_assets.steps.collect import DatasetVersion
+    from astrid_assets.steps.deploy import DeploymentReport
+    from astrid_assets.steps.train import TrainedVersion
+    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.tracking import Tracking
+
+Metadata = dict[str, dg.MetadataValue]
+SHOWN_PER_CLASS = 6
+
+
+def log_dataset(
+    tracking: Tracking, catalogue: Catalogue, dataset: DatasetVersion, dagster_run: str
+) -> str:
+    """Record a dataset version in MLflow once; returns the MLflow run's id."""
+    row = dataset.row
+    if row.mlflow_run_id is not None and not dataset.is_new:
+        return row.mlflow_run_id
+    tags = {
+        "dataset_id": row.id,
+        "dataset_sha256": row.content_hash,
+        "dagster_run_id": dagster_run,
+        "dagster_asset": "training_dataset",
+    }
+    with tracking.start_run(
+        f"training_data_{row.id}", experiment="training_dataset", tags=tags
+    ) as active:
+        active.log_params(
+            {
+                "name": row.name,
+                "validation_threshold": row.collection_params["min_agreement"],
+                "survey_sources": sorted(dataset.quality.survey_coverage),
+            }
+        )
+        active.log_metrics(
+            {
+                "total_samples": float(row.total_samples),
+                "anomaly_ratio": row.anomaly_ratio,
+                "quality_score": dataset.quality.quality_score,
+                "image_quality_score": dataset.quality.image_quality_score,
+                "label_consistency": dataset.quality.label_consistency,
+            }
+        )
+        active.log_dataset(
+            dataset.images,
+            name=row.name,
+            digest=row.content_hash,
+            source=row.images_key,
+        )
+        active.log_bytes(cutout_sheet(_examples(dataset)), "samples.png")
+        run_id = active.run_id
+    with catalogue.begin() as session:
+        session.get_one(TrainingDataset, row.id).mlflow_run_id = run_id
+    return run_id
+
+
+def dataset_metadata(
+    dataset: DatasetVersion, verdicts: Sequence[Verdict], mlflow_run: str
+) -> Metadata:
+    """Return counts, quality and example cutouts of a dataset version."""
+    row = dataset.row
+    return {
+        "samples": dg.MetadataValue.int(row.total_samples),
+        "anomaly_ratio": dg.MetadataValue.float(row.anomaly_ratio),
+        "quality_score": dg.MetadataValue.float(row.quality_score),
+        "splits": dg.MetadataValue.json(dataset.split_counts),
+        "quality": dg.MetadataValue.json(row.quality_report),
+        "content_hash": dg.MetadataValue.text(row.content_hash),
+        "mlflow_run": dg.MetadataValue.text(mlflow_run),
+        "is_new": dg.MetadataValue.bool(dataset.is_new),
+        "real above, bogus below": picture(
+            cutout_sheet(_examples(dataset), columns=3), "science, reference, score"
+        ),
+        **gate_metadata(verdicts),
+    }
+
+
+def training_metadata(trained: TrainedVersion, verdicts: Sequence[Verdict]) -> Metadata:
+    """Return curves and evaluation of a training."""
+    metadata: Metadata = {
+        "model": dg.MetadataValue.text(
+            f"{trained.model.name} version {trained.model.version}"
+        ),
+        "onnx_sha256": dg.MetadataValue.text(trained.model.onnx_sha256),
+        "mlflow_run": dg.MetadataValue.text(str(trained.run.mlflow_run_id)),
+        "epochs": dg.MetadataValue.int(len(trained.history)),
+        "was_known": dg.MetadataValue.bool(trained.was_known),
+        **evaluation_metadata(trained.evaluation),
+        **gate_metadata(verdicts),
+    }
+    if trained.history:
+        metadata["training curves"] = picture(
+            training_curves(trained.history), "loss and validation AUC"
+        )
+    return metadata
+
+
+def deployment_metadata(report: DeploymentReport) -> Metadata:
+    """Return the decision and the numbers that led to it."""
+    metadata: Metadata = {
+        "action": dg.MetadataValue.text(report.action),
+        "reason": dg.MetadataValue.text(report.reason),
+        "in force": dg.MetadataValue.text(
+            f"{report.model.name} version {report.model.version}"
+            if report.model
+            else "no model: detections keep the S/N ranking"
+        ),
+    }
+    if report.challenger is not None:
+        metadata |= evaluation_metadata(report.challenger)
+    return metadata
+
+
+def evaluation_metadata(evaluation: Evaluation) -> Metadata:
+    """Return the numbers of an evaluation: model against plain S/N, with intervals."""
+    metadata: Metadata = {
+        "roc_auc": dg.MetadataValue.float(evaluation.model.roc_auc.value),
+        "average_precision": dg.MetadataValue.float(
+            evaluation.model.average_precision.value
+        ),
+    }
+    rows = [
+        f"| {name.replace('_', ' ')} | {_interval(model)} | {_interval(snr)} |"
+        for (name, model), snr in zip(
+            vars(evaluation.model).items(),
+            vars(evaluation.snr_ranking).values(),
+            strict=True,
+        )
+    ]
+    metadata["evaluation"] = dg.MetadataValue.md(
+        f"Test split: {evaluation.n_real} real, {evaluation.n_bogus} bogus\n\n"
+        "| | model | plain S/N |\n|---|---|---|\n" + "\n".join(rows)
+    )
+    return metadata
+
+
+def gate_metadata(verdicts: Sequence[Verdict]) -> Metadata:
+    """Return one line for each gate that failed."""
+    return {
+        f"gate {v.gate}": dg.MetadataValue.text(
+            f"FAILED: {v.value} (limit {v.limit}); {v.detail}"
+        )
+        for v in verdicts
+        if not v.passed
+    }
+
+
+def _interval(interval: object) -> str:
+    values: Mapping[str, float] = vars(interval)
+    return f"{values['value']:.4f} ({values['low']:.4f} – {values['high']:.4f})"
+
+
+def _examples(dataset: DatasetVersion) -> np.ndarray:
+    real = np.flatnonzero(dataset.real)[:SHOWN_PER_CLASS]
+    bogus = np.flatnonzero(~dataset.real)[:SHOWN_PER_CLASS]
+    return dataset.images[np.concatenate([real, bogus])]

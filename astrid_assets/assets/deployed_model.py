@@ -1,0 +1,79 @@
+"""`deployed_model`: one asset of the graph; the work is in `steps.deploy`."""
+
+import dagster as dg
+from pydantic import Field
+
+from astrid_assets.assets._learning import deployment_metadata
+from astrid_assets.assets.trained_unet import trained_unet
+from astrid_assets.compute import Compute
+from astrid_assets.resources.home import astrid_home
+from astrid_assets.science.quality.gates import Verdict
+from astrid_assets.steps.deploy import (
+    VERSION,
+    DeploymentSettings,
+    NoModel,
+    deploy_newest,
+    roll_back,
+)
+from astrid_assets.steps.nights import Tools
+from astrid_assets.storage import gates, models
+from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.object_store import ObjectStore
+from astrid_assets.tracking import Tracking
+
+
+class DeploymentConfig(dg.Config):
+    """When to deploy, or that the champion is to be taken back."""
+
+    min_roc_auc: float = Field(0.9, ge=0.5, le=1, description="floor on the test split")
+    min_gain: float = Field(0.0, ge=0, le=1, description="average precision to gain")
+    must_beat_snr: bool = Field(default=True, description="better than plain S/N")
+    rollback_because: str = Field(
+        "", description="not empty: put the previous model in force, for this reason"
+    )
+
+
+@dg.asset(
+    deps=[trained_unet],
+    group_name="learning",
+    kinds={"onnx", "mlflow"},
+    pool="training",
+    code_version=VERSION,
+)
+def deployed_model(
+    context: dg.AssetExecutionContext,
+    config: DeploymentConfig,
+    catalogue: dg.ResourceParam[Catalogue],
+    store: dg.ResourceParam[ObjectStore],
+    compute: dg.ResourceParam[Compute],
+    tracking: dg.ResourceParam[Tracking],
+) -> dg.MaterializeResult[None]:
+    """The model in force: the newest one if it is better, else the champion."""
+    tools = Tools(catalogue, store, compute)
+    settings = DeploymentSettings(
+        min_roc_auc=config.min_roc_auc,
+        min_gain=config.min_gain,
+        must_beat_snr=config.must_beat_snr,
+    )
+    try:
+        if config.rollback_because:
+            report = roll_back(tools, tracking, config.rollback_because)
+        else:
+            work = astrid_home() / "work"
+            report = deploy_newest(tools, tracking, settings, work)
+    except NoModel as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    with catalogue.begin() as session:
+        champion = models.champion(session)
+        in_force = champion is not None and store.exists(champion.onnx_key)
+        verdict = Verdict(
+            "deployment_is_consistent",
+            passed=champion is None or in_force,
+            holds_back=True,
+            value=float(in_force),
+            limit="the champion's file is in the store",
+            detail=report.reason,
+        )
+        gates.record(session, "", "", "deployed_model", [verdict])
+    context.log.info("%s: %s", report.action, report.reason)
+    return dg.MaterializeResult(metadata=deployment_metadata(report))

@@ -1,0 +1,74 @@
+"""`trained_unet`: one asset of the graph; the work is in `steps.train`."""
+
+import dagster as dg
+from pydantic import Field
+
+from astrid_assets.assets._learning import training_metadata
+from astrid_assets.assets.training_dataset import training_dataset
+from astrid_assets.compute import Compute
+from astrid_assets.resources.home import astrid_home
+from astrid_assets.science.quality.gates import evaluation_floor
+from astrid_assets.steps.deploy import DeploymentSettings
+from astrid_assets.steps.nights import Tools
+from astrid_assets.steps.train import VERSION, NoDataset, train_model
+from astrid_assets.storage import gates
+from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.object_store import ObjectStore
+from astrid_assets.tracking import Tracking
+
+
+class TrainingConfig(dg.Config):
+    """The training settings people change; the rest has its default."""
+
+    epochs: int = Field(15, ge=1, description="passes over the train split, at most")
+    patience: int = Field(5, ge=1, description="epochs without a lower val loss")
+    batch_size: int = Field(32, ge=2, description="cutouts per step")
+    learning_rate: float = Field(3e-3, gt=0, lt=1, description="peak of the cycle")
+    base_filters: int = Field(8, ge=2, le=128, description="of the first level")
+    depth: int = Field(3, ge=1, le=5, description="times the cutout is halved")
+    seed: int = Field(20250301, ge=0, description="of weights, order, augmentation")
+
+
+@dg.asset(
+    deps=[training_dataset],
+    group_name="learning",
+    kinds={"pytorch", "mlflow"},
+    pool="training",
+    code_version=VERSION,
+)
+def trained_unet(
+    context: dg.AssetExecutionContext,
+    config: TrainingConfig,
+    catalogue: dg.ResourceParam[Catalogue],
+    store: dg.ResourceParam[ObjectStore],
+    compute: dg.ResourceParam[Compute],
+    tracking: dg.ResourceParam[Tracking],
+) -> dg.MaterializeResult[None]:
+    """A U-Net trained on the newest dataset, judged on its frozen test split."""
+    from astrid_assets.learning.training import TrainingSettings
+
+    settings = TrainingSettings(**config.model_dump())
+    tools = Tools(catalogue, store, compute)
+    try:
+        trained = train_model(
+            tools,
+            tracking,
+            settings,
+            astrid_home() / "work",
+            on_epoch=lambda metrics: context.log.info("%s", metrics),
+        )
+    except NoDataset as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    evaluation = trained.evaluation
+    verdict = evaluation_floor(
+        evaluation.model.roc_auc.value,
+        DeploymentSettings().min_roc_auc,
+        evaluation.n_real + evaluation.n_bogus,
+        evaluation.snr_ranking.roc_auc.value,
+    )
+    with catalogue.begin() as session:
+        gates.record(session, "", "", "trained_unet", [verdict])
+    return dg.MaterializeResult(
+        metadata=training_metadata(trained, [verdict]),
+        data_version=dg.DataVersion(trained.model.onnx_sha256),
+    )

@@ -1,0 +1,69 @@
+"""`training_dataset`: one asset of the graph; the work is in `steps.collect`."""
+
+import dagster as dg
+
+from astrid_assets.assets._learning import dataset_metadata, log_dataset
+from astrid_assets.assets.validated_labels import validated_labels
+from astrid_assets.compute import Compute
+from astrid_assets.science.quality.gates import (
+    ANOMALY_RATIO,
+    dataset_quality,
+    label_balance,
+)
+from astrid_assets.steps.collect import (
+    VERSION,
+    CollectionSettings,
+    TooFewLabels,
+    collect_dataset,
+)
+from astrid_assets.steps.nights import Tools
+from astrid_assets.storage import gates
+from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.object_store import ObjectStore
+from astrid_assets.tracking import Tracking
+
+
+class CollectionConfig(CollectionSettings, dg.Config):
+    """The collection settings, in the launchpad."""
+
+
+@dg.asset(
+    deps=[validated_labels],
+    group_name="learning",
+    kinds={"polars", "mlflow"},
+    pool="cpu",
+    code_version=VERSION,
+)
+def training_dataset(
+    context: dg.AssetExecutionContext,
+    config: CollectionConfig,
+    catalogue: dg.ResourceParam[Catalogue],
+    store: dg.ResourceParam[ObjectStore],
+    compute: dg.ResourceParam[Compute],
+    tracking: dg.ResourceParam[Tracking],
+) -> dg.MaterializeResult[None]:
+    """A frozen, content-addressed version of the labelled cutouts, with splits."""
+    tools = Tools(catalogue, store, compute)
+    try:
+        dataset = collect_dataset(tools, config)
+    except TooFewLabels as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    quality = dataset.quality
+    verdicts = [
+        dataset_quality(
+            quality.quality_score, quality.image_quality_score, quality.issues
+        ),
+        label_balance(
+            int(dataset.real.sum()),
+            int((~dataset.real).sum()),
+            holds_back=True,
+            limits=ANOMALY_RATIO,
+        ),
+    ]
+    run_id = log_dataset(tracking, catalogue, dataset, context.run_id)
+    with catalogue.begin() as session:
+        gates.record(session, "", "", "training_dataset", verdicts)
+    return dg.MaterializeResult(
+        metadata=dataset_metadata(dataset, verdicts, run_id),
+        data_version=dg.DataVersion(dataset.row.content_hash),
+    )

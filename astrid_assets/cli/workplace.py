@@ -1,0 +1,118 @@
+"""What commands work on: the home folder, the catalogue, the store, Dagster's history.
+
+Addresses come from the environment through `resources.home`; a value that cannot be
+used ends the command with one line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+import click
+
+from astrid_assets.resources import home as addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dagster import DagsterInstance
+
+    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.surveys.sources import SourceOptions
+
+
+def prepare_home() -> Path:
+    """Make the home folder, point DAGSTER_HOME at the project, and return the home.
+
+    Raises
+    ------
+    click.ClickException
+        If the folder cannot be made or written, or Dagster's settings are missing.
+    """
+    home = addresses.astrid_home()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        raise click.ClickException(
+            f"the home folder {home} cannot be written ({error.strerror}); let this "
+            f"user write there or set {addresses.HOME} to another folder"
+        ) from error
+    dagster_home = os.environ.setdefault(
+        addresses.DAGSTER_HOME, str(addresses.project_root())
+    )
+    if not os.path.isfile(os.path.join(dagster_home, "dagster.yaml")):  # noqa: PTH113, PTH118
+        raise click.ClickException(
+            f"there is no dagster.yaml in {dagster_home}, so Dagster would lose its "
+            f"history; set {addresses.DAGSTER_HOME} to the folder that holds AstrID's"
+        )
+    return home
+
+
+def open_catalogue() -> Catalogue:
+    """Return the catalogue with its tables made or brought up to date."""
+    from astrid_assets.storage.catalogue import Catalogue
+
+    catalogue = Catalogue(addresses.database_url())
+    catalogue.migrate()
+    return catalogue
+
+
+def open_store() -> ObjectStore:
+    """Return the object store of the environment."""
+    from astrid_assets.storage.object_store import open_object_store
+
+    return open_object_store(
+        addresses.store_url(),
+        endpoint=addresses.s3_endpoint(),
+        region=addresses.s3_region(),
+        access_key=os.environ.get(addresses.S3_ACCESS_KEY),
+        secret_key=os.environ.get(addresses.S3_SECRET_KEY),
+    )
+
+
+def source_options() -> SourceOptions:
+    """Return the credentials that surveys in an object store are read with."""
+    from astrid_assets.surveys.sources import SourceOptions
+
+    return SourceOptions(
+        endpoint=addresses.s3_endpoint(),
+        region=addresses.s3_region(),
+        access_key=os.environ.get(addresses.S3_ACCESS_KEY),
+        secret_key=os.environ.get(addresses.S3_SECRET_KEY),
+    )
+
+
+@contextlib.contextmanager
+def dagster_instance() -> Iterator[DagsterInstance]:
+    """Open Dagster's history; `prepare_home` has been called.
+
+    Raises
+    ------
+    click.ClickException
+        If its database cannot be reached or its settings are wrong.
+    """
+    import dagster as dg
+    from dagster._core.errors import DagsterError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        instance = dg.DagsterInstance.get()
+    except (DagsterError, SQLAlchemyError, ValueError, OSError) as error:
+        raise click.ClickException(
+            f"Dagster's history cannot be opened: {str(error).splitlines()[0]}; check "
+            f"{addresses.DAGSTER_HOME} and {addresses.DAGSTER_DATABASE_URL}"
+        ) from error
+    with instance:
+        yield instance
+
+
+def history_is_shared() -> bool:
+    """Return whether other machines may record their runs in the same history."""
+    return addresses.dagster_database_url() is not None

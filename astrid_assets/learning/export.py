@@ -1,0 +1,110 @@
+"""From a trained network to one ONNX file: the form that is stored and deployed.
+
+The file holds the preprocessing, the mask and the candidate's score; equal weights
+give equal bytes, so the SHA-256 of the file is the model's identity.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from astrid_assets.learning.unet import centre_logit
+from astrid_assets.science.frame import CUTOUT_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from astrid_assets.learning.unet import UNet
+
+OPSET = 18
+INPUT, MASK, SCORE = "cutouts", "mask", "score"
+
+
+class _Deployed(nn.Module):
+    """The network as it is used: probabilities instead of logits."""
+
+    def __init__(self, network: UNet, temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+
+    def forward(self, cutouts: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mask ``(B, H, W)`` and the score ``(B,)``, both 0 to 1."""
+        logits = self.network(cutouts) / self.temperature
+        return torch.sigmoid(logits[:, 0]), torch.sigmoid(centre_logit(logits))
+
+
+def to_onnx(
+    network: UNet, temperature: float = 1.0, size: int = CUTOUT_SIZE
+) -> bytes:
+    """Return the network as one self-contained ONNX file.
+
+    Input ``cutouts`` (n, 3, size, size) float32, outputs ``mask`` (n, size, size) and
+    ``score`` (n,); n is free.
+
+    Parameters
+    ----------
+    temperature
+        From `calibration.fit_temperature`.
+    """
+    import onnx
+
+    deployed = _Deployed(deepcopy(network), temperature).eval()
+    # Two, not one: a batch of one is taken for a constant.
+    example = torch.zeros(2, network.in_channels, size, size)
+    with _quiet():
+        program = torch.onnx.export(
+            deployed,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[MASK, SCORE],
+            dynamic_shapes={INPUT: {0: torch.export.Dim("n", min=1)}},
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("torch.onnx.export returned no program")
+    model = onnx.load_from_string(program.model_proto.SerializeToString())
+    _forget_where_it_was_made(model)
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString(deterministic=True)
+
+
+def _forget_where_it_was_made(model: object) -> None:
+    """Drop debugging notes: they hold paths and stack traces of this machine."""
+    import onnx
+
+    if not isinstance(model, onnx.ModelProto):
+        raise TypeError(f"expected an ONNX model, got {type(model).__name__}")
+    del model.metadata_props[:]
+    model.doc_string = ""
+    graph = model.graph
+    graph.doc_string = ""
+    del graph.metadata_props[:]
+    for part in (*graph.node, *graph.value_info, *graph.input, *graph.output):
+        part.doc_string = ""
+        del part.metadata_props[:]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's progress report and its libraries' deprecations away."""
+    chatter = logging.getLogger("torch.onnx")
+    before = chatter.level
+    chatter.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        chatter.setLevel(before)

@@ -1,0 +1,105 @@
+"""Running a deployed model: ONNX Runtime and numpy, no torch.
+
+Scores do not depend on how many cutouts are scored together, nor on the number of
+threads: a night that is scored again gets the same scores.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BATCH = 128
+"""Cutouts per call of the runtime; more only costs memory."""
+
+
+class UnusableModel(ValueError):
+    """The bytes are not a model of this project; the message says what is wrong."""
+
+
+class OnnxScorer:
+    """A model made by `export.to_onnx`, ready to score.
+
+    Parameters
+    ----------
+    content
+        The ONNX file.
+    threads
+        CPU threads of one call.
+
+    Raises
+    ------
+    UnusableModel
+        If ONNX Runtime cannot load it or inputs and outputs have other names.
+    """
+
+    def __init__(self, content: bytes, *, threads: int = 1) -> None:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as failures
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+        except (failures.InvalidProtobuf, failures.InvalidGraph, failures.Fail) as error:
+            raise UnusableModel(
+                f"ONNX Runtime cannot load these {len(content)} bytes as a model: "
+                f"{error}"
+            ) from error
+        inputs = {port.name: port.shape for port in self._session.get_inputs()}
+        outputs = {port.name for port in self._session.get_outputs()}
+        if set(inputs) != {"cutouts"} or outputs != {"mask", "score"}:
+            raise UnusableModel(
+                "a model takes `cutouts` and returns `mask` and `score`; this one "
+                f"takes {sorted(inputs)} and returns {sorted(outputs)}"
+            )
+        self._shape = tuple(inputs["cutouts"][1:])
+
+    def score(self, cutouts: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probability of being real for each cutout, ``(n,)``.
+
+        Parameters
+        ----------
+        cutouts : (n, 3, 64, 64)
+            May be memory-mapped; read batch by batch.
+        """
+        return self._run("score", cutouts, ())
+
+    def masks(self, cutouts: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probability of each pixel to belong to something real.
+
+        Parameters
+        ----------
+        cutouts : (n, 3, 64, 64)
+
+        Returns
+        -------
+        masks : (n, 64, 64)
+        """
+        return self._run("mask", cutouts, self._shape[1:])
+
+    def _run(
+        self, output: str, cutouts: NDArray[np.float32], shape: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        if cutouts.shape[1:] != self._shape:
+            raise ValueError(
+                f"this model takes cutouts of shape (n, {str(self._shape)[1:]}, got "
+                f"{cutouts.shape}"
+            )
+        found = np.empty((len(cutouts), *shape), dtype=np.float32)
+        for start in range(0, len(cutouts), BATCH):
+            batch = np.ascontiguousarray(
+                cutouts[start : start + BATCH], dtype=np.float32
+            )
+            found[start : start + len(batch)] = self._session.run(
+                [output], {"cutouts": batch}
+            )[0]
+        return found

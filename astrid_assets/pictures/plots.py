@@ -1,0 +1,112 @@
+"""Plots with axes, by matplotlib (imported when one is drawn): PNG bytes out."""
+
+from __future__ import annotations
+
+import io
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+DPI = 80
+INK, ACCENT, FAINT = "#1f2937", "#c2410c", "#9ca3af"
+
+
+def training_curves(history: Sequence[Mapping[str, float]]) -> bytes:
+    """Draw loss and validation AUC over the epochs."""
+
+    def draw(figure: Figure) -> None:
+        losses, areas = figure.subplots(1, 2)
+        epochs = [row["epoch"] + 1 for row in history]
+        losses.plot(epochs, [row["train_loss"] for row in history], INK, label="train")
+        losses.plot(epochs, [row["val_loss"] for row in history], ACCENT, label="val")
+        losses.set(xlabel="epoch", ylabel="loss")
+        losses.legend(frameon=False)
+        areas.plot(epochs, [row["val_auc"] for row in history], ACCENT)
+        areas.set(xlabel="epoch", ylabel="validation ROC AUC")
+
+    return _png(draw, (7, 2.6))
+
+
+def ranking_curves(
+    labels: NDArray[np.bool_], rankings: Mapping[str, NDArray[np.float64]]
+) -> bytes:
+    """Draw purity against completeness for several scores of the same detections."""
+
+    def draw(figure: Figure) -> None:
+        axes: Axes = figure.subplots()
+        for colour, (name, scores) in zip(
+            (ACCENT, INK, FAINT), rankings.items(), strict=False
+        ):
+            order = np.argsort(-scores, kind="stable")
+            real = np.cumsum(labels[order])
+            purity = real / np.arange(1, len(real) + 1)
+            axes.plot(real / real[-1], purity, colour, label=name)
+        axes.set(xlabel="completeness", ylabel="purity", xlim=(0, 1), ylim=(0, 1.02))
+        axes.legend(frameon=False, loc="lower left")
+
+    return _png(draw, (4, 3))
+
+
+def completeness_curve(
+    edges: Sequence[float], found: Sequence[int], injected: Sequence[int]
+) -> bytes:
+    """Draw the fraction found per S/N bin with 68 % binomial (Wilson) intervals."""
+
+    def draw(figure: Figure) -> None:
+        axes: Axes = figure.subplots()
+        total = np.maximum(np.array(injected, dtype=float), 1)
+        share = np.array(found) / total
+        centre = (share + 0.5 / total) / (1 + 1 / total)
+        half = np.sqrt(share * (1 - share) / total + 0.25 / total**2) / (1 + 1 / total)
+        x = np.arange(len(share))
+        shown = np.array(injected) > 0
+        axes.errorbar(
+            x[shown], centre[shown], half[shown], fmt="none", ecolor=FAINT, capsize=3
+        )
+        axes.plot(x[shown], share[shown], "o", color=ACCENT)
+        labels = [
+            f"{low:g}–{high:g}" if np.isfinite(high) else f"> {low:g}"
+            for low, high in pairwise(edges)
+        ]
+        axes.set(xlabel="theoretical S/N", ylabel="fraction found", ylim=(0, 1.05))
+        axes.set_xticks(x, labels)
+        axes.axhline(0.95, color=FAINT, lw=0.8, ls=":")
+
+    return _png(draw, (4.4, 3))
+
+
+def light_curve(
+    mjd: Sequence[float], flux: Sequence[float], flux_err: Sequence[float], title: str
+) -> bytes:
+    """Draw difference fluxes against time, zero marked."""
+
+    def draw(figure: Figure) -> None:
+        axes: Axes = figure.subplots()
+        axes.axhline(0, color=FAINT, lw=0.8)
+        axes.errorbar(mjd, flux, flux_err, fmt="o", ms=4, color=ACCENT, capsize=2)
+        axes.set(xlabel="MJD", ylabel="difference flux (e⁻)", title=title)
+
+    return _png(draw, (5, 2.8))
+
+
+def _png(draw: Callable[[Figure], None], size: tuple[float, float]) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    draw(figure)
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    buffer = io.BytesIO()
+    # No software version in the file: equal plots are equal bytes.
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

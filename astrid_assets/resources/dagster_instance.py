@@ -1,0 +1,109 @@
+"""Where Dagster keeps its history and logs: files of ours, or Postgres and S3.
+
+`dagster.yaml` names these three classes. Each looks at the environment once, when
+the instance starts, and returns Dagster's own implementation: SQLite and local files
+below `astrid_home`, or `dagster_postgres` and `dagster_aws` where their addresses are
+set. The same `dagster.yaml` so serves a laptop and a cluster.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dagster._core.storage.base_storage import DagsterStorage
+from dagster._core.storage.compute_log_manager import ComputeLogManager
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.root import LocalArtifactStorage
+from dagster._serdes import ConfigurableClass, ConfigurableClassData
+
+from astrid_assets.resources import home
+from astrid_assets.resources.sqlite_history import SqliteHistory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dagster._config.config_schema import UserConfigSchema
+
+UPLOAD_INTERVAL_S = 60  # a running step's output shows in the UI with this delay
+
+
+class History(DagsterStorage, ConfigurableClass):
+    """Runs, events and schedules: Postgres where its address is set, else SQLite."""
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """Everything comes from the environment."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, object]
+    ) -> DagsterStorage:
+        """Return the storage that the environment asks for."""
+        del config_value
+        url = home.dagster_database_url()
+        if url is None:
+            return SqliteHistory.from_local(str(home.dagster_folder()), inst_data)
+        from dagster_postgres import DagsterPostgresStorage
+
+        return DagsterPostgresStorage(postgres_url=url, inst_data=inst_data)
+
+
+class StepLogs(ComputeLogManager, ConfigurableClass):
+    """Captured output of steps: S3 where its address is set, else local files."""
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """Everything comes from the environment."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, object]
+    ) -> ComputeLogManager:
+        """Return the log manager that the environment asks for."""
+        del config_value
+        local = home.dagster_folder() / "logs"
+        url = home.compute_logs_url()
+        if url is None:
+            return LocalComputeLogManager(str(local), inst_data=inst_data)
+        bucket, prefix = _bucket_and_prefix(url)
+        from dagster_aws.s3 import S3ComputeLogManager
+
+        return S3ComputeLogManager(
+            bucket=bucket,
+            prefix=prefix,
+            local_dir=str(local),
+            endpoint_url=home.s3_endpoint(),
+            region=home.s3_region(),
+            skip_empty_files=True,
+            upload_interval=UPLOAD_INTERVAL_S,
+            inst_data=inst_data,
+        )
+
+
+class Artifacts(LocalArtifactStorage):
+    """The folder that Dagster takes for everything else it writes."""
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """Everything comes from the environment."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, object]
+    ) -> LocalArtifactStorage:
+        """Return the storage below `astrid_home`."""
+        del config_value
+        return cls(str(home.dagster_folder()), inst_data)
+
+
+def _bucket_and_prefix(url: str) -> tuple[str, str]:
+    scheme, _, rest = url.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise ValueError(
+            f"{home.COMPUTE_LOGS_URL} must read s3://bucket/prefix, it is {url!r}"
+        )
+    return bucket, prefix.strip("/") or "dagster"

@@ -1,0 +1,285 @@
+"""The subtraction: register, scale, match and judge, one frame against one reference.
+
+The steps stand in `subtract` in order; each has its own module. What makes a
+difference unusable is a reason stored with it; what makes it impossible is raised.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+import sep
+from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_area
+from numpy.typing import NDArray
+from scipy.ndimage import spline_filter
+
+from astrid_assets.science.differencing import noise
+from astrid_assets.science.differencing.common_stars import (
+    CommonStars,
+    compare_stars,
+    find_sources,
+)
+from astrid_assets.science.differencing.difference import Difference
+from astrid_assets.science.differencing.judgement import flags_of, reasons_against
+from astrid_assets.science.differencing.registered_psf import RegisteredPsf
+from astrid_assets.science.differencing.settings import DifferencingSettings
+from astrid_assets.science.differencing.tiles import (
+    Side,
+    centred_psf,
+    count_tiles,
+    match_tiled,
+)
+from astrid_assets.science.differencing.zogy import Matched
+from astrid_assets.science.errors import FrameRejected, TooFewStars
+from astrid_assets.science.frame import Frame, Image, Mask
+from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.psf import PsfModel
+from astrid_assets.science.registration import (
+    PixelMapping,
+    fill_masked,
+    pixel_mapping,
+    resample,
+)
+
+BACKGROUND_MESH_PX = 128  # wider than any galaxy that must not be flattened
+LIMIT_SIGMA = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A processed frame: what may be None in `Frame` is there."""
+
+    frame: Frame
+    variance: Image
+    psf: PsfModel
+    wcs: WCS
+
+
+def subtract(
+    science: Frame, reference: Frame, settings: DifferencingSettings
+) -> Difference:
+    """Subtract a reference from a frame (ZOGY); the score is in sigma.
+
+    Parameters
+    ----------
+    science, reference
+        Processed: background-subtracted, with variance, PSF and WCS.
+
+    Raises
+    ------
+    FrameRejected
+        ``unprocessed``, ``bad_wcs`` or ``no_overlap``.
+    TooFewStars
+        If the two frames have too few stars in common.
+
+    References
+    ----------
+    Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27.
+    """
+    new, ref = _ready(science), _ready(reference)
+    stars = _common_stars(new, ref, settings)
+    ref_data, ref_variance, ref_bits = resample(
+        reference.data, ref.variance, reference.mask, stars.mapping, science.shape
+    )
+    bits = _union_mask(science.mask, ref_bits, new.psf.fwhm_px, settings)
+    usable = (bits & UNUSABLE) == 0
+    if not usable.any():
+        raise FrameRejected("no_overlap", "frame and reference share no good pixel")
+
+    # Both images are filled where either is masked, so that a star behind a bad
+    # pixel loses the same light in both.
+    filled = ((science.mask | ref_bits) & UNUSABLE) != 0
+    new_data = fill_masked(science.data, filled)
+    ref_data = fill_masked(ref_data * np.float32(stars.ratio), filled)
+    ref_variance *= np.float32(stars.ratio**2)
+    new_data = new_data - _background(new_data - ref_data, ~usable)
+
+    ref_psf = RegisteredPsf(ref.psf, stars.mapping)
+    new_side = Side(
+        image=new_data,
+        variance=new.variance,
+        psf_at=new.psf.at,
+        noise=noise.sky_sigma(new.variance, usable),
+    )
+    ref_side = Side(
+        image=ref_data,
+        variance=ref_variance,
+        psf_at=ref_psf.at,
+        noise=noise.sky_sigma(ref_variance, usable),
+    )
+    count = count_tiles(
+        (new_side, ref_side), science.shape, settings.psf_tolerance, settings.max_tiles
+    )
+    matched = match_tiled(
+        new_side, ref_side, count=count, ref_power=ref_psf.noise_power
+    )
+    flux = np.where(usable, matched.flux_new - matched.flux_ref, np.float32(0))
+    variance, psf_error = _full_variance(
+        matched, flux, stars, usable, new.psf.fwhm_px, settings
+    )
+    flux_err = np.sqrt(variance)
+    score = flux / flux_err
+    reference_rms = noise.robust_sigma(ref_data[usable])
+    difference = Difference(
+        frame_id=science.frame_id,
+        reference_id=reference.frame_id,
+        d=matched.d,
+        score=score,
+        flux=flux,
+        flux_err=flux_err,
+        mask=bits,
+        registered_reference=ref_data,
+        psf_d=centred_psf(matched.psf_d, max(new.psf.size, ref.psf.size)),
+        wcs=new.wcs,
+        zero_point_mag=science.zero_point_mag,
+        std_score=noise.blank_sky_std(score, matched.flux_ref, flux_err, usable),
+        flux_ratio=stars.ratio,
+        flux_ratio_scatter=stars.ratio_scatter,
+        n_stars=len(stars),
+        offset_px=stars.offset_px,
+        astrometric_noise_px=stars.scatter_px,
+        psf_error=psf_error,
+        sky_rms_e=noise.robust_sigma(new_data[usable]),
+        reference_rms_e=reference_rms,
+        noise_factor=float(
+            ref_side.noise * np.sqrt(matched.ref_noise_share) / reference_rms
+        ),
+        coverage=_coverage(science.mask, ref_bits),
+        limiting_mag=_limiting_mag(science.zero_point_mag, flux_err[usable]),
+        area_deg2=float(proj_plane_pixel_area(new.wcs.celestial) * usable.sum()),
+    )
+    log.info(
+        "subtracted %s - %s: %d stars, flux ratio %.3f, offset %.2f px, std %.3f",
+        science.frame_id,
+        reference.frame_id,
+        len(stars),
+        stars.ratio,
+        stars.offset_px,
+        difference.std_score,
+    )
+    return replace(
+        difference,
+        reasons=reasons_against(difference, settings),
+        flags=flags_of(difference, _ratio_by_zero_points(science, reference), settings),
+    )
+
+
+def _ready(frame: Frame) -> _Ready:
+    if frame.variance is None or frame.psf is None or frame.wcs is None:
+        raise FrameRejected(
+            "unprocessed",
+            f"frame {frame.frame_id} lacks a variance, PSF or WCS: process it first",
+        )
+    return _Ready(frame, frame.variance, frame.psf, frame.wcs)
+
+
+def _common_stars(
+    new: _Ready, ref: _Ready, settings: DifferencingSettings
+) -> CommonStars:
+    """Measure flux ratio and residual offset; the result holds the final mapping."""
+    mapping = pixel_mapping(new.wcs, ref.wcs, new.frame.shape)
+    ref_bad = (ref.frame.mask & UNUSABLE) != 0
+    on_ref = _nearest(ref_bad, mapping)
+    new_bad = (new.frame.mask & UNUSABLE) != 0
+    if (on_ref | new_bad).all():
+        raise FrameRejected("no_overlap", "frame and reference share no good pixel")
+    fwhm = max(new.psf.fwhm_px, ref.psf.fwhm_px)
+    data = fill_masked(new.frame.data, new_bad)
+    sources = find_sources(
+        data,
+        new_bad | on_ref,
+        noise.sky_sigma(new.variance, ~new_bad),
+        fwhm,
+        margin_px=round(3 * fwhm) + 1,
+    )
+    if len(sources.x) < settings.min_stars:
+        raise TooFewStars("flux ratio", len(sources.x), settings.min_stars)
+    stars = compare_stars(
+        sources,
+        data,
+        spline_filter(fill_masked(ref.frame.data, ref_bad), output=np.float32),
+        mapping,
+        new.psf.at,
+        RegisteredPsf(ref.psf, mapping).at,
+        fwhm,
+    )
+    found = 0 if stars is None else len(stars)
+    if stars is None or found < settings.min_stars:
+        raise TooFewStars("flux ratio", found, settings.min_stars)
+    return stars
+
+
+def _nearest(ref_bad: NDArray[np.bool_], mapping: PixelMapping) -> NDArray[np.bool_]:
+    """Bad or missing reference, at the nearest pixel of the mapping."""
+    my, mx = ref_bad.shape
+    columns, rows = np.rint(mapping.x).astype(int), np.rint(mapping.y).astype(int)
+    outside = (columns < 0) | (columns >= mx) | (rows < 0) | (rows >= my)
+    return outside | ref_bad[np.clip(rows, 0, my - 1), np.clip(columns, 0, mx - 1)]
+
+
+def _union_mask(
+    new_bits: Mask, ref_bits: Mask, fwhm_px: float, settings: DifferencingSettings
+) -> Mask:
+    """Bits of both, grown; EDGE where less than a full PSF lies in the frame."""
+    bits = noise.grow_mask(new_bits | ref_bits, settings.mask_growth_fwhm * fwhm_px)
+    border = max(1, round(fwhm_px))
+    inner = np.zeros(bits.shape, dtype=bool)
+    inner[border:-border, border:-border] = True
+    bits[~inner] |= np.uint16(MaskBit.EDGE)
+    return bits
+
+
+def _background(difference: Image, bad: NDArray[np.bool_]) -> Image:
+    """Smooth offset between the two skies: clipped medians on a coarse mesh."""
+    mesh = min(BACKGROUND_MESH_PX, *(max(n // 2, 8) for n in difference.shape))
+    level = sep.Background(
+        np.ascontiguousarray(difference), mask=bad, bw=mesh, bh=mesh, fw=3, fh=3
+    )
+    return level.back(dtype=np.float32)
+
+
+def _full_variance(
+    matched: Matched,
+    flux: Image,
+    stars: CommonStars,
+    usable: NDArray[np.bool_],
+    fwhm_px: float,
+    settings: DifferencingSettings,
+) -> tuple[Image, float]:
+    """Photon noise, registration scatter and PSF error; and that PSF error."""
+    scatter = max(stars.scatter_px, settings.min_astrometric_noise_px)
+    # The scatter is that of the offset between both images.
+    each = scatter / np.sqrt(2)
+    variance = matched.variance + noise.astrometric_variance(
+        matched.flux_new, matched.flux_ref, each, each
+    )
+    measured = noise.psf_error(
+        flux, matched.flux_ref, variance, ~usable, stars.x, stars.y, fwhm_px
+    )
+    error = max(measured or 0.0, settings.min_psf_error)
+    static = noise.static_flux(matched.flux_new, matched.flux_ref, fwhm_px)
+    return variance + np.float32(error**2) * static**2, error
+
+
+def _coverage(new_bits: Mask, ref_bits: Mask) -> float:
+    new_good = (new_bits & UNUSABLE) == 0
+    both = new_good & ((ref_bits & UNUSABLE) == 0)
+    return float(both.sum() / max(new_good.sum(), 1))
+
+
+def _ratio_by_zero_points(science: Frame, reference: Frame) -> float | None:
+    if science.zero_point_mag is None or reference.zero_point_mag is None:
+        return None
+    return 10 ** (0.4 * (science.zero_point_mag - reference.zero_point_mag))
+
+
+def _limiting_mag(zero_point_mag: float | None, flux_err: Image) -> float | None:
+    if zero_point_mag is None:
+        return None
+    faintest = LIMIT_SIGMA * float(np.median(flux_err))
+    return zero_point_mag - 2.5 * float(np.log10(faintest))

@@ -1,0 +1,347 @@
+"""A pair of frames with known truth: what the science tests subtract and search.
+
+Both frames are calibrated and background-subtracted; PSFs, variances and WCS are the
+true ones, so a test measures the algorithm and not the processing before it. Whole
+raw nights with every artefact are in `exposure`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.wcs import WCS
+
+from astrid_assets.science.frame import Frame, Image
+from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.simulation.optimal import difference_snr
+from astrid_assets.science.simulation.painting import paint_stars
+from astrid_assets.science.simulation.point_spread import Array, PsfField
+
+PIXEL_SCALE_ARCSEC = 1.0
+MARGIN_PX = 40
+"""Stars are laid out this far beyond the frame, so that its edge looks like sky."""
+
+MIN_SEPARATION_PX = 14.0
+BORDER_PX = 20.0
+NOISY_FLUX_E = 3000.0
+"""Brighter stars add noise that the theoretical S/N does not know."""
+
+ZERO_POINT_MAG = 25.0
+SCIENCE_MJD = 60736.2
+REFERENCE_MJD = 60706.2
+BRIGHTEST_FLUX_E = 3e6
+COUNTS_SLOPE = 0.35
+"""Stars per magnitude grow as ``10 ** (COUNTS_SLOPE * mag)``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InjectedTransient:
+    """One change of flux; `x`, `y` on the science frame, `reference_x/_y` on the other.
+
+    `flux_e` in electrons of the science frame, negative where it faded; `snr` what a
+    perfect subtraction with the true PSFs can reach, with the sign of the flux.
+    """
+
+    x: float
+    y: float
+    reference_x: float
+    reference_y: float
+    ra_deg: float
+    dec_deg: float
+    flux_e: float
+    snr: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedPair:
+    """Science and reference frame with their truth.
+
+    `stars_x`, `stars_y`, `stars_flux_e` are the constant stars as painted on the
+    science frame (jitter included, flux in its electrons); `flux_ratio` is electrons
+    of the science frame per electron of the reference.
+    """
+
+    science: Frame
+    reference: Frame
+    transients: tuple[InjectedTransient, ...]
+    science_psf: PsfField
+    reference_psf: PsfField
+    flux_ratio: float
+    stars_x: Array
+    stars_y: Array
+    stars_flux_e: Array
+
+
+def simulate_pair(
+    seed: int,
+    shape: tuple[int, int] = (512, 512),
+    *,
+    stars_per_mpx: float = 2500.0,
+    faintest_flux_e: float = 150.0,
+    science_fwhm_px: float = 3.2,
+    reference_fwhm_px: float = 2.7,
+    science_ellipticity: tuple[float, float] = (0.0, 0.0),
+    reference_ellipticity: tuple[float, float] = (0.0, 0.0),
+    psf_variation: float = 0.0,
+    science_sky_e: float = 400.0,
+    reference_sky_e: float = 400.0,
+    reference_exposures: int = 6,
+    read_noise_e: float = 6.0,
+    flux_ratio: float = 1.0,
+    shift_px: tuple[float, float] = (0.0, 0.0),
+    jitter_px: float = 0.0,
+    n_transients: int = 25,
+    snr_range: tuple[float, float] = (5.0, 50.0),
+    negative_fraction: float = 0.0,
+    saturation_e: float = 90_000.0,
+) -> SimulatedPair:
+    """Make two frames of one piece of sky and change some of it in between.
+
+    Parameters
+    ----------
+    stars_per_mpx
+        Constant stars per million pixels, brighter than `faintest_flux_e`.
+    psf_variation
+        Relative growth of the FWHM from the middle to the edge; the ellipticity
+        changes by half as much, and both frames vary differently.
+    reference_exposures
+        The reference is the mean of so many exposures with `reference_sky_e` each.
+    flux_ratio
+        Electrons of the science frame per electron of the reference.
+    shift_px : (dx, dy), pixels
+        A star at (x, y) on the reference lies at (x + dx, y + dy) on the science
+        frame; the WCS of both know it. Zero: registered.
+    jitter_px
+        Scatter per axis of every star's position between the frames.
+    snr_range
+        Transients are spread evenly in the logarithm of their theoretical S/N, at
+        least `MIN_SEPARATION_PX` apart and off stars bright enough to add noise.
+    negative_fraction
+        Fraction of them that are in the reference and gone from the science frame.
+    """
+    rng = np.random.default_rng([seed, 0x70616972])
+    new = _Side(
+        frame_id="science",
+        observed_mjd=SCIENCE_MJD,
+        field=_field(
+            shape, science_fwhm_px, science_ellipticity, psf_variation, turn=0.0
+        ),
+        wcs=_wcs(shape, shift_px),
+        sky_e=science_sky_e,
+        read_noise_e=read_noise_e,
+        exposures=1,
+        scale=1.0,
+        saturation_e=saturation_e,
+    )
+    ref = _Side(
+        frame_id="reference",
+        observed_mjd=REFERENCE_MJD,
+        field=_field(
+            shape, reference_fwhm_px, reference_ellipticity, psf_variation, turn=2.0
+        ),
+        wcs=_wcs(shape, (0.0, 0.0)),
+        sky_e=reference_sky_e,
+        read_noise_e=read_noise_e,
+        exposures=reference_exposures,
+        scale=1 / flux_ratio,
+        saturation_e=saturation_e,
+    )
+    x, y, flux = _stars(rng, shape, stars_per_mpx, faintest_flux_e)
+    jitter = rng.normal(0, 1, (2, x.size)) * jitter_px
+    star_x, star_y = x + shift_px[0] + jitter[0], y + shift_px[1] + jitter[1]
+
+    signed_snr = np.geomspace(*snr_range, n_transients) if n_transients else np.zeros(0)
+    signed_snr = np.where(
+        rng.uniform(size=n_transients) < negative_fraction, -signed_snr, signed_snr
+    )
+    places = _places(rng, shape, shift_px, _keep_out(x, y, flux, new), n_transients)
+    transients = tuple(
+        _transient(place, shift_px, snr, new, ref)
+        for place, snr in zip(places, signed_snr, strict=True)
+    )
+
+    science, reference = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    paint_stars(science, star_x, star_y, flux, new.field)
+    paint_stars(reference, x, y, flux * ref.scale, ref.field)
+    rise = np.array([(t.x, t.y, t.flux_e) for t in transients if t.flux_e > 0])
+    fall = np.array(
+        [(t.reference_x, t.reference_y, -t.flux_e) for t in transients if t.flux_e < 0]
+    )
+    if rise.size:
+        rx, ry, risen = rise.T
+        paint_stars(science, rx, ry, risen, new.field, whole=True)
+    if fall.size:
+        fx, fy, faded = fall.T
+        paint_stars(reference, fx, fy, faded * ref.scale, ref.field, whole=True)
+
+    return SimulatedPair(
+        science=new.expose(rng, science),
+        reference=ref.expose(rng, reference),
+        transients=transients,
+        science_psf=new.field,
+        reference_psf=ref.field,
+        flux_ratio=flux_ratio,
+        stars_x=star_x,
+        stars_y=star_y,
+        stars_flux_e=flux,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Side:
+    """One of both frames: how it sees the sky.
+
+    `scale` is its electrons per electron of the science frame.
+    """
+
+    frame_id: str
+    observed_mjd: float
+    field: PsfField
+    wcs: WCS
+    sky_e: float
+    read_noise_e: float
+    exposures: int
+    scale: float
+    saturation_e: float
+
+    @property
+    def sigma_e(self) -> float:
+        """Noise of the blank sky, electrons per pixel."""
+        return float(np.sqrt((self.sky_e + self.read_noise_e**2) / self.exposures))
+
+    def expose(self, rng: np.random.Generator, clean: Image) -> Frame:
+        """Add sky and noise, saturate, and subtract the sky again."""
+        expected = clean + self.sky_e
+        electrons = rng.poisson(expected * self.exposures) / self.exposures
+        read_noise = self.read_noise_e / np.sqrt(self.exposures)
+        electrons += rng.normal(0, read_noise, clean.shape)
+        is_saturated = electrons >= self.saturation_e
+        data = np.minimum(electrons, self.saturation_e) - self.sky_e
+        variance = (expected + self.read_noise_e**2) / self.exposures
+        return Frame(
+            frame_id=self.frame_id,
+            data=data.astype(np.float32),
+            mask=(is_saturated * int(MaskBit.SATURATED)).astype(np.uint16),
+            variance=variance.astype(np.float32),
+            wcs=self.wcs,
+            observed_mjd=self.observed_mjd,
+            exposure_s=60.0,
+            band="r",
+            gain_e_per_adu=1.0,
+            read_noise_e=float(read_noise),
+            saturation_e=self.saturation_e - self.sky_e,
+            zero_point_mag=float(ZERO_POINT_MAG + 2.5 * np.log10(self.scale)),
+            psf=self.field.model(),
+            sky_rms_e=self.sigma_e,
+        )
+
+
+def _field(
+    shape: tuple[int, int],
+    fwhm_px: float,
+    ellipticity: tuple[float, float],
+    variation: float,
+    turn: float,
+) -> PsfField:
+    c, s = variation * np.cos(turn), variation * np.sin(turn)
+    return PsfField(
+        frame_shape=shape,
+        fwhm_px=fwhm_px,
+        ellipticity=ellipticity,
+        fwhm_slope=(0.5 * c, 0.5 * s),
+        fwhm_bowl=0.5 * variation,
+        ellipticity_slope=((0.5 * c, 0.5 * s), (-0.5 * s, 0.5 * c)),
+    )
+
+
+def _stars(
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    per_mpx: float,
+    faintest_e: float,
+) -> tuple[Array, Array, Array]:
+    ny, nx = shape[0] + 2 * MARGIN_PX, shape[1] + 2 * MARGIN_PX
+    n = rng.poisson(per_mpx * ny * nx / 1e6)
+    x, y = rng.uniform(0, nx, n) - MARGIN_PX, rng.uniform(0, ny, n) - MARGIN_PX
+    # N(>F) falls as F ** -(2.5 slope), cut at the brightest.
+    exponent = 2.5 * COUNTS_SLOPE
+    lowest = (BRIGHTEST_FLUX_E / faintest_e) ** -exponent
+    flux = faintest_e * rng.uniform(lowest, 1, n) ** (-1 / exponent)
+    return x, y, flux
+
+
+def _keep_out(x: Array, y: Array, flux_e: Array, new: _Side) -> Array:
+    """Return (n, 3): stars no transient may come near, x, y and the distance."""
+    # A generous guess of the peak: saturated stars get a wide berth.
+    is_bright = flux_e * 0.7 / new.field.fwhm_px**2 > 0.5 * new.saturation_e
+    adds_noise = flux_e > NOISY_FLUX_E
+    distance = np.where(is_bright, 3 * MIN_SEPARATION_PX, 3 * new.field.fwhm_px)
+    return np.stack([x, y, distance], axis=1)[is_bright | adds_noise]
+
+
+def _places(
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    shift_px: tuple[float, float],
+    keep_out: Array,
+    count: int,
+) -> list[tuple[float, float]]:
+    """Draw places of the reference frame, apart from each other and bright stars."""
+    ny, nx = shape
+    border = BORDER_PX + max(abs(shift_px[0]), abs(shift_px[1]))
+    taken = keep_out
+    places: list[tuple[float, float]] = []
+    for _ in range(1000 * count):
+        if len(places) == count:
+            break
+        x, y = rng.uniform(border, nx - border), rng.uniform(border, ny - border)
+        if np.all(np.hypot(taken[:, 0] - x, taken[:, 1] - y) > taken[:, 2]):
+            places.append((x, y))
+            taken = np.vstack([taken, (x, y, MIN_SEPARATION_PX)])
+    if len(places) < count:
+        raise ValueError(
+            f"room for {len(places)} transients at least {MIN_SEPARATION_PX} px apart "
+            f"on {nx} x {ny} pixels, {count} wanted"
+        )
+    return places
+
+
+def _transient(
+    place: tuple[float, float],
+    shift_px: tuple[float, float],
+    snr: float,
+    new: _Side,
+    ref: _Side,
+) -> InjectedTransient:
+    """Give a place the flux that has the wanted theoretical S/N there."""
+    reference_x, reference_y = place
+    x, y = reference_x + shift_px[0], reference_y + shift_px[1]
+    psfs = new.field.at(x, y), ref.field.at(reference_x, reference_y)
+    noise = new.sigma_e, ref.sigma_e
+    flux = snr * 10.0 * new.sigma_e
+    # Fixed point: the S/N is almost proportional to the flux.
+    for _ in range(12):
+        flux *= snr / difference_snr(flux, *psfs, *noise, reference_scale=ref.scale)
+    ra, dec = new.wcs.all_pix2world(x, y, 0)
+    return InjectedTransient(
+        x=x,
+        y=y,
+        reference_x=reference_x,
+        reference_y=reference_y,
+        ra_deg=float(ra),
+        dec_deg=float(dec),
+        flux_e=float(flux),
+        snr=difference_snr(flux, *psfs, *noise, reference_scale=ref.scale),
+    )
+
+
+def _wcs(shape: tuple[int, int], shift_px: tuple[float, float]) -> WCS:
+    ny, nx = shape
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval = [150.0, 2.0]
+    wcs.wcs.crpix = [(nx + 1) / 2 + shift_px[0], (ny + 1) / 2 + shift_px[1]]
+    wcs.wcs.cdelt = [-PIXEL_SCALE_ARCSEC / 3600, PIXEL_SCALE_ARCSEC / 3600]
+    wcs.wcs.set()
+    return wcs

@@ -1,0 +1,200 @@
+"""Decide whether the newest model replaces the champion; roll back when asked.
+
+Both are judged now, on the test split of the newest dataset, which neither was
+trained on in its present form. The decision is a pure function of the two
+evaluations; the catalogue's deployment row is the truth, the aliases in the model
+registry follow it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from astrid_assets.science.settings import Settings
+from astrid_assets.steps.train import (
+    MODEL_NAME,
+    evaluate_model,
+    newest_dataset,
+    open_dataset,
+)
+from astrid_assets.storage import models
+from astrid_assets.storage.catalogue import now
+from astrid_assets.storage.tables import Deployment, Model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from astrid_assets.learning.evaluation import Evaluation
+    from astrid_assets.steps.nights import Tools
+    from astrid_assets.tracking import Tracking
+
+
+VERSION = "1"
+
+
+class DeploymentSettings(Settings):
+    """When a model may be deployed."""
+
+    min_roc_auc: float = Field(0.9, ge=0.5, le=1, description="floor on the test split")
+    min_gain: float = Field(
+        0.0, ge=0, le=1, description="average precision it must gain over the champion"
+    )
+    must_beat_snr: bool = Field(
+        default=True, description="the model must rank better than plain S/N"
+    )
+
+
+class NoModel(RuntimeError):
+    """There is no model to deploy or to roll back to."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Deploy or keep, and why, in a sentence."""
+
+    deploy: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class DeploymentReport:
+    """What is in force now, and what led to it."""
+
+    action: str
+    reason: str
+    model: Model | None
+    challenger: Evaluation | None
+    champion: Evaluation | None
+
+
+def decide(
+    challenger: Evaluation, champion: Evaluation | None, settings: DeploymentSettings
+) -> Decision:
+    """Compare the challenger with floor, S/N ranking and champion, in this order."""
+    auc = challenger.model.roc_auc.value
+    precision = challenger.model.average_precision.value
+    snr_precision = challenger.snr_ranking.average_precision.value
+    if auc < settings.min_roc_auc:
+        return Decision(
+            deploy=False,
+            reason=f"ROC AUC {auc:.4f} is below the floor {settings.min_roc_auc:g}",
+        )
+    if settings.must_beat_snr and precision <= snr_precision:
+        return Decision(
+            deploy=False,
+            reason=f"average precision {precision:.4f} does not beat plain S/N "
+            f"ranking ({snr_precision:.4f})",
+        )
+    if champion is None:
+        return Decision(
+            deploy=True,
+            reason=f"first model: ROC AUC {auc:.4f}, average precision "
+            f"{precision:.4f} against {snr_precision:.4f} for plain S/N ranking",
+        )
+    before = champion.model.average_precision.value
+    return Decision(
+        deploy=precision - before > settings.min_gain,
+        reason=f"average precision {precision:.4f} against the champion's "
+        f"{before:.4f} on the same test split (gain {precision - before:+.4f}, "
+        f"more than {settings.min_gain:g} needed)",
+    )
+
+
+def deploy_newest(
+    tools: Tools, tracking: Tracking, settings: DeploymentSettings, work_folder: Path
+) -> DeploymentReport:
+    """Put the newest model in force if it is better; keep a row of the decision.
+
+    Raises
+    ------
+    NoModel
+        If nothing was trained yet.
+    """
+    with tools.catalogue.read() as session:
+        newest = models.newest(session)
+        champion = models.champion(session)
+        last = models.last_deployment(session)
+    if newest is None:
+        raise NoModel("no model was trained yet: materialize trained_unet first")
+    row = newest_dataset(tools)
+    arrays = open_dataset(tools, row, work_folder / "datasets" / row.content_hash[:16])
+    challenger = evaluate_model(tools, newest, arrays)
+    if champion is not None and champion.id == newest.id:
+        _set_aliases(tracking, champion, None)
+        reason = "the newest model is in force already"
+        return DeploymentReport("keep", reason, champion, challenger, challenger)
+    before = evaluate_model(tools, champion, arrays) if champion else None
+    decision = decide(challenger, before, settings)
+    action = "deploy" if decision.deploy else "keep"
+    refused_before = (
+        last is not None and last.action == "keep" and last.model_id == newest.id
+    )
+    if not (action == "keep" and refused_before):
+        with tools.catalogue.begin() as session:
+            models.record_deployment(
+                session,
+                Deployment(
+                    action=action,
+                    model_id=newest.id,
+                    previous_model_id=champion.id if champion else None,
+                    dataset_id=row.id,
+                    reason=decision.reason,
+                    metrics={
+                        "challenger": challenger.as_dict(),
+                        "champion": before.as_dict() if before else None,
+                    },
+                    created_at=now(),
+                ),
+            )
+    in_force = newest if decision.deploy else champion
+    _set_aliases(
+        tracking, in_force, champion if decision.deploy else None, challenger=newest
+    )
+    return DeploymentReport(action, decision.reason, in_force, challenger, before)
+
+
+def roll_back(tools: Tools, tracking: Tracking, reason: str) -> DeploymentReport:
+    """Put the model before the champion in force again.
+
+    Raises
+    ------
+    NoModel
+        If there is no earlier model.
+    """
+    with tools.catalogue.begin() as session:
+        champion = models.champion(session)
+        previous = models.previous(session)
+        if champion is None or previous is None:
+            raise NoModel("there is no earlier model to roll back to")
+        models.record_deployment(
+            session,
+            Deployment(
+                action="rollback",
+                model_id=previous.id,
+                previous_model_id=champion.id,
+                dataset_id=None,
+                reason=reason,
+                metrics={},
+                created_at=now(),
+            ),
+        )
+    _set_aliases(tracking, previous, None)
+    return DeploymentReport("rollback", reason, previous, None, None)
+
+
+def _set_aliases(
+    tracking: Tracking,
+    champion: Model | None,
+    previous: Model | None,
+    challenger: Model | None = None,
+) -> None:
+    for alias, model in (
+        ("champion", champion),
+        ("previous", previous),
+        ("challenger", challenger),
+    ):
+        if model is not None:
+            tracking.set_alias(MODEL_NAME, alias, model.version)

@@ -1,0 +1,273 @@
+"""Train a U-Net on a frozen dataset version, and judge it on the frozen test split.
+
+A training has the identity of its dataset and settings: asked for again, the finished
+one is returned; interrupted, it goes on from its last checkpoint. The model that
+leaves this step is an ONNX file in the store with a row in the catalogue.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from astrid_assets.storage import ids, layout
+from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.tables import Model, TrainingDataset, TrainingRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from astrid_assets.learning.evaluation import Evaluation
+    from astrid_assets.learning.segmentation_task import EpochMetrics
+    from astrid_assets.learning.training import TrainingSettings
+    from astrid_assets.science.frame import Cutouts
+    from astrid_assets.steps.nights import Tools
+    from astrid_assets.tracking import Tracking
+
+if TYPE_CHECKING:
+    Scores = NDArray[np.float64]
+
+VERSION = "1"
+EXPERIMENT = "trained_unet"
+MODEL_NAME = "astrid-unet"
+
+
+class NoDataset(RuntimeError):
+    """There is no training dataset yet; the message says how to make one."""
+
+
+@dataclass(frozen=True)
+class DatasetArrays:
+    """A dataset version in memory, in the order of its samples."""
+
+    row: TrainingDataset
+    images_path: Path
+    masks_path: Path
+    samples: pl.DataFrame
+
+    @property
+    def is_real(self) -> NDArray[np.bool_]:
+        """(n,), True for real."""
+        return (self.samples["label"] == "real").to_numpy()
+
+    def indices(self, split: str) -> NDArray[np.int64]:
+        """Return the rows of one split."""
+        return np.flatnonzero((self.samples["split"] == split).to_numpy())
+
+    def images(self, rows: NDArray[np.int64]) -> Cutouts:
+        """Return the cutouts of some rows: (n, 3, size, size)."""
+        return np.load(self.images_path, mmap_mode="r")[rows]
+
+
+@dataclass(frozen=True)
+class TrainedVersion:
+    """A model, its training, and what it does on data it never saw."""
+
+    model: Model
+    run: TrainingRun
+    evaluation: Evaluation
+    history: list[EpochMetrics]
+    was_known: bool
+
+
+def newest_dataset(tools: Tools) -> TrainingDataset:
+    """Return the newest dataset version whose quality gate did not fail.
+
+    Raises
+    ------
+    NoDataset
+        If there is none.
+    """
+    from astrid_assets.storage import datasets
+
+    with tools.catalogue.read() as session:
+        row = datasets.newest(session)
+    if row is None:
+        raise NoDataset(
+            "there is no training dataset yet: label detections, then materialize "
+            "training_dataset"
+        )
+    return row
+
+
+def open_dataset(tools: Tools, row: TrainingDataset, folder: Path) -> DatasetArrays:
+    """Fetch a dataset version into a local folder, once; reads are memory-mapped."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {}
+    for name, key in (("images", row.images_key), ("masks", row.masks_key)):
+        path = folder / f"{name}.npy"
+        if not path.exists():
+            # A killed download leaves a part file only.
+            part = folder / f"{name}.part.{os.getpid()}"
+            tools.store.get_to_file(key, part)
+            part.replace(path)
+        paths[name] = path
+    samples = pl.read_parquet(io.BytesIO(tools.store.get(row.samples_key)))
+    return DatasetArrays(row, paths["images"], paths["masks"], samples)
+
+
+def train_model(
+    tools: Tools,
+    tracking: Tracking,
+    settings: TrainingSettings,
+    work_folder: Path,
+    *,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
+) -> TrainedVersion:
+    """Train on the newest dataset (or return the finished training of the same)."""
+    # torch and lightning are loaded by this step only.
+    from astrid_assets.learning.export import to_onnx
+    from astrid_assets.learning.training import TrainArrays, train
+
+    row = newest_dataset(tools)
+    settings_hash = ids.content_hash([VERSION, settings.model_dump(mode="json")])
+    run_id = ids.training_run_id(row.id, settings_hash)
+    arrays = open_dataset(tools, row, work_folder / "datasets" / row.content_hash[:16])
+    known = _finished(tools, run_id)
+    if known is not None:
+        model, run = known
+        evaluation = evaluate_model(tools, model, arrays)
+        history = list((run.performance_metrics or {}).get("history", []))
+        return TrainedVersion(model, run, evaluation, history, was_known=True)
+
+    with tools.catalogue.read() as session:
+        previous = session.get(TrainingRun, run_id)
+    run_row: dict[str, object] = {
+        "id": run_id,
+        "dataset_id": row.id,
+        "model_id": None,
+        "mlflow_run_id": previous.mlflow_run_id if previous else None,
+        "training_params": settings.model_dump(mode="json"),
+        "performance_metrics": None,
+        "status": "running",
+        "started_at": now(),
+        "completed_at": None,
+    }
+    tags = {
+        "dataset_id": row.id,
+        "dataset_sha256": row.content_hash,
+        "training_run_id": run_id,
+    }
+    with tracking.start_run(
+        f"unet-{row.content_hash[:8]}",
+        experiment=EXPERIMENT,
+        tags=tags,
+        run_id=previous.mlflow_run_id if previous else None,
+    ) as active:
+        run_row["mlflow_run_id"] = active.run_id
+        with tools.catalogue.begin() as session:
+            upsert(session, TrainingRun, [run_row])
+        active.log_params(settings.model_dump(mode="json"))
+        trained = train(
+            arrays.images_path,
+            arrays.masks_path,
+            TrainArrays(
+                labels=arrays.is_real.astype(np.uint8),
+                split=np.array(arrays.samples["split"].to_list()),
+            ),
+            settings,
+            work_folder / "runs" / run_id,
+            loggers=(tracking.lightning_logger(active.run_id),),
+            on_epoch=on_epoch,
+        )
+        content = to_onnx(trained.network, trained.temperature)
+        model = _keep_model(tools, content, run_id, row, arrays)
+        evaluation = evaluate_model(tools, model, arrays)
+        metrics = evaluation.as_dict() | {"history": list(trained.history)}
+        active.log_metrics(evaluation.flat())
+        version = tracking.register_model(MODEL_NAME, content, active.run_id)
+        active.set_tags({"model_id": model.id, "onnx_sha256": model.onnx_sha256})
+        with tools.catalogue.begin() as session:
+            stored = session.get_one(Model, model.id)
+            stored.version = str(version)
+            stored.metrics = evaluation.as_dict()
+            run = session.get_one(TrainingRun, run_id)
+            run.model_id = model.id
+            run.performance_metrics = metrics
+            run.status = "completed"
+            run.completed_at = now()
+    return TrainedVersion(
+        stored, run, evaluation, list(trained.history), was_known=False
+    )
+
+
+def evaluate_model(tools: Tools, model: Model, arrays: DatasetArrays) -> Evaluation:
+    """Judge a stored model on the frozen test split, beside the plain S/N ranking."""
+    from astrid_assets.learning.evaluation import evaluate
+
+    rows = arrays.indices("test")
+    test = arrays.samples[rows]
+    return evaluate(
+        scores_of_test_split(tools, model, arrays),
+        arrays.is_real[rows],
+        test["score_sigma"].to_numpy(),
+        test["object_id"].fill_null(test["detection_id"]).to_numpy().astype(str),
+        threshold=model.threshold,
+        slices={
+            "survey": test["survey"].to_numpy().astype(str),
+            "class": test["classification"].fill_null("").to_numpy().astype(str),
+        },
+    )
+
+
+def scores_of_test_split(tools: Tools, model: Model, arrays: DatasetArrays) -> Scores:
+    """Return a stored model's scores of the test split: (n,)."""
+    from astrid_assets.learning.inference import OnnxScorer
+
+    scorer = OnnxScorer(tools.store.get(model.onnx_key))
+    return scorer.score(arrays.images(arrays.indices("test"))).astype(np.float64)
+
+
+def _finished(tools: Tools, run_id: str) -> tuple[Model, TrainingRun] | None:
+    with tools.catalogue.read() as session:
+        run = session.get(TrainingRun, run_id)
+        if run is None or run.status != "completed" or run.model_id is None:
+            return None
+        model = session.get(Model, run.model_id)
+    if model is None or not tools.store.exists(model.onnx_key):
+        return None
+    return model, run
+
+
+def _keep_model(
+    tools: Tools,
+    content: bytes,
+    run_id: str,
+    dataset: TrainingDataset,
+    arrays: DatasetArrays,
+) -> Model:
+    from astrid_assets.learning.evaluation import choose_threshold
+    from astrid_assets.learning.inference import OnnxScorer
+
+    sha256 = hashlib.sha256(content).hexdigest()
+    val = arrays.indices("val")
+    # The threshold comes from the validation split; the test split stays unseen.
+    threshold = choose_threshold(
+        OnnxScorer(content).score(arrays.images(val)).astype(np.float64),
+        arrays.is_real[val],
+    )
+    key = tools.store.put(layout.model(MODEL_NAME), content, ".onnx")
+    model_id = ids.model_id(sha256)
+    row = {
+        "id": model_id,
+        "name": MODEL_NAME,
+        "version": dataset.content_hash[:8],
+        "training_run_id": run_id,
+        "onnx_sha256": sha256,
+        "onnx_key": key,
+        "metrics": {},
+        "threshold": float(threshold),
+        "created_at": now(),
+    }
+    with tools.catalogue.begin() as session:
+        upsert(session, Model, [row])
+        return session.get_one(Model, model_id)

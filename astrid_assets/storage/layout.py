@@ -1,0 +1,88 @@
+"""The prefix of every object of the project, in one place.
+
+Names given by people and headers (field, band, model) may hold any characters; here
+they become portable parts of a path. Two different names never share a part: one
+that had to be changed carries a piece of its hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+=-]{0,59}(?:\.[A-Za-z0-9_+=-]{1,20})*")
+UNSAFE = re.compile(r"[^A-Za-z0-9+=-]+")
+MAX_PART = 80  # characters; file systems take 255 bytes, with room for hash and suffix
+NO_DATE = "undated"
+EMPTY = "_"
+
+
+def part(name: str) -> str:
+    """Return a name as one part of a prefix: portable, never empty, never shared."""
+    if not name:
+        return EMPTY
+    if SAFE_NAME.fullmatch(name) and len(name) <= MAX_PART:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    readable = UNSAFE.sub("_", name).strip("_")[:40]
+    # No name that is kept as it is starts with an underscore.
+    return f"_{readable}_{digest[:12]}"
+
+
+def raw(survey: str, night: str, observation_id: str) -> str:
+    """A file as it came, byte for byte."""
+    return f"raw/{_night(survey, night)}/{part(observation_id)}"
+
+
+def processed(survey: str, night: str, observation_id: str) -> str:
+    """A processed frame."""
+    return f"processed/{_night(survey, night)}/{part(observation_id)}"
+
+
+def anchor_stars(survey: str, field: str, band: str) -> str:
+    """The stars that define astrometry and magnitudes of a field and band."""
+    return f"anchors/{part(survey)}/{part(field)}/{part(band)}"
+
+
+def master(survey: str, kind: str, night: str) -> str:
+    """A combined bias, dark or flat frame."""
+    return f"masters/{_night(survey, night)}/{part(kind)}"
+
+
+def reference(survey: str, field: str, band: str, version: str) -> str:
+    """One version of the reference of a field and band."""
+    return f"references/{part(survey)}/{part(field)}/{part(band)}/{part(version)}"
+
+
+def difference(survey: str, night: str, observation_id: str) -> str:
+    """The difference of one frame."""
+    return f"differences/{_night(survey, night)}/{part(observation_id)}"
+
+
+def cutouts(survey: str, night: str, observation_id: str) -> str:
+    """The cutouts around the candidates of one frame."""
+    return f"cutouts/{_night(survey, night)}/{part(observation_id)}"
+
+
+def dataset(content_hash: str, what: str) -> str:
+    """One array or table (`what`: images, masks, samples) of a dataset version."""
+    return f"datasets/{part(content_hash)}/{part(what)}"
+
+
+def model(name: str) -> str:
+    """A network in its deployable form."""
+    return f"models/{part(name)}"
+
+
+def checkpoint(training_run_id: str) -> str:
+    """The state from which a training can go on."""
+    return f"checkpoints/{part(training_run_id)}"
+
+
+def picture(survey: str, night: str, name: str) -> str:
+    """A picture for people, named by what it shows."""
+    return f"pictures/{_night(survey, night)}/{part(name)}"
+
+
+def _night(survey: str, night: str) -> str:
+    return f"{part(survey)}/{part(night) if night else NO_DATE}"

@@ -1,0 +1,15 @@
+"""Alembic's entry: runs on the connection it is handed, in its transaction."""
+
+from alembic import context
+
+from astrid_assets.storage.tables import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,
+    render_item=context.config.attributes.get("render_item"),
+    transaction_per_migration=False,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,119 @@
+"""Frames below a prefix of an object store (S3, R2, or a ``file://`` folder)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, S3Store
+
+from astrid_assets.surveys.sources import (
+    FileUnavailable,
+    SourceFile,
+    SourceOptions,
+    SourceUnavailable,
+    is_wanted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from astrid_assets.surveys.profile import ObjectPrefixSource
+
+RETRIES: Mapping[str, int] = {"max_retries": 3}
+
+
+class ObjectPrefixFrames:
+    """The FITS objects below a prefix; the client is built when first used."""
+
+    def __init__(self, source: ObjectPrefixSource, options: SourceOptions) -> None:
+        self._source = source
+        self._options = options
+        self._client: S3Store | LocalStore | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave the client behind: connections do not travel between processes."""
+        return {**self.__dict__, "_client": None}
+
+    def files(self) -> Iterator[SourceFile]:
+        """Yield the objects in the order of their keys."""
+        yield from sorted(self._listed(), key=lambda file: file.path)
+
+    def read(self, path: str) -> bytes:
+        """Return the content of an object below the prefix."""
+        if ".." in path.split("/") or path.startswith("/"):
+            raise FileUnavailable(f"{path!r} is not a key below {self._source.url}")
+        try:
+            return bytes(self._store().get(path).bytes())
+        except (BaseError, OSError) as error:
+            raise FileUnavailable(
+                f"{path} cannot be read from {self._source.url} "
+                f"({_first_line(error)}); check that it still exists and that the "
+                "credentials may read it"
+            ) from error
+
+    def check(self) -> None:
+        """Raise `SourceUnavailable` if nothing can be listed below the prefix."""
+        if next(iter(self._listed()), None) is None:
+            raise SourceUnavailable(
+                f"no object below {self._source.url} is named like "
+                f"{', '.join(self._source.patterns)}; check source.url and "
+                "source.patterns"
+            )
+
+    def _listed(self) -> Iterator[SourceFile]:
+        try:
+            for page in self._store().list():
+                for entry in page:
+                    path = entry["path"]
+                    if is_wanted(path, self._source.patterns, self._source.exclude):
+                        changed = entry["last_modified"].timestamp()
+                        yield SourceFile(path, entry["size"], int(changed * 1e6) * 1000)
+        except (BaseError, OSError) as error:
+            raise SourceUnavailable(
+                f"{self._source.url} cannot be listed ({_first_line(error)}); check "
+                "the bucket's name, ASTRID_S3_ENDPOINT, AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY"
+            ) from error
+
+    def _store(self) -> S3Store | LocalStore:
+        if self._client is None:
+            self._client = _open(self._source.url, self._options)
+        return self._client
+
+
+def _open(url: str, options: SourceOptions) -> S3Store | LocalStore:
+    parts = urlsplit(url)
+    prefix = parts.path.strip("/")
+    if parts.scheme == "file":
+        return LocalStore(prefix=f"/{prefix}")
+    if parts.scheme != "s3" or not parts.netloc:
+        raise SourceUnavailable(
+            f"{url!r} is no address of an object store; write s3://bucket/prefix"
+        )
+    config: dict[str, str] = {"region": options.region or "auto"}
+    if options.endpoint:
+        config["endpoint"] = options.endpoint
+    if options.access_key and options.secret_key:
+        config["access_key_id"] = options.access_key
+        config["secret_access_key"] = options.secret_key
+    else:
+        # A public bucket is read without a signature.
+        config["skip_signature"] = "true"
+    return S3Store(
+        parts.netloc,
+        prefix=prefix or None,
+        config=config,  # pyright: ignore[reportArgumentType]  keys are S3Config's
+        client_options={
+            "allow_http": bool(options.endpoint)
+            and str(options.endpoint).startswith("http://"),
+            "connect_timeout": "10s",
+            "timeout": "300s",
+        },
+        retry_config={"max_retries": RETRIES["max_retries"]},
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0][:300]

@@ -1,0 +1,120 @@
+"""Sources: where the files of a survey come from, behind one small interface.
+
+::
+
+    SourceError
+    ├── SourceUnavailable   the source as a whole: wrong path, empty, unreachable
+    └── FileUnavailable     one file: gone, forbidden, cut off, not what was promised
+
+What the files hold is none of this module's business (`fits_door`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Protocol
+
+from astrid_assets.surveys import profile as profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from astrid_assets.surveys.profile import SurveyProfile
+
+
+class SourceError(Exception):
+    """A source that does not give what it should; the message says what to do."""
+
+
+class SourceUnavailable(SourceError):
+    """The whole source cannot be used."""
+
+
+class FileUnavailable(SourceError):
+    """One file cannot be read; the others may be fine."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a source.
+
+    Attributes
+    ----------
+    path
+        Identity inside the source, relative, with forward slashes.
+    size_bytes, mtime_ns
+        Change when the file changes; 0 where the source does not know them.
+    night : YYYY-MM-DD, or None when only the header can say
+    """
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    night: str | None = None
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """Endpoint and credentials of object stores; never part of a profile."""
+
+    endpoint: str | None = None
+    region: str | None = None
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+
+
+class FrameSource(Protocol):
+    """What every source can do."""
+
+    def files(self) -> Iterator[SourceFile]:
+        """Yield the files in the order of their paths."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a file; `FileUnavailable` when there is none."""
+        ...
+
+    def check(self) -> None:
+        """Raise `SourceUnavailable` when nothing can come from here."""
+        ...
+
+
+def open_source(
+    profile: SurveyProfile, *, store_options: SourceOptions | None = None
+) -> FrameSource:
+    """Return the source a profile asks for; nothing is read or contacted yet."""
+    source = profile.source
+    if isinstance(source, profiles.FolderSource):
+        from astrid_assets.surveys.folder import FolderFrames
+
+        return FolderFrames(source)
+    if isinstance(source, profiles.ObjectPrefixSource):
+        from astrid_assets.surveys.object_prefix import ObjectPrefixFrames
+
+        return ObjectPrefixFrames(source, store_options or SourceOptions())
+    if isinstance(source, profiles.ArchiveSource):
+        from astrid_assets.surveys.archive import ArchiveFrames
+
+        return ArchiveFrames(source)
+    from astrid_assets.surveys.simulated import SimulatedSource
+
+    return SimulatedSource(profile)
+
+
+def is_wanted(path: str, patterns: Sequence[str], exclude: Sequence[str]) -> bool:
+    """Return whether a relative path is one of the survey's files.
+
+    `patterns` are matched against the file name, whatever its case; `exclude`
+    against the whole path. Hidden files are never wanted: they are droppings of
+    operating systems (``._frame.fits``).
+    """
+    name = path.rsplit("/", 1)[-1]
+    if name.startswith(".") or matches_any(path, exclude):
+        return False
+    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
+
+
+def matches_any(path: str, patterns: Sequence[str]) -> bool:
+    """Return whether a source path matches one of the glob patterns."""
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
