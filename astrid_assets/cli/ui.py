@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 DAGSTER_PORT = 3000
 MLFLOW_PORT = 5000
 START_LIMIT_S = 180.0  # MLflow's first start migrates its database: 20 s when idle
-GRAPH = "astrid_assets.definitions"
 
 
 @click.command()
@@ -63,7 +62,7 @@ def programs_to_start(
     from astrid_assets.resources import home as addresses
 
     bin_folder, logs = Path(sys.executable).parent, home / "logs"
-    graph = ["-m", GRAPH]
+    graph = ["-w", str(Path(os.environ[addresses.DAGSTER_HOME]) / "workspace.yaml")]
     programs = [
         Program(
             "Dagster",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,7 +18,6 @@ from astrid_assets.resources import home as addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from dagster import DagsterInstance
 
@@ -47,7 +47,7 @@ def prepare_home() -> Path:
     dagster_home = os.environ.setdefault(
         addresses.DAGSTER_HOME, str(addresses.project_root())
     )
-    if not os.path.isfile(os.path.join(dagster_home, "dagster.yaml")):  # noqa: PTH113, PTH118
+    if not (Path(dagster_home) / "dagster.yaml").is_file():
         raise click.ClickException(
             f"there is no dagster.yaml in {dagster_home}, so Dagster would lose its "
             f"history; set {addresses.DAGSTER_HOME} to the folder that holds AstrID's"
@@ -99,7 +99,7 @@ def dagster_instance() -> Iterator[DagsterInstance]:
         If its database cannot be reached or its settings are wrong.
     """
     import dagster as dg
-    from dagster._core.errors import DagsterError
+    from dagster_shared.error import DagsterError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:

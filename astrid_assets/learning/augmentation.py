@@ -78,8 +78,10 @@ def _window(move: int, size: int) -> tuple[slice, slice]:
 
 
 def _roughen(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Add sky noise to science and reference; the score is a filtered image and has
-    no white noise."""
+    """Add sky noise to science and reference.
+
+    Not to the score: it is a filtered image and has no white noise.
+    """
     sigma = MAX_EXTRA_NOISE_SIGMA * torch.rand(
         (len(images), 1, 1, 1), generator=generator
     )

@@ -247,7 +247,9 @@ def _check(labels: Flags, *scores: Numbers) -> None:
         if values.shape != labels.shape:
             raise CannotEvaluate(f"{values.shape} scores for {labels.shape} labels")
         if not np.isfinite(values).all():
-            raise CannotEvaluate(f"{(~np.isfinite(values)).sum()} scores are not finite")
+            raise CannotEvaluate(
+                f"{(~np.isfinite(values)).sum()} scores are not finite"
+            )
 
 
 def _counts(
@@ -287,7 +289,9 @@ def _areas(real: Numbers, bogus: Numbers) -> Numbers:
     return np.stack([auc, precision, rate])
 
 
-def _ranking(scores: Numbers, labels: Flags, weights: Numbers) -> tuple[Ranking, Numbers]:
+def _ranking(
+    scores: Numbers, labels: Flags, weights: Numbers
+) -> tuple[Ranking, Numbers]:
     """Return the ranking's numbers and their bootstrap samples, ``(3, b)``."""
     _, real, bogus = _counts(scores, labels, np.ones((1, len(labels))))
     values = _areas(real, bogus)[:, 0]

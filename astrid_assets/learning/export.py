@@ -42,9 +42,7 @@ class _Deployed(nn.Module):
         return torch.sigmoid(logits[:, 0]), torch.sigmoid(centre_logit(logits))
 
 
-def to_onnx(
-    network: UNet, temperature: float = 1.0, size: int = CUTOUT_SIZE
-) -> bytes:
+def to_onnx(network: UNet, temperature: float = 1.0, size: int = CUTOUT_SIZE) -> bytes:
     """Return the network as one self-contained ONNX file.
 
     Input ``cutouts`` (n, 3, size, size) float32, outputs ``mask`` (n, size, size) and

@@ -49,7 +49,11 @@ class OnnxScorer:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]
             )
-        except (failures.InvalidProtobuf, failures.InvalidGraph, failures.Fail) as error:
+        except (
+            failures.InvalidProtobuf,
+            failures.InvalidGraph,
+            failures.Fail,
+        ) as error:
             raise UnusableModel(
                 f"ONNX Runtime cannot load these {len(content)} bytes as a model: "
                 f"{error}"

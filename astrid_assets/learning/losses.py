@@ -23,7 +23,7 @@ size of the two other terms."""
 
 
 class Loss(NamedTuple):
-    """The three terms and their sum, each a scalar; `candidate` is the BCE of scores."""
+    """The three terms and their sum, each a scalar; `candidate` is of the scores."""
 
     total: Tensor
     pixels: Tensor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,8 +42,10 @@ def slices_of(
     called = scores >= threshold
     found = {
         "snr": [
-            _slice(f"{low:g}-{high:g}", called, labels, (abs_snr >= low) & (abs_snr < high))
-            for low, high in zip(SNR_EDGES[:-1], SNR_EDGES[1:], strict=True)
+            _slice(
+                f"{low:g}-{high:g}", called, labels, (abs_snr >= low) & (abs_snr < high)
+            )
+            for low, high in pairwise(SNR_EDGES)
         ]
     }
     for name, values in by.items():

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypedDict
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from pydantic import Field
 
 from astrid_assets.learning.calibration import fit_temperature
@@ -43,21 +43,33 @@ MONITORED = "val_loss"
 class TrainingSettings(Settings):
     """How the network is built and trained."""
 
-    epochs: int = Field(15, ge=1, description="passes over the train split, at most")
+    epochs: int = Field(
+        default=15, ge=1, description="passes over the train split, at most"
+    )
     patience: int = Field(
-        5, ge=1, description="epochs without a lower val loss before training stops"
+        default=5,
+        ge=1,
+        description="epochs without a lower val loss before training stops",
     )
-    batch_size: int = Field(32, ge=2, description="cutouts per step")
-    learning_rate: float = Field(3e-3, gt=0, lt=1, description="peak of the one cycle")
-    weight_decay: float = Field(1e-3, ge=0, description="of AdamW")
-    gradient_clip: float = Field(1.0, gt=0, description="largest norm of a gradient")
+    batch_size: int = Field(default=32, ge=2, description="cutouts per step")
+    learning_rate: float = Field(
+        default=3e-3, gt=0, lt=1, description="peak of the one cycle"
+    )
+    weight_decay: float = Field(default=1e-3, ge=0, description="of AdamW")
+    gradient_clip: float = Field(
+        default=1.0, gt=0, description="largest norm of a gradient"
+    )
     base_filters: int = Field(
-        8, ge=2, le=128, description="filters of the first level; 64 want a GPU"
+        default=8, ge=2, le=128, description="filters of the first level; 64 want a GPU"
     )
-    depth: int = Field(3, ge=1, le=5, description="times the cutout is halved")
-    seed: int = Field(20250301, ge=0, description="of weights, order, augmentation")
+    depth: int = Field(default=3, ge=1, le=5, description="times the cutout is halved")
+    seed: int = Field(
+        default=20250301, ge=0, description="of weights, order, augmentation"
+    )
     threads: int = Field(
-        2, ge=1, description="CPU threads; another number may change the last digits"
+        default=2,
+        ge=1,
+        description="CPU threads; another number may change the last digits",
     )
 
 
@@ -298,10 +310,7 @@ def _restore_best(task: SegmentationTask, run_dir: Path) -> list[EpochMetrics]:
 def _val_temperature(network: UNet, data: CutoutData) -> float:
     with torch.inference_mode():
         logits = torch.cat(
-            [
-                centre_logit(network(batch["images"]))
-                for batch in data.val_dataloader()
-            ]
+            [centre_logit(network(batch["images"])) for batch in data.val_dataloader()]
         )
     labels = data.samples.labels[data.samples.rows(VAL)]
     return fit_temperature(logits.numpy().astype(np.float64), labels == 1)

@@ -11,6 +11,7 @@ convolutions.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -84,8 +85,7 @@ class UNet(nn.Module):
         self.compress = CompressCutouts()
         self.first = ConvPair(in_channels, widths[0])
         self.down = nn.ModuleList(
-            ConvPair(narrow, wide)
-            for narrow, wide in zip(widths[:-1], widths[1:], strict=True)
+            ConvPair(narrow, wide) for narrow, wide in pairwise(widths)
         )
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(wide, narrow, 2, stride=2)

@@ -65,9 +65,7 @@ class PixelMapping:
         return PixelMapping(self.x + dx, self.y + dy)
 
 
-def pixel_mapping(
-    wcs_from: WCS, wcs_to: WCS, shape: tuple[int, int]
-) -> PixelMapping:
+def pixel_mapping(wcs_from: WCS, wcs_to: WCS, shape: tuple[int, int]) -> PixelMapping:
     """Map the pixels of `wcs_from`'s grid to positions in `wcs_to`'s image.
 
     The WCS are evaluated on a coarse grid and interpolated by bicubic splines.

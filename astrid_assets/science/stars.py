@@ -12,9 +12,10 @@ from enum import IntFlag
 import numpy as np
 import sep
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from astrid_assets.science.background import measure_background
+from astrid_assets.science.background import measure_background, robust_sigma
 from astrid_assets.science.frame import Frame, Image, Stars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.psf_photometry import psf_flux
@@ -156,9 +157,11 @@ def detect_peaks(
     # Both limits are sized so that no frame can overflow SEP's buffers.
     sep.set_extract_pixstack(max(300_000, data.size))
     sep.set_sub_object_limit(16_384)
+    kernel = _gaussian(fwhm_px)
+    threshold = DETECTION_SIGMA * _noise_inflation(data, sigma, bad, kernel)
     found = sep.extract(
-        data, DETECTION_SIGMA, err=sigma, mask=bad, minarea=MIN_AREA_PX,
-        filter_kernel=_gaussian(fwhm_px), filter_type="matched",
+        data, threshold, err=sigma, mask=bad, minarea=MIN_AREA_PX,
+        filter_kernel=kernel, filter_type="matched",
         deblend_nthresh=32, deblend_cont=0.005, clean=False,
     )  # fmt: skip
     x, y = found["xpeak"].astype(np.float64), found["ypeak"].astype(np.float64)
@@ -167,6 +170,22 @@ def detect_peaks(
         sigma[y[order].astype(int), x[order].astype(int)], 1e-9
     )
     return x[order], y[order], snr.astype(np.float64)
+
+
+def _noise_inflation(
+    data: Image, sigma: Image, bad: NDArray[np.bool_], kernel: Image
+) -> float:
+    """How much noisier the filtered sky is than white noise would be, at least 1.
+
+    Pickup and bias patterns are correlated: without this, a filter as wide as
+    the pattern finds stars in it.
+    """
+    snr = np.where(bad, 0, np.clip(data / np.maximum(sigma, 1e-9), -5, 5))
+    line = kernel[kernel.shape[0] // 2]
+    line = line / np.sqrt((line**2).sum())
+    smooth = ndimage.convolve1d(snr.astype(np.float32), line, axis=0)
+    smooth = ndimage.convolve1d(smooth, line, axis=1)[::2, ::2]
+    return max(1.0, robust_sigma(smooth[~bad[::2, ::2]]))
 
 
 def _gaussian(fwhm_px: float) -> Image:

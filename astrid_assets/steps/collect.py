@@ -20,10 +20,15 @@ from pydantic import Field
 from astrid_assets.science.frame import CUTOUT_SIZE
 from astrid_assets.science.labelling.dataset_quality import (
     DataQualityReport,
+    LabelledSet,
     dataset_quality,
 )
 from astrid_assets.science.labelling.masks import training_mask
-from astrid_assets.science.labelling.splits import assign_splits, group_ids
+from astrid_assets.science.labelling.splits import (
+    assign_splits,
+    connected_groups,
+    sky_groups,
+)
 from astrid_assets.science.settings import Settings
 from astrid_assets.storage import ids, labels, layout
 from astrid_assets.storage.catalogue import now, upsert
@@ -40,6 +45,8 @@ if TYPE_CHECKING:
     from astrid_assets.storage.object_store import ObjectStore
 
 VERSION = "1"
+SAME_PLACE_ARCSEC = 2.0
+"""Detections closer than this never stand on different sides of a split."""
 
 
 class CollectionSettings(Settings):
@@ -58,8 +65,11 @@ class CollectionSettings(Settings):
         20_000, ge=10, description="the most recent are taken when there are more"
     )
     min_samples: int = Field(60, ge=10, description="fewer labels train nothing")
-    fractions: tuple[float, float, float] = Field(
-        (0.6, 0.2, 0.2), description="train, validation and test shares of the groups"
+    val_fraction: float = Field(
+        0.2, gt=0, lt=0.5, description="share of the objects that validates"
+    )
+    test_fraction: float = Field(
+        0.2, gt=0, lt=0.5, description="share of the objects that tests"
     )
     seed: int = Field(1, description="of the split")
 
@@ -113,26 +123,29 @@ def collect_dataset(
 
     images = read_cutouts(tools.store, [(r.cutout_key, r.cutout_index) for r in rows])
     masks = np.stack(
-        [
-            training_mask("real" if is_real else "bogus", row.fwhm_px, CUTOUT_SIZE)
-            for row, is_real in zip(rows, real, strict=True)
-        ]
+        [training_mask(row.label, row.frame_fwhm_px, CUTOUT_SIZE) for row in rows]
     )
-    groups = group_ids(
-        np.array([row.ra_deg for row in rows]),
-        np.array([row.dec_deg for row in rows]),
-        [row.object_id for row in rows],
-    )
-    splits = assign_splits(groups, real, settings.fractions, settings.seed)
+    splits = _splits(rows, real, settings)
     samples = _table(rows, splits, images, masks)
     content_hash = _content_hash(samples, settings)
     dataset_id = ids.dataset_id(content_hash)
     quality = dataset_quality(
-        images=images,
-        is_real=real,
-        agreement=np.array([row.agreement for row in rows]),
-        nights=[row.night for row in rows],
-        surveys=[row.survey for row in rows],
+        LabelledSet(
+            is_real=real,
+            agreement=np.array([row.agreement for row in rows]),
+            image_quality=np.array(
+                [
+                    np.nan if row.quality_score is None else row.quality_score
+                    for row in rows
+                ]
+            ),
+            source=np.array([row.source for row in rows]),
+            survey=np.array([row.survey for row in rows]),
+            night=np.array([row.night for row in rows]),
+            content_hash=np.array(
+                [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
+            ),
+        )
     )
 
     with tools.catalogue.read() as session:
@@ -184,6 +197,40 @@ def read_cutouts(store: ObjectStore, places: Sequence[tuple[str, int]]) -> Cutou
     return images
 
 
+def _splits(
+    rows: Sequence[LabelledRow], real: NDArray[np.bool_], settings: CollectionSettings
+) -> list[str]:
+    """Split by object and place, so that no star stands on both sides."""
+    # Surveys overlap on the sky, or use local coordinates: places are joined within
+    # a survey only.
+    places = np.full(len(rows), "", dtype=object)
+    for survey in sorted({row.survey for row in rows}):
+        inside = np.array([row.survey == survey for row in rows])
+        sky = np.array(
+            [
+                (
+                    np.nan if row.ra_deg is None else row.ra_deg,
+                    np.nan if row.dec_deg is None else row.dec_deg,
+                )
+                for row in rows
+                if row.survey == survey
+            ]
+        )
+        keys = sky_groups(sky[:, 0], sky[:, 1], SAME_PLACE_ARCSEC)
+        places[inside] = [f"{survey} {key}" if key else "" for key in keys.tolist()]
+    groups = connected_groups(
+        [row.detection_id for row in rows],
+        np.array([row.object_id or "" for row in rows]),
+        places.astype(str),
+    )
+    fractions = {
+        "train": 1 - settings.val_fraction - settings.test_fraction,
+        "val": settings.val_fraction,
+        "test": settings.test_fraction,
+    }
+    return assign_splits(groups, real, fractions, settings.seed).tolist()
+
+
 def _table(
     rows: Sequence[LabelledRow],
     splits: Sequence[str],
@@ -208,7 +255,7 @@ def _table(
             "source": [row.source for row in rows],
             "agreement": [row.agreement for row in rows],
             "score_sigma": [row.score_sigma for row in rows],
-            "fwhm_px": [row.fwhm_px for row in rows],
+            "fwhm_px": [row.frame_fwhm_px for row in rows],
             "split": list(splits),
             "content_hash": hashes,
         }

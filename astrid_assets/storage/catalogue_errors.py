@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 if TYPE_CHECKING:
     from sqlalchemy.exc import DBAPIError as DatabaseProblem
 
-MIGRATE = "`astrid doctor` creates and upgrades its tables"
+MIGRATE = "run `astrid status`; every astrid command brings them up to date first"
 MAX_DETAIL = 300  # characters of what the database itself says
 
 SQLITE_REMEDIES = {
@@ -58,7 +58,7 @@ POSTGRES_REMEDIES = {
 }
 
 
-class CatalogueUnavailable(Exception):  # noqa: N818  named after what happened
+class CatalogueUnavailable(Exception):
     """The catalogue cannot be used; the message has the remedy."""
 
     @classmethod

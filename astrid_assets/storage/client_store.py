@@ -58,6 +58,17 @@ class ClientStore:
         """Leave the client behind when travelling to another process."""
         return {**self.__dict__, "_client": None}
 
+    def __eq__(self, other: object) -> bool:
+        """Say whether both are the same store, reached the same way."""
+        return (
+            isinstance(other, ClientStore)
+            and self.__getstate__() == other.__getstate__()
+        )
+
+    def __hash__(self) -> int:
+        """Equal stores hash alike, so that caches work across copies."""
+        return hash(self.url)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
 

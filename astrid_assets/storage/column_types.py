@@ -22,7 +22,9 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
     cache_ok = True
 
     def process_bind_param(
-        self, value: dt.datetime | None, dialect: Dialect  # noqa: ARG002
+        self,
+        value: dt.datetime | None,
+        dialect: Dialect,  # noqa: ARG002
     ) -> dt.datetime | None:
         """Refuse naive times, whose meaning nobody knows later."""
         if value is None:
@@ -32,7 +34,9 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
         return value.astimezone(dt.UTC)
 
     def process_result_value(
-        self, value: dt.datetime | None, dialect: Dialect  # noqa: ARG002
+        self,
+        value: dt.datetime | None,
+        dialect: Dialect,  # noqa: ARG002
     ) -> dt.datetime | None:
         """Return an aware time in UTC."""
         if value is None:

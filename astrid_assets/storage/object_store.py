@@ -151,7 +151,7 @@ class S3ObjectStore(ClientStore):
                 "(ASTRID_STORE_URL), with keys in AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY"
             )
-        if (access_key is None) != (secret_key is None):
+        if bool(access_key) != bool(secret_key):
             raise StoreUnavailable(
                 "one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is missing: set "
                 "both or neither"
@@ -161,7 +161,7 @@ class S3ObjectStore(ClientStore):
         self.url = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
         self.endpoint = _checked_endpoint(endpoint)
         self.region = region
-        self._access = access_key
+        self._access = access_key or ""
         self._secret = secret_key or ""
 
     def _connect(self) -> S3Store:

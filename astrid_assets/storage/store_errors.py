@@ -57,7 +57,7 @@ class StoreError(Exception):
     """An object store did not do what it was asked; the message has the remedy."""
 
 
-class ObjectMissing(StoreError):  # noqa: N818  named after what happened
+class ObjectMissing(StoreError):
     """Nothing is kept under this key."""
 
     def __init__(self, key: str, url: str) -> None:
@@ -72,11 +72,11 @@ class ObjectMissing(StoreError):  # noqa: N818  named after what happened
         return type(self), (self.key, self.url)
 
 
-class ObjectCorrupt(StoreError):  # noqa: N818  named after what happened
+class ObjectCorrupt(StoreError):
     """The bytes kept under a key are not those that were put there."""
 
 
-class StoreUnavailable(StoreError):  # noqa: N818  named after what happened
+class StoreUnavailable(StoreError):
     """The store as a whole cannot be used: full, read-only, unreachable, refused."""
 
 

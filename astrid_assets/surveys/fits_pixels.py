@@ -110,10 +110,11 @@ def _blank(
         value = header.own_number(keyword)
         if value is None:
             continue
-        info = np.iinfo(raw.dtype)
-        if value != int(value) or not info.min <= value <= info.max:
+        bits = raw.dtype.itemsize * 8
+        lowest = 0 if raw.dtype.kind == "u" else -(2 ** (bits - 1))
+        if value != int(value) or not lowest <= value < lowest + 2**bits:
             notes.append(
-                f"{keyword} = {value:g} cannot occur in {info.bits}-bit pixels and is "
+                f"{keyword} = {value:g} cannot occur in {bits}-bit pixels and is "
                 "ignored"
             )
             continue

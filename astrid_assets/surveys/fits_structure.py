@@ -21,6 +21,7 @@ from astrid_assets.science.errors import FrameRejected, Reason
 BLOCK = 2880
 CARD = 80
 BITPIX = (8, 16, 32, 64, -32, -64)
+IMAGE_EXTENSIONS = (b"IMAGE", b"IUEIMAGE")
 UNPACK_CHUNK = 1 << 22
 OVERHEAD_BYTES = 64 << 20
 """Headers and tables a file may have beside its largest image."""
@@ -113,8 +114,7 @@ def read_structure(content: bytes) -> tuple[list[Hdu], Reason | None]:
     hdus: list[Hdu] = []
     start = 0
     while start < len(content):
-        first = content[start : start + 8]
-        if first != (b"XTENSION" if hdus else b"SIMPLE  "):
+        if not content.startswith(b"XTENSION" if hdus else b"SIMPLE", start):
             # After the last HDU the standard allows special records.
             return hdus, None if hdus else _no_fits(content)
         try:
@@ -146,7 +146,7 @@ def _hdu_at(content: bytes, start: int, index: int) -> Hdu:
         missing_bytes=max(0, data_start + data_bytes - len(content)),
         bitpix=_integer(values, prefix + b"BITPIX", index),
         shape=tuple(reversed(axes)),
-        is_image=bool(prefix) or (extension in (b"IMAGE", b"IUEIMAGE") and not is_groups),
+        is_image=bool(prefix) or (extension in IMAGE_EXTENSIONS and not is_groups),
         is_compressed=bool(prefix),
     )  # fmt: skip
 
@@ -225,7 +225,7 @@ def _no_fits(content: bytes) -> Reason:
     start = content[:8].decode("latin-1")
     return Reason(
         "unreadable",
-        f"this is no FITS file: it starts with {start!r} instead of 'SIMPLE  '",
+        f"this is no FITS file: it starts with {start!r} instead of 'SIMPLE'",
     )
 
 
@@ -286,6 +286,7 @@ def _must_fit(size: int, limit: int) -> None:
 def _cut_packing(size: int, why: str) -> FrameRejected:
     return FrameRejected(
         "truncated",
-        f"the packed file is damaged after {size} unpacked bytes ({why}); copy it again",
+        f"the packed file is damaged after {size} unpacked bytes ({why}); "
+        "copy it again",
         bytes_present=size,
     )

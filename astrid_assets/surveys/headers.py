@@ -16,7 +16,9 @@ from astropy.io import fits
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-CARD_ERRORS = (fits.VerifyError, ValueError, KeyError, IndexError, AttributeError, TypeError)  # fmt: skip
+CARD_ERRORS = (
+    fits.VerifyError, ValueError, LookupError, AttributeError, TypeError,
+)  # fmt: skip
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
 UNIT_IN_COMMENT = re.compile(r"^\s*\[\s*([A-Za-z]+)\s*\]")
 NAME = re.compile(r"[\x20-\x7e]{1,68}")
@@ -112,7 +114,7 @@ def _stands_in(header: fits.Header, keyword: str) -> bool:
             return False
 
 
-def _number(value: str | float | bool | None) -> float | None:  # noqa: PYI041
+def _number(value: str | float | bool | None) -> float | None:
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, str):

@@ -18,6 +18,12 @@ class DetectionSettings(Settings):
         0.5, gt=0, lt=1, description="sharper than this is a cosmic ray or hot pixel"
     )
     max_elongation: float = Field(2.0, gt=1, description="a/b of the candidate")
+    shape_sigma: float = Field(
+        2.5,
+        ge=0,
+        description="a shape fails only when this many sigma of its own error beyond "
+        "its limit, so that noise alone rejects no faint source",
+    )
     max_masked_fraction: float = Field(
         0.25, gt=0, le=1, description="unusable pixels within one FWHM of the peak"
     )
@@ -25,10 +31,27 @@ class DetectionSettings(Settings):
         0.5, gt=0, le=1,
         description="opposite-sign neighbour of at least this fraction: a dipole",
     )  # fmt: skip
+    dipole_min_sigma: float = Field(
+        4.0, ge=0, description="and of at least this |S_corr|: noise is no neighbour"
+    )
+    dipole_radius_fwhm: float = Field(
+        2.0, gt=0, le=10, description="how far a dipole's lobes lie apart at most"
+    )
+    sharp_delta_chi2: float = Field(
+        9.0,
+        ge=0,
+        description="chi-square by which one to four pixels must fit better than the "
+        "PSF for a cosmic ray",
+    )
+    fit_tolerance: float = Field(
+        0.15,
+        ge=0,
+        description="mismatch of the PSF, relative (rms), that a good fit may have",
+    )
+    hole_sigma: float = Field(
+        5.0, ge=3, description="depth of the reference below the sky that is a hole"
+    )
     max_density_deg2: float = Field(
         200_000.0, gt=0,
         description="kept candidates per square degree above which a night is held back",
     )  # fmt: skip
-    association_radius_arcsec: float = Field(
-        1.5, gt=0, description="detections closer than this are the same object"
-    )

@@ -162,9 +162,7 @@ def compare_stars(
         )
         if np.abs(model - step).max() < CONVERGED_PX:
             break
-    return _summary(
-        sources, fit, total, model, keep, coefficients, mapping, fwhm_px
-    )
+    return _summary(sources, fit, total, model, keep, coefficients, mapping, fwhm_px)
 
 
 @dataclass(frozen=True)

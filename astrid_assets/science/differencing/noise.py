@@ -87,9 +87,7 @@ def psf_error(
     dy, dx = dy[disc], dx[disc]
     ny, nx = flux.shape
     xi, yi = np.rint(x).astype(int), np.rint(y).astype(int)
-    inside = (
-        (xi >= radius) & (xi < nx - radius) & (yi >= radius) & (yi < ny - radius)
-    )
+    inside = (xi >= radius) & (xi < nx - radius) & (yi >= radius) & (yi < ny - radius)
     rows, columns = yi[inside, None] + dy, xi[inside, None] + dx
     peak = flux_ref[rows, columns].max(axis=1)
     noise2 = variance[rows, columns].mean(axis=1)

@@ -21,7 +21,10 @@ class DifferencingSettings(Settings):
         1.5, gt=1, description="std(S_corr) on blank sky above this: a bad subtraction"
     )
     min_std_score: float = Field(
-        0.7, gt=0, lt=1, description="std(S_corr) below this: the noise is overestimated"
+        0.7,
+        gt=0,
+        lt=1,
+        description="std(S_corr) below this: the noise is overestimated",
     )
     max_offset_px: float = Field(
         3.0,
@@ -53,9 +56,7 @@ class DifferencingSettings(Settings):
         description="largest change of the PSF within a tile, relative (rms); frames "
         "with more are subtracted in tiles with local PSFs",
     )
-    max_tiles: int = Field(
-        4, ge=1, le=16, description="tiles along each axis at most"
-    )
+    max_tiles: int = Field(4, ge=1, le=16, description="tiles along each axis at most")
     mask_growth_fwhm: float = Field(
         1.0,
         ge=0,

@@ -1,1 +1,1 @@
-"""science labelling."""
+"""From what people say to training labels: votes, consensus, masks, splits."""

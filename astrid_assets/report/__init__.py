@@ -1,0 +1,1 @@
+"""The HTML report: what was found, how well, and why; read from the catalogue."""

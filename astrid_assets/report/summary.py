@@ -1,0 +1,226 @@
+"""What the report says, as plain values: collected from catalogue and store.
+
+Nothing is computed here but sums and ratios of what the steps measured; the same
+values are printed by `astrid demo` and shown on the page.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from astrid_assets.storage.tables import (
+    Deployment,
+    GateVerdict,
+    Model,
+    NightSummary,
+    Survey,
+    TrainingDataset,
+    TrainingRun,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy.orm import Session
+
+    from astrid_assets.storage.catalogue import Catalogue
+
+Counts = dict[str, int]
+
+
+@dataclass(frozen=True)
+class NightLine:
+    """One night of one survey, as one line of a table."""
+
+    night: str
+    lights: int
+    refused: int
+    accepted: int
+    rejected_because: Counts
+    limiting_mag: float | None
+    differences: int
+    std_score: list[float]
+    candidates: int
+    detections: int
+    score_kind: str
+    real: int
+    bogus: int
+    held_back_by: list[str]
+    pictures: dict[str, str]
+
+    @property
+    def purity(self) -> float | None:
+        """Real share of the labelled detections."""
+        labelled = self.real + self.bogus
+        return self.real / labelled if labelled else None
+
+
+@dataclass(frozen=True)
+class TruthCounts:
+    """Known changes of a simulated survey per bin of theoretical S/N."""
+
+    edges: list[float]
+    injected: list[int]
+    found: list[int]
+
+    def completeness(self, at_least_sigma: float) -> float | None:
+        """Return the found share of the changes at and above a theoretical S/N."""
+        bins = [i for i, low in enumerate(self.edges[:-1]) if low >= at_least_sigma]
+        injected = sum(self.injected[i] for i in bins)
+        return sum(self.found[i] for i in bins) / injected if injected else None
+
+
+@dataclass(frozen=True)
+class SurveyPart:
+    """A survey's nights and, where there is one, its truth."""
+
+    name: str
+    nights: list[NightLine]
+    truth: TruthCounts | None
+
+    def total(self, name: str) -> int:
+        """Return the sum of a count over the nights."""
+        return sum(getattr(night, name) for night in self.nights)
+
+    @property
+    def purity(self) -> float | None:
+        """Real share of all labelled detections."""
+        labelled = self.total("real") + self.total("bogus")
+        return self.total("real") / labelled if labelled else None
+
+
+@dataclass(frozen=True)
+class LearningPart:
+    """The newest dataset, its training, the models and the decisions."""
+
+    dataset: TrainingDataset | None
+    run: TrainingRun | None
+    champion: Model | None
+    deployments: list[Deployment] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything the report shows."""
+
+    surveys: list[SurveyPart]
+    learning: LearningPart
+
+
+def collect_report(
+    catalogue: Catalogue, surveys: Sequence[str] | None = None
+) -> Report:
+    """Read the report's values from the catalogue."""
+    with catalogue.read() as session:
+        names = list(session.scalars(select(Survey.name).order_by(Survey.name)))
+        parts = [
+            _survey(session, name) for name in names if not surveys or name in surveys
+        ]
+        return Report(parts, _learning(session))
+
+
+def _survey(session: Session, survey: str) -> SurveyPart:
+    by_night: dict[str, dict[str, Mapping[str, object]]] = defaultdict(dict)
+    for row in session.scalars(
+        select(NightSummary)
+        .where(NightSummary.survey == survey)
+        .order_by(NightSummary.night)
+    ):
+        by_night[row.night][row.asset] = row.summary
+    held: dict[str, list[str]] = defaultdict(list)
+    for verdict in session.scalars(
+        select(GateVerdict).where(
+            GateVerdict.survey == survey,
+            GateVerdict.passed.is_(False),
+            GateVerdict.holds_back.is_(True),
+        )
+    ):
+        held[verdict.night].append(verdict.gate)
+    nights = [_line(night, by_night[night], held[night]) for night in by_night]
+    return SurveyPart(
+        survey,
+        [line for line in nights if line.lights or line.refused],
+        _truth(by_night),
+    )
+
+
+def _line(
+    night: str, assets: Mapping[str, Mapping[str, object]], held: list[str]
+) -> NightLine:
+    raw = assets.get("raw_observations", {})
+    processed = assets.get("processed_frames", {})
+    differences = assets.get("difference_images", {})
+    detections = assets.get("detections", {})
+    labels = assets.get("validated_labels", {})
+    pictures: dict[str, str] = {}
+    for summary in (processed, differences, detections):
+        pictures |= dict(summary.get("pictures") or {})  # type: ignore[call-overload]  # JSON
+    return NightLine(
+        night=night,
+        lights=_count(raw, "lights"),
+        refused=_count(raw, "refused"),
+        accepted=_count(processed, "accepted"),
+        rejected_because=dict(
+            Counter(processed.get("rejected_because") or {})  # type: ignore[call-overload]  # JSON
+            + Counter(differences.get("rejected_because") or {})  # type: ignore[call-overload]  # JSON
+        ),
+        limiting_mag=differences.get("limiting_mag"),  # type: ignore[arg-type]  # JSON
+        differences=_count(differences, "differences"),
+        std_score=list(differences.get("std_score") or []),  # type: ignore[call-overload]  # JSON
+        candidates=_count(detections, "candidates"),
+        detections=_count(detections, "detections"),
+        score_kind=str(detections.get("score_kind") or ""),
+        real=_count(labels, "real"),
+        bogus=_count(labels, "bogus"),
+        held_back_by=held,
+        pictures=pictures,
+    )
+
+
+def _truth(
+    by_night: Mapping[str, Mapping[str, Mapping[str, object]]],
+) -> TruthCounts | None:
+    edges: list[float] = []
+    injected: Counter[int] = Counter()
+    found: Counter[int] = Counter()
+    for assets in by_night.values():
+        truth = assets.get("validated_labels", {}).get("truth")
+        if not isinstance(truth, dict):
+            continue
+        edges = [float("inf") if edge is None else edge for edge in truth["edges"]]
+        injected.update(dict(enumerate(truth["injected"])))
+        found.update(dict(enumerate(truth["found"])))
+    if not edges:
+        return None
+    bins = range(len(edges) - 1)
+    return TruthCounts(edges, [injected[i] for i in bins], [found[i] for i in bins])
+
+
+def _learning(session: Session) -> LearningPart:
+    dataset = session.scalars(
+        select(TrainingDataset).order_by(TrainingDataset.created_at.desc()).limit(1)
+    ).first()
+    run = session.scalars(
+        select(TrainingRun)
+        .where(TrainingRun.status == "completed")
+        .order_by(TrainingRun.completed_at.desc())
+        .limit(1)
+    ).first()
+    deployments = list(
+        session.scalars(
+            select(Deployment).order_by(Deployment.sequence.desc()).limit(10)
+        )
+    )
+    in_force = next(
+        (d for d in deployments if d.action in {"deploy", "rollback"}), None
+    )
+    champion = session.get(Model, in_force.model_id) if in_force else None
+    return LearningPart(dataset, run, champion, deployments)
+
+
+def _count(summary: Mapping[str, object], name: str) -> int:
+    return int(str(summary.get(name) or 0))

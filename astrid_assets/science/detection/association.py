@@ -1,0 +1,40 @@
+"""Association: which known object a detection belongs to, by its place on the sky."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+UNMATCHED = -1
+
+
+def associate(
+    ra_deg: ArrayLike,
+    dec_deg: ArrayLike,
+    object_ra_deg: ArrayLike,
+    object_dec_deg: ArrayLike,
+    radius_arcsec: float,
+) -> NDArray[np.int64]:
+    """Return for each position the index of the nearest object, -1 beyond the radius.
+
+    Works across RA 0 and at the poles; of equally near objects the first counts.
+    """
+    places = _unit_vectors(ra_deg, dec_deg)
+    objects = _unit_vectors(object_ra_deg, object_dec_deg)
+    if not len(places) or not len(objects):
+        return np.full(len(places), UNMATCHED, dtype=np.int64)
+    chord = 2 * np.sin(np.radians(radius_arcsec / 3600) / 2)
+    # The bound is exclusive; the radius itself counts as inside.
+    distance, index = cKDTree(objects).query(
+        places, distance_upper_bound=np.nextafter(chord, np.inf)
+    )
+    return np.where(np.isfinite(distance), index, UNMATCHED).astype(np.int64)
+
+
+def _unit_vectors(ra_deg: ArrayLike, dec_deg: ArrayLike) -> NDArray[np.float64]:
+    ra = np.radians(np.atleast_1d(np.asarray(ra_deg, dtype=np.float64)))
+    dec = np.radians(np.atleast_1d(np.asarray(dec_deg, dtype=np.float64)))
+    return np.column_stack(
+        [np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)]
+    )

@@ -1,0 +1,117 @@
+"""Tests of candidates: which peaks are no point source on the sky.
+
+Each test is one function from measurements to "fails"; `failed_tests` collects
+their bits. A test that depends on a measured shape asks for a significant failure.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrid_assets.science.detection.candidate import RejectReason
+from astrid_assets.science.detection.peaks import Peaks, disc, window
+from astrid_assets.science.detection.settings import DetectionSettings
+from astrid_assets.science.detection.shapes import PointSource, Shapes
+from astrid_assets.science.differencing.difference import Difference
+from astrid_assets.science.frame import Image, Mask
+from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+
+Fails = NDArray[np.bool_]
+
+CHI2_SIGMA = 5.0  # of chi-square's own scatter
+
+
+def failed_tests(
+    peaks: Peaks,
+    shapes: Shapes,
+    difference: Difference,
+    source: PointSource,
+    fwhm_px: float,
+    settings: DetectionSettings,
+) -> NDArray[np.int64]:
+    """Return the `RejectReason` bits of every peak."""
+    bits = window(difference.mask, peaks.row, peaks.column, round(fwhm_px))
+    near = bits[:, disc(round(fwhm_px))].astype(np.int64)
+    at_peak = difference.mask[peaks.row, peaks.column]
+    tests = {
+        RejectReason.DIPOLE: is_dipole(difference.score, peaks, fwhm_px, settings),
+        RejectReason.COSMIC_RAY: is_sharp(shapes, source, settings),
+        RejectReason.TRAIL: (near & MaskBit.TRAIL).any(axis=1),
+        RejectReason.HALO: (at_peak & MaskBit.HALO) != 0,
+        RejectReason.EDGE: (at_peak & MaskBit.EDGE) != 0,
+        RejectReason.MASKED: ((near & UNUSABLE) != 0).mean(axis=1)
+        > settings.max_masked_fraction,
+        RejectReason.SHAPE: is_misshapen(shapes, source, settings),
+        RejectReason.REFERENCE_HOLE: is_over_hole(difference, peaks, fwhm_px, settings),
+        RejectReason.BAD_FIT: is_badly_fitted(peaks, shapes, settings),
+    }
+    reasons = np.zeros(len(peaks), dtype=np.int64)
+    for reason, fails in tests.items():
+        reasons[fails] |= int(reason)
+    return reasons
+
+
+def bits_near(mask: Mask, peaks: Peaks, radius_px: float) -> NDArray[np.int64]:
+    """Union of the mask bits within a radius of each peak."""
+    around = disc(radius_px)
+    cut = window(mask, peaks.row, peaks.column, around.shape[0] // 2)
+    return np.bitwise_or.reduce(cut[:, around].astype(np.int64), axis=1)
+
+
+def is_dipole(
+    score: Image, peaks: Peaks, fwhm_px: float, settings: DetectionSettings
+) -> Fails:
+    """Whether a significant lobe of the other sign lies beside the peak."""
+    around = disc(settings.dipole_radius_fwhm * fwhm_px)
+    near = window(score, peaks.row, peaks.column, around.shape[0] // 2)[:, around]
+    opposite = -(near * peaks.sign[:, None]).min(axis=1)
+    needed = np.maximum(
+        settings.dipole_flux_fraction * np.abs(peaks.score), settings.dipole_min_sigma
+    )
+    return opposite >= needed
+
+
+def is_sharp(shapes: Shapes, source: PointSource, settings: DetectionSettings) -> Fails:
+    """Whether a few pixels describe it better than the PSF, or it is too narrow."""
+    narrowest = source.size_ratio_of(settings.min_fwhm_ratio)
+    upper = shapes.size_ratio + settings.shape_sigma * shapes.size_error
+    return (shapes.sharp_gain > settings.sharp_delta_chi2) | (upper < narrowest)
+
+
+def is_misshapen(
+    shapes: Shapes, source: PointSource, settings: DetectionSettings
+) -> Fails:
+    """Whether it is wider or more elongated than allowed, beyond its errors."""
+    widest = source.size_ratio_of(settings.max_fwhm_ratio)
+    lower = shapes.size_ratio - settings.shape_sigma * shapes.size_error
+    longest = source.ellipticity_of(settings.max_elongation)
+    least = shapes.ellipticity - settings.shape_sigma * shapes.ellipticity_error
+    return (lower > widest) | (least > longest)
+
+
+def is_badly_fitted(peaks: Peaks, shapes: Shapes, settings: DetectionSettings) -> Fails:
+    """Whether the PSF leaves more than noise and a tolerated mismatch."""
+    scatter = CHI2_SIGMA * np.sqrt(2 / shapes.n_pixels)
+    mismatch = (settings.fit_tolerance * peaks.score) ** 2 / shapes.n_pixels
+    return shapes.chi2 > 1 + scatter + mismatch
+
+
+def is_over_hole(
+    difference: Difference, peaks: Peaks, fwhm_px: float, settings: DetectionSettings
+) -> Fails:
+    """Whether a rise comes from a reference that lies below the sky."""
+    around = disc(fwhm_px / 2)
+    cut = window(
+        difference.registered_reference,
+        peaks.row,
+        peaks.column,
+        around.shape[0] // 2,
+    )[:, around]
+    noise = (
+        difference.reference_rms_e
+        * max(difference.noise_factor, 1.0)
+        * np.sqrt(around.sum())
+    )
+    depth = -cut.sum(axis=1)
+    return (peaks.sign > 0) & (depth > settings.hole_sigma * noise)

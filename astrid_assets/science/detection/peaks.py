@@ -1,0 +1,120 @@
+"""Peaks of the score: where they are, to a fraction of a pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrid_assets.science.frame import Image
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Peaks, highest |score| first; arrays of shape (n,).
+
+    `column`, `row` is the pixel of the peak, `x`, `y` its sub-pixel place, `flux`
+    and `flux_err` in electrons, `score` their ratio, `sign` +1 or -1.
+    """
+
+    column: NDArray[np.intp]
+    row: NDArray[np.intp]
+    x: Values
+    y: Values
+    flux: Values
+    flux_err: Values
+
+    @property
+    def score(self) -> Values:
+        """Signal to noise at the sub-pixel peak."""
+        return self.flux / self.flux_err
+
+    @property
+    def sign(self) -> Values:
+        """1 or -1."""
+        return np.sign(self.flux)
+
+    def __len__(self) -> int:
+        """Count the peaks."""
+        return len(self.x)
+
+
+def find_peaks(
+    score: Image, flux: Image, flux_err: Image, threshold: float, radius_px: int
+) -> Peaks:
+    """Find the pixels that top |score| within a radius, and refine them.
+
+    A parabola through three pixels per axis of the flux gives place and height; a
+    peak is listed when that height is at or above the threshold.
+    """
+    height = np.abs(score)
+    # The pixel of a peak may be lower than the peak itself.
+    rows, columns = np.nonzero(height >= 0.9 * threshold)
+    is_top = _is_highest(height, score, rows, columns, radius_px)
+    rows, columns = rows[is_top], columns[is_top]
+    x, y, peak = _refine(flux, rows, columns)
+    error = flux_err[rows, columns].astype(np.float64)
+    listed = np.abs(peak / error) >= threshold
+    order = np.lexsort((columns[listed], rows[listed], -np.abs(peak / error)[listed]))
+    return Peaks(*(v[listed][order] for v in (columns, rows, x, y, peak, error)))
+
+
+def window(
+    image: NDArray[np.generic],
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    radius: int,
+    fill: float = 0,
+) -> NDArray[np.generic]:
+    """Cut squares around pixels: (n, 2 r + 1, 2 r + 1), `fill` outside the image."""
+    padded = np.pad(image, radius, constant_values=fill)
+    offsets = np.arange(2 * radius + 1)
+    return padded[
+        rows[:, None, None] + offsets[:, None], columns[:, None, None] + offsets
+    ]
+
+
+def disc(radius_px: float) -> NDArray[np.bool_]:
+    """Return the pixels of a square within a radius of its middle."""
+    r = int(np.ceil(radius_px))
+    dy, dx = np.mgrid[-r : r + 1, -r : r + 1]
+    return np.hypot(dx, dy) <= radius_px
+
+
+def _is_highest(
+    height: Image,
+    score: Image,
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    radius: int,
+) -> NDArray[np.bool_]:
+    """Highest among the pixels of its own sign; of equals, the first in the image."""
+    around = disc(radius)
+    same_sign = np.sign(window(score, rows, columns, radius))
+    near = window(height, rows, columns, radius) * around
+    near = np.where(same_sign == np.sign(score[rows, columns])[:, None, None], near, 0)
+    flat = near.reshape(len(rows), -1)
+    return flat.argmax(axis=1) == flat.shape[1] // 2
+
+
+def _refine(
+    flux: Image, rows: NDArray[np.intp], columns: NDArray[np.intp]
+) -> tuple[Values, Values, Values]:
+    stamp = window(flux, rows, columns, 1).astype(np.float64)
+    centre = stamp[:, 1, 1]
+    dx, gain_x = _parabola(stamp[:, 1, 0], centre, stamp[:, 1, 2])
+    dy, gain_y = _parabola(stamp[:, 0, 1], centre, stamp[:, 2, 1])
+    return columns + dx, rows + dy, centre + gain_x + gain_y
+
+
+def _parabola(left: Values, centre: Values, right: Values) -> tuple[Values, Values]:
+    """Offset of the vertex, within half a pixel, and its height over the centre."""
+    slope, bend = (right - left) / 2, right - 2 * centre + left
+    # A neighbour under the mask is 0; the vertex then stays within the pixel.
+    curved = np.abs(bend) > 1e-12
+    offset = np.where(curved, -slope / np.where(curved, bend, 1), 0)
+    offset = np.clip(offset, -0.5, 0.5)
+    return offset, slope * offset + bend * offset**2 / 2

@@ -1,0 +1,208 @@
+"""Shapes of candidates on the difference image, with the errors noise gives them.
+
+The difference's noise is white, so every number here has a simple error. All
+moments are weighted with a Gaussian as wide as the difference's PSF and compared
+with that PSF measured in the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+
+from astrid_assets.science.detection.peaks import Peaks, disc, window
+from astrid_assets.science.frame import Image
+
+Values = NDArray[np.float64]
+
+FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
+RADIUS_FWHM = 2.0
+FIT_RADIUS_FWHM = 1.5
+MAX_WIDTH = 0.95  # weighted second moment over the weight's own: beyond it, no width
+SHARP_SHAPES = (
+    ((0, 0),),
+    ((0, 0), (0, 1)),
+    ((0, 0), (1, 0)),
+    ((0, 0), (1, 1)),
+    ((0, 1), (1, 0)),
+    ((0, 0), (0, 1), (1, 0), (1, 1)),
+)  # pixels (row, column) that a cosmic ray or hot pixel lights
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Shapes of candidates, arrays of shape (n,).
+
+    Attributes
+    ----------
+    fwhm_px, elongation
+        NaN where noise leaves no positive width.
+    size_ratio, size_error
+        Weighted second moment over that of the PSF, and its error.
+    ellipticity, ellipticity_error
+        Of the weighted moments, against the PSF's: 0 is a point source.
+    sharp_gain
+        Chi-square by which the best few pixels fit better than the PSF.
+    chi2, n_pixels
+        Reduced chi-square of the PSF fit, and its pixels.
+    """
+
+    fwhm_px: Values
+    elongation: Values
+    size_ratio: Values
+    size_error: Values
+    ellipticity: Values
+    ellipticity_error: Values
+    sharp_gain: Values
+    chi2: Values
+    n_pixels: int
+
+
+@dataclass(frozen=True)
+class PointSource:
+    """What a point source looks like on the difference image."""
+
+    stamp: Image
+    fwhm_px: float
+
+    @classmethod
+    def of(cls, psf_d: Image) -> PointSource:
+        """Measure the FWHM of a PSF from its height: exact for a Gaussian."""
+        # Area of a Gaussian: 2 pi sigma^2 = flux / peak.
+        peak = float(psf_d.max())
+        sigma = np.sqrt(1 / (2 * np.pi * peak))
+        return cls(psf_d, float(sigma / FWHM_TO_SIGMA))
+
+    def size_ratio_of(self, fwhm_ratio: float) -> float:
+        """Return the weighted moment of a source that much wider, over the PSF's."""
+        return 2 * fwhm_ratio**2 / (1 + fwhm_ratio**2)
+
+    @staticmethod
+    def ellipticity_of(elongation: float) -> float:
+        """Return the weighted ellipticity of a source of that a/b, PSF-sized."""
+        major, minor = elongation / (1 + elongation), 1 / (1 + elongation)
+        return (major - minor) / (major + minor)
+
+
+def measure_shapes(
+    d: Image, noise: Values, peaks: Peaks, source: PointSource
+) -> Shapes:
+    """Measure every peak on the difference image.
+
+    Parameters
+    ----------
+    d : (ny, nx), electrons
+    noise : (n,), electrons per pixel
+        Of `d` around each peak.
+    """
+    radius = int(np.ceil(RADIUS_FWHM * source.fwhm_px))
+    data = window(d, peaks.row, peaks.column, radius).astype(np.float64)
+    data *= peaks.sign[:, None, None]
+    shift_x, shift_y = peaks.x - peaks.column, peaks.y - peaks.row
+    model = _shifted(source.stamp, shift_x, shift_y, radius)
+    dy, dx = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(float)
+    x = dx - shift_x[:, None, None]
+    y = dy - shift_y[:, None, None]
+    sigma2 = (source.fwhm_px * FWHM_TO_SIGMA) ** 2
+    weight = np.exp(-0.5 * (x**2 + y**2) / sigma2)
+    found, expected = _moments(data, weight, x, y), _moments(model, weight, x, y)
+    error = noise / np.maximum(found.light, 1e-9)
+    size_error = error * np.sqrt(
+        (weight**2 * (x**2 + y**2 - found.trace[:, None, None]) ** 2).sum(axis=(1, 2))
+    )
+    cross_error = error * np.sqrt((weight**2 * (x**2 - y**2) ** 2).sum(axis=(1, 2)))
+    ellipticity = np.hypot(
+        found.plus / found.trace - expected.plus / expected.trace,
+        found.cross / found.trace - expected.cross / expected.trace,
+    )
+    fwhm, elongation = _intrinsic(found, sigma2)
+    chi2, n_pixels = _chi2(data, model, noise, source.fwhm_px)
+    return Shapes(
+        fwhm_px=fwhm,
+        elongation=elongation,
+        size_ratio=found.trace / expected.trace,
+        size_error=size_error / expected.trace,
+        ellipticity=ellipticity,
+        ellipticity_error=cross_error / expected.trace,
+        sharp_gain=_sharp_gain(data, model, noise),
+        chi2=chi2,
+        n_pixels=n_pixels,
+    )
+
+
+@dataclass(frozen=True)
+class _Moments:
+    light: Values
+    trace: Values
+    plus: Values
+    cross: Values
+
+
+def _moments(data: Values, weight: Values, x: Values, y: Values) -> _Moments:
+    light = (weight * data).sum(axis=(1, 2))
+    # A peak of the score has light under it; the floor keeps odd ones finite.
+    safe = np.where(np.abs(light) > 1e-9, light, 1e-9)
+    xx, yy, xy = (
+        (weight * data * v).sum(axis=(1, 2)) / safe for v in (x * x, y * y, x * y)
+    )
+    trace = xx + yy
+    return _Moments(safe, np.where(trace == 0, 1e-9, trace), xx - yy, 2 * xy)
+
+
+def _intrinsic(found: _Moments, sigma2: float) -> tuple[Values, Values]:
+    """FWHM and a/b once the weight is taken off; NaN where that has no answer."""
+    difference = np.hypot(found.plus, found.cross)
+    major, minor = (found.trace + difference) / 2, (found.trace - difference) / 2
+    answers = (minor > 0) & (major < MAX_WIDTH * sigma2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        a2 = 1 / (1 / major - 1 / sigma2)
+        b2 = 1 / (1 / minor - 1 / sigma2)
+        fwhm = np.sqrt(np.sqrt(a2 * b2)) / FWHM_TO_SIGMA
+        elongation = np.sqrt(a2 / b2)
+    return np.where(answers, fwhm, np.nan), np.where(answers, elongation, np.nan)
+
+
+def _sharp_gain(data: Values, model: Values, noise: Values) -> Values:
+    """Chi-square gained by a few bright pixels over the PSF, near the peak."""
+    norm = np.sqrt((model**2).sum(axis=(1, 2)))
+    psf = (data * model).sum(axis=(1, 2)) / norm / noise
+    half = data.shape[1] // 2
+    near = data[:, half - 2 : half + 4, half - 2 : half + 4]
+    sharpest = np.full(len(data), -np.inf)
+    size = near.shape[1] - 1
+    for pixels in SHARP_SHAPES:
+        total = sum(near[:, r : r + size, c : c + size] for r, c in pixels)
+        light = np.asarray(total).max(axis=(1, 2)) / np.sqrt(len(pixels)) / noise
+        sharpest = np.maximum(sharpest, light)
+    return np.sign(sharpest) * sharpest**2 - np.sign(psf) * psf**2
+
+
+def _chi2(
+    data: Values, model: Values, noise: Values, fwhm_px: float
+) -> tuple[Values, int]:
+    half = data.shape[1] // 2
+    around = disc(FIT_RADIUS_FWHM * fwhm_px)
+    r = around.shape[0] // 2
+    cut = slice(half - r, half + r + 1)
+    seen, expected = data[:, cut, cut][:, around], model[:, cut, cut][:, around]
+    flux = (seen * expected).sum(axis=1) / (expected**2).sum(axis=1)
+    residual = (seen - flux[:, None] * expected) / noise[:, None]
+    n = int(around.sum())
+    return (residual**2).sum(axis=1) / max(n - 3, 1), n
+
+
+def _shifted(stamp: Image, dx: Values, dy: Values, radius: int) -> Values:
+    """Move a centred stamp by sub-pixel offsets: (n, 2 r + 1, 2 r + 1)."""
+    half = stamp.shape[0] // 2
+    grid_y, grid_x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(float)
+    return map_coordinates(
+        stamp.astype(np.float64),
+        (
+            half + grid_y - dy[:, None, None],
+            half + grid_x - dx[:, None, None],
+        ),
+        order=3,
+    )

@@ -1,0 +1,101 @@
+"""Detection: from a difference to its candidates, kept and rejected.
+
+Both signs are searched. Nothing is dropped: a peak that fails a test is listed
+with its reasons, so that people can see what was thrown away and why.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrid_assets.science.detection.candidate import Candidate
+from astrid_assets.science.detection.filters import bits_near, failed_tests
+from astrid_assets.science.detection.peaks import find_peaks
+from astrid_assets.science.detection.settings import DetectionSettings
+from astrid_assets.science.detection.shapes import PointSource, measure_shapes
+from astrid_assets.science.differencing.difference import Difference
+from astrid_assets.science.differencing.noise import robust_sigma
+from astrid_assets.science.errors import FrameRejected, ShapeMismatch
+from astrid_assets.science.frame import Frame
+from astrid_assets.science.mask_bits import UNUSABLE
+
+MAG_PER_RELATIVE_ERROR = 2.5 / np.log(10)
+
+
+def detect(
+    difference: Difference, science: Frame, settings: DetectionSettings
+) -> list[Candidate]:
+    """List the candidates of a difference, highest |score| first.
+
+    Parameters
+    ----------
+    science
+        The frame that was subtracted from, with its PSF.
+
+    Raises
+    ------
+    ShapeMismatch
+        If frame and difference differ in shape.
+    FrameRejected
+        ``unprocessed`` when the frame has no PSF.
+    """
+    if difference.score.shape != science.shape:
+        raise ShapeMismatch(difference.score.shape, science.shape)
+    if science.psf is None:
+        raise FrameRejected(
+            "unprocessed", f"frame {science.frame_id} lacks a PSF: process it first"
+        )
+    fwhm_px = science.psf.fwhm_px
+    peaks = find_peaks(
+        difference.score,
+        difference.flux,
+        difference.flux_err,
+        settings.threshold_sigma,
+        radius_px=max(1, round(fwhm_px)),
+    )
+    if not len(peaks):
+        return []
+    usable = (difference.mask & UNUSABLE) == 0
+    # Around bright sources the noise is larger than on blank sky by this much.
+    excess = peaks.flux_err / np.median(difference.flux_err[usable])
+    noise = robust_sigma(difference.d[usable]) * np.maximum(excess, 1)
+    source = PointSource.of(difference.psf_d)
+    shapes = measure_shapes(difference.d, noise, peaks, source)
+    reasons = failed_tests(peaks, shapes, difference, source, fwhm_px, settings)
+    bits = bits_near(difference.mask, peaks, fwhm_px)
+    ra, dec = difference.wcs.all_pix2world(peaks.x, peaks.y, 0)
+    return [
+        Candidate(
+            x=float(peaks.x[i]),
+            y=float(peaks.y[i]),
+            ra_deg=float(ra[i]),
+            dec_deg=float(dec[i]),
+            score=float(peaks.score[i]),
+            flux_e=float(peaks.flux[i]),
+            flux_err_e=float(peaks.flux_err[i]),
+            mag=_magnitude(difference.zero_point_mag, float(peaks.flux[i])),
+            mag_err=_magnitude_error(difference.zero_point_mag, float(peaks.score[i])),
+            fwhm_px=_or_none(shapes.fwhm_px, i),
+            elongation=_or_none(shapes.elongation, i),
+            mask_bits=int(bits[i]),
+            reasons=int(reasons[i]),
+        )
+        for i in range(len(peaks))
+    ]
+
+
+def _magnitude(zero_point_mag: float | None, flux: float) -> float | None:
+    if zero_point_mag is None:
+        return None
+    return zero_point_mag - 2.5 * float(np.log10(abs(flux)))
+
+
+def _magnitude_error(zero_point_mag: float | None, score: float) -> float | None:
+    if zero_point_mag is None:
+        return None
+    return float(MAG_PER_RELATIVE_ERROR / abs(score))
+
+
+def _or_none(values: NDArray[np.float64], i: int) -> float | None:
+    return float(values[i]) if np.isfinite(values[i]) else None

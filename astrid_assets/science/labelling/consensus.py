@@ -1,0 +1,177 @@
+"""Consensus: one label from everything that was ever said about a detection.
+
+Events are never changed; a second thought is another event. The result depends on
+the events alone, not on the order in which they are handed over.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SOURCES = ("person", "truth", "catalogue", "import")
+"""Whose word counts first. A person has seen the cutout; a truth table or a catalogue
+knows the sky, not what this subtraction did to it."""
+
+MIN_AGREEMENT = 2 / 3
+"""Share of the votes a label needs; one against one is a dispute, two against one
+is decided."""
+
+REAL, BOGUS, DISPUTED, UNSURE = "real", "bogus", "disputed", "unsure"
+DECISIVE = frozenset({REAL, BOGUS})
+VOTES = DECISIVE | {UNSURE}
+EVENTS = VOTES | {"skip", "undo"}
+
+
+class Event(Protocol):
+    """What one reviewer said once; the rows of ``validation_events`` are such."""
+
+    @property
+    def sequence(self) -> int:
+        """Order in which it was said; unique."""
+        ...
+
+    @property
+    def reviewer(self) -> str:
+        """Who."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """One of `SOURCES`."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """One of `EVENTS`."""
+        ...
+
+    @property
+    def classification(self) -> str | None:
+        """What it is, when the reviewer said so."""
+        ...
+
+
+@dataclass(frozen=True)
+class Vote:
+    """An event outside the catalogue: imports, tests."""
+
+    sequence: int
+    reviewer: str
+    label: str
+    source: str = "person"
+    classification: str | None = None
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """The label of one detection.
+
+    Attributes
+    ----------
+    label
+        ``real``, ``bogus``, ``disputed`` or ``unsure``.
+    source
+        The kind of reviewer that decided.
+    n_votes
+        Votes for real or bogus from that source (for unsure: all votes from it).
+    agreement
+        Share of them that fell on the more frequent label; 0.5 in a tie, 1 for unsure.
+    last_sequence
+        Newest event of the detection, whatever it said.
+    """
+
+    label: str
+    classification: str | None
+    source: str
+    n_votes: int
+    agreement: float
+    last_sequence: int
+
+
+def consensus(events: Iterable[Event]) -> Consensus | None:
+    """Return the label all events of one detection add up to.
+
+    Each reviewer has one vote, the last one not undone. The first source in `SOURCES`
+    with a vote for real or bogus decides; where all who voted are unsure, so is
+    the result.
+
+    Returns
+    -------
+    consensus
+        None when nothing is left to count: no events, only skips, all undone.
+
+    Raises
+    ------
+    ValueError
+        If an event has an unknown label or source.
+    """
+    ordered = sorted(events, key=lambda event: event.sequence)
+    _are_known(ordered)
+    votes = standing_votes(ordered)
+    if not votes:
+        return None
+    last_sequence = ordered[-1].sequence
+    for source in SOURCES:
+        cast = [
+            vote for vote in votes if vote.source == source and vote.label in DECISIVE
+        ]
+        if cast:
+            return _decide(cast, source, last_sequence)
+    source = min((vote.source for vote in votes), key=SOURCES.index)
+    unsure = [vote for vote in votes if vote.source == source]
+    return Consensus(UNSURE, None, source, len(unsure), 1.0, last_sequence)
+
+
+def standing_votes(events: Iterable[Event]) -> list[Event]:
+    """Return each reviewer's last vote that was not undone, by sequence.
+
+    An undo takes back the reviewer's newest statement still standing, so two undos
+    take back two; a skip is a statement without a vote and leaves earlier votes be.
+    """
+    said: dict[tuple[str, str], list[Event]] = {}
+    for event in sorted(events, key=lambda event: event.sequence):
+        own = said.setdefault((event.source, event.reviewer), [])
+        if event.label != "undo":
+            own.append(event)
+        elif own:
+            own.pop()
+    votes = []
+    for own in said.values():
+        counted = [event for event in own if event.label in VOTES]
+        votes += counted[-1:]
+    return sorted(votes, key=lambda vote: vote.sequence)
+
+
+def _decide(cast: list[Event], source: str, last_sequence: int) -> Consensus:
+    count = Counter(vote.label for vote in cast)
+    label, most = max(count.items(), key=lambda item: (item[1], item[0]))
+    agreement = most / len(cast)
+    if agreement < MIN_AGREEMENT:
+        return Consensus(DISPUTED, None, source, len(cast), agreement, last_sequence)
+    named = Counter(
+        vote.classification
+        for vote in cast
+        if vote.label == label and vote.classification
+    )
+    # The most frequent name; among equals the first in the alphabet.
+    classification = min(named, key=lambda name: (-named[name], name), default=None)
+    return Consensus(label, classification, source, len(cast), agreement, last_sequence)
+
+
+def _are_known(events: list[Event]) -> None:
+    for event in events:
+        if event.label not in EVENTS:
+            raise ValueError(
+                f"event {event.sequence} says {event.label!r}; known are "
+                f"{', '.join(sorted(EVENTS))}"
+            )
+        if event.source not in SOURCES:
+            raise ValueError(
+                f"event {event.sequence} comes from {event.source!r}; known are "
+                f"{', '.join(SOURCES)}"
+            )

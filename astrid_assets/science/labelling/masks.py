@@ -1,0 +1,57 @@
+"""Training masks: where in a cutout the thing is that a label speaks of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.science.frame import CUTOUT_SIZE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FOOTPRINT_LEVEL = 0.1
+"""The footprint of a point source ends where its PSF falls below this share of the
+peak; for a Gaussian that is 0.91 FWHM from the centre."""
+
+MIN_RADIUS_PX = 1.5
+"""An undersampled PSF still covers the pixels around its peak."""
+
+
+def training_mask(
+    label: str,
+    fwhm_px: float,
+    size: int = CUTOUT_SIZE,
+    *,
+    offset_px: tuple[float, float] = (0.0, 0.0),
+) -> NDArray[np.uint8]:
+    """Return 1 inside the PSF's footprint for ``real``, nowhere for ``bogus``.
+
+    Parameters
+    ----------
+    label
+        ``real`` or ``bogus``.
+    fwhm_px
+        Of the PSF in the cutout.
+    size
+        Side of the cutout; its centre is pixel ``[size // 2, size // 2]``.
+    offset_px : (x, y)
+        Centroid relative to the centre pixel.
+
+    Returns
+    -------
+    mask : (size, size)
+    """
+    if label not in {"real", "bogus"}:
+        raise ValueError(f"only real and bogus have a training mask, not {label!r}")
+    if not (np.isfinite(fwhm_px) and fwhm_px > 0):
+        raise ValueError(f"a footprint needs a FWHM above 0 px, got {fwhm_px}")
+    mask = np.zeros((size, size), dtype=np.uint8)
+    if label == "bogus":
+        return mask
+    radius = fwhm_px * np.sqrt(np.log(1 / FOOTPRINT_LEVEL) / (4 * np.log(2)))
+    y, x = np.mgrid[:size, :size] - size // 2
+    x0, y0 = offset_px
+    mask[np.hypot(x - x0, y - y0) <= max(radius, MIN_RADIUS_PX)] = 1
+    return mask

@@ -1,0 +1,237 @@
+"""Labels of a night: the consensus of all events, and the known truth of simulations.
+
+People append events on the review page or by import. In a simulated survey a "truth
+reviewer" appends one event per detection, marked ``truth``, by matching detections to
+the known changes; completeness against that truth is measured on the way. Labels are
+a view of the events and can be made again at any time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.science.labelling.consensus import consensus
+from astrid_assets.science.labelling.truth_match import match_truth
+from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.quality.gates import label_agreement, label_balance
+from astrid_assets.steps.nights import (
+    NightReport,
+    Tools,
+    finish,
+    hash_of,
+    unchanged_report,
+)
+from astrid_assets.storage import candidates, frames, gates, labels
+from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.frame_store import difference_from_fits
+from astrid_assets.storage.tables import Label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from astrid_assets.storage.candidates import DetectionRow
+    from astrid_assets.storage.tables import ValidationEvent
+    from astrid_assets.surveys.profile import SimulatedSource, SurveyProfile
+
+ASSET = "validated_labels"
+VERSION = "1"
+
+TRUTH_REVIEWER = "truth"
+MATCH_RADIUS_FWHM = 0.75
+"""A detection within this many FWHM of a known change is that change."""
+
+MIN_TRUE_SNR = 3.0
+"""Fainter changes are not something a detection could be of."""
+
+SNR_EDGES = (3.0, 5.0, 7.0, 10.0, 15.0, 20.0, float("inf"))
+BALANCE_LIMITS = (0.02, 0.98)
+"""A single night is rarely balanced; outside these a person should look."""
+
+HIDDEN = UNUSABLE | int(MaskBit.EDGE)
+"""Where the difference's mask has one of these, nothing could be found."""
+
+
+def label_nights(
+    tools: Tools, profile: SurveyProfile, nights: Sequence[str], *, force: bool = False
+) -> Iterator[NightReport]:
+    """Bring the labels of the nights up to date; one report per night, in order."""
+    with tools.catalogue.read() as session:
+        held = gates.held_back(session, profile.name, "detections")
+    for night in nights:
+        yield _label_night(tools, profile, night, is_held=night in held, force=force)
+
+
+def _label_night(
+    tools: Tools, profile: SurveyProfile, night: str, *, is_held: bool, force: bool
+) -> NightReport:
+    with tools.catalogue.read() as session:
+        found = (
+            []
+            if is_held
+            else candidates.detections_of_night(session, profile.name, night)
+        )
+        events = labels.events_for(session, [row.detection_id for row in found])
+        differences = frames.current_differences_of_night(session, profile.name, night)
+        input_hash = hash_of(
+            VERSION,
+            [row.detection_id for row in found],
+            max((event.sequence for event in events), default=0),
+            sorted(str(run.difference_key) for _, run in differences),
+            profile.has_known_truth,
+        )
+        before = unchanged_report(session, profile.name, night, ASSET, input_hash)
+    if before and not force:
+        return before
+
+    truth: dict[str, object] = {}
+    if profile.has_known_truth and not is_held:
+        truth = _review_by_truth(tools, profile, night, found)
+    with tools.catalogue.begin() as session:
+        events = labels.events_for(session, [row.detection_id for row in found])
+        rows = _consensus_rows(events)
+        report = _report(profile.name, night, len(found), rows, truth)
+        upsert(session, Label, rows)
+        # The truth reviewer's own events must not make the next run start over.
+        input_hash = hash_of(
+            VERSION,
+            [row.detection_id for row in found],
+            max((event.sequence for event in events), default=0),
+            sorted(str(run.difference_key) for _, run in differences),
+            profile.has_known_truth,
+        )
+        finish(session, report, input_hash)
+    return report
+
+
+def _consensus_rows(events: Sequence[ValidationEvent]) -> list[dict[str, object]]:
+    by_detection: dict[str, list[ValidationEvent]] = defaultdict(list)
+    for event in events:
+        by_detection[event.detection_id].append(event)
+    rows: list[dict[str, object]] = []
+    for detection_id, own in sorted(by_detection.items()):
+        agreed = consensus(own)
+        if agreed is None:
+            continue
+        rows.append(
+            {
+                "detection_id": detection_id,
+                "label": agreed.label,
+                "classification": agreed.classification,
+                "source": agreed.source,
+                "n_votes": agreed.n_votes,
+                "agreement": agreed.agreement,
+                "last_sequence": agreed.last_sequence,
+            }
+        )
+    return rows
+
+
+def _review_by_truth(
+    tools: Tools, profile: SurveyProfile, night: str, found: Sequence[DetectionRow]
+) -> dict[str, object]:
+    """Append the truth reviewer's events; return what was known and what was found."""
+    from astrid_assets.surveys.simulated import frame_index, truth
+
+    source: SimulatedSource = profile.source  # type: ignore[assignment]  # has_known_truth
+    known = truth(source, night)
+    by_frame: dict[str, list[DetectionRow]] = defaultdict(list)
+    for row in found:
+        by_frame[row.observation_id].append(row)
+    injected: Counter[int] = Counter()
+    recovered: Counter[int] = Counter()
+    events: list[dict[str, object]] = []
+    with tools.catalogue.read() as session:
+        runs = frames.current_differences_of_night(session, profile.name, night)
+    for observation, run in runs:
+        if run.status != "accepted" or run.difference_key is None:
+            continue
+        index = frame_index(observation.source_path)
+        rows = by_frame[observation.id]
+        visible = [item for item in known if item.expected_snr[index] >= MIN_TRUE_SNR]
+        x = np.array([item.x[index] for item in visible])
+        y = np.array([item.y[index] for item in visible])
+        difference = difference_from_fits(tools.store.get(run.difference_key))
+        fwhm_px = difference.fwhm_px
+        match = match_truth(
+            [row.x for row in rows],
+            [row.y for row in rows],
+            x,
+            y,
+            max(MATCH_RADIUS_FWHM * fwhm_px, 1.5),
+        )
+        signs = [int(np.sign(item.flux_e[index])) for item in visible]
+        hits: set[int] = set()
+        for row, which in zip(rows, match.tolist(), strict=True):
+            is_real = which >= 0 and signs[which] == row.sign
+            if is_real:
+                hits.add(which)
+            events.append(
+                {
+                    "event_key": f"truth:{row.detection_id}",
+                    "detection_id": row.detection_id,
+                    "reviewer": TRUTH_REVIEWER,
+                    "source": "truth",
+                    "label": "real" if is_real else "bogus",
+                    "classification": visible[which].kind if is_real else None,
+                    "confidence": 1.0,
+                    "notes": None,
+                    "model_id": row.model_id,
+                    "created_at": now(),
+                }
+            )
+        for which, item in enumerate(visible):
+            if _is_hidden(difference.mask, x[which], y[which]):
+                continue
+            snr_bin = int(
+                np.searchsorted(SNR_EDGES, item.expected_snr[index], side="right") - 1
+            )
+            injected[snr_bin] += 1
+            recovered[snr_bin] += which in hits
+    with tools.catalogue.begin() as session:
+        labels.append_events(session, events)
+    bins = range(len(SNR_EDGES) - 1)
+    return {
+        "edges": [edge if np.isfinite(edge) else None for edge in SNR_EDGES],
+        "injected": [injected[i] for i in bins],
+        "found": [recovered[i] for i in bins],
+    }
+
+
+def _is_hidden(mask: np.ndarray, x: float, y: float) -> bool:
+    column, row = round(float(x)), round(float(y))
+    ny, nx = mask.shape
+    if not (0 <= column < nx and 0 <= row < ny):
+        return True
+    return bool(mask[row, column] & HIDDEN)
+
+
+def _report(
+    survey: str,
+    night: str,
+    n_found: int,
+    rows: Sequence[dict[str, object]],
+    truth: dict[str, object],
+) -> NightReport:
+    counts = Counter(str(row["label"]) for row in rows)
+    summary: dict[str, object] = {
+        "detections": n_found,
+        "labelled": len(rows),
+        "unlabelled": n_found - len(rows),
+        "real": counts["real"],
+        "bogus": counts["bogus"],
+        "disputed": counts["disputed"],
+        "unsure": counts["unsure"],
+        "by_source": dict(Counter(str(row["source"]) for row in rows)),
+    }
+    if truth:
+        summary["truth"] = truth
+    verdicts = (
+        label_agreement([float(str(row["agreement"])) for row in rows]),
+        label_balance(
+            counts["real"], counts["bogus"], holds_back=False, limits=BALANCE_LIMITS
+        ),
+    )
+    return NightReport(survey, night, ASSET, summary, verdicts)

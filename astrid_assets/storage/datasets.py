@@ -1,0 +1,58 @@
+"""Queries on frozen dataset versions and their samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from astrid_assets.storage.tables import TrainingDataset, TrainingSample
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+
+def newest(session: Session) -> TrainingDataset | None:
+    """Return the active version that was made last."""
+    query = (
+        select(TrainingDataset)
+        .where(TrainingDataset.status == "active")
+        .order_by(TrainingDataset.created_at.desc(), TrainingDataset.id)
+    )
+    return session.scalar(query.limit(1))
+
+
+def by_content(session: Session, content_hash: str) -> TrainingDataset | None:
+    """Return a version by the hash of its content."""
+    return session.scalar(
+        select(TrainingDataset).where(TrainingDataset.content_hash == content_hash)
+    )
+
+
+def all_datasets(session: Session) -> list[TrainingDataset]:
+    """Return all versions, newest first."""
+    query = select(TrainingDataset).order_by(
+        TrainingDataset.created_at.desc(), TrainingDataset.id
+    )
+    return list(session.scalars(query))
+
+
+def samples(
+    session: Session, dataset_id: str, *, split: str | None = None
+) -> list[TrainingSample]:
+    """Return the samples of a version, or of one of its splits, ordered by id."""
+    query = select(TrainingSample).where(TrainingSample.dataset_id == dataset_id)
+    if split is not None:
+        query = query.where(TrainingSample.split == split)
+    return list(session.scalars(query.order_by(TrainingSample.id)))
+
+
+def split_counts(session: Session, dataset_id: str) -> dict[str, int]:
+    """Return how many samples each split of a version has."""
+    query = (
+        select(TrainingSample.split, func.count())
+        .where(TrainingSample.dataset_id == dataset_id)
+        .group_by(TrainingSample.split)
+        .order_by(TrainingSample.split)
+    )
+    return {split: count for split, count in session.execute(query).tuples()}

@@ -1,0 +1,189 @@
+"""Queries on processed frames, references and differences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+
+from astrid_assets.storage.gates import held_back_by
+from astrid_assets.storage.observations import IN_TIME, in_chunks
+from astrid_assets.storage.tables import (
+    CalibrationMaster,
+    DifferenceRun,
+    FieldAnchor,
+    NightReference,
+    Observation,
+    PreprocessRun,
+    ReferenceFrame,
+    ReferenceMember,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy.orm import Session
+
+
+def preprocess_runs_of_night(
+    session: Session, survey: str, night: str
+) -> list[tuple[Observation, PreprocessRun]]:
+    """Return what became of each frame of a night, in the order they were taken."""
+    query = (
+        select(Observation, PreprocessRun)
+        .join(PreprocessRun, PreprocessRun.observation_id == Observation.id)
+        .where(Observation.survey == survey, Observation.night == night)
+        .order_by(*IN_TIME)
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def anchor(session: Session, survey: str, field: str, band: str) -> FieldAnchor | None:
+    """Return the anchor of a field and band, None before its first good frame."""
+    return session.scalar(
+        select(FieldAnchor).where(
+            FieldAnchor.survey == survey,
+            FieldAnchor.field == field,
+            FieldAnchor.band == band,
+        )
+    )
+
+
+def accepted_before(
+    session: Session, survey: str, field: str, band: str, night: str
+) -> list[tuple[Observation, PreprocessRun]]:
+    """Return accepted frames of strictly earlier nights, in the order of nights.
+
+    Nights that the gate ``frame_quality`` holds back are left out.
+    """
+    held = held_back_by(survey, ("processed_frames",), gate="frame_quality")
+    query = (
+        select(Observation, PreprocessRun)
+        .join(PreprocessRun, PreprocessRun.observation_id == Observation.id)
+        .where(
+            Observation.survey == survey,
+            Observation.field == field,
+            Observation.band == band,
+            Observation.night < night,
+            Observation.night.not_in(held),
+            PreprocessRun.status == "accepted",
+            PreprocessRun.frame_key.is_not(None),
+        )
+        .order_by(Observation.night, *IN_TIME)
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def masters(session: Session, survey: str) -> list[CalibrationMaster]:
+    """Return the master frames of a survey, by kind, band and night."""
+    table = CalibrationMaster
+    query = (
+        select(table)
+        .where(table.survey == survey)
+        .order_by(
+            table.kind,
+            table.band,
+            table.night,
+            table.exposure_s.nulls_first(),
+            table.id,
+        )
+    )
+    return list(session.scalars(query))
+
+
+def reference_by_version(session: Session, version: str) -> ReferenceFrame | None:
+    """Return a reference by the hash of what made it."""
+    return session.scalar(
+        select(ReferenceFrame).where(ReferenceFrame.version == version)
+    )
+
+
+def reference_of(
+    session: Session, choice: NightReference | None
+) -> ReferenceFrame | None:
+    """Return the reference a night's choice names, None where it names none."""
+    if choice is None or choice.reference_id is None:
+        return None
+    return session.get_one(ReferenceFrame, choice.reference_id)
+
+
+def reference_members(session: Session, reference_id: str) -> list[Observation]:
+    """Return the frames inside a reference, in the order they were taken."""
+    query = (
+        select(Observation)
+        .join(ReferenceMember, ReferenceMember.observation_id == Observation.id)
+        .where(ReferenceMember.reference_id == reference_id)
+        .order_by(*IN_TIME)
+    )
+    return list(session.scalars(query))
+
+
+def night_reference(
+    session: Session, survey: str, night: str, field: str, band: str
+) -> NightReference | None:
+    """Return which reference a night uses for a field and band, if it was chosen."""
+    return session.get(NightReference, (survey, night, field, band))
+
+
+def night_references(session: Session, survey: str, night: str) -> list[NightReference]:
+    """Return the choices of a night for all its fields and bands."""
+    table = NightReference
+    query = (
+        select(table)
+        .where(table.survey == survey, table.night == night)
+        .order_by(table.field, table.band)
+    )
+    return list(session.scalars(query))
+
+
+def current_differences_of_night(
+    session: Session, survey: str, night: str
+) -> list[tuple[Observation, DifferenceRun]]:
+    """Return the current subtraction of each frame of a night, in order."""
+    query = (
+        select(Observation, DifferenceRun)
+        .join(DifferenceRun, DifferenceRun.observation_id == Observation.id)
+        .where(
+            Observation.survey == survey,
+            Observation.night == night,
+            DifferenceRun.is_current,
+        )
+        .order_by(*IN_TIME)
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def differences_with_frames(
+    session: Session, survey: str, night: str
+) -> list[tuple[DifferenceRun, str]]:
+    """Return current subtractions with the object key of their processed frame."""
+    query = (
+        select(DifferenceRun, PreprocessRun.frame_key)
+        .join(Observation, DifferenceRun.observation_id == Observation.id)
+        .join(PreprocessRun, PreprocessRun.observation_id == Observation.id)
+        .where(
+            Observation.survey == survey,
+            Observation.night == night,
+            DifferenceRun.is_current,
+            PreprocessRun.frame_key.is_not(None),
+        )
+        .order_by(*IN_TIME)
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def make_current(
+    session: Session, observation_ids: Collection[str], difference_ids: Collection[str]
+) -> None:
+    """Make these differences the current ones of their frames, and no others."""
+    table = DifferenceRun
+    for chunk in in_chunks(observation_ids):
+        session.execute(
+            update(table)
+            .where(table.observation_id.in_(chunk), table.is_current)
+            .values(is_current=False)
+        )
+    for chunk in in_chunks(difference_ids):
+        session.execute(
+            update(table).where(table.id.in_(chunk)).values(is_current=True)
+        )

@@ -1,0 +1,88 @@
+"""Queries on models and on which of them is in force."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from astrid_assets.storage.tables import Deployment, Model, TrainingRun
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+    from sqlalchemy.orm import Session
+
+IN_FORCE = ("deploy", "rollback")
+
+
+def champion(session: Session) -> Model | None:
+    """Return the model in force: that of the newest deploy or rollback."""
+    newest_row = session.scalar(_in_force().limit(1))
+    return None if newest_row is None else session.get_one(Model, newest_row.model_id)
+
+
+def previous(session: Session) -> Model | None:
+    """Return the model that was in force when the champion was deployed.
+
+    Rolling back twice so goes two models back, and never to the one rolled back from.
+    """
+    current = champion(session)
+    if current is None:
+        return None
+    deployed = session.scalar(
+        _in_force()
+        .where(Deployment.model_id == current.id, Deployment.action == "deploy")
+        .limit(1)
+    )
+    if deployed is None or deployed.previous_model_id is None:
+        return None
+    return session.get_one(Model, deployed.previous_model_id)
+
+
+def newest(session: Session) -> Model | None:
+    """Return the model that was trained last."""
+    query = select(Model).order_by(Model.created_at.desc(), Model.id)
+    return session.scalar(query.limit(1))
+
+
+def last_deployment(session: Session) -> Deployment | None:
+    """Return the newest decision, whatever it was."""
+    query = select(Deployment).order_by(Deployment.sequence.desc())
+    return session.scalar(query.limit(1))
+
+
+def deployments(session: Session) -> list[Deployment]:
+    """Return all decisions, oldest first."""
+    return list(session.scalars(select(Deployment).order_by(Deployment.sequence)))
+
+
+def record_deployment(session: Session, deployment: Deployment) -> Deployment:
+    """Keep a decision and return it with its sequence number."""
+    session.add(deployment)
+    session.flush()
+    return deployment
+
+
+def by_sha256(session: Session, onnx_sha256: str) -> Model | None:
+    """Return a model by the hash of its bytes."""
+    return session.scalar(select(Model).where(Model.onnx_sha256 == onnx_sha256))
+
+
+def all_models(session: Session) -> list[Model]:
+    """Return all models, newest first."""
+    query = select(Model).order_by(Model.created_at.desc(), Model.id)
+    return list(session.scalars(query))
+
+
+def training_runs(session: Session) -> list[TrainingRun]:
+    """Return all trainings, newest first."""
+    query = select(TrainingRun).order_by(TrainingRun.started_at.desc(), TrainingRun.id)
+    return list(session.scalars(query))
+
+
+def _in_force() -> Select[tuple[Deployment]]:
+    return (
+        select(Deployment)
+        .where(Deployment.action.in_(IN_FORCE))
+        .order_by(Deployment.sequence.desc())
+    )

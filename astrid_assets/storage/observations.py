@@ -1,0 +1,103 @@
+"""Queries on observations and on the files they come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from astrid_assets.storage.catalogue import upsert
+from astrid_assets.storage.tables import Observation, SourceFileRow
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from sqlalchemy.orm import Session
+
+IN_LIST = 5000  # values in one IN (...): below SQLite's 32766 parameters
+UNDATED = ""
+
+IN_TIME = (
+    Observation.observed_mjd.nulls_last(),
+    Observation.source_path,
+    Observation.id,
+)
+"""Order of a night's frames, the same on every database."""
+
+
+def of_night(
+    session: Session,
+    survey: str,
+    night: str,
+    *,
+    status: str | None = None,
+    kind: str | None = None,
+) -> list[Observation]:
+    """Return a night's observations in the order they were taken."""
+    query = select(Observation).where(
+        Observation.survey == survey, Observation.night == night
+    )
+    if status is not None:
+        query = query.where(Observation.status == status)
+    if kind is not None:
+        query = query.where(Observation.kind == kind)
+    return list(session.scalars(query.order_by(*IN_TIME)))
+
+
+def by_ids(session: Session, ids: Collection[str]) -> dict[str, Observation]:
+    """Return observations by id; unknown ids are absent."""
+    return {
+        row.id: row
+        for chunk in in_chunks(ids)
+        for row in session.scalars(select(Observation).where(Observation.id.in_(chunk)))
+    }
+
+
+def nights(session: Session, survey: str) -> list[str]:
+    """Return the nights a survey has observations of, in order."""
+    query = (
+        select(Observation.night)
+        .where(Observation.survey == survey, Observation.night != UNDATED)
+        .distinct()
+        .order_by(Observation.night)
+    )
+    return list(session.scalars(query))
+
+
+def calibration_frames(
+    session: Session, survey: str, kinds: Collection[str] = ("bias", "dark", "flat")
+) -> list[Observation]:
+    """Return the registered calibration frames of all nights, in order."""
+    query = (
+        select(Observation)
+        .where(
+            Observation.survey == survey,
+            Observation.status == "registered",
+            Observation.kind.in_(list(kinds)),
+        )
+        .order_by(Observation.night, *IN_TIME)
+    )
+    return list(session.scalars(query))
+
+
+def undated(session: Session, survey: str) -> list[Observation]:
+    """Return what was refused because nobody can tell its night."""
+    return of_night(session, survey, UNDATED)
+
+
+def known_files(session: Session, survey: str) -> dict[str, SourceFileRow]:
+    """Return the files of a source as last seen, by path."""
+    query = select(SourceFileRow).where(SourceFileRow.survey == survey)
+    return {row.path: row for row in session.scalars(query)}
+
+
+def record_files(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
+    """Keep what was seen of a source's files."""
+    upsert(session, SourceFileRow, rows)
+
+
+def in_chunks(values: Collection[str]) -> Iterator[list[str]]:
+    """Yield distinct values, sorted, in lists short enough for one query."""
+    ordered = sorted(set(values))
+    for start in range(0, len(ordered), IN_LIST):
+        yield ordered[start : start + IN_LIST]

@@ -1,0 +1,242 @@
+"""The door: bytes of a file in, frames or understandable rejections out.
+
+Whatever the bytes are, `read_headers` answers with facts and rejections, and
+`read_image` with an image or `FrameRejected`. Nothing else leaves this module for
+bad input: one broken file must never stop a night.
+
+Codes: ``empty_file``, ``unreadable``, ``truncated``, ``no_image``, ``not_2d``,
+``too_small``, ``too_large``, ``colour_mosaic``, ``no_date``, ``no_exposure``,
+``bad_section``, ``all_nan``, ``constant``. A broken WCS is a note: stars can still
+solve the frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.science.errors import FrameRejected, Reason
+from astrid_assets.science.frame import Frame
+from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.surveys.facts import (
+    DoorRejection,
+    ImageFacts,
+    image_facts,
+    is_two_dimensional,
+    must_be_facts,
+)
+from astrid_assets.surveys.fits_pixels import read_pixels
+from astrid_assets.surveys.fits_structure import Hdu, read_structure, unpack
+from astrid_assets.surveys.header_wcs import read_wcs
+from astrid_assets.surveys.headers import HeaderView
+from astrid_assets.surveys.planes import is_image_plane
+from astrid_assets.surveys.saturation import believable_saturation
+from astrid_assets.surveys.sections import section, without_overscan
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
+    from astrid_assets.science.frame import Image
+    from astrid_assets.surveys.profile import SurveyProfile
+
+__all__ = [
+    "DoorRejection", "ImageFacts", "RawImage", "raw_image_to_frame", "read_headers",
+    "read_image",
+]  # fmt: skip
+
+PROVENANCE = (
+    "OBJECT", "TELESCOP", "INSTRUME", "DETECTOR", "OBSERVAT", "OBSERVER", "AIRMASS",
+    "SECZ", "RA", "DEC", "CCD-TEMP", "BUNIT", "XBINNING", "YBINNING", "TRIMSEC",
+    "BIASSEC",
+)  # fmt: skip
+"""Keywords kept beside the pixels for people; no step depends on them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawImage:
+    """One image as the file holds it.
+
+    Attributes
+    ----------
+    data : (ny, nx), ADU
+        NaN where the file has no value; overscan is subtracted and cut off if the
+        profile says so.
+    wcs
+        For zero-based pixels of `data`; None if the header has none that works.
+    header
+        The few keywords of `PROVENANCE` that are there.
+    """
+
+    facts: ImageFacts
+    data: Image
+    wcs: WCS | None
+    header: dict[str, str | float | bool]
+
+
+def read_headers(
+    content: bytes, path: str, profile: SurveyProfile
+) -> list[ImageFacts | DoorRejection]:
+    """Return one entry per image of a file, usable or not; never an empty list.
+
+    Parameters
+    ----------
+    content
+        The file as it is, packed or not.
+    path
+        The source's path: the profile may tell image types by it.
+    """
+    try:
+        plain = unpack(content, profile.detector.max_megapixels * 1e6)
+    except FrameRejected as problem:
+        return [DoorRejection(hdu=-1, reason=problem.reason)]
+    hdus, problem = read_structure(plain)
+    found: list[ImageFacts | DoorRejection] = []
+    for hdu in _chosen(hdus, profile):
+        header, notes = _view(hdu, hdus), []
+        wcs = _wcs(hdu, header, notes, plain)
+        found.append(
+            image_facts(
+                hdu, header, path, profile, has_wcs=wcs is not None, notes=notes
+            )
+        )
+    if problem is not None:
+        found.append(DoorRejection(hdu=len(hdus) or -1, reason=problem))
+    return found or [DoorRejection(hdu=-1, reason=_no_image(hdus, profile))]
+
+
+def read_image(content: bytes, hdu: int, path: str, profile: SurveyProfile) -> RawImage:
+    """Decode one image, scaled and checked.
+
+    Raises
+    ------
+    FrameRejected
+        With one of the codes of this module.
+    """
+    max_pixels = profile.detector.max_megapixels * 1e6
+    plain = unpack(content, max_pixels)
+    hdus, problem = read_structure(plain)
+    if not 0 <= hdu < len(hdus):
+        reason = problem or Reason("no_image", f"the file has no HDU {hdu}")
+        raise FrameRejected(reason.code, reason.message, **reason.measurements)
+    unit = hdus[hdu]
+    if not unit.is_image:
+        raise FrameRejected("no_image", f"HDU {hdu} holds a table, not an image")
+    header, notes = _view(unit, hdus), []
+    wcs = _wcs(unit, header, notes, plain)
+    facts = must_be_facts(
+        image_facts(unit, header, path, profile, has_wcs=wcs is not None, notes=notes)
+    )
+    notes = list(facts.notes)
+    data = read_pixels(plain, unit, header, notes, max_pixels)
+    data, offset = _sections(data, header, profile)
+    if wcs is not None and any(offset):
+        wcs = wcs[offset[0] :, offset[1] :]
+    _must_hold_something(data)
+    saturation = believable_saturation(data, facts.saturation_adu, notes)
+    height, width = data.shape
+    kept = {k: v for k in PROVENANCE if (v := header.value(k)) is not None}
+    return RawImage(
+        facts=replace(
+            facts, width=width, height=height, saturation_adu=saturation,
+            notes=tuple(dict.fromkeys(notes)),
+        ),
+        data=data, wcs=wcs, header=kept,
+    )  # fmt: skip
+
+
+def raw_image_to_frame(raw: RawImage, frame_id: str) -> Frame:
+    """Convert to electrons; blank pixels become 0 under ``NO_DATA``."""
+    facts = raw.facts
+    mask = np.zeros(raw.data.shape, np.uint16)
+    blank = ~np.isfinite(raw.data)
+    mask[blank] |= MaskBit.NO_DATA
+    with np.errstate(invalid="ignore"):
+        mask[raw.data >= facts.saturation_adu] |= MaskBit.SATURATED
+    electrons = raw.data * np.float32(facts.gain_e_per_adu)
+    electrons[blank] = 0
+    return Frame(
+        frame_id=frame_id,
+        data=np.ascontiguousarray(electrons, dtype=np.float32),
+        mask=mask,
+        wcs=raw.wcs,
+        observed_mjd=facts.observed_mjd,
+        exposure_s=facts.exposure_s,
+        band=facts.band,
+        gain_e_per_adu=facts.gain_e_per_adu,
+        read_noise_e=facts.read_noise_e,
+        saturation_e=facts.saturation_adu * facts.gain_e_per_adu,
+    )
+
+
+def _chosen(hdus: list[Hdu], profile: SurveyProfile) -> list[Hdu]:
+    """Return the HDUs the profile asks for; in ``auto`` those that show the sky."""
+    wanted = profile.detector.hdu
+    images = [
+        hdu for hdu in hdus if hdu.is_image and 0 not in (*hdu.shape, len(hdu.shape))
+    ]
+    if wanted == "all":
+        return images
+    if isinstance(wanted, int):
+        return [hdu for hdu in images if hdu.index == wanted]
+    planes = [hdu for hdu in images if is_image_plane(hdu.header())]
+    # Thumbnails and vectors beside a real image are not worth a rejection.
+    usable = [
+        hdu for hdu in planes if is_two_dimensional(hdu) and min(hdu.shape[-2:]) >= 32
+    ]
+    return usable or planes
+
+
+def _view(hdu: Hdu, hdus: list[Hdu]) -> HeaderView:
+    primary = None if hdu.index == 0 else hdus[0].header()
+    return HeaderView(hdu.header(), primary)
+
+
+def _wcs(hdu: Hdu, header: HeaderView, notes: list[str], plain: bytes) -> WCS | None:
+    if not is_two_dimensional(hdu):
+        return None
+    ny, nx = hdu.shape[-2:]
+    return read_wcs(header, (ny, nx), notes, plain)
+
+
+def _sections(
+    data: Image, header: HeaderView, profile: SurveyProfile
+) -> tuple[Image, tuple[int, int]]:
+    ny, nx = data.shape
+    detector = profile.detector
+    overscan = section(detector.overscan, "BIASSEC", header, (ny, nx))
+    trim = section(detector.trim, "TRIMSEC", header, (ny, nx))
+    data = without_overscan(data, overscan)
+    if trim is None:
+        return data, (0, 0)
+    return np.ascontiguousarray(data[trim]), (trim[0].start, trim[1].start)
+
+
+def _must_hold_something(data: Image) -> None:
+    finite = data[np.isfinite(data)]
+    if finite.size == 0:
+        raise FrameRejected("all_nan", "no pixel has a value: all are blank or NaN")
+    if float(finite.min()) == float(finite.max()):
+        raise FrameRejected(
+            "constant",
+            f"all pixels have the same value, {float(finite[0]):g}: the readout or the "
+            "program that wrote the file failed",
+            value=float(finite[0]),
+        )
+
+
+def _no_image(hdus: list[Hdu], profile: SurveyProfile) -> Reason:
+    wanted = profile.detector.hdu
+    if isinstance(wanted, int):
+        return Reason(
+            "no_image",
+            f"HDU {wanted} is no image in this file of {len(hdus)} HDUs; correct "
+            "detector.hdu in the profile",
+        )
+    tables = sum(not hdu.is_image for hdu in hdus)
+    return Reason(
+        "no_image",
+        f"the file holds no image of the sky: {len(hdus)} HDUs, of which {tables} are "
+        "tables and the others headers, masks or noise planes",
+    )

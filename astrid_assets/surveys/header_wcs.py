@@ -1,0 +1,108 @@
+"""The celestial WCS of a header, believed only after it was tried.
+
+A WCS that cannot be built, is not equatorial or does not find its way back from
+the sky is no WCS: the frame goes on without one, and a note says why.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS, FITSFixedWarning, NoConvergence
+from astropy.wcs.utils import proj_plane_pixel_scales
+
+from astrid_assets.surveys.fits_pixels import DECODER_ERRORS, short
+
+if TYPE_CHECKING:
+    from astrid_assets.surveys.headers import HeaderView
+
+LOOKUP = re.compile(r"^(CPDIS|CQDIS|D2IMDIS|DP|DQ|D2IM)\d")
+SIP = re.compile(r"^[AB]_\d+_\d+$")
+MIN_SCALE_ARCSEC, MAX_SCALE_ARCSEC = 1e-3, 300.0
+MAX_RETURN_PX = 0.1
+"""Pixel to sky and back: SIP is inverted by iteration, wcslib exactly."""
+
+
+def read_wcs(
+    header: HeaderView, shape: tuple[int, int], notes: list[str], content: bytes
+) -> WCS | None:
+    """Return the WCS for zero-based pixels of a ``(ny, nx)`` image, or None.
+
+    Parameters
+    ----------
+    content
+        The whole file: lookup-table distortions live in other HDUs.
+    """
+    if not any(header.has(keyword) for keyword in ("CTYPE1", "CTYPE2")):
+        return None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            wcs = _build(_mended(header, notes), content)
+            problem = _problem(wcs, shape)
+        except (*DECODER_ERRORS, NoConvergence) as error:
+            wcs, problem = None, short(f"{type(error).__name__}: {error}")
+    notes.extend(
+        short(str(warning.message))
+        for warning in caught
+        # It only says that a deprecated spelling was understood.
+        if not issubclass(warning.category, FITSFixedWarning)
+    )
+    if problem is not None:
+        notes.append(f"bad_wcs: {problem}; the frame counts as one without a WCS")
+        return None
+    return wcs
+
+
+def _mended(header: HeaderView, notes: list[str]) -> fits.Header:
+    """Return the header with what is known to confuse WCS readers put right."""
+    mended = header.header.copy()
+    has_sip = header.number("A_ORDER") is not None and any(
+        SIP.match(keyword) for keyword in mended
+    )
+    for axis in ("CTYPE1", "CTYPE2"):
+        kind = header.text(axis) or ""
+        if has_sip and kind.endswith("-TAN"):
+            # Without the suffix readers disagree on whether the terms apply.
+            mended[axis] = f"{kind}-SIP"
+            notes.append(f"{axis} = {kind!r} has SIP terms without the suffix -SIP")
+    return mended
+
+
+def _build(header: fits.Header, content: bytes) -> WCS:
+    if not any(LOOKUP.match(keyword) for keyword in header):
+        wcs = WCS(header)
+    else:
+        with fits.open(io.BytesIO(content), memmap=False) as file:
+            wcs = WCS(header, fobj=file)
+    is_plain = wcs.naxis == 2 and wcs.wcs.lng == 0
+    return wcs if is_plain or not wcs.has_celestial else wcs.celestial
+
+
+def _problem(wcs: WCS, shape: tuple[int, int]) -> str | None:
+    """Return what is wrong with a WCS, or None."""
+    if not wcs.has_celestial or wcs.naxis != 2:
+        return "its axes are not right ascension and declination"
+    if not wcs.wcs.ctype[wcs.wcs.lng].startswith("RA"):
+        return f"its axes are {list(wcs.wcs.ctype)}, not equatorial"
+    if wcs.wcs.radesys.strip().upper().startswith("FK4"):
+        return "its equinox is B1950 (FK4); convert it to ICRS or FK5 J2000"
+    scales = proj_plane_pixel_scales(wcs) * 3600
+    if not np.all((scales > MIN_SCALE_ARCSEC) & (scales < MAX_SCALE_ARCSEC)):
+        return f"its pixels would be {scales[0]:.3g} x {scales[1]:.3g} arcsec"
+    ny, nx = shape
+    x = np.array([0, nx - 1, 0, nx - 1, (nx - 1) / 2])
+    y = np.array([0, 0, ny - 1, ny - 1, (ny - 1) / 2])
+    ra, dec = wcs.all_pix2world(x, y, 0)
+    if not np.all(np.isfinite(ra) & np.isfinite(dec)):
+        return "part of the frame lies outside the sky"
+    back_x, back_y = wcs.all_world2pix(ra, dec, 0, maxiter=50, tolerance=1e-4)
+    worst = float(np.max(np.hypot(back_x - x, back_y - y)))
+    if not worst < MAX_RETURN_PX:
+        return f"pixel to sky and back misses by {worst:.2g} pixels"
+    return None

@@ -1,0 +1,54 @@
+"""Where pixels really saturate: the header's level, corrected by the pixels.
+
+A 12-bit camera stores its 4095 in 16-bit numbers and says nothing; a header may
+name a level below the sky. Both show in the pixels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
+
+MIN_PILED = 8
+"""Pixels at exactly the highest value: fewer may be chance."""
+PILE_OVER_NEIGHBOURS = 3.0
+"""Piled pixels over those in the 2 % below; a star's profile has fewer on top."""
+PILE_DEPTH = 0.02
+PILE_SIGMA = 30.0
+"""Only a level that far above the sky can be a saturation level."""
+
+
+def believable_saturation(data: Image, stated: float, notes: list[str]) -> float:
+    """Return the level from which on pixels count as saturated.
+
+    Parameters
+    ----------
+    data : (ny, nx), ADU
+    stated : ADU
+        From profile or header, or the top of the number type; may be infinite.
+    """
+    finite = data[np.isfinite(data)]
+    median = float(np.median(finite))
+    sigma = 1.4826 * float(np.median(np.abs(finite - median)))
+    top = float(finite.max())
+    if stated <= median:
+        notes.append(
+            f"the saturation level {stated:g} lies below the frame's median "
+            f"{median:g} and is not believed"
+        )
+        stated = np.inf
+    if top >= stated or top - median < PILE_SIGMA * sigma:
+        return stated
+    piled = int(np.sum(finite == top))
+    depth = PILE_DEPTH * (top - median)
+    below = int(np.sum((finite < top) & (finite >= top - depth)))
+    if piled >= MIN_PILED and piled > PILE_OVER_NEIGHBOURS * below:
+        notes.append(
+            f"{piled} pixels share the highest value {top:g}: taken as saturation"
+        )
+        return top
+    return stated

@@ -1,0 +1,64 @@
+"""Sections such as ``[17:528,1:520]``: overscan to subtract, area to keep.
+
+FITS counts pixels from 1 and includes both ends; arrays do neither.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.science.errors import FrameRejected
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
+    from astrid_assets.surveys.headers import HeaderView
+
+SECTION = re.compile(r"\[?\s*(\d+)\s*:\s*(\d+)\s*,\s*(\d+)\s*:\s*(\d+)\s*\]?")
+
+Slices = tuple[slice, slice]
+
+
+def section(
+    setting: str | None, keyword: str, header: HeaderView, shape: tuple[int, int]
+) -> Slices | None:
+    """Return the part of the array a profile's setting means, or None if unset.
+
+    Raises
+    ------
+    FrameRejected
+        ``bad_section`` if it cannot be read or lies outside the image.
+    """
+    if setting is None:
+        return None
+    text = (header.text(keyword) or "") if setting == "header" else setting
+    source = f"{keyword} = {text!r}" if setting == "header" else f"section {text!r}"
+    found = SECTION.fullmatch(text.strip())
+    if not found:
+        raise FrameRejected(
+            "bad_section",
+            f"{source} is no section like [1:16,1:520]; correct detector.trim and "
+            "detector.overscan in the profile",
+        )
+    x1, x2, y1, y2 = (int(number) for number in found.groups())
+    ny, nx = shape
+    if not (1 <= x1 <= x2 <= nx and 1 <= y1 <= y2 <= ny):
+        raise FrameRejected(
+            "bad_section",
+            f"{source} does not lie inside the image of {nx} x {ny} pixels; if the "
+            "frames are trimmed already, leave detector.trim and detector.overscan "
+            "out of the profile",
+        )
+    return slice(y1 - 1, y2), slice(x1 - 1, x2)
+
+
+def without_overscan(data: Image, overscan: Slices | None) -> Image:
+    """Subtract the median of the overscan section: one bias level for the frame."""
+    if overscan is None:
+        return data
+    level = np.nanmedian(data[overscan])
+    if not np.isfinite(level):
+        raise FrameRejected("bad_section", "the overscan section holds no valid pixel")
+    return data - np.float32(level)
