@@ -1,1 +1,1 @@
-"""checks."""
+"""The data-quality gates as Dagster shows them; assets judge, `checks` only tells."""

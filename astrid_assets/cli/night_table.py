@@ -117,7 +117,7 @@ def _count_frames(
         if status == "rejected":
             row.frames += 1
             row.rejected += 1
-            row.reasons[reason["code"]] += 1
+            row.reasons.update([reason["code"]] if reason else [])
         elif kind == "light":
             row.frames += 1
     for night, status, reasons in session.execute(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +17,8 @@ from astrid_assets.surveys.profile import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dagster import DagsterInstance
 
     from astrid_assets.storage.catalogue import Catalogue
@@ -100,3 +101,10 @@ def stored_survey(catalogue: Catalogue, name: str) -> Survey:
             f"`astrid survey add {name} --folder PATH`"
         )
     return surveys[name]
+
+
+def profile_of(row: Survey) -> SurveyProfile:
+    """Return the profile of a stored survey; ProfileError if it is no longer valid."""
+    return SurveyProfile.from_toml(
+        row.profile_toml, where=f"the stored profile of {row.name}"
+    )

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.surveys.sources import SourceOptions
 
+EVENTS_PER_WRITE = "50"
+
 
 def prepare_home() -> Path:
     """Make the home folder, point DAGSTER_HOME at the project, and return the home.
@@ -102,6 +104,9 @@ def dagster_instance() -> Iterator[DagsterInstance]:
     from dagster_shared.error import DagsterError
     from sqlalchemy.exc import SQLAlchemyError
 
+    if history_is_shared():
+        # A round trip per event is what Postgres costs; SQLite gains nothing.
+        os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENTS_PER_WRITE)
     try:
         instance = dg.DagsterInstance.get()
     except (DagsterError, SQLAlchemyError, ValueError, OSError) as error:
@@ -116,3 +121,18 @@ def dagster_instance() -> Iterator[DagsterInstance]:
 def history_is_shared() -> bool:
     """Return whether other machines may record their runs in the same history."""
     return addresses.dagster_database_url() is not None
+
+
+def fail_orphans(instance: DagsterInstance) -> int:
+    """Record runs that a crash left behind as failed; returns how many there were."""
+    from astrid_assets.cli.orphaned_runs import fail, orphaned_runs
+
+    orphans = orphaned_runs(instance, shared=history_is_shared())
+    for orphan in orphans:
+        fail(instance, orphan)
+        click.echo(
+            f"run {orphan.run.run_id[:8]} was left behind by a crash "
+            f"({orphan.reason}); it is recorded as failed now",
+            err=True,
+        )
+    return len(orphans)

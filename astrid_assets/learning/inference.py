@@ -39,7 +39,11 @@ class OnnxScorer:
 
     def __init__(self, content: bytes, *, threads: int = 1) -> None:
         import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as failures
+        from onnxruntime.capi.onnxruntime_pybind11_state import (
+            Fail,  # pyright: ignore[reportAttributeAccessIssue]  compiled
+            InvalidGraph,  # pyright: ignore[reportAttributeAccessIssue]
+            InvalidProtobuf,  # pyright: ignore[reportAttributeAccessIssue]
+        )
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -49,11 +53,7 @@ class OnnxScorer:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]
             )
-        except (
-            failures.InvalidProtobuf,
-            failures.InvalidGraph,
-            failures.Fail,
-        ) as error:
+        except (InvalidProtobuf, InvalidGraph, Fail) as error:
             raise UnusableModel(
                 f"ONNX Runtime cannot load these {len(content)} bytes as a model: "
                 f"{error}"
@@ -103,7 +103,6 @@ class OnnxScorer:
             batch = np.ascontiguousarray(
                 cutouts[start : start + BATCH], dtype=np.float32
             )
-            found[start : start + len(batch)] = self._session.run(
-                [output], {"cutouts": batch}
-            )[0]
+            values = self._session.run([output], {"cutouts": batch})[0]
+            found[start : start + len(batch)] = np.asarray(values)
         return found

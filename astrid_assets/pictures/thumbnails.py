@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.frame import Cutouts, Image, Mask
 
+TRIPLET_SIDE = 200
 MAX_SIDE = 300  # pixels; a picture stays below some 30 kB in Dagster's event log
 SCORE_RANGE_SIGMA = 8.0
 GAP = 4
@@ -39,10 +40,7 @@ def frame_picture(
     """
     step = max(1, int(np.ceil(max(image.shape) / side)))
     small = image[::step, ::step]
-    good = small[np.isfinite(small)]
-    low, middle = np.percentile(good, [5, 50]) if good.size else (0.0, 0.0)
-    sigma = max(float(middle - low) / 1.645, 1e-6)
-    stretched = np.arcsinh((small - middle) / (2 * sigma)) / np.arcsinh(60)
+    stretched = np.arcsinh(small / (2 * _robust_sigma(image))) / np.arcsinh(60)
     picture = _coloured(_grey(0.12 + 0.88 * stretched), mask, step)
     return _png(_marked(picture, marks, step))
 
@@ -58,6 +56,31 @@ def score_picture(
     return _png(_marked(picture, marks, step))
 
 
+def triplet_picture(
+    science: Image, reference: Image, difference: Image, mask: Mask | None = None
+) -> bytes:
+    """Draw science, reference and difference side by side on one scale: PNG bytes."""
+    step = max(1, int(np.ceil(max(science.shape) / TRIPLET_SIDE)))
+    sigma = _robust_sigma(science)
+    panels = [
+        np.clip(0.12 + 0.88 * np.arcsinh(image / (2 * sigma)) / np.arcsinh(60), 0, 1)
+        for image in (science, reference)
+    ]
+    panels.append(0.5 + _extreme_of_blocks(difference, step) / (20 * sigma))
+    shrunk = [panels[0][::step, ::step], panels[1][::step, ::step], panels[2]]
+    height = min(panel.shape[0] for panel in shrunk)
+    width = min(panel.shape[1] for panel in shrunk)
+    coloured = [
+        _coloured(_grey(panel[:height, :width]), mask, step)[::-1] for panel in shrunk
+    ]
+    gap = np.full((height, GAP, 3), 255, dtype=np.uint8)
+    return _png(
+        Pillow.fromarray(
+            np.concatenate([coloured[0], gap, coloured[1], gap, coloured[2]], axis=1)
+        )
+    )
+
+
 def cutout_sheet(cutouts: Cutouts, *, columns: int = 6, zoom: int = 1) -> bytes:
     """Draw triplets science | reference | score side by side, many in one PNG."""
     tiles = [_triplet(cutout) for cutout in cutouts]
@@ -71,6 +94,12 @@ def cutout_sheet(cutouts: Cutouts, *, columns: int = 6, zoom: int = 1) -> bytes:
     if zoom > 1:
         sheet = np.kron(sheet, np.ones((zoom, zoom), dtype=np.uint8))
     return _png(Pillow.fromarray(sheet))
+
+
+def _robust_sigma(image: Image) -> float:
+    """Return the scatter of the sky from the faint half of the pixels."""
+    low, middle = np.percentile(image[::4, ::4], [15.87, 50])
+    return max(float(middle - low), 1e-6)
 
 
 def _triplet(cutout: NDArray[np.float32]) -> NDArray[np.uint8]:

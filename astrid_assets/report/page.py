@@ -1,4 +1,4 @@
-"""The report as one HTML file with its pictures inside: nothing is loaded from outside."""
+"""The report as one HTML file with its pictures inside; it loads nothing."""
 
 from __future__ import annotations
 

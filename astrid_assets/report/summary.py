@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from astrid_assets.storage import models
 from astrid_assets.storage.tables import (
     Deployment,
     GateVerdict,

@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import RectBivariateSpline
 from scipy.ndimage import gaussian_filter, map_coordinates, spline_filter
 
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.science.frame import Image, Mask
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.frame import Image, Mask
 
 GRID_STEP_PX = 32  # SIP terms of survey cameras bend by < 0.001 px within it
 FILL_SIGMA_PX = 2.0  # masked pixels take the mean of good ones about this near

@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.pictures.thumbnails import score_picture
 from astrid_assets.science.detection.cutouts import cut
 from astrid_assets.science.detection.ranking import snr_ranking
 from astrid_assets.science.detection.sources import RejectReason, detect
+from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.quality.gates import candidate_density
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
     finish,
     hash_of,
+    keep_picture,
     unchanged_report,
 )
 from astrid_assets.steps.objects import assign_objects
@@ -37,12 +40,14 @@ if TYPE_CHECKING:
     from astrid_assets.learning.inference import OnnxScorer
     from astrid_assets.science.detection.settings import DetectionSettings
     from astrid_assets.science.detection.sources import Candidate as FoundCandidate
+    from astrid_assets.science.differencing.difference import Difference
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.storage.tables import DifferenceRun
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "detections"
 VERSION = "1"
+PICTURES_PER_NIGHT = 1
 
 MEASURED = (
     "peak_x", "peak_y", "x", "y", "ra_deg", "dec_deg", "score_sigma", "sign",
@@ -67,6 +72,7 @@ class DetectTask:
     settings: DetectionSettings
     model_id: str | None
     model_key: str | None
+    with_picture: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,7 @@ class DetectOutcome:
     candidates: list[Row]
     detections: list[Row]
     area_deg2: float
+    picture_key: str | None = None
 
 
 def detect_nights(
@@ -108,8 +115,9 @@ def detect_nights(
                     settings=profile.detection,
                     model_id=model.id if model else None,
                     model_key=model.onnx_key if model else None,
+                    with_picture=number < PICTURES_PER_NIGHT,
                 )
-                for run, frame_key in runs
+                for number, (run, frame_key) in enumerate(runs)
             ]
             hashes[night] = hash_of(
                 VERSION,
@@ -149,8 +157,9 @@ def detect_frame(task: DetectTask) -> DetectOutcome:
     kept = [candidate for candidate in found if candidate.reasons == 0]
     rows = [_candidate_row(task.difference_id, candidate) for candidate in found]
     area = float(difference.area_deg2)
+    picture = _picture(task, difference, kept) if task.with_picture else None
     if not kept:
-        return DetectOutcome(rows, [], area)
+        return DetectOutcome(rows, [], area, picture)
 
     cutouts = cut(science, difference, kept)
     buffer = io.BytesIO()
@@ -182,7 +191,7 @@ def detect_frame(task: DetectTask) -> DetectOutcome:
         }
         for index, candidate_id in enumerate(kept_ids)
     ]
-    return DetectOutcome(rows, detections, area)
+    return DetectOutcome(rows, detections, area, picture)
 
 
 def _candidate_row(difference_id: str, candidate: FoundCandidate) -> Row:
@@ -197,6 +206,15 @@ def _candidate_row(difference_id: str, candidate: FoundCandidate) -> Row:
         "reasons": int(candidate.reasons),
         "is_kept": candidate.reasons == 0,
     } | {name: getattr(candidate, name) for name in MEASURED}
+
+
+def _picture(
+    task: DetectTask, difference: Difference, kept: Sequence[FoundCandidate]
+) -> str:
+    marks = [(candidate.x, candidate.y, candidate.sign) for candidate in kept]
+    png = score_picture(difference.score, difference.mask & UNUSABLE, marks=marks)
+    name = f"{task.observation_id}-score"
+    return keep_picture(task.store, task.survey, task.night, name, png)
 
 
 @lru_cache(maxsize=2)
@@ -266,4 +284,11 @@ def _report(
         "area_deg2": round(area, 6),
     }
     verdict = candidate_density(kept, area, profile.detection.max_density_deg2)
-    return NightReport(profile.name, night, ASSET, summary, (verdict,))
+    pictures = {
+        "score with detections (yellow up, blue down)": outcome.picture_key
+        for outcome in found
+        if outcome.picture_key is not None
+    }
+    return NightReport(
+        profile.name, night, ASSET, summary, (verdict,), pictures=pictures
+    )

@@ -43,6 +43,8 @@ TRUTH_REVIEWER = "truth"
 MATCH_RADIUS_FWHM = 0.75
 """A detection within this many FWHM of a known change is that change."""
 
+MIN_MATCH_RADIUS_PX = 1.5
+
 MIN_TRUE_SNR = 3.0
 """Fainter changes are not something a detection could be of."""
 
@@ -145,6 +147,12 @@ def _review_by_truth(
     events: list[dict[str, object]] = []
     with tools.catalogue.read() as session:
         runs = frames.current_differences_of_night(session, profile.name, night)
+        fwhm_px = {
+            observation.id: run.fwhm_px or 0.0
+            for observation, run in frames.preprocess_runs_of_night(
+                session, profile.name, night
+            )
+        }
     for observation, run in runs:
         if run.status != "accepted" or run.difference_key is None:
             continue
@@ -154,13 +162,12 @@ def _review_by_truth(
         x = np.array([item.x[index] for item in visible])
         y = np.array([item.y[index] for item in visible])
         difference = difference_from_fits(tools.store.get(run.difference_key))
-        fwhm_px = difference.fwhm_px
         match = match_truth(
             [row.x for row in rows],
             [row.y for row in rows],
             x,
             y,
-            max(MATCH_RADIUS_FWHM * fwhm_px, 1.5),
+            max(MATCH_RADIUS_FWHM * fwhm_px[observation.id], MIN_MATCH_RADIUS_PX),
         )
         signs = [int(np.sign(item.flux_e[index])) for item in visible]
         hits: set[int] = set()

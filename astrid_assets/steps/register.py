@@ -12,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from astrid_assets.science.errors import Reason
 from astrid_assets.science.quality.gates import frames_arrived
 from astrid_assets.steps.nights import (
     NightReport,
@@ -25,7 +26,7 @@ from astrid_assets.storage.catalogue import now, upsert
 from astrid_assets.storage.tables import Observation, SourceFileRow
 from astrid_assets.surveys.fits_door import DoorRejection, ImageFacts, read_headers
 from astrid_assets.surveys.scan import ScannedFile, scan
-from astrid_assets.surveys.sources import open_source
+from astrid_assets.surveys.sources import FileUnavailable, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
 
 ASSET = "raw_observations"
 VERSION = "1"
+FACTS = (
+    "night", "hdu", "kind", "field", "band", "observed_mjd", "exposure_s", "width",
+    "height",
+)  # fmt: skip
+"""Columns that are copied from what the door found."""
+
 UNDATED = ""
 """The night of files whose date nobody can tell."""
 
@@ -166,7 +173,10 @@ def index_source(
 
 def register_file(task: FileTask) -> list[dict[str, object]]:
     """Store one file and return its observation rows of the task's night."""
-    content = task.source.read(task.path)
+    try:
+        content = task.source.read(task.path)
+    except FileUnavailable as error:
+        return [_unread(task, error)]
     sha256 = hashlib.sha256(content).hexdigest()
     found = read_headers(content, task.path, task.profile)
     rows = [
@@ -191,27 +201,26 @@ def _row(
 ) -> dict[str, object]:
     survey = task.profile.name
     rejected = isinstance(entry, DoorRejection)
-    facts = entry.facts if isinstance(entry, DoorRejection) else entry
     return {
         "id": ids.observation_id(survey, sha256, entry.hdu),
         "survey": survey,
-        "night": entry.night,
         "source_path": task.path,
-        "hdu": entry.hdu,
         "sha256": sha256,
         "size_bytes": size,
         "raw_key": None,
         "status": "rejected" if rejected else "registered",
         "reason": entry.reason.as_dict() if isinstance(entry, DoorRejection) else None,
-        "kind": facts.kind if facts else "unknown",
-        "field": facts.field if facts else "",
-        "band": facts.band if facts else "",
-        "observed_mjd": facts.observed_mjd if facts else None,
-        "exposure_s": facts.exposure_s if facts else None,
-        "width": facts.width if facts else None,
-        "height": facts.height if facts else None,
         "registered_at": now(),
-    }
+    } | {name: getattr(entry, name) for name in FACTS}
+
+
+def _unread(task: FileTask, error: FileUnavailable) -> dict[str, object]:
+    """Return the row of a file that was listed but could not be read."""
+    # Without content, the path is the identity.
+    sha256 = hashlib.sha256(f"unread:{task.path}".encode()).hexdigest()
+    reason = Reason("file_unavailable", str(error))
+    entry = DoorRejection(hdu=-1, reason=reason, night=task.night)
+    return _row(task, entry, sha256, 0)
 
 
 def _suffix(path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from astrid_assets.pictures.thumbnails import triplet_picture
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import Reason, ScienceError
 from astrid_assets.science.quality.gates import coverage, score_noise
@@ -13,6 +14,7 @@ from astrid_assets.steps.nights import (
     Tools,
     finish,
     hash_of,
+    keep_picture,
     unchanged_report,
 )
 from astrid_assets.storage import frames, gates, ids, layout
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.differencing.difference import Difference
     from astrid_assets.science.differencing.settings import DifferencingSettings
+    from astrid_assets.science.frame import Frame
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 
@@ -47,6 +50,7 @@ class SubtractTask:
     reason: Mapping[str, object] | None
     settings: DifferencingSettings
     settings_hash: str
+    with_picture: bool = False
 
 
 def subtract_nights(
@@ -79,8 +83,9 @@ def subtract_nights(
         if night in done:
             yield done[night]
             continue
-        rows = [next(outcomes) for _ in tasks[night]]
-        report = _report(profile, night, rows)
+        found = [next(outcomes) for _ in tasks[night]]
+        rows = [row for row, _ in found]
+        report = _report(profile, night, rows, [key for _, key in found])
         with tools.catalogue.begin() as session:
             upsert(session, DifferenceRun, rows)
             frames.make_current(
@@ -118,13 +123,14 @@ def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[SubtractTas
                     settings_hash=hash_of(
                         VERSION, METHOD, run.frame_key, profile.differencing
                     ),
+                    with_picture=not tasks,
                 )
             )
     return tasks
 
 
-def subtract_frame(task: SubtractTask) -> dict[str, object]:
-    """Subtract one frame, keep the difference, return its catalogue row."""
+def subtract_frame(task: SubtractTask) -> tuple[dict[str, object], str | None]:
+    """Subtract one frame and keep the difference: its catalogue row, its picture."""
     row: dict[str, object] = {
         "id": ids.difference_id(
             task.observation_id, task.reference_id, task.settings_hash
@@ -153,21 +159,31 @@ def subtract_frame(task: SubtractTask) -> dict[str, object]:
             "no_reference",
             "no reference was chosen for this night: materialize reference_frames",
         )
-        return row | {"reasons": [task.reason or missing.as_dict()]}
+        return row | {"reasons": [task.reason or missing.as_dict()]}, None
+    science = frame_from_fits(task.store.get(task.frame_key))
     try:
         difference = subtract(
-            frame_from_fits(task.store.get(task.frame_key)),
+            science,
             frame_from_fits(task.store.get(task.reference_key)),
             task.settings,
         )
     except ScienceError as error:
-        return row | {"reasons": [error.reason.as_dict()]}
+        return row | {"reasons": [error.reason.as_dict()]}, None
     key = task.store.put(
         layout.difference(task.survey, task.night, task.observation_id),
         difference_to_fits(difference),
         ".fits",
     )
-    return row | _measured(difference) | {"difference_key": key}
+    picture = _picture(task, science, difference) if task.with_picture else None
+    return row | _measured(difference) | {"difference_key": key}, picture
+
+
+def _picture(task: SubtractTask, science: Frame, difference: Difference) -> str:
+    png = triplet_picture(
+        science.data, difference.registered_reference, difference.d, difference.mask
+    )
+    name = f"{task.observation_id}-triplet"
+    return keep_picture(task.store, task.survey, task.night, name, png)
 
 
 def _measured(difference: Difference) -> dict[str, object]:
@@ -183,7 +199,10 @@ def _measured(difference: Difference) -> dict[str, object]:
 
 
 def _report(
-    profile: SurveyProfile, night: str, rows: Sequence[Mapping[str, object]]
+    profile: SurveyProfile,
+    night: str,
+    rows: Sequence[Mapping[str, object]],
+    shown: Sequence[str | None],
 ) -> NightReport:
     accepted = [row for row in rows if row["status"] == "accepted"]
     codes: dict[str, int] = {}
@@ -207,7 +226,5 @@ def _report(
         coverage(covered, settings.min_coverage),
         score_noise(stds, settings.min_std_score, settings.max_std_score),
     )
-    pictures = {
-        str(row["observation_id"]): str(row["difference_key"]) for row in accepted[:1]
-    }
+    pictures = {"science | reference | difference": str(key) for key in shown if key}
     return NightReport(profile.name, night, ASSET, summary, verdicts, pictures=pictures)

@@ -55,4 +55,4 @@ def split_counts(session: Session, dataset_id: str) -> dict[str, int]:
         .group_by(TrainingSample.split)
         .order_by(TrainingSample.split)
     )
-    return {split: count for split, count in session.execute(query).tuples()}
+    return {row[0]: row[1] for row in session.execute(query)}

@@ -169,7 +169,7 @@ def differences_with_frames(
         )
         .order_by(*IN_TIME)
     )
-    return [(row[0], row[1]) for row in session.execute(query)]
+    return [(run, str(key)) for run, key in session.execute(query)]
 
 
 def make_current(

@@ -104,7 +104,7 @@ def held_back(session: Session, survey: str, asset_upto: str) -> set[str]:
 
 def held_back_by(
     survey: str, assets: Sequence[str], *, gate: str | None = None
-) -> Select[tuple[str]]:
+) -> Select[str]:
     """Return the query for the nights that gates of these assets hold back."""
     table = GateVerdict
     query = select(table.night).where(

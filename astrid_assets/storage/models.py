@@ -80,7 +80,7 @@ def training_runs(session: Session) -> list[TrainingRun]:
     return list(session.scalars(query))
 
 
-def _in_force() -> Select[tuple[Deployment]]:
+def _in_force() -> Select[Deployment]:
     return (
         select(Deployment)
         .where(Deployment.action.in_(IN_FORCE))

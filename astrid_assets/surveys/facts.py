@@ -197,6 +197,9 @@ def _exposure(
         )
     keyword, value = found
     unit = header.unit(keyword)
+    if not unit and keyword in ("EXPOSURE", "XPOSURE", "TELAPSE"):
+        # These three are in the header's own time unit (FITS standard 4.0, 9.4).
+        unit = header.text("TIMEUNIT") or ""
     if unit in SECONDS:
         value *= SECONDS[unit]
         notes.append(f"{keyword} is in [{unit}]: {value:g} s")

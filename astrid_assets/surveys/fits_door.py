@@ -151,9 +151,9 @@ def raw_image_to_frame(raw: RawImage, frame_id: str) -> Frame:
     facts = raw.facts
     mask = np.zeros(raw.data.shape, np.uint16)
     blank = ~np.isfinite(raw.data)
-    mask[blank] |= MaskBit.NO_DATA
+    mask[blank] |= np.uint16(MaskBit.NO_DATA)
     with np.errstate(invalid="ignore"):
-        mask[raw.data >= facts.saturation_adu] |= MaskBit.SATURATED
+        mask[raw.data >= facts.saturation_adu] |= np.uint16(MaskBit.SATURATED)
     electrons = raw.data * np.float32(facts.gain_e_per_adu)
     electrons[blank] = 0
     return Frame(
@@ -180,7 +180,7 @@ def _chosen(hdus: list[Hdu], profile: SurveyProfile) -> list[Hdu]:
         return images
     if isinstance(wanted, int):
         return [hdu for hdu in images if hdu.index == wanted]
-    planes = [hdu for hdu in images if is_image_plane(hdu.header())]
+    planes = [hdu for hdu in images if is_image_plane(hdu.header)]
     # Thumbnails and vectors beside a real image are not worth a rejection.
     usable = [
         hdu for hdu in planes if is_two_dimensional(hdu) and min(hdu.shape[-2:]) >= 32
@@ -189,8 +189,8 @@ def _chosen(hdus: list[Hdu], profile: SurveyProfile) -> list[Hdu]:
 
 
 def _view(hdu: Hdu, hdus: list[Hdu]) -> HeaderView:
-    primary = None if hdu.index == 0 else hdus[0].header()
-    return HeaderView(hdu.header(), primary)
+    primary = None if hdu.index == 0 else hdus[0].header
+    return HeaderView(hdu.header, primary)
 
 
 def _wcs(hdu: Hdu, header: HeaderView, notes: list[str], plain: bytes) -> WCS | None:

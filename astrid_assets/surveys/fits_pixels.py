@@ -18,6 +18,7 @@ import numpy as np
 from astropy.io import fits
 
 from astrid_assets.science.errors import FrameRejected
+from astrid_assets.surveys.fits_structure import BLOCK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -137,7 +138,8 @@ def _compressed(
 ) -> NDArray[np.generic]:
     end = hdu.data_start + hdu.data_bytes
     # One HDU alone: astropy need not walk through all those before it.
-    alone = EMPTY_PRIMARY + content[hdu.header_start : end]
+    padding = bytes(-(end - hdu.header_start) % BLOCK)
+    alone = EMPTY_PRIMARY + content[hdu.header_start : end] + padding
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:

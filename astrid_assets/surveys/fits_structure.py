@@ -13,6 +13,7 @@ import re
 import warnings
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 
 from astropy.io import fits
 
@@ -58,6 +59,7 @@ class Hdu:
     is_image: bool
     is_compressed: bool
 
+    @cached_property
     def header(self) -> fits.Header:
         """Return the header; a compressed image's is the header of the image."""
         with warnings.catch_warnings():

@@ -38,7 +38,9 @@ def read_wcs(
     content
         The whole file: lookup-table distortions live in other HDUs.
     """
-    if not any(header.has(keyword) for keyword in ("CTYPE1", "CTYPE2")):
+    kinds = [header.text(f"CTYPE{axis}") or "" for axis in (1, 2)]
+    if not any("-" in kind for kind in kinds):
+        # PIXEL, LINEAR and the like promise no sky.
         return None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -50,8 +52,10 @@ def read_wcs(
     notes.extend(
         short(str(warning.message))
         for warning in caught
-        # It only says that a deprecated spelling was understood.
-        if not issubclass(warning.category, FITSFixedWarning)
+        # These only say that a spelling was odd, and was understood.
+        if not issubclass(
+            warning.category, FITSFixedWarning | fits.verify.VerifyWarning
+        )
     )
     if problem is not None:
         notes.append(f"bad_wcs: {problem}; the frame counts as one without a WCS")
@@ -95,6 +99,11 @@ def _problem(wcs: WCS, shape: tuple[int, int]) -> str | None:
     scales = proj_plane_pixel_scales(wcs) * 3600
     if not np.all((scales > MIN_SCALE_ARCSEC) & (scales < MAX_SCALE_ARCSEC)):
         return f"its pixels would be {scales[0]:.3g} x {scales[1]:.3g} arcsec"
+    return _return_problem(wcs, shape)
+
+
+def _return_problem(wcs: WCS, shape: tuple[int, int]) -> str | None:
+    """Go from the corners and the middle to the sky and back."""
     ny, nx = shape
     x = np.array([0, nx - 1, 0, nx - 1, (nx - 1) / 2])
     y = np.array([0, 0, ny - 1, ny - 1, (ny - 1) / 2])

@@ -114,9 +114,8 @@ def kind_by_pixels(data: Image, exposure_s: float) -> Kind:
 
 def _stars(data: Image, noise: float) -> int:
     """Count blobs that are wider than a hot pixel and no line or wide structure."""
-    labels, count = ndimage.label(data > STAR_SIGMA * noise)
-    if not count:
-        return 0
+    labels = np.zeros(data.shape, np.int32)
+    ndimage.label(data > STAR_SIGMA * noise, output=labels)
     areas = np.bincount(labels.ravel())[1:]
     stars = 0
     for area, box in zip(areas, ndimage.find_objects(labels), strict=True):

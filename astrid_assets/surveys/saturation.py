@@ -18,6 +18,8 @@ MIN_PILED = 8
 PILE_OVER_NEIGHBOURS = 3.0
 """Piled pixels over those in the 2 % below; a star's profile has fewer on top."""
 PILE_DEPTH = 0.02
+MIN_LEVEL_ADU = 1000.0
+"""No converter has fewer than 10 bits, but damaged rows share odd low values."""
 PILE_SIGMA = 30.0
 """Only a level that far above the sky can be a saturation level."""
 
@@ -41,7 +43,7 @@ def believable_saturation(data: Image, stated: float, notes: list[str]) -> float
             f"{median:g} and is not believed"
         )
         stated = np.inf
-    if top >= stated or top - median < PILE_SIGMA * sigma:
+    if top >= stated or top < max(MIN_LEVEL_ADU, median + PILE_SIGMA * sigma):
         return stated
     piled = int(np.sum(finite == top))
     depth = PILE_DEPTH * (top - median)

@@ -13,6 +13,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from astropy.time import Time
 
 if TYPE_CHECKING:
@@ -71,12 +72,12 @@ def start_of_exposure(
         )
         return None
     first = timed[0]
-    for other in timed[1:]:
-        if abs(other.mjd - first.mjd) > DISAGREEMENT_D:
-            notes.append(
-                f"{other.keyword} and {first.keyword} differ by "
-                f"{(other.mjd - first.mjd) * 24:.2f} hours; {first.keyword} is used"
-            )
+    notes.extend(
+        f"{other.keyword} and {first.keyword} differ by "
+        f"{(other.mjd - first.mjd) * 24:.2f} hours; {first.keyword} is used"
+        for other in timed[1:]
+        if abs(other.mjd - first.mjd) > DISAGREEMENT_D
+    )
     return _utc(first.mjd, header, keywords, notes)
 
 
@@ -154,7 +155,8 @@ def _utc(mjd: float, header: HeaderView, keywords: Keywords, notes: list[str]) -
             with warnings.catch_warnings():
                 # Leap seconds of far years are not known; a second matters little.
                 warnings.simplefilter("ignore")
-                return float(Time(mjd, format="mjd", scale=SCALES[name]).utc.mjd)
+                time = Time(Time(mjd, format="mjd", scale=SCALES[name]), scale="utc")
+                return float(np.asarray(time.to_value("mjd")))
         if name and name not in UTC_NAMES:
             notes.append(f"{keyword} = {name[:20]!r} is not known; times count as UTC")
     return mjd

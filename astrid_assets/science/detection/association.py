@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 UNMATCHED = -1
 

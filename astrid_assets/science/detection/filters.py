@@ -6,16 +6,20 @@ their bits. A test that depends on a measured shape asks for a significant failu
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from astrid_assets.science.detection.candidate import RejectReason
 from astrid_assets.science.detection.peaks import Peaks, disc, window
-from astrid_assets.science.detection.settings import DetectionSettings
-from astrid_assets.science.detection.shapes import PointSource, Shapes
-from astrid_assets.science.differencing.difference import Difference
-from astrid_assets.science.frame import Image, Mask
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+
+if TYPE_CHECKING:
+    from astrid_assets.science.detection.settings import DetectionSettings
+    from astrid_assets.science.detection.shapes import PointSource, Shapes
+    from astrid_assets.science.differencing.difference import Difference
+    from astrid_assets.science.frame import Image, Mask
 
 Fails = NDArray[np.bool_]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.frame import Image
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
 
 Values = NDArray[np.float64]
 

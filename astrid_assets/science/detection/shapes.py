@@ -8,13 +8,16 @@ with that PSF measured in the same way.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from astrid_assets.science.detection.peaks import Peaks, disc, window
-from astrid_assets.science.frame import Image
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
 
 Values = NDArray[np.float64]
 

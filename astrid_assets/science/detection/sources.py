@@ -6,19 +6,24 @@ with its reasons, so that people can see what was thrown away and why.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from astrid_assets.science.detection.candidate import Candidate
 from astrid_assets.science.detection.filters import bits_near, failed_tests
 from astrid_assets.science.detection.peaks import find_peaks
-from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.shapes import PointSource, measure_shapes
-from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.differencing.noise import robust_sigma
 from astrid_assets.science.errors import FrameRejected, ShapeMismatch
-from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import UNUSABLE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.detection.settings import DetectionSettings
+    from astrid_assets.science.differencing.difference import Difference
+    from astrid_assets.science.frame import Frame
 
 MAG_PER_RELATIVE_ERROR = 2.5 / np.log(10)
 

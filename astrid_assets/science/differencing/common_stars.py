@@ -1,77 +1,79 @@
-"""Common stars: flux ratio and residual offset, from sources in both images.
+"""Common stars: the sources in both frames that tell how to align and scale them.
 
-Each star's stamps are convolved with the *other* image's PSF, so that both show
-the same profile; then ``new = ratio * (ref shifted) + constant`` is a linear fit.
-It nulls the very difference that ZOGY takes, for galaxies as well as for stars.
+Here they are chosen; the fit is in `star_fit`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sep
-from numpy.typing import NDArray
-from scipy import fft
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import spline_filter
 
-from astrid_assets.science.differencing.noise import MAD_TO_SIGMA
-from astrid_assets.science.differencing.tiles import PsfAt
-from astrid_assets.science.frame import Image
-from astrid_assets.science.registration import PixelMapping
+from astrid_assets.science.differencing.noise import sky_sigma
+from astrid_assets.science.differencing.registered_psf import RegisteredPsf
+from astrid_assets.science.differencing.star_fit import (
+    CommonStars,
+    Sources,
+    Values,
+    compare_stars,
+)
+from astrid_assets.science.errors import FrameRejected, TooFewStars
+from astrid_assets.science.mask_bits import UNUSABLE
+from astrid_assets.science.registration import PixelMapping, fill_masked, pixel_mapping
 
-Values = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.differencing.prepared import Prepared
+    from astrid_assets.science.frame import Image
 
 DETECTION_SIGMA = 5.0  # per pixel
 MAX_STARS = 80  # the brightest; more gain nothing
 MIN_SNR = 15.0  # fainter sources know neither their position nor their flux
-PERCENT_FLOOR = 0.01  # no star weighs more than one measured to this precision
-CLIP_SIGMA = 4.0
-AFFINE_STARS = 12  # from here on the offset may change linearly over the frame
-MAX_ROUNDS = 4
-CONVERGED_PX = 0.005
-MAX_STEP_PX = 1.0  # beyond it the linear fit means nothing; the next round goes on
 
 
-@dataclass(frozen=True)
-class Sources:
-    """Positions of usable sources in the science frame, brightest first."""
+def measure_common_stars(new: Prepared, ref: Prepared, min_stars: int) -> CommonStars:
+    """Measure flux ratio and residual offset; the result holds the final mapping.
 
-    x: Values
-    y: Values
-    snr: Values
-
-
-@dataclass(frozen=True)
-class CommonStars:
-    """What the common stars say.
-
-    Attributes
-    ----------
-    x, y, snr
-        The stars that were used.
-    ratio, ratio_scatter
-        F_n / F_r and its robust relative scatter.
-    mapping
-        The mapping into the reference with the measured offset applied.
-    offset_px
-        Median length of that offset.
-    scatter_px
-        Per axis, photon noise taken off.
+    Raises
+    ------
+    FrameRejected
+        ``bad_wcs`` or ``no_overlap``.
+    TooFewStars
+        If fewer than `min_stars` agree.
     """
-
-    x: Values
-    y: Values
-    snr: Values
-    ratio: float
-    ratio_scatter: float
-    mapping: PixelMapping
-    offset_px: float
-    scatter_px: float
-
-    def __len__(self) -> int:
-        """Count the stars."""
-        return len(self.x)
+    mapping = pixel_mapping(new.wcs, ref.wcs, new.frame.shape)
+    ref_bad = (ref.frame.mask & UNUSABLE) != 0
+    on_ref = _nearest(ref_bad, mapping)
+    new_bad = (new.frame.mask & UNUSABLE) != 0
+    if (on_ref | new_bad).all():
+        raise FrameRejected("no_overlap", "frame and reference share no good pixel")
+    fwhm = max(new.psf.fwhm_px, ref.psf.fwhm_px)
+    data = fill_masked(new.frame.data, new_bad)
+    sources = find_sources(
+        data,
+        new_bad | on_ref,
+        sky_sigma(new.variance, ~new_bad),
+        fwhm,
+        margin_px=round(3 * fwhm) + 1,
+    )
+    if len(sources.x) < min_stars:
+        raise TooFewStars("flux ratio", len(sources.x), min_stars)
+    stars = compare_stars(
+        sources,
+        data,
+        spline_filter(fill_masked(ref.frame.data, ref_bad), output=np.float32),
+        mapping,
+        new.psf.at,
+        RegisteredPsf(ref.psf, mapping).at,
+        fwhm,
+    )
+    found = 0 if stars is None else len(stars)
+    if stars is None or found < min_stars:
+        raise TooFewStars("flux ratio", found, min_stars)
+    return stars
 
 
 def find_sources(
@@ -101,200 +103,12 @@ def find_sources(
     return Sources(x[good][order], y[good][order], snr[good][order])
 
 
-def compare_stars(
-    sources: Sources,
-    new: Image,
-    ref_coefficients: Image,
-    mapping: PixelMapping,
-    new_psf_at: PsfAt,
-    ref_psf_at: PsfAt,
-    fwhm_px: float,
-) -> CommonStars | None:
-    """Fit flux ratio and offset to the stars; None when none is left.
-
-    Parameters
-    ----------
-    new : (ny, nx)
-        The science frame, masked pixels filled.
-    ref_coefficients : (my, mx)
-        Cubic-spline coefficients of the reference on its own grid.
-    mapping
-        Of the science grid into the reference.
-    """
-    half = round(2 * fwhm_px) + max(2, round(fwhm_px))
-    columns = np.rint(sources.x).astype(int)[:, None, None] + np.arange(-half, half + 1)
-    rows = (
-        np.rint(sources.y).astype(int)[:, None, None]
-        + np.arange(-half, half + 1)[:, None]
-    )
-    stamps = new[rows, columns]
-    new_psfs = np.array(
-        [new_psf_at(*at) for at in zip(sources.x, sources.y, strict=True)]
-    )
-    ref_psfs = np.array(
-        [ref_psf_at(*at) for at in zip(sources.x, sources.y, strict=True)]
-    )
-    new_matched = _convolve(stamps, ref_psfs)
-    area = mapping.area_ratio()[rows, columns]
-    at_x, at_y = mapping.x[rows, columns], mapping.y[rows, columns]
-    to_ref = mapping.linear()
-    total = np.zeros((len(sources.x), 2))  # offsets so far, science pixels
-    fit = _no_fit(len(sources.x))
-    model = np.zeros_like(total)
-    for _ in range(MAX_ROUNDS):
-        # A star at p in the science frame is found at mapping(p - offset).
-        moved = -model @ to_ref.T
-        ref = area * map_coordinates(
-            ref_coefficients,
-            (at_y + moved[:, 1, None, None], at_x + moved[:, 0, None, None]),
-            order=3,
-            prefilter=False,
-            mode="nearest",
-        )
-        fit = _fit_stars(new_matched, _convolve(ref, new_psfs), fwhm_px)
-        total = model + np.clip(fit.shift, -MAX_STEP_PX, MAX_STEP_PX)
-        keep = _consistent(fit, sources.snr, total)
-        if not keep.any():
-            return None
-        step = model
-        model, coefficients = _offset_model(
-            sources, total, keep, fwhm_px, mapping.shape
-        )
-        if np.abs(model - step).max() < CONVERGED_PX:
-            break
-    return _summary(sources, fit, total, model, keep, coefficients, mapping, fwhm_px)
-
-
-@dataclass(frozen=True)
-class _Fit:
-    ratio: Values  # (n,)
-    shift: Values  # (n, 2) x, y: where the science star lies from the reference's
-
-
-def _no_fit(n: int) -> _Fit:
-    return _Fit(np.full(n, np.nan), np.zeros((n, 2)))
-
-
-def _fit_stars(new: Values, ref: Values, fwhm_px: float) -> _Fit:
-    """Least squares of ``new = a ref + b d(ref)/dx + c d(ref)/dy + constant``."""
-    half = new.shape[1] // 2
-    dy, dx = np.mgrid[-half : half + 1, -half : half + 1]
-    inner = np.hypot(dx, dy) <= 2 * fwhm_px
-    by_y, by_x = np.gradient(ref, axis=(1, 2))
-    design = np.stack(
-        [ref[:, inner], by_x[:, inner], by_y[:, inner], np.ones_like(ref[:, inner])],
-        axis=2,
-    )
-    normal = np.einsum("npi,npj->nij", design, design)
-    right = np.einsum("npi,np->ni", design, new[:, inner])
-    # A stamp without any light makes a singular fit; it gets a ratio of 0.
-    scale = np.maximum(np.einsum("nii->ni", normal), 1e-30)
-    normal += np.einsum("ni,ij->nij", 1e-9 * scale, np.eye(4))
-    solution = np.linalg.solve(normal, right[..., None])[..., 0]
-    ratio = solution[:, 0]
-    # ref(x - s) = ref - s ref': the shift is minus the gradient's factor.
-    safe = np.where(np.abs(ratio) > 1e-12, ratio, np.inf)
-    return _Fit(ratio, -solution[:, 1:3] / safe[:, None])
-
-
-def _consistent(fit: _Fit, snr: Values, total: Values) -> NDArray[np.bool_]:
-    """Stars whose ratio and shift agree with the others'."""
-    keep = np.isfinite(fit.ratio) & (fit.ratio > 0)
-    for _ in range(5):
-        if keep.sum() < 3:
-            break
-        before = keep.copy()
-        for values, floor in (
-            (np.log(np.maximum(fit.ratio, 1e-12)), np.hypot(1 / snr, 0.02)),
-            (total[:, 0], np.hypot(1 / snr, 0.05)),
-            (total[:, 1], np.hypot(1 / snr, 0.05)),
-        ):
-            centre = np.median(values[keep])
-            spread = MAD_TO_SIGMA * np.median(np.abs(values[keep] - centre))
-            keep &= np.abs(values - centre) < CLIP_SIGMA * np.maximum(spread, floor)
-        if (keep == before).all():
-            break
-    return keep
-
-
-def _offset_model(
-    sources: Sources,
-    total: Values,
-    keep: NDArray[np.bool_],
-    fwhm_px: float,
-    shape: tuple[int, int],
-) -> tuple[Values, Values]:
-    """Offset at every star and its coefficients (1, u, v; x, y)."""
-    count = 3 if keep.sum() >= AFFINE_STARS else 1
-    terms = _terms(sources.x, sources.y, shape)[:, :count]
-    weight = 1 / np.hypot(_centroid_error(sources.snr, fwhm_px), 0.03)
-    solution, *_ = np.linalg.lstsq(
-        terms[keep] * weight[keep, None], total[keep] * weight[keep, None], rcond=None
-    )
-    coefficients = np.zeros((3, 2))
-    coefficients[:count] = solution
-    return terms @ solution, coefficients
-
-
-def _summary(
-    sources: Sources,
-    fit: _Fit,
-    total: Values,
-    model: Values,
-    keep: NDArray[np.bool_],
-    coefficients: Values,
-    mapping: PixelMapping,
-    fwhm_px: float,
-) -> CommonStars:
-    snr = sources.snr[keep]
-    weight = 1 / np.hypot(1 / snr, PERCENT_FLOOR) ** 2
-    ratio = float(np.average(fit.ratio[keep], weights=weight))
-    scatter = MAD_TO_SIGMA * float(np.median(np.abs(fit.ratio[keep] / ratio - 1)))
-    residual = (total - model)[keep]
-    measured = MAD_TO_SIGMA * float(np.median(np.abs(residual)))
-    photon = float(np.median(_centroid_error(snr, fwhm_px)))
-    ny, nx = mapping.shape
-    rows, columns = np.arange(ny)[:, None], np.arange(nx)[None, :]
-    u, v = 2 * columns / max(nx - 1, 1) - 1, 2 * rows / max(ny - 1, 1) - 1
-    field = [c[0] + c[1] * u + c[2] * v for c in coefficients.T]
-    to_ref = mapping.linear()
-    moved = mapping.shifted(
-        -(to_ref[0, 0] * field[0] + to_ref[0, 1] * field[1]),
-        -(to_ref[1, 0] * field[0] + to_ref[1, 1] * field[1]),
-    )
-    return CommonStars(
-        x=sources.x[keep],
-        y=sources.y[keep],
-        snr=snr,
-        ratio=ratio,
-        ratio_scatter=scatter,
-        mapping=moved,
-        offset_px=float(np.median(np.hypot(*model[keep].T))),
-        scatter_px=float(np.sqrt(max(measured**2 - photon**2, 0.0))),
-    )
-
-
-def _terms(x: Values, y: Values, shape: tuple[int, int]) -> Values:
-    ny, nx = shape
-    return np.column_stack(
-        [np.ones_like(x), 2 * x / max(nx - 1, 1) - 1, 2 * y / max(ny - 1, 1) - 1]
-    )
-
-
-def _centroid_error(snr: Values, fwhm_px: float) -> Values:
-    """Photon noise of a star's position in one image, per axis: sigma over S/N."""
-    return fwhm_px / 2.355 / snr
-
-
-def _convolve(stamps: NDArray[np.floating], psfs: NDArray[np.floating]) -> Values:
-    """Convolve stamp by stamp, same size, nothing wraps around."""
-    n, m = stamps.shape[1], psfs.shape[1]
-    size = fft.next_fast_len(n + m - 1, real=True)
-    product = fft.rfft2(stamps, s=(size, size)) * fft.rfft2(psfs, s=(size, size))
-    start = m // 2
-    return fft.irfft2(product, s=(size, size))[
-        :, start : start + n, start : start + n
-    ].astype(np.float64)
+def _nearest(ref_bad: NDArray[np.bool_], mapping: PixelMapping) -> NDArray[np.bool_]:
+    """Bad or missing reference, at the nearest pixel of the mapping."""
+    my, mx = ref_bad.shape
+    columns, rows = np.rint(mapping.x).astype(int), np.rint(mapping.y).astype(int)
+    outside = (columns < 0) | (columns >= mx) | (rows < 0) | (rows >= my)
+    return outside | ref_bad[np.clip(rows, 0, my - 1), np.clip(columns, 0, mx - 1)]
 
 
 def _touches(

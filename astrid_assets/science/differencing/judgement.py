@@ -22,36 +22,46 @@ def reasons_against(
         (
             d.coverage < s.min_coverage,
             "low_coverage",
-            f"the reference covers {d.coverage:.0%} of the frame, "
-            f"{s.min_coverage:.0%} needed",
+            (
+                f"the reference covers {d.coverage:.0%} of the frame, "
+                f"{s.min_coverage:.0%} needed"
+            ),
             {"coverage": d.coverage, "limit": s.min_coverage},
         ),
         (
             max(d.flux_ratio, 1 / d.flux_ratio) > s.max_flux_ratio,
             "flux_ratio",
-            f"flux ratio {d.flux_ratio:.3g} to the reference, at most a factor "
-            f"{s.max_flux_ratio:g} accepted: clouds or a wrong zero point",
+            (
+                f"flux ratio {d.flux_ratio:.3g} to the reference, at most a factor "
+                f"{s.max_flux_ratio:g} accepted: clouds or a wrong zero point"
+            ),
             {"flux_ratio": d.flux_ratio, "limit": s.max_flux_ratio},
         ),
         (
             d.offset_px > s.max_offset_px,
             "misregistered",
-            f"stars lie {d.offset_px:.2f} px from where the WCS puts them, at most "
-            f"{s.max_offset_px:g} px accepted",
+            (
+                f"stars lie {d.offset_px:.2f} px from where the WCS puts them, at most "
+                f"{s.max_offset_px:g} px accepted"
+            ),
             {"offset_px": d.offset_px, "limit": s.max_offset_px},
         ),
         (
             not d.std_score <= s.max_std_score,
             "noisy_score",
-            f"scatter of the score on blank sky {d.std_score:.2f} sigma, at most "
-            f"{s.max_std_score:g}: a bad subtraction",
+            (
+                f"scatter of the score on blank sky {d.std_score:.2f} sigma, at most "
+                f"{s.max_std_score:g}: a bad subtraction"
+            ),
             {"std_score": d.std_score, "limit": s.max_std_score},
         ),
         (
             d.std_score < s.min_std_score,
             "overestimated_noise",
-            f"scatter of the score on blank sky {d.std_score:.2f} sigma, at least "
-            f"{s.min_std_score:g}: the variances are too large",
+            (
+                f"scatter of the score on blank sky {d.std_score:.2f} sigma, at least "
+                f"{s.min_std_score:g}: the variances are too large"
+            ),
             {"std_score": d.std_score, "limit": s.min_std_score},
         ),
     )

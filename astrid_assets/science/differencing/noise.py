@@ -10,12 +10,17 @@ Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, sections 3.3 and 3.4.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, maximum_filter
 
-from astrid_assets.science.frame import Image, Mask
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.frame import Image, Mask
 
 MAD_TO_SIGMA = 1.4826
 BRIGHT_SIGMA = 50.0  # a PSF error of 1 % is half a sigma on such a star
@@ -101,13 +106,15 @@ def psf_error(
     return float(np.percentile(relative, PSF_ERROR_PERCENTILE))
 
 
-def blank_sky_std(
-    score: Image, flux_ref: Image, flux_err: Image, usable: NDArray[np.bool_]
-) -> float:
-    """Robust scatter of the score where neither mask nor reference shows anything."""
-    significance = np.abs(flux_ref[usable] / flux_err[usable])
-    limit = max(BLANK_SIGMA, float(np.quantile(significance, MIN_BLANK_FRACTION)))
-    return robust_sigma(score[usable][significance <= limit])
+def blank_sky(
+    flux_ref: Image, flux_err: Image, usable: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Pixels where neither mask nor reference shows anything."""
+    significance = np.abs(flux_ref / flux_err)
+    limit = max(
+        BLANK_SIGMA, float(np.quantile(significance[usable], MIN_BLANK_FRACTION))
+    )
+    return usable & (significance <= limit)
 
 
 def grow_mask(mask: Mask, radius_px: float) -> Mask:

@@ -7,16 +7,21 @@ from the mapping, nothing is fitted.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft
 from scipy.ndimage import map_coordinates
 
 from astrid_assets.science.differencing.tiles import frequencies
-from astrid_assets.science.differencing.zogy import Power
-from astrid_assets.science.frame import Image
-from astrid_assets.science.psf import PsfModel
 from astrid_assets.science.registration import PixelMapping, spline_response
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.differencing.zogy import Power
+    from astrid_assets.science.frame import Image
+    from astrid_assets.science.psf import PsfModel
 
 TURN_TOLERANCE = 1e-3  # a stamp of 31 pixels moves by less than 0.02 px at its edge
 TABLE = np.linspace(-0.5, 0.5, 257)  # cycles per pixel of the reference

@@ -7,57 +7,44 @@ difference unusable is a reason stored with it; what makes it impossible is rais
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sep
-from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_area
-from numpy.typing import NDArray
-from scipy.ndimage import spline_filter
 
 from astrid_assets.science.differencing import noise
-from astrid_assets.science.differencing.common_stars import (
-    CommonStars,
-    compare_stars,
-    find_sources,
-)
+from astrid_assets.science.differencing.common_stars import measure_common_stars
 from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.differencing.judgement import flags_of, reasons_against
+from astrid_assets.science.differencing.prepared import prepared
 from astrid_assets.science.differencing.registered_psf import RegisteredPsf
-from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.tiles import (
     Side,
     centred_psf,
     count_tiles,
     match_tiled,
 )
-from astrid_assets.science.differencing.zogy import Matched
-from astrid_assets.science.errors import FrameRejected, TooFewStars
-from astrid_assets.science.frame import Frame, Image, Mask
+from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
-from astrid_assets.science.psf import PsfModel
 from astrid_assets.science.registration import (
-    PixelMapping,
     fill_masked,
-    pixel_mapping,
     resample,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.differencing.settings import DifferencingSettings
+    from astrid_assets.science.differencing.star_fit import CommonStars
+    from astrid_assets.science.differencing.zogy import Matched
+    from astrid_assets.science.frame import Frame, Image, Mask
 
 BACKGROUND_MESH_PX = 128  # wider than any galaxy that must not be flattened
 LIMIT_SIGMA = 5.0
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """A processed frame: what may be None in `Frame` is there."""
-
-    frame: Frame
-    variance: Image
-    psf: PsfModel
-    wcs: WCS
 
 
 def subtract(
@@ -81,8 +68,8 @@ def subtract(
     ----------
     Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27.
     """
-    new, ref = _ready(science), _ready(reference)
-    stars = _common_stars(new, ref, settings)
+    new, ref = prepared(science), prepared(reference)
+    stars = measure_common_stars(new, ref, settings.min_stars)
     ref_data, ref_variance, ref_bits = resample(
         reference.data, ref.variance, reference.mask, stars.mapping, science.shape
     )
@@ -124,7 +111,8 @@ def subtract(
     )
     flux_err = np.sqrt(variance)
     score = flux / flux_err
-    reference_rms = noise.robust_sigma(ref_data[usable])
+    blank = noise.blank_sky(matched.flux_ref, flux_err, usable)
+    reference_rms = noise.robust_sigma(ref_data[blank])
     difference = Difference(
         frame_id=science.frame_id,
         reference_id=reference.frame_id,
@@ -137,14 +125,14 @@ def subtract(
         psf_d=centred_psf(matched.psf_d, max(new.psf.size, ref.psf.size)),
         wcs=new.wcs,
         zero_point_mag=science.zero_point_mag,
-        std_score=noise.blank_sky_std(score, matched.flux_ref, flux_err, usable),
+        std_score=noise.robust_sigma(score[blank]),
         flux_ratio=stars.ratio,
         flux_ratio_scatter=stars.ratio_scatter,
         n_stars=len(stars),
         offset_px=stars.offset_px,
         astrometric_noise_px=stars.scatter_px,
         psf_error=psf_error,
-        sky_rms_e=noise.robust_sigma(new_data[usable]),
+        sky_rms_e=noise.robust_sigma(new_data[blank]),
         reference_rms_e=reference_rms,
         noise_factor=float(
             ref_side.noise * np.sqrt(matched.ref_noise_share) / reference_rms
@@ -167,59 +155,6 @@ def subtract(
         reasons=reasons_against(difference, settings),
         flags=flags_of(difference, _ratio_by_zero_points(science, reference), settings),
     )
-
-
-def _ready(frame: Frame) -> _Ready:
-    if frame.variance is None or frame.psf is None or frame.wcs is None:
-        raise FrameRejected(
-            "unprocessed",
-            f"frame {frame.frame_id} lacks a variance, PSF or WCS: process it first",
-        )
-    return _Ready(frame, frame.variance, frame.psf, frame.wcs)
-
-
-def _common_stars(
-    new: _Ready, ref: _Ready, settings: DifferencingSettings
-) -> CommonStars:
-    """Measure flux ratio and residual offset; the result holds the final mapping."""
-    mapping = pixel_mapping(new.wcs, ref.wcs, new.frame.shape)
-    ref_bad = (ref.frame.mask & UNUSABLE) != 0
-    on_ref = _nearest(ref_bad, mapping)
-    new_bad = (new.frame.mask & UNUSABLE) != 0
-    if (on_ref | new_bad).all():
-        raise FrameRejected("no_overlap", "frame and reference share no good pixel")
-    fwhm = max(new.psf.fwhm_px, ref.psf.fwhm_px)
-    data = fill_masked(new.frame.data, new_bad)
-    sources = find_sources(
-        data,
-        new_bad | on_ref,
-        noise.sky_sigma(new.variance, ~new_bad),
-        fwhm,
-        margin_px=round(3 * fwhm) + 1,
-    )
-    if len(sources.x) < settings.min_stars:
-        raise TooFewStars("flux ratio", len(sources.x), settings.min_stars)
-    stars = compare_stars(
-        sources,
-        data,
-        spline_filter(fill_masked(ref.frame.data, ref_bad), output=np.float32),
-        mapping,
-        new.psf.at,
-        RegisteredPsf(ref.psf, mapping).at,
-        fwhm,
-    )
-    found = 0 if stars is None else len(stars)
-    if stars is None or found < settings.min_stars:
-        raise TooFewStars("flux ratio", found, settings.min_stars)
-    return stars
-
-
-def _nearest(ref_bad: NDArray[np.bool_], mapping: PixelMapping) -> NDArray[np.bool_]:
-    """Bad or missing reference, at the nearest pixel of the mapping."""
-    my, mx = ref_bad.shape
-    columns, rows = np.rint(mapping.x).astype(int), np.rint(mapping.y).astype(int)
-    outside = (columns < 0) | (columns >= mx) | (rows < 0) | (rows >= my)
-    return outside | ref_bad[np.clip(rows, 0, my - 1), np.clip(columns, 0, mx - 1)]
 
 
 def _union_mask(

@@ -7,15 +7,19 @@ as the filters reach, and only its core is kept.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft
 
 from astrid_assets.science.differencing.zogy import Matched, Power, match
 from astrid_assets.science.frame import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PsfAt = Callable[[float, float], Image]
 """A stamp, unit sum, centred on its middle, at a position (x, y)."""
@@ -62,8 +66,8 @@ def tile_grid(shape: tuple[int, int], count: int) -> Iterator[Tile]:
     ny, nx = shape
     row_edges = np.linspace(0, ny, count + 1).round().astype(int)
     column_edges = np.linspace(0, nx, count + 1).round().astype(int)
-    for top, bottom in zip(row_edges[:-1], row_edges[1:], strict=True):
-        for left, right in zip(column_edges[:-1], column_edges[1:], strict=True):
+    for top, bottom in itertools.pairwise(row_edges):
+        for left, right in itertools.pairwise(column_edges):
             yield Tile(slice(top, bottom), slice(left, right))
 
 

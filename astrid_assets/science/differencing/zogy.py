@@ -12,16 +12,20 @@ Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27 (equation numbers below).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
 from astrid_assets.science.errors import ShapeMismatch
-from astrid_assets.science.frame import Image
 
-Spectrum = NDArray[np.complex64]
-Power = NDArray[np.float32]
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
+
+Spectrum = NDArray[np.complexfloating]
+Power = NDArray[np.floating]
+# complex64 and float32; scipy's and numpy's annotations do not keep the precision.
 
 WHITENING_FLOOR = 1e-4
 """Where both PSFs' transforms are below this, D is the plain difference: their

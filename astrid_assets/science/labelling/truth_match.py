@@ -42,7 +42,8 @@ def match_truth(
     index = np.full(len(found), -1, dtype=np.int64)
     if not len(found) or not len(truth):
         return index
-    distance, nearest = KDTree(truth).query(found, distance_upper_bound=radius_px)
+    distances, neighbours = KDTree(truth).query(found, distance_upper_bound=radius_px)
+    distance, nearest = np.asarray(distances), np.asarray(neighbours)
     near = np.isfinite(distance)
     if not once:
         index[near] = nearest[near]

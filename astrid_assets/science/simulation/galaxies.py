@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import fft
 
-from astrid_assets.science.simulation.painting import add_stamp
+from astrid_assets.science.simulation.painting import CHUNK_PIXELS, add_stamp
 
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Image
@@ -41,46 +41,62 @@ def paint_galaxies(
     pad = psf.size // 2 + 1
     ny, nx = image.shape
     sharp = np.zeros((ny + 2 * pad, nx + 2 * pad), np.float32)
-    for i in range(len(x)):
-        _paint_one(sharp, x[i] + pad, y[i] + pad, galaxies, i, transparency)
+    _paint_gaussians(sharp, x + pad, y + pad, galaxies, transparency)
     blurred = _convolve(sharp, psf, pad)
     image += blurred[pad : pad + ny, pad : pad + nx]
 
 
-def _paint_one(
+def _paint_gaussians(
     image: Image,
-    x: float,
-    y: float,
+    x: Array,
+    y: Array,
     galaxies: GalaxyCatalogue,
-    i: int,
     transparency: float,
 ) -> None:
-    column, row = round(x), round(y)
-    radius, q = galaxies.radius_px[i], galaxies.axis_ratio[i]
-    flux = galaxies.flux_e[i] * transparency
-    bulge = galaxies.bulge_fraction[i]
-    c, s = np.cos(galaxies.angle_rad[i]), np.sin(galaxies.angle_rad[i])
-    for profile, share in ((DISK, 1 - bulge), (BULGE, bulge)):
-        # The bulge is rounder than the disk.
-        ratio = q if profile is DISK else (1 + q) / 2
+    """Add all Gaussians of all galaxies, those of one stamp size together."""
+    radius, q = galaxies.radius_px, galaxies.axis_ratio
+    # The bulge is rounder than the disk.
+    parts = (
+        (DISK, q, 1 - galaxies.bulge_fraction),
+        (BULGE, (1 + q) / 2, galaxies.bulge_fraction),
+    )
+    majors, minors, peaks = [], [], []
+    for profile, ratio, share in parts:
         for sigma_re, weight in profile:
             # The same area at every axis ratio.
-            major = max(sigma_re * radius / np.sqrt(ratio), SMALLEST_SIGMA_PX)
-            minor = max(sigma_re * radius * np.sqrt(ratio), SMALLEST_SIGMA_PX)
-            half = int(np.ceil(REACH_SIGMA * major))
-            grid = np.arange(-half, half + 1, dtype=np.float32)
-            dx, dy = grid - np.float32(x - column), grid - np.float32(y - row)
-            xx = c * c / major**2 + s * s / minor**2
-            yy = s * s / major**2 + c * c / minor**2
-            xy = 2 * c * s * (1 / major**2 - 1 / minor**2)
-            exponent = (
-                (-0.5 * np.float32(xx) * dx * dx)[None, :]
-                + (-0.5 * np.float32(yy) * dy * dy)[:, None]
-                - np.float32(0.5 * xy) * dy[:, None] * dx[None, :]
+            major = np.maximum(sigma_re * radius / np.sqrt(ratio), SMALLEST_SIGMA_PX)
+            minor = np.maximum(sigma_re * radius * np.sqrt(ratio), SMALLEST_SIGMA_PX)
+            flux = galaxies.flux_e * transparency * share * weight
+            majors.append(major)
+            minors.append(minor)
+            peaks.append(flux / (2 * np.pi * major * minor))
+    number = np.tile(np.arange(x.size), len(majors))
+    major, minor = np.concatenate(majors), np.concatenate(minors)
+    peak = np.concatenate(peaks)
+    c, s = np.cos(galaxies.angle_rad)[number], np.sin(galaxies.angle_rad)[number]
+    column, row = np.rint(x).astype(int)[number], np.rint(y).astype(int)[number]
+    form = np.stack([
+        c * c / major**2 + s * s / minor**2,
+        2 * c * s * (1 / major**2 - 1 / minor**2),
+        s * s / major**2 + c * c / minor**2,
+    ]).astype(np.float32)  # fmt: skip
+    offset = np.stack([x[number] - column, y[number] - row]).astype(np.float32)
+    half = np.ceil(REACH_SIGMA * major).astype(int)
+    for size in np.unique(half):
+        members = np.flatnonzero(half == size)
+        grid = np.arange(-size, size + 1, dtype=np.float32)
+        step = max(1, CHUNK_PIXELS // grid.size**2)
+        for start in range(0, members.size, step):
+            m = members[start : start + step]
+            dx = (grid[None, :] - offset[0, m, None])[:, None, :]
+            dy = (grid[None, :] - offset[1, m, None])[:, :, None]
+            xx, xy, yy = form[:, m, None, None]
+            stamps = np.exp(
+                np.float32(-0.5) * (dx * (xx * dx + xy * dy) + yy * dy * dy)
             )
-            stamp = np.exp(exponent)
-            peak = flux * share * weight / (2 * np.pi * major * minor)
-            add_stamp(image, stamp * np.float32(peak), column, row)
+            stamps *= peak[m].astype(np.float32)[:, None, None]
+            for stamp, at_x, at_y in zip(stamps, column[m], row[m], strict=True):
+                add_stamp(image, stamp, int(at_x), int(at_y))
 
 
 def _convolve(image: Image, psf: PsfModel, pad: int) -> Image:

@@ -1,0 +1,148 @@
+"""Verdicts of the catalogue as results of Dagster checks.
+
+The gates were judged by the assets, with the numbers at hand, and the next asset reads
+the catalogue to leave out what is held back. Here they are only told again. This is
+the one place that knows how Dagster 1.13 takes results for single partitions of a
+range run: a plain `AssetCheckResult` there would count for no partition at all.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+# There is no public name for it, and without it a result is tied to no materialisation.
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluation,
+    AssetCheckEvaluationTargetMaterializationData,
+)
+
+from astrid_assets.partitions import night_of
+from astrid_assets.storage.tables import GateVerdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlalchemy.orm import Session
+
+    from astrid_assets.storage.catalogue import Catalogue
+
+ASSET_CHECK_OUTPUT = "{asset}_{check}"
+"""The name Dagster gives the output of a check inside a multi-asset check."""
+
+
+def night_evaluations(
+    context: dg.AssetCheckExecutionContext,
+    catalogue: Catalogue,
+    specs: Sequence[dg.AssetCheckSpec],
+) -> Iterator[AssetCheckEvaluation | dg.Output[None]]:
+    """Yield one evaluation per night and gate of this run, then each check's output.
+
+    A night without a verdict (its asset has not run, or was never asked) yields
+    nothing for the gate: nothing was judged, so nothing is told.
+    """
+    keys = [str(key) for key in context.op_execution_context.partition_keys]
+    wanted = {spec for spec in specs if spec.key in context.selected_asset_check_keys}
+    for asset in sorted({spec.asset_key.to_user_string() for spec in wanted}):
+        targets = _latest_materializations(context, dg.AssetKey(asset), keys)
+        gates = {spec.name for spec in wanted if spec.asset_key == dg.AssetKey(asset)}
+        with catalogue.read() as session:
+            verdicts = _of_nights(session, asset, keys)
+        for key in keys:
+            for verdict in verdicts.get(key, ()):
+                if verdict.gate not in gates:
+                    continue
+                yield AssetCheckEvaluation(
+                    asset_key=dg.AssetKey(asset),
+                    check_name=verdict.gate,
+                    passed=verdict.passed,
+                    metadata=verdict_metadata(verdict),
+                    target_materialization_data=targets.get(key),
+                    severity=severity(verdict),
+                    description=verdict.detail,
+                    # The catalogue holds the night back, and only this night; a
+                    # blocking failure would stop every night of the run.
+                    blocking=False,
+                    partition=key,
+                )
+        for gate in sorted(gates):
+            name = ASSET_CHECK_OUTPUT.format(asset=asset, check=gate)
+            yield dg.Output(None, output_name=name)
+
+
+def whole_result(
+    catalogue: Catalogue, asset: str, gate: str
+) -> dg.AssetCheckResult:
+    """Return the verdict on an unpartitioned asset; none at all is a failure."""
+    with catalogue.read() as session:
+        verdict = session.get(GateVerdict, ("", "", asset, gate))
+    if verdict is None:
+        return dg.AssetCheckResult(
+            passed=False, description=f"{asset} has not judged {gate} yet"
+        )
+    return dg.AssetCheckResult(
+        passed=verdict.passed,
+        severity=severity(verdict),
+        description=verdict.detail,
+        metadata=verdict_metadata(verdict),
+    )
+
+
+def severity(verdict: GateVerdict) -> dg.AssetCheckSeverity:
+    """Return ERROR for a gate that holds back, WARN for one that only tells."""
+    if verdict.holds_back:
+        return dg.AssetCheckSeverity.ERROR
+    return dg.AssetCheckSeverity.WARN
+
+
+def verdict_metadata(verdict: GateVerdict) -> dict[str, dg.MetadataValue]:
+    """Return value, limit and what a failure does, for the UI."""
+    metadata: dict[str, dg.MetadataValue] = {
+        "limit": dg.MetadataValue.text(verdict.limit),
+        "holds back": dg.MetadataValue.bool(verdict.holds_back),
+    }
+    if verdict.value is not None:
+        metadata["value"] = dg.MetadataValue.float(verdict.value)
+    return metadata
+
+
+def _of_nights(
+    session: Session, asset: str, keys: Sequence[str]
+) -> Mapping[str, list[GateVerdict]]:
+    from astrid_assets.storage import gates
+
+    found: dict[str, list[GateVerdict]] = {}
+    for key in keys:
+        night = night_of(key)
+        found[key] = [
+            row
+            for row in gates.of_night(session, night.survey, night.date)
+            if row.asset == asset
+        ]
+    return found
+
+
+def _latest_materializations(
+    context: dg.AssetCheckExecutionContext, asset: dg.AssetKey, keys: Sequence[str]
+) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
+    log = context.instance.event_log_storage
+    ids = log.get_latest_storage_id_by_partition(
+        asset, dg.DagsterEventType.ASSET_MATERIALIZATION, set(keys)
+    )
+    if not ids:
+        return {}
+    records = context.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=asset, storage_ids=list(ids.values())),
+        limit=len(ids),
+    ).records
+    return {
+        record.partition_key: AssetCheckEvaluationTargetMaterializationData(
+            storage_id=record.storage_id,
+            run_id=record.event_log_entry.run_id,
+            timestamp=record.event_log_entry.timestamp,
+        )
+        for record in records
+        if record.partition_key is not None
+    }

@@ -1,0 +1,212 @@
+"""`astrid backfill`: run the nights of surveys through the graph, here and now.
+
+Survey by survey and in the order of time, because a night's reference is made of
+the nights before it. What is unchanged is not computed again.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import click
+
+from astrid_assets.cli.plans import NIGHTLY_ASSETS, Plan, blocks, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dagster import DagsterInstance, JobDefinition
+    from rich.console import Console
+
+    from astrid_assets.cli.range_runs import RunOutcome
+    from astrid_assets.storage.catalogue import Catalogue
+
+INTERRUPTED_EXIT = 130  # 128 + SIGINT, what shells expect
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A night that could not be finished, and what stood in its way."""
+
+    survey: str
+    night: str
+    errors: tuple[str, ...]
+
+
+def _night(_: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    if value is None:
+        return ""
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{value!r} is not a night; write YYYY-MM-DD", param=parameter
+        ) from error
+
+
+@click.command()
+@click.option("--survey", "surveys", multiple=True, help="Again for more. Default: all")
+@click.option("--from", "start", callback=_night, help="First night, YYYY-MM-DD.")
+@click.option("--to", "end", callback=_night, help="Last night, YYYY-MM-DD.")
+@click.option(
+    "--upto",
+    type=click.Choice(NIGHTLY_ASSETS),
+    default=NIGHTLY_ASSETS[-1],
+    show_default=True,
+    help="Last asset to make; those it needs come along.",
+)
+@click.option("--force", is_flag=True, help="Compute what is unchanged, too.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes per run.")
+def backfill(
+    surveys: tuple[str, ...],
+    start: str,
+    end: str,
+    upto: str,
+    force: bool,
+    workers: int | None,
+) -> None:
+    """Run nights through the graph, from raw frames to labels.
+
+    Without --from and --to: every night the survey's source has frames of.
+    Exit code 1 when a night could not be finished.
+
+    \b
+    Example:
+      astrid backfill
+      astrid backfill --survey mysurvey --from 2025-03-01 --to 2025-03-31
+      astrid backfill --survey mysurvey --upto difference_images --force
+    """  # noqa: D301  click's mark for a paragraph that keeps its lines
+    from rich.console import Console
+
+    from astrid_assets.cli.workplace import (
+        dagster_instance,
+        open_catalogue,
+        prepare_home,
+    )
+
+    if start and end and end < start:
+        raise click.UsageError(f"--to {end} lies before --from {start}")
+    prepare_home()
+    if workers is not None:
+        os.environ["ASTRID_WORKERS"] = str(workers)
+    console = Console()
+    catalogue = open_catalogue()
+    with dagster_instance() as instance:
+        plans = plan(catalogue, surveys, start, end)
+        assets = NIGHTLY_ASSETS[: NIGHTLY_ASSETS.index(upto) + 1]
+        failures = run_plans(console, instance, plans, assets=assets, force=force)
+        print_summary(console, catalogue, plans, failures)
+    if failures:
+        sys.exit(1)
+
+
+def run_plans(
+    console: Console,
+    instance: DagsterInstance,
+    plans: Sequence[Plan],
+    *,
+    assets: Sequence[str] = NIGHTLY_ASSETS,
+    force: bool = False,
+) -> list[Failure]:
+    """Run all plans behind a progress bar; returns the nights that failed.
+
+    Raises
+    ------
+    click.ClickException
+        If a service is out of reach, which would fail every other night as well.
+    """
+    from astrid_assets.cli.progress import NightTicks, progress_bar
+    from astrid_assets.cli.range_runs import run_nights
+    from astrid_assets.cli.workplace import fail_orphans
+    from astrid_assets.definitions import build_definitions
+
+    fail_orphans(instance)
+    job = build_definitions().resolve_job_def("night_job")
+    failures: list[Failure] = []
+    with progress_bar(console) as bar:
+        total = sum(len(p.nights) for p in plans) * len(assets)
+        task = bar.add_task("starting", total=total)
+        for each in plans:
+            for block in blocks(each.nights):
+                ticks = NightTicks(bar, task, each.survey, len(block))
+                outcome = run_nights(
+                    job,
+                    instance,
+                    each.survey,
+                    block,
+                    assets=assets,
+                    force=force,
+                    on_event=ticks,
+                )
+                _stop_if_pointless(outcome)
+                ticks.finish(len(assets))
+                if not outcome.succeeded:
+                    failures += _one_by_one(job, instance, each.survey, block, assets)
+        bar.update(task, description="done")
+    return failures
+
+
+def _one_by_one(
+    job: JobDefinition,
+    instance: DagsterInstance,
+    survey: str,
+    nights: Sequence[str],
+    assets: Sequence[str],
+) -> list[Failure]:
+    """Run the nights of a broken block alone: one bad night must not cost the others.
+
+    What the block finished is unchanged, so nothing is computed twice.
+    """
+    from astrid_assets.cli.range_runs import run_nights
+
+    failures = []
+    for night in nights:
+        outcome = run_nights(job, instance, survey, [night], assets=assets)
+        _stop_if_pointless(outcome)
+        if not outcome.succeeded:
+            failures.append(Failure(survey, night, outcome.errors))
+    return failures
+
+
+def _stop_if_pointless(outcome: RunOutcome) -> None:
+    from astrid_assets.cli.main import known_failures
+
+    if outcome.was_interrupted:
+        click.echo("Stopped. The same command goes on where this one ended.", err=True)
+        sys.exit(INTERRUPTED_EXIT)
+    of_the_whole = {
+        name
+        for known in known_failures()
+        for name in (
+            known.__name__,
+            *(kind.__name__ for kind in known.__subclasses__()),
+        )
+    } - {"ObjectMissing", "ObjectCorrupt"}
+    if outcome.error_classes & of_the_whole:
+        raise click.ClickException("; ".join(outcome.errors))
+
+
+def print_summary(
+    console: Console,
+    catalogue: Catalogue,
+    plans: Sequence[Plan],
+    failures: Sequence[Failure],
+) -> None:
+    """Print one line per night, then what failed and why."""
+    from astrid_assets.cli.night_table import night_counts, render
+
+    with catalogue.read() as session:
+        counts = [
+            row
+            for each in plans
+            for row in night_counts(session, each.survey, each.nights)
+        ]
+    console.print(render(counts, "Nights"))
+    for failure in failures:
+        click.echo(f"{failure.survey} {failure.night} failed:", err=True)
+        for error in failure.errors:
+            click.echo(f"  {error}", err=True)

@@ -1,0 +1,40 @@
+"""A frame that differencing can work on: everything optional is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from astrid_assets.science.errors import FrameRejected
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
+    from astrid_assets.science.frame import Frame, Image
+    from astrid_assets.science.psf import PsfModel
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A processed frame: what may be None in `Frame` is there."""
+
+    frame: Frame
+    variance: Image
+    psf: PsfModel
+    wcs: WCS
+
+
+def prepared(frame: Frame) -> Prepared:
+    """Check that a frame was processed.
+
+    Raises
+    ------
+    FrameRejected
+        ``unprocessed``.
+    """
+    if frame.variance is None or frame.psf is None or frame.wcs is None:
+        raise FrameRejected(
+            "unprocessed",
+            f"frame {frame.frame_id} lacks a variance, PSF or WCS: process it first",
+        )
+    return Prepared(frame, frame.variance, frame.psf, frame.wcs)

@@ -1,0 +1,222 @@
+"""Reference frames: which frames make one, and their stack.
+
+The reference of a night is built from strictly earlier nights, so that nothing
+is subtracted from itself. Choosing is a pure function of what is known of the
+frames; stacking works on their pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.science.differencing.common_stars import measure_common_stars
+from astrid_assets.science.differencing.prepared import prepared
+from astrid_assets.science.errors import FrameRejected, NoReference, TooFewStars
+from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.psf import fit_psf
+from astrid_assets.science.registration import pixel_mapping, resample
+from astrid_assets.science.stars import measure_stars
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.frame import Frame, Image, Mask
+    from astrid_assets.science.registration import PixelMapping
+    from astrid_assets.science.settings import ReferenceSettings
+
+MIN_STARS = 3  # for the alignment of a member beyond its WCS
+CLIP_SIGMA = 5.0
+CLIP_FLUX_FRACTION = 0.3
+"""Seeing changes a star's pixels by so much between frames: no ground for clipping."""
+MIN_FRAMES_TO_CLIP = 3  # of two that disagree nobody knows which is wrong
+ANY_MEMBER_BITS = int(MaskBit.SATURATED | MaskBit.HALO)
+"""Set when any member has them: the PSF is no longer the stack's there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceCandidate:
+    """What the choice needs to know of an accepted frame."""
+
+    observation_id: str
+    night: str
+    path: str
+    observed_mjd: float
+    fwhm_px: float
+
+
+def choose_members(
+    candidates: Sequence[ReferenceCandidate], settings: ReferenceSettings
+) -> list[str]:
+    """Choose the observations of a reference, in time order; empty: none yet.
+
+    Whole nights are taken, earliest first, until enough frames are within the FWHM
+    limit of the sharpest among them. Later nights cannot change that choice, so a
+    field keeps its reference once it is complete.
+    """
+    pool = sorted(
+        (c for c in candidates if _may_enter(c, settings)),
+        key=lambda c: (c.night, c.observed_mjd, c.observation_id),
+    )
+    members: list[ReferenceCandidate] = []
+    for night in sorted({c.night for c in pool}):
+        taken = [c for c in pool if c.night <= night]
+        limit = settings.max_fwhm_ratio * min(c.fwhm_px for c in taken)
+        members = [c for c in taken if c.fwhm_px <= limit]
+        if len(members) >= settings.frames:
+            break
+    if len(members) < settings.min_frames:
+        return []
+    return [c.observation_id for c in members]
+
+
+def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Frame:
+    """Stack frames on the grid of the sharpest: clipped, noise-weighted mean.
+
+    Its `frame_id` is that of the sharpest member (`dataclasses.replace` gives it
+    its own). Its variance is that of white noise with the same power on the scale
+    of a PSF; `sky_rms_e`, the scatter of single pixels, is smaller when members
+    were resampled.
+
+    Parameters
+    ----------
+    frames
+        Processed: background-subtracted, with variance, PSF, WCS and zero point.
+
+    Raises
+    ------
+    NoReference
+        If there are fewer frames than the settings ask for.
+    FrameRejected
+        ``unprocessed`` when a frame lacks what stacking needs.
+    """
+    if len(frames) < settings.min_frames or not frames:
+        raise NoReference(
+            f"{len(frames)} frames for a reference, {settings.min_frames} needed",
+            found=len(frames),
+            needed=settings.min_frames,
+        )
+    ordered = sorted(frames, key=lambda f: (prepared(f).psf.fwhm_px, f.frame_id))
+    base = ordered[0]
+    if len(ordered) == 1:
+        return base
+    members = [_member(frame, base) for frame in ordered]
+    data, variance, mask = _combine(members)
+    stack = replace(
+        base,
+        data=data,
+        variance=variance,
+        mask=mask,
+        observed_mjd=float(np.mean([f.observed_mjd for f in ordered])),
+        saturation_e=min(
+            f.saturation_e * m.scale for f, m in zip(ordered, members, strict=True)
+        ),
+        sky_rms_e=_blank_rms(data, variance, mask),
+        psf=None,
+    )
+    return replace(stack, psf=fit_psf(stack, measure_stars(stack)))
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A frame on the stack's grid, in the electrons of the sharpest frame."""
+
+    data: Image
+    variance: Image
+    mask: Mask
+    scale: float
+    weight: float
+
+
+def _may_enter(candidate: ReferenceCandidate, settings: ReferenceSettings) -> bool:
+    if settings.before is not None and candidate.night >= settings.before:
+        return False
+    return not settings.paths or any(
+        fnmatchcase(candidate.path, pattern) for pattern in settings.paths
+    )
+
+
+def _member(frame: Frame, base: Frame) -> _Member:
+    scale = _scale(frame, base)
+    ready = prepared(frame)
+    data, variance, mask = frame.data, ready.variance, frame.mask
+    if frame is not base:
+        data, variance, mask = resample(
+            data, variance, mask, _aligned(frame, base), base.shape
+        )
+    data, variance = data * np.float32(scale), variance * np.float32(scale**2)
+    usable = (mask & UNUSABLE) == 0
+    sky = float(np.percentile(variance[usable], 30)) if usable.any() else np.inf
+    return _Member(data, variance, mask, scale, 1 / sky)
+
+
+def _scale(frame: Frame, base: Frame) -> float:
+    if frame.zero_point_mag is None or base.zero_point_mag is None:
+        raise FrameRejected(
+            "unprocessed",
+            f"frame {frame.frame_id} or {base.frame_id} has no zero point",
+        )
+    return 10 ** (0.4 * (base.zero_point_mag - frame.zero_point_mag))
+
+
+def _aligned(frame: Frame, base: Frame) -> PixelMapping:
+    """Mapping into the frame, by common stars where there are enough, else by WCS."""
+    onto, ready = prepared(base), prepared(frame)
+    try:
+        return measure_common_stars(onto, ready, MIN_STARS).mapping
+    except TooFewStars:
+        # Both WCS were verified on stars when the frames were processed.
+        return pixel_mapping(onto.wcs, ready.wcs, base.shape)
+
+
+def _combine(members: Sequence[_Member]) -> tuple[Image, Image, Mask]:
+    """Weighted mean of the good pixels; NO_DATA where there is none."""
+    data = np.stack([m.data for m in members])
+    variance = np.stack([m.variance for m in members])
+    good = np.stack([(m.mask & UNUSABLE) == 0 for m in members])
+    if len(members) >= MIN_FRAMES_TO_CLIP:
+        good &= _agrees(data, variance, good)
+    weight = np.array([m.weight for m in members], np.float32)[:, None, None] * good
+    total = weight.sum(axis=0)
+    covered = total > 0
+    share = weight / np.where(covered, total, 1)
+    mean = (share * data).sum(axis=0)
+    noise = (share**2 * variance).sum(axis=0)
+    typical = np.float32(np.median(noise[covered])) if covered.any() else np.float32(1)
+    bits = np.bitwise_or.reduce([m.mask for m in members])
+    # Where one good pixel is left the others' defects are gone.
+    left = bits & np.uint16(~UNUSABLE & 0xFFFF | ANY_MEMBER_BITS)
+    mask = np.where(covered, left, bits | np.uint16(MaskBit.NO_DATA)).astype(np.uint16)
+    return (
+        np.where(covered, mean, 0).astype(np.float32),
+        np.where(covered, noise, typical).astype(np.float32),
+        mask,
+    )
+
+
+def _agrees(data: Image, variance: Image, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels near the median of the good ones; only rises are cosmic rays or trails."""
+    order = np.sort(np.where(good, data, np.inf), axis=0)
+    count = good.sum(axis=0)
+    lower = np.take_along_axis(order, np.maximum((count - 1) // 2, 0)[None], axis=0)[0]
+    median = np.where(count > 0, lower, 0)
+    allowed = CLIP_SIGMA * np.sqrt(variance) + CLIP_FLUX_FRACTION * np.maximum(
+        median, 0
+    )
+    return np.abs(data - median) <= allowed
+
+
+def _blank_rms(data: Image, variance: Image, mask: Mask) -> float:
+    """Robust scatter of single pixels below 3 sigma of the sky, on both sides."""
+    usable = (mask & UNUSABLE) == 0
+    if not usable.any():
+        raise FrameRejected("no_overlap", "the frames of the stack share no good pixel")
+    values = data[usable]
+    # The lower half knows no stars: median minus the 16th percentile.
+    low, middle = np.percentile(values, [15.87, 50])
+    return float(middle - low)

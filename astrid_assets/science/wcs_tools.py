@@ -1,0 +1,115 @@
+"""World coordinate systems: moved by a linear map of the pixels, made, measured."""
+
+from __future__ import annotations
+
+import numpy as np
+from astropy.wcs import WCS, NoConvergence, Sip
+from astropy.wcs.utils import proj_plane_pixel_scales
+from numpy.typing import NDArray
+
+from astrid_assets.science.errors import FrameRejected
+
+Array = NDArray[np.float64]
+
+
+def moved(wcs: WCS, matrix: Array, shift: Array) -> WCS:
+    """Return the WCS of pixels p whose ``matrix p + shift`` are the given one's.
+
+    Exact with SIP distortions too: a polynomial stays one of the same order
+    under a linear change of its variables.
+
+    Parameters
+    ----------
+    matrix, shift : (2, 2), (2,)
+        From new to old zero-based pixels.
+    """
+    inverse = np.linalg.inv(matrix)
+    new = WCS(naxis=2)
+    new.wcs.ctype = list(wcs.wcs.ctype)
+    new.wcs.cunit = list(wcs.wcs.cunit)
+    new.wcs.crval = wcs.wcs.crval
+    if np.isfinite(wcs.wcs.lonpole):
+        new.wcs.lonpole = wcs.wcs.lonpole
+    new.wcs.radesys = wcs.wcs.radesys
+    if np.isfinite(wcs.wcs.equinox):
+        new.wcs.equinox = wcs.wcs.equinox
+    # CRPIX counts from one.
+    old = np.asarray(wcs.wcs.crpix) - 1
+    new.wcs.crpix = inverse @ (old - shift) + 1
+    new.wcs.cd = wcs.pixel_scale_matrix @ matrix
+    if wcs.sip is not None:
+        new.sip = _moved_sip(wcs.sip, matrix, inverse, new.wcs.crpix)
+    new.wcs.set()
+    return new
+
+
+def tangent_plane(
+    ra_deg: float, dec_deg: float, scale_arcsec: float, shape: tuple[int, int]
+) -> WCS:
+    """Make an undistorted WCS with north up, centred on the frame."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval = [ra_deg, dec_deg]
+    wcs.wcs.crpix = [(shape[1] + 1) / 2, (shape[0] + 1) / 2]
+    degrees = scale_arcsec / 3600
+    wcs.wcs.cd = np.array([[-degrees, 0], [0, degrees]])
+    wcs.wcs.set()
+    return wcs
+
+
+def to_pixels(wcs: WCS, ra_deg: Array, dec_deg: Array) -> Array:
+    """Return zero-based pixels (n, 2) of sky positions.
+
+    Raises
+    ------
+    FrameRejected
+        `bad_astrometry` when the WCS cannot be inverted there.
+    """
+    try:
+        xy = wcs.all_world2pix(np.column_stack([ra_deg, dec_deg]), 0, tolerance=1e-5)
+    except NoConvergence as error:
+        raise FrameRejected(
+            "bad_astrometry",
+            "the header's WCS cannot be inverted near the field's stars: its "
+            "distortion terms are broken or the frame lies far away",
+        ) from error
+    return np.asarray(xy, dtype=np.float64)
+
+
+def footprint(wcs: WCS, shape: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return centre (ra, dec), radius to the farthest corner, and area in degrees."""
+    ny, nx = shape
+    x = np.array([(nx - 1) / 2, 0, nx - 1, 0, nx - 1], dtype=float)
+    y = np.array([(ny - 1) / 2, 0, 0, ny - 1, ny - 1], dtype=float)
+    ra, dec = (np.radians(a) for a in wcs.all_pix2world(x, y, 0))
+    half = np.sin((dec[1:] - dec[0]) / 2) ** 2
+    half += np.cos(dec[0]) * np.cos(dec[1:]) * np.sin((ra[1:] - ra[0]) / 2) ** 2
+    radius = float(np.degrees(2 * np.arcsin(np.sqrt(half))).max())
+    scales = proj_plane_pixel_scales(wcs)
+    area = float(scales[0] * scales[1] * nx * ny)
+    return float(np.degrees(ra[0]) % 360), float(np.degrees(dec[0])), radius, area
+
+
+def _moved_sip(sip: Sip, matrix: Array, inverse: Array, crpix: Array) -> Sip:
+    """Rewrite forward SIP polynomials in the new pixels."""
+    order = max(sip.a_order, sip.b_order)
+    powers = [(i, j) for i in range(order + 1) for j in range(order + 1 - i)]
+    span = np.linspace(-1, 1, 2 * order + 3)
+    u, v = (g.ravel() for g in np.meshgrid(span, span))
+    # Fitted on a unit square and scaled back, to keep the powers well behaved.
+    size = 1000.0
+    old = matrix @ np.vstack([u, v]) * size
+    shifts = np.vstack([_poly(sip.a, *old), _poly(sip.b, *old)])
+    wanted = inverse @ shifts
+    design = np.column_stack([u**i * v**j for i, j in powers])
+    terms, *_ = np.linalg.lstsq(design, wanted.T, rcond=None)
+    a, b = (np.zeros((order + 1, order + 1)) for _ in range(2))
+    for (i, j), (first, second) in zip(powers, terms, strict=True):
+        a[i, j] = first / size ** (i + j)
+        b[i, j] = second / size ** (i + j)
+    return Sip(a, b, None, None, crpix)
+
+
+def _poly(coefficients: Array, u: Array, v: Array) -> Array:
+    """Evaluate a SIP polynomial."""
+    return np.polynomial.polynomial.polyval2d(u, v, coefficients)

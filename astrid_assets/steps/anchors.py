@@ -1,0 +1,132 @@
+"""Anchors: the frame whose stars define a field's astrometry and magnitudes.
+
+An anchor is chosen from the first night that offers a usable frame, the best-ranked
+one, among frames that may enter a reference. It is then frozen, so that processing a
+night again gives the same bytes whatever was processed in between.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from astrid_assets.science.processing import Anchor
+from astrid_assets.steps.masters import ensure_masters
+from astrid_assets.storage import frames, ids
+from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.frame_store import frame_from_fits, stars_from_fits
+from astrid_assets.storage.tables import FieldAnchor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from astrid_assets.steps.frame_task import AnchorOffer
+    from astrid_assets.steps.nights import Tools
+    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.tables import Observation
+    from astrid_assets.surveys.profile import SurveyProfile
+
+Group = tuple[str, str]
+"""Field and band."""
+
+
+def ensure_anchors(
+    tools: Tools, profile: SurveyProfile, lights: Mapping[str, Sequence[Observation]]
+) -> dict[Group, str]:
+    """Return the anchor of every field and band of the nights, choosing missing ones.
+
+    A field without any usable frame has no entry.
+    """
+    anchors: dict[Group, str] = {}
+    for night in sorted(lights):
+        by_group: dict[Group, list[Observation]] = {}
+        for frame in lights[night]:
+            by_group.setdefault((frame.field, frame.band), []).append(frame)
+        for group, members in by_group.items():
+            if group in anchors:
+                continue
+            with tools.catalogue.read() as session:
+                known = frames.anchor(session, profile.name, *group)
+            key = known.stars_key if known else _choose(tools, profile, group, members)
+            if key is not None:
+                anchors[group] = key
+    return anchors
+
+
+@lru_cache(maxsize=8)
+def load_anchor(store: ObjectStore, key: str) -> Anchor:
+    """Read an anchor; it is a processed frame with its stars."""
+    content = store.get(key)
+    frame = frame_from_fits(content)
+    if frame.wcs is None or frame.zero_point_mag is None or frame.psf is None:
+        raise ValueError(f"the anchor {key} has no WCS, zero point or PSF")
+    return Anchor(
+        stars=stars_from_fits(content),
+        wcs=frame.wcs,
+        zero_point_mag=frame.zero_point_mag,
+        fwhm_px=frame.psf.fwhm_px,
+        is_local=False,
+    )
+
+
+def eligible_for_reference(profile: SurveyProfile, path: str, night: str) -> bool:
+    """Tell whether a frame may enter references (and so be an anchor)."""
+    settings = profile.reference
+    if settings.before is not None and night >= settings.before:
+        return False
+    return not settings.paths or any(
+        fnmatchcase(path, pattern) for pattern in settings.paths
+    )
+
+
+def _choose(
+    tools: Tools, profile: SurveyProfile, group: Group, members: Sequence[Observation]
+) -> str | None:
+    # Imported here: a frame task loads anchors, and choosing one runs frame tasks.
+    from astrid_assets.steps.frame_task import FrameTask, offer_anchor
+
+    eligible = [
+        frame
+        for frame in members
+        if eligible_for_reference(profile, frame.source_path, frame.night)
+    ]
+    tasks = [
+        FrameTask(
+            store=tools.store,
+            profile=profile,
+            observation_id=frame.id,
+            night=frame.night,
+            path=frame.source_path,
+            hdu=frame.hdu,
+            raw_key=str(frame.raw_key),
+            masters=ensure_masters(tools, profile, frame.night, frame.band),
+            anchor_key=None,
+        )
+        for frame in eligible or members
+    ]
+    offers = [
+        offer
+        for offer in tools.compute.map(offer_anchor, tasks)
+        if offer.rank is not None and offer.frame_key is not None
+    ]
+    if not offers:
+        return None
+    best = max(offers, key=_rank)
+    row = {
+        "id": ids.anchor_id(profile.name, *group),
+        "survey": profile.name,
+        "field": group[0],
+        "band": group[1],
+        "observation_id": best.observation_id,
+        "stars_key": str(best.frame_key),
+        "is_local": best.is_local,
+        "created_at": now(),
+    }
+    with tools.catalogue.begin() as session:
+        upsert(session, FieldAnchor, [row])
+    return best.frame_key
+
+
+def _rank(offer: AnchorOffer) -> tuple[float, str]:
+    return (offer.rank or 0.0, offer.observation_id)

@@ -1,0 +1,158 @@
+"""One frame from the raw file to the processed one; runs in a worker process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from astrid_assets.pictures.thumbnails import frame_picture
+from astrid_assets.science.errors import Reason, ScienceError
+from astrid_assets.science.processing import (
+    anchor_rank,
+    make_anchor,
+    measure,
+    solve,
+)
+from astrid_assets.steps.anchors import load_anchor
+from astrid_assets.steps.masters import check_masters, load_masters
+from astrid_assets.steps.nights import keep_picture
+from astrid_assets.storage import ids, layout
+from astrid_assets.storage.catalogue import now
+from astrid_assets.storage.frame_store import frame_to_fits
+from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image
+
+if TYPE_CHECKING:
+    from astrid_assets.science.processing import MeasuredFrame, ProcessedFrame
+    from astrid_assets.steps.masters import MasterKeys
+    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.surveys.profile import SurveyProfile
+
+MEASURED = (
+    "n_stars", "fwhm_px", "elongation", "sky_level_e", "sky_rms_e", "zero_point_mag",
+    "zero_point_scatter_mag", "transparency", "limiting_mag", "astrometric_rms_px",
+    "n_matched", "bad_fraction", "ra_deg", "dec_deg", "radius_deg", "area_deg2",
+    "quality_score",
+)  # fmt: skip
+"""Columns of a preprocess run that are copied from the frame's quality."""
+
+
+@dataclass(frozen=True)
+class FrameTask:
+    """One light frame; travels to a worker process."""
+
+    store: ObjectStore
+    profile: SurveyProfile
+    observation_id: str
+    night: str
+    path: str
+    hdu: int
+    raw_key: str
+    masters: MasterKeys
+    anchor_key: str | None
+    with_picture: bool = False
+
+
+@dataclass(frozen=True)
+class FrameOutcome:
+    """The catalogue row of a frame, and its picture."""
+
+    row: dict[str, object]
+    picture_key: str | None = None
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class AnchorOffer:
+    """What a frame would be worth as its field's anchor; rank None: not at all."""
+
+    observation_id: str
+    rank: float | None
+    frame_key: str | None
+    is_local: bool = False
+    reasons: tuple[Reason, ...] = field(default=())
+
+
+def process_frame(task: FrameTask) -> FrameOutcome:
+    """Calibrate, measure, solve and judge one frame; keep it if it was processed."""
+    if task.anchor_key is None:
+        reason = Reason(
+            "no_anchor",
+            "no frame of this field and band could define its astrometry: none has "
+            "enough stars; see the reasons of the other frames",
+        )
+        return FrameOutcome(_row(task, None, None, [reason], []))
+    try:
+        flags = check_masters(task.profile, task.masters)
+        measured = _measure(task)
+        anchor = load_anchor(task.store, task.anchor_key)
+        processed = solve(measured, anchor, task.profile.processing)
+    except ScienceError as error:
+        return FrameOutcome(_row(task, None, None, [error.reason], []))
+    key = _keep(task, processed)
+    row = _row(
+        task, processed, key, list(processed.reasons), [*flags, *processed.flags]
+    )
+    if not task.with_picture:
+        return FrameOutcome(row)
+    png = frame_picture(processed.frame.data, processed.frame.mask)
+    name = task.path.rsplit("/", 1)[-1]
+    picture = keep_picture(
+        task.store, task.profile.name, task.night, f"{task.observation_id}-frame", png
+    )
+    return FrameOutcome(row, picture, f"processed {name}")
+
+
+def offer_anchor(task: FrameTask) -> AnchorOffer:
+    """Process a frame as its own anchor and say how good an anchor it would be."""
+    try:
+        check_masters(task.profile, task.masters)
+        measured = _measure(task)
+        anchor = make_anchor(measured, task.profile.processing)
+        processed = solve(measured, anchor, task.profile.processing)
+    except ScienceError as error:
+        return AnchorOffer(task.observation_id, None, None, reasons=(error.reason,))
+    if processed.reasons:
+        reasons = tuple(processed.reasons)
+        return AnchorOffer(task.observation_id, None, None, reasons=reasons)
+    key = _keep(task, processed)
+    return AnchorOffer(
+        task.observation_id, anchor_rank(measured), key, is_local=anchor.is_local
+    )
+
+
+def _measure(task: FrameTask) -> MeasuredFrame:
+    profile = task.profile
+    content = task.store.get(task.raw_key)
+    raw = read_image(content, task.hdu, task.path, profile)
+    frame = raw_image_to_frame(raw, task.observation_id)
+    masters = None
+    if profile.calibration.frames_are == "raw":
+        masters = load_masters(task.store, task.masters)
+    return measure(frame, masters, profile.processing)
+
+
+def _keep(task: FrameTask, processed: ProcessedFrame) -> str:
+    return task.store.put(
+        layout.processed(task.profile.name, task.night, task.observation_id),
+        frame_to_fits(processed.frame, processed.stars),
+        ".fits",
+    )
+
+
+def _row(
+    task: FrameTask,
+    processed: ProcessedFrame | None,
+    key: str | None,
+    reasons: list[Reason],
+    flags: list[Reason],
+) -> dict[str, object]:
+    quality = processed.quality if processed else None
+    return {
+        "id": ids.preprocess_id(task.observation_id),
+        "observation_id": task.observation_id,
+        "status": "rejected" if reasons else "accepted",
+        "reasons": [reason.as_dict() for reason in reasons],
+        "flags": [flag.as_dict() for flag in flags],
+        "frame_key": key,
+        "processed_at": now(),
+    } | {name: getattr(quality, name) if quality else None for name in MEASURED}

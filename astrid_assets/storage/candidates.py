@@ -1,0 +1,193 @@
+"""Queries on candidates, detections and objects, by night and by place on the sky."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy import and_, or_, select, update
+
+from astrid_assets.storage.detection_rows import (
+    BY_TIME,
+    DetectionRow,
+    select_detections,
+)
+from astrid_assets.storage.observations import IN_TIME, in_chunks
+from astrid_assets.storage.sky_index import (
+    cone_ranges,
+    distance_arcsec,
+    healpix_of,
+    merged,
+)
+from astrid_assets.storage.tables import (
+    Candidate,
+    Detection,
+    DetectionScore,
+    DifferenceRun,
+    Observation,
+    SkyObject,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import InstrumentedAttribute, Session
+
+    from astrid_assets.storage.sky_index import Floats
+
+__all__ = ["DetectionRow", "cone_ranges", "healpix_of"]
+
+RANGES_PER_QUERY = 200  # SQLite nests an OR of at most 1000 terms
+
+
+def candidates_of_night(
+    session: Session, survey: str, night: str
+) -> list[tuple[Observation, Candidate]]:
+    """Return current candidates of a night with their frame, kept or not.
+
+    In the order the frames were taken, the most significant first.
+    """
+    query = (
+        select(Observation, Candidate)
+        .join(DifferenceRun, DifferenceRun.observation_id == Observation.id)
+        .join(Candidate, Candidate.difference_id == DifferenceRun.id)
+        .where(
+            Observation.survey == survey,
+            Observation.night == night,
+            DifferenceRun.is_current,
+            Candidate.is_current,
+        )
+    )
+    found = [(row[0], row[1]) for row in session.execute(query.order_by(*IN_TIME))]
+    order = {id_: n for n, id_ in enumerate(dict.fromkeys(o.id for o, _ in found))}
+    return sorted(
+        found,
+        key=lambda pair: (order[pair[0].id], -abs(pair[1].score_sigma), pair[1].id),
+    )
+
+
+def detections_of_night(
+    session: Session, survey: str, night: str
+) -> list[DetectionRow]:
+    """Return current detections of a night, in the order the frames were taken."""
+    query = select_detections().where(
+        Detection.survey == survey, Detection.night == night
+    )
+    return _rows(session, query.order_by(*BY_TIME))
+
+
+def detections_by_ids(
+    session: Session, detection_ids: Collection[str]
+) -> dict[str, DetectionRow]:
+    """Return current detections by id; unknown and outdated ids are absent."""
+    return {
+        row.detection_id: row
+        for chunk in in_chunks(detection_ids)
+        for row in _rows(session, select_detections().where(Detection.id.in_(chunk)))
+    }
+
+
+def cone(
+    session: Session,
+    ra_deg: float,
+    dec_deg: float,
+    radius_arcsec: float,
+    survey: str | None = None,
+) -> list[DetectionRow]:
+    """Return current detections within a radius of a position, in order of time."""
+    found: list[DetectionRow] = []
+    ranges = cone_ranges(ra_deg, dec_deg, radius_arcsec)
+    for inside in _inside(Candidate.healpix, ranges):
+        query = select_detections().where(inside)
+        if survey is not None:
+            query = query.where(Detection.survey == survey)
+        found.extend(_rows(session, query))
+    ra = np.array([row.ra_deg for row in found], dtype=np.float64)
+    dec = np.array([row.dec_deg for row in found], dtype=np.float64)
+    near = distance_arcsec(ra_deg, dec_deg, ra, dec) <= radius_arcsec
+    rows = [row for row, is_near in zip(found, near, strict=True) if is_near]
+    return sorted(rows, key=lambda row: (row.observed_mjd, row.detection_id))
+
+
+def light_curve(session: Session, object_id: str) -> list[DetectionRow]:
+    """Return the current detections of an object, in order of time."""
+    query = select_detections().where(Detection.object_id == object_id)
+    return _rows(session, query.order_by(*BY_TIME))
+
+
+def objects_near(
+    session: Session, survey: str, healpix_ranges: Sequence[tuple[int, int]]
+) -> list[SkyObject]:
+    """Return the objects of a survey inside ranges of pixels, oldest first."""
+    found: list[SkyObject] = []
+    for inside in _inside(SkyObject.healpix, merged(healpix_ranges)):
+        query = select(SkyObject).where(SkyObject.survey == survey, inside)
+        found.extend(session.scalars(query))
+    return sorted(found, key=lambda item: (item.created_at, item.id))
+
+
+def objects_around(
+    session: Session,
+    survey: str,
+    ra_deg: Floats,
+    dec_deg: Floats,
+    radius_arcsec: float,
+) -> list[SkyObject]:
+    """Return the objects of a survey that lie near any of the positions."""
+    ranges = [
+        pixels
+        for ra, dec in zip(ra_deg, dec_deg, strict=True)
+        for pixels in cone_ranges(float(ra), float(dec), radius_arcsec)
+    ]
+    return objects_near(session, survey, ranges)
+
+
+def object_ids(session: Session, detection_ids: Collection[str]) -> dict[str, str]:
+    """Return the object of each detection that has one."""
+    return {
+        row[0]: str(row[1])
+        for chunk in in_chunks(detection_ids)
+        for row in session.execute(
+            select(Detection.id, Detection.object_id).where(
+                Detection.id.in_(chunk), Detection.object_id.is_not(None)
+            )
+        )
+    }
+
+
+def retire(session: Session, difference_ids: Collection[str]) -> None:
+    """Mark all candidates of these differences as found by an earlier run."""
+    for chunk in in_chunks(difference_ids):
+        session.execute(
+            update(Candidate)
+            .where(Candidate.difference_id.in_(chunk), Candidate.is_current)
+            .values(is_current=False)
+        )
+
+
+def scores(session: Session, detection_id: str) -> list[DetectionScore]:
+    """Return every score a detection got from a model, oldest first."""
+    query = (
+        select(DetectionScore)
+        .where(DetectionScore.detection_id == detection_id)
+        .order_by(DetectionScore.scored_at, DetectionScore.model_id)
+    )
+    return list(session.scalars(query))
+
+
+def _rows(session: Session, query: object) -> list[DetectionRow]:
+    return [DetectionRow(*row) for row in session.execute(query)]  # type: ignore[call-overload]  # built by select_detections
+
+
+def _inside(
+    column: InstrumentedAttribute[int] | InstrumentedAttribute[int | None],
+    ranges: Sequence[tuple[int, int]],
+) -> Iterator[ColumnElement[bool]]:
+    for start in range(0, len(ranges), RANGES_PER_QUERY):
+        yield or_(
+            *(
+                and_(column >= low, column < high)
+                for low, high in ranges[start : start + RANGES_PER_QUERY]
+            )
+        )

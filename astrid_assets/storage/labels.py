@@ -1,0 +1,140 @@
+"""Queries on what reviewers said and on the labels that follow from it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import exists, func, select, text
+
+from astrid_assets.storage.detection_rows import (
+    BY_TIME,
+    DetectionRow,
+    select_detections,
+)
+from astrid_assets.storage.gates import NIGHTLY_ASSETS
+from astrid_assets.storage.observations import in_chunks
+from astrid_assets.storage.tables import Detection, GateVerdict, Label, ValidationEvent
+from astrid_assets.storage.upsert import insert_new
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from sqlalchemy.orm import Session
+
+TRAINABLE = ("real", "bogus")
+EVENT_LOCK = 7262174302  # any number, the same in every AstrID
+
+
+@dataclass(frozen=True)
+class LabelledRow(DetectionRow):
+    """A detection with its label."""
+
+    label: str
+    classification: str | None
+    source: str
+    n_votes: int
+    agreement: float
+    last_sequence: int
+
+
+def append_events(session: Session, rows: Sequence[Mapping[str, object]]) -> int:
+    """Keep what reviewers said; return how many events are new.
+
+    An event whose ``event_key`` is known is a repeated save and changes nothing.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        # Sequence numbers become visible in their order: one who reads up to a
+        # number never misses a smaller one that is committed later.
+        session.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": EVENT_LOCK})
+    return len(insert_new(session, ValidationEvent, rows, "event_key"))
+
+
+def events_for(
+    session: Session, detection_ids: Collection[str]
+) -> dict[str, list[ValidationEvent]]:
+    """Return the events of each detection that has any, in the order they came."""
+    events: dict[str, list[ValidationEvent]] = defaultdict(list)
+    for chunk in in_chunks(detection_ids):
+        query = (
+            select(ValidationEvent)
+            .where(ValidationEvent.detection_id.in_(chunk))
+            .order_by(ValidationEvent.sequence)
+        )
+        for event in session.scalars(query):
+            events[event.detection_id].append(event)
+    return dict(events)
+
+
+def labels_for(session: Session, detection_ids: Collection[str]) -> dict[str, Label]:
+    """Return the label of each detection that has one."""
+    return {
+        label.detection_id: label
+        for chunk in in_chunks(detection_ids)
+        for label in session.scalars(select(Label).where(Label.detection_id.in_(chunk)))
+    }
+
+
+def new_label_count(session: Session, after_sequence: int) -> int:
+    """Count real and bogus labels that events after this one have made or changed."""
+    query = select(func.count()).where(
+        Label.label.in_(TRAINABLE), Label.last_sequence > after_sequence
+    )
+    return session.scalar(query) or 0
+
+
+def last_sequence(session: Session) -> int:
+    """Return the number of the newest event, 0 before the first."""
+    return session.scalar(select(func.max(ValidationEvent.sequence))) or 0
+
+
+def labelled_detections(
+    session: Session,
+    surveys: Collection[str] | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    sources: Collection[str] | None = None,
+    labels: Collection[str] = TRAINABLE,
+) -> list[LabelledRow]:
+    """Return labelled current detections, in order of time.
+
+    Parameters
+    ----------
+    surveys, sources
+        Only these surveys and label sources; None: all.
+    start, end
+        First and last night, both included.
+    labels
+        Only these labels.
+
+    Nights that any gate holds back are left out.
+    """
+    held = exists().where(
+        GateVerdict.survey == Detection.survey,
+        GateVerdict.night == Detection.night,
+        GateVerdict.asset.in_(NIGHTLY_ASSETS),
+        GateVerdict.holds_back,
+        ~GateVerdict.passed,
+    )
+    query = (
+        select_detections(
+            Label.label,
+            Label.classification,
+            Label.source,
+            Label.n_votes,
+            Label.agreement,
+            Label.last_sequence,
+        )
+        .join(Label, Label.detection_id == Detection.id)
+        .where(Label.label.in_(list(labels)), ~held)
+    )
+    if surveys is not None:
+        query = query.where(Detection.survey.in_(list(surveys)))
+    if sources is not None:
+        query = query.where(Label.source.in_(list(sources)))
+    if start is not None:
+        query = query.where(Detection.night >= start)
+    if end is not None:
+        query = query.where(Detection.night <= end)
+    return [LabelledRow(*row) for row in session.execute(query.order_by(*BY_TIME))]

@@ -1,0 +1,146 @@
+"""One open MLflow run: what can be written into it.
+
+Opening, ending and the registry are in `tracking`.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from dataclasses import dataclass
+from itertools import batched
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from mlflow import MlflowClient
+    from numpy.typing import NDArray
+
+MAX_PARAMS, MAX_METRICS = 100, 1000
+"""Entries of one batch that every MLflow server takes."""
+
+MAX_PARAM_LENGTH = 6000
+MAX_DIGEST_LENGTH = 36
+
+
+@dataclass(frozen=True)
+class ActiveRun:
+    """A run that is open.
+
+    Attributes
+    ----------
+    run_id
+        MLflow's identity of the run.
+    url
+        Of its page; empty without a server.
+    """
+
+    run_id: str
+    url: str
+    client: MlflowClient
+
+    def log_params(self, params: Mapping[str, object]) -> None:
+        """Record settings; once written, a value cannot be another one later."""
+        from mlflow.entities import Param
+
+        entries = [
+            Param(name, _as_text(value)[:MAX_PARAM_LENGTH])
+            for name, value in params.items()
+        ]
+        for some in _chunks(entries, MAX_PARAMS):
+            self.client.log_batch(self.run_id, params=some)
+
+    def log_metrics(
+        self,
+        metrics: Mapping[str, float] | Sequence[Mapping[str, float]],
+        *,
+        step: int = 0,
+    ) -> None:
+        """Record numbers in as few requests as possible.
+
+        Parameters
+        ----------
+        metrics
+            Name → value; or a list of such, one per step, counted from `step`.
+        """
+        from mlflow.entities import Metric
+
+        rows = [metrics] if not isinstance(metrics, (list, tuple)) else metrics
+        now_ms = int(time.time() * 1000)
+        entries = [
+            Metric(name, float(value), now_ms, step + number)
+            for number, row in enumerate(rows)
+            for name, value in row.items()
+        ]
+        for some in _chunks(entries, MAX_METRICS):
+            self.client.log_batch(self.run_id, metrics=some)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags; a tag that exists gets the new value."""
+        from mlflow.entities import RunTag
+
+        entries = [RunTag(name, str(value)) for name, value in tags.items()]
+        for some in _chunks(entries, MAX_PARAMS):
+            self.client.log_batch(self.run_id, tags=some)
+
+    def log_artifact(self, path: Path, folder: str | None = None) -> None:
+        """Keep a file with the run."""
+        self.client.log_artifact(self.run_id, str(path), folder)
+
+    def log_bytes(self, content: bytes, name: str) -> None:
+        """Keep bytes with the run as a file of that name."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / Path(name).name
+            path.write_bytes(content)
+            parent = Path(name).parent.as_posix()
+            self.log_artifact(path, None if parent == "." else parent)
+
+    def log_dataset(
+        self,
+        images: NDArray[np.float32],
+        *,
+        name: str,
+        digest: str,
+        source: str,
+        context: str = "training",
+    ) -> None:
+        """Record which dataset version the run used.
+
+        MLflow keeps 36 characters of a digest; the whole one is the tag
+        ``dataset_sha256``.
+
+        Parameters
+        ----------
+        images : (n, 3, size, size)
+            Only its shape is recorded.
+        digest
+            SHA-256 of the version.
+        source
+            Key of the images in the object store.
+        """
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        shape = {"shape": list(images.shape), "dtype": str(images.dtype)}
+        dataset = Dataset(
+            name=name,
+            digest=digest[:MAX_DIGEST_LENGTH],
+            source_type="object_store",
+            source=json.dumps({"key": source}),
+            profile=json.dumps({"features_shape": shape["shape"]}),
+            schema=json.dumps({"images": shape}),
+        )
+        tags = [InputTag("mlflow.data.context", context)]
+        self.client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
+        self.set_tags({"dataset_sha256": digest})
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _chunks[T](entries: Sequence[T], size: int) -> list[list[T]]:
+    return [list(some) for some in batched(entries, size)]
