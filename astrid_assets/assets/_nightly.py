@@ -68,8 +68,12 @@ def run_nights(
         by_survey[night.survey].append(night.date)
     for survey, nights in by_survey.items():
         profile = load_profile(tools.catalogue, survey)
-        for report in step(tools, profile, nights, force=force):
-            _show(context, report, tools.store)
+        try:
+            for report in step(tools, profile, nights, force=force):
+                _show(context, report, tools.store)
+        except dg.DagsterExecutionInterruptedError as error:
+            # The retry policy must not start again what a person stopped.
+            raise dg.Failure("interrupted", allow_retries=False) from error
 
 
 def _show(

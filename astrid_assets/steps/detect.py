@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 ASSET = "detections"
 VERSION = "1"
 PICTURES_PER_NIGHT = 1
+PICTURE = "score with detections (yellow up, blue down)"
 
 MEASURED = (
     "peak_x", "peak_y", "x", "y", "ra_deg", "dec_deg", "score_sigma", "sign",
@@ -284,11 +285,8 @@ def _report(
         "area_deg2": round(area, 6),
     }
     verdict = candidate_density(kept, area, profile.detection.max_density_deg2)
-    pictures = {
-        "score with detections (yellow up, blue down)": outcome.picture_key
-        for outcome in found
-        if outcome.picture_key is not None
-    }
+    shown = [outcome.picture_key for outcome in found if outcome.picture_key]
+    pictures = {PICTURE: shown[0]} if shown else {}
     return NightReport(
         profile.name, night, ASSET, summary, (verdict,), pictures=pictures
     )

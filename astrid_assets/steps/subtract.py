@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 ASSET = "difference_images"
 VERSION = "1"
 METHOD = "zogy"
+PICTURE = "science, reference, difference"
 
 
 @dataclass(frozen=True)
@@ -226,5 +227,6 @@ def _report(
         coverage(covered, settings.min_coverage),
         score_noise(stds, settings.min_std_score, settings.max_std_score),
     )
-    pictures = {"science | reference | difference": str(key) for key in shown if key}
+    drawn = [key for key in shown if key]
+    pictures = {PICTURE: drawn[0]} if drawn else {}
     return NightReport(profile.name, night, ASSET, summary, verdicts, pictures=pictures)
