@@ -143,9 +143,7 @@ def _prepare_worker() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         # A killed parent leaves its workers waiting for work for ever.
-        threading.Thread(
-            target=_end_with, args=(parent.sentinel,), daemon=True
-        ).start()
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
 
 
 def _end_with(sentinel: int) -> None:
@@ -172,7 +170,7 @@ def _map_on_ray(
             ray.cancel(reference)
 
 
-def _ray(workers: int):  # noqa: ANN202  the module itself
+def _ray(workers: int):
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 

@@ -14,13 +14,17 @@ Outside Dagster `plain_run` does the same with MLflow alone.
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import re
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from astrid_assets.tracking_model import log_onnx
 from astrid_assets.tracking_run import ActiveRun
 from astrid_assets.tracking_server import (
     TrackingUnavailable,
@@ -36,7 +40,6 @@ if TYPE_CHECKING:
 
     from lightning.pytorch.loggers import Logger
     from mlflow import MlflowClient
-    from mlflow.models import ModelSignature
 
 __all__ = ["ActiveRun", "RunOpener", "Tracking", "TrackingUnavailable", "plain_run"]
 
@@ -129,6 +132,8 @@ class Tracking:
 
     def client(self) -> MlflowClient:
         """Return MLflow's own client for this address."""
+        # Read when MLflow is imported: nothing is reported to its makers.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         from mlflow import MlflowClient
 
         return MlflowClient(self.tracking_uri, registry_uri=self.tracking_uri)
@@ -206,39 +211,21 @@ class Tracking:
         The file is kept byte for byte. A file that is a version already is not
         registered again.
         """
-        import hashlib
-
-        import mlflow.onnx
-        import onnx
-
         sha256 = hashlib.sha256(content).hexdigest()
         client = self.client()
         for known in client.search_model_versions(f"name = '{name}'"):
             if known.tags.get(SHA256_TAG) == sha256:
                 return str(known.version)
-        model = onnx.load_from_string(content)
-        with self._as_global_run(run_id):
-            info = mlflow.onnx.log_model(
-                model,
-                name="model",
-                registered_model_name=name,
-                save_as_external_data=False,
-                onnx_execution_providers=["CPUExecutionProvider"],
-                pip_requirements=["onnxruntime"],
-                signature=_signature(model),
-            )
-        version = str(info.registered_model_version)
+        version = log_onnx(self.client(), self.tracking_uri, name, content, run_id)
         client.set_model_version_tag(name, version, SHA256_TAG, sha256)
         return version
 
     def model_bytes(self, name: str, version: str) -> bytes:
         """Return the ONNX file of a registered version."""
-        import tempfile
-
-        import mlflow
+        from mlflow.artifacts import download_artifacts
 
         with tempfile.TemporaryDirectory() as folder:
-            path = mlflow.artifacts.download_artifacts(
+            path = download_artifacts(
                 f"models:/{name}/{version}",
                 dst_path=folder,
                 tracking_uri=self.tracking_uri,
@@ -291,55 +278,3 @@ class Tracking:
             return ""
         server = without_password(self.tracking_uri).rstrip("/")
         return f"{server}/#/experiments/{experiment_id}/runs/{run_id}"
-
-    @contextmanager
-    def _as_global_run(self, run_id: str) -> Iterator[None]:
-        """Make a run the one MLflow's module-level functions write to.
-
-        Afterwards everything is as before; so is the run's status, which MLflow sets
-        to finished on leaving.
-        """
-        import mlflow
-
-        before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-        client = self.client()
-        status = client.get_run(run_id).info.status
-        mlflow.set_tracking_uri(self.tracking_uri)
-        mlflow.set_registry_uri(self.tracking_uri)
-        active = mlflow.active_run()
-        try:
-            if active is not None and active.info.run_id == run_id:
-                yield
-            else:
-                with mlflow.start_run(run_id=run_id, nested=active is not None):
-                    yield
-                client.update_run(run_id, status=status)
-        finally:
-            mlflow.set_tracking_uri(before[0])
-            mlflow.set_registry_uri(before[1])
-
-
-def _signature(model: object) -> ModelSignature:
-    """Describe inputs and outputs; MLflow would need to run the model to find out."""
-    import numpy as np
-    import onnx
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
-
-    if not isinstance(model, onnx.ModelProto):
-        raise TypeError(f"expected an ONNX model, got {type(model).__name__}")
-    inputs, outputs = (
-        Schema(
-            [
-                TensorSpec(
-                    np.dtype(np.float32),
-                    # A free dimension has a name and the value 0.
-                    [dim.dim_value or -1 for dim in port.type.tensor_type.shape.dim],
-                    port.name,
-                )
-                for port in ports
-            ]
-        )
-        for ports in (model.graph.input, model.graph.output)
-    )
-    return ModelSignature(inputs=inputs, outputs=outputs)

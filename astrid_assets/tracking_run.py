@@ -8,17 +8,19 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import batched
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from mlflow import MlflowClient
     from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 MAX_PARAMS, MAX_METRICS = 100, 1000
 """Entries of one batch that every MLflow server takes."""
@@ -69,7 +71,7 @@ class ActiveRun:
         """
         from mlflow.entities import Metric
 
-        rows = [metrics] if not isinstance(metrics, (list, tuple)) else metrics
+        rows = [metrics] if isinstance(metrics, Mapping) else metrics
         now_ms = int(time.time() * 1000)
         entries = [
             Metric(name, float(value), now_ms, step + number)
@@ -142,5 +144,7 @@ def _as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _chunks[T](entries: Sequence[T], size: int) -> list[list[T]]:
-    return [list(some) for some in batched(entries, size)]
+def _chunks(entries: Sequence[T], size: int) -> list[list[T]]:
+    return [
+        list(entries[start : start + size]) for start in range(0, len(entries), size)
+    ]

@@ -8,7 +8,6 @@ range run: a plain `AssetCheckResult` there would count for no partition at all.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -20,23 +19,22 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 
 from astrid_assets.partitions import night_of
+from astrid_assets.storage.gates import of_night as gates_of_night
 from astrid_assets.storage.tables import GateVerdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.orm import Session
 
     from astrid_assets.storage.catalogue import Catalogue
 
-ASSET_CHECK_OUTPUT = "{asset}_{check}"
+CHECK_OUTPUT = "{asset}_{gate}"
 """The name Dagster gives the output of a check inside a multi-asset check."""
 
 
 def night_evaluations(
-    context: dg.AssetCheckExecutionContext,
-    catalogue: Catalogue,
-    specs: Sequence[dg.AssetCheckSpec],
+    context: dg.AssetCheckExecutionContext, catalogue: Catalogue, asset: str
 ) -> Iterator[AssetCheckEvaluation | dg.Output[None]]:
     """Yield one evaluation per night and gate of this run, then each check's output.
 
@@ -44,37 +42,33 @@ def night_evaluations(
     nothing for the gate: nothing was judged, so nothing is told.
     """
     keys = [str(key) for key in context.op_execution_context.partition_keys]
-    wanted = {spec for spec in specs if spec.key in context.selected_asset_check_keys}
-    for asset in sorted({spec.asset_key.to_user_string() for spec in wanted}):
-        targets = _latest_materializations(context, dg.AssetKey(asset), keys)
-        gates = {spec.name for spec in wanted if spec.asset_key == dg.AssetKey(asset)}
-        with catalogue.read() as session:
-            verdicts = _of_nights(session, asset, keys)
+    gates = sorted(key.name for key in context.selected_asset_check_keys)
+    asset_key = dg.AssetKey(asset)
+    targets = _latest_materializations(context.instance, asset_key, keys)
+    with catalogue.read() as session:
+        verdicts = {key: _of_night(session, asset, key) for key in keys}
+    for gate in gates:
         for key in keys:
-            for verdict in verdicts.get(key, ()):
-                if verdict.gate not in gates:
-                    continue
-                yield AssetCheckEvaluation(
-                    asset_key=dg.AssetKey(asset),
-                    check_name=verdict.gate,
-                    passed=verdict.passed,
-                    metadata=verdict_metadata(verdict),
-                    target_materialization_data=targets.get(key),
-                    severity=severity(verdict),
-                    description=verdict.detail,
-                    # The catalogue holds the night back, and only this night; a
-                    # blocking failure would stop every night of the run.
-                    blocking=False,
-                    partition=key,
-                )
-        for gate in sorted(gates):
-            name = ASSET_CHECK_OUTPUT.format(asset=asset, check=gate)
-            yield dg.Output(None, output_name=name)
+            verdict = verdicts[key].get(gate)
+            if verdict is None:
+                continue
+            yield AssetCheckEvaluation(
+                asset_key=asset_key,
+                check_name=gate,
+                passed=verdict.passed,
+                metadata=verdict_metadata(verdict),
+                target_materialization_data=targets.get(key),
+                severity=severity(verdict),
+                description=verdict.detail,
+                # The catalogue holds the night back, and only this night; a blocking
+                # failure would stop every night of the run.
+                blocking=False,
+                partition=key,
+            )
+        yield dg.Output(None, output_name=CHECK_OUTPUT.format(asset=asset, gate=gate))
 
 
-def whole_result(
-    catalogue: Catalogue, asset: str, gate: str
-) -> dg.AssetCheckResult:
+def whole_result(catalogue: Catalogue, asset: str, gate: str) -> dg.AssetCheckResult:
     """Return the verdict on an unpartitioned asset; none at all is a failure."""
     with catalogue.read() as session:
         verdict = session.get(GateVerdict, ("", "", asset, gate))
@@ -108,40 +102,29 @@ def verdict_metadata(verdict: GateVerdict) -> dict[str, dg.MetadataValue]:
     return metadata
 
 
-def _of_nights(
-    session: Session, asset: str, keys: Sequence[str]
-) -> Mapping[str, list[GateVerdict]]:
-    from astrid_assets.storage import gates
-
-    found: dict[str, list[GateVerdict]] = {}
-    for key in keys:
-        night = night_of(key)
-        found[key] = [
-            row
-            for row in gates.of_night(session, night.survey, night.date)
-            if row.asset == asset
-        ]
-    return found
+def _of_night(session: Session, asset: str, key: str) -> dict[str, GateVerdict]:
+    night = night_of(key)
+    rows = gates_of_night(session, night.survey, night.date)
+    return {row.gate: row for row in rows if row.asset == asset}
 
 
 def _latest_materializations(
-    context: dg.AssetCheckExecutionContext, asset: dg.AssetKey, keys: Sequence[str]
+    instance: dg.DagsterInstance, asset: dg.AssetKey, keys: Sequence[str]
 ) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
-    log = context.instance.event_log_storage
-    ids = log.get_latest_storage_id_by_partition(
+    ids = instance.event_log_storage.get_latest_storage_id_by_partition(
         asset, dg.DagsterEventType.ASSET_MATERIALIZATION, set(keys)
     )
     if not ids:
         return {}
-    records = context.instance.fetch_materializations(
+    records = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=asset, storage_ids=list(ids.values())),
         limit=len(ids),
     ).records
     return {
         record.partition_key: AssetCheckEvaluationTargetMaterializationData(
             storage_id=record.storage_id,
-            run_id=record.event_log_entry.run_id,
-            timestamp=record.event_log_entry.timestamp,
+            run_id=record.run_id,
+            timestamp=record.timestamp,
         )
         for record in records
         if record.partition_key is not None

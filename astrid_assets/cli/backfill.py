@@ -121,11 +121,10 @@ def run_plans(
     """
     from astrid_assets.cli.progress import NightTicks, progress_bar
     from astrid_assets.cli.range_runs import run_nights
-    from astrid_assets.cli.workplace import fail_orphans
-    from astrid_assets.definitions import build_definitions
+    from astrid_assets.cli.workplace import fail_orphans, load_graph
 
     fail_orphans(instance)
-    job = build_definitions().resolve_job_def("night_job")
+    job = load_graph().resolve_job_def("night_job")
     failures: list[Failure] = []
     with progress_bar(console) as bar:
         total = sum(len(p.nights) for p in plans) * len(assets)

@@ -8,21 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from astrid_assets.storage.gates import NIGHTLY_ASSETS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astrid_assets.storage.catalogue import Catalogue
     from astrid_assets.surveys.profile import SurveyProfile
 
-NIGHTLY_ASSETS = (
-    "raw_observations",
-    "processed_frames",
-    "reference_frames",
-    "difference_images",
-    "detections",
-    "validated_labels",
-)
-"""In the order of the graph; each needs those before it."""
+__all__ = ["NIGHTLY_ASSETS", "Plan", "blocks", "nights_of_source", "plan"]
 
 MAX_BLOCK = 50  # planned check rows grow with the square of the nights in a run
 

@@ -19,11 +19,12 @@ from astrid_assets.resources import home as addresses
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dagster import DagsterInstance
+    from dagster import DagsterInstance, Definitions
 
     from astrid_assets.storage.catalogue import Catalogue
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.surveys.sources import SourceOptions
+    from astrid_assets.tracking import Tracking
 
 EVENTS_PER_WRITE = "50"
 
@@ -91,6 +92,15 @@ def source_options() -> SourceOptions:
     )
 
 
+def open_tracking() -> Tracking:
+    """Return MLflow: a server where its address is set, else a file below the home."""
+    from astrid_assets.tracking import Tracking
+
+    uri = addresses.tracking_uri()
+    is_server = uri.startswith(("http://", "https://"))
+    return Tracking(uri, None if is_server else str(addresses.artifacts_folder()))
+
+
 @contextlib.contextmanager
 def dagster_instance() -> Iterator[DagsterInstance]:
     """Open Dagster's history; `prepare_home` has been called.
@@ -116,6 +126,22 @@ def dagster_instance() -> Iterator[DagsterInstance]:
         ) from error
     with instance:
         yield instance
+
+
+def load_graph() -> Definitions:
+    """Return the graph with the resources of the environment.
+
+    Raises
+    ------
+    click.ClickException
+        If a variable of the environment makes no sense.
+    """
+    from astrid_assets.definitions import build_definitions
+
+    try:
+        return build_definitions()
+    except ValueError as error:
+        raise click.ClickException(f"the graph cannot be loaded: {error}") from error
 
 
 def history_is_shared() -> bool:

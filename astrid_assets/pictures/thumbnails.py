@@ -161,9 +161,10 @@ def _marked(picture: NDArray[np.uint8], marks: Marks, step: int) -> Pillow.Image
 
 
 def _png(picture: Pillow.Image) -> bytes:
-    # 64 colours are enough for a thumbnail and a third of the bytes.
+    # A palette is a third of the bytes; an octree keeps the colour of a lone star,
+    # which median cut would merge into the sky.
     if picture.mode == "RGB":
-        picture = picture.quantize(64)
+        picture = picture.quantize(128, method=Pillow.Quantize.FASTOCTREE)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

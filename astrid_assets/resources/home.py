@@ -140,8 +140,10 @@ def workers() -> int:
     """
     text = _setting(WORKERS)
     if text is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (
-            os.cpu_count() or 1
+        return (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else (os.cpu_count() or 1)
         )
     if not text.isdigit() or int(text) == 0:
         raise ValueError(f"{WORKERS} must be a whole number above 0, it is {text!r}")

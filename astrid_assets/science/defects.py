@@ -33,10 +33,15 @@ Bool = NDArray[np.bool_]
 EIGHT = np.ones((3, 3), dtype=bool)
 
 
+def with_bit(mask: Mask, where: Bool, bit: MaskBit) -> Mask:
+    """Return the mask with a bit set where asked."""
+    return mask | np.where(where, np.uint16(bit), np.uint16(0))
+
+
 def missing_pixels(data: Image, mask: Mask) -> tuple[Image, Mask]:
     """Return data without NaN and the mask with NO_DATA where they were."""
     missing = ~np.isfinite(data)
-    marked = mask | np.where(missing, MaskBit.NO_DATA, 0).astype(np.uint16)
+    marked = with_bit(mask, missing, MaskBit.NO_DATA)
     gone = (marked & MaskBit.NO_DATA) != 0
     return np.where(gone, 0, data).astype(np.float32), marked
 
@@ -46,7 +51,7 @@ def saturated_pixels(data: Image, mask: Mask, saturation_e: float) -> Mask:
     if not np.isfinite(saturation_e):
         return mask
     full = data >= saturation_e
-    return mask | np.where(full, MaskBit.SATURATED, 0).astype(np.uint16)
+    return with_bit(mask, full, MaskBit.SATURATED)
 
 
 def impossible_pixels(data: Image, mask: Mask, sky: Background) -> Mask:
@@ -60,8 +65,8 @@ def impossible_pixels(data: Image, mask: Mask, sky: Background) -> Mask:
     brightest = ndimage.maximum_filter(snr, size=5)
     peak = ndimage.maximum(brightest, labels, np.arange(n + 1))
     overrun = low & (np.asarray(peak)[labels] > WRAP_NEIGHBOUR_SIGMA)
-    marked = mask | np.where(overrun, MaskBit.SATURATED, 0).astype(np.uint16)
-    return marked | np.where(low & ~overrun, MaskBit.BAD, 0).astype(np.uint16)
+    marked = with_bit(mask, overrun, MaskBit.SATURATED)
+    return with_bit(marked, low & ~overrun, MaskBit.BAD)
 
 
 def grown_saturation(mask: Mask) -> Mask:
@@ -70,7 +75,7 @@ def grown_saturation(mask: Mask) -> Mask:
     if not full.any():
         return mask
     grown = ndimage.binary_dilation(full, EIGHT, iterations=SATURATION_GROW_PX)
-    return mask | np.where(grown, MaskBit.SATURATED, 0).astype(np.uint16)
+    return with_bit(mask, grown, MaskBit.SATURATED)
 
 
 def halos_and_edges(mask: Mask, fwhm_px: float) -> Mask:
@@ -78,7 +83,7 @@ def halos_and_edges(mask: Mask, fwhm_px: float) -> Mask:
     marked = mask.copy()
     edge = int(np.ceil(EDGE_FWHM * fwhm_px))
     for border in (np.s_[:edge], np.s_[-edge:], np.s_[:, :edge], np.s_[:, -edge:]):
-        marked[border] |= MaskBit.EDGE
+        marked[border] |= np.uint16(MaskBit.EDGE)
     full = (mask & MaskBit.SATURATED) != 0
     labels, n = ndimage.label(full, EIGHT)
     ny, nx = mask.shape
@@ -97,5 +102,5 @@ def halos_and_edges(mask: Mask, fwhm_px: float) -> Mask:
         x0, x1 = max(int(x - radius), 0), min(int(x + radius) + 2, nx)
         yy, xx = np.mgrid[y0:y1, x0:x1]
         inside = np.hypot(yy - y, xx - x) <= radius
-        marked[y0:y1, x0:x1] |= np.where(inside, MaskBit.HALO, 0).astype(np.uint16)
+        marked[y0:y1, x0:x1] = with_bit(marked[y0:y1, x0:x1], inside, MaskBit.HALO)
     return marked

@@ -116,7 +116,7 @@ def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Fra
         saturation_e=min(
             f.saturation_e * m.scale for f, m in zip(ordered, members, strict=True)
         ),
-        sky_rms_e=_blank_rms(data, variance, mask),
+        sky_rms_e=_blank_rms(data, mask),
         psf=None,
     )
     return replace(stack, psf=fit_psf(stack, measure_stars(stack)))
@@ -211,12 +211,11 @@ def _agrees(data: Image, variance: Image, good: NDArray[np.bool_]) -> NDArray[np
     return np.abs(data - median) <= allowed
 
 
-def _blank_rms(data: Image, variance: Image, mask: Mask) -> float:
-    """Robust scatter of single pixels below 3 sigma of the sky, on both sides."""
+def _blank_rms(data: Image, mask: Mask) -> float:
+    """Scatter of single pixels of the sky, from the side that knows no stars."""
     usable = (mask & UNUSABLE) == 0
     if not usable.any():
         raise FrameRejected("no_overlap", "the frames of the stack share no good pixel")
     values = data[usable]
-    # The lower half knows no stars: median minus the 16th percentile.
     low, middle = np.percentile(values, [15.87, 50])
     return float(middle - low)

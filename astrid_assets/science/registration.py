@@ -119,18 +119,23 @@ def resample(
     if mapping.shape != tuple(shape):
         raise ValueError(f"mapping of shape {mapping.shape}, grid of shape {shape}")
     bad = (mask & UNUSABLE) != 0
-    coefficients = spline_filter(fill_masked(image, bad), output=np.float32)
+    coefficients = spline_coefficients(fill_masked(image, bad))
     where = (mapping.y, mapping.x)
     area = mapping.area_ratio().astype(np.float32)
-    values = area * map_coordinates(
-        coefficients, where, order=3, prefilter=False, mode="nearest", output=np.float32
+    values = map_coordinates(
+        coefficients, where, order=3, prefilter=False, mode="nearest"
     )
-    variances = area * map_coordinates(
-        variance, where, order=1, mode="nearest", output=np.float32
-    )
+    values = np.asarray(area * values, dtype=np.float32)
+    variances = map_coordinates(variance, where, order=1, mode="nearest")
+    variances = np.asarray(area * variances, dtype=np.float32)
     bits = _gather_bits(mask, mapping)
     values[(bits & MaskBit.NO_DATA) != 0] = 0
     return values, variances, bits
+
+
+def spline_coefficients(image: Image) -> Image:
+    """Return what `map_coordinates` of order 3 needs with ``prefilter=False``."""
+    return np.asarray(spline_filter(image), dtype=np.float32)
 
 
 def fill_masked(image: Image, bad: NDArray[np.bool_]) -> Image:

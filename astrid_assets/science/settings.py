@@ -47,11 +47,18 @@ class ProcessingSettings(Settings):
     max_fwhm_ratio: float = Field(
         2.0, gt=1, description="FWHM over the field's anchor: defocus or poor seeing"
     )
+    poor_seeing_ratio: float = Field(
+        1.4, gt=1, description="FWHM over the field's anchor: flagged, still used"
+    )
     max_elongation: float = Field(
-        1.4, gt=1, description="median a/b of the stars: trailed or elongated above it"
+        1.5, gt=1, description="median a/b of the stars: trailed or elongated above it"
+    )
+    flag_elongation: float = Field(
+        1.3, gt=1, description="median a/b of the stars: flagged, still used"
     )
     min_transparency: float = Field(
-        0.3, gt=0, lt=1, description="flux against the anchor: clouds below it"
+        0.4, gt=0, lt=1,
+        description="flux against the anchor: below it a magnitude of clouds or more",
     )
     max_astrometric_rms_px: float = Field(
         1.0, gt=0, description="residual of matched stars per axis"
@@ -59,6 +66,28 @@ class ProcessingSettings(Settings):
     max_bad_fraction: float = Field(
         0.3, gt=0, le=1, description="fraction of pixels without usable data"
     )
+    max_noise_pattern: float = Field(
+        8.0, gt=1,
+        description="scatter of column or row means over that of white noise: "
+        "amplifier or readout failure above it",
+    )  # fmt: skip
+    flag_noise_pattern: float = Field(
+        1.12, gt=1,
+        description="scatter of 16-pixel strips over that of white noise: pickup, "
+        "flagged, still used",
+    )  # fmt: skip
+    max_sky_fraction: float = Field(
+        0.6, gt=0, le=1, description="sky level over saturation: daylight or moonlight"
+    )
+    flag_sky_rms_ratio: float = Field(
+        5.0, gt=1,
+        description="sky noise over the anchor's, per second of exposure: flagged",
+    )  # fmt: skip
+    pixel_scale_arcsec: float | None = Field(
+        None, gt=0, le=120,
+        description="scale of fields where no frame has a WCS; None: 1 arcsec per "
+        "pixel, and distances on the sky mean pixels",
+    )  # fmt: skip
 
 
 class ReferenceSettings(Settings):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import IntFlag
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sep
@@ -20,6 +21,9 @@ from astrid_assets.science.frame import Frame, Image, Stars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.psf_photometry import psf_flux
 from astrid_assets.science.shapes import FWHM_OVER_SIGMA, measure_shapes, stamps
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 DETECTION_SIGMA = 4.0
 """Matched-filter S/N per pixel above the sky; one false star in some 10^4 pixels
@@ -92,7 +96,7 @@ def measure_stars(frame: Frame) -> Stars:
     # Ties are broken by position, so that the order never depends on the platform.
     order = np.lexsort((stars.x, stars.y, -stars.flux))
     stars = _without_twins(select(stars, order), width)
-    return with_sky_positions(_flagged(stars, frame.mask, width), frame)
+    return with_sky_positions(_flagged(stars, frame.mask, width), frame.wcs)
 
 
 def empty_stars() -> Stars:
@@ -109,11 +113,14 @@ def select(stars: Stars, which: NDArray[np.bool_] | NDArray[np.intp] | slice) ->
     return Stars(**{name: column[which] for name, column in vars(stars).items()})
 
 
-def with_sky_positions(stars: Stars, frame: Frame) -> Stars:
-    """Fill right ascension and declination from the frame's WCS, if it has one."""
-    if frame.wcs is None or not len(stars):
+def with_sky_positions(stars: Stars, wcs: WCS | None) -> Stars:
+    """Fill right ascension and declination from a WCS; NaN without one."""
+    if wcs is None:
+        nowhere = np.full(len(stars), np.nan)
+        return replace(stars, ra_deg=nowhere, dec_deg=nowhere)
+    if not len(stars):
         return stars
-    ra, dec = frame.wcs.all_pix2world(stars.x, stars.y, 0)
+    ra, dec = wcs.all_pix2world(stars.x, stars.y, 0)
     return replace(stars, ra_deg=np.asarray(ra) % 360, dec_deg=np.asarray(dec))
 
 
@@ -287,4 +294,4 @@ def _flagged(stars: Stars, mask: NDArray[np.uint16], fwhm_px: float) -> Stars:
     low, high = STAR_FWHM_RATIO
     unlike = (ratio < low - freedom) | (ratio > high + freedom)
     unlike |= stars.elongation > 1.3 * elongation + 2 * freedom
-    return replace(flagged, flag=flag | np.where(unlike, StarFlag.UNSTARLIKE, 0))
+    return replace(flagged, flag=flag | np.where(unlike, np.int16(StarFlag.UNSTARLIKE), np.int16(0)))

@@ -1,1 +1,1 @@
-"""sensors."""
+"""What starts runs by itself: thin sensors around decisions that are pure functions."""

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DoorRejection", "ImageFacts", "RawImage", "raw_image_to_frame", "read_headers",
-    "read_image",
+    "read_image", "rejection_of", "views",
 ]  # fmt: skip
 
 PROVENANCE = (
@@ -143,6 +143,26 @@ def read_image(content: bytes, hdu: int, path: str, profile: SurveyProfile) -> R
             notes=tuple(dict.fromkeys(notes)),
         ),
         data=data, wcs=wcs, header=kept,
+    )  # fmt: skip
+
+
+def views(content: bytes, profile: SurveyProfile) -> dict[int, HeaderView]:
+    """Return the headers of all HDUs that can be read, by index."""
+    try:
+        plain = unpack(content, profile.detector.max_megapixels * 1e6)
+    except FrameRejected:
+        return {}
+    hdus, _ = read_structure(plain)
+    return {hdu.index: _view(hdu, hdus) for hdu in hdus}
+
+
+def rejection_of(facts: ImageFacts, reason: Reason) -> DoorRejection:
+    """Return the rejection of an image whose header was fine but pixels were not."""
+    return DoorRejection(
+        hdu=facts.hdu, reason=reason, night=facts.night, kind=facts.kind,
+        field=facts.field, band=facts.band, observed_mjd=facts.observed_mjd,
+        exposure_s=facts.exposure_s, width=facts.width, height=facts.height,
+        notes=facts.notes,
     )  # fmt: skip
 
 

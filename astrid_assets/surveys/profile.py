@@ -219,6 +219,20 @@ class SurveyProfile(Section):
             )
             raise ProfileError(f"{where}: {problems}") from error
 
+    @classmethod
+    def named(cls, name: str, source: Source) -> SurveyProfile:
+        """Return a profile with nothing but a name and a source.
+
+        Raises
+        ------
+        ProfileError
+            If the name cannot be a survey's.
+        """
+        try:
+            return cls(name=name, source=source)
+        except ValidationError as error:
+            raise ProfileError(error.errors()[0]["msg"]) from error
+
     @property
     def has_known_truth(self) -> bool:
         """True for simulated surveys only."""

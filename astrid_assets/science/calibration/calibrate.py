@@ -8,8 +8,9 @@ import numpy as np
 
 from astrid_assets.science.background import robust_sigma
 from astrid_assets.science.calibration.masters import Masters
+from astrid_assets.science.defects import with_bit
 from astrid_assets.science.errors import ShapeMismatch
-from astrid_assets.science.frame import Frame, Image, Mask
+from astrid_assets.science.frame import Frame, Image
 from astrid_assets.science.mask_bits import MaskBit
 
 MIN_FLAT = 0.2
@@ -33,26 +34,26 @@ def calibrate(frame: Frame, masters: Masters) -> Frame:
     for master in (masters.bias, masters.dark, masters.flat):
         if master is not None and master.shape != frame.shape:
             raise ShapeMismatch(frame.shape, master.shape)
-    data, mask = frame.data.astype(np.float32), frame.mask.copy()
+    data, mask = frame.data.astype(np.float32), frame.mask
     saturation = frame.saturation_e
     # Saturation is a matter of the raw level, before anything is taken off.
     full = data >= saturation
-    mask[full] |= MaskBit.SATURATED
+    mask = with_bit(mask, full, MaskBit.SATURATED)
     if masters.bias is not None:
         data = data - masters.bias
         saturation -= float(np.nanmedian(masters.bias))
-        mask = _marked(mask, _deviant(masters.bias))
+        mask = with_bit(mask, _deviant(masters.bias), MaskBit.BAD)
     if masters.dark is not None:
         dark_e = masters.dark * np.float32(frame.exposure_s)
         data = data - dark_e
         noise_e2 = max(float(np.nanmedian(data)), 0.0) + frame.read_noise_e**2
         # A hot pixel's own shot noise doubles the variance of the sky there.
-        mask = _marked(mask, (dark_e > max(noise_e2, 1.0)) | ~np.isfinite(dark_e))
+        mask = with_bit(mask, (dark_e > max(noise_e2, 1.0)) | ~np.isfinite(dark_e), MaskBit.BAD)
     if masters.flat is not None:
         flat = masters.flat
         good = np.isfinite(flat) & (flat > MIN_FLAT) & (flat < MAX_FLAT)
         data = data / np.where(good, flat, 1)
-        mask = _marked(mask, ~good)
+        mask = with_bit(mask, ~good, MaskBit.BAD)
     return replace(
         frame, data=data.astype(np.float32), mask=mask, saturation_e=saturation
     )
@@ -64,10 +65,3 @@ def _deviant(bias: Image) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     middle = float(np.median(bias[finite]))
     sigma = robust_sigma(bias[finite] - middle)
     return ~finite | (np.abs(bias - middle) > DEVIANT_BIAS_SIGMA * max(sigma, 1e-6))
-
-
-def _marked(
-    mask: Mask, bad: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
-) -> Mask:
-    """Set BAD."""
-    return mask | np.where(bad, MaskBit.BAD, 0).astype(np.uint16)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -30,7 +30,7 @@ def associate(
         return np.full(len(places), UNMATCHED, dtype=np.int64)
     chord = 2 * np.sin(np.radians(radius_arcsec / 3600) / 2)
     # The bound is exclusive; the radius itself counts as inside.
-    distance, index = cKDTree(objects).query(
+    distance, index = KDTree(objects).query(
         places, distance_upper_bound=np.nextafter(chord, np.inf)
     )
     return np.where(np.isfinite(distance), index, UNMATCHED).astype(np.int64)

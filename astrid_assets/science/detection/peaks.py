@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.frame import Image
 
 Values = NDArray[np.float64]
+Number = TypeVar("Number", np.float32, np.uint16)
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,17 @@ def find_peaks(
     error = flux_err[rows, columns].astype(np.float64)
     listed = np.abs(peak / error) >= threshold
     order = np.lexsort((columns[listed], rows[listed], -np.abs(peak / error)[listed]))
-    return Peaks(*(v[listed][order] for v in (columns, rows, x, y, peak, error)))
+    kept = np.flatnonzero(listed)[order]
+    return Peaks(columns[kept], rows[kept], x[kept], y[kept], peak[kept], error[kept])
 
 
 def window(
-    image: NDArray[np.generic],
+    image: NDArray[Number],
     rows: NDArray[np.intp],
     columns: NDArray[np.intp],
     radius: int,
     fill: float = 0,
-) -> NDArray[np.generic]:
+) -> NDArray[Number]:
     """Cut squares around pixels: (n, 2 r + 1, 2 r + 1), `fill` outside the image."""
     padded = np.pad(image, radius, constant_values=fill)
     offsets = np.arange(2 * radius + 1)

@@ -53,5 +53,5 @@ class DetectionSettings(Settings):
     )
     max_density_deg2: float = Field(
         200_000.0, gt=0,
-        description="kept candidates per square degree above which a night is held back",
+        description="kept candidates per square degree: a night with more is held back",
     )  # fmt: skip

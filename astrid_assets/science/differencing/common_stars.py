@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import sep
-from scipy.ndimage import spline_filter
 
 from astrid_assets.science.differencing.noise import sky_sigma
 from astrid_assets.science.differencing.registered_psf import RegisteredPsf
@@ -21,7 +20,12 @@ from astrid_assets.science.differencing.star_fit import (
 )
 from astrid_assets.science.errors import FrameRejected, TooFewStars
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.registration import PixelMapping, fill_masked, pixel_mapping
+from astrid_assets.science.registration import (
+    PixelMapping,
+    fill_masked,
+    pixel_mapping,
+    spline_coefficients,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,7 +68,7 @@ def measure_common_stars(new: Prepared, ref: Prepared, min_stars: int) -> Common
     stars = compare_stars(
         sources,
         data,
-        spline_filter(fill_masked(ref.frame.data, ref_bad), output=np.float32),
+        spline_coefficients(fill_masked(ref.frame.data, ref_bad)),
         mapping,
         new.psf.at,
         RegisteredPsf(ref.psf, mapping).at,
@@ -120,4 +124,4 @@ def _touches(
     ny, nx = bad.shape
     rows = np.clip(np.rint(y).astype(int)[:, None, None] + offsets[:, None], 0, ny - 1)
     columns = np.clip(np.rint(x).astype(int)[:, None, None] + offsets, 0, nx - 1)
-    return bad[rows, columns].any(axis=(1, 2))
+    return np.asarray(bad[rows, columns].any(axis=(1, 2)))

@@ -65,7 +65,11 @@ def reasons_against(
             {"std_score": d.std_score, "limit": s.min_std_score},
         ),
     )
-    return tuple(Reason(*rest) for broken, *rest in tests if broken)
+    return tuple(
+        Reason(code, message, numbers)
+        for broken, code, message, numbers in tests
+        if broken
+    )
 
 
 def flags_of(

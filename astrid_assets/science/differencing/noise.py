@@ -64,7 +64,7 @@ def static_flux(flux_new: Image, flux_ref: Image, fwhm_px: float) -> Image:
     """
     size = 2 * round(fwhm_px) + 1
     both = np.maximum(np.minimum(flux_new, flux_ref), 0)
-    return maximum_filter(both, size=size)
+    return np.asarray(maximum_filter(both, size=size), dtype=np.float32)
 
 
 def psf_error(
@@ -135,4 +135,4 @@ def _dilate(plane: NDArray[np.bool_], radius_px: float) -> NDArray[np.bool_]:
     r = max(1, int(np.ceil(radius_px)))
     dy, dx = np.mgrid[-r : r + 1, -r : r + 1]
     disc = np.hypot(dx, dy) <= max(radius_px, 1.0)
-    return binary_dilation(plane, structure=disc)
+    return np.asarray(binary_dilation(plane, structure=disc), dtype=np.bool_)

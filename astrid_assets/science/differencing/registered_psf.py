@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import fft
 from scipy.ndimage import map_coordinates
 
 from astrid_assets.science.differencing.tiles import frequencies
+from astrid_assets.science.differencing.transform import back, forward
 from astrid_assets.science.registration import PixelMapping, spline_response
 
 if TYPE_CHECKING:
@@ -54,10 +54,9 @@ class RegisteredPsf:
                 float(self._mapping.x[row, column]), float(self._mapping.y[row, column])
             )
         )
-        size = fft.next_fast_len(2 * stamp.shape[0], real=True)
-        shape = (size, size)
-        spectrum = fft.rfft2(stamp, s=shape) * self._response(self._signal, shape)
-        smoothed = fft.irfft2(spectrum, s=shape)[: stamp.shape[0], : stamp.shape[1]]
+        shape = (2 * stamp.shape[0], 2 * stamp.shape[0])
+        spectrum = forward(stamp, shape) * self._response(self._signal, shape)
+        smoothed = back(spectrum, shape)[: stamp.shape[0], : stamp.shape[1]]
         return (smoothed / smoothed.sum()).astype(np.float32)
 
     def noise_power(self, shape: tuple[int, int]) -> Power:

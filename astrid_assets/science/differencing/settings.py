@@ -48,7 +48,7 @@ class DifferencingSettings(Settings):
         0.1,
         gt=0,
         lt=1,
-        description="PSF residual over star flux above which the subtraction is flagged",
+        description="PSF residual over star flux: subtractions with more are flagged",
     )
     psf_tolerance: float = Field(
         0.02,

@@ -17,6 +17,7 @@ from scipy import fft
 from scipy.ndimage import map_coordinates
 
 from astrid_assets.science.differencing.noise import MAD_TO_SIGMA
+from astrid_assets.science.differencing.transform import back, forward
 
 if TYPE_CHECKING:
     from astrid_assets.science.differencing.tiles import PsfAt
@@ -114,6 +115,8 @@ def compare_stars(
     total = np.zeros((len(sources.x), 2))  # offsets so far, science pixels
     fit = _no_fit(len(sources.x))
     model = np.zeros_like(total)
+    keep = np.zeros(len(sources.x), dtype=bool)
+    coefficients = np.zeros((3, 2))
     for _ in range(MAX_ROUNDS):
         # A star at p in the science frame is found at mapping(p - offset).
         moved = -model @ to_ref.T
@@ -153,7 +156,7 @@ def _fit_stars(new: Values, ref: Values, fwhm_px: float) -> _Fit:
     half = new.shape[1] // 2
     dy, dx = np.mgrid[-half : half + 1, -half : half + 1]
     inner = np.hypot(dx, dy) <= 2 * fwhm_px
-    by_y, by_x = np.gradient(ref, axis=(1, 2))
+    by_y, by_x = np.gradient(ref, axis=1), np.gradient(ref, axis=2)
     design = np.stack(
         [ref[:, inner], by_x[:, inner], by_y[:, inner], np.ones_like(ref[:, inner])],
         axis=2,
@@ -262,9 +265,8 @@ def _centroid_error(snr: Values, fwhm_px: float) -> Values:
 def _convolve(stamps: NDArray[np.floating], psfs: NDArray[np.floating]) -> Values:
     """Convolve stamp by stamp, same size, nothing wraps around."""
     n, m = stamps.shape[1], psfs.shape[1]
-    size = fft.next_fast_len(n + m - 1, real=True)
-    product = fft.rfft2(stamps, s=(size, size)) * fft.rfft2(psfs, s=(size, size))
-    start = m // 2
-    return fft.irfft2(product, s=(size, size))[
-        :, start : start + n, start : start + n
-    ].astype(np.float64)
+    size = int(fft.next_fast_len(n + m - 1, real=True) or 0)
+    shape = (size, size)
+    image = back(forward(stamps, shape) * forward(psfs, shape), shape)
+    part = slice(m // 2, m // 2 + n)
+    return image[:, part, part].astype(np.float64)

@@ -110,7 +110,7 @@ def subtract(
         matched, flux, stars, usable, new.psf.fwhm_px, settings
     )
     flux_err = np.sqrt(variance)
-    score = flux / flux_err
+    score = (flux / flux_err).astype(np.float32)
     blank = noise.blank_sky(matched.flux_ref, flux_err, usable)
     reference_rms = noise.robust_sigma(ref_data[blank])
     difference = Difference(
@@ -198,7 +198,7 @@ def _full_variance(
     )
     error = max(measured or 0.0, settings.min_psf_error)
     static = noise.static_flux(matched.flux_new, matched.flux_ref, fwhm_px)
-    return variance + np.float32(error**2) * static**2, error
+    return (variance + error**2 * static**2).astype(np.float32), error
 
 
 def _coverage(new_bits: Mask, ref_bits: Mask) -> float:

@@ -176,6 +176,11 @@ def _psf_change(psf_at: PsfAt, shape: tuple[int, int]) -> float:
     )
 
 
-def frequencies(shape: tuple[int, int]) -> tuple[NDArray[np.float64], ...]:
+def frequencies(
+    shape: tuple[int, int],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return rfft2's frequencies along x and y, cycles per pixel."""
-    return np.fft.rfftfreq(shape[1]), np.fft.fftfreq(shape[0])
+    return (
+        np.fft.rfftfreq(shape[1]).astype(np.float64),
+        np.fft.fftfreq(shape[0]).astype(np.float64),
+    )

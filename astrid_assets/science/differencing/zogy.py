@@ -12,20 +12,17 @@ Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27 (equation numbers below).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import fft
 
+from astrid_assets.science.differencing.transform import Real, Spectrum, back, forward
 from astrid_assets.science.errors import ShapeMismatch
 
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Image
 
-Spectrum = NDArray[np.complexfloating]
-Power = NDArray[np.floating]
-# complex64 and float32; scipy's and numpy's annotations do not keep the precision.
+Power: TypeAlias = Real
 
 WHITENING_FLOOR = 1e-4
 """Where both PSFs' transforms are below this, D is the plain difference: their
@@ -96,29 +93,29 @@ def match(
     for image in (ref, new_psf, ref_psf, new_variance, ref_variance):
         if image.shape != new.shape:
             raise ShapeMismatch(new.shape, image.shape)
-    shape = new.shape
+    shape = (new.shape[0], new.shape[1])
 
-    def forward(image: Image) -> Spectrum:
-        return fft.rfft2(image, workers=workers)
+    def to(image: Real) -> Spectrum:
+        return forward(image, workers=workers)
 
-    def back(spectrum: Spectrum) -> Image:
-        return fft.irfft2(spectrum, s=shape, workers=workers)
+    def fro(spectrum: Spectrum) -> Image:
+        return back(spectrum, shape, workers).astype(np.float32, copy=False)
 
-    n, r = forward(new), forward(ref)
-    pn, pr = forward(new_psf), forward(ref_psf)
+    n, r = to(new), to(ref)
+    pn, pr = to(new_psf), to(ref_psf)
     power = np.float32(1) if ref_power is None else ref_power.astype(np.float32)
 
     f_d = 1 / np.hypot(new_noise, ref_noise)  # eq. 15
     d_scale, psf_d = _difference_filters(pn, pr, new_noise, ref_noise, power)
-    d = back((d_scale[0] * n - d_scale[1] * r) / np.float32(f_d))  # eq. 13
-    psf = back(psf_d / np.float32(f_d))  # eq. 14
+    d = fro((d_scale[0] * n - d_scale[1] * r) / np.float32(f_d))  # eq. 13
+    psf = fro(psf_d / np.float32(f_d))  # eq. 14
 
     k_n, k_r, f_s = _score_filters(pn, pr, new_noise, ref_noise, power, shape)
-    flux_new, flux_ref = back(k_n * n), back(k_r * r)  # S_n, S_r over F_S, eq. 12
+    flux_new, flux_ref = fro(k_n * n), fro(k_r * r)  # S_n, S_r over F_S, eq. 12
     share = _weighted_mean(power, np.abs(k_r) ** 2, shape)
-    variance = back(  # eqs. 26-29
-        forward(new_variance) * forward(back(k_n) ** 2)
-        + forward(ref_variance) * forward(back(k_r) ** 2) * np.float32(share)
+    variance = fro(  # eqs. 26-29
+        to(new_variance) * to(fro(k_n) ** 2)
+        + to(ref_variance) * to(fro(k_r) ** 2) * np.float32(share)
     )
     # Rounding of the transforms leaves a few pixels below what sky alone gives.
     floor = np.float32(0.1 / f_s)
@@ -131,12 +128,12 @@ def _difference_filters(
     pn: Spectrum, pr: Spectrum, s_n: float, s_r: float, power: Power | np.float32
 ) -> tuple[tuple[Spectrum, Spectrum], Spectrum]:
     """Filters of N and R in D (eq. 13), and F_D P_D (eq. 14)."""
-    pn = pn + np.float32(WHITENING_FLOOR)
-    pr = pr + np.float32(WHITENING_FLOOR)
+    qn = pn + np.float32(WHITENING_FLOOR)
+    qr = pr + np.float32(WHITENING_FLOOR)
     root = np.sqrt(
-        np.float32(s_n**2) * _abs2(pr) + np.float32(s_r**2) * power * _abs2(pn)
+        np.float32(s_n**2) * _abs2(qr) + np.float32(s_r**2) * power * _abs2(qn)
     )
-    return (pr / root, pn / root), pn * pr / root
+    return (qr / root, qn / root), pn * qr / root
 
 
 def _score_filters(
@@ -155,7 +152,9 @@ def _score_filters(
     signal = an * ar * inverse
     f_s = _sum(signal, shape) / float(np.prod(shape))
     scale = inverse / np.float32(f_s)
-    return np.conj(pn) * ar * scale, np.conj(pr) * an * scale, f_s
+    k_n: Spectrum = np.conj(pn) * (ar * scale)
+    k_r: Spectrum = np.conj(pr) * (an * scale)
+    return k_n, k_r, f_s
 
 
 def _abs2(spectrum: Spectrum) -> Power:

@@ -14,11 +14,11 @@ from astrid_assets.science.simulation.placement import (
     log_uniform,
     point_noise_e,
 )
-from astrid_assets.science.simulation.point_spread import Array
 from astrid_assets.science.simulation.scene import QUIET_NIGHTS
 from astrid_assets.science.simulation.weather import start_mjd
 
 if TYPE_CHECKING:
+    from astrid_assets.science.simulation.point_spread import Array
     from astrid_assets.science.simulation.scene import Plan
 
 SNR_ASTEROID = (6.5, 80.0)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.science.simulation.optics import to_sky, true_wcs
-from astrid_assets.science.simulation.point_spread import Array
 
 if TYPE_CHECKING:
+    from astrid_assets.science.simulation.point_spread import Array
     from astrid_assets.science.simulation.scene import Plan
 
 MARGIN_PX = 60
@@ -19,6 +19,10 @@ MARGIN_PX = 60
 
 MOVING_STARS = 6
 """Bright stars with a proper motion that leaves dipoles, per full frame."""
+
+
+PEAK = 0.62
+"""Flux in the peak pixel of a Moffat PSF times its FWHM squared, about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +87,9 @@ def star_catalogue(plan: Plan) -> StarCatalogue:
     x, y = _scatter(plan, rng, n)
     mag = _counts(rng, n, scene.star_mag, scene.counts_slope)
     flux = 10 ** (-0.4 * (mag - scene.zero_point_total_mag))
+    bright = min(plan.count(scene.bright_stars, least=0), n)
+    flux[:bright] = saturating_flux_e(plan) * 10 ** rng.uniform(0.1, 1.4, bright)
+    flux = -np.sort(-flux)
     motion = np.zeros((n, 2))
     # Neither saturated nor too faint for their motion to be seen.
     able = np.flatnonzero((flux > 2e4) & (flux < 2.5 * scene.full_well_e))
@@ -110,9 +117,7 @@ def galaxy_catalogue(plan: Plan) -> GalaxyCatalogue:
     mag = _counts(rng, n, scene.galaxy_mag, 0.4)
     # Brighter ones look larger; 0.2 dex per magnitude would be constant brightness.
     relative = scene.galaxy_mag[1] - mag
-    radius = np.clip(
-        0.75 * 10 ** (0.11 * relative) * rng.lognormal(0, 0.3, n), 0.35, 9.0
-    )
+    radius = np.clip(0.6 * 10 ** (0.10 * relative) * rng.lognormal(0, 0.3, n), 0.3, 9.0)
     ra, dec = to_sky(true_wcs(plan), x, y)
     return GalaxyCatalogue(
         x=x,
@@ -123,14 +128,18 @@ def galaxy_catalogue(plan: Plan) -> GalaxyCatalogue:
         radius_px=radius / scene.pixel_scale_arcsec,
         axis_ratio=rng.uniform(0.3, 1.0, n),
         angle_rad=rng.uniform(0, np.pi, n),
-        bulge_fraction=rng.beta(1.2, 2.5, n),
+        bulge_fraction=rng.beta(1.4, 2.0, n),
     )
+
+
+def saturating_flux_e(plan: Plan) -> float:
+    """Return the flux whose peak pixel is full in the best seeing."""
+    scene = plan.scene
+    return scene.full_well_e * scene.seeing_limits_px[0] ** 2 / PEAK
 
 
 def saturated_stars(plan: Plan) -> tuple[Array, Array]:
     """Return nominal pixels of the stars that may saturate in the best seeing."""
-    stars, scene = star_catalogue(plan), plan.scene
-    # Peak of a pixel-integrated Moffat PSF in units of its flux.
-    peak = 0.62 / scene.seeing_limits_px[0] ** 2
-    is_bright = stars.flux_e * peak > 0.9 * scene.full_well_e
+    stars = star_catalogue(plan)
+    is_bright = stars.flux_e > 0.9 * saturating_flux_e(plan)
     return stars.x[is_bright], stars.y[is_bright]

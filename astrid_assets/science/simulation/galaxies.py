@@ -46,6 +46,20 @@ def paint_galaxies(
     image += blurred[pad : pad + ny, pad : pad + nx]
 
 
+def surface_brightness_e(
+    galaxies: GalaxyCatalogue, i: int, distance_px: float, psf_sigma_px: float
+) -> float:
+    """Return electrons per pixel of a galaxy at a distance, as if it were round."""
+    total = 0.0
+    bulge = galaxies.bulge_fraction[i]
+    for profile, share in ((DISK, 1 - bulge), (BULGE, bulge)):
+        for sigma_re, weight in profile:
+            variance = (sigma_re * galaxies.radius_px[i]) ** 2 + psf_sigma_px**2
+            peak = galaxies.flux_e[i] * share * weight / (2 * np.pi * variance)
+            total += peak * np.exp(-(distance_px**2) / (2 * variance))
+    return float(total)
+
+
 def _paint_gaussians(
     image: Image,
     x: Array,
@@ -110,10 +124,11 @@ def _convolve(image: Image, psf: PsfModel, pad: int) -> Image:
     total: np.ndarray | None = None
     for coefficients, (of_v, of_u) in zip(psf.coefficients, factors, strict=False):
         weighted = image * np.atleast_1d(of_v)[:, None] * np.atleast_1d(of_u)[None, :]
-        product = fft.rfft2(weighted, shape) * fft.rfft2(coefficients, shape)
+        spectrum = np.asarray(fft.rfft2(weighted, shape))
+        product = spectrum * np.asarray(fft.rfft2(coefficients, shape))
         total = product if total is None else total + product
     if total is None:
         raise ValueError("the PSF has no coefficients")
     half = psf.size // 2
-    blurred = fft.irfft2(total, shape)
+    blurred = np.asarray(fft.irfft2(total, shape))
     return blurred[half : half + image.shape[0], half : half + image.shape[1]]

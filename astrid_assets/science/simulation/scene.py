@@ -40,6 +40,8 @@ class Scene:
     stars: int
     star_mag: tuple[float, float]
     counts_slope: float
+    bright_stars: int
+    """Stars up to 3.5 magnitudes above saturation, added to the rest."""
     galaxies: int
     galaxy_mag: tuple[float, float]
     variables: int
@@ -88,10 +90,11 @@ WIDE = Scene(
     stars=1700,
     star_mag=(10.8, 21.3),
     counts_slope=0.30,
+    bright_stars=6,
     galaxies=140,
     galaxy_mag=(15.0, 20.5),
     variables=24,
-    supernova_hosts=64,
+    supernova_hosts=58,
     asteroids=7,
     asteroid_arcsec_per_hour=(14.0, 38.0),
     cosmic_rays=34,
@@ -119,10 +122,11 @@ DEEP = Scene(
     stars=650,
     star_mag=(13.6, 24.3),
     counts_slope=0.22,
+    bright_stars=4,
     galaxies=620,
-    galaxy_mag=(17.5, 24.2),
+    galaxy_mag=(16.8, 23.8),
     variables=20,
-    supernova_hosts=76,
+    supernova_hosts=60,
     asteroids=6,
     asteroid_arcsec_per_hour=(4.0, 12.0),
     cosmic_rays=60,
@@ -155,10 +159,10 @@ class Plan:
         """The telescope."""
         return SCENES[self.scene_name]
 
-    def count(self, per_full_area: float) -> int:
-        """Scale a population to the area of the frame, at least one."""
+    def count(self, per_full_area: float, *, least: int = 1) -> int:
+        """Scale a population to the area of the frame, at least `least`."""
         ny, nx = self.shape
-        return max(1, round(per_full_area * ny * nx / FULL_AREA_PX))
+        return max(least, round(per_full_area * ny * nx / FULL_AREA_PX))
 
     def rng(self, what: str, *numbers: int) -> np.random.Generator:
         """Return the generator of one named purpose: streams never mix."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.science.simulation.catalogue import galaxy_catalogue
+from astrid_assets.science.simulation.galaxies import surface_brightness_e
 from astrid_assets.science.simulation.placement import Room, log_uniform, point_noise_e
 from astrid_assets.science.simulation.scene import QUIET_NIGHTS
 
@@ -28,11 +29,14 @@ class SupernovaSite:
     galaxy: int
     x: float
     y: float
+    host_e: float
+    """Electrons per pixel of the host at this place, in median seeing."""
 
 
 def choose_sites(plan: Plan, room: Room) -> tuple[SupernovaSite, ...]:
     """Draw the galaxies in which stars explode, and where in them."""
     galaxies, rng = galaxy_catalogue(plan), plan.rng("supernova hosts")
+    psf_sigma = plan.scene.seeing_px[0] / 2.355
     wanted = plan.count(plan.scene.supernova_hosts)
     found: list[SupernovaSite] = []
     for i in rng.permutation(len(galaxies.x)):
@@ -44,7 +48,8 @@ def choose_sites(plan: Plan, room: Room) -> tuple[SupernovaSite, ...]:
         x = float(galaxies.x[i] + distance * np.cos(angle))
         y = float(galaxies.y[i] + distance * np.sin(angle))
         if room.take(x, y):
-            found.append(SupernovaSite(galaxy=int(i), x=x, y=y))
+            host = surface_brightness_e(galaxies, int(i), float(distance), psf_sigma)
+            found.append(SupernovaSite(galaxy=int(i), x=x, y=y, host_e=host))
     return tuple(found)
 
 

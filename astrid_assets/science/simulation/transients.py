@@ -36,7 +36,8 @@ class Change:
     """One changing source at one moment.
 
     `flux_e` is the change in electrons of a clear exposure, `underlying_e` the flux
-    of the star at the same place at the quiescent level; `motion_px` is the path
+    of the star at the same place at the quiescent level, `host_e` the electrons per
+    pixel of a galaxy there; `motion_px` is the path
     during the exposure.
     """
 
@@ -46,6 +47,7 @@ class Change:
     dec_deg: float
     flux_e: float
     underlying_e: float = 0.0
+    host_e: float = 0.0
     colour: float = 0.0
     motion_px: tuple[float, float] = (0.0, 0.0)
 
@@ -79,7 +81,7 @@ def changes(plan: Plan, night: int, index: int) -> list[Change]:
         np.array([*(s.y for _, s, _ in supernovae), *(a.y[index] for a in asteroids)]),
     )
     found = _variable_changes(plan, population.variables, day)
-    for (name, _, flux), at_ra, at_dec in zip(supernovae, ra, dec, strict=False):
+    for (name, site, flux), at_ra, at_dec in zip(supernovae, ra, dec, strict=False):
         found.append(
             Change(
                 truth_id=name,
@@ -87,6 +89,7 @@ def changes(plan: Plan, night: int, index: int) -> list[Change]:
                 ra_deg=float(at_ra),
                 dec_deg=float(at_dec),
                 flux_e=flux,
+                host_e=site.host_e,
             )
         )
     n = len(supernovae)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from astrid_assets.science.simulation.catalogue import star_catalogue
+from astrid_assets.science.simulation.catalogue import saturating_flux_e, star_catalogue
 from astrid_assets.science.simulation.placement import Room, log_uniform, point_noise_e
-from astrid_assets.science.simulation.point_spread import Array
 from astrid_assets.science.simulation.scene import QUIET_NIGHTS
 from astrid_assets.science.simulation.weather import start_mjd
 
 if TYPE_CHECKING:
+    from astrid_assets.science.simulation.point_spread import Array
     from astrid_assets.science.simulation.scene import Plan
 
 SNR_VARIABLE = (8.0, 110.0)
@@ -55,9 +55,7 @@ class Variable:
 def choose_variables(plan: Plan, room: Room) -> tuple[Variable, ...]:
     """Draw the variable stars of a survey."""
     stars, rng = star_catalogue(plan), plan.rng("variables")
-    noise, well = point_noise_e(plan), plan.scene.full_well_e
-    # 60 % of the well in the peak pixel of the sharpest frame.
-    brightest = 0.6 * well * plan.scene.seeing_limits_px[0] ** 2 / 0.62
+    noise, brightest = point_noise_e(plan), 0.6 * saturating_flux_e(plan)
     quiet_days = np.array([
         start_mjd(plan, night, index) - plan.first_mjd
         for night in range(QUIET_NIGHTS)

@@ -100,7 +100,7 @@ def conditions(plan: Plan, night: int, index: int) -> Conditions:
     airmass = 1.05 + 0.5 * abs(np.sin((start % 1 - 0.2) * 6)) + rng.uniform(0, 0.02)
     dcr = rng.normal(0, 0.012) + 0.05 * (airmass - 1.2)
     parallactic = np.deg2rad(35 + 80 * (start % 1))
-    slopes = rng.normal(0, 0.012, (2, 2)) + [[0.018, 0.004], [-0.006, 0.016]]
+    slopes = rng.normal(((0.018, 0.004), (-0.006, 0.016)), 0.012)
     e1, e2 = np.clip(rng.normal(0, 0.018, 2), -0.05, 0.05)
     dx, dy = np.clip(rng.normal(0, 3.0, 2), -8, 8)
     return Conditions(

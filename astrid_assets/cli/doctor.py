@@ -1,0 +1,83 @@
+"""`astrid doctor`: what AstrID needs, whether it is here, and whether it works.
+
+Each check looks at one thing, in the order in which they depend on each other, and
+says what to do about it. A check that cannot run because of an earlier one is told
+as such, not left out.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+COLOURS = {"OK": "green", "WARN": "yellow", "FAIL": "red"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found, and the remedy where there is something to do."""
+
+    level: Literal["OK", "WARN", "FAIL"]
+    what: str
+    remedy: str = ""
+
+
+Check = tuple[str, "Callable[[], Iterator[Finding]]"]
+
+
+@click.command()
+@click.option("--fix", is_flag=True, help="Mend what can be mended without risk.")
+def doctor(fix: bool) -> None:
+    """Check the installation, the services and what a crash may have left behind.
+
+    Exit code 1 when something has to be done before AstrID works.
+
+    \b
+    Example:
+      astrid doctor
+      astrid doctor --fix
+    """  # noqa: D301  click's mark for a paragraph that keeps its lines
+    from astrid_assets.cli import doctor_checks as checks
+
+    every: list[Check] = [
+        ("Python", checks.python),
+        ("Packages", checks.packages),
+        ("Home", checks.home),
+        ("Settings", checks.settings),
+        ("Store", checks.store),
+        ("Catalogue", checks.catalogue),
+        ("Surveys", checks.surveys),
+        ("MLflow", checks.mlflow),
+        ("Dagster", checks.dagster),
+        ("Graph", checks.graph),
+        ("Runs", lambda: checks.runs(fix=fix)),
+        ("Leftovers", lambda: checks.leftovers(fix=fix)),
+    ]
+    failed = False
+    for name, check in every:
+        for finding in _findings(check):
+            failed |= finding.level == "FAIL"
+            level = click.style(f"{finding.level:<4}", fg=COLOURS[finding.level])
+            click.echo(f"{level} {name:<10} {finding.what}")
+            if finding.remedy:
+                click.echo(f"{'':<15} → {finding.remedy}")
+    if failed:
+        sys.exit(1)
+
+
+def _findings(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Run a check; a known failure is a finding, with the remedy in its message."""
+    from astrid_assets.cli.main import known_failures
+
+    try:
+        yield from check()
+    except click.ClickException as error:
+        yield Finding("FAIL", error.message)
+    except known_failures() as error:
+        yield Finding("FAIL", str(error))

@@ -1,0 +1,227 @@
+"""The checks of `astrid doctor`, one function each."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from astrid_assets.cli import workplace
+from astrid_assets.cli.doctor import Finding
+from astrid_assets.resources import home as addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PYTHONS = ((3, 11), (3, 14))  # from, up to but without
+LOW_DISK_BYTES = 5 * 1024**3  # a night of large frames
+STAGED = re.compile(r"(#\d+|^\..+\.part)$")
+"""Files that a killed process left behind instead of renaming them into place."""
+STALE_S = 3600.0  # nothing takes an hour to write one object
+
+
+def python() -> Iterator[Finding]:
+    """Return whether the interpreter is one that is tested."""
+    first, end = PYTHONS
+    version = ".".join(map(str, sys.version_info[:3]))
+    if first <= sys.version_info[:2] < end:
+        yield Finding("OK", version)
+    else:
+        yield Finding("FAIL", version, "use Python 3.11, 3.12 or 3.13")
+
+
+def packages() -> Iterator[Finding]:
+    """Return the required packages that are missing or have another version."""
+    from packaging.requirements import Requirement
+
+    wrong = []
+    for line in metadata.requires("astrid-assets") or []:
+        requirement = Requirement(line)
+        if requirement.marker is not None and not requirement.marker.evaluate():
+            continue
+        try:
+            found = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            wrong.append(f"{requirement} is missing")
+            continue
+        if not requirement.specifier.contains(found, prereleases=True):
+            wrong.append(f"{requirement} is needed, {found} is installed")
+    if wrong:
+        remedy = "make install, or pip install -c constraints.txt -e ."
+        yield Finding("FAIL", "; ".join(wrong), remedy)
+    else:
+        yield Finding("OK", f"astrid-assets {metadata.version('astrid-assets')}")
+
+
+def home() -> Iterator[Finding]:
+    """Return whether the home folder can be written and has room."""
+    folder = workplace.prepare_home()
+    yield Finding("OK", str(folder))
+    free = shutil.disk_usage(folder).free
+    if free < LOW_DISK_BYTES:
+        yield Finding(
+            "WARN",
+            f"only {free / 1024**3:.1f} GiB are free there",
+            f"free space, or set {addresses.HOME} to a folder on another disk",
+        )
+
+
+def settings() -> Iterator[Finding]:
+    """Return which environment variables are set, and whether they can be read."""
+    problems = []
+    for read in (addresses.workers, addresses.dagster_database_url):
+        try:
+            read()
+        except ValueError as error:
+            problems.append(str(error))
+    for problem in problems:
+        yield Finding("FAIL", problem, "correct the variable; see .env.example")
+    if not problems:
+        named = [name for name in addresses.VARIABLES if addresses.is_set(name)]
+        yield Finding("OK", ", ".join(named) or "no variable is set: all defaults")
+
+
+def store() -> Iterator[Finding]:
+    """Return whether an object can be written to the store and read back."""
+    opened = workplace.open_store()
+    opened.check()
+    yield Finding("OK", opened.url)
+
+
+def catalogue() -> Iterator[Finding]:
+    """Return whether the catalogue can be reached, and whether it is up to date."""
+    from astrid_assets.storage.catalogue import Catalogue
+
+    opened = Catalogue(addresses.database_url())
+    opened.migrate()
+    opened.check()
+    yield Finding("OK", opened.url)
+
+
+def surveys() -> Iterator[Finding]:
+    """Return whether each survey's profile is valid and the graph knows it."""
+    from astrid_assets.cli.surveys import DIMENSION, profile_of, stored_surveys
+    from astrid_assets.surveys.profile import ProfileError
+
+    workplace.prepare_home()
+    rows = stored_surveys(workplace.open_catalogue())
+    if not rows:
+        yield Finding("OK", "none yet; `astrid demo` adds two simulated ones")
+        return
+    with workplace.dagster_instance() as instance:
+        known = set(instance.get_dynamic_partitions(DIMENSION))
+    for row in rows:
+        try:
+            profile_of(row)
+        except ProfileError as error:
+            yield Finding("FAIL", str(error), "correct it and add the survey again")
+            continue
+        if row.name in known:
+            yield Finding("OK", row.name)
+        else:
+            yield Finding(
+                "FAIL",
+                f"{row.name} is in the catalogue, but the graph does not know it",
+                f"astrid survey show {row.name} > {row.name}.toml && "
+                f"astrid survey add {row.name}.toml",
+            )
+
+
+def mlflow() -> Iterator[Finding]:
+    """Return whether MLflow answers, or its database can be opened."""
+    from astrid_assets.tracking_server import without_password
+
+    tracking = workplace.open_tracking()
+    tracking.check()
+    shown = without_password(tracking.tracking_uri)
+    file = Path(tracking.tracking_uri.removeprefix("sqlite:///"))
+    if tracking.tracking_uri.startswith("sqlite:///") and not file.exists():
+        yield Finding("OK", f"{shown} (made with the first training)")
+        return
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = tracking.client().search_experiments(max_results=1)
+    except MlflowException as error:
+        yield Finding(
+            "FAIL",
+            f"{shown} cannot be used: {error.message.splitlines()[0]}",
+            f"correct {addresses.TRACKING_URI}, or move the file away to begin anew",
+        )
+        return
+    yield Finding("OK", shown if found else f"{shown} (no experiment yet)")
+
+
+def dagster() -> Iterator[Finding]:
+    """Return whether Dagster's history can be read."""
+    workplace.prepare_home()
+    with workplace.dagster_instance() as instance:
+        number = instance.get_runs_count()
+    where = "Postgres" if workplace.history_is_shared() else addresses.dagster_folder()
+    folder = os.environ[addresses.DAGSTER_HOME]
+    yield Finding("OK", f"{number} runs in {where}; {addresses.DAGSTER_HOME}={folder}")
+
+
+def graph() -> Iterator[Finding]:
+    """Return whether the graph loads, and that it does so without heavy packages."""
+    before = set(sys.modules)
+    keys = workplace.load_graph().resolve_asset_graph().get_all_asset_keys()
+    heavy = {"torch", "lightning", "ray"} & (set(sys.modules) - before)
+    if heavy:
+        yield Finding("WARN", f"{len(keys)} assets, but loading them imports {heavy}")
+    else:
+        yield Finding("OK", f"{len(keys)} assets")
+
+
+def runs(*, fix: bool) -> Iterator[Finding]:
+    """Return runs that a crash left in progress; `fix` records them as failed."""
+    from astrid_assets.cli.orphaned_runs import fail, orphaned_runs
+
+    workplace.prepare_home()
+    with workplace.dagster_instance() as instance:
+        orphans = orphaned_runs(instance, shared=workplace.history_is_shared())
+        for orphan in orphans:
+            what = f"{orphan.run.job_name} {orphan.run.run_id[:8]}: {orphan.reason}"
+            if fix:
+                fail(instance, orphan)
+                yield Finding("OK", f"{what}; recorded as failed")
+            else:
+                yield Finding(
+                    "WARN",
+                    f"{what}, so it will never end",
+                    "astrid doctor --fix records it as failed",
+                )
+    if not orphans:
+        yield Finding("OK", "none left behind by a crash")
+
+
+def leftovers(*, fix: bool) -> Iterator[Finding]:
+    """Return temporary files of killed processes; `fix` removes them."""
+    folder = workplace.prepare_home()
+    files = [path for path in _files_below(folder) if _is_stale(path)]
+    size_mb = sum(path.stat().st_size for path in files) / 1e6
+    what = f"{len(files)} temporary files of killed processes ({size_mb:.1f} MB)"
+    if not files:
+        yield Finding("OK", "no temporary files")
+    elif fix:
+        for path in files:
+            path.unlink(missing_ok=True)
+        yield Finding("OK", f"{what} removed")
+    else:
+        yield Finding("WARN", what, "astrid doctor --fix removes them")
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if STAGED.search(name):
+                yield Path(parent) / name
+
+
+def _is_stale(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > STALE_S

@@ -1,0 +1,103 @@
+"""The only wiring: assets, checks, jobs, sensors and schedules with their resources.
+
+A deployment differs by its environment, or by the resources it passes to
+`build_definitions`; no code asks where it runs. Loading this module imports no
+framework of learning or tracking: that happens in the steps that need them.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from astrid_assets import assets, checks, jobs
+from astrid_assets.resources import home
+from astrid_assets.resources.compute import ComputeResource
+from astrid_assets.resources.database import CatalogueResource
+from astrid_assets.resources.experiment_tracking import ExperimentTracking
+from astrid_assets.resources.object_store import ObjectStoreResource
+from astrid_assets.resources.survey_archives import SurveyArchives
+
+
+def build_definitions(**resource_overrides: object) -> dg.Definitions:
+    """Return the graph with resources from the environment, or those passed.
+
+    Parameters
+    ----------
+    resource_overrides
+        Plain objects or Dagster resources by key: ``catalogue``, ``store``,
+        ``sources``, ``compute``, ``tracking``.
+
+    Raises
+    ------
+    ValueError
+        If there is no resource of a passed name, or a variable makes no sense.
+    """
+    resources = resources_of_the_environment()
+    unknown = sorted(set(resource_overrides) - set(resources))
+    if unknown:
+        raise ValueError(
+            f"no resource named {', '.join(unknown)}; there are {', '.join(resources)}"
+        )
+    return dg.Definitions(
+        assets=dg.load_assets_from_package_module(assets),
+        asset_checks=dg.load_asset_checks_from_package_module(checks),
+        jobs=jobs.JOBS,
+        schedules=jobs.SCHEDULES,
+        sensors=sensors_of_the_package(),
+        resources={**resources, **resource_overrides},
+        # One process per run: what is parallel is inside the assets, and each step
+        # process would import everything again.
+        executor=dg.in_process_executor,
+    )
+
+
+def resources_of_the_environment() -> dict[str, object]:
+    """Return the resources that the environment describes, by key."""
+    access = {
+        "endpoint": _variable(home.S3_ENDPOINT),
+        "region": _variable(home.S3_REGION),
+        "access_key": _variable(home.S3_ACCESS_KEY),
+        "secret_key": _variable(home.S3_SECRET_KEY),
+    }
+    has_server = home.tracking_uri().startswith(("http://", "https://"))
+    return {
+        "catalogue": CatalogueResource(
+            url=_variable(home.DATABASE_URL) or home.database_url()
+        ),
+        "store": ObjectStoreResource(
+            url=_variable(home.STORE_URL) or home.store_url(), **access
+        ),
+        "sources": SurveyArchives(**access),
+        "compute": ComputeResource(
+            backend=home.compute_backend(), workers=home.workers()
+        ),
+        "tracking": ExperimentTracking(
+            tracking_uri=_variable(home.TRACKING_URI) or home.tracking_uri(),
+            artifact_location=None if has_server else str(home.artifacts_folder()),
+        ),
+    }
+
+
+def sensors_of_the_package() -> list[dg.SensorDefinition]:
+    """Return the sensors, one from each module of the package."""
+    from astrid_assets.sensors import (
+        deployed_model_health,
+        new_observations,
+        retraining,
+        run_failures,
+    )
+
+    return [
+        new_observations.new_observations,
+        retraining.retraining,
+        deployed_model_health.deployed_model_health,
+        run_failures.run_failures,
+    ]
+
+
+def _variable(name: str) -> dg.EnvVar | None:
+    """Return a reference that Dagster resolves when a run needs it, never shows."""
+    return dg.EnvVar(name) if home.is_set(name) else None
+
+
+defs = build_definitions()

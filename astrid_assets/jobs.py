@@ -1,0 +1,143 @@
+"""Jobs and schedules: which assets run together, and what runs by the clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from astrid_assets.partitions import NIGHTS, SURVEYS, Night
+from astrid_assets.storage import observations
+from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.gates import NIGHTLY_ASSETS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LEARNING_ASSETS = ("training_dataset", "trained_unet", "deployed_model")
+LONGEST_BLOCK = 50  # nights in one run; rows of planned checks grow with the square
+NIGHTS_LOOKED_AT_AGAIN = 7  # people label for about a week after a night
+EVERY_DAY_AT_NOON = "0 12 * * *"  # UTC
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+night_job = dg.define_asset_job(
+    "night_job",
+    selection=dg.AssetSelection.assets(*NIGHTLY_ASSETS),
+    description="Nights of a survey, from raw frames to labels.",
+    executor_def=dg.in_process_executor,
+)
+
+learning_job = dg.define_asset_job(
+    "learning_job",
+    selection=dg.AssetSelection.assets(*LEARNING_ASSETS),
+    description="From the labels of all surveys to the model in force.",
+    executor_def=dg.in_process_executor,
+)
+
+rollback_job = dg.define_asset_job(
+    "rollback_job",
+    selection=dg.AssetSelection.assets("deployed_model"),
+    description="Put the previous model in force again; needs `rollback_because`.",
+    executor_def=dg.in_process_executor,
+)
+
+whole_graph = dg.define_asset_job(
+    "whole_graph",
+    selection=dg.AssetSelection.all(),
+    description="Nights of a survey and then the model that learns from them.",
+    executor_def=dg.in_process_executor,
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive nights of one survey: what one run can hold."""
+
+    survey: str
+    start: str
+    end: str
+
+    @property
+    def name(self) -> str:
+        """The block in words."""
+        if self.start == self.end:
+            return f"{self.survey} {self.start}"
+        return f"{self.survey} {self.start} to {self.end}"
+
+    def run_request(self, run_key: str | None = None) -> dg.RunRequest:
+        """Return the request for a run of `night_job` over the block."""
+        start, end = (
+            Night(self.survey, self.start).key,
+            Night(self.survey, self.end).key,
+        )
+        if start == end:
+            return dg.RunRequest(
+                run_key=run_key, job_name=night_job.name, partition_key=start
+            )
+        return dg.RunRequest(
+            run_key=run_key,
+            job_name=night_job.name,
+            tags={RANGE_START: str(start), RANGE_END: str(end)},
+        )
+
+
+def blocks_of(nights: Iterable[Night], longest: int = LONGEST_BLOCK) -> list[Block]:
+    """Return the nights as blocks, in time order, survey by survey.
+
+    A range of Dagster's holds every date between its ends, so a night that was not
+    asked for ends a block.
+    """
+    blocks: list[Block] = []
+    length = 0
+    for night in sorted(set(nights)):
+        last = blocks[-1] if blocks else None
+        if (
+            last is not None
+            and last.survey == night.survey
+            and _day_after(last.end) == night.date
+            and length < longest
+        ):
+            blocks[-1] = Block(night.survey, last.start, night.date)
+            length += 1
+        else:
+            blocks.append(Block(night.survey, night.date, night.date))
+            length = 1
+    return blocks
+
+
+def is_partition(night: Night) -> bool:
+    """Return whether the night is inside the graph's range of dates."""
+    first, last = NIGHTS.get_first_partition_key(), NIGHTS.get_last_partition_key()
+    return first is not None and last is not None and first <= night.date <= last
+
+
+@dg.schedule(job=night_job, cron_schedule=EVERY_DAY_AT_NOON, execution_timezone="UTC")
+def latest_nights(
+    context: dg.ScheduleEvaluationContext, catalogue: dg.ResourceParam[Catalogue]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """The latest nights of every survey once more: late frames, new labels.
+
+    Only nights that have frames; what is unchanged costs milliseconds.
+    """
+    nights: list[Night] = []
+    with catalogue.read() as session:
+        for survey in context.instance.get_dynamic_partitions(str(SURVEYS.name)):
+            known = observations.nights(session, survey)[-NIGHTS_LOOKED_AT_AGAIN:]
+            nights += [Night(survey, night) for night in known]
+    blocks = blocks_of(night for night in nights if is_partition(night))
+    if not blocks:
+        yield dg.SkipReason("no survey has frames yet")
+    today = context.scheduled_execution_time.date().isoformat()
+    for block in blocks:
+        yield block.run_request(run_key=f"{today} {block.name}")
+
+
+def _day_after(day: str) -> str:
+    return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+
+
+JOBS = (night_job, learning_job, rollback_job, whole_graph)
+SCHEDULES = (latest_nights,)

@@ -1,0 +1,130 @@
+"""The anchor: the frame whose stars define a field's astrometry and magnitudes.
+
+Chosen once, among the first good frames of a field and band, and then frozen: all
+later frames are solved and scaled against it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.frame import Frame, Stars
+from astrid_assets.science.stars import with_sky_positions
+from astrid_assets.science.wcs_tools import tangent_plane
+from astrid_assets.science.zero_point import ANCHOR_ZERO_POINT_MAG
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
+    from astrid_assets.science.measuring import MeasuredFrame
+    from astrid_assets.science.settings import ProcessingSettings
+
+NO_ANCHOR = float("-inf")
+COUNTED_SNR = 10.0
+LOCAL_SCALE_ARCSEC = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anchor:
+    """What later frames are held against.
+
+    Attributes
+    ----------
+    stars
+        With positions on the sky; fluxes in electrons of the anchor's exposure.
+    wcs
+        Of the anchor frame.
+    zero_point_mag
+        Of one electron in the anchor frame.
+    fwhm_px, sky_rms_e, exposure_s
+        Of the anchor frame.
+    is_local
+        True: no WCS was there; positions are relative, around the profile's field
+        centre (or 0, 0), at its pixel scale (or 1 arcsec per pixel).
+    """
+
+    stars: Stars
+    wcs: WCS
+    zero_point_mag: float
+    fwhm_px: float
+    sky_rms_e: float
+    exposure_s: float
+    is_local: bool
+
+
+def anchor_rank(measured: MeasuredFrame) -> float:
+    """Rank candidates for the anchor of a new field; higher is better.
+
+    Counts well-measured stars, favours sharp ones: both fall with clouds, bright
+    sky, bad seeing. A frame with reasons against it is none (minus infinity);
+    one without a WCS comes behind all that have one.
+    """
+    if measured.reasons:
+        return NO_ANCHOR
+    stars = measured.stars
+    good = (stars.flag == 0) & (stars.flux > COUNTED_SNR * stars.flux_err)
+    rank = float(np.count_nonzero(good)) / (measured.fwhm_px * measured.elongation)
+    return rank if measured.frame.wcs is not None else rank - 1e6
+
+
+def make_anchor(measured: MeasuredFrame, settings: ProcessingSettings) -> Anchor:
+    """Make a frame the anchor of its field.
+
+    Raises
+    ------
+    FrameRejected
+        With the frame's first reason, if it has any: an anchor must be good.
+    """
+    if measured.reasons:
+        first = measured.reasons[0]
+        raise FrameRejected(first.code, first.message, **first.measurements)
+    frame = measured.frame
+    wcs = frame.wcs if settings.wcs == "header" else None
+    is_local = wcs is None
+    if wcs is None:
+        wcs = tangent_plane(
+            settings.ra_deg or 0.0,
+            settings.dec_deg or 0.0,
+            settings.pixel_scale_arcsec or LOCAL_SCALE_ARCSEC,
+            frame.shape,
+        )
+    zero_point = frame.zero_point_mag
+    return Anchor(
+        stars=with_sky_positions(measured.stars, wcs),
+        wcs=wcs,
+        zero_point_mag=ANCHOR_ZERO_POINT_MAG if zero_point is None else zero_point,
+        fwhm_px=measured.fwhm_px,
+        sky_rms_e=measured.sky_rms_e,
+        exposure_s=frame.exposure_s,
+        is_local=is_local,
+    )
+
+
+def anchor_from_frame(frame: Frame, stars: Stars, *, is_local: bool) -> Anchor:
+    """Rebuild the anchor from its processed frame and its stars, as stored.
+
+    Raises
+    ------
+    ValueError
+        If the frame was never processed.
+    """
+    known = frame.wcs, frame.zero_point_mag, frame.psf, frame.sky_rms_e
+    wcs, zero_point_mag, psf, sky_rms_e = known
+    if wcs is None or zero_point_mag is None or psf is None or sky_rms_e is None:
+        raise ValueError(
+            f"{frame.frame_id} cannot be an anchor: a processed frame has a WCS, a "
+            "zero point, a PSF and a sky noise"
+        )
+    return Anchor(
+        stars=stars,
+        wcs=wcs,
+        zero_point_mag=zero_point_mag,
+        fwhm_px=psf.fwhm_px,
+        sky_rms_e=sky_rms_e,
+        exposure_s=frame.exposure_s,
+        is_local=is_local,
+    )

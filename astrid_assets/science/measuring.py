@@ -1,0 +1,241 @@
+"""From a raw or calibrated frame to a measured one; nothing but the frame is used.
+
+Calibrated, bad pixels marked, sky taken off, noise and stars and PSF measured.
+What a field's anchor adds (place, magnitudes) is in `processing`.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrid_assets.science.background import Background, measure_background
+from astrid_assets.science.calibration.calibrate import calibrate
+from astrid_assets.science.calibration.masters import Masters
+from astrid_assets.science.cosmic_rays import find_cosmic_rays, spare_stars
+from astrid_assets.science.defects import (
+    grown_saturation,
+    halos_and_edges,
+    impossible_pixels,
+    missing_pixels,
+    saturated_pixels,
+    with_bit,
+)
+from astrid_assets.science.errors import FrameRejected, Reason, TooFewStars
+from astrid_assets.science.frame import Frame, Image, Mask, Stars
+from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.psf import fit_psf
+from astrid_assets.science.quality.frame_quality import FrameQuality, judge
+from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
+from astrid_assets.science.settings import ProcessingSettings
+from astrid_assets.science.stars import measure_stars, typical_shape
+from astrid_assets.science.trails import find_trails, trail_mask
+
+log = logging.getLogger(__name__)
+GOOD_SNR = 5.0
+VARIANCE_FLOOR = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredFrame:
+    """A frame and all that it tells by itself.
+
+    Attributes
+    ----------
+    frame
+        Sky-subtracted, with mask, variance, PSF and sky noise; WCS still the
+        header's.
+    stars
+        Brightest first, PSF fluxes.
+    n_stars
+        Unflagged stars with S/N above 5.
+    pattern
+        Patterns in the noise.
+    reasons, flags
+        Limits broken, as far as the frame alone shows.
+    """
+
+    frame: Frame
+    stars: Stars
+    n_stars: int
+    fwhm_px: float
+    elongation: float
+    sky_level_e: float
+    sky_rms_e: float
+    bad_fraction: float
+    pattern: NoisePattern
+    reasons: tuple[Reason, ...] = ()
+    flags: tuple[Reason, ...] = ()
+
+    @property
+    def quality(self) -> FrameQuality:
+        """The numbers known without an anchor."""
+        return FrameQuality(
+            n_stars=self.n_stars,
+            fwhm_px=self.fwhm_px,
+            elongation=self.elongation,
+            sky_level_e=self.sky_level_e,
+            sky_rms_e=self.sky_rms_e,
+            bad_fraction=self.bad_fraction,
+        )
+
+
+def measure(
+    frame: Frame, masters: Masters | None, settings: ProcessingSettings
+) -> MeasuredFrame:
+    """Calibrate a frame, mask it, take off its sky, and measure its stars and PSF.
+
+    The noise of the sky is measured on the frame, so frames whose sky was already
+    subtracted get the right variance too; sources add their Poisson noise.
+
+    Parameters
+    ----------
+    frame
+        In electrons, as the survey's door delivers it.
+    masters
+        For raw frames; None for calibrated ones.
+
+    Raises
+    ------
+    FrameRejected
+        When nothing can be measured; the code is the cause found first
+        (missing_data, constant, readout_noise, bright_sky, too_few_stars).
+    ShapeMismatch
+        If a master has another shape.
+    """
+    if masters is not None:
+        frame = calibrate(frame, masters)
+    data, mask = missing_pixels(frame.data, frame.mask)
+    mask = saturated_pixels(data, mask, frame.saturation_e)
+    _require_data(mask, settings)
+    sky = measure_background(data, _unusable(mask), settings.background_mesh_px)
+    marked = grown_saturation(impossible_pixels(data, mask, sky))
+    pattern = noise_pattern(data - sky.level, sky.rms, _unusable(mask))
+    early = _early_quality(marked, sky)
+    _stop_if_hopeless(early, settings, pattern, frame.saturation_e)
+    mask = marked
+    if settings.mask_trails:
+        mask = _with_trails(data, mask, sky)
+    sky = measure_background(data, _unusable(mask), settings.background_mesh_px)
+    frame = _subtracted(frame, data, mask, sky)
+    if settings.remove_cosmic_rays:
+        frame = _without_cosmic_rays(frame)
+    return _with_stars(frame, sky, pattern, settings)
+
+
+def _unusable(mask: Mask) -> NDArray[np.bool_]:
+    return (mask & UNUSABLE) != 0
+
+
+def _bad_fraction(mask: Mask) -> float:
+    return float(np.mean(_unusable(mask)))
+
+
+def _require_data(mask: Mask, settings: ProcessingSettings) -> None:
+    """Reject frames with too many missing or saturated pixels."""
+    bad = _bad_fraction(mask)
+    if bad > settings.max_bad_fraction:
+        full = float(np.mean((mask & MaskBit.SATURATED) != 0))
+        code = "saturated" if full > bad / 2 else "missing_data"
+        raise FrameRejected(
+            code,
+            f"{bad:.0%} of the pixels are unusable ({full:.0%} saturated), at most "
+            f"{settings.max_bad_fraction:.0%} allowed",
+            bad_fraction=bad,
+            saturated_fraction=full,
+            limit=settings.max_bad_fraction,
+        )
+
+
+def _early_quality(mask: Mask, sky: Background) -> FrameQuality:
+    """What is known before the stars are looked at."""
+    return FrameQuality(
+        n_stars=0, fwhm_px=float("nan"), elongation=float("nan"),
+        sky_level_e=sky.level_e, sky_rms_e=sky.rms_e, bad_fraction=_bad_fraction(mask),
+    )  # fmt: skip
+
+
+def _stop_if_hopeless(
+    quality: FrameQuality, settings: ProcessingSettings, pattern: NoisePattern,
+    saturation_e: float,
+) -> None:  # fmt: skip
+    """Reject a frame whose detector failed, before its noise is taken for stars."""
+    reasons, _ = judge(quality, settings, pattern=pattern, saturation_e=saturation_e)
+    order = {"readout_noise": 0, "bright_sky": 1, "missing_data": 2}
+    fatal = sorted((r for r in reasons if r.code in order), key=lambda r: order[r.code])
+    if fatal:
+        raise FrameRejected(fatal[0].code, fatal[0].message, **fatal[0].measurements)
+
+
+def _with_trails(data: Image, mask: Mask, sky: Background) -> Mask:
+    """Mark satellite trails."""
+    trails = find_trails(data - sky.level, sky.rms, _unusable(mask))
+    if not trails:
+        return mask
+    on_trail = trail_mask(trails, (data.shape[0], data.shape[1]))
+    return with_bit(mask, on_trail, MaskBit.TRAIL)
+
+
+def _subtracted(frame: Frame, data: Image, mask: Mask, sky: Background) -> Frame:
+    """Take off the sky and give every pixel its variance."""
+    missing = (mask & MaskBit.NO_DATA) != 0
+    light = np.where(missing, 0, data - sky.level).astype(np.float32)
+    lowest = VARIANCE_FLOOR * sky.rms_e**2
+    variance = np.maximum(sky.rms**2 + np.maximum(light, 0), lowest)
+    return replace(
+        frame, data=light, mask=mask, variance=variance.astype(np.float32),
+        sky_rms_e=sky.rms_e, psf=None,
+    )  # fmt: skip
+
+
+def _without_cosmic_rays(frame: Frame) -> Frame:
+    """Mark cosmic rays; the cores of real stars are given back."""
+    bad = _unusable(frame.mask)
+    variance = frame.variance if frame.variance is not None else np.ones_like(frame.data)
+    found = find_cosmic_rays(frame.data, variance, bad)
+    if not found.any():
+        return frame
+    marked = replace(frame, mask=with_bit(frame.mask, found, MaskBit.COSMIC_RAY))
+    fwhm, _ = typical_shape(measure_stars(marked))
+    if np.isfinite(fwhm):
+        found = spare_stars(found, frame.data, bad, fwhm)
+    return replace(frame, mask=with_bit(frame.mask, found, MaskBit.COSMIC_RAY))
+
+
+def _with_stars(
+    frame: Frame, sky: Background, pattern: NoisePattern, settings: ProcessingSettings
+) -> MeasuredFrame:
+    """Measure stars and PSF, and judge what they show."""
+    stars = measure_stars(frame)
+    try:
+        psf = fit_psf(frame, stars)
+    except TooFewStars as error:
+        raise FrameRejected(
+            "too_few_stars",
+            f"{len(stars)} stars found, of which {error.measurements['found']:.0f} "
+            f"can show the PSF, {error.measurements['needed']:.0f} needed",
+            found=len(stars),
+            needed=error.measurements["needed"],
+        ) from error
+    frame = replace(
+        frame, psf=psf, mask=halos_and_edges(frame.mask, min(psf.fwhm_px, 15.0))
+    )
+    stars = measure_stars(frame)
+    _, elongation = typical_shape(stars)
+    good = (stars.flag == 0) & (stars.flux > GOOD_SNR * stars.flux_err)
+    measured = MeasuredFrame(
+        frame=frame, stars=stars, n_stars=int(np.count_nonzero(good)),
+        fwhm_px=psf.fwhm_px, elongation=elongation, sky_level_e=sky.level_e,
+        sky_rms_e=sky.rms_e, bad_fraction=_bad_fraction(frame.mask), pattern=pattern,
+    )  # fmt: skip
+    reasons, flags = judge(
+        measured.quality, settings, pattern=pattern, saturation_e=frame.saturation_e
+    )
+    log.info(
+        "measured %s: %d stars, FWHM %.2f px, sky %.1f +- %.2f e-",
+        frame.frame_id, measured.n_stars, psf.fwhm_px, sky.level_e, sky.rms_e,
+    )  # fmt: skip
+    return replace(measured, reasons=tuple(reasons), flags=tuple(flags))

@@ -1,0 +1,180 @@
+"""From a measured frame to a processed one: its place on the sky and its magnitudes.
+
+The chain of a night: `measure` every frame by itself, choose or load the field's
+anchor (`anchor_rank`, `make_anchor`), then `solve` every frame against it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+from astrid_assets.science.anchor import (
+    Anchor,
+    anchor_from_frame,
+    anchor_rank,
+    make_anchor,
+)
+from astrid_assets.science.astrometry import Solution, solve_wcs
+from astrid_assets.science.errors import FrameRejected, Reason, TooFewStars
+from astrid_assets.science.frame import Frame, Stars
+from astrid_assets.science.measuring import MeasuredFrame, measure
+from astrid_assets.science.quality.frame_quality import (
+    FieldStandard,
+    FrameQuality,
+    judge,
+    quality_score,
+)
+from astrid_assets.science.settings import ProcessingSettings
+from astrid_assets.science.stars import select, with_sky_positions
+from astrid_assets.science.wcs_tools import footprint
+from astrid_assets.science.zero_point import limiting_mag, zero_point
+
+__all__ = [
+    "Anchor", "MeasuredFrame", "ProcessedFrame", "anchor_from_frame", "anchor_rank",
+    "make_anchor", "measure", "solve",
+]  # fmt: skip
+
+log = logging.getLogger(__name__)
+LARGE_OFFSET_PX = 10.0
+"""A header off by more than this is worth a flag, though the stars repaired it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessedFrame:
+    """A frame in its field's system; usable for subtraction when `reasons` is empty.
+
+    `frame` has the verified or solved WCS and its zero point where they were
+    found; `stars` have positions on the sky; `quality` holds the numbers.
+    """
+
+    frame: Frame
+    stars: Stars
+    quality: FrameQuality
+    reasons: tuple[Reason, ...] = ()
+    flags: tuple[Reason, ...] = ()
+
+    @property
+    def is_accepted(self) -> bool:
+        """No limit is broken."""
+        return not self.reasons
+
+
+def solve(
+    measured: MeasuredFrame, anchor: Anchor, settings: ProcessingSettings
+) -> ProcessedFrame:
+    """Give a measured frame its WCS and zero point, and judge it.
+
+    Never raises for what the data show: a frame that cannot be placed comes back
+    with its reasons.
+    """
+    frame = measured.frame
+    standard = FieldStandard(
+        fwhm_px=anchor.fwhm_px,
+        sky_rms_e=anchor.sky_rms_e,
+        exposure_s=anchor.exposure_s,
+    )
+    header = frame.wcs if settings.wcs == "header" else None
+    try:
+        solution = solve_wcs(
+            measured.stars, header, anchor.stars, anchor.wcs, frame.shape
+        )
+    except FrameRejected as error:
+        lost = replace(frame, wcs=None, zero_point_mag=None)
+        return _judged(measured, lost, measured.quality, standard, settings,
+                       (_unplaced(error, measured),), ())  # fmt: skip
+    frame = replace(frame, wcs=solution.wcs)
+    extra: tuple[Reason, ...] = ()
+    quality = replace(
+        measured.quality,
+        astrometric_rms_px=solution.match.rms_px,
+        n_matched=len(solution.match.ours),
+    )
+    try:
+        frame, quality = _with_zero_point(frame, quality, measured, anchor, solution)
+    except TooFewStars as error:
+        extra = (error.reason,)
+    return _judged(measured, frame, _placed(quality, frame), standard, settings,
+                   extra, _pointing_flags(solution, header is not None))  # fmt: skip
+
+
+def _unplaced(error: FrameRejected, measured: MeasuredFrame) -> Reason:
+    """Say why a frame has no place; bad stars say nothing about the field."""
+    if error.code == "wrong_field" and measured.reasons:
+        text = "the stars are too damaged to be matched with those of the field"
+        return Reason("bad_astrometry", text, dict(error.measurements))
+    return error.reason
+
+
+def _with_zero_point(
+    frame: Frame, quality: FrameQuality, measured: MeasuredFrame, anchor: Anchor,
+    solution: Solution,
+) -> tuple[Frame, FrameQuality]:  # fmt: skip
+    """Tie the frame's fluxes to the anchor's."""
+    match = solution.match
+    found = zero_point(
+        select(measured.stars, match.ours),
+        select(anchor.stars, match.theirs),
+        anchor.zero_point_mag,
+    )
+    frame = replace(frame, zero_point_mag=found.mag)
+    exposures = frame.exposure_s / anchor.exposure_s if anchor.exposure_s > 0 else 1.0
+    depth = None
+    if frame.psf is not None:
+        depth = limiting_mag(found.mag, measured.sky_rms_e, frame.psf)
+    return frame, replace(
+        quality,
+        zero_point_mag=found.mag,
+        zero_point_scatter_mag=found.scatter_mag,
+        transparency=found.flux_ratio / exposures if exposures > 0 else None,
+        limiting_mag=depth,
+    )
+
+
+def _placed(quality: FrameQuality, frame: Frame) -> FrameQuality:
+    """Add where the frame lies and how much sky it covers."""
+    if frame.wcs is None:
+        return quality
+    ra, dec, radius, area = footprint(frame.wcs, frame.shape)
+    usable = 1 - quality.bad_fraction
+    return replace(
+        quality, ra_deg=ra, dec_deg=dec, radius_deg=radius, area_deg2=area * usable
+    )
+
+
+def _pointing_flags(solution: Solution, had_header: bool) -> tuple[Reason, ...]:
+    """Flag headers that were wrong."""
+    if not had_header:
+        return ()
+    if not solution.from_header:
+        text = "the header's WCS is wrong; solved from the star patterns"
+        return (Reason("wcs_from_stars", text, {}),)
+    if solution.offset_px > LARGE_OFFSET_PX:
+        text = f"the header's WCS was off by {solution.offset_px:.1f} px; corrected"
+        return (Reason("wcs_offset", text, {"offset_px": solution.offset_px}),)
+    return ()
+
+
+def _judged(
+    measured: MeasuredFrame, frame: Frame, quality: FrameQuality,
+    standard: FieldStandard, settings: ProcessingSettings,
+    more_reasons: tuple[Reason, ...], more_flags: tuple[Reason, ...],
+) -> ProcessedFrame:  # fmt: skip
+    """Hold the frame against all limits."""
+    reasons, flags = judge(
+        quality, settings, pattern=measured.pattern, saturation_e=frame.saturation_e,
+        standard=standard, exposure_s=frame.exposure_s,
+    )  # fmt: skip
+    quality = replace(
+        quality, quality_score=quality_score(quality, settings, standard)
+    )
+    stars = with_sky_positions(measured.stars, frame.wcs)
+    reasons = [*reasons, *more_reasons]
+    log.info(
+        "%s %s: %s", "rejected" if reasons else "accepted", frame.frame_id,
+        ", ".join(r.code for r in reasons) or f"FWHM {quality.fwhm_px:.2f} px",
+    )  # fmt: skip
+    return ProcessedFrame(
+        frame=frame, stars=stars, quality=quality, reasons=tuple(reasons),
+        flags=(*flags, *more_flags),
+    )  # fmt: skip

@@ -1,0 +1,77 @@
+"""A run that failed is said aloud: in the log, and where ASTRID_WEBHOOK_URL points."""
+
+from __future__ import annotations
+
+import json
+import logging
+from http.client import HTTPException
+from urllib.error import URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+import dagster as dg
+
+from astrid_assets.resources.home import WEBHOOK_URL, webhook_url
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 10.0
+LONGEST_TEXT = 2000  # characters; chat services cut or refuse longer ones
+
+
+@dg.run_failure_sensor(
+    name="run_failures", default_status=dg.DefaultSensorStatus.RUNNING
+)
+def run_failures(context: dg.RunFailureSensorContext) -> None:
+    """Log every failed run and post it to the webhook, where one is set."""
+    text = failure_text(context)
+    log.error(text)
+    url = webhook_url()
+    if url is not None:
+        post(url, text)
+
+
+def failure_text(context: dg.RunFailureSensorContext) -> str:
+    """Return one paragraph: which run, which nights, which steps, and why."""
+    run = context.dagster_run
+    nights = run.tags.get("dagster/partition") or " to ".join(
+        run.tags[tag]
+        for tag in (
+            "dagster/asset_partition_range_start",
+            "dagster/asset_partition_range_end",
+        )
+        if tag in run.tags
+    )
+    where = f" ({nights})" if nights else ""
+    lines = [f"AstrID: run {run.run_id[:8]} of {run.job_name}{where} failed"]
+    for event in context.get_step_failure_events():
+        error = event.step_failure_data.error
+        cause = error.cause or error if error else None
+        message = cause.message.strip() if cause else "no message"
+        lines.append(f"{event.step_key}: {message}")
+    if len(lines) == 1:
+        lines.append(context.failure_event.message or "no message")
+    return "\n".join(lines)[:LONGEST_TEXT]
+
+
+def post(url: str, text: str) -> bool:
+    """Post a message; returns whether it was taken.
+
+    A webhook that does not answer is logged: it must not hide the failure itself.
+    """
+    if urlsplit(url).scheme not in {"http", "https"}:
+        log.error("%s is no http or https address; nothing was posted", WEBHOOK_URL)
+        return False
+    request = Request(  # noqa: S310  the scheme was checked
+        url,
+        data=json.dumps({"text": text}).encode(),
+        headers={"Content-Type": "application/json"},
+        method="POST",
+    )
+    try:
+        with urlopen(request, timeout=TIMEOUT_S):  # noqa: S310  the scheme was checked
+            return True
+    except (URLError, HTTPException, OSError) as error:
+        # The address itself is a secret of many chat services.
+        log.error("the webhook of %s did not take the message: %s", WEBHOOK_URL, error)
+        return False

@@ -1,0 +1,196 @@
+"""Frames and their stars as bytes of a FITS file, and back; nothing is read or kept.
+
+A file holds the image, its variance and mask, the PSF, the stars and, in its
+headers, all that `Frame` knows, so it can be opened and understood without AstrID.
+The same frame gives the same bytes: no dates, no checksums. `fits_planes` says how
+precisely images are kept; `difference_store` does the same for differences.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import fields
+
+import numpy as np
+from astropy.io import fits
+
+from astrid_assets.science.frame import Frame, Stars
+from astrid_assets.science.psf import PsfModel
+from astrid_assets.storage.difference_store import (
+    difference_from_fits,
+    difference_to_fits,
+)
+from astrid_assets.storage.fits_cards import (
+    FORMAT_VERSION,
+    OURS,
+    data_of,
+    header_of,
+    integer,
+    number_or_none,
+    read_wcs,
+    set_number,
+    table_of,
+    text_card,
+    text_from,
+    write_wcs,
+)
+from astrid_assets.storage.fits_planes import (
+    image_from,
+    mask_from,
+    mask_plane,
+    noisy_plane,
+    positive_plane,
+)
+
+__all__ = [
+    "difference_from_fits",
+    "difference_to_fits",
+    "frame_from_fits",
+    "frame_to_fits",
+    "stars_from_bytes",
+    "stars_from_fits",
+    "stars_to_bytes",
+]
+
+STAR_COLUMNS = {field.name: "D" for field in fields(Stars)} | {"flag": "I"}
+STAR_UNITS = {
+    "x": "pixel",
+    "y": "pixel",
+    "flux": "electron",
+    "flux_err": "electron",
+    "fwhm_px": "pixel",
+    "ra_deg": "deg",
+    "dec_deg": "deg",
+}
+
+
+def frame_to_fits(frame: Frame, stars: Stars | None) -> bytes:
+    """Return a frame, with its stars if given, as the bytes of a FITS file."""
+    image = noisy_plane("DATA", frame.data, frame.sky_rms_e)
+    image.header["BUNIT"] = "electron"
+    if frame.wcs is not None:
+        write_wcs(image.header, frame.wcs)
+    hdus = [
+        fits.PrimaryHDU(header=_header(frame)),
+        image,
+        mask_plane("MASK", frame.mask),
+    ]
+    if frame.variance is not None:
+        hdus.append(positive_plane("VARIANCE", frame.variance))
+    if frame.psf is not None:
+        hdus.append(_psf_hdu(frame.psf))
+    if stars is not None:
+        hdus.append(_stars_hdu(stars))
+    return _bytes(hdus)
+
+
+def frame_from_fits(content: bytes) -> Frame:
+    """Return the frame in a file written by `frame_to_fits`."""
+    with fits.open(io.BytesIO(content), lazy_load_hdus=False) as hdus:
+        header = header_of(hdus, 0)
+        return Frame(
+            frame_id=text_from(header["FRAMEID"]),
+            data=image_from(hdus, "DATA"),
+            mask=mask_from(hdus, "MASK"),
+            variance=image_from(hdus, "VARIANCE") if "VARIANCE" in hdus else None,
+            wcs=read_wcs(header_of(hdus, "DATA")),
+            observed_mjd=_number(header, "MJD-MID", float("nan")),
+            exposure_s=_number(header, "EXPTIME", float("nan")),
+            band=text_from(header["BAND"]),
+            gain_e_per_adu=_number(header, "GAIN", float("nan")),
+            read_noise_e=_number(header, "RDNOISE", float("nan")),
+            saturation_e=_number(header, "SATURATE", float("inf")),
+            zero_point_mag=number_or_none(header, "ZPMAG"),
+            psf=_psf_from(hdus) if "PSF" in hdus else None,
+            sky_rms_e=number_or_none(header, "SKYRMS"),
+        )
+
+
+def stars_from_fits(content: bytes) -> Stars:
+    """Return the stars in a file of `frame_to_fits` or `stars_to_bytes`.
+
+    Raises
+    ------
+    KeyError
+        If the frame was stored without stars.
+    """
+    with fits.open(io.BytesIO(content), lazy_load_hdus=False) as hdus:
+        table = table_of(hdus, "STARS")
+        return Stars(
+            **{
+                name: np.array(table[name], dtype=np.int16 if code == "I" else float)
+                for name, code in STAR_COLUMNS.items()
+            }
+        )
+
+
+def stars_to_bytes(stars: Stars) -> bytes:
+    """Return stars alone as the bytes of a FITS file."""
+    return _bytes([fits.PrimaryHDU(), _stars_hdu(stars)])
+
+
+def stars_from_bytes(content: bytes) -> Stars:
+    """Return the stars in a file written by `stars_to_bytes`."""
+    return stars_from_fits(content)
+
+
+def _header(frame: Frame) -> fits.Header:
+    header = fits.Header()
+    header[OURS] = (FORMAT_VERSION, "version of this layout")
+    header["FRAMEID"] = text_card(frame.frame_id)
+    header["BAND"] = text_card(frame.band)
+    for key, value, comment in (
+        ("MJD-MID", frame.observed_mjd, "[d] UTC at mid-exposure"),
+        ("EXPTIME", frame.exposure_s, "[s]"),
+        ("GAIN", frame.gain_e_per_adu, "[electron/adu] of the raw frame"),
+        ("RDNOISE", frame.read_noise_e, "[electron]"),
+        ("SATURATE", frame.saturation_e, "[electron] sky included"),
+        ("ZPMAG", frame.zero_point_mag, "[mag] of one electron"),
+        ("SKYRMS", frame.sky_rms_e, "[electron] per pixel"),
+    ):
+        set_number(header, key, value, comment)
+    return header
+
+
+def _number(header: fits.Header, key: str, absent: float) -> float:
+    value = number_or_none(header, key)
+    return absent if value is None else value
+
+
+def _psf_hdu(psf: PsfModel) -> fits.ImageHDU:
+    hdu = fits.ImageHDU(np.asarray(psf.coefficients, dtype=np.float32), name="PSF")
+    ny, nx = psf.frame_shape
+    hdu.header["FRAMENY"] = (int(ny), "[pixel] positions scale to -1..1")
+    hdu.header["FRAMENX"] = (int(nx), "[pixel] positions scale to -1..1")
+    hdu.header["NSTARS"] = (int(psf.n_stars), "stars it was measured from")
+    set_number(hdu.header, "FWHM", psf.fwhm_px, "[pixel] at the centre")
+    return hdu
+
+
+def _psf_from(hdus: fits.HDUList) -> PsfModel:
+    header = header_of(hdus, "PSF")
+    return PsfModel(
+        coefficients=np.array(data_of(hdus, "PSF"), dtype=np.float32),
+        frame_shape=(integer(header, "FRAMENY"), integer(header, "FRAMENX")),
+        fwhm_px=_number(header, "FWHM", float("nan")),
+        n_stars=integer(header, "NSTARS"),
+    )
+
+
+def _stars_hdu(stars: Stars) -> fits.BinTableHDU:
+    columns = [
+        fits.Column(
+            name=name,
+            format=code,
+            array=np.asarray(getattr(stars, name)),
+            unit=STAR_UNITS.get(name),
+        )
+        for name, code in STAR_COLUMNS.items()
+    ]
+    return fits.BinTableHDU.from_columns(columns, name="STARS")
+
+
+def _bytes(hdus: list[fits.PrimaryHDU | fits.CompImageHDU | fits.BinTableHDU]) -> bytes:
+    buffer = io.BytesIO()
+    fits.HDUList(hdus).writeto(buffer, output_verify="exception")
+    return buffer.getvalue()

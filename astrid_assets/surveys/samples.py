@@ -1,0 +1,136 @@
+"""A sample of a survey's files, opened and looked at: what `check` judges by."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.wcs.utils import proj_plane_pixel_scales
+
+from astrid_assets.science.errors import FrameRejected, Reason
+from astrid_assets.surveys import fits_door
+from astrid_assets.surveys.facts import DoorRejection, ImageFacts
+from astrid_assets.surveys.image_kind import Kind, kind_by_pixels, kind_by_words
+from astrid_assets.surveys.sources import FileUnavailable, FrameSource, SourceFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from astrid_assets.surveys.headers import HeaderView
+    from astrid_assets.surveys.profile import SurveyProfile
+
+log = logging.getLogger(__name__)
+
+IMAGES_PER_FILE = 4
+"""Chips of one exposure look alike: the first few tell enough."""
+SKY_SUBTRACTED_SIGMA = 3.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of the sample, or one file that could not be used (`header` None).
+
+    `kind_by_pixels`, `centre_deg`, `pixel_scale_arcsec` and `is_sky_subtracted`
+    are None where nothing can be said.
+    """
+
+    path: str
+    found: ImageFacts | DoorRejection
+    header: HeaderView | None
+    kind_by_pixels: Kind | None = None
+    centre_deg: tuple[float, float] | None = None
+    pixel_scale_arcsec: float | None = None
+    is_sky_subtracted: bool | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the door lets the image in."""
+        return isinstance(self.found, ImageFacts)
+
+    @property
+    def contradiction(self) -> Kind | None:
+        """The image type that path and pixels agree on, against the header.
+
+        Pixels alone are not enough: an empty field looks like a flat.
+        """
+        by_path = kind_by_words(self.path.rsplit(".", 2)[0].replace("_", " "))
+        if by_path in (None, self.found.kind) or self.kind_by_pixels is None:
+            return None
+        agrees = by_path == self.kind_by_pixels or (
+            by_path in ("bias", "dark") and self.kind_by_pixels in ("bias", "unknown")
+        )
+        return by_path if agrees else None
+
+
+def take_samples(
+    profile: SurveyProfile, source: FrameSource, limit: int
+) -> tuple[list[SourceFile], list[Sample]]:
+    """Return all files of the source, and samples of `limit` of them.
+
+    Raises
+    ------
+    SourceUnavailable
+        If the source cannot be listed.
+    """
+    files = list(source.files())
+    samples = [
+        sample
+        for file in spread(files, limit)
+        for sample in _samples_of(profile, source, file)
+    ]
+    return files, samples
+
+
+def spread(files: Sequence[SourceFile], limit: int) -> list[SourceFile]:
+    """Return at most `limit` files, evenly over the list: nights and folders differ."""
+    if len(files) <= limit:
+        return list(files)
+    chosen = np.linspace(0, len(files) - 1, limit).round().astype(int)
+    return [files[index] for index in chosen]
+
+
+def _samples_of(
+    profile: SurveyProfile, source: FrameSource, file: SourceFile
+) -> Iterator[Sample]:
+    try:
+        content = source.read(file.path)
+    except FileUnavailable as error:
+        reason = Reason("unreadable", str(error))
+        yield Sample(file.path, DoorRejection(hdu=-1, reason=reason), None)
+        return
+    views = fits_door.views(content, profile)
+    for found in fits_door.read_headers(content, file.path, profile)[:IMAGES_PER_FILE]:
+        header = views.get(found.hdu)
+        if isinstance(found, DoorRejection) or header is None:
+            yield Sample(file.path, found, header)
+            continue
+        try:
+            raw = fits_door.read_image(content, found.hdu, file.path, profile)
+        except FrameRejected as error:
+            rejected = fits_door.rejection_of(found, error.reason)
+            yield Sample(file.path, rejected, header)
+            continue
+        yield _looked_at(file.path, raw, header)
+
+
+def _looked_at(path: str, raw: fits_door.RawImage, header: HeaderView) -> Sample:
+    finite = raw.data[np.isfinite(raw.data)]
+    median = float(np.median(finite))
+    sigma = 1.4826 * float(np.median(np.abs(finite - median)))
+    centre, scale = None, None
+    if raw.wcs is not None:
+        ny, nx = raw.data.shape
+        ra, dec = raw.wcs.all_pix2world((nx - 1) / 2, (ny - 1) / 2, 0)
+        centre = (float(ra), float(dec))
+        scale = float(np.mean(proj_plane_pixel_scales(raw.wcs))) * 3600
+    return Sample(
+        path,
+        raw.facts,
+        header,
+        kind_by_pixels=kind_by_pixels(raw.data, raw.facts.exposure_s),
+        centre_deg=centre,
+        pixel_scale_arcsec=scale,
+        is_sky_subtracted=abs(median) < SKY_SUBTRACTED_SIGMA * max(sigma, 1e-9),
+    )

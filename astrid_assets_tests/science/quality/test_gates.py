@@ -1,0 +1,97 @@
+"""Gates: the claims they make, at and around their limits."""
+
+from __future__ import annotations
+
+import pytest
+
+from astrid_assets.science.quality.gates import (
+    candidate_density,
+    coverage,
+    dataset_quality,
+    evaluation_floor,
+    frame_quality,
+    frames_arrived,
+    held_back_by,
+    label_agreement,
+    label_balance,
+    rejected_fraction,
+    score_noise,
+)
+
+
+def test_an_empty_night_fails_no_gate():
+    verdicts = [
+        frames_arrived(0, 0),
+        frame_quality(0, []),
+        rejected_fraction(0, []),
+        coverage([], 0.1),
+        score_noise([], 0.7, 1.5),
+        candidate_density(0, 0.0, 100.0),
+        label_agreement([]),
+        label_balance(0, 0, holds_back=True, limits=(0.1, 0.9)),
+    ]
+    assert all(verdict.passed for verdict in verdicts)
+    assert held_back_by(verdicts) == []
+
+
+def test_a_night_without_any_good_frame_is_held_back():
+    verdict = frame_quality(0, ["defocused", "defocused", "wrong_field"])
+    assert held_back_by([verdict]) == ["frame_quality"]
+    assert "2 defocused, 1 wrong_field" in verdict.detail
+
+
+def test_one_bad_frame_does_not_hold_a_night_back():
+    assert held_back_by([frame_quality(3, ["defocused"])]) == []
+
+
+def test_losing_most_frames_only_warns():
+    verdict = rejected_fraction(1, ["low_transparency"] * 3)
+    assert verdict.value == pytest.approx(0.75)
+    assert not verdict.passed
+    assert held_back_by([verdict]) == []
+
+
+@pytest.mark.parametrize(
+    ("stds", "passes"),
+    [([1.0], True), ([1.6], False), ([0.5], False), ([1.6, 1], True)],
+)
+def test_score_noise_asks_for_one_honest_difference(stds, passes):
+    assert score_noise(stds, 0.7, 1.5).passed is passes
+
+
+def test_the_worst_std_is_the_value_shown():
+    assert score_noise([1.0, 1.3, 0.6], 0.7, 1.5).value == 0.6
+
+
+def test_coverage_holds_back_only_when_no_frame_is_covered():
+    assert coverage([0.05, 0.9], 0.1).passed
+    assert not coverage([0.05, 0.02], 0.1).passed
+
+
+def test_a_flood_of_candidates_is_held_back():
+    verdict = candidate_density(500, 0.01, 10_000.0)
+    assert verdict.value == pytest.approx(50_000)
+    assert held_back_by([verdict]) == ["candidate_density"]
+
+
+def test_all_positive_labels_fail_the_balance():
+    verdict = label_balance(100, 0, holds_back=True, limits=(0.1, 0.9))
+    assert verdict.value == 1.0
+    assert not verdict.passed
+
+
+def test_quarrelling_reviewers_fail_the_agreement():
+    assert not label_agreement([0.5, 0.5, 1.0]).passed
+    assert label_agreement([1.0, 1.0, 0.67]).passed
+
+
+def test_dataset_quality_needs_both_numbers():
+    assert dataset_quality(0.85, 0.9, []).passed
+    assert not dataset_quality(0.85, 0.5, []).passed
+    assert not dataset_quality(0.5, 0.9, ["one class"]).passed
+
+
+def test_a_good_score_on_a_handful_of_samples_is_not_enough():
+    assert evaluation_floor(0.99, 0.9, 500, 0.7).passed
+    assert not evaluation_floor(0.99, 0.9, 12, 0.7).passed
+    assert not evaluation_floor(0.85, 0.9, 500, 0.7).passed

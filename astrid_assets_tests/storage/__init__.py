@@ -1,0 +1,1 @@
+"""Tests of storage: object store, catalogue, queries and FITS files."""

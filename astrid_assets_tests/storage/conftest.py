@@ -1,0 +1,71 @@
+"""Catalogues on SQLite and PostgreSQL, and stores in a folder and in S3."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.object_store import (
+    FolderObjectStore,
+    ObjectStore,
+    S3ObjectStore,
+)
+from astrid_assets_tests.services import (
+    S3Server,
+    postgres_server,
+    postgres_url,
+    s3_endpoint,
+    s3_server,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["postgres_server", "postgres_url", "s3_endpoint", "s3_server"]
+
+BOTH = [
+    "sqlite",
+    pytest.param("postgres", marks=pytest.mark.postgres),
+]
+
+
+@pytest.fixture(params=BOTH)
+def empty_catalogue(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Catalogue]:
+    """A catalogue without tables, on each database."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'catalogue.db'}"
+    else:
+        url = request.getfixturevalue("postgres_url")
+    catalogue = Catalogue(url)
+    yield catalogue
+    catalogue.close()
+
+
+@pytest.fixture
+def catalogue(empty_catalogue: Catalogue) -> Catalogue:
+    """A catalogue with its tables, on each database."""
+    empty_catalogue.migrate()
+    return empty_catalogue
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    """An empty object store of each kind."""
+    if request.param == "folder":
+        return FolderObjectStore(tmp_path / "store")
+    return s3_store(request.getfixturevalue("s3_server"))
+
+
+def s3_store(server: S3Server) -> S3ObjectStore:
+    """Return the store in a server's bucket."""
+    return S3ObjectStore(
+        server.url,
+        endpoint=server.endpoint,
+        access_key=server.access_key,
+        secret_key=server.secret_key,
+    )
