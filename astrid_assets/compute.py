@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from ray import ObjectRef
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Backend = Literal["serial", "processes", "ray"]
@@ -157,7 +159,7 @@ def _map_on_ray(
     ray = _ray(workers)
     remote = ray.remote(function)
     todo = iter(items)
-    under_way: deque[object] = deque()
+    under_way: deque[ObjectRef[Result]] = deque()
     try:
         while True:
             for item in islice(todo, workers * AHEAD_PER_WORKER - len(under_way)):

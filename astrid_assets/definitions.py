@@ -7,9 +7,10 @@ framework of learning or tracking: that happens in the steps that need them.
 
 from __future__ import annotations
 
+import warnings
+
 import dagster as dg
 
-from astrid_assets import assets, checks, jobs
 from astrid_assets.resources import home
 from astrid_assets.resources.compute import ComputeResource
 from astrid_assets.resources.database import CatalogueResource
@@ -38,17 +39,24 @@ def build_definitions(**resource_overrides: object) -> dg.Definitions:
         raise ValueError(
             f"no resource named {', '.join(unknown)}; there are {', '.join(resources)}"
         )
-    return dg.Definitions(
-        assets=dg.load_assets_from_package_module(assets),
-        asset_checks=dg.load_asset_checks_from_package_module(checks),
-        jobs=jobs.JOBS,
-        schedules=jobs.SCHEDULES,
-        sensors=sensors_of_the_package(),
-        resources={**resources, **resource_overrides},
-        # One process per run: what is parallel is inside the assets, and each step
-        # process would import everything again.
-        executor=dg.in_process_executor,
-    )
+    with warnings.catch_warnings():
+        # Dagster says at every use that backfill policies and checks of partitions
+        # may change; its version is pinned.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        from astrid_assets import assets, checks, jobs
+
+        return dg.Definitions(
+            assets=dg.load_assets_from_package_module(assets),
+            asset_checks=dg.load_asset_checks_from_package_module(checks),
+            jobs=jobs.JOBS,
+            schedules=jobs.SCHEDULES,
+            sensors=_sensors(),
+            resources={**resources, **resource_overrides},
+            # One process per run: what is parallel is inside the assets, and each
+            # step process would import everything again.
+            executor=dg.in_process_executor,
+        )
 
 
 def resources_of_the_environment() -> dict[str, object]:
@@ -78,8 +86,7 @@ def resources_of_the_environment() -> dict[str, object]:
     }
 
 
-def sensors_of_the_package() -> list[dg.SensorDefinition]:
-    """Return the sensors, one from each module of the package."""
+def _sensors() -> list[dg.SensorDefinition]:
     from astrid_assets.sensors import (
         deployed_model_health,
         new_observations,

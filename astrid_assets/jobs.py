@@ -1,10 +1,8 @@
 """Jobs and schedules: which assets run together, and what runs by the clock."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -12,9 +10,6 @@ from astrid_assets.partitions import NIGHTS, SURVEYS, Night
 from astrid_assets.storage import observations
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 LEARNING_ASSETS = ("training_dataset", "trained_unet", "deployed_model")
 LONGEST_BLOCK = 50  # nights in one run; rows of planned checks grow with the square

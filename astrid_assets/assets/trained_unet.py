@@ -8,7 +8,7 @@ from astrid_assets.assets.training_dataset import training_dataset
 from astrid_assets.compute import Compute
 from astrid_assets.resources.home import astrid_home
 from astrid_assets.science.quality.gates import evaluation_floor
-from astrid_assets.steps.deploy import DeploymentSettings
+from astrid_assets.steps.deploy import MIN_ROC_AUC
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.train import VERSION, NoDataset, train_model
 from astrid_assets.storage import gates
@@ -43,7 +43,7 @@ def trained_unet(
     store: dg.ResourceParam[ObjectStore],
     compute: dg.ResourceParam[Compute],
     tracking: dg.ResourceParam[Tracking],
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """A U-Net trained on the newest dataset, judged on its frozen test split."""
     from astrid_assets.learning.training import TrainingSettings
 
@@ -62,7 +62,7 @@ def trained_unet(
     evaluation = trained.evaluation
     verdict = evaluation_floor(
         evaluation.model.roc_auc.value,
-        DeploymentSettings().min_roc_auc,
+        MIN_ROC_AUC,
         evaluation.n_real + evaluation.n_bogus,
         evaluation.snr_ranking.roc_auc.value,
     )

@@ -41,7 +41,7 @@ def training_dataset(
     store: dg.ResourceParam[ObjectStore],
     compute: dg.ResourceParam[Compute],
     tracking: dg.ResourceParam[Tracking],
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """A frozen, content-addressed version of the labelled cutouts, with splits."""
     tools = Tools(catalogue, store, compute)
     try:

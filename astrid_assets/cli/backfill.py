@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astrid_assets.cli.plans import NIGHTLY_ASSETS, Plan, blocks, plan
+from astrid_assets.cli.plans import Plan, plan
+from astrid_assets.resources.home import WORKERS
+from astrid_assets.storage.gates import NIGHTLY_ASSETS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dagster import DagsterInstance, JobDefinition
+    from dagster import DagsterInstance
     from rich.console import Console
 
     from astrid_assets.cli.range_runs import RunOutcome
+    from astrid_assets.jobs import Block
     from astrid_assets.storage.catalogue import Catalogue
 
 INTERRUPTED_EXIT = 130  # 128 + SIGINT, what shells expect
@@ -91,8 +94,7 @@ def backfill(
     if start and end and end < start:
         raise click.UsageError(f"--to {end} lies before --from {start}")
     prepare_home()
-    if workers is not None:
-        os.environ["ASTRID_WORKERS"] = str(workers)
+    use_workers(workers)
     console = Console()
     catalogue = open_catalogue()
     with dagster_instance() as instance:
@@ -102,6 +104,12 @@ def backfill(
         print_summary(console, catalogue, plans, failures)
     if failures:
         sys.exit(1)
+
+
+def use_workers(workers: int | None) -> None:
+    """Let this process and what it starts use so many processes per run."""
+    if workers is not None:
+        os.environ[WORKERS] = str(workers)
 
 
 def run_plans(
@@ -120,72 +128,72 @@ def run_plans(
         If a service is out of reach, which would fail every other night as well.
     """
     from astrid_assets.cli.progress import NightTicks, progress_bar
-    from astrid_assets.cli.range_runs import run_nights
+    from astrid_assets.cli.range_runs import run_block
     from astrid_assets.cli.workplace import fail_orphans, load_graph
+    from astrid_assets.jobs import Block, blocks_of
+    from astrid_assets.partitions import Night
 
     fail_orphans(instance)
     job = load_graph().resolve_job_def("night_job")
     failures: list[Failure] = []
     with progress_bar(console) as bar:
-        total = sum(len(p.nights) for p in plans) * len(assets)
+        total = sum(len(each.nights) for each in plans) * len(assets)
         task = bar.add_task("starting", total=total)
-        for each in plans:
-            for block in blocks(each.nights):
-                ticks = NightTicks(bar, task, each.survey, len(block))
-                outcome = run_nights(
-                    job,
-                    instance,
-                    each.survey,
-                    block,
-                    assets=assets,
-                    force=force,
-                    on_event=ticks,
-                )
+        for block in blocks_of(Night(p.survey, n) for p in plans for n in p.nights):
+            nights = _nights_in(block, plans)
+            ticks = NightTicks(bar, task, block.survey, len(nights))
+            outcome = run_block(
+                job, instance, block, assets=assets, force=force, on_event=ticks
+            )
+            _stop_if_pointless(outcome)
+            ticks.finish(len(assets))
+            if outcome.succeeded:
+                continue
+            # One bad night must not cost the others. What the block finished is
+            # unchanged now, so running its nights alone computes nothing twice.
+            for night in nights:
+                alone = Block(block.survey, night, night)
+                outcome = run_block(job, instance, alone, assets=assets)
                 _stop_if_pointless(outcome)
-                ticks.finish(len(assets))
                 if not outcome.succeeded:
-                    failures += _one_by_one(job, instance, each.survey, block, assets)
+                    failures.append(Failure(block.survey, night, outcome.errors))
         bar.update(task, description="done")
     return failures
 
 
-def _one_by_one(
-    job: JobDefinition,
-    instance: DagsterInstance,
-    survey: str,
-    nights: Sequence[str],
-    assets: Sequence[str],
-) -> list[Failure]:
-    """Run the nights of a broken block alone: one bad night must not cost the others.
-
-    What the block finished is unchanged, so nothing is computed twice.
-    """
-    from astrid_assets.cli.range_runs import run_nights
-
-    failures = []
-    for night in nights:
-        outcome = run_nights(job, instance, survey, [night], assets=assets)
-        _stop_if_pointless(outcome)
-        if not outcome.succeeded:
-            failures.append(Failure(survey, night, outcome.errors))
-    return failures
+def _nights_in(block: Block, plans: Sequence[Plan]) -> list[str]:
+    return [
+        night
+        for each in plans
+        if each.survey == block.survey
+        for night in each.nights
+        if block.start <= night <= block.end
+    ]
 
 
 def _stop_if_pointless(outcome: RunOutcome) -> None:
-    from astrid_assets.cli.main import known_failures
+    """End the command where going on cannot help.
+
+    Raises
+    ------
+    click.ClickException
+        If a whole service is out of reach; a single missing object is not that.
+    """
+    from astrid_assets.storage.catalogue_errors import CatalogueUnavailable
+    from astrid_assets.storage.store_errors import StoreUnavailable
+    from astrid_assets.surveys.sources import SourceUnavailable
+    from astrid_assets.tracking import TrackingUnavailable
 
     if outcome.was_interrupted:
         click.echo("Stopped. The same command goes on where this one ended.", err=True)
         sys.exit(INTERRUPTED_EXIT)
-    of_the_whole = {
-        name
-        for known in known_failures()
-        for name in (
-            known.__name__,
-            *(kind.__name__ for kind in known.__subclasses__()),
-        )
-    } - {"ObjectMissing", "ObjectCorrupt"}
-    if outcome.error_classes & of_the_whole:
+    services = (
+        CatalogueUnavailable,
+        SourceUnavailable,
+        StoreUnavailable,
+        TrackingUnavailable,
+    )
+    if outcome.error_classes & {error.__name__ for error in services}:
         raise click.ClickException("; ".join(outcome.errors))
 
 
@@ -196,15 +204,18 @@ def print_summary(
     failures: Sequence[Failure],
 ) -> None:
     """Print one line per night, then what failed and why."""
-    from astrid_assets.cli.night_table import night_counts, render
+    from astrid_assets.cli.night_table import night_table
+    from astrid_assets.report.summary import collect_report
 
-    with catalogue.read() as session:
-        counts = [
-            row
-            for each in plans
-            for row in night_counts(session, each.survey, each.nights)
-        ]
-    console.print(render(counts, "Nights"))
+    wanted = {each.survey: set(each.nights) for each in plans}
+    report = collect_report(catalogue, list(wanted))
+    lines = [
+        (part.name, line)
+        for part in report.surveys
+        for line in part.nights
+        if line.night in wanted[part.name]
+    ]
+    console.print(night_table(lines, "Nights"))
     for failure in failures:
         click.echo(f"{failure.survey} {failure.night} failed:", err=True)
         for error in failure.errors:

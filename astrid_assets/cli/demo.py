@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from dagster import DagsterInstance
     from rich.console import Console
 
-    from astrid_assets.cli.plans import Plan
+    from astrid_assets.report.summary import Report
     from astrid_assets.storage.catalogue import Catalogue
 
-LEARNING_ASSETS = ("training_dataset", "trained_unet", "deployed_model")
 RESCORED_ASSETS = ("detections", "validated_labels")
 
 
@@ -53,20 +51,90 @@ def demo(workers: int | None) -> None:
     console = Console()
     catalogue = open_catalogue()
     with dagster_instance() as instance:
-        names = add_simulated_surveys(catalogue, instance)
-        plans = plan(catalogue, names)
-        _headline(console, "1/4  Nights: frames, differences, detections, labels")
+        plans = plan(catalogue, add_simulated_surveys(catalogue, instance))
+        console.rule("Nights: frames, differences, detections, labels", align="left")
         failures = run_plans(console, instance, plans)
-        _headline(console, "2/4  Learning: dataset, U-Net, deployment")
-        _learn(console, instance)
-        _headline(console, "3/4  The same nights, scored by the deployed model")
+        console.rule("Learning: dataset, U-Net, deployment", align="left")
+        learn(console, instance)
+        console.rule("The same nights, scored by the model in force", align="left")
         failures += run_plans(console, instance, plans, assets=RESCORED_ASSETS)
-    _headline(console, "4/4  Report")
     print_summary(console, catalogue, plans, failures)
-    _print_model(console, catalogue)
-    page = _write_report(home, catalogue, plans)
-    console.print(f"Report   {page}", soft_wrap=True)
-    console.print("Look around with `astrid ui`; a table with `astrid status`.")
-    console.print(f"{time.monotonic() - started:.0f} s")
+    report, page = write_report(home, catalogue)
+    _print_result(console, report)
+    console.print(f"Report: {page}", soft_wrap=True)
+    console.print("Look around with `astrid ui`, or ask `astrid status`.")
+    console.print(f"Done in {time.monotonic() - started:.0f} s.")
     if failures:
         sys.exit(1)
+
+
+def add_simulated_surveys(catalogue: Catalogue, instance: DagsterInstance) -> list[str]:
+    """Add the two simulated surveys, unless they are there; returns their names.
+
+    A profile that somebody changed since is left as it is.
+    """
+    from astrid_assets.cli.surveys import (
+        DIMENSION,
+        profile_toml,
+        store_survey,
+        stored_surveys,
+    )
+    from astrid_assets.surveys.simulated import demo_profiles
+
+    known = {row.name for row in stored_surveys(catalogue)}
+    names = []
+    for profile in demo_profiles():
+        names.append(profile.name)
+        if profile.name in known:
+            instance.add_dynamic_partitions(DIMENSION, [profile.name])
+        else:
+            store_survey(catalogue, instance, profile.name, profile_toml(profile))
+    return names
+
+
+def learn(console: Console, instance: DagsterInstance) -> None:
+    """Run the learning assets.
+
+    Raises
+    ------
+    click.ClickException
+        If one of them failed, with what it said.
+    """
+    from astrid_assets.cli.range_runs import run_in_process
+    from astrid_assets.cli.workplace import load_graph
+    from astrid_assets.jobs import LEARNING_ASSETS
+
+    job = load_graph().resolve_job_def("learning_job")
+    with console.status("training; the first time takes some minutes"):
+        outcome = run_in_process(job, instance, assets=LEARNING_ASSETS)
+    if not outcome.succeeded:
+        raise click.ClickException(
+            "; ".join(outcome.errors) or f"run {outcome.run_id} failed; see `astrid ui`"
+        )
+
+
+def write_report(home: Path, catalogue: Catalogue) -> tuple[Report, Path]:
+    """Write the HTML report; returns its values and its file."""
+    from astrid_assets.cli.workplace import open_store
+    from astrid_assets.report.page import render_report
+
+    report, html = render_report(catalogue, open_store())
+    page = home / "report.html"
+    page.write_text(html, encoding="utf-8")
+    return report, page
+
+
+def _print_result(console: Console, report: Report) -> None:
+    from astrid_assets.report.page import COMPLETE_ABOVE_SIGMA, overall_completeness
+
+    found = overall_completeness(report)
+    if found is not None:
+        console.print(
+            f"Completeness at and above {COMPLETE_ABOVE_SIGMA:g} sigma: {found:.1%} "
+            "of the known changes"
+        )
+    champion = report.learning.champion
+    if champion is None:
+        console.print("No model is in force: none passed its gates")
+        return
+    console.print(f"Model in force: {champion.name} version {champion.version}")

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import click
-
-from astrid_assets.storage.gates import NIGHTLY_ASSETS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astrid_assets.storage.catalogue import Catalogue
     from astrid_assets.surveys.profile import SurveyProfile
-
-__all__ = ["NIGHTLY_ASSETS", "Plan", "blocks", "nights_of_source", "plan"]
-
-MAX_BLOCK = 50  # planned check rows grow with the square of the nights in a run
 
 
 @dataclass(frozen=True)
@@ -27,18 +20,6 @@ class Plan:
 
     survey: str
     nights: tuple[str, ...]
-
-
-def blocks(nights: Sequence[str], limit: int = MAX_BLOCK) -> list[list[str]]:
-    """Cut nights into runs of consecutive dates; a run never bridges a gap."""
-    found: list[list[str]] = []
-    for night in sorted(set(nights)):
-        yesterday = (date.fromisoformat(night) - timedelta(days=1)).isoformat()
-        if found and found[-1][-1] == yesterday and len(found[-1]) < limit:
-            found[-1].append(night)
-        else:
-            found.append([night])
-    return found
 
 
 def plan(
@@ -95,17 +76,18 @@ def nights_of_source(catalogue: Catalogue, profile: SurveyProfile) -> list[str]:
     """Return the nights a survey's source has files of; only new headers are read."""
     from astrid_assets.cli.workplace import open_store, source_options
     from astrid_assets.compute import Compute
-    from astrid_assets.partitions import NIGHTS
+    from astrid_assets.jobs import is_partition
+    from astrid_assets.partitions import Night
     from astrid_assets.steps.nights import Tools
     from astrid_assets.steps.register import UNDATED, index_source
     from astrid_assets.surveys.sources import open_source
 
     source = open_source(profile, store_options=source_options())
     source.check()
-    tools = Tools(catalogue, open_store(), Compute(backend="serial", workers=1))
+    tools = Tools(catalogue, open_store(), Compute())
     files = index_source(tools, profile, source)
     nights = sorted({night for file in files for night in file.nights} - {UNDATED})
-    inside = [night for night in nights if NIGHTS.has_partition_key(night)]
+    inside = [night for night in nights if is_partition(Night(profile.name, night))]
     outside = sorted(set(nights) - set(inside))
     if outside:
         click.echo(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from astrid_assets.cli.orphaned_runs import host_tags
-from astrid_assets.cli.plans import NIGHTLY_ASSETS, blocks
+from astrid_assets.jobs import RANGE_END, RANGE_START
 from astrid_assets.partitions import Night
 
 if TYPE_CHECKING:
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     from dagster import DagsterInstance, EventLogEntry, JobDefinition
 
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
+    from astrid_assets.jobs import Block
+
+    OnEvent = Callable[[EventLogEntry], None]
+
 INTERRUPTED = "DagsterExecutionInterruptedError"
 
 
@@ -41,30 +43,26 @@ class RunOutcome:
     @property
     def was_interrupted(self) -> bool:
         """True when the user stopped it."""
-        return INTERRUPTED in self.error_classes
+        return any(INTERRUPTED in text for text in (*self.errors, *self.error_classes))
 
 
-def run_nights(
+def run_block(
     job: JobDefinition,
     instance: DagsterInstance,
-    survey: str,
-    nights: Sequence[str],
+    block: Block,
     *,
-    assets: Sequence[str] = NIGHTLY_ASSETS,
+    assets: Sequence[str],
     force: bool = False,
-    on_event: Callable[[EventLogEntry], None] | None = None,
+    on_event: OnEvent | None = None,
 ) -> RunOutcome:
-    """Run assets over one block of consecutive nights of one survey."""
-    if not nights or len(blocks(nights)) != 1:
-        raise ValueError(f"not a block of consecutive nights: {list(nights)}")
+    """Run nightly assets over one block of consecutive nights."""
     tags = {
-        RANGE_START: str(Night(survey, min(nights)).key),
-        RANGE_END: str(Night(survey, max(nights)).key),
-        "astrid/survey": survey,
+        RANGE_START: str(Night(block.survey, block.start).key),
+        RANGE_END: str(Night(block.survey, block.end).key),
     }
-    options = {name: {"config": {"force": True}} for name in assets} if force else {}
+    ops = {name: {"config": {"force": True}} for name in assets} if force else {}
     return run_in_process(
-        job, instance, assets=assets, tags=tags, ops=options, on_event=on_event
+        job, instance, assets=assets, tags=tags, ops=ops, on_event=on_event
     )
 
 
@@ -72,12 +70,12 @@ def run_in_process(
     job: JobDefinition,
     instance: DagsterInstance,
     *,
-    assets: Sequence[str] | None = None,
+    assets: Sequence[str],
     tags: Mapping[str, str] | None = None,
     ops: Mapping[str, object] | None = None,
-    on_event: Callable[[EventLogEntry], None] | None = None,
+    on_event: OnEvent | None = None,
 ) -> RunOutcome:
-    """Run a job here and now; a failure is returned, not raised."""
+    """Run some assets of a job here and now; a failure is returned, not raised."""
     run_id = str(uuid.uuid4())
     if on_event is not None:
         instance.add_event_listener(run_id, on_event)
@@ -85,7 +83,7 @@ def run_in_process(
         instance=instance,
         run_id=run_id,
         raise_on_error=False,
-        asset_selection=[dg.AssetKey(name) for name in assets] if assets else None,
+        asset_selection=[dg.AssetKey(name) for name in assets],
         tags={**host_tags(), **(tags or {})},
         run_config={
             # Everything is in the run's log; the terminal shows the progress.
@@ -97,12 +95,12 @@ def run_in_process(
 
 
 def _outcome(run_id: str, result: dg.ExecuteInProcessResult) -> RunOutcome:
-    errors, classes = [], set()
+    errors: list[str] = []
+    classes: set[str] = set()
     for event in result.all_events:
         if not event.is_failure:
             continue
-        data = event.event_specific_data
-        error = getattr(data, "error", None)
+        error = getattr(event.event_specific_data, "error", None)
         messages = []
         while error is not None:
             classes.add(error.cls_name or "")

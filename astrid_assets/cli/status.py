@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -11,24 +10,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.tables import Survey
+    from astrid_assets.report.summary import Report
 
 SHOWN_HELD_BACK = 10
-
-
-@dataclass(frozen=True)
-class SurveyState:
-    """How far one survey is."""
-
-    name: str
-    nights: int
-    first_night: str
-    last_night: str
-    finished: int
-    """Nights whose labels were made from what went in last."""
-    frames: int
-    detections: int
-    labels: int
+MANY = 1000  # verdicts looked at for what is held back
 
 
 @click.command()
@@ -43,64 +28,47 @@ def status(survey: str | None) -> None:
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from rich.console import Console
 
+    from astrid_assets.cli.night_table import night_table
     from astrid_assets.cli.surveys import stored_survey, stored_surveys
     from astrid_assets.cli.workplace import open_catalogue, prepare_home
+    from astrid_assets.report.summary import collect_report
 
     prepare_home()
     console = Console()
     catalogue = open_catalogue()
     if survey is not None:
-        stored_survey(catalogue, survey)
-        with catalogue.read() as session:
-            _print_nights(console, session, survey)
+        name = stored_survey(catalogue, survey).name
+        (part,) = collect_report(catalogue, [name]).surveys
+        console.print(night_table([(name, line) for line in part.nights], "Nights"))
         return
-    rows = stored_surveys(catalogue)
-    if not rows:
-        console.print("No survey yet. Try `astrid demo`, or add frames of your own:")
-        console.print("  astrid survey add NAME --folder PATH")
+    if not stored_surveys(catalogue):
+        click.echo("No survey yet. Try `astrid demo`, or add frames of your own:")
+        click.echo("  astrid survey add NAME --folder PATH")
         return
+    _print_surveys(console, collect_report(catalogue))
     with catalogue.read() as session:
-        _print_surveys(console, [survey_state(session, row) for row in rows])
         _print_learning(console, session)
         _print_held_back(console, session)
 
 
-def survey_state(session: Session, survey: Survey) -> SurveyState:
-    """Count what the catalogue knows of a survey."""
-    from astrid_assets.cli.night_table import night_counts
-    from astrid_assets.cli.plans import NIGHTLY_ASSETS
-    from astrid_assets.storage import gates, observations
-
-    nights = observations.nights(session, survey.name)
-    counts = night_counts(session, survey.name, nights)
-    finished = gates.summaries(session, survey=survey.name, asset=NIGHTLY_ASSETS[-1])
-    return SurveyState(
-        survey.name,
-        nights=len(nights),
-        first_night=min(nights, default=""),
-        last_night=max(nights, default=""),
-        finished=len({row.night for row in finished} & set(nights)),
-        frames=sum(row.frames for row in counts),
-        detections=sum(row.detections for row in counts),
-        labels=sum(row.labels for row in counts),
-    )
-
-
-def _print_surveys(console: Console, states: list[SurveyState]) -> None:
+def _print_surveys(console: Console, report: Report) -> None:
     from rich.table import Table
+
+    from astrid_assets.cli.night_table import COUNTS, counts_of
 
     table = Table(title="Surveys", title_justify="left")
     table.add_column("survey", no_wrap=True)
     table.add_column("first to last night", no_wrap=True)
-    for column in ("nights", "finished", "frames", "detections", "labels"):
+    for column in ("nights", *COUNTS):
         table.add_column(column, justify="right")
-    for state in states:
-        span = f"{state.first_night} – {state.last_night}" if state.nights else "–"
-        numbers = (state.nights, state.finished, state.frames)
+    for part in report.surveys:
+        nights = [line.night for line in part.nights]
+        counts = [counts_of(line) for line in part.nights]
         table.add_row(
-            state.name,
-            span,
-            *map(str, (*numbers, state.detections, state.labels)),
+            part.name,
+            f"{min(nights)} – {max(nights)}" if nights else "not run yet",
+            str(len(nights)),
+            *(str(sum(row[name] for row in counts)) for name in COUNTS),
         )
     console.print(table)
 
@@ -129,7 +97,7 @@ def _print_learning(console: Console, session: Session) -> None:
 def _print_held_back(console: Console, session: Session) -> None:
     from astrid_assets.storage import gates
 
-    failed = gates.latest(session, failed_only=True, limit=1000)
+    failed = gates.latest(session, failed_only=True, limit=MANY)
     held = [row for row in failed if row.holds_back]
     for row in held[:SHOWN_HELD_BACK]:
         where = f"{row.survey} {row.night} {row.asset}".strip()
@@ -144,11 +112,3 @@ def _print_held_back(console: Console, session: Session) -> None:
     warned = len(failed) - len(held)
     if warned:
         console.print(f"{warned} gates warned without holding anything back")
-
-
-def _print_nights(console: Console, session: Session, survey: str) -> None:
-    from astrid_assets.cli.night_table import night_counts, render
-    from astrid_assets.storage import observations
-
-    nights = observations.nights(session, survey)
-    console.print(render(night_counts(session, survey, nights), survey))

@@ -1,4 +1,4 @@
-"""`astrid survey …`: add, list, show and check surveys; the graph knows them at once."""
+"""`astrid survey …`: add, list, show and check; the graph knows a survey at once."""
 
 from __future__ import annotations
 
@@ -92,6 +92,8 @@ def list_surveys() -> None:
         click.echo("No survey yet: astrid survey add NAME --folder PATH")
         return
     table = Table("name", "source", "updated", "description")
+    table.columns[0].no_wrap = True
+    table.columns[1].overflow = "fold"
     for row in rows:
         profile = profile_of(row)
         table.add_row(
@@ -152,11 +154,11 @@ def check(what: str, limit: int) -> None:
 
 def _suggested_profile(home: Path, name: str, folder: Path) -> Path:
     """Write the profile that suits a folder; an edited one is never overwritten."""
-    from astrid_assets.cli.surveys import stored_surveys
+    from astrid_assets.cli.surveys import checked_name, stored_surveys
     from astrid_assets.cli.workplace import open_catalogue
     from astrid_assets.surveys.check import suggest_profile
 
-    text = suggest_profile(name, folder.expanduser().absolute())
+    text = suggest_profile(checked_name(name), folder.expanduser().absolute())
     path = home / "surveys" / f"{name}{TOML}"
     if path.exists():
         found = path.read_text(encoding="utf-8")
@@ -174,17 +176,24 @@ def _suggested_profile(home: Path, name: str, folder: Path) -> Path:
 
 
 def _profile_for_check(what: str) -> SurveyProfile:
-    from astrid_assets.cli.surveys import profile_of, read_profile, stored_survey
+    from astrid_assets.cli.surveys import (
+        profile_of,
+        read_profile,
+        stored_survey,
+        stored_surveys,
+    )
     from astrid_assets.cli.workplace import open_catalogue, prepare_home
     from astrid_assets.surveys.profile import FolderSource, SurveyProfile
 
     path = Path(what).expanduser()
     if what.endswith(TOML):
         return read_profile(path)[0]
-    if path.is_dir() or "/" in what:
-        return SurveyProfile.named("frames", FolderSource(path=path.absolute()))
     prepare_home()
-    return profile_of(stored_survey(open_catalogue(), what))
+    catalogue = open_catalogue()
+    is_name = what in {row.name for row in stored_surveys(catalogue)}
+    if not is_name and (path.is_dir() or "/" in what):
+        return SurveyProfile.named("frames", FolderSource(path=path.absolute()))
+    return profile_of(stored_survey(catalogue, what))
 
 
 def _where(profile: SurveyProfile) -> str:

@@ -59,7 +59,7 @@ def _keywords(report: SurveyReport) -> Table:
         table.add_row(
             row.role,
             *numbers,
-            escape("; ".join(row.examples)),
+            escape("\n".join(row.examples)),
             escape(", ".join(row.could_be)),
         )
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
@@ -83,6 +84,21 @@ def store_survey(
     return is_new
 
 
+def profile_toml(profile: SurveyProfile) -> str:
+    """Return the TOML of a profile that was made in Python; reading it gives it back.
+
+    Lines that only repeat a default are left out.
+    """
+    values = profile.model_dump(mode="json", exclude_defaults=True)
+    values["source"] = {"kind": profile.source.kind, **values["source"]}
+    lines = [f"{k} = {_toml(v)}" for k, v in values.items() if not isinstance(v, dict)]
+    for title, section in values.items():
+        if isinstance(section, dict):
+            lines += ["", f"[{title}]"]
+            lines += [f"{k} = {_toml(v)}" for k, v in section.items() if v is not None]
+    return "\n".join(lines) + "\n"
+
+
 def stored_surveys(catalogue: Catalogue) -> list[Survey]:
     """Return all surveys by name."""
     from sqlalchemy import select
@@ -108,3 +124,8 @@ def profile_of(row: Survey) -> SurveyProfile:
     return SurveyProfile.from_toml(
         row.profile_toml, where=f"the stored profile of {row.name}"
     )
+
+
+def _toml(value: object) -> str:
+    # JSON's strings, numbers, booleans and lists are TOML's but for DEL in strings.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -25,17 +25,20 @@ centre: half a wide PSF, and more than a centroid is ever off."""
 FOREGROUND_FRACTION = 0.005
 """Expected share of mask pixels; the head starts there instead of at one half."""
 
+MISSING_FROM = 1e20
+"""Values from here on, of either sign, are how some files say "no data"."""
+
 INPUT_LIMIT_SIGMA = 1e6
-"""Brighter pixels, and the huge values some files use for missing data, are clipped:
-the square of 1e20 overflows float32 in the normalisation."""
+"""Brighter pixels are clipped; their squares stay exact enough in float32."""
 
 
 class CompressCutouts(nn.Module):
     """Arcsinh of each channel: linear in the noise, logarithmic in the stars."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compress; missing pixels (NaN) read as blank sky."""
-        x = torch.where(torch.isnan(x), torch.zeros_like(x), x)
+        """Compress; missing pixels (NaN, infinite, absurd) read as blank sky."""
+        # A comparison with NaN is false.
+        x = torch.where(torch.abs(x) < MISSING_FROM, x, torch.zeros_like(x))
         x = torch.clamp(x, -INPUT_LIMIT_SIGMA, INPUT_LIMIT_SIGMA)
         # asinh(x) = sign(x) log(|x| + sqrt(x² + 1)): written out because float32
         # asinh of large negative numbers cancels in some runtimes.

@@ -7,18 +7,21 @@ North is not turned up here: a picture shows the pixels as they are, first row b
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Cutouts, Image, Mask
+    from astrid_assets.science.frame import Cutouts, Image
+
+    Marks: TypeAlias = Iterable[tuple[float, float, int]]
+    Mask: TypeAlias = NDArray[np.integer]
 
 TRIPLET_SIDE = 200
 MAX_SIDE = 300  # pixels; a picture stays below some 30 kB in Dagster's event log
@@ -27,8 +30,6 @@ GAP = 4
 MASKED = (96, 24, 32)
 POSITIVE = (255, 196, 0)
 NEGATIVE = (0, 200, 255)
-
-Marks = "Iterable[tuple[float, float, int]]"
 
 
 def frame_picture(

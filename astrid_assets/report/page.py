@@ -49,7 +49,7 @@ def render_report(
     history = (metrics or {}).pop("history", None)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     html = environment.from_string(TEMPLATE.read_text("utf-8")).render(
-        catalogue=catalogue.shown_url,
+        catalogue=catalogue.url,
         written=dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         totals={
             name: sum(survey.total(name) for survey in report.surveys)

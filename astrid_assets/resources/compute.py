@@ -7,7 +7,7 @@ from astrid_assets.compute import Backend, Compute
 
 
 class ComputeResource(dg.ConfigurableResource[Compute]):
-    """This process, a pool of processes, or a Ray cluster."""
+    """One process, a pool of processes, or a Ray cluster."""
 
     backend: Backend = Field("processes", description="serial, processes or ray")
     workers: int = Field(1, ge=1, description="frames computed at once")

@@ -36,8 +36,11 @@ class History(DagsterStorage, ConfigurableClass):
         return {}
 
     @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, object]
+    def from_config_value(  # pyright: ignore[reportIncompatibleMethodOverride]
+        # Dagster's own storages are no ConfigurableClass for the type checker either.
+        cls,
+        inst_data: ConfigurableClassData | None,
+        config_value: Mapping[str, object],
     ) -> DagsterStorage:
         """Return the storage that the environment asks for."""
         del config_value
@@ -58,8 +61,11 @@ class StepLogs(ComputeLogManager, ConfigurableClass):
         return {}
 
     @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, object]
+    def from_config_value(  # pyright: ignore[reportIncompatibleMethodOverride]
+        # See `History`.
+        cls,
+        inst_data: ConfigurableClassData | None,
+        config_value: Mapping[str, object],
     ) -> ComputeLogManager:
         """Return the log manager that the environment asks for."""
         del config_value

@@ -60,7 +60,7 @@ class _Session:
 
 
 def _opener(context: dg.InitResourceContext) -> RunOpener:
-    run_id, log = context.run_id or "", context.log
+    dagster_run, log = context.run_id or "", context.log
     if log is None:
         raise RuntimeError("a resource inside a Dagster run has a log")
 
@@ -70,20 +70,20 @@ def _opener(context: dg.InitResourceContext) -> RunOpener:
         experiment: str,
         name: str,
         tags: Mapping[str, str],
-        known_run_id: str | None,
+        run_id: str | None,
     ) -> Iterator[str]:
         import mlflow
         from dagster_mlflow.resources import MlFlow
 
         before = mlflow.get_tracking_uri()
         session = _Session(
-            run_id,
+            dagster_run,
             _NamedRun(name),
             log,
             {
                 "experiment_name": experiment,
                 "mlflow_tracking_uri": tracking.tracking_uri,
-                "mlflow_run_id": known_run_id,
+                "mlflow_run_id": run_id,
                 "extra_tags": {k: v for k, v in tags.items() if k != RUN_TAG},
             },
         )
@@ -92,7 +92,7 @@ def _opener(context: dg.InitResourceContext) -> RunOpener:
             warnings.simplefilter("ignore", dg.BetaWarning)
             opened = MlFlow(session)
         try:
-            yield mlflow.active_run().info.run_id
+            yield _active_run_id()
         except BaseException:
             opened.cleanup_on_error()
             raise
@@ -102,3 +102,12 @@ def _opener(context: dg.InitResourceContext) -> RunOpener:
             mlflow.set_tracking_uri(before)
 
     return open_with_dagster
+
+
+def _active_run_id() -> str:
+    import mlflow
+
+    run = mlflow.active_run()
+    if run is None:
+        raise RuntimeError("dagster-mlflow has begun no MLflow run")
+    return str(run.info.run_id)

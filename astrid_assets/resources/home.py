@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import get_args
+
+from astrid_assets.compute import Backend
 
 HOME = "ASTRID_HOME"
 DATABASE_URL = "ASTRID_DATABASE_URL"
@@ -150,9 +153,22 @@ def workers() -> int:
     return int(text)
 
 
-def compute_backend() -> str:
-    """Return what runs the frame loop: ``processes`` (default), ``serial``, ``ray``."""
-    return _setting(COMPUTE_BACKEND) or "processes"
+def compute_backend() -> Backend:
+    """Return what runs the frame loop: ``processes`` (default), ``serial``, ``ray``.
+
+    Raises
+    ------
+    ValueError
+        If the variable names anything else.
+    """
+    text = _setting(COMPUTE_BACKEND) or "processes"
+    for backend in get_args(Backend):
+        if text == backend:
+            return backend
+    raise ValueError(
+        f"{COMPUTE_BACKEND} must be one of {', '.join(get_args(Backend))}, it is "
+        f"{text!r}"
+    )
 
 
 def _setting(name: str) -> str | None:

@@ -21,6 +21,7 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from sqlalchemy import event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ class Engines:
                 "check_same_thread": False,
             },
         )
-        sa.event.listen(engine, "connect", _write_without_waiting)
+        event.listen(engine, "connect", _write_without_waiting)
         self._engines[key] = engine
         while len(self._engines) > self._limit:
             _, oldest = self._engines.popitem(last=False)

@@ -131,8 +131,7 @@ def match_patterns(
     points, goals = _points(stars), _points(targets)
     # Saturated cores wander and rank first; they must not make up the patterns.
     calm = [
-        list_[_pattern_order(who)]
-        for list_, who in ((points, stars), (goals, targets))
+        list_[_pattern_order(who)] for list_, who in ((points, stars), (goals, targets))
     ]
     found = propose(calm[0], calm[1], MATCH_PX)
     if found is None:

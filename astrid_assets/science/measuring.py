@@ -31,7 +31,7 @@ from astrid_assets.science.psf import fit_psf
 from astrid_assets.science.quality.frame_quality import FrameQuality, judge
 from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
 from astrid_assets.science.settings import ProcessingSettings
-from astrid_assets.science.stars import measure_stars, typical_shape
+from astrid_assets.science.stars import measure_stars, typical_shape, with_psf_fluxes
 from astrid_assets.science.trails import find_trails, trail_mask
 
 log = logging.getLogger(__name__)
@@ -121,9 +121,8 @@ def measure(
         mask = _with_trails(data, mask, sky)
     sky = measure_background(data, _unusable(mask), settings.background_mesh_px)
     frame = _subtracted(frame, data, mask, sky)
-    if settings.remove_cosmic_rays:
-        frame = _without_cosmic_rays(frame)
-    return _with_stars(frame, sky, pattern, settings)
+    frame, stars = _without_cosmic_rays(frame, settings)
+    return _with_psf(frame, stars, sky, pattern, settings)
 
 
 def _unusable(mask: Mask) -> NDArray[np.bool_]:
@@ -191,25 +190,41 @@ def _subtracted(frame: Frame, data: Image, mask: Mask, sky: Background) -> Frame
     )  # fmt: skip
 
 
-def _without_cosmic_rays(frame: Frame) -> Frame:
-    """Mark cosmic rays; the cores of real stars are given back."""
+def _without_cosmic_rays(
+    frame: Frame, settings: ProcessingSettings
+) -> tuple[Frame, Stars]:
+    """Mark cosmic rays, give back the cores of real stars, and find the stars."""
+    if not settings.remove_cosmic_rays:
+        return frame, measure_stars(frame)
     bad = _unusable(frame.mask)
-    variance = frame.variance if frame.variance is not None else np.ones_like(frame.data)
-    found = find_cosmic_rays(frame.data, variance, bad)
-    if not found.any():
-        return frame
-    marked = replace(frame, mask=with_bit(frame.mask, found, MaskBit.COSMIC_RAY))
-    fwhm, _ = typical_shape(measure_stars(marked))
-    if np.isfinite(fwhm):
-        found = spare_stars(found, frame.data, bad, fwhm)
-    return replace(frame, mask=with_bit(frame.mask, found, MaskBit.COSMIC_RAY))
+    found = find_cosmic_rays(frame.data, _variance(frame), bad)
+    marked = _marked(frame, found)
+    stars = measure_stars(marked)
+    fwhm, _ = typical_shape(stars)
+    if not np.isfinite(fwhm) or not found.any():
+        return marked, stars
+    spared = spare_stars(found, frame.data, bad, fwhm)
+    if np.array_equal(spared, found):
+        return marked, stars
+    marked = _marked(frame, spared)
+    return marked, measure_stars(marked, fwhm)
 
 
-def _with_stars(
-    frame: Frame, sky: Background, pattern: NoisePattern, settings: ProcessingSettings
-) -> MeasuredFrame:
-    """Measure stars and PSF, and judge what they show."""
-    stars = measure_stars(frame)
+def _variance(frame: Frame) -> Image:
+    if frame.variance is None:
+        raise ValueError(f"{frame.frame_id} has no variance yet")
+    return frame.variance
+
+
+def _marked(frame: Frame, cosmic_rays: NDArray[np.bool_]) -> Frame:
+    return replace(frame, mask=with_bit(frame.mask, cosmic_rays, MaskBit.COSMIC_RAY))
+
+
+def _with_psf(
+    frame: Frame, stars: Stars, sky: Background, pattern: NoisePattern,
+    settings: ProcessingSettings,
+) -> MeasuredFrame:  # fmt: skip
+    """Measure the PSF, put the stars on its scale, and judge what they show."""
     try:
         psf = fit_psf(frame, stars)
     except TooFewStars as error:
@@ -220,10 +235,8 @@ def _with_stars(
             found=len(stars),
             needed=error.measurements["needed"],
         ) from error
-    frame = replace(
-        frame, psf=psf, mask=halos_and_edges(frame.mask, min(psf.fwhm_px, 15.0))
-    )
-    stars = measure_stars(frame)
+    frame = replace(frame, psf=psf, mask=halos_and_edges(frame.mask, psf.fwhm_px))
+    stars = with_psf_fluxes(stars, frame)
     _, elongation = typical_shape(stars)
     good = (stars.flag == 0) & (stars.flux > GOOD_SNR * stars.flux_err)
     measured = MeasuredFrame(

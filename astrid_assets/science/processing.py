@@ -165,9 +165,7 @@ def _judged(
         quality, settings, pattern=measured.pattern, saturation_e=frame.saturation_e,
         standard=standard, exposure_s=frame.exposure_s,
     )  # fmt: skip
-    quality = replace(
-        quality, quality_score=quality_score(quality, settings, standard)
-    )
+    quality = replace(quality, quality_score=quality_score(quality, settings, standard))
     stars = with_sky_positions(measured.stars, frame.wcs)
     reasons = [*reasons, *more_reasons]
     log.info(

@@ -51,13 +51,15 @@ class ProcessingSettings(Settings):
         1.4, gt=1, description="FWHM over the field's anchor: flagged, still used"
     )
     max_elongation: float = Field(
-        1.5, gt=1, description="median a/b of the stars: trailed or elongated above it"
+        1.7, gt=1, description="median a/b of the stars: trailed or elongated above it"
     )
     flag_elongation: float = Field(
         1.3, gt=1, description="median a/b of the stars: flagged, still used"
     )
     min_transparency: float = Field(
-        0.4, gt=0, lt=1,
+        0.4,
+        gt=0,
+        lt=1,
         description="flux against the anchor: below it a magnitude of clouds or more",
     )
     max_astrometric_rms_px: float = Field(

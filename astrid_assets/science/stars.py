@@ -60,7 +60,7 @@ class StarFlag(IntFlag):
     UNSTARLIKE = 8
 
 
-def measure_stars(frame: Frame) -> Stars:
+def measure_stars(frame: Frame, fwhm_px: float | None = None) -> Stars:
     """Find and measure the stars of a background-subtracted frame, brightest first.
 
     Fluxes are PSF fluxes where the frame has a PSF, else aperture sums within
@@ -70,13 +70,16 @@ def measure_stars(frame: Frame) -> Stars:
     ----------
     frame
         Sky-subtracted; without a variance the sky noise is measured here.
+    fwhm_px : pixels
+        Width of the stars where it is known already; saves a search.
     """
     usable = (frame.mask & UNUSABLE) == 0
     sigma = _sigma(frame, usable)
     data = np.ascontiguousarray(np.where(usable, frame.data, 0), dtype=np.float32)
-    width = frame.psf.fwhm_px if frame.psf else FIRST_FWHM_PX
+    known = fwhm_px or (frame.psf.fwhm_px if frame.psf else None)
+    width = known or FIRST_FWHM_PX
     x, y, peak_snr = detect_peaks(data, sigma, ~usable, width)
-    if frame.psf is None and len(x):
+    if known is None and len(x):
         width = _typical_fwhm(data, usable, x, y, peak_snr)
         x, y, peak_snr = detect_peaks(data, sigma, ~usable, width)
     if not len(x):
@@ -91,12 +94,34 @@ def measure_stars(frame: Frame) -> Stars:
         flag=np.where(strayed, StarFlag.BLENDED, 0).astype(np.int16),
         ra_deg=np.full(len(x), np.nan), dec_deg=np.full(len(x), np.nan),
     )  # fmt: skip
-    good = np.isfinite(flux) & (flux > 0) & np.isfinite(shapes.fwhm_px)
+    return _finished(stars, frame, width)
+
+
+def with_psf_fluxes(stars: Stars, frame: Frame) -> Stars:
+    """Measure known stars again, now with the frame's PSF and mask.
+
+    Positions stay; fluxes become PSF fluxes, FWHM are put on the scale of the
+    PSF's half maximum, flags are set anew.
+    """
+    if frame.psf is None:
+        raise ValueError(f"{frame.frame_id} has no PSF yet")
+    flux, flux_err = psf_flux(frame, frame.psf, stars.x, stars.y)
+    again = replace(
+        stars, flux=flux, flux_err=flux_err,
+        fwhm_px=stars.fwhm_px * _fwhm_scale(frame),
+        flag=stars.flag & np.int16(StarFlag.BLENDED),
+    )  # fmt: skip
+    return _finished(again, frame, frame.psf.fwhm_px)
+
+
+def _finished(stars: Stars, frame: Frame, fwhm_px: float) -> Stars:
+    """Drop what has no flux, order by brightness, flag, and place on the sky."""
+    good = np.isfinite(stars.flux) & (stars.flux > 0) & np.isfinite(stars.fwhm_px)
     stars = select(stars, good)
     # Ties are broken by position, so that the order never depends on the platform.
     order = np.lexsort((stars.x, stars.y, -stars.flux))
-    stars = _without_twins(select(stars, order), width)
-    return with_sky_positions(_flagged(stars, frame.mask, width), frame.wcs)
+    stars = _without_twins(select(stars, order), fwhm_px)
+    return with_sky_positions(_flagged(stars, frame.mask, fwhm_px), frame.wcs)
 
 
 def empty_stars() -> Stars:
@@ -230,9 +255,7 @@ def _bright_count(n: int) -> int:
     return max(8, min(n, BRIGHT_FOR_FWHM, n // 2 + 1))
 
 
-def _core_is_usable(
-    usable: NDArray[np.bool_], x: Array, y: Array
-) -> NDArray[np.bool_]:
+def _core_is_usable(usable: NDArray[np.bool_], x: Array, y: Array) -> NDArray[np.bool_]:
     """Tell whether the 3 x 3 pixels of each core are all usable."""
     return stamps(usable, x, y, 1).astype(bool).all(axis=(1, 2))
 
@@ -294,4 +317,7 @@ def _flagged(stars: Stars, mask: NDArray[np.uint16], fwhm_px: float) -> Stars:
     low, high = STAR_FWHM_RATIO
     unlike = (ratio < low - freedom) | (ratio > high + freedom)
     unlike |= stars.elongation > 1.3 * elongation + 2 * freedom
-    return replace(flagged, flag=flag | np.where(unlike, np.int16(StarFlag.UNSTARLIKE), np.int16(0)))
+    return replace(
+        flagged,
+        flag=flag | np.where(unlike, np.int16(StarFlag.UNSTARLIKE), np.int16(0)),
+    )

@@ -30,6 +30,7 @@ MIN_LENGTH_SHARE = 0.25
 
 SEGMENTS = 24
 SEGMENT_SIGMA = 1.5
+SIDE_BAND_PX = 12
 MIN_LIT_SHARE = 0.75
 AXIS_DEG = 0.75
 """Rows and columns are the detector's, not the sky's: no line so close to an axis."""
@@ -112,6 +113,7 @@ def _strongest_line(binned: Array, good: Bool) -> tuple[float, float, float] | N
     offset = int(np.ceil(np.hypot(*binned.shape)))
     shortest = MIN_LENGTH_SHARE * min(binned.shape)
     best: tuple[float, float, float] | None = None
+    scatter: list[float] = []
     for angle in np.linspace(0, np.pi, ANGLES, endpoint=False):
         if _along_an_axis(angle):
             continue
@@ -119,11 +121,15 @@ def _strongest_line(binned: Array, good: Bool) -> tuple[float, float, float] | N
         index = across.astype(np.intp)
         total = np.bincount(index, values, 2 * offset + 2)
         count = np.bincount(index, minlength=2 * offset + 2)
-        sigma = np.where(count >= shortest, total / np.sqrt(np.maximum(count, 1)), 0)
+        long = count >= shortest
+        sigma = np.where(long, total / np.sqrt(np.maximum(count, 1)), 0)
+        scatter.append(float(np.std(np.clip(sigma[long], -9, 9))))
         peak = int(np.argmax(sigma))
         if best is None or sigma[peak] > best[2]:
             best = float(angle), float(peak - offset), float(sigma[peak])
-    return best if best is not None and best[2] > LINE_SIGMA else None
+    # Crowded fields and patterned noise make all lines scatter: that is the unit.
+    unit = max(1.0, float(np.median(scatter))) if scatter else 1.0
+    return best if best is not None and best[2] > LINE_SIGMA * unit else None
 
 
 def _along_an_axis(angle: float) -> bool:
@@ -141,7 +147,7 @@ def _traced(
     ny, nx = snr.shape
     y, x = np.mgrid[:ny, :nx].astype(np.float32)
     across = x * np.cos(angle) + y * np.sin(angle) - distance
-    near = (np.abs(across) < MAX_HALF_WIDTH_PX + 10) & ~bad
+    near = (np.abs(across) < MAX_HALF_WIDTH_PX + SIDE_BAND_PX + MARGIN_PX) & ~bad
     along = (-x * np.sin(angle) + y * np.cos(angle))[near]
     across, values = across[near], np.clip(snr[near], -CLIP_SIGMA, 3 * CLIP_SIGMA)
     half = _half_width(across, values)
@@ -149,10 +155,8 @@ def _traced(
     if core.sum() < SEGMENTS * 2:
         return None
     edges = np.linspace(along[core].min(), along[core].max() + 1e-3, SEGMENTS + 1)
-    which = np.digitize(along[core], edges) - 1
-    total = np.bincount(which, values[core], SEGMENTS)[:SEGMENTS]
-    count = np.bincount(which, minlength=SEGMENTS)[:SEGMENTS]
-    lit = total / np.sqrt(np.maximum(count, 1)) > SEGMENT_SIGMA
+    beside = (np.abs(across) > half) & (np.abs(across) < half + SIDE_BAND_PX)
+    lit = _lit(values, along, core, beside, edges)
     first, last = _longest_run(lit)
     length = edges[last] - edges[first]
     share = lit[first:last].mean() if last > first else 0.0
@@ -163,6 +167,19 @@ def _traced(
         float(angle), float(distance), float(edges[first] - margin),
         float(edges[last] + margin), float(half), sigma,
     )  # fmt: skip
+
+
+def _lit(values: Image, along: Image, core: Bool, beside: Bool, edges: Array) -> Bool:
+    """Tell which segments of a line outshine the bands on either side of it."""
+    means, errors = [], []
+    for band in (core, beside):
+        which = np.clip(np.digitize(along[band], edges) - 1, 0, SEGMENTS - 1)
+        count = np.maximum(np.bincount(which, minlength=SEGMENTS), 1)
+        mean = np.bincount(which, values[band], SEGMENTS) / count
+        square = np.bincount(which, values[band] ** 2, SEGMENTS) / count
+        means.append(mean)
+        errors.append((square - mean**2) / count)
+    return means[0] - means[1] > SEGMENT_SIGMA * np.sqrt(errors[0] + errors[1])
 
 
 def _refined(
@@ -198,7 +215,11 @@ def _half_width(across: Image, values: Image) -> float:
     index = np.rint(np.abs(across)).astype(int)
     total = np.bincount(index, values)
     count = np.bincount(index)
-    shine = total / np.sqrt(np.maximum(count, 1))
+    # The outskirts are the zero level: crowded fields shine everywhere.
+    far = count > 0
+    far[: 2 * len(far) // 3] = False
+    level = float(np.median(total[far] / count[far])) if far.any() else 0.0
+    shine = (total - level * count) / np.sqrt(np.maximum(count, 1))
     # Nothing beyond the first dark ring belongs to the line.
     dark = np.flatnonzero(shine < 3.0)
     reach = int(dark[0]) if len(dark) else len(shine)

@@ -41,9 +41,7 @@ class ZeroPoint:
     flux_ratio: float
 
 
-def zero_point(
-    stars: Stars, anchor: Stars, anchor_zero_point_mag: float
-) -> ZeroPoint:
+def zero_point(stars: Stars, anchor: Stars, anchor_zero_point_mag: float) -> ZeroPoint:
     """Compare matched stars (same length, same order) with the anchor's.
 
     The weighted median of the flux ratios: variables and galaxies do not move it.

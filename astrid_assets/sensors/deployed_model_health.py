@@ -1,4 +1,4 @@
-"""Does the model in force still tell real from bogus on labels it has never seen?
+"""Whether the model in force still tells real from bogus on labels new to it.
 
 Judged are only detections that the champion scored and whose labels came after the
 dataset it was trained on. People choose what they label, so these are no fair sample
@@ -6,26 +6,18 @@ of a night: the model is taken back only when even the upper end of what its ran
 can be lies clearly below what it reached on its test split. Anything less is told.
 """
 
-from __future__ import annotations
-
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING
 
 import dagster as dg
+from sqlalchemy.orm import Session
 
 from astrid_assets.jobs import rollback_job
 from astrid_assets.storage import labels, models
 from astrid_assets.storage.catalogue import Catalogue
-from astrid_assets.storage.tables import TrainingDataset, TrainingRun
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sqlalchemy.orm import Session
-
-    from astrid_assets.storage.tables import Model
+from astrid_assets.storage.tables import Model, TrainingDataset, TrainingRun
 
 MIN_PER_CLASS = 30  # the interval of an AUC from fewer is wider than what it judges
 TOLERATED_LOSS = 0.05  # of ROC AUC: nights differ from a test split, models do not fail

@@ -7,11 +7,9 @@ the catalogue alone, not from a cursor: a tick that dies, or a run that does, lo
 nothing.
 """
 
-from __future__ import annotations
-
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import dagster as dg
 from sqlalchemy import select
@@ -25,7 +23,7 @@ from astrid_assets.storage import gates, ids, observations
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import ObjectStore
 from astrid_assets.storage.tables import Survey
-from astrid_assets.surveys.profile import ProfileError
+from astrid_assets.surveys.profile import ProfileError, SurveyProfile
 from astrid_assets.surveys.sources import (
     FrameSource,
     SourceError,
@@ -33,11 +31,6 @@ from astrid_assets.surveys.sources import (
     SourceOptions,
     open_source,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from astrid_assets.surveys.profile import SurveyProfile
 
 INTERVAL_S = 120
 READING_S = 20.0  # of the 60 s after which Dagster gives up on a tick

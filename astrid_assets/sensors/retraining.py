@@ -1,7 +1,5 @@
 """Enough new labels start a training: dataset, U-Net, and the decision to deploy."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import dagster as dg

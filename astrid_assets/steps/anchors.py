@@ -7,11 +7,12 @@ night again gives the same bytes whatever was processed in between.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from astrid_assets.science.processing import Anchor
+from astrid_assets.science.processing import anchor_from_frame
 from astrid_assets.steps.masters import ensure_masters
 from astrid_assets.storage import frames, ids
 from astrid_assets.storage.catalogue import now, upsert
@@ -21,6 +22,7 @@ from astrid_assets.storage.tables import FieldAnchor
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from astrid_assets.science.processing import Anchor
     from astrid_assets.steps.frame_task import AnchorOffer
     from astrid_assets.steps.nights import Tools
     from astrid_assets.storage.object_store import ObjectStore
@@ -31,14 +33,22 @@ Group = tuple[str, str]
 """Field and band."""
 
 
+@dataclass(frozen=True)
+class AnchorKey:
+    """Where an anchor is kept; `is_local`: its coordinates are only relative."""
+
+    key: str
+    is_local: bool
+
+
 def ensure_anchors(
     tools: Tools, profile: SurveyProfile, lights: Mapping[str, Sequence[Observation]]
-) -> dict[Group, str]:
+) -> dict[Group, AnchorKey]:
     """Return the anchor of every field and band of the nights, choosing missing ones.
 
     A field without any usable frame has no entry.
     """
-    anchors: dict[Group, str] = {}
+    anchors: dict[Group, AnchorKey] = {}
     for night in sorted(lights):
         by_group: dict[Group, list[Observation]] = {}
         for frame in lights[night]:
@@ -48,25 +58,22 @@ def ensure_anchors(
                 continue
             with tools.catalogue.read() as session:
                 known = frames.anchor(session, profile.name, *group)
-            key = known.stars_key if known else _choose(tools, profile, group, members)
-            if key is not None:
-                anchors[group] = key
+            anchor = (
+                AnchorKey(known.stars_key, known.is_local)
+                if known
+                else _choose(tools, profile, group, members)
+            )
+            if anchor is not None:
+                anchors[group] = anchor
     return anchors
 
 
 @lru_cache(maxsize=8)
-def load_anchor(store: ObjectStore, key: str) -> Anchor:
+def load_anchor(store: ObjectStore, anchor: AnchorKey) -> Anchor:
     """Read an anchor; it is a processed frame with its stars."""
-    content = store.get(key)
-    frame = frame_from_fits(content)
-    if frame.wcs is None or frame.zero_point_mag is None or frame.psf is None:
-        raise ValueError(f"the anchor {key} has no WCS, zero point or PSF")
-    return Anchor(
-        stars=stars_from_fits(content),
-        wcs=frame.wcs,
-        zero_point_mag=frame.zero_point_mag,
-        fwhm_px=frame.psf.fwhm_px,
-        is_local=False,
+    content = store.get(anchor.key)
+    return anchor_from_frame(
+        frame_from_fits(content), stars_from_fits(content), is_local=anchor.is_local
     )
 
 
@@ -82,7 +89,7 @@ def eligible_for_reference(profile: SurveyProfile, path: str, night: str) -> boo
 
 def _choose(
     tools: Tools, profile: SurveyProfile, group: Group, members: Sequence[Observation]
-) -> str | None:
+) -> AnchorKey | None:
     # Imported here: a frame task loads anchors, and choosing one runs frame tasks.
     from astrid_assets.steps.frame_task import FrameTask, offer_anchor
 
@@ -101,7 +108,7 @@ def _choose(
             hdu=frame.hdu,
             raw_key=str(frame.raw_key),
             masters=ensure_masters(tools, profile, frame.night, frame.band),
-            anchor_key=None,
+            anchor=None,
         )
         for frame in eligible or members
     ]
@@ -125,7 +132,7 @@ def _choose(
     }
     with tools.catalogue.begin() as session:
         upsert(session, FieldAnchor, [row])
-    return best.frame_key
+    return AnchorKey(str(best.frame_key), best.is_local)
 
 
 def _rank(offer: AnchorOffer) -> tuple[float, str]:

@@ -123,7 +123,7 @@ def collect_dataset(
 
     images = read_cutouts(tools.store, [(r.cutout_key, r.cutout_index) for r in rows])
     masks = np.stack(
-        [training_mask(row.label, row.frame_fwhm_px, CUTOUT_SIZE) for row in rows]
+        [training_mask(row.label, row.fwhm_px, CUTOUT_SIZE) for row in rows]
     )
     splits = _splits(rows, real, settings)
     samples = _table(rows, splits, images, masks)
@@ -255,7 +255,7 @@ def _table(
             "source": [row.source for row in rows],
             "agreement": [row.agreement for row in rows],
             "score_sigma": [row.score_sigma for row in rows],
-            "fwhm_px": [row.frame_fwhm_px for row in rows],
+            "fwhm_px": [row.fwhm_px for row in rows],
             "split": list(splits),
             "content_hash": hashes,
         }

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.pictures.thumbnails import score_picture
+from astrid_assets.science.detection.candidate import RejectReason
 from astrid_assets.science.detection.cutouts import cut
 from astrid_assets.science.detection.ranking import snr_ranking
-from astrid_assets.science.detection.sources import RejectReason, detect
+from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.quality.gates import candidate_density
 from astrid_assets.steps.nights import (
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from astrid_assets.learning.inference import OnnxScorer
+    from astrid_assets.science.detection.candidate import Candidate as FoundCandidate
     from astrid_assets.science.detection.settings import DetectionSettings
-    from astrid_assets.science.detection.sources import Candidate as FoundCandidate
     from astrid_assets.science.differencing.difference import Difference
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.storage.tables import DifferenceRun
@@ -51,7 +52,7 @@ PICTURES_PER_NIGHT = 1
 PICTURE = "score with detections (yellow up, blue down)"
 
 MEASURED = (
-    "peak_x", "peak_y", "x", "y", "ra_deg", "dec_deg", "score_sigma", "sign",
+    "peak_x", "peak_y", "x", "y", "ra_deg", "dec_deg", "sign",
     "flux_e", "flux_err_e", "mag", "mag_err", "fwhm_px", "elongation",
 )  # fmt: skip
 """Columns of a candidate that are copied as they were measured."""
@@ -171,7 +172,7 @@ def detect_frame(task: DetectTask) -> DetectOutcome:
         ".npy",
     )
     if task.model_key is None:
-        scores = snr_ranking(np.array([candidate.score_sigma for candidate in kept]))
+        scores = snr_ranking(np.array([candidate.score for candidate in kept]))
     else:
         scores = _scorer(task.store, task.model_key).score(cutouts)
     kept_ids = [str(row["id"]) for row in rows if row["is_kept"]]
@@ -202,6 +203,7 @@ def _candidate_row(difference_id: str, candidate: FoundCandidate) -> Row:
         ),
         "difference_id": difference_id,
         "is_current": True,
+        "score_sigma": candidate.score,
         "healpix": _healpix(candidate.ra_deg, candidate.dec_deg),
         "mask_bits": int(candidate.mask_bits),
         "reasons": int(candidate.reasons),

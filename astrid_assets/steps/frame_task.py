@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.pictures.thumbnails import frame_picture
 from astrid_assets.science.errors import Reason, ScienceError
+from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.processing import (
     anchor_rank,
     make_anchor,
@@ -23,6 +24,7 @@ from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image
 
 if TYPE_CHECKING:
     from astrid_assets.science.processing import MeasuredFrame, ProcessedFrame
+    from astrid_assets.steps.anchors import AnchorKey
     from astrid_assets.steps.masters import MasterKeys
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
@@ -48,7 +50,7 @@ class FrameTask:
     hdu: int
     raw_key: str
     masters: MasterKeys
-    anchor_key: str | None
+    anchor: AnchorKey | None
     with_picture: bool = False
 
 
@@ -74,7 +76,7 @@ class AnchorOffer:
 
 def process_frame(task: FrameTask) -> FrameOutcome:
     """Calibrate, measure, solve and judge one frame; keep it if it was processed."""
-    if task.anchor_key is None:
+    if task.anchor is None:
         reason = Reason(
             "no_anchor",
             "no frame of this field and band could define its astrometry: none has "
@@ -84,7 +86,7 @@ def process_frame(task: FrameTask) -> FrameOutcome:
     try:
         flags = check_masters(task.profile, task.masters)
         measured = _measure(task)
-        anchor = load_anchor(task.store, task.anchor_key)
+        anchor = load_anchor(task.store, task.anchor)
         processed = solve(measured, anchor, task.profile.processing)
     except ScienceError as error:
         return FrameOutcome(_row(task, None, None, [error.reason], []))
@@ -94,7 +96,7 @@ def process_frame(task: FrameTask) -> FrameOutcome:
     )
     if not task.with_picture:
         return FrameOutcome(row)
-    png = frame_picture(processed.frame.data, processed.frame.mask)
+    png = frame_picture(processed.frame.data, processed.frame.mask & UNUSABLE)
     name = task.path.rsplit("/", 1)[-1]
     picture = keep_picture(
         task.store, task.profile.name, task.night, f"{task.observation_id}-frame", png
@@ -147,7 +149,7 @@ def _row(
     flags: list[Reason],
 ) -> dict[str, object]:
     quality = processed.quality if processed else None
-    return {
+    row: dict[str, object] = {
         "id": ids.preprocess_id(task.observation_id),
         "observation_id": task.observation_id,
         "status": "rejected" if reasons else "accepted",
@@ -155,4 +157,7 @@ def _row(
         "flags": [flag.as_dict() for flag in flags],
         "frame_key": key,
         "processed_at": now(),
-    } | {name: getattr(quality, name) if quality else None for name in MEASURED}
+    }
+    for name in MEASURED:
+        row[name] = getattr(quality, name) if quality else None
+    return row

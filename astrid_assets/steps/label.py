@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.labelling.consensus import consensus
+from astrid_assets.science.labelling.consensus import Vote, consensus
 from astrid_assets.science.labelling.truth_match import match_truth
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.quality.gates import label_agreement, label_balance
@@ -30,11 +30,14 @@ from astrid_assets.storage.frame_store import difference_from_fits
 from astrid_assets.storage.tables import Label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from astrid_assets.storage.candidates import DetectionRow
     from astrid_assets.storage.tables import ValidationEvent
     from astrid_assets.surveys.profile import SimulatedSource, SurveyProfile
+
+    Events = Mapping[str, Sequence[ValidationEvent]]
+    """The events of each detection that has any, in their order."""
 
 ASSET = "validated_labels"
 VERSION = "1"
@@ -80,7 +83,7 @@ def _label_night(
         input_hash = hash_of(
             VERSION,
             [row.detection_id for row in found],
-            max((event.sequence for event in events), default=0),
+            _newest(events),
             sorted(str(run.difference_key) for _, run in differences),
             profile.has_known_truth,
         )
@@ -100,7 +103,7 @@ def _label_night(
         input_hash = hash_of(
             VERSION,
             [row.detection_id for row in found],
-            max((event.sequence for event in events), default=0),
+            _newest(events),
             sorted(str(run.difference_key) for _, run in differences),
             profile.has_known_truth,
         )
@@ -108,13 +111,17 @@ def _label_night(
     return report
 
 
-def _consensus_rows(events: Sequence[ValidationEvent]) -> list[dict[str, object]]:
-    by_detection: dict[str, list[ValidationEvent]] = defaultdict(list)
-    for event in events:
-        by_detection[event.detection_id].append(event)
+def _newest(events: Events) -> int:
+    return max((own[-1].sequence for own in events.values()), default=0)
+
+
+def _consensus_rows(events: Events) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
-    for detection_id, own in sorted(by_detection.items()):
-        agreed = consensus(own)
+    for detection_id, own in sorted(events.items()):
+        agreed = consensus(
+            Vote(e.sequence, e.reviewer, e.label, e.source, e.classification)
+            for e in own
+        )
         if agreed is None:
             continue
         rows.append(
@@ -135,7 +142,7 @@ def _review_by_truth(
     tools: Tools, profile: SurveyProfile, night: str, found: Sequence[DetectionRow]
 ) -> dict[str, object]:
     """Append the truth reviewer's events; return what was known and what was found."""
-    from astrid_assets.surveys.simulated import frame_index, truth
+    from astrid_assets.surveys.simulated import frame_index_of, truth
 
     source: SimulatedSource = profile.source  # type: ignore[assignment]  # has_known_truth
     known = truth(source, night)
@@ -156,11 +163,15 @@ def _review_by_truth(
     for observation, run in runs:
         if run.status != "accepted" or run.difference_key is None:
             continue
-        index = frame_index(observation.source_path)
+        index = frame_index_of(observation.source_path)
         rows = by_frame[observation.id]
-        visible = [item for item in known if item.expected_snr[index] >= MIN_TRUE_SNR]
-        x = np.array([item.x[index] for item in visible])
-        y = np.array([item.y[index] for item in visible])
+        visible = [
+            item
+            for item in known
+            if item.frame_index == index and abs(item.expected_snr) >= MIN_TRUE_SNR
+        ]
+        x = np.array([item.x for item in visible])
+        y = np.array([item.y for item in visible])
         difference = difference_from_fits(tools.store.get(run.difference_key))
         match = match_truth(
             [row.x for row in rows],
@@ -169,7 +180,7 @@ def _review_by_truth(
             y,
             max(MATCH_RADIUS_FWHM * fwhm_px[observation.id], MIN_MATCH_RADIUS_PX),
         )
-        signs = [int(np.sign(item.flux_e[index])) for item in visible]
+        signs = [int(np.sign(item.flux_e)) for item in visible]
         hits: set[int] = set()
         for row, which in zip(rows, match.tolist(), strict=True):
             is_real = which >= 0 and signs[which] == row.sign
@@ -192,9 +203,8 @@ def _review_by_truth(
         for which, item in enumerate(visible):
             if _is_hidden(difference.mask, x[which], y[which]):
                 continue
-            snr_bin = int(
-                np.searchsorted(SNR_EDGES, item.expected_snr[index], side="right") - 1
-            )
+            snr = abs(item.expected_snr)
+            snr_bin = int(np.searchsorted(SNR_EDGES, snr, side="right") - 1)
             injected[snr_bin] += 1
             recovered[snr_bin] += which in hits
     with tools.catalogue.begin() as session:

@@ -62,14 +62,17 @@ def process_nights(
                 hdu=frame.hdu,
                 raw_key=str(frame.raw_key),
                 masters=ensure_masters(tools, profile, night, frame.band),
-                anchor_key=anchors.get((frame.field, frame.band)),
+                anchor=anchors.get((frame.field, frame.band)),
                 with_picture=number < PICTURES_PER_NIGHT,
             )
             for number, frame in enumerate(lights[night])
         ]
         hashes[night] = hash_of(
             VERSION,
-            [(t.observation_id, t.anchor_key, vars(t.masters)) for t in tasks[night]],
+            [
+                (t.observation_id, t.anchor and t.anchor.key, vars(t.masters))
+                for t in tasks[night]
+            ],
             profile.processing,
             profile.calibration,
             profile.detector,

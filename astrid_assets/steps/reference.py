@@ -7,9 +7,12 @@ frames share it, and it is stacked once.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from astrid_assets.pictures.thumbnails import frame_picture
 from astrid_assets.science.errors import NoReference, ScienceError
+from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.reference import (
     ReferenceCandidate,
     build_reference,
@@ -20,6 +23,7 @@ from astrid_assets.steps.nights import (
     Tools,
     finish,
     hash_of,
+    keep_picture,
     unchanged_report,
 )
 from astrid_assets.storage import frames, ids, layout
@@ -88,7 +92,7 @@ def _reference_night(
 
     chosen: list[dict[str, object]] = []
     summary: dict[str, object] = {"fields": len(groups), "missing": 0}
-    pictures: dict[str, str] = {}
+    shown: dict[str, str] = {}
     for (field, band), (members, missing) in choices.items():
         reason = missing
         reference_id = None
@@ -96,7 +100,7 @@ def _reference_night(
             try:
                 reference = _stacked(tools, profile, field, band, members)
                 reference_id = reference.id
-                pictures[f"{field} {band}".strip() or "reference"] = reference.frame_key
+                shown[f"reference {field} {band}".strip()] = reference.frame_key
                 summary[f"frames {field} {band}".rstrip()] = reference.n_frames
             except ScienceError as error:
                 reason = error.reason
@@ -111,6 +115,7 @@ def _reference_night(
                 "reason": reason.as_dict() if reason else None,
             }
         )
+    pictures = dict(_picture(tools, survey, night, *item) for item in shown.items())
     report = NightReport(survey, night, ASSET, summary, pictures=pictures)
     with tools.catalogue.begin() as session:
         upsert(session, NightReference, chosen)
@@ -118,16 +123,24 @@ def _reference_night(
     return report
 
 
+def _picture(
+    tools: Tools, survey: str, night: str, caption: str, key: str
+) -> tuple[str, str]:
+    stack = frame_from_fits(tools.store.get(key))
+    png = frame_picture(stack.data, stack.mask & UNUSABLE)
+    return caption, keep_picture(tools.store, survey, night, caption, png)
+
+
 def _choose(
     pool: Sequence[Member], profile: SurveyProfile, night: str
 ) -> tuple[list[Member], Reason | None]:
     candidates = [
         ReferenceCandidate(
-            frame_id=observation.id,
+            observation_id=observation.id,
             night=observation.night,
-            source_path=observation.source_path,
+            path=observation.source_path,
+            observed_mjd=observation.observed_mjd or 0.0,
             fwhm_px=run.fwhm_px or float("inf"),
-            quality_score=run.quality_score or 0.0,
         )
         for observation, run in pool
     ]
@@ -155,11 +168,13 @@ def _stacked(
         known = frames.reference_by_version(session, version)
     if known and tools.store.exists(known.frame_key):
         return known
-    stack = build_reference(
-        [frame_from_fits(tools.store.get(str(run.frame_key))) for _, run in members],
-        profile.reference,
-    )
     reference_id = ids.reference_id(version)
+    members_read = [
+        frame_from_fits(tools.store.get(str(run.frame_key))) for _, run in members
+    ]
+    stack = replace(
+        build_reference(members_read, profile.reference), frame_id=reference_id
+    )
     key = tools.store.put(
         layout.reference(profile.name, field, band, version[:12]),
         frame_to_fits(stack, None),

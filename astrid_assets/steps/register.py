@@ -25,7 +25,7 @@ from astrid_assets.storage import ids, layout, observations
 from astrid_assets.storage.catalogue import now, upsert
 from astrid_assets.storage.tables import Observation, SourceFileRow
 from astrid_assets.surveys.fits_door import DoorRejection, ImageFacts, read_headers
-from astrid_assets.surveys.scan import ScannedFile, scan
+from astrid_assets.surveys.scan import scan
 from astrid_assets.surveys.sources import FileUnavailable, open_source
 
 if TYPE_CHECKING:
@@ -88,11 +88,12 @@ def register_nights(
     """
     source.check()
     files = index_source(tools, profile, source)
-    by_night: dict[str, list[ScannedFile]] = defaultdict(list)
+    by_night: dict[str, list[SourceFileRow]] = defaultdict(list)
     for file in files:
         for night in file.nights:
             by_night[night].append(file)
-    undated = len(by_night.get(UNDATED, ()))
+    with tools.catalogue.read() as session:
+        undated = len(observations.undated(session, profile.name))
 
     todo: dict[str, str] = {}
     reports: dict[str, NightReport] = {}
@@ -133,7 +134,7 @@ def register_nights(
 
 def index_source(
     tools: Tools, profile: SurveyProfile, source: FrameSource
-) -> list[ScannedFile]:
+) -> list[SourceFileRow]:
     """Return the files of a source with their nights, reading only new headers.
 
     Files without a date are registered at once, as rejected, so that people see them.
@@ -143,9 +144,11 @@ def index_source(
     # A changed profile may date or accept a file differently: read everything again.
     fingerprint = hash_of(VERSION, profile.keywords, profile.detector, profile.night)
     valid = {
-        path: row for path, row in known.items() if row.profile_hash == fingerprint
+        path: (row.size_bytes, row.mtime_ns)
+        for path, row in known.items()
+        if row.profile_hash == fingerprint
     }
-    files = scan(profile, source, valid)
+    found = scan(profile, source, valid)
     rows = [
         {
             "survey": profile.name,
@@ -156,19 +159,19 @@ def index_source(
             "profile_hash": fingerprint,
             "checked_at": now(),
         }
-        for file in files
-        if file.is_new
+        for file in found.files
     ]
-    undated = [
-        FileTask(profile, source, tools.store, file.path, UNDATED)
-        for file in files
-        if file.is_new and UNDATED in file.nights
+    refused = [
+        row
+        for path in sorted({path for path, _ in found.undated})
+        for row in register_file(FileTask(profile, source, tools.store, path, UNDATED))
     ]
-    refused = [row for task in undated for row in register_file(task)]
     with tools.catalogue.begin() as session:
         upsert(session, SourceFileRow, rows)
         upsert(session, Observation, refused)
-    return files
+        known = observations.known_files(session, profile.name)
+    gone = set(found.gone)
+    return [row for path, row in sorted(known.items()) if path not in gone]
 
 
 def register_file(task: FileTask) -> list[dict[str, object]]:

@@ -14,7 +14,7 @@ from dataclasses import fields
 import numpy as np
 from astropy.io import fits
 
-from astrid_assets.science.frame import Frame, Stars
+from astrid_assets.science.frame import Frame, Image, Stars
 from astrid_assets.science.psf import PsfModel
 from astrid_assets.storage.difference_store import (
     difference_from_fits,
@@ -36,6 +36,7 @@ from astrid_assets.storage.fits_cards import (
 )
 from astrid_assets.storage.fits_planes import (
     image_from,
+    lossless_plane,
     mask_from,
     mask_plane,
     noisy_plane,
@@ -47,6 +48,8 @@ __all__ = [
     "difference_to_fits",
     "frame_from_fits",
     "frame_to_fits",
+    "image_from_fits",
+    "image_to_fits",
     "stars_from_bytes",
     "stars_from_fits",
     "stars_to_bytes",
@@ -122,6 +125,17 @@ def stars_from_fits(content: bytes) -> Stars:
                 for name, code in STAR_COLUMNS.items()
             }
         )
+
+
+def image_to_fits(image: Image) -> bytes:
+    """Return an image alone (a master frame), bit for bit, as a FITS file."""
+    return _bytes([fits.PrimaryHDU(), lossless_plane("DATA", image)])
+
+
+def image_from_fits(content: bytes) -> Image:
+    """Return the image in a file written by `image_to_fits`."""
+    with fits.open(io.BytesIO(content), lazy_load_hdus=False) as hdus:
+        return image_from(hdus, "DATA")
 
 
 def stars_to_bytes(stars: Stars) -> bytes:

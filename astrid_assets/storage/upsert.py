@@ -9,14 +9,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from astrid_assets.storage.column_types import fits, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Column, Table
     from sqlalchemy.orm import Session
 
     from astrid_assets.storage.tables import Base
-
-MAX_PARAMETERS = 30_000  # SQLite takes 32766 in a statement, PostgreSQL 65535
 
 Row = dict[str, object]
 
@@ -43,19 +41,19 @@ def upsert(
     # One order for all writers: two that meet wait, they do not deadlock.
     unique = {tuple(str(row[key]) for key in keys): row for row in prepared}
     ordered = [unique[key] for key in sorted(unique)]
-    for chunk in chunks(ordered, MAX_PARAMETERS // len(ordered[0])):
-        insert = insert_into(session, table).values(chunk)
-        changed = {
-            name: insert.excluded[name]
-            for name in chunk[0]
-            if name not in keys and not name.endswith("_at")
-        }
-        if changed:
-            session.execute(
-                insert.on_conflict_do_update(index_elements=keys, set_=changed)
-            )
-        else:
-            session.execute(insert.on_conflict_do_nothing(index_elements=keys))
+    insert = insert_into(session, table)
+    changed = {
+        name: insert.excluded[name]
+        for name in prepared[0]
+        if name not in keys and not name.endswith("_at")
+    }
+    statement = (
+        insert.on_conflict_do_update(index_elements=keys, set_=changed)
+        if changed
+        else insert.on_conflict_do_nothing(index_elements=keys)
+    )
+    session.flush()
+    session.connection().execute(statement, ordered)
     # Objects read before in this session would go on showing the old values.
     session.expire_all()
 
@@ -69,16 +67,15 @@ def insert_new(
     """Insert rows whose `key` (a unique column) is new; return the new keys."""
     table = table_of(table_cls)
     prepared = _prepared(table_cls, rows)
-    new: list[str] = []
-    for chunk in chunks(prepared, MAX_PARAMETERS // max(len(table.columns), 1)):
-        statement = (
-            insert_into(session, table)
-            .values(chunk)
-            .on_conflict_do_nothing(index_elements=[key])
-            .returning(table.columns[key])
-        )
-        new.extend(session.scalars(statement))
-    return new
+    if not prepared:
+        return []
+    statement = (
+        insert_into(session, table)
+        .on_conflict_do_nothing(index_elements=[key])
+        .returning(table.columns[key])
+    )
+    session.flush()
+    return list(session.connection().execute(statement, prepared).scalars())
 
 
 def table_of(table_cls: type[Base]) -> Table:
@@ -92,12 +89,6 @@ def insert_into(session: Session, table: Table) -> sqlite.Insert | postgresql.In
     if session.get_bind().dialect.name == "sqlite":
         return sqlite.insert(table)
     return postgresql.insert(table)
-
-
-def chunks(items: Sequence[Row], size: int) -> Iterator[list[Row]]:
-    """Yield lists of at most `size` items."""
-    for start in range(0, len(items), size):
-        yield list(items[start : start + size])
 
 
 def _prepared(table_cls: type[Base], rows: Iterable[Mapping[str, object]]) -> list[Row]:

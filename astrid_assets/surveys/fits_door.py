@@ -121,8 +121,8 @@ def read_image(content: bytes, hdu: int, path: str, profile: SurveyProfile) -> R
         reason = problem or Reason("no_image", f"the file has no HDU {hdu}")
         raise FrameRejected(reason.code, reason.message, **reason.measurements)
     unit = hdus[hdu]
-    if not unit.is_image:
-        raise FrameRejected("no_image", f"HDU {hdu} holds a table, not an image")
+    if not _has_image(unit):
+        raise FrameRejected("no_image", f"HDU {hdu} holds no image")
     header, notes = _view(unit, hdus), []
     wcs = _wcs(unit, header, notes, plain)
     facts = must_be_facts(
@@ -193,9 +193,7 @@ def raw_image_to_frame(raw: RawImage, frame_id: str) -> Frame:
 def _chosen(hdus: list[Hdu], profile: SurveyProfile) -> list[Hdu]:
     """Return the HDUs the profile asks for; in ``auto`` those that show the sky."""
     wanted = profile.detector.hdu
-    images = [
-        hdu for hdu in hdus if hdu.is_image and 0 not in (*hdu.shape, len(hdu.shape))
-    ]
+    images = [hdu for hdu in hdus if _has_image(hdu)]
     if wanted == "all":
         return images
     if isinstance(wanted, int):
@@ -206,6 +204,10 @@ def _chosen(hdus: list[Hdu], profile: SurveyProfile) -> list[Hdu]:
         hdu for hdu in planes if is_two_dimensional(hdu) and min(hdu.shape[-2:]) >= 32
     ]
     return usable or planes
+
+
+def _has_image(hdu: Hdu) -> bool:
+    return hdu.is_image and 0 not in (len(hdu.shape), *hdu.shape)
 
 
 def _view(hdu: Hdu, hdus: list[Hdu]) -> HeaderView:

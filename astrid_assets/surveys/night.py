@@ -41,5 +41,5 @@ def utc_shift_hours(night: Night) -> float:
     if night.longitude_deg is None:
         return 0.0
     # 289 degrees east is 71 degrees west: same place, and the same evening.
-    east = (night.longitude_deg + 180) % 360 - 180
+    east = night.longitude_deg - 360 * (night.longitude_deg > 180)
     return east * HOURS_PER_DEGREE - 12

@@ -131,7 +131,6 @@ class Detector(Section):
     gain_e_per_adu: float | None = Field(default=None, gt=0)
     read_noise_e: float | None = Field(default=None, ge=0)
     saturation_adu: float | None = Field(default=None, gt=0)
-    pixel_scale_arcsec: float | None = Field(default=None, gt=0, le=120)
     date_is: Literal["start", "middle", "end"] = "start"
     band: str | None = None
     """The only band of the survey, when headers do not say."""

@@ -49,7 +49,7 @@ def suggested_toml(
     sections = {
         "source": _source(profile),
         "keywords": keywords,
-        "detector": _detector(profile, samples, lights, keywords),
+        "detector": _detector(profile, samples, keywords),
         "night": _night(lights),
         "calibration": _calibration(samples, files),
         "processing": _processing(lights),
@@ -110,19 +110,10 @@ def _keywords(
 def _detector(
     profile: SurveyProfile,
     samples: Sequence[Sample],
-    lights: Sequence[Sample],
     keywords: Sequence[str],
 ) -> list[str]:
     given = profile.detector
     lines: list[str] = []
-    if given.pixel_scale_arcsec is None and lights and not _any_wcs(lights):
-        stated = [pixel_scale(s.header) for s in lights if s.header is not None]
-        scales = [scale for scale in stated if scale is not None]
-        lines.append(
-            f"pixel_scale_arcsec = {median(scales):.4g}"
-            if scales
-            else "# pixel_scale_arcsec = 1.0  # no WCS and no scale in the headers"
-        )
     if given.overscan is None and given.trim is None and _have_sections(samples):
         lines += ['overscan = "header"', 'trim = "header"']
     notes = {
@@ -220,9 +211,16 @@ def _processing(lights: Sequence[Sample]) -> list[str]:
         "# No frame has a WCS: the frames are aligned by their stars.",
         'wcs = "stars"',
     ]
-    centre = _common([pointing(s.header) for s in lights if s.header is not None])
+    headers = [s.header for s in lights if s.header is not None]
+    centre = _common([pointing(header) for header in headers])
     if centre is not None:
         lines += [f"ra_deg = {centre[0]:.5f}", f"dec_deg = {centre[1]:.5f}"]
+    scales = [scale for h in headers if (scale := pixel_scale(h)) is not None]
+    lines.append(
+        f"pixel_scale_arcsec = {median(scales):.4g}"
+        if scales
+        else "# pixel_scale_arcsec = 1.0  # not in the headers: arcsec per pixel"
+    )
     return lines
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +24,7 @@ from astrid_assets_tests.services import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+    from multiprocessing.context import SpawnContext
 
 __all__ = ["postgres_server", "postgres_url", "s3_endpoint", "s3_server"]
 
@@ -69,3 +71,10 @@ def s3_store(server: S3Server) -> S3ObjectStore:
         access_key=server.access_key,
         secret_key=server.secret_key,
     )
+
+
+@pytest.fixture
+def spawned(monkeypatch: pytest.MonkeyPatch) -> SpawnContext:
+    """Starts processes that find the functions of these tests."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    return multiprocessing.get_context("spawn")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import pickle
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +23,8 @@ from astrid_assets.storage.store_errors import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
 CONTENT = b"one small frame"

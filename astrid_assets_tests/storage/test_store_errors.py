@@ -8,11 +8,11 @@ import sys
 import textwrap
 import traceback
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from obstore.exceptions import GenericError
-from obstore.store import LocalStore
 
 from astrid_assets.storage.object_store import FolderObjectStore, S3ObjectStore
 from astrid_assets.storage.store_errors import (
@@ -24,7 +24,8 @@ from astrid_assets_tests.storage.conftest import s3_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from obstore.store import LocalStore
 
     from astrid_assets_tests.services import S3Server
 
@@ -114,7 +115,7 @@ def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path):
     else:
         # The superuser may write everywhere; the kernel's own folders refuse even it.
         with pytest.raises(StoreUnavailable, match="ASTRID_STORE_URL"):
-            FolderObjectStore(tmp_path.__class__("/proc/astrid")).check()
+            FolderObjectStore(Path("/proc/astrid")).check()
     finally:
         folder.chmod(0o700)
 
@@ -167,7 +168,7 @@ def test_a_bucket_that_does_not_exist_is_told(s3_server: S3Server):
         access_key="k",
         secret_key="s",
     )
-    with pytest.raises(StoreUnavailable, match="no-such-bucket.* does not exist"):
+    with pytest.raises(StoreUnavailable, match=r"no-such-bucket.* does not exist"):
         store.check()
 
 
@@ -176,12 +177,13 @@ def strict_server(s3_server: S3Server) -> Iterator[S3Server]:
     """An S3 server that looks at credentials."""
 
     def let_through(requests: str) -> None:
-        request = urllib.request.Request(
+        request = urllib.request.Request(  # noqa: S310  our own server
             f"{s3_server.endpoint}/moto-api/reset-auth",
             data=requests.encode(),
+            headers={"Content-Type": "text/plain"},
             method="POST",
         )
-        with urllib.request.urlopen(request):
+        with urllib.request.urlopen(request):  # noqa: S310  our own server
             return
 
     let_through("0")

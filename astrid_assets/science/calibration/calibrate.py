@@ -48,7 +48,9 @@ def calibrate(frame: Frame, masters: Masters) -> Frame:
         data = data - dark_e
         noise_e2 = max(float(np.nanmedian(data)), 0.0) + frame.read_noise_e**2
         # A hot pixel's own shot noise doubles the variance of the sky there.
-        mask = with_bit(mask, (dark_e > max(noise_e2, 1.0)) | ~np.isfinite(dark_e), MaskBit.BAD)
+        mask = with_bit(
+            mask, (dark_e > max(noise_e2, 1.0)) | ~np.isfinite(dark_e), MaskBit.BAD
+        )
     if masters.flat is not None:
         flat = masters.flat
         good = np.isfinite(flat) & (flat > MIN_FLAT) & (flat < MAX_FLAT)

@@ -33,6 +33,9 @@ class Candidate:
     ----------
     x, y : pixels of the science frame
         Sub-pixel position of the peak.
+    peak_x, peak_y
+        The pixel of the peak: with the sign the candidate's identity in its
+        difference, whatever the threshold.
     ra_deg, dec_deg
     score : sigma
         S_corr at the peak; negative where the source faded.
@@ -52,6 +55,8 @@ class Candidate:
 
     x: float
     y: float
+    peak_x: int
+    peak_y: int
     ra_deg: float
     dec_deg: float
     score: float

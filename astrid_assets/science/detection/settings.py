@@ -51,6 +51,9 @@ class DetectionSettings(Settings):
     hole_sigma: float = Field(
         5.0, ge=3, description="depth of the reference below the sky that is a hole"
     )
+    association_radius_arcsec: float = Field(
+        1.5, gt=0, description="detections closer than this are the same object"
+    )
     max_density_deg2: float = Field(
         200_000.0, gt=0,
         description="kept candidates per square degree: a night with more is held back",

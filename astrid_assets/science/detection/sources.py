@@ -74,6 +74,8 @@ def detect(
         Candidate(
             x=float(peaks.x[i]),
             y=float(peaks.y[i]),
+            peak_x=int(peaks.column[i]),
+            peak_y=int(peaks.row[i]),
             ra_deg=float(ra[i]),
             dec_deg=float(dec[i]),
             score=float(peaks.score[i]),

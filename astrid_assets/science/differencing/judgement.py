@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from astrid_assets.science.errors import Reason
 
 if TYPE_CHECKING:
+    from astrid_assets.science.differencing.correlated_noise import NoiseFactors
     from astrid_assets.science.differencing.difference import Difference
     from astrid_assets.science.differencing.settings import DifferencingSettings
 
+CORRELATED = 0.1  # noise factors are measured to a few per cent
 RATIO_DISAGREEMENT = 0.2  # stars against zero points; either has then gone wrong
 
 
@@ -73,7 +75,10 @@ def reasons_against(
 
 
 def flags_of(
-    difference: Difference, expected_ratio: float | None, settings: DifferencingSettings
+    difference: Difference,
+    expected_ratio: float | None,
+    factors: NoiseFactors,
+    settings: DifferencingSettings,
 ) -> tuple[Reason, ...]:
     """Name what is odd but no ground for rejection.
 
@@ -81,8 +86,26 @@ def flags_of(
     ----------
     expected_ratio
         F_n / F_r by the zero points; None when either frame has none.
+    factors
+        What was measured of correlated noise and used in the score.
     """
     flags = []
+    if not factors.is_measured:
+        flags.append(
+            Reason(
+                "noise_unmeasured",
+                "too little blank sky to measure how the pixels' noise is correlated",
+            )
+        )
+    if max(abs(factors.new - 1), abs(factors.ref - 1)) > CORRELATED:
+        flags.append(
+            Reason(
+                "correlated_noise",
+                f"on the scale of the PSF the frame's noise is {factors.new:.2f} and "
+                f"the reference's {factors.ref:.2f} of what their pixels say; used so",
+                {"science": factors.new, "reference": factors.ref},
+            )
+        )
     if expected_ratio is not None:
         relative = difference.flux_ratio / expected_ratio
         if abs(relative - 1) > RATIO_DISAGREEMENT:

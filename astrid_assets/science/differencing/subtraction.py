@@ -16,6 +16,7 @@ from astropy.wcs.utils import proj_plane_pixel_area
 
 from astrid_assets.science.differencing import noise
 from astrid_assets.science.differencing.common_stars import measure_common_stars
+from astrid_assets.science.differencing.correlated_noise import measure_factors
 from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.differencing.judgement import flags_of, reasons_against
 from astrid_assets.science.differencing.prepared import prepared
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.differencing.settings import DifferencingSettings
     from astrid_assets.science.differencing.star_fit import CommonStars
+    from astrid_assets.science.differencing.tiles import PsfAt
     from astrid_assets.science.differencing.zogy import Matched
     from astrid_assets.science.frame import Frame, Image, Mask
 
@@ -87,24 +89,16 @@ def subtract(
     new_data = new_data - _background(new_data - ref_data, ~usable)
 
     ref_psf = RegisteredPsf(ref.psf, stars.mapping)
-    new_side = Side(
-        image=new_data,
-        variance=new.variance,
-        psf_at=new.psf.at,
-        noise=noise.sky_sigma(new.variance, usable),
+    plain = (
+        _side(new_data, new.variance, new.psf.at, usable),
+        _side(ref_data, ref_variance, ref_psf.at, usable),
     )
-    ref_side = Side(
-        image=ref_data,
-        variance=ref_variance,
-        psf_at=ref_psf.at,
-        noise=noise.sky_sigma(ref_variance, usable),
-    )
+    factors = measure_factors(*plain, ref_psf.noise_power, usable)
+    sides = plain[0].noisier(factors.new), plain[1].noisier(factors.ref)
     count = count_tiles(
-        (new_side, ref_side), science.shape, settings.psf_tolerance, settings.max_tiles
+        sides, science.shape, settings.psf_tolerance, settings.max_tiles
     )
-    matched = match_tiled(
-        new_side, ref_side, count=count, ref_power=ref_psf.noise_power
-    )
+    matched = match_tiled(*sides, count=count, ref_power=ref_psf.noise_power)
     flux = np.where(usable, matched.flux_new - matched.flux_ref, np.float32(0))
     variance, psf_error = _full_variance(
         matched, flux, stars, usable, new.psf.fwhm_px, settings
@@ -135,7 +129,7 @@ def subtract(
         sky_rms_e=noise.robust_sigma(new_data[blank]),
         reference_rms_e=reference_rms,
         noise_factor=float(
-            ref_side.noise * np.sqrt(matched.ref_noise_share) / reference_rms
+            sides[1].noise * np.sqrt(matched.ref_noise_share) / reference_rms
         ),
         coverage=_coverage(science.mask, ref_bits),
         limiting_mag=_limiting_mag(science.zero_point_mag, flux_err[usable]),
@@ -153,7 +147,20 @@ def subtract(
     return replace(
         difference,
         reasons=reasons_against(difference, settings),
-        flags=flags_of(difference, _ratio_by_zero_points(science, reference), settings),
+        flags=flags_of(
+            difference, _ratio_by_zero_points(science, reference), factors, settings
+        ),
+    )
+
+
+def _side(
+    image: Image, variance: Image, psf_at: PsfAt, usable: NDArray[np.bool_]
+) -> Side:
+    return Side(
+        image=image,
+        variance=variance,
+        psf_at=psf_at,
+        noise=noise.sky_sigma(variance, usable),
     )
 
 

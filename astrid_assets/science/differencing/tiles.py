@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +51,14 @@ class Side:
     variance: Image
     psf_at: PsfAt
     noise: float
+
+    def noisier(self, factor: float) -> Side:
+        """Return the same image with its noise times `factor`."""
+        return replace(
+            self,
+            variance=self.variance * np.float32(factor**2),
+            noise=self.noise * factor,
+        )
 
 
 def count_tiles(

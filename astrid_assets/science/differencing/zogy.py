@@ -150,10 +150,10 @@ def _score_filters(
     # Both PSFs vanish together only where neither image has signal: 0, not 0/0.
     inverse = 1 / np.maximum(denominator, np.finfo(np.float32).tiny * 1e6)
     signal = an * ar * inverse
-    f_s = _sum(signal, shape) / float(np.prod(shape))
+    f_s = half_plane_sum(signal, shape) / float(np.prod(shape))
     scale = inverse / np.float32(f_s)
-    k_n: Spectrum = np.conj(pn) * (ar * scale)
-    k_r: Spectrum = np.conj(pr) * (an * scale)
+    k_n = np.asarray(np.conj(pn) * ar * scale, dtype=np.complex64)
+    k_r = np.asarray(np.conj(pr) * an * scale, dtype=np.complex64)
     return k_n, k_r, f_s
 
 
@@ -161,7 +161,7 @@ def _abs2(spectrum: Spectrum) -> Power:
     return spectrum.real**2 + spectrum.imag**2
 
 
-def _sum(half: Power, shape: tuple[int, ...]) -> float:
+def half_plane_sum(half: Power, shape: tuple[int, ...]) -> float:
     """Sum over the whole plane of a quantity given on rfft2's half."""
     total = 2 * float(half.sum(dtype=np.float64)) - float(half[:, 0].sum())
     if shape[-1] % 2 == 0:
@@ -172,4 +172,4 @@ def _sum(half: Power, shape: tuple[int, ...]) -> float:
 def _weighted_mean(
     values: Power | np.float32, weights: Power, shape: tuple[int, ...]
 ) -> float:
-    return _sum(values * weights, shape) / _sum(weights, shape)
+    return half_plane_sum(values * weights, shape) / half_plane_sum(weights, shape)

@@ -23,6 +23,8 @@ SOURCE_SIGMA = 1.0
 SMOOTHING_PX = 2.0
 STRIP_PX = 16
 MIN_STRIP_SHARE = 0.5
+MIN_SKY_SHARE = 0.4
+"""With less blank sky than that, unresolved stars look like a ripple."""
 
 Bool = NDArray[np.bool_]
 
@@ -32,7 +34,8 @@ class NoisePattern:
     """How much more means scatter than white noise would; 1 is white.
 
     `columns` and `rows`: means of whole columns and rows; `ripple`: means of
-    strips of 16 pixels along rows or columns, whichever is worse.
+    strips of 16 pixels along rows or columns, whichever is worse (NaN in crowded
+    fields, where it cannot be told from faint stars).
     """
 
     columns: float
@@ -49,13 +52,16 @@ def noise_pattern(residual: Image, rms: Image, bad: Bool) -> NoisePattern:
         return NoisePattern(float("inf"), float("inf"), float("inf"))
     snr = np.where(sky, np.clip(snr, -CLIP_SIGMA, CLIP_SIGMA), 0).astype(np.float64)
     own = float(np.std(snr[sky]))
+    ripple = float("nan")
+    if np.mean(sky) > MIN_SKY_SHARE:
+        ripple = max(
+            _excess(snr, sky, (1, STRIP_PX), own, robust=True),
+            _excess(snr, sky, (STRIP_PX, 1), own, robust=True),
+        )
     return NoisePattern(
         columns=_excess(snr, sky, (len(snr), 1), own, robust=False),
         rows=_excess(snr, sky, (1, snr.shape[1]), own, robust=False),
-        ripple=max(
-            _excess(snr, sky, (1, STRIP_PX), own, robust=True),
-            _excess(snr, sky, (STRIP_PX, 1), own, robust=True),
-        ),
+        ripple=ripple,
     )
 
 
@@ -65,9 +71,7 @@ def _excess(
 ) -> float:  # fmt: skip
     """Scatter of block means over what white noise gives."""
     high, wide = block
-    ny, nx = (
-        side // step * step for side, step in zip(snr.shape, block, strict=True)
-    )
+    ny, nx = (side // step * step for side, step in zip(snr.shape, block, strict=True))
     parts = (ny // high, high, nx // wide, wide)
     total = snr[:ny, :nx].reshape(parts).sum(axis=(1, 3))
     count = sky[:ny, :nx].reshape(parts).sum(axis=(1, 3))

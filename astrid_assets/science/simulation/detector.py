@@ -14,9 +14,9 @@ import numpy as np
 from astrid_assets.science.simulation.scene import QUIET_NIGHTS
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
     from numpy.typing import NDArray
 
+    from astrid_assets.science.frame import Image
     from astrid_assets.science.simulation.scene import Plan
 
 CalibrationKind = Literal["bias", "dark", "flat"]

@@ -69,8 +69,8 @@ def choose_variables(plan: Plan, room: Room) -> tuple[Variable, ...]:
             break
         shape = shapes[len(found) % len(shapes)]
         change = noise * log_uniform(rng, *SNR_VARIABLE)
-        # Dips are shallower than the star is bright; outbursts are not.
-        low, high = (0.05, 2.0) if shape == "eruptive" else (1.6, 9.0)
+        # A full swing is twice the amplitude and must leave light; outbursts only add.
+        low, high = (0.05, 2.0) if shape == "eruptive" else (2.3, 12.0)
         able = np.flatnonzero(
             (stars.flux_e > low * change)
             & (stars.flux_e < min(high * change, brightest))

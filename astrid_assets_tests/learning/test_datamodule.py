@@ -1,0 +1,93 @@
+"""Arrays on disk become batches; what cannot be trained on is refused with words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from astrid_assets.learning.datamodule import (
+    CutoutData,
+    EpochShuffle,
+    TrainArrays,
+    UnusableDataset,
+)
+
+
+def arrays(n: int = 20) -> TrainArrays:
+    labels = (np.arange(n) % 2).astype(np.uint8)
+    split = np.array(["train"] * (n // 2) + ["val"] * (n - n // 2))
+    return TrainArrays(labels, split)
+
+
+@pytest.fixture
+def files(tmp_path, rng):
+    images, masks = tmp_path / "images.npy", tmp_path / "masks.npy"
+    np.save(images, rng.normal(size=(20, 3, 8, 8)).astype(np.float32))
+    np.save(masks, rng.integers(0, 2, (20, 8, 8)).astype(np.uint8))
+    return images, masks
+
+
+def test_batches_hold_the_rows_of_their_split(files):
+    data = CutoutData(*files, arrays(), batch_size=4, seed=1)
+    batches = list(data.val_dataloader())
+    assert [len(batch["labels"]) for batch in batches] == [4, 4, 2]
+    images = np.load(files[0])[10:]
+    found = np.concatenate([batch["images"].numpy() for batch in batches])
+    np.testing.assert_array_equal(found, images)
+    assert batches[0]["masks"].shape == (4, 1, 8, 8)
+
+
+def test_a_left_over_batch_is_not_trained_on(files):
+    data = CutoutData(*files, arrays(), batch_size=4, seed=1)
+    assert [len(batch["labels"]) for batch in data.train_dataloader()] == [4, 4]
+
+
+def test_fewer_rows_than_a_batch_are_one_batch(files):
+    data = CutoutData(*files, arrays(), batch_size=64, seed=1)
+    assert [len(batch["labels"]) for batch in data.train_dataloader()] == [10]
+
+
+def test_each_epoch_has_its_own_order_that_is_always_the_same():
+    rows = np.arange(50)
+    orders = []
+    for epoch in (0, 1, 0):
+        shuffle = EpochShuffle(rows, seed=3)
+        shuffle.set_epoch(epoch)
+        orders.append(list(shuffle))
+    assert orders[0] == orders[2] != orders[1]
+    assert sorted(orders[1]) == list(range(50))
+
+
+@pytest.mark.parametrize(
+    ("labels", "split", "message"),
+    [
+        ([0, 1, 2, 1], ["train", "train", "val", "val"], "labels must be 0 or 1"),
+        ([0, 1, 0, 1], ["train", "train", "val", "dev"], "split must be"),
+        ([0, 1, 0], ["train", "train", "val", "val"], "same length"),
+        ([0, 1, 1, 1], ["train", "train", "val", "val"], "val split needs both"),
+        ([0, 0, 0, 1], ["train", "train", "val", "val"], "train split needs both"),
+    ],
+)
+def test_labels_that_cannot_be_trained_on_are_refused(labels, split, message):
+    with pytest.raises(UnusableDataset, match=message):
+        TrainArrays(np.array(labels, dtype=np.uint8), np.array(split))
+
+
+def test_images_and_labels_of_different_length_are_refused(files):
+    with pytest.raises(UnusableDataset, match=r"12 labels need images \(12, 3"):
+        CutoutData(*files, arrays(12), batch_size=4, seed=1)
+
+
+def test_the_digest_sees_every_label_and_split():
+    base = arrays()
+    flipped = base.labels.copy()
+    flipped[[0, 1]] = flipped[[1, 0]]
+    moved = base.split.copy()
+    moved[0] = "test"
+    digests = {
+        base.digest(),
+        TrainArrays(flipped, base.split).digest(),
+        TrainArrays(base.labels, moved).digest(),
+    }
+    assert len(digests) == 3
+    assert arrays().digest() == base.digest()

@@ -1,0 +1,148 @@
+"""The exported file: the same numbers, the same bytes, nothing of this machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from astrid_assets.learning.export import to_onnx
+from astrid_assets.learning.inference import OnnxScorer, UnusableModel
+from astrid_assets.learning.unet import centre_logit
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def content(small_training) -> bytes:
+    model = small_training.model
+    return to_onnx(model.network, model.temperature, SIZE)
+
+
+def torch_scores(model, images):
+    with torch.inference_mode():
+        logits = model.network(torch.from_numpy(images)) / model.temperature
+        return (
+            torch.sigmoid(centre_logit(logits)).numpy(),
+            torch.sigmoid(logits[:, 0]).numpy(),
+        )
+
+
+def test_onnx_gives_the_scores_and_masks_of_torch(content, small_training):
+    images = small_training.cutouts.images
+    scores, masks = torch_scores(small_training.model, images)
+    scorer = OnnxScorer(content)
+    np.testing.assert_allclose(scorer.score(images), scores, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(scorer.masks(images), masks, rtol=0, atol=1e-5)
+    assert scores.std() > 0.05  # the network is not a constant
+
+
+def test_the_score_is_the_highest_mask_value_near_the_centre(content, small_training):
+    images = small_training.cutouts.images[:20]
+    scorer = OnnxScorer(content)
+    y, x = np.mgrid[:SIZE, :SIZE] - SIZE // 2
+    near = scorer.masks(images)[:, x**2 + y**2 <= 16]
+    np.testing.assert_allclose(scorer.score(images), near.max(axis=1), atol=1e-6)
+
+
+def test_two_exports_are_the_same_bytes(content, small_training):
+    model = small_training.model
+    assert to_onnx(model.network, model.temperature, SIZE) == content
+
+
+def test_the_temperature_keeps_the_ranking(small_training):
+    images = small_training.cutouts.images
+    sharp, soft = (
+        OnnxScorer(to_onnx(small_training.model.network, temperature, SIZE)).score(
+            images
+        )
+        for temperature in (1.0, 3.0)
+    )
+    assert np.abs(soft - 0.5).max() < np.abs(sharp - 0.5).max()
+    logit = np.log(sharp.astype(np.float64) / (1 - sharp.astype(np.float64)))
+    np.testing.assert_allclose(soft, 1 / (1 + np.exp(-logit / 3)), atol=1e-4)
+
+
+def test_the_file_says_nothing_of_where_it_was_made(content):
+    assert b"site-packages" not in content
+    assert b".py" not in content
+    assert b"/home" not in content
+    assert b"/root" not in content
+
+
+def test_the_network_is_left_as_it_was(small_training):
+    network = small_training.model.network
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.train()
+    try:
+        to_onnx(network, 1.0, SIZE)
+        assert network.training
+    finally:
+        network.eval()
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_scores_do_not_depend_on_batch_or_threads(content, small_training):
+    images = np.concatenate([small_training.cutouts.images] * 2)  # over one batch
+    together = OnnxScorer(content, threads=2).score(images)
+    alone = OnnxScorer(content)
+    single = np.concatenate([alone.score(image[None]) for image in images[:20]])
+    np.testing.assert_array_equal(together[:20], single)
+    np.testing.assert_array_equal(together[:160], together[160:])
+
+
+def test_no_cutouts_give_no_scores(content):
+    scorer = OnnxScorer(content)
+    assert scorer.score(np.empty((0, 3, SIZE, SIZE), np.float32)).shape == (0,)
+    assert scorer.masks(np.empty((0, 3, SIZE, SIZE), np.float32)).shape == (
+        0,
+        SIZE,
+        SIZE,
+    )
+
+
+def test_missing_pixels_still_get_a_score(content, small_training):
+    images = small_training.cutouts.images[:3].copy()
+    images[0, :, 10:20] = np.nan
+    images[1, 1] = np.nan
+    images[2, 2, 0, 0] = np.inf
+    scores = OnnxScorer(content).score(images)
+    assert np.isfinite(scores).all()
+    assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_cutouts_of_another_size_are_refused(content):
+    with pytest.raises(ValueError, match=r"\(n, 3, 32, 32\), got \(1, 3, 64, 64\)"):
+        OnnxScorer(content).score(np.zeros((1, 3, 64, 64), np.float32))
+
+
+@pytest.mark.parametrize("cut", [0, 10, 2000])
+def test_a_broken_file_is_refused(content, cut):
+    with pytest.raises(UnusableModel, match="cannot load these"):
+        OnnxScorer(content[:cut])
+
+
+def test_another_model_is_refused():
+    port = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Neg", ["x"], ["y"])], "g", [port], [out]
+    )
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9
+    )
+    with pytest.raises(UnusableModel, match=r"takes \['x'\] and returns \['y'\]"):
+        OnnxScorer(model.SerializeToString())
+
+
+def test_scoring_needs_no_torch():
+    code = (
+        "import sys, astrid_assets.learning.inference as i, onnxruntime;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
