@@ -8,15 +8,9 @@ from astrid_assets.assets.trained_unet import trained_unet
 from astrid_assets.compute import Compute
 from astrid_assets.resources.home import astrid_home
 from astrid_assets.science.quality.gates import Verdict
-from astrid_assets.steps.deploy import (
-    MIN_ROC_AUC,
-    VERSION,
-    DeploymentSettings,
-    NoModel,
-    deploy_newest,
-    roll_back,
-)
+from astrid_assets.steps import versions
 from astrid_assets.steps.nights import Tools
+from astrid_assets.steps.settings import MIN_ROC_AUC, DeploymentSettings, NoModel
 from astrid_assets.storage import gates, models
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import ObjectStore
@@ -41,7 +35,7 @@ class DeploymentConfig(dg.Config):
     group_name="learning",
     kinds={"onnx", "mlflow"},
     pool="training",
-    code_version=VERSION,
+    code_version=versions.DEPLOY,
 )
 def deployed_model(
     context: dg.AssetExecutionContext,
@@ -52,6 +46,8 @@ def deployed_model(
     tracking: dg.ResourceParam[Tracking],
 ) -> dg.MaterializeResult:
     """The model in force: the newest one if it is better, else the champion."""
+    from astrid_assets.steps.deploy import deploy_newest, roll_back
+
     tools = Tools(catalogue, store, compute)
     settings = DeploymentSettings(
         min_roc_auc=config.min_roc_auc,

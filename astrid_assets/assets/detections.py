@@ -5,7 +5,7 @@ import dagster as dg
 from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
 from astrid_assets.assets.difference_images import difference_images
 from astrid_assets.compute import Compute
-from astrid_assets.steps.detect import VERSION, detect_nights
+from astrid_assets.steps import versions
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import ObjectStore
@@ -15,7 +15,7 @@ from astrid_assets.storage.object_store import ObjectStore
     deps=[difference_images],
     group_name="detection",
     kinds={"numpy", "onnx"},
-    code_version=VERSION,
+    code_version=versions.DETECT,
 )
 def detections(
     context: dg.AssetExecutionContext,
@@ -25,5 +25,7 @@ def detections(
     compute: dg.ResourceParam[Compute],
 ) -> None:
     """Peaks of the score of both signs: tested, measured, scored, joined."""
+    from astrid_assets.steps.detect import detect_nights
+
     tools = Tools(catalogue, store, compute)
     run_nights(context, tools, detect_nights, force=config.force)

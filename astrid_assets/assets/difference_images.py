@@ -5,8 +5,8 @@ import dagster as dg
 from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
 from astrid_assets.assets.reference_frames import reference_frames
 from astrid_assets.compute import Compute
+from astrid_assets.steps import versions
 from astrid_assets.steps.nights import Tools
-from astrid_assets.steps.subtract import VERSION, subtract_nights
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import ObjectStore
 
@@ -15,7 +15,7 @@ from astrid_assets.storage.object_store import ObjectStore
     deps=[reference_frames],
     group_name="differencing",
     kinds={"fits", "numpy"},
-    code_version=VERSION,
+    code_version=versions.SUBTRACT,
 )
 def difference_images(
     context: dg.AssetExecutionContext,
@@ -25,5 +25,7 @@ def difference_images(
     compute: dg.ResourceParam[Compute],
 ) -> None:
     """Science minus reference by ZOGY: D, its PSF, and S_corr in sigma."""
+    from astrid_assets.steps.subtract import subtract_nights
+
     tools = Tools(catalogue, store, compute)
     run_nights(context, tools, subtract_nights, force=config.force)

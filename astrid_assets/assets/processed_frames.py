@@ -5,8 +5,8 @@ import dagster as dg
 from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
 from astrid_assets.assets.raw_observations import raw_observations
 from astrid_assets.compute import Compute
+from astrid_assets.steps import versions
 from astrid_assets.steps.nights import Tools
-from astrid_assets.steps.process import VERSION, process_nights
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import ObjectStore
 
@@ -15,7 +15,7 @@ from astrid_assets.storage.object_store import ObjectStore
     deps=[raw_observations],
     group_name="frames",
     kinds={"fits", "numpy"},
-    code_version=VERSION,
+    code_version=versions.PROCESS,
 )
 def processed_frames(
     context: dg.AssetExecutionContext,
@@ -25,5 +25,7 @@ def processed_frames(
     compute: dg.ResourceParam[Compute],
 ) -> None:
     """Calibrated, masked and solved frames with variance, PSF and zero point."""
+    from astrid_assets.steps.process import process_nights
+
     tools = Tools(catalogue, store, compute)
     run_nights(context, tools, process_nights, force=config.force)

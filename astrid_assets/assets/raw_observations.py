@@ -6,8 +6,8 @@ import dagster as dg
 
 from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
 from astrid_assets.compute import Compute
+from astrid_assets.steps import versions
 from astrid_assets.steps.nights import Tools
-from astrid_assets.steps.register import VERSION, register_from_source
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import ObjectStore
 from astrid_assets.surveys.sources import SourceOptions
@@ -16,7 +16,7 @@ from astrid_assets.surveys.sources import SourceOptions
 @nightly_asset(
     group_name="frames",
     kinds={"fits"},
-    code_version=VERSION,
+    code_version=versions.REGISTER,
 )
 def raw_observations(
     context: dg.AssetExecutionContext,
@@ -27,6 +27,8 @@ def raw_observations(
     sources: dg.ResourceParam[SourceOptions],
 ) -> None:
     """Frames that the survey's source holds for a night, registered by content."""
+    from astrid_assets.steps.register import register_from_source
+
     tools = Tools(catalogue, store, compute)
     run_nights(
         context,

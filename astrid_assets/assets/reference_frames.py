@@ -5,8 +5,8 @@ import dagster as dg
 from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
 from astrid_assets.assets.processed_frames import processed_frames
 from astrid_assets.compute import Compute
+from astrid_assets.steps import versions
 from astrid_assets.steps.nights import Tools
-from astrid_assets.steps.reference import VERSION, reference_nights
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import ObjectStore
 
@@ -15,7 +15,7 @@ from astrid_assets.storage.object_store import ObjectStore
     deps=[processed_frames],
     group_name="differencing",
     kinds={"fits", "numpy"},
-    code_version=VERSION,
+    code_version=versions.REFERENCE,
 )
 def reference_frames(
     context: dg.AssetExecutionContext,
@@ -25,5 +25,7 @@ def reference_frames(
     compute: dg.ResourceParam[Compute],
 ) -> None:
     """Stacks of good frames of earlier nights, one per field and band."""
+    from astrid_assets.steps.reference import reference_nights
+
     tools = Tools(catalogue, store, compute)
     run_nights(context, tools, reference_nights, force=config.force)

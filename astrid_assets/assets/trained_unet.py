@@ -8,9 +8,9 @@ from astrid_assets.assets.training_dataset import training_dataset
 from astrid_assets.compute import Compute
 from astrid_assets.resources.home import astrid_home
 from astrid_assets.science.quality.gates import evaluation_floor
-from astrid_assets.steps.deploy import MIN_ROC_AUC
+from astrid_assets.steps import versions
 from astrid_assets.steps.nights import Tools
-from astrid_assets.steps.train import VERSION, NoDataset, train_model
+from astrid_assets.steps.settings import MIN_ROC_AUC, NoDataset
 from astrid_assets.storage import gates
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import ObjectStore
@@ -34,7 +34,7 @@ class TrainingConfig(dg.Config):
     group_name="learning",
     kinds={"pytorch", "mlflow"},
     pool="training",
-    code_version=VERSION,
+    code_version=versions.TRAIN,
 )
 def trained_unet(
     context: dg.AssetExecutionContext,
@@ -46,6 +46,7 @@ def trained_unet(
 ) -> dg.MaterializeResult:
     """A U-Net trained on the newest dataset, judged on its frozen test split."""
     from astrid_assets.learning.training import TrainingSettings
+    from astrid_assets.steps.train import train_model
 
     settings = TrainingSettings(**config.model_dump())
     tools = Tools(catalogue, store, compute)

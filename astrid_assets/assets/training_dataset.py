@@ -10,13 +10,9 @@ from astrid_assets.science.quality.gates import (
     dataset_quality,
     label_balance,
 )
-from astrid_assets.steps.collect import (
-    VERSION,
-    CollectionSettings,
-    TooFewLabels,
-    collect_dataset,
-)
+from astrid_assets.steps import versions
 from astrid_assets.steps.nights import Tools
+from astrid_assets.steps.settings import CollectionSettings, TooFewLabels
 from astrid_assets.storage import gates
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import ObjectStore
@@ -32,7 +28,7 @@ class CollectionConfig(CollectionSettings, dg.Config):
     group_name="learning",
     kinds={"polars", "mlflow"},
     pool="cpu",
-    code_version=VERSION,
+    code_version=versions.COLLECT,
 )
 def training_dataset(
     context: dg.AssetExecutionContext,
@@ -43,6 +39,8 @@ def training_dataset(
     tracking: dg.ResourceParam[Tracking],
 ) -> dg.MaterializeResult:
     """A frozen, content-addressed version of the labelled cutouts, with splits."""
+    from astrid_assets.steps.collect import collect_dataset
+
     tools = Tools(catalogue, store, compute)
     try:
         dataset = collect_dataset(tools, config)

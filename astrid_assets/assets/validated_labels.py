@@ -5,7 +5,7 @@ import dagster as dg
 from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
 from astrid_assets.assets.detections import detections
 from astrid_assets.compute import Compute
-from astrid_assets.steps.label import VERSION, label_nights
+from astrid_assets.steps import versions
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import ObjectStore
@@ -15,7 +15,7 @@ from astrid_assets.storage.object_store import ObjectStore
     deps=[detections],
     group_name="labels",
     kinds={"sql"},
-    code_version=VERSION,
+    code_version=versions.LABEL,
 )
 def validated_labels(
     context: dg.AssetExecutionContext,
@@ -25,5 +25,7 @@ def validated_labels(
     compute: dg.ResourceParam[Compute],
 ) -> None:
     """The consensus of what reviewers said about the night's detections."""
+    from astrid_assets.steps.label import label_nights
+
     tools = Tools(catalogue, store, compute)
     run_nights(context, tools, label_nights, force=config.force)

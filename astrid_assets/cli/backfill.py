@@ -21,7 +21,7 @@ from astrid_assets.storage.gates import NIGHTLY_ASSETS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dagster import DagsterInstance
+    from dagster import DagsterInstance, JobDefinition
     from rich.console import Console
 
     from astrid_assets.cli.range_runs import RunOutcome
@@ -87,6 +87,7 @@ def backfill(
 
     from astrid_assets.cli.workplace import (
         dagster_instance,
+        load_graph,
         open_catalogue,
         prepare_home,
     )
@@ -100,7 +101,8 @@ def backfill(
     with dagster_instance() as instance:
         plans = plan(catalogue, surveys, start, end)
         assets = NIGHTLY_ASSETS[: NIGHTLY_ASSETS.index(upto) + 1]
-        failures = run_plans(console, instance, plans, assets=assets, force=force)
+        job = load_graph().resolve_job_def("night_job")
+        failures = run_plans(console, instance, job, plans, assets=assets, force=force)
         print_summary(console, catalogue, plans, failures)
     if failures:
         sys.exit(1)
@@ -115,6 +117,7 @@ def use_workers(workers: int | None) -> None:
 def run_plans(
     console: Console,
     instance: DagsterInstance,
+    job: JobDefinition,
     plans: Sequence[Plan],
     *,
     assets: Sequence[str] = NIGHTLY_ASSETS,
@@ -129,12 +132,11 @@ def run_plans(
     """
     from astrid_assets.cli.progress import NightTicks, progress_bar
     from astrid_assets.cli.range_runs import run_block
-    from astrid_assets.cli.workplace import fail_orphans, load_graph
+    from astrid_assets.cli.workplace import fail_orphans
     from astrid_assets.jobs import Block, blocks_of
     from astrid_assets.partitions import Night
 
     fail_orphans(instance)
-    job = load_graph().resolve_job_def("night_job")
     failures: list[Failure] = []
     with progress_bar(console) as bar:
         total = sum(len(each.nights) for each in plans) * len(assets)

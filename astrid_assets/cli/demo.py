@@ -16,7 +16,7 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dagster import DagsterInstance
+    from dagster import DagsterInstance, JobDefinition
     from rich.console import Console
 
     from astrid_assets.report.summary import Report
@@ -41,6 +41,7 @@ def demo(workers: int | None) -> None:
     from astrid_assets.cli.plans import plan
     from astrid_assets.cli.workplace import (
         dagster_instance,
+        load_graph,
         open_catalogue,
         prepare_home,
     )
@@ -52,12 +53,14 @@ def demo(workers: int | None) -> None:
     catalogue = open_catalogue()
     with dagster_instance() as instance:
         plans = plan(catalogue, add_simulated_surveys(catalogue, instance))
+        graph = load_graph()
+        nights = graph.resolve_job_def("night_job")
         console.rule("Nights: frames, differences, detections, labels", align="left")
-        failures = run_plans(console, instance, plans)
+        failures = run_plans(console, instance, nights, plans)
         console.rule("Learning: dataset, U-Net, deployment", align="left")
-        learn(console, instance)
+        learn(console, instance, graph.resolve_job_def("learning_job"))
         console.rule("The same nights, scored by the model in force", align="left")
-        failures += run_plans(console, instance, plans, assets=RESCORED_ASSETS)
+        failures += run_plans(console, instance, nights, plans, assets=RESCORED_ASSETS)
     print_summary(console, catalogue, plans, failures)
     report, page = write_report(home, catalogue)
     _print_result(console, report)
@@ -92,7 +95,7 @@ def add_simulated_surveys(catalogue: Catalogue, instance: DagsterInstance) -> li
     return names
 
 
-def learn(console: Console, instance: DagsterInstance) -> None:
+def learn(console: Console, instance: DagsterInstance, job: JobDefinition) -> None:
     """Run the learning assets.
 
     Raises
@@ -101,10 +104,8 @@ def learn(console: Console, instance: DagsterInstance) -> None:
         If one of them failed, with what it said.
     """
     from astrid_assets.cli.range_runs import run_in_process
-    from astrid_assets.cli.workplace import load_graph
     from astrid_assets.jobs import LEARNING_ASSETS
 
-    job = load_graph().resolve_job_def("learning_job")
     with console.status("training; the first time takes some minutes"):
         outcome = run_in_process(job, instance, assets=LEARNING_ASSETS)
     if not outcome.succeeded:

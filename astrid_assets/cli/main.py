@@ -18,7 +18,7 @@ COMMANDS = {
     "survey": "astrid_assets.cli.survey:survey",
     "backfill": "astrid_assets.cli.backfill:backfill",
     "status": "astrid_assets.cli.status:status",
-    "report": "astrid_assets.cli.report:report",
+    # "report": "astrid_assets.cli.report:report",
     "ui": "astrid_assets.cli.ui:ui",
     "doctor": "astrid_assets.cli.doctor:doctor",
 }

@@ -8,6 +8,7 @@ no memory for what is not read.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -114,11 +115,16 @@ class CutoutRows(Dataset[dict[str, "Tensor"]]):
 
 
 class EpochShuffle(Sampler[int]):
-    """Rows in an order that depends on seed and epoch alone."""
+    """Rows in an order that depends on seed and epoch alone.
 
-    def __init__(self, rows: NDArray[np.int64], seed: int) -> None:
+    A few rows are gone through several times, each time in another order, until the
+    epoch has `at_least` of them.
+    """
+
+    def __init__(self, rows: NDArray[np.int64], seed: int, at_least: int = 1) -> None:
         self.rows = rows
         self.seed = seed
+        self.rounds = math.ceil(at_least / len(rows))
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -126,13 +132,14 @@ class EpochShuffle(Sampler[int]):
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        """Yield every row once."""
+        """Yield every row once per round."""
         order = np.random.default_rng([self.seed, self.epoch])
-        return iter(order.permutation(self.rows).tolist())
+        for _ in range(self.rounds):
+            yield from order.permutation(self.rows).tolist()
 
     def __len__(self) -> int:
-        """Count the rows."""
-        return len(self.rows)
+        """Count the rows of an epoch."""
+        return self.rounds * len(self.rows)
 
 
 class CutoutData(lightning.LightningDataModule):
@@ -146,8 +153,10 @@ class CutoutData(lightning.LightningDataModule):
         *,
         batch_size: int,
         seed: int,
+        cutouts_per_epoch: int = 1,
     ) -> None:
         super().__init__()
+        self.cutouts_per_epoch = cutouts_per_epoch
         self.samples = samples
         self.batch_size = batch_size
         self.seed = seed
@@ -159,11 +168,13 @@ class CutoutData(lightning.LightningDataModule):
         What is left over waits for another epoch: a batch of one or two would
         unsettle the batch normalisation.
         """
-        rows = self.samples.rows(TRAIN)
+        order = EpochShuffle(
+            self.samples.rows(TRAIN), self.seed, self.cutouts_per_epoch
+        )
         return DataLoader(
             self.cutouts,
-            batch_size=min(self.batch_size, len(rows)),
-            sampler=EpochShuffle(rows, self.seed),
+            batch_size=min(self.batch_size, len(order)),
+            sampler=order,
             drop_last=True,
             collate_fn=_already_stacked,
         )

@@ -41,10 +41,13 @@ class OnnxScorer:
         import onnxruntime
         from onnxruntime.capi.onnxruntime_pybind11_state import (
             Fail,  # pyright: ignore[reportAttributeAccessIssue]  compiled
+            InvalidArgument,  # pyright: ignore[reportAttributeAccessIssue]
             InvalidGraph,  # pyright: ignore[reportAttributeAccessIssue]
             InvalidProtobuf,  # pyright: ignore[reportAttributeAccessIssue]
+            NotImplemented as NoSuchOperator,  # pyright: ignore[reportAttributeAccessIssue]
         )
 
+        refused = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NoSuchOperator)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -53,7 +56,7 @@ class OnnxScorer:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]
             )
-        except (InvalidProtobuf, InvalidGraph, Fail) as error:
+        except refused as error:
             raise UnusableModel(
                 f"ONNX Runtime cannot load these {len(content)} bytes as a model: "
                 f"{error}"

@@ -53,6 +53,12 @@ class TrainingSettings(Settings):
         ge=1,
         description="epochs without a lower val loss before training stops",
     )
+    cutouts_per_epoch: int = Field(
+        default=1000,
+        ge=1,
+        description="a smaller train split is gone through several times per epoch, "
+        "augmented anew: a few steps do not settle the batch normalisation",
+    )
     batch_size: int = Field(default=32, ge=2, description="cutouts per step")
     learning_rate: float = Field(
         default=3e-3,
@@ -159,7 +165,12 @@ def train(
     fingerprint = _fingerprint(images, masks, samples, settings)
     state = _state_to_resume(run_dir, fingerprint)
     data = CutoutData(
-        images, masks, samples, batch_size=settings.batch_size, seed=settings.seed
+        images,
+        masks,
+        samples,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        cutouts_per_epoch=settings.cutouts_per_epoch,
     )
     _sides_fit(data.cutouts.images.shape[-1], settings.depth)
     with _quiet_and_deterministic(settings.threads):
@@ -345,7 +356,8 @@ def _quiet_and_deterministic(threads: int) -> Iterator[None]:
     torch.set_num_threads(threads)
     chatter.setLevel(logging.WARNING)
     try:
-        with warnings.catch_warnings():
+        # Data loaders draw a number from the global generator.
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             # Advice on loader processes: the arrays are memory-mapped and batches
             # come whole, a loader process would only copy them.
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -8,6 +8,7 @@ set. The same `dagster.yaml` so serves a laptop and a cluster.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from dagster._core.storage.base_storage import DagsterStorage
@@ -74,6 +75,8 @@ class StepLogs(ComputeLogManager, ConfigurableClass):
         if url is None:
             return LocalComputeLogManager(str(local), inst_data=inst_data)
         bucket, prefix = _bucket_and_prefix(url)
+        for name, value in _boto_settings().items():
+            os.environ.setdefault(name, value)
         from dagster_aws.s3 import S3ComputeLogManager
 
         return S3ComputeLogManager(
@@ -82,7 +85,8 @@ class StepLogs(ComputeLogManager, ConfigurableClass):
             local_dir=str(local),
             endpoint_url=home.s3_endpoint(),
             region=home.s3_region(),
-            skip_empty_files=True,
+            # An output counts as complete when both of its files are there.
+            skip_empty_files=False,
             upload_interval=UPLOAD_INTERVAL_S,
             inst_data=inst_data,
         )
@@ -103,6 +107,17 @@ class Artifacts(LocalArtifactStorage):
         """Return the storage below `astrid_home`."""
         del config_value
         return cls(str(home.dagster_folder()), inst_data)
+
+
+def _boto_settings() -> dict[str, str]:
+    """Return what boto3 only reads from the environment."""
+    region, endpoint = home.s3_region(), home.s3_endpoint()
+    settings = {} if region is None else {"AWS_DEFAULT_REGION": region}
+    if endpoint is not None:
+        # Services other than Amazon's refuse the checksums boto3 adds by default.
+        settings["AWS_REQUEST_CHECKSUM_CALCULATION"] = "when_required"
+        settings["AWS_RESPONSE_CHECKSUM_VALIDATION"] = "when_required"
+    return settings
 
 
 def _bucket_and_prefix(url: str) -> tuple[str, str]:

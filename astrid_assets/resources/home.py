@@ -101,9 +101,9 @@ def dagster_database_url() -> str | None:
     if scheme in {"postgres", "postgresql"}:
         scheme = "postgresql+psycopg2"
     if separator == "" or scheme != "postgresql+psycopg2":
+        # What it reads instead is not repeated: it may hold a password.
         raise ValueError(
-            f"{DAGSTER_DATABASE_URL} must read postgresql://user:password@host/name; "
-            f"it starts with {scheme!r}"
+            f"{DAGSTER_DATABASE_URL} must read postgresql://user:password@host/name"
         )
     return f"{scheme}://{rest}"
 

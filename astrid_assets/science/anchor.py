@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.science.frame import Frame, Stars
 from astrid_assets.science.stars import with_sky_positions
 from astrid_assets.science.wcs_tools import tangent_plane
 from astrid_assets.science.zero_point import ANCHOR_ZERO_POINT_MAG
@@ -20,6 +19,7 @@ from astrid_assets.science.zero_point import ANCHOR_ZERO_POINT_MAG
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
+    from astrid_assets.science.frame import Frame, Stars
     from astrid_assets.science.measuring import MeasuredFrame
     from astrid_assets.science.settings import ProcessingSettings
 

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from scipy.stats import poisson
 
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.science.frame import Stars
 from astrid_assets.science.star_patterns import propose, similarity
 from astrid_assets.science.wcs_tools import moved, to_pixels
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
+
+    from astrid_assets.science.frame import Stars
 
 Points = NDArray[np.float64]
 SEARCH_PX = 60.0
@@ -169,7 +170,7 @@ def _verified(
 
 def _voted_offset(points: Points, goals: Points) -> Points | None:
     """Return the offset goals - points on which most pairs agree."""
-    tree = cKDTree(goals[:VOTING_STARS])
+    tree = KDTree(goals[:VOTING_STARS])
     ours = points[:VOTING_STARS]
     near = tree.query_ball_point(ours, SEARCH_PX)
     pairs = [(i, j) for i, js in enumerate(near) for j in sorted(js)]
@@ -177,7 +178,7 @@ def _voted_offset(points: Points, goals: Points) -> Points | None:
         return None
     first, second = np.array(pairs).T
     offsets = goals[second] - ours[first]
-    crowd = cKDTree(offsets)
+    crowd = KDTree(offsets)
     counts = np.array([len(c) for c in crowd.query_ball_point(offsets, VOTE_BIN_PX)])
     # Among equals the smallest correction of the header is the likeliest.
     score = counts - 1e-3 * np.hypot(*offsets.T)
@@ -284,8 +285,8 @@ def _pairs(
     points: Points, goals: Points, radius: float
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pair mutual nearest neighbours within a radius."""
-    distance, there = cKDTree(goals).query(points, distance_upper_bound=radius)
-    _, back = cKDTree(points).query(goals)
+    distance, there = KDTree(goals).query(points, distance_upper_bound=radius)
+    _, back = KDTree(points).query(goals)
     ours = np.flatnonzero(np.isfinite(distance))
     mutual = back[there[ours]] == ours
     return ours[mutual], there[ours][mutual]

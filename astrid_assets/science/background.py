@@ -8,6 +8,7 @@ the gain: frames whose sky was subtracted by their survey have the right noise t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sep
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.science.frame import Image
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
 
 MESHES_PER_SIDE = 8
 """Default meshes along the shorter side: sky gradients are smoother than that."""

@@ -7,13 +7,17 @@ the halos of saturated stars. Cosmic rays and trails have modules of their own.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from astrid_assets.science.background import Background
-from astrid_assets.science.frame import Image, Mask
 from astrid_assets.science.mask_bits import MaskBit
+
+if TYPE_CHECKING:
+    from astrid_assets.science.background import Background
+    from astrid_assets.science.frame import Image, Mask
 
 IMPOSSIBLE_SIGMA = 10.0
 """So far below the sky no noise reaches: a dead or overrun pixel."""

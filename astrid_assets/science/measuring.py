@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from astrid_assets.science.background import Background, measure_background
 from astrid_assets.science.calibration.calibrate import calibrate
-from astrid_assets.science.calibration.masters import Masters
 from astrid_assets.science.cosmic_rays import find_cosmic_rays, spare_stars
 from astrid_assets.science.defects import (
     grown_saturation,
@@ -25,14 +24,19 @@ from astrid_assets.science.defects import (
     with_bit,
 )
 from astrid_assets.science.errors import FrameRejected, Reason, TooFewStars
-from astrid_assets.science.frame import Frame, Image, Mask, Stars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.psf import fit_psf
 from astrid_assets.science.quality.frame_quality import FrameQuality, judge
 from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
-from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.stars import measure_stars, typical_shape, with_psf_fluxes
 from astrid_assets.science.trails import find_trails, trail_mask
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.calibration.masters import Masters
+    from astrid_assets.science.frame import Frame, Image, Mask, Stars
+    from astrid_assets.science.settings import ProcessingSettings
 
 log = logging.getLogger(__name__)
 GOOD_SNR = 5.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from astrid_assets.science.anchor import (
     Anchor,
@@ -17,7 +18,6 @@ from astrid_assets.science.anchor import (
 )
 from astrid_assets.science.astrometry import Solution, solve_wcs
 from astrid_assets.science.errors import FrameRejected, Reason, TooFewStars
-from astrid_assets.science.frame import Frame, Stars
 from astrid_assets.science.measuring import MeasuredFrame, measure
 from astrid_assets.science.quality.frame_quality import (
     FieldStandard,
@@ -25,10 +25,13 @@ from astrid_assets.science.quality.frame_quality import (
     judge,
     quality_score,
 )
-from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.stars import select, with_sky_positions
 from astrid_assets.science.wcs_tools import footprint
 from astrid_assets.science.zero_point import limiting_mag, zero_point
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Frame, Stars
+    from astrid_assets.science.settings import ProcessingSettings
 
 __all__ = [
     "Anchor", "MeasuredFrame", "ProcessedFrame", "anchor_from_frame", "anchor_rank",

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.frame import Image
-
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Frame, Stars
+    from astrid_assets.science.frame import Frame, Image, Stars
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,21 @@ out within a few rounds, and masked pixels and neighbours simply carry no weight
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from astrid_assets.science.errors import TooFewStars
-from astrid_assets.science.frame import Frame, Image, Stars
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.psf import PsfModel, polynomial_terms
 from astrid_assets.science.psf_photometry import shifted
 from astrid_assets.science.shapes import stamps
 from astrid_assets.science.stars import StarFlag, select, typical_shape
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Frame, Image, Stars
 
 MIN_PSF_STARS = 3
 MAX_PSF_STARS = 200
@@ -222,12 +225,12 @@ def _calm(model: Array, error: Array, fwhm_px: float) -> Array:
     profile = (sums / np.maximum(norms, 1e-30))[: middle + 1]
     # The outermost ring is the zero level: flux beyond the stamp counts as sky.
     outer = np.interp(radius, profile_radius, profile)
-    smooth = ndimage.gaussian_filter(model[0], 0.7)
-    snr = np.maximum(smooth, 0) / np.maximum(error, 1e-12)
+    # Weighed by the ring's light, never by the pixel's own: no noise is preferred.
+    snr = np.maximum(outer, 0) / np.maximum(error, 1e-12)
     own = snr**2 / (snr**2 + WING_SNR**2)
     edge = np.clip((middle + 0.5 - radius) / max(0.25 * middle, 1), 0, 1)
     calm = model.copy()
-    calm[0] = np.maximum(own * model[0] + (1 - own) * outer, 0) * edge
+    calm[0] = (own * model[0] + (1 - own) * outer) * edge
     fade = np.clip((2.5 * fwhm_px - radius) / fwhm_px, 0, 1)
     for k in range(1, len(model)):
         calm[k] = model[k] * fade * own

@@ -18,7 +18,7 @@ from astrid_assets.science.differencing.prepared import prepared
 from astrid_assets.science.errors import FrameRejected, NoReference, TooFewStars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.psf import fit_psf
-from astrid_assets.science.registration import pixel_mapping, resample
+from astrid_assets.science.registration import pixel_mapping, pixel_power, resample
 from astrid_assets.science.stars import measure_stars
 
 if TYPE_CHECKING:
@@ -79,9 +79,8 @@ def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Fra
     """Stack frames on the grid of the sharpest: clipped, noise-weighted mean.
 
     Its `frame_id` is that of the sharpest member (`dataclasses.replace` gives it
-    its own). Its variance is that of white noise with the same power on the scale
-    of a PSF; `sky_rms_e`, the scatter of single pixels, is smaller when members
-    were resampled.
+    its own). Its variance is that of single pixels, which resampling has smoothed:
+    differencing measures how their noise is correlated.
 
     Parameters
     ----------
@@ -146,9 +145,9 @@ def _member(frame: Frame, base: Frame) -> _Member:
     ready = prepared(frame)
     data, variance, mask = frame.data, ready.variance, frame.mask
     if frame is not base:
-        data, variance, mask = resample(
-            data, variance, mask, _aligned(frame, base), base.shape
-        )
+        mapping = _aligned(frame, base)
+        data, variance, mask = resample(data, variance, mask, mapping, base.shape)
+        variance *= np.float32(pixel_power(mapping))
     data, variance = data * np.float32(scale), variance * np.float32(scale**2)
     usable = (mask & UNUSABLE) == 0
     sky = float(np.percentile(variance[usable], 30)) if usable.any() else np.inf

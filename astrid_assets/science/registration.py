@@ -106,7 +106,7 @@ def resample(
     Unusable pixels are filled from their neighbours first, so nothing rings; their
     bits reach the four pixels nearest to them. Places outside the image are 0 with
     ``NO_DATA``. The variance is that of white noise with the same power on the
-    scale of a PSF (not of the smoothed single pixels), see `spline_response`.
+    scale of a PSF; the smoothed single pixels scatter less, see `pixel_power`.
 
     Parameters
     ----------
@@ -182,6 +182,12 @@ def spline_response(
         signal.append(response.mean(axis=0).real)
         power.append((np.abs(response) ** 2).mean(axis=0))
     return (signal[0], signal[1]), (power[0], power[1])
+
+
+def pixel_power(mapping: PixelMapping) -> float:
+    """Return the variance of a resampled pixel over that of white noise before."""
+    _, (along_x, along_y) = spline_response(mapping, np.arange(-64, 64) / 128)
+    return float(along_x.mean() * along_y.mean())
 
 
 def _response(

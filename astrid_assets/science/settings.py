@@ -78,6 +78,14 @@ class ProcessingSettings(Settings):
         description="scatter of 16-pixel strips over that of white noise: pickup, "
         "flagged, still used",
     )  # fmt: skip
+    max_wave: float = Field(
+        0.6, gt=0,
+        description="amplitude of the strongest wave in the sky over the noise of a "
+        "pixel: pickup that survives the matched filter",
+    )  # fmt: skip
+    flag_wave: float = Field(
+        0.25, gt=0, description="the same: flagged, still used"
+    )  # fmt: skip
     max_sky_fraction: float = Field(
         0.6, gt=0, le=1, description="sky level over saturation: daylight or moonlight"
     )

@@ -7,11 +7,13 @@ hardly count. Centroids are windowed ones (good to the photon limit).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.frame import Image
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
 
 FWHM_OVER_SIGMA = 2.354820045
 ITERATIONS = 14

@@ -11,7 +11,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 Points = NDArray[np.float64]
 PATTERN_STARS = 24
@@ -65,7 +65,7 @@ def propose(
     if not len(ours) or not len(theirs):
         return None
     pairs = _agreeing(our_sides, their_sides)
-    tree = cKDTree(targets[:VOTING_STARS])
+    tree = KDTree(targets[:VOTING_STARS])
     voters = points[:VOTING_STARS]
     best: tuple[Points, Points, int] | None = None
     for mine, other in pairs:
@@ -105,7 +105,7 @@ def _triangles(points: Points) -> tuple[NDArray[np.intp], Points]:
 
 def _agreeing(ours: Points, theirs: Points) -> list[tuple[int, int]]:
     """Pair triangles whose sides agree, the largest first."""
-    tree = cKDTree(theirs[:, :3])
+    tree = KDTree(theirs[:, :3])
     reach = SIDE_TOLERANCE_PX * 2 + SCALE_TOLERANCE * ours[:, 2]
     near = tree.query_ball_point(ours[:, :3], reach)
     pairs: list[tuple[int, int]] = []

@@ -14,7 +14,7 @@ import numpy as np
 import sep
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from astrid_assets.science.background import measure_background, robust_sigma
 from astrid_assets.science.frame import Frame, Image, Stars
@@ -288,7 +288,7 @@ def _flux(
 
 def _without_twins(stars: Stars, fwhm_px: float) -> Stars:
     """Drop fainter detections that fell onto a brighter one's centre."""
-    pairs = cKDTree(np.column_stack([stars.x, stars.y])).query_pairs(0.5 * fwhm_px)
+    pairs = KDTree(np.column_stack([stars.x, stars.y])).query_pairs(0.5 * fwhm_px)
     keep = np.ones(len(stars), dtype=bool)
     keep[[max(pair) for pair in pairs]] = False
     return select(stars, keep)
@@ -298,7 +298,7 @@ def _flagged(stars: Stars, mask: NDArray[np.uint16], fwhm_px: float) -> Stars:
     """Set the flags: blended, saturated, masked, not like a star."""
     flag = stars.flag.copy()
     points = np.column_stack([stars.x, stars.y])
-    for first, second in cKDTree(points).query_pairs(ISOLATION_FWHM * fwhm_px):
+    for first, second in KDTree(points).query_pairs(ISOLATION_FWHM * fwhm_px):
         bright, faint = min(first, second), max(first, second)
         flag[faint] |= StarFlag.BLENDED
         if stars.flux[faint] > BLEND_FLUX_FRACTION * stars.flux[bright]:

@@ -8,12 +8,14 @@ only where it shines over most of its length.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from astrid_assets.science.frame import Image
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -186,7 +188,7 @@ def _refined(
     snr: Image, bad: Bool, angle: float, distance: float
 ) -> tuple[float, float]:
     """Move angle and distance to where the pixels' own line is strongest."""
-    ny, nx = snr.shape
+    _ny, _nx = snr.shape
     reach = 12.0
     y, x = np.nonzero(~bad)
     near = np.abs(x * np.cos(angle) + y * np.sin(angle) - distance) < 2 * reach

@@ -9,14 +9,17 @@ catalogue ties the anchor to the sky.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from astrid_assets.science.errors import TooFewStars
-from astrid_assets.science.frame import Stars
-from astrid_assets.science.psf import PsfModel
 from astrid_assets.science.stars import StarFlag
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Stars
+    from astrid_assets.science.psf import PsfModel
 
 ANCHOR_ZERO_POINT_MAG = 25.0
 """Of one electron in the anchor frame; a convention, not a measurement."""

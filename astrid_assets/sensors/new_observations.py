@@ -17,8 +17,7 @@ from sqlalchemy import select
 from astrid_assets.compute import Compute
 from astrid_assets.jobs import Block, blocks_of, is_partition, night_job
 from astrid_assets.partitions import FIRST_NIGHT, SURVEYS, Night
-from astrid_assets.steps.nights import Tools, hash_of, load_profile
-from astrid_assets.steps.register import ASSET, VERSION, index_source
+from astrid_assets.steps.nights import Tools, files_hash, load_profile
 from astrid_assets.storage import gates, ids, observations
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import ObjectStore
@@ -81,6 +80,9 @@ def nights_to_run(
     SourceError
         If the source cannot be listed.
     """
+    # Reading headers needs astropy; a code location that only loads does not.
+    from astrid_assets.steps.register import index_source
+
     source.check()
     with tools.catalogue.read() as session:
         known = {
@@ -93,7 +95,7 @@ def nights_to_run(
         files = observations.known_files(session, profile.name)
         registered = {
             row.night: row.input_hash
-            for row in gates.summaries(session, survey=profile.name, asset=ASSET)
+            for row in gates.summaries(session, survey=profile.name, asset="raw_observations")
         }
     by_night: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
     for path in sorted(unhurried.listed & files.keys()):
@@ -101,7 +103,7 @@ def nights_to_run(
             row = files[path]
             by_night[night].append((path, row.size_bytes, row.mtime_ns))
     hashes = {
-        Night(profile.name, night): registered_hash(profile, described)
+        Night(profile.name, night): files_hash(profile, described)
         for night, described in by_night.items()
         if night
     }
@@ -110,20 +112,6 @@ def nights_to_run(
         for night, digest in hashes.items()
         if registered.get(night.date) != digest
     }
-
-
-def registered_hash(
-    profile: SurveyProfile, described: list[tuple[str, int, int]]
-) -> str:
-    """Return the input hash that `raw_observations` keeps for a night of these files.
-
-    Parameters
-    ----------
-    described : (path, size in bytes, mtime in ns), sorted
-    """
-    return hash_of(
-        VERSION, described, profile.keywords, profile.detector, profile.night
-    )
 
 
 @dg.sensor(

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from pydantic import Field
 
 from astrid_assets.science.frame import CUTOUT_SIZE
 from astrid_assets.science.labelling.dataset_quality import (
@@ -29,7 +28,8 @@ from astrid_assets.science.labelling.splits import (
     connected_groups,
     sky_groups,
 )
-from astrid_assets.science.settings import Settings
+from astrid_assets.steps import versions
+from astrid_assets.steps.settings import CollectionSettings, TooFewLabels
 from astrid_assets.storage import ids, labels, layout
 from astrid_assets.storage.catalogue import now, upsert
 from astrid_assets.storage.tables import TrainingDataset, TrainingSample
@@ -44,38 +44,8 @@ if TYPE_CHECKING:
     from astrid_assets.storage.labels import LabelledRow
     from astrid_assets.storage.object_store import ObjectStore
 
-VERSION = "1"
 SAME_PLACE_ARCSEC = 2.0
 """Detections closer than this never stand on different sides of a split."""
-
-
-class CollectionSettings(Settings):
-    """Which labelled detections make the dataset (names of the requirement papers)."""
-
-    name: str = Field("all-labels", description="a name for people")
-    survey_ids: list[str] = Field([], description="surveys to take; empty: all")
-    start: str | None = Field(None, description="first night, YYYY-MM-DD")
-    end: str | None = Field(None, description="last night, YYYY-MM-DD")
-    sources: list[str] = Field(
-        ["person", "catalogue", "import", "truth"],
-        description="label sources to accept; 'truth' comes from simulations only",
-    )
-    min_agreement: float = Field(0.6, ge=0, le=1, description="of the reviewers")
-    max_samples: int = Field(
-        20_000, ge=10, description="the most recent are taken when there are more"
-    )
-    min_samples: int = Field(60, ge=10, description="fewer labels train nothing")
-    val_fraction: float = Field(
-        0.2, gt=0, lt=0.5, description="share of the objects that validates"
-    )
-    test_fraction: float = Field(
-        0.2, gt=0, lt=0.5, description="share of the objects that tests"
-    )
-    seed: int = Field(1, description="of the split")
-
-
-class TooFewLabels(RuntimeError):
-    """Not enough labelled detections; the message says how to get more."""
 
 
 @dataclass(frozen=True)
@@ -264,7 +234,9 @@ def _table(
 
 def _content_hash(samples: pl.DataFrame, settings: CollectionSettings) -> str:
     columns = samples.select("detection_id", "content_hash", "split").rows()
-    return ids.content_hash([VERSION, settings.name, [list(row) for row in columns]])
+    return ids.content_hash(
+        [versions.COLLECT, settings.name, [list(row) for row in columns]]
+    )
 
 
 def _put_array(

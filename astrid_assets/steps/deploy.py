@@ -11,9 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from astrid_assets.science.settings import Settings
+from astrid_assets.steps.settings import DeploymentSettings, NoModel
 from astrid_assets.steps.train import (
     MODEL_NAME,
     evaluate_model,
@@ -30,29 +28,6 @@ if TYPE_CHECKING:
     from astrid_assets.learning.evaluation import Evaluation
     from astrid_assets.steps.nights import Tools
     from astrid_assets.tracking import Tracking
-
-
-VERSION = "1"
-MIN_ROC_AUC = 0.9
-"""Floor on the test split: below it a person is faster without the model."""
-
-
-class DeploymentSettings(Settings):
-    """When a model may be deployed."""
-
-    min_roc_auc: float = Field(
-        MIN_ROC_AUC, ge=0.5, le=1, description="floor on the test split"
-    )
-    min_gain: float = Field(
-        0.0, ge=0, le=1, description="average precision it must gain over the champion"
-    )
-    must_beat_snr: bool = Field(
-        default=True, description="the model must rank better than plain S/N"
-    )
-
-
-class NoModel(RuntimeError):
-    """There is no model to deploy or to roll back to."""
 
 
 @dataclass(frozen=True)

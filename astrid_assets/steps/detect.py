@@ -21,6 +21,7 @@ from astrid_assets.science.detection.ranking import snr_ranking
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.quality.gates import candidate_density
+from astrid_assets.steps import versions
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "detections"
-VERSION = "1"
 PICTURES_PER_NIGHT = 1
 PICTURE = "score with detections (yellow up, blue down)"
 
@@ -122,7 +122,7 @@ def detect_nights(
                 for number, (run, frame_key) in enumerate(runs)
             ]
             hashes[night] = hash_of(
-                VERSION,
+                versions.DETECT,
                 [(task.difference_id, task.difference_key) for task in tasks[night]],
                 model.id if model else None,
                 profile.detection,

@@ -17,6 +17,7 @@ from astrid_assets.science.labelling.consensus import Vote, consensus
 from astrid_assets.science.labelling.truth_match import match_truth
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.quality.gates import label_agreement, label_balance
+from astrid_assets.steps import versions
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     """The events of each detection that has any, in their order."""
 
 ASSET = "validated_labels"
-VERSION = "1"
 
 TRUTH_REVIEWER = "truth"
 MATCH_RADIUS_FWHM = 0.75
@@ -81,7 +81,7 @@ def _label_night(
         events = labels.events_for(session, [row.detection_id for row in found])
         differences = frames.current_differences_of_night(session, profile.name, night)
         input_hash = hash_of(
-            VERSION,
+            versions.LABEL,
             [row.detection_id for row in found],
             _newest(events),
             sorted(str(run.difference_key) for _, run in differences),
@@ -101,7 +101,7 @@ def _label_night(
         upsert(session, Label, rows)
         # The truth reviewer's own events must not make the next run start over.
         input_hash = hash_of(
-            VERSION,
+            versions.LABEL,
             [row.detection_id for row in found],
             _newest(events),
             sorted(str(run.difference_key) for _, run in differences),

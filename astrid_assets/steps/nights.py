@@ -11,11 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from astrid_assets.steps import versions
 from astrid_assets.storage import gates, ids, layout
 from astrid_assets.storage.tables import Survey
 from astrid_assets.surveys.profile import ProfileError, SurveyProfile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydantic import BaseModel
     from sqlalchemy.orm import Session
 
@@ -71,6 +74,18 @@ def load_profile(catalogue: Catalogue, survey: str) -> SurveyProfile:
 def hash_of(version: str, *parts: object) -> str:
     """Return the hash of what goes into a step: its version, settings and inputs."""
     return ids.content_hash([version, *(_plain(part) for part in parts)])
+
+
+def files_hash(profile: SurveyProfile, files: Sequence[tuple[str, int, int]]) -> str:
+    """Return the hash of a night's files and of how the profile reads them.
+
+    Parameters
+    ----------
+    files : (path, size in bytes, mtime in ns), sorted
+    """
+    return hash_of(
+        versions.REGISTER, files, profile.keywords, profile.detector, profile.night
+    )
 
 
 def unchanged_report(

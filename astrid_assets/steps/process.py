@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.quality.gates import frame_quality, rejected_fraction
+from astrid_assets.steps import versions
 from astrid_assets.steps.anchors import ensure_anchors
 from astrid_assets.steps.frame_task import FrameTask, process_frame
 from astrid_assets.steps.masters import ensure_masters
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "processed_frames"
-VERSION = "1"
 PICTURES_PER_NIGHT = 1
 
 
@@ -68,7 +68,7 @@ def process_nights(
             for number, frame in enumerate(lights[night])
         ]
         hashes[night] = hash_of(
-            VERSION,
+            versions.PROCESS,
             [
                 (t.observation_id, t.anchor and t.anchor.key, vars(t.masters))
                 for t in tasks[night]

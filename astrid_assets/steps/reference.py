@@ -18,6 +18,7 @@ from astrid_assets.science.reference import (
     build_reference,
     choose_members,
 )
+from astrid_assets.steps import versions
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "reference_frames"
-VERSION = "1"
 
 Member = tuple[Observation, PreprocessRun]
 
@@ -79,7 +79,7 @@ def _reference_night(
             group: _choose(pool, profile, night) for group, pool in pools.items()
         }
         input_hash = hash_of(
-            VERSION,
+            versions.REFERENCE,
             [
                 [*group, [run.frame_key for _, run in members], reason and reason.code]
                 for group, (members, reason) in choices.items()
@@ -162,7 +162,9 @@ def _stacked(
     tools: Tools, profile: SurveyProfile, field: str, band: str, members: list[Member]
 ) -> ReferenceFrame:
     version = hash_of(
-        VERSION, [run.frame_key for _, run in members], profile.reference.max_fwhm_ratio
+        versions.REFERENCE,
+        [run.frame_key for _, run in members],
+        profile.reference.max_fwhm_ratio,
     )
     with tools.catalogue.read() as session:
         known = frames.reference_by_version(session, version)

@@ -17,8 +17,8 @@ from astrid_assets.science.quality.gates import frames_arrived
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
+    files_hash,
     finish,
-    hash_of,
     unchanged_report,
 )
 from astrid_assets.storage import ids, layout, observations
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from astrid_assets.surveys.sources import FrameSource, SourceOptions
 
 ASSET = "raw_observations"
-VERSION = "1"
 FACTS = (
     "night", "hdu", "kind", "field", "band", "observed_mjd", "exposure_s", "width",
     "height",
@@ -100,7 +99,11 @@ def register_nights(
     for night in nights:
         described = sorted((f.path, f.size_bytes, f.mtime_ns) for f in by_night[night])
         input_hash = hash_of(
-            VERSION, described, profile.keywords, profile.detector, profile.night
+            versions.REGISTER,
+            described,
+            profile.keywords,
+            profile.detector,
+            profile.night,
         )
         with tools.catalogue.read() as session:
             before = unchanged_report(session, profile.name, night, ASSET, input_hash)
@@ -142,7 +145,7 @@ def index_source(
     with tools.catalogue.read() as session:
         known = observations.known_files(session, profile.name)
     # A changed profile may date or accept a file differently: read everything again.
-    fingerprint = hash_of(VERSION, profile.keywords, profile.detector, profile.night)
+    fingerprint = files_hash(profile, [])
     valid = {
         path: (row.size_bytes, row.mtime_ns)
         for path, row in known.items()

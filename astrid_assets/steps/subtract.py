@@ -9,6 +9,7 @@ from astrid_assets.pictures.thumbnails import triplet_picture
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import Reason, ScienceError
 from astrid_assets.science.quality.gates import coverage, score_noise
+from astrid_assets.steps import versions
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "difference_images"
-VERSION = "1"
 METHOD = "zogy"
 PICTURE = "science, reference, difference"
 
@@ -66,7 +66,7 @@ def subtract_nights(
         for night in nights:
             night_tasks = [] if night in held else _tasks(tools, profile, night)
             hashes[night] = hash_of(
-                VERSION,
+                versions.SUBTRACT,
                 [(t.settings_hash, t.reference_id) for t in night_tasks],
                 profile.differencing,
             )
@@ -122,7 +122,7 @@ def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[SubtractTas
                     reason=choice.reason if choice else None,
                     settings=profile.differencing,
                     settings_hash=hash_of(
-                        VERSION, METHOD, run.frame_key, profile.differencing
+                        versions.SUBTRACT, METHOD, run.frame_key, profile.differencing
                     ),
                     with_picture=not tasks,
                 )

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from astrid_assets.steps import versions
+from astrid_assets.steps.settings import NoDataset
 from astrid_assets.storage import ids, layout
 from astrid_assets.storage.catalogue import now, upsert
 from astrid_assets.storage.tables import Model, TrainingDataset, TrainingRun
@@ -36,13 +38,8 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     Scores = NDArray[np.float64]
 
-VERSION = "1"
 EXPERIMENT = "trained_unet"
 MODEL_NAME = "astrid-unet"
-
-
-class NoDataset(RuntimeError):
-    """There is no training dataset yet; the message says how to make one."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ def train_model(
     from astrid_assets.learning.training import TrainArrays, train
 
     row = newest_dataset(tools)
-    settings_hash = ids.content_hash([VERSION, settings.model_dump(mode="json")])
+    settings_hash = ids.content_hash([versions.TRAIN, settings.model_dump(mode="json")])
     run_id = ids.training_run_id(row.id, settings_hash)
     arrays = open_dataset(tools, row, work_folder / "datasets" / row.content_hash[:16])
     known = _finished(tools, run_id)

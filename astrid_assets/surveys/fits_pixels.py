@@ -17,6 +17,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.io import fits
 
+# Its own exception has no public name.
+from astropy.io.fits.hdu.compressed._compression import (  # pyright: ignore[reportMissingImports]
+    CfitsioException,
+)
+
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.surveys.fits_structure import BLOCK
 
@@ -33,7 +38,7 @@ SENTINEL = 1e20
 DECODER_ERRORS = (
     OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
     RuntimeError, MemoryError, AssertionError, EOFError, NameError,
-    struct.error, zlib.error, fits.VerifyError,
+    struct.error, zlib.error, fits.VerifyError, CfitsioException,
 )  # fmt: skip
 """What astropy raises on damaged tables and tiles: it promises no class of its own,
 so everything that bytes can cause is listed; interrupts and exits are not."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LOOKUP = re.compile(r"^(CPDIS|CQDIS|D2IMDIS|DP|DQ|D2IM)\d")
 SIP = re.compile(r"^[AB]_\d+_\d+$")
+AXIS_1 = re.compile(r"^(CTYPE1|CRVAL1|CUNIT1|CDELT1|CD1_[12]|PC1_[12])$")
 MIN_SCALE_ARCSEC, MAX_SCALE_ARCSEC = 1e-3, 300.0
 MAX_RETURN_PX = 0.1
 """Pixel to sky and back: SIP is inverted by iteration, wcslib exactly."""
@@ -75,7 +76,22 @@ def _mended(header: HeaderView, notes: list[str]) -> fits.Header:
             # Without the suffix readers disagree on whether the terms apply.
             mended[axis] = f"{kind}-SIP"
             notes.append(f"{axis} = {kind!r} has SIP terms without the suffix -SIP")
+    if (header.text("CTYPE1") or "").startswith("DEC-"):
+        _put_right_ascension_first(mended)
     return mended
+
+
+def _put_right_ascension_first(header: fits.Header) -> None:
+    """Exchange the two sky axes; pixels, and distortions in pixels, stay."""
+    for matrix, is_needed in (("CD", "CD1_1" in header), ("PC", "CD1_1" not in header)):
+        for row in (1, 2) if is_needed else ():
+            for column in (1, 2):
+                identity = float(matrix == "PC" and row == column)
+                header.setdefault(f"{matrix}{row}_{column}", identity)
+    for first in [k for k in header if AXIS_1.match(k)]:
+        second = first.replace("1", "2", 1)
+        if second in header:
+            header[first], header[second] = header[second], header[first]
 
 
 def _build(header: fits.Header, content: bytes) -> WCS:
@@ -84,13 +100,12 @@ def _build(header: fits.Header, content: bytes) -> WCS:
     else:
         with fits.open(io.BytesIO(content), memmap=False) as file:
             wcs = WCS(header, fobj=file)
-    is_plain = wcs.naxis == 2 and wcs.wcs.lng == 0
-    return wcs if is_plain or not wcs.has_celestial else wcs.celestial
+    return wcs if wcs.naxis == 2 or not wcs.has_celestial else wcs.celestial
 
 
 def _problem(wcs: WCS, shape: tuple[int, int]) -> str | None:
     """Return what is wrong with a WCS, or None."""
-    if not wcs.has_celestial or wcs.naxis != 2:
+    if not wcs.has_celestial or wcs.naxis != 2 or wcs.wcs.lng != 0:
         return "its axes are not right ascension and declination"
     if not wcs.wcs.ctype[wcs.wcs.lng].startswith("RA"):
         return f"its axes are {list(wcs.wcs.ctype)}, not equatorial"

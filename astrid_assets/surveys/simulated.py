@@ -30,7 +30,6 @@ from astrid_assets.science.simulation.weather import conditions
 from astrid_assets.surveys import profile as profiles
 from astrid_assets.surveys.profile import (
     Calibration,
-    Detector,
     Keywords,
     Night,
     SurveyProfile,
@@ -244,13 +243,13 @@ def frame_index_of(path: str) -> int | None:
 def demo_profiles() -> list[SurveyProfile]:
     """Return the two simulated surveys of the demonstration."""
     return [
-        _demo_profile("sim-wide", "wide", 7, 1.0),
-        _demo_profile("sim-deep", "deep", 11, 0.4),
+        _demo_profile("sim-wide", "wide", 7),
+        _demo_profile("sim-deep", "deep", 11),
     ]
 
 
 def _demo_profile(
-    name: str, scene: Literal["wide", "deep"], seed: int, scale_arcsec: float
+    name: str, scene: Literal["wide", "deep"], seed: int
 ) -> SurveyProfile:
     source = profiles.SimulatedSource(kind="simulated", scene=scene, seed=seed)
     return SurveyProfile(
@@ -258,7 +257,6 @@ def _demo_profile(
         description=f"Simulated {scene} field with known truth",
         source=source,
         keywords=Keywords(field=("OBJECT",)),
-        detector=Detector(pixel_scale_arcsec=scale_arcsec),
         night=Night(utc_shift_hours=0.0),
         calibration=Calibration(frames_are="raw"),
         reference=_reference_settings(source),

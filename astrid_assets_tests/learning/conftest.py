@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SMALL = TrainingSettings(
-    epochs=4, base_filters=4, depth=2, batch_size=16, patience=4, threads=1, seed=5
+    epochs=6,
+    cutouts_per_epoch=200,
+    base_filters=4,
+    depth=2,
+    batch_size=16,
+    learning_rate=1e-2,
+    threads=1,
+    seed=5,
 )
 """A network and a length that train in a second or two on 32-pixel cutouts."""
 

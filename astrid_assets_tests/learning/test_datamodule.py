@@ -91,3 +91,11 @@ def test_the_digest_sees_every_label_and_split():
     }
     assert len(digests) == 3
     assert arrays().digest() == base.digest()
+
+
+def test_few_rows_are_gone_through_until_the_epoch_is_long_enough():
+    shuffle = EpochShuffle(np.arange(30), seed=3, at_least=70)
+    rows = list(shuffle)
+    assert len(rows) == len(shuffle) == 90
+    assert sorted(rows) == sorted(list(range(30)) * 3)
+    assert rows[:30] != rows[30:60]

@@ -1,7 +1,5 @@
 """Two small partitioned assets, one job: what the instance has to keep."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 SURVEYS = dg.DynamicPartitionsDefinition(name="survey")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -11,13 +10,15 @@ import pytest
 from dagster._core.storage.compute_log_manager import ComputeIOType
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster_aws.s3 import S3ComputeLogManager
-from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres import PostgresEventLogStorage
 
 from astrid_assets.resources import home
-from astrid_assets.resources.sqlite_history import SqliteHistory
+from astrid_assets.resources.sqlite_history import KeptEventLogStorage
 from astrid_assets_tests.resources.nights import run_nights
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from astrid_assets_tests.services import S3Server
 
 FRAMES = dg.AssetKey("frames")
@@ -29,7 +30,7 @@ def test_history_and_logs_are_files_below_the_home(
     root = home.project_root()
     before = set(root.iterdir())
     run_nights(instance, "2025-03-01", "2025-03-03")
-    assert isinstance(instance._storage, SqliteHistory)
+    assert isinstance(instance.event_log_storage, KeptEventLogStorage)
     assert isinstance(instance.compute_log_manager, LocalComputeLogManager)
     assert (own_home / "dagster" / "history" / "runs.db").is_file()
     assert instance.root_directory == str(own_home / "dagster")
@@ -76,7 +77,7 @@ def test_history_is_in_postgres_where_its_address_is_set(
     plain = postgres_url.replace("postgresql+psycopg2://", "postgresql://")
     monkeypatch.setenv(home.DAGSTER_DATABASE_URL, plain)
     with dg.DagsterInstance.from_config(str(home.project_root())) as instance:
-        assert isinstance(instance._storage, DagsterPostgresStorage)
+        assert isinstance(instance.event_log_storage, PostgresEventLogStorage)
         run_id = run_nights(instance, "2025-03-01", "2025-03-03")
     assert not (own_home / "dagster" / "history").exists()
     with dg.DagsterInstance.from_config(str(home.project_root())) as later:
@@ -92,6 +93,14 @@ def test_step_output_is_in_the_bucket_where_its_address_is_set(
     monkeypatch.setenv(home.S3_REGION, "us-east-1")
     monkeypatch.setenv(home.S3_ACCESS_KEY, s3_server.access_key)
     monkeypatch.setenv(home.S3_SECRET_KEY, s3_server.secret_key)
+    for name in (
+        "AWS_DEFAULT_REGION",
+        "AWS_REQUEST_CHECKSUM_CALCULATION",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION",
+    ):
+        # What is set on the way is taken back afterwards.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     with dg.DagsterInstance.from_config(str(home.project_root())) as instance:
         manager = instance.compute_log_manager
         assert isinstance(manager, S3ComputeLogManager)
@@ -116,5 +125,8 @@ def test_an_address_of_logs_that_is_no_bucket_is_refused(
     own_home: Path, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv(home.COMPUTE_LOGS_URL, url)
-    with pytest.raises(ValueError, match="s3://bucket/prefix"):
-        dg.DagsterInstance.from_config(str(home.project_root()))
+    with (
+        dg.DagsterInstance.from_config(str(home.project_root())) as instance,
+        pytest.raises(ValueError, match="s3://bucket/prefix"),
+    ):
+        instance.compute_log_manager  # noqa: B018  made when it is first needed

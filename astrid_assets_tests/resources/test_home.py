@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from astrid_assets.resources import home
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_everything_is_below_one_folder_by_default(own_home: Path) -> None:

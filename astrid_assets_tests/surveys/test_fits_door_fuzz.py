@@ -62,8 +62,7 @@ def survives(content: bytes) -> None:
             continue
         try:
             raw = read_image(content, entry.hdu, "a/b.fits", SMALL)
-        except FrameRejected as rejected:
-            assert rejected.code
+        except FrameRejected:
             continue
         frame = raw_image_to_frame(raw, "id")
         assert np.isfinite(frame.data).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 
 import pytest
 from astropy.time import Time
@@ -17,7 +18,9 @@ MJD = st.floats(41500, 61000)  # 1972 to 2025: astropy knows the leap seconds
 
 @given(mjd=MJD)
 def test_without_a_place_the_night_is_the_utc_date(mjd: float) -> None:
-    assert night_of(mjd, Night()) == Time(mjd, format="mjd").isot[:10]
+    # Floor, because text is rounded to milliseconds.
+    date = Time(math.floor(mjd), format="mjd").isot[:10]
+    assert night_of(mjd, Night()) == date
 
 
 @given(

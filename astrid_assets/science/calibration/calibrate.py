@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astrid_assets.science.background import robust_sigma
-from astrid_assets.science.calibration.masters import Masters
 from astrid_assets.science.defects import with_bit
 from astrid_assets.science.errors import ShapeMismatch
-from astrid_assets.science.frame import Frame, Image
 from astrid_assets.science.mask_bits import MaskBit
+
+if TYPE_CHECKING:
+    from astrid_assets.science.calibration.masters import Masters
+    from astrid_assets.science.frame import Frame, Image
 
 MIN_FLAT = 0.2
 """A pixel with a fifth of the usual response is dead or behind the edge."""

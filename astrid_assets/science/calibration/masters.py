@@ -6,14 +6,17 @@ All in electrons, as every frame of the project. How a master is applied is in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from astrid_assets.science.errors import FrameRejected, ScienceError, ShapeMismatch
-from astrid_assets.science.frame import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from astrid_assets.science.frame import Image
 
 CLIP_SIGMA = 4.0
 """Against the median over the stack: a cosmic ray or a star in a sky flat."""

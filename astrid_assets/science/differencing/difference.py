@@ -64,7 +64,7 @@ class Difference:
     noise_factor
         The reference's noise on the scale of the PSF, as used, over what
         `reference_rms_e` would give if its noise were white: resampling smooths
-        pixels, so it is above 1. The flag ``correlated_noise`` holds the measured
+        pixels, so it is mostly above 1. The flag ``correlated_noise`` holds the
         factors of both images where they matter.
     coverage : fraction
         Of the frame's usable pixels those with usable reference.

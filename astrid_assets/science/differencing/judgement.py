@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from astrid_assets.science.errors import Reason
 
 if TYPE_CHECKING:
-    from astrid_assets.science.differencing.correlated_noise import NoiseFactors
     from astrid_assets.science.differencing.difference import Difference
     from astrid_assets.science.differencing.settings import DifferencingSettings
 
-CORRELATED = 0.1  # noise factors are measured to a few per cent
+CORRELATED = 0.1  # resampling alone gives a reference up to so much
 RATIO_DISAGREEMENT = 0.2  # stars against zero points; either has then gone wrong
 
 
@@ -77,7 +76,7 @@ def reasons_against(
 def flags_of(
     difference: Difference,
     expected_ratio: float | None,
-    factors: NoiseFactors,
+    factors: tuple[float, float],
     settings: DifferencingSettings,
 ) -> tuple[Reason, ...]:
     """Name what is odd but no ground for rejection.
@@ -87,23 +86,16 @@ def flags_of(
     expected_ratio
         F_n / F_r by the zero points; None when either frame has none.
     factors
-        What was measured of correlated noise and used in the score.
+        Noise of science and reference on the scale of the PSF, over white noise.
     """
     flags = []
-    if not factors.is_measured:
-        flags.append(
-            Reason(
-                "noise_unmeasured",
-                "too little blank sky to measure how the pixels' noise is correlated",
-            )
-        )
-    if max(abs(factors.new - 1), abs(factors.ref - 1)) > CORRELATED:
+    if max(abs(factor - 1) for factor in factors) > CORRELATED:
         flags.append(
             Reason(
                 "correlated_noise",
-                f"on the scale of the PSF the frame's noise is {factors.new:.2f} and "
-                f"the reference's {factors.ref:.2f} of what their pixels say; used so",
-                {"science": factors.new, "reference": factors.ref},
+                f"on the scale of the PSF the frame's noise is {factors[0]:.2f} and "
+                f"the reference's {factors[1]:.2f} of what their pixels say; used so",
+                {"science": factors[0], "reference": factors[1]},
             )
         )
     if expected_ratio is not None:

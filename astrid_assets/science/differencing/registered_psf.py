@@ -59,8 +59,14 @@ class RegisteredPsf:
         smoothed = back(spectrum, shape)[: stamp.shape[0], : stamp.shape[1]]
         return (smoothed / smoothed.sum()).astype(np.float32)
 
+    @property
+    def centre(self) -> Image:
+        """The stamp in the middle of the science grid."""
+        ny, nx = self._mapping.shape
+        return self.at((nx - 1) / 2, (ny - 1) / 2)
+
     def noise_power(self, shape: tuple[int, int]) -> Power:
-        """Return the noise's power spectrum over that of white noise (rfft2 half)."""
+        """Return the power the spline leaves of white noise, on rfft2's half."""
         return self._response(self._power, shape).astype(np.float32)
 
     def _response(

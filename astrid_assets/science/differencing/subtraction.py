@@ -16,10 +16,14 @@ from astropy.wcs.utils import proj_plane_pixel_area
 
 from astrid_assets.science.differencing import noise
 from astrid_assets.science.differencing.common_stars import measure_common_stars
-from astrid_assets.science.differencing.correlated_noise import measure_factors
 from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.differencing.judgement import flags_of, reasons_against
-from astrid_assets.science.differencing.prepared import prepared
+from astrid_assets.science.differencing.noise_spectrum import (
+    NoiseSpectrum,
+    measure_spectrum,
+    psf_factor,
+)
+from astrid_assets.science.differencing.prepared import Prepared, prepared
 from astrid_assets.science.differencing.registered_psf import RegisteredPsf
 from astrid_assets.science.differencing.tiles import (
     Side,
@@ -39,7 +43,6 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.differencing.settings import DifferencingSettings
     from astrid_assets.science.differencing.star_fit import CommonStars
-    from astrid_assets.science.differencing.tiles import PsfAt
     from astrid_assets.science.differencing.zogy import Matched
     from astrid_assets.science.frame import Frame, Image, Mask
 
@@ -89,16 +92,27 @@ def subtract(
     new_data = new_data - _background(new_data - ref_data, ~usable)
 
     ref_psf = RegisteredPsf(ref.psf, stars.mapping)
-    plain = (
-        _side(new_data, new.variance, new.psf.at, usable),
-        _side(ref_data, ref_variance, ref_psf.at, usable),
+    spectra = _spectrum(new), _spectrum(ref)
+    sides = (
+        Side(
+            image=new_data,
+            variance=new.variance,
+            psf_at=new.psf.at,
+            noise=noise.sky_sigma(new.variance, usable),
+            power_on=spectra[0].power,
+        ),
+        Side(
+            image=ref_data,
+            variance=ref_variance,
+            psf_at=ref_psf.at,
+            noise=noise.sky_sigma(ref_variance, usable),
+            power_on=lambda shape: spectra[1].power(shape) * ref_psf.noise_power(shape),
+        ),
     )
-    factors = measure_factors(*plain, ref_psf.noise_power, usable)
-    sides = plain[0].noisier(factors.new), plain[1].noisier(factors.ref)
     count = count_tiles(
         sides, science.shape, settings.psf_tolerance, settings.max_tiles
     )
-    matched = match_tiled(*sides, count=count, ref_power=ref_psf.noise_power)
+    matched = match_tiled(*sides, count=count)
     flux = np.where(usable, matched.flux_new - matched.flux_ref, np.float32(0))
     variance, psf_error = _full_variance(
         matched, flux, stars, usable, new.psf.fwhm_px, settings
@@ -107,6 +121,10 @@ def subtract(
     score = (flux / flux_err).astype(np.float32)
     blank = noise.blank_sky(matched.flux_ref, flux_err, usable)
     reference_rms = noise.robust_sigma(ref_data[blank])
+    factors = (
+        psf_factor(new.psf.centre, sides[0].power_on),
+        psf_factor(ref_psf.centre, sides[1].power_on),
+    )
     difference = Difference(
         frame_id=science.frame_id,
         reference_id=reference.frame_id,
@@ -128,9 +146,7 @@ def subtract(
         psf_error=psf_error,
         sky_rms_e=noise.robust_sigma(new_data[blank]),
         reference_rms_e=reference_rms,
-        noise_factor=float(
-            sides[1].noise * np.sqrt(matched.ref_noise_share) / reference_rms
-        ),
+        noise_factor=factors[1] * sides[1].noise / reference_rms,
         coverage=_coverage(science.mask, ref_bits),
         limiting_mag=_limiting_mag(science.zero_point_mag, flux_err[usable]),
         area_deg2=float(proj_plane_pixel_area(new.wcs.celestial) * usable.sum()),
@@ -153,15 +169,10 @@ def subtract(
     )
 
 
-def _side(
-    image: Image, variance: Image, psf_at: PsfAt, usable: NDArray[np.bool_]
-) -> Side:
-    return Side(
-        image=image,
-        variance=variance,
-        psf_at=psf_at,
-        noise=noise.sky_sigma(variance, usable),
-    )
+def _spectrum(side: Prepared) -> NoiseSpectrum:
+    usable = (side.frame.mask & UNUSABLE) == 0
+    sigma = noise.sky_sigma(side.variance, usable)
+    return measure_spectrum(side.frame.data, sigma, usable, side.psf.fwhm_px)
 
 
 def _union_mask(

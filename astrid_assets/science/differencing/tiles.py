@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from scipy import fft
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 PsfAt = Callable[[float, float], Image]
 """A stamp, unit sum, centred on its middle, at a position (x, y)."""
+
+PowerOn: TypeAlias = Callable[[tuple[int, int]], Power]
+"""Power of a noise over that of white noise, on rfft2's half of a shape."""
 
 SAMPLES = 5  # positions per axis at which the change of a PSF is judged
 
@@ -45,20 +48,13 @@ class Tile:
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One image of the pair, ready for the filter."""
+    """One image of the pair, ready for the filter; `noise` of single sky pixels."""
 
     image: Image
     variance: Image
     psf_at: PsfAt
     noise: float
-
-    def noisier(self, factor: float) -> Side:
-        """Return the same image with its noise times `factor`."""
-        return replace(
-            self,
-            variance=self.variance * np.float32(factor**2),
-            noise=self.noise * factor,
-        )
+    power_on: PowerOn
 
 
 def count_tiles(
@@ -84,7 +80,6 @@ def match_tiled(
     ref: Side,
     *,
     count: int,
-    ref_power: Callable[[tuple[int, int]], Power],
     workers: int = 1,
 ) -> Matched:
     """Run `zogy.match` tile by tile; `psf_d` is that of the frame's centre."""
@@ -93,26 +88,24 @@ def match_tiled(
         name: np.empty(shape, dtype=np.float32)
         for name in ("d", "flux_new", "flux_ref", "variance")
     }
-    shares, central, nearest = [], None, np.inf
+    central, nearest = None, np.inf
     middle = np.array(shape[::-1]) / 2
     for tile in tile_grid((shape[0], shape[1]), count):
-        result, core = _match_tile(new, ref, tile, ref_power, workers)
+        result, core = _match_tile(new, ref, tile, workers)
         for name, plane in planes.items():
             plane[tile.rows, tile.columns] = getattr(result, name)[core]
-        shares.append(result.ref_noise_share)
         distance = float(np.hypot(*(np.array(tile.centre) - middle)))
         if distance < nearest:
             central, nearest = result.psf_d, distance
     if central is None:
         raise ValueError(f"a frame of shape {shape} has no tile")
-    return Matched(psf_d=central, ref_noise_share=float(np.mean(shares)), **planes)
+    return Matched(psf_d=central, **planes)
 
 
 def _match_tile(
     new: Side,
     ref: Side,
     tile: Tile,
-    ref_power: Callable[[tuple[int, int]], Power],
     workers: int,
 ) -> tuple[Matched, tuple[slice, slice]]:
     x, y = tile.centre
@@ -126,9 +119,8 @@ def _match_tile(
         corner_psf(ref_psf, cut.shape),
         cut.variance(new.variance),
         cut.variance(ref.variance),
-        new_noise=new.noise,
-        ref_noise=ref.noise,
-        ref_power=ref_power(cut.shape),
+        new_power=new.noise**2 * new.power_on(cut.shape),
+        ref_power=ref.noise**2 * ref.power_on(cut.shape),
         workers=workers,
     )
     return result, cut.core

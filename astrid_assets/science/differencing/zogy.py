@@ -43,9 +43,6 @@ class Matched:
         (V(S_n) + V(S_r)) / F_S².
     psf_d : (ny, nx)
         P_D, unit sum, peak at pixel [0, 0].
-    ref_noise_share
-        Variance that the matched filter finds in the reference's noise, over
-        that of white noise of `ref_noise`; 1 without `ref_power`.
     """
 
     d: Image
@@ -53,7 +50,6 @@ class Matched:
     flux_ref: Image
     variance: Image
     psf_d: Image
-    ref_noise_share: float
 
 
 def match(
@@ -64,9 +60,8 @@ def match(
     new_variance: Image,
     ref_variance: Image,
     *,
-    new_noise: float,
-    ref_noise: float,
-    ref_power: Power | None = None,
+    new_power: Power | float,
+    ref_power: Power | float,
     workers: int = 1,
 ) -> Matched:
     """Subtract and filter; swapping the pair flips the sign of d and of the flux.
@@ -78,12 +73,11 @@ def match(
     new_psf, ref_psf : (ny, nx)
         Unit sum, peak at pixel [0, 0].
     new_variance, ref_variance : (ny, nx), electrons squared
-        Including source noise.
-    new_noise, ref_noise : electrons per pixel, above 0
-        sigma_n, sigma_r of the sky.
-    ref_power : (ny, nx // 2 + 1), optional
-        Power spectrum of the reference's noise over ``ref_noise ** 2``, for a
-        resampled reference. White when absent.
+        Of single pixels, including source noise.
+    new_power, ref_power : electrons squared, above 0
+        Power spectrum of the sky's noise: the number sigma_n² where it is white,
+        else (ny, nx // 2 + 1) whose mean over the plane is that number. The paper's
+        formulas hold for each frequency.
 
     Raises
     ------
@@ -103,58 +97,56 @@ def match(
 
     n, r = to(new), to(ref)
     pn, pr = to(new_psf), to(ref_psf)
-    power = np.float32(1) if ref_power is None else ref_power.astype(np.float32)
+    vn, vr = np.asarray(new_power, np.float32), np.asarray(ref_power, np.float32)
 
-    f_d = 1 / np.hypot(new_noise, ref_noise)  # eq. 15
-    d_scale, psf_d = _difference_filters(pn, pr, new_noise, ref_noise, power)
-    d = fro((d_scale[0] * n - d_scale[1] * r) / np.float32(f_d))  # eq. 13
-    psf = fro(psf_d / np.float32(f_d))  # eq. 14
-
-    k_n, k_r, f_s = _score_filters(pn, pr, new_noise, ref_noise, power, shape)
+    filter_n, filter_r, psf_d = _difference_filters(pn, pr, vn, vr)
+    d = fro(filter_n * n - filter_r * r)  # eq. 13
+    k_n, k_r, f_s = _score_filters(pn, pr, vn, vr, shape)
     flux_new, flux_ref = fro(k_n * n), fro(k_r * r)  # S_n, S_r over F_S, eq. 12
-    share = _weighted_mean(power, np.abs(k_r) ** 2, shape)
     variance = fro(  # eqs. 26-29
-        to(new_variance) * to(fro(k_n) ** 2)
-        + to(ref_variance) * to(fro(k_r) ** 2) * np.float32(share)
+        to(new_variance) * to(fro(k_n) ** 2) + to(ref_variance) * to(fro(k_r) ** 2)
     )
+    # The sky's noise is not white where a spectrum is given; the sources' is.
+    variance += np.float32(_excess(k_n, vn, shape) + _excess(k_r, vr, shape))
     # Rounding of the transforms leaves a few pixels below what sky alone gives.
-    floor = np.float32(0.1 / f_s)
-    return Matched(
-        d, flux_new, flux_ref, np.maximum(variance, floor), psf, float(share)
-    )
+    variance = np.maximum(variance, np.float32(0.1 / f_s))
+    return Matched(d, flux_new, flux_ref, variance, fro(psf_d))
 
 
 def _difference_filters(
-    pn: Spectrum, pr: Spectrum, s_n: float, s_r: float, power: Power | np.float32
-) -> tuple[tuple[Spectrum, Spectrum], Spectrum]:
-    """Filters of N and R in D (eq. 13), and F_D P_D (eq. 14)."""
+    pn: Spectrum, pr: Spectrum, vn: Power, vr: Power
+) -> tuple[Spectrum, Spectrum, Spectrum]:
+    """Filters of N and R in D / F_D (eq. 13, 15), and P_D (eq. 14)."""
     qn = pn + np.float32(WHITENING_FLOOR)
     qr = pr + np.float32(WHITENING_FLOOR)
-    root = np.sqrt(
-        np.float32(s_n**2) * _abs2(qr) + np.float32(s_r**2) * power * _abs2(qn)
-    )
-    return (qr / root, qn / root), pn * qr / root
+    root = np.sqrt(vn * _abs2(qr) + vr * _abs2(qn))
+    f_d = np.asarray((pn * qr / root)[0, 0]).real  # P_D has unit sum
+    root = root * f_d
+    return qr / root, qn / root, pn * qr / root
 
 
 def _score_filters(
-    pn: Spectrum,
-    pr: Spectrum,
-    s_n: float,
-    s_r: float,
-    power: Power | np.float32,
-    shape: tuple[int, ...],
+    pn: Spectrum, pr: Spectrum, vn: Power, vr: Power, shape: tuple[int, ...]
 ) -> tuple[Spectrum, Spectrum, float]:
     """k_n and k_r over F_S (eqs. 28, 29, 12), and F_S, the sum of |P_n P_r|²/...."""
     an, ar = _abs2(pn), _abs2(pr)
-    denominator = np.float32(s_n**2) * ar + np.float32(s_r**2) * power * an
+    denominator = vn * ar + vr * an
     # Both PSFs vanish together only where neither image has signal: 0, not 0/0.
     inverse = 1 / np.maximum(denominator, np.finfo(np.float32).tiny * 1e6)
-    signal = an * ar * inverse
-    f_s = half_plane_sum(signal, shape) / float(np.prod(shape))
+    f_s = half_plane_sum(an * ar * inverse, shape) / float(np.prod(shape))
     scale = inverse / np.float32(f_s)
     k_n = np.asarray(np.conj(pn) * ar * scale, dtype=np.complex64)
     k_r = np.asarray(np.conj(pr) * an * scale, dtype=np.complex64)
     return k_n, k_r, f_s
+
+
+def _excess(kernel: Spectrum, power: Power, shape: tuple[int, ...]) -> float:
+    """Variance of filtered noise of that spectrum, beyond that of white noise."""
+    if power.ndim == 0:
+        return 0.0
+    response = _abs2(kernel)
+    level = half_plane_sum(power, shape) / float(np.prod(shape))
+    return half_plane_sum(response * (power - level), shape) / float(np.prod(shape))
 
 
 def _abs2(spectrum: Spectrum) -> Power:
@@ -169,7 +161,8 @@ def half_plane_sum(half: Power, shape: tuple[int, ...]) -> float:
     return total
 
 
-def _weighted_mean(
+def half_plane_mean(
     values: Power | np.float32, weights: Power, shape: tuple[int, ...]
 ) -> float:
+    """Return the weighted mean over the whole plane of values on rfft2's half."""
     return half_plane_sum(values * weights, shape) / half_plane_sum(weights, shape)

@@ -8,12 +8,15 @@ place, so that a reason reads the same wherever it arises.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astrid_assets.science.errors import Reason
-from astrid_assets.science.quality.noise_pattern import NoisePattern
-from astrid_assets.science.settings import ProcessingSettings
+
+if TYPE_CHECKING:
+    from astrid_assets.science.quality.noise_pattern import NoisePattern
+    from astrid_assets.science.settings import ProcessingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +159,19 @@ def _judge_detector(
         f"means of columns or rows scatter {worst:.1f} times as much as white noise: "
         "an amplifier or the readout failed",
         pattern=worst, limit=settings.max_noise_pattern,
+    )  # fmt: skip
+    wave = pattern.wave
+    _note(
+        reasons, wave > settings.max_wave, "readout_noise",
+        f"a wave of {wave:.2f} times the noise lies over the frame, at most "
+        f"{settings.max_wave:.2f} allowed: electrical pickup",
+        wave=wave, limit=settings.max_wave,
+    )  # fmt: skip
+    failed |= wave > settings.max_wave
+    _note(
+        flags, wave > settings.flag_wave and not failed, "readout_noise",
+        f"a wave of {wave:.2f} times the noise lies over the frame: pickup",
+        wave=wave, limit=settings.flag_wave,
     )  # fmt: skip
     _note(
         flags, pattern.ripple > settings.flag_noise_pattern and not failed,

@@ -8,13 +8,16 @@ more, and by how much is the measure.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from astrid_assets.science.background import robust_sigma
-from astrid_assets.science.frame import Image
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
 
 CLIP_SIGMA = 5.0
 SOURCE_SIGMA = 1.0
@@ -22,6 +25,7 @@ SOURCE_SIGMA = 1.0
 
 SMOOTHING_PX = 2.0
 STRIP_PX = 16
+LONGEST_WAVE_PX = 40.0
 MIN_STRIP_SHARE = 0.5
 MIN_SKY_SHARE = 0.4
 """With less blank sky than that, unresolved stars look like a ripple."""
@@ -35,12 +39,14 @@ class NoisePattern:
 
     `columns` and `rows`: means of whole columns and rows; `ripple`: means of
     strips of 16 pixels along rows or columns, whichever is worse (NaN in crowded
-    fields, where it cannot be told from faint stars).
+    fields, where it cannot be told from faint stars). `wave`: amplitude of the
+    strongest single wave over the noise of a pixel.
     """
 
     columns: float
     rows: float
     ripple: float
+    wave: float
 
 
 def noise_pattern(residual: Image, rms: Image, bad: Bool) -> NoisePattern:
@@ -49,7 +55,7 @@ def noise_pattern(residual: Image, rms: Image, bad: Bool) -> NoisePattern:
     smooth = ndimage.gaussian_filter(np.clip(snr, -CLIP_SIGMA, 20), SMOOTHING_PX)
     sky = ~bad & (smooth < SOURCE_SIGMA)
     if not sky.any():
-        return NoisePattern(float("inf"), float("inf"), float("inf"))
+        return NoisePattern(float("inf"), float("inf"), float("nan"), float("nan"))
     snr = np.where(sky, np.clip(snr, -CLIP_SIGMA, CLIP_SIGMA), 0).astype(np.float64)
     own = float(np.std(snr[sky]))
     ripple = float("nan")
@@ -62,7 +68,20 @@ def noise_pattern(residual: Image, rms: Image, bad: Bool) -> NoisePattern:
         columns=_excess(snr, sky, (len(snr), 1), own, robust=False),
         rows=_excess(snr, sky, (1, snr.shape[1]), own, robust=False),
         ripple=ripple,
+        wave=_strongest_wave(snr) / max(own, 1e-9),
     )
+
+
+def _strongest_wave(snr: NDArray[np.float64]) -> float:
+    """Amplitude of the strongest sine wave with a period below `LONGEST_WAVE_PX`."""
+    ny, nx = snr.shape
+    power = np.abs(fft.rfft2(snr.astype(np.float32)))
+    v, u = np.fft.fftfreq(ny)[:, None], np.fft.rfftfreq(nx)[None, :]
+    # Sky gradients and halos are slow; rows and columns have measures of their own.
+    slow = np.hypot(u, v) < 1 / LONGEST_WAVE_PX
+    axes = (np.abs(u) < 1.5 / nx) | (np.abs(v) < 1.5 / ny)
+    power[slow | axes] = 0
+    return float(2 * power.max() / snr.size)
 
 
 def _excess(

@@ -23,7 +23,7 @@ from astrid_assets.science.simulation.supernovae import (
     choose_sites,
 )
 from astrid_assets.science.simulation.variables import Variable, choose_variables
-from astrid_assets.science.simulation.weather import start_mjd
+from astrid_assets.science.simulation.weather import mid_mjd
 
 if TYPE_CHECKING:
     from astrid_assets.science.simulation.scene import Plan
@@ -70,8 +70,7 @@ def _population(plan: Plan) -> _Population:
 
 def changes(plan: Plan, night: int, index: int) -> list[Change]:
     """Return everything that differs from the quiescent sky in one exposure."""
-    mid = start_mjd(plan, night, index) + plan.scene.exposure_s / 2 / 86_400
-    day = mid - plan.first_mjd
+    day = mid_mjd(plan, night, index) - plan.first_mjd
     population = _population(plan)
     supernovae = active_supernovae(plan, population.sites, day)
     asteroids = asteroids_of_night(plan, night, population.room)

@@ -10,7 +10,7 @@ import numpy as np
 from astrid_assets.science.simulation.catalogue import saturating_flux_e, star_catalogue
 from astrid_assets.science.simulation.placement import Room, log_uniform, point_noise_e
 from astrid_assets.science.simulation.scene import QUIET_NIGHTS
-from astrid_assets.science.simulation.weather import start_mjd
+from astrid_assets.science.simulation.weather import mid_mjd
 
 if TYPE_CHECKING:
     from astrid_assets.science.simulation.point_spread import Array
@@ -57,7 +57,7 @@ def choose_variables(plan: Plan, room: Room) -> tuple[Variable, ...]:
     stars, rng = star_catalogue(plan), plan.rng("variables")
     noise, brightest = point_noise_e(plan), 0.6 * saturating_flux_e(plan)
     quiet_days = np.array([
-        start_mjd(plan, night, index) - plan.first_mjd
+        mid_mjd(plan, night, index) - plan.first_mjd
         for night in range(QUIET_NIGHTS)
         for index in range(plan.frames_per_night)
     ])  # fmt: skip
@@ -96,8 +96,9 @@ def choose_variables(plan: Plan, room: Room) -> tuple[Variable, ...]:
 def _rhythm(shape: str, rng: np.random.Generator, attempt: int) -> tuple[float, float]:
     """Return period and phase (for outbursts: the day it starts)."""
     if shape == "slow":
-        # Near an extremum on the quiet nights, so that half rise and half fade.
-        return rng.uniform(14, 32), 0.5 * (attempt % 2) + rng.uniform(-0.1, 0.02)
+        # Near an extremum on the quiet nights: two of three fade, one rises.
+        start = 0.5 if attempt % 3 == 0 else 0.0
+        return rng.uniform(14, 32), start + rng.uniform(-0.1, 0.02)
     if shape == "pulsating":
         return rng.uniform(0.35, 0.8), rng.uniform(0, 1)
     if shape == "eclipsing":

@@ -59,6 +59,11 @@ def start_mjd(plan: Plan, night: int, index: int) -> float:
     return plan.first_mjd + night + START_OF_NIGHT_DAYS + index * gap / 86_400
 
 
+def mid_mjd(plan: Plan, night: int, index: int) -> float:
+    """Return the middle of an exposure, MJD (UTC)."""
+    return start_mjd(plan, night, index) + plan.scene.exposure_s / 2 / 86_400
+
+
 def mishap_of(night: int, index: int, frames: int) -> Mishap:
     """Return what went wrong with a frame; never in the quiet nights."""
     if night < QUIET_NIGHTS:
@@ -105,7 +110,7 @@ def conditions(plan: Plan, night: int, index: int) -> Conditions:
     dx, dy = np.clip(rng.normal(0, 3.0, 2), -8, 8)
     return Conditions(
         start_mjd=start,
-        mid_mjd=start + scene.exposure_s / 2 / 86_400,
+        mid_mjd=mid_mjd(plan, night, index),
         psf=PsfField(
             frame_shape=plan.shape,
             fwhm_px=fwhm,

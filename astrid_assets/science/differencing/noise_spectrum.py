@@ -1,0 +1,112 @@
+"""The spectrum of a frame's noise, measured on its blank sky.
+
+ZOGY's noise is white; that of detectors and stacks often is not: read-out filters
+make neighbours along a row anticorrelated, pickup repeats every few columns, and
+resampling smooths. The covariance along each axis is measured on the image alone
+after a high-pass filter along the *other* axis, which no star passes: undetected
+sources, which cancel in a difference, do not count as noise. The spectrum is the
+product of both axes, relative to white noise of the same pixel variance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import binary_dilation, correlate1d
+
+from astrid_assets.science.differencing.tiles import corner_psf, frequencies
+from astrid_assets.science.differencing.transform import forward
+from astrid_assets.science.differencing.zogy import Power, half_plane_mean
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.differencing.tiles import PowerOn
+    from astrid_assets.science.frame import Image
+
+HIGH_PASS = np.array([1.0, -4.0, 6.0, -4.0, 1.0])
+"""Fourth difference: at half the Nyquist frequency 1/16 of what it passes at it."""
+
+LAGS = 6  # covariance further away is pattern, not noise; it is not modelled
+SOURCE_SIGMA = 4.0
+CLIP_SIGMA = 4.0
+MIN_BLANK_PX = 5000  # correlations are then known to 0.015
+SIGNIFICANT = 4.0  # of their own error; smaller correlations are taken as none
+MIN_POWER = 0.1  # a sum of few lags can dip to zero, noise does not
+
+
+@dataclass(frozen=True)
+class NoiseSpectrum:
+    """Correlation along rows (x) and columns (y), lag 0 first, where it is 1."""
+
+    along_x: NDArray[np.float64]
+    along_y: NDArray[np.float64]
+    is_measured: bool = True
+
+    def power(self, shape: tuple[int, int]) -> Power:
+        """Return the power over that of white noise, on rfft2's half; mean 1."""
+        kx, ky = frequencies(shape)
+        return np.outer(_power(self.along_y, ky), _power(self.along_x, kx)).astype(
+            np.float32
+        )
+
+
+def measure_spectrum(
+    image: Image, noise: float, usable: NDArray[np.bool_], fwhm_px: float
+) -> NoiseSpectrum:
+    """Measure the noise's correlations; white when there is too little blank sky.
+
+    Parameters
+    ----------
+    noise : electrons per pixel
+        Scatter of the sky: brighter pixels are sources.
+    """
+    spoiled = ~usable | (image > SOURCE_SIGMA * noise)
+    blank = ~np.asarray(
+        binary_dilation(spoiled, iterations=max(2, round(fwhm_px))), dtype=bool
+    )
+    if blank.sum() < MIN_BLANK_PX:
+        return NoiseSpectrum(np.ones(1), np.ones(1), is_measured=False)
+    data = np.where(usable, image, 0).astype(np.float64)
+    return NoiseSpectrum(
+        _correlation(data, blank, axis=1), _correlation(data, blank, axis=0)
+    )
+
+
+def psf_factor(psf: Image, power_on: PowerOn) -> float:
+    """Return the noise of a matched filter's output over that of white noise."""
+    shape = (2 * psf.shape[0], 2 * psf.shape[1])
+    response = np.abs(forward(corner_psf(psf, shape))) ** 2
+    return float(np.sqrt(half_plane_mean(power_on(shape), response, shape)))
+
+
+def _correlation(
+    data: NDArray[np.float64], blank: NDArray[np.bool_], axis: int
+) -> NDArray[np.float64]:
+    """Correlation at lags 0 to 5 along an axis, high-passed along the other."""
+    high = correlate1d(data, HIGH_PASS, axis=1 - axis)
+    limit = CLIP_SIGMA * 1.4826 * np.median(np.abs(high[blank]))
+    good = blank & (np.abs(high) < limit)
+    high = np.moveaxis(np.where(good, high, 0), axis, 0)
+    good = np.moveaxis(good, axis, 0)
+    n = len(high)
+    lags = np.ones(LAGS)
+    variance = float((high**2).sum() / good.sum())
+    for lag in range(1, LAGS):
+        pairs = int((good[lag:] & good[: n - lag]).sum())
+        product = float((high[lag:] * high[: n - lag]).sum())
+        lags[lag] = product / max(pairs, 1) / variance
+    # The high-pass correlates neighbours: a few pixels make one independent pair.
+    error = np.sqrt(HIGH_PASS.size / max(int(good.sum()), 1))
+    lags[1:] = np.where(np.abs(lags[1:]) > SIGNIFICANT * error, lags[1:], 0)
+    return lags
+
+
+def _power(
+    correlation: NDArray[np.float64], k: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    lags = np.arange(1, len(correlation))
+    waves = np.cos(2 * np.pi * k[:, None] * lags)
+    return np.maximum(1 + 2 * waves @ correlation[1:], MIN_POWER)

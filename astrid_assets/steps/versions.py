@@ -1,0 +1,14 @@
+"""The version of each step: raised when its results change for the same input.
+
+Part of the hash that says whether a night is done, and Dagster's `code_version`.
+"""
+
+REGISTER = "1"
+PROCESS = "1"
+REFERENCE = "1"
+SUBTRACT = "1"
+DETECT = "1"
+LABEL = "1"
+COLLECT = "1"
+TRAIN = "1"
+DEPLOY = "1"

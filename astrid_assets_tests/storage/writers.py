@@ -1,0 +1,37 @@
+"""What processes started by the tests do; imports little, so that they start fast."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from astrid_assets.storage.catalogue import upsert
+from astrid_assets.storage.tables import NightSummary
+
+if TYPE_CHECKING:
+    from astrid_assets.storage.catalogue import Catalogue
+
+WHEN = dt.datetime(2025, 3, 1, 12, tzinfo=dt.UTC)
+
+
+def summary_row(**changes: object) -> dict[str, object]:
+    """Return a row of night_summaries."""
+    row = {"survey": "sim", "night": "n", "asset": "a", "summary": {"frames": 1}}
+    return row | {"input_hash": "0", "finished_at": WHEN} | changes
+
+
+def migrate_and_check(catalogue: Catalogue) -> None:
+    """Bring the tables up to date."""
+    catalogue.migrate()
+    catalogue.check()
+
+
+def write_often(catalogue: Catalogue, name: str) -> None:
+    """Write rows that other processes write too, after reading them."""
+    for number in range(20):
+        with catalogue.begin() as session:
+            session.scalars(select(NightSummary)).all()
+            rows = [summary_row(night=f"{n}", input_hash=name) for n in range(50)]
+            upsert(session, NightSummary, rows if number % 2 else rows[::-1])
