@@ -20,6 +20,7 @@ import itertools
 import shutil
 import tempfile
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,11 @@ def postgres_server() -> Iterator[PostgresServer]:
     # Its socket's path must stay short, so not below pytest's own folders.
     folder = tempfile.mkdtemp(prefix="astrid-pg-")
     server = pgserver.get_server(Path(folder) / "data", cleanup_mode=None)
+    url = psycopg2_url(server.get_uri())
+    # Nobody needs these databases after a power failure.
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        administrate(url, f"ALTER SYSTEM SET {setting} = off")
+    administrate(url, "SELECT pg_reload_conf()")
     yield server
     server.stop()
     shutil.rmtree(folder, ignore_errors=True)
@@ -53,11 +59,18 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """The address of a new, empty database, spelled ``postgresql+psycopg2://``."""
-    server_url = psycopg2_url(postgres_server.get_uri())
+    with new_database(postgres_server) as url:
+        yield url
+
+
+@contextmanager
+def new_database(server: PostgresServer, template: str = "template1") -> Iterator[str]:
+    """Make a database that is a copy of another one, and drop it afterwards."""
+    server_url = psycopg2_url(server.get_uri())
     name = f"test_{next(NUMBERS)}"
-    _administrate(server_url, f"CREATE DATABASE {name}")
+    administrate(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield server_url.set(database=name).render_as_string(hide_password=False)
-    _administrate(server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    administrate(server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @dataclass(frozen=True)
@@ -101,7 +114,8 @@ def psycopg2_url(uri: str) -> URL:
     return make_url(uri).set(drivername="postgresql+psycopg2")
 
 
-def _administrate(url: URL, statement: str) -> None:
+def administrate(url: URL, statement: str) -> None:
+    """Run a statement that needs no transaction."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text(statement))

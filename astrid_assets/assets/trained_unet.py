@@ -27,6 +27,9 @@ class TrainingConfig(dg.Config):
     base_filters: int = Field(8, ge=2, le=128, description="of the first level")
     depth: int = Field(3, ge=1, le=5, description="times the cutout is halved")
     seed: int = Field(20250301, ge=0, description="of weights, order, augmentation")
+    min_roc_auc: float = Field(
+        MIN_ROC_AUC, ge=0.5, le=1, description="floor of the gate before deployment"
+    )
 
 
 @dg.asset(
@@ -48,7 +51,7 @@ def trained_unet(
     from astrid_assets.learning.training import TrainingSettings
     from astrid_assets.steps.train import train_model
 
-    settings = TrainingSettings(**config.model_dump())
+    settings = TrainingSettings(**config.model_dump(exclude={"min_roc_auc"}))
     tools = Tools(catalogue, store, compute)
     try:
         trained = train_model(
@@ -63,7 +66,7 @@ def trained_unet(
     evaluation = trained.evaluation
     verdict = evaluation_floor(
         evaluation.model.roc_auc.value,
-        MIN_ROC_AUC,
+        config.min_roc_auc,
         evaluation.n_real + evaluation.n_bogus,
         evaluation.snr_ranking.roc_auc.value,
     )

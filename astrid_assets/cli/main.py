@@ -14,15 +14,16 @@ import os
 import click
 
 COMMANDS = {
-    "demo": "astrid_assets.cli.demo:demo",
-    "survey": "astrid_assets.cli.survey:survey",
-    "backfill": "astrid_assets.cli.backfill:backfill",
-    "status": "astrid_assets.cli.status:status",
-    # "report": "astrid_assets.cli.report:report",
-    "ui": "astrid_assets.cli.ui:ui",
-    "doctor": "astrid_assets.cli.doctor:doctor",
+    "demo": "Run two simulated surveys through the whole graph.",
+    "survey": "Add, list, show and check surveys.",
+    "backfill": "Run nights through the graph, from raw frames to labels.",
+    "status": "Show how far each survey is and what is held back.",
+    "report": "Write the HTML report.",
+    "ui": "Start the Dagster UI, its daemon and MLflow.",
+    "doctor": "Check the installation and what a crash left behind.",
 }
-"""In the order in which a newcomer meets them."""
+"""In the order in which a newcomer meets them; each is the function of that name in
+the module of that name."""
 
 
 class LazyGroup(click.Group):
@@ -38,8 +39,16 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module, attribute = COMMANDS[cmd_name].split(":")
-        return getattr(importlib.import_module(module), attribute)
+        module = importlib.import_module(f"astrid_assets.cli.{cmd_name}")
+        return getattr(module, cmd_name)
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """Write the list of commands without importing any of them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; a known failure ends it with one line and exit code 1."""

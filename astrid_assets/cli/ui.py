@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import click
 
 from astrid_assets.cli.children import LOOPBACK, Child, Program, port_is_free, stop
+from astrid_assets.resources.home import DAGSTER_HOME, artifacts_folder, tracking_uri
+from astrid_assets.tracking_server import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,29 +42,25 @@ def ui(port: int, mlflow_port: int, with_mlflow: bool) -> None:
       astrid ui
       astrid ui --port 3001 --no-mlflow
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
-    from astrid_assets.cli.workplace import open_catalogue, prepare_home
+    from astrid_assets.cli import workplace
 
-    home = prepare_home()
-    open_catalogue()
-    programs = programs_to_start(home, port, mlflow_port, with_mlflow=with_mlflow)
-    for program in programs:
-        if program.port is not None and not port_is_free(program.port):
-            raise click.ClickException(
-                f"port {program.port} is taken, so {program.name} cannot listen there: "
-                "stop what uses it, or choose another with --port or --mlflow-port"
-            )
+    home = workplace.prepare_home()
     with only_ui_of(home):
-        sys.exit(supervise(programs, Path(os.environ["DAGSTER_HOME"])))
+        workplace.open_catalogue()
+        workplace.open_tracking().check()
+        with workplace.dagster_instance() as instance:
+            workplace.fail_orphans(instance)
+        programs = programs_to_start(home, port, mlflow_port, with_mlflow=with_mlflow)
+        refuse_taken_ports(programs)
+        sys.exit(supervise(programs, Path(os.environ[DAGSTER_HOME])))
 
 
 def programs_to_start(
     home: Path, port: int, mlflow_port: int, *, with_mlflow: bool
 ) -> list[Program]:
     """Return the programs, each with its command line, port and log file."""
-    from astrid_assets.resources import home as addresses
-
     bin_folder, logs = Path(sys.executable).parent, home / "logs"
-    graph = ["-w", str(Path(os.environ[addresses.DAGSTER_HOME]) / "workspace.yaml")]
+    graph = ["-w", str(Path(os.environ[DAGSTER_HOME]) / "workspace.yaml")]
     programs = [
         Program(
             "Dagster",
@@ -80,17 +78,17 @@ def programs_to_start(
             logs / "daemon.log",
         ),
     ]
-    tracking_uri = addresses.tracking_uri()
+    uri = tracking_uri()
     if not with_mlflow:
         return programs
-    if tracking_uri.startswith(("http://", "https://")):
-        click.echo(f"MLflow       {tracking_uri} (a server of its own)")
+    if uri.startswith(("http://", "https://")):
+        click.echo(f"MLflow       {without_password(uri)} (a server of its own)")
         return programs
     command = [
         *(str(bin_folder / "mlflow"), "server", "--workers", "1"),
         *("--host", LOOPBACK, "--port", str(mlflow_port)),
-        *("--backend-store-uri", tracking_uri),
-        *("--default-artifact-root", str(addresses.artifacts_folder())),
+        *("--backend-store-uri", uri),
+        *("--default-artifact-root", str(artifacts_folder())),
         "--no-serve-artifacts",
     ]
     # Job execution starts a second tree of workers that nothing here uses.
@@ -99,6 +97,16 @@ def programs_to_start(
         Program("MLflow", command, logs / "mlflow.log", mlflow_port, environment)
     )
     return programs
+
+
+def refuse_taken_ports(programs: Sequence[Program]) -> None:
+    """Raise ClickException if a program could not listen where it should."""
+    for program in programs:
+        if program.port is not None and not port_is_free(program.port):
+            raise click.ClickException(
+                f"port {program.port} is taken, so {program.name} cannot listen there: "
+                "stop what uses it, or choose another with --port or --mlflow-port"
+            )
 
 
 def supervise(programs: Sequence[Program], working_folder: Path) -> int:

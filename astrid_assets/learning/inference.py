@@ -44,10 +44,9 @@ class OnnxScorer:
             InvalidArgument,  # pyright: ignore[reportAttributeAccessIssue]
             InvalidGraph,  # pyright: ignore[reportAttributeAccessIssue]
             InvalidProtobuf,  # pyright: ignore[reportAttributeAccessIssue]
-            NotImplemented as NoSuchOperator,  # pyright: ignore[reportAttributeAccessIssue]
         )
 
-        refused = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NoSuchOperator)
+        refused = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

@@ -278,6 +278,7 @@ def _weighted_affine(
     design = np.column_stack([points, np.ones(len(points))])
     root = np.sqrt(weight)[:, None]
     terms, *_ = np.linalg.lstsq(design * root, goals * root, rcond=None)
+    terms = np.asarray(terms, dtype=np.float64)
     return terms[:2].T, terms[2]
 
 
@@ -285,11 +286,17 @@ def _pairs(
     points: Points, goals: Points, radius: float
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pair mutual nearest neighbours within a radius."""
-    distance, there = KDTree(goals).query(points, distance_upper_bound=radius)
-    _, back = KDTree(points).query(goals)
-    ours = np.flatnonzero(np.isfinite(distance))
+    distance, there = _nearest(goals, points)
+    _, back = _nearest(points, goals)
+    ours = np.flatnonzero(distance < radius)
     mutual = back[there[ours]] == ours
     return ours[mutual], there[ours][mutual]
+
+
+def _nearest(among: Points, of: Points) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return distance and index of the nearest neighbour of each point."""
+    distance, index = KDTree(among).query(of)
+    return np.asarray(distance, dtype=np.float64), np.asarray(index, dtype=np.intp)
 
 
 def _share(

@@ -15,6 +15,7 @@ import sep
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from astrid_assets.science.components import grow
 from astrid_assets.science.errors import FrameRejected
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ SOURCE_SIGMA = 2.0
 """Smoothed S/N above which a pixel belongs to a source in the second pass."""
 
 SMOOTHING_PX = 1.5
-GROW_PX = 3
+GROW_PX = 2
 MAX_SOURCE_FRACTION = 0.7
 """Above it the field is a sheet of stars and the clipped first pass is better."""
 
@@ -155,7 +156,7 @@ def _sources(data: Image, level: Image, rms: Image, bad: Bool) -> Bool:
     # Smoothing white noise with a Gaussian divides it by 2 sqrt(pi) sigma.
     smooth *= 2 * np.sqrt(np.pi) * SMOOTHING_PX
     found = smooth > SOURCE_SIGMA * 2
-    return ndimage.binary_dilation(found, iterations=GROW_PX)
+    return grow(found, GROW_PX)
 
 
 def _pixel_noise(
@@ -173,7 +174,7 @@ def _pixel_noise(
     step = np.array([1.0, -2.0, 1.0]) / np.sqrt(6)
     fine = ndimage.convolve1d(residual, step, axis=0)
     fine = ndimage.convolve1d(fine, step, axis=1).astype(np.float32)
-    near_bad = ndimage.binary_dilation(bad & ~_bright(residual, rms), iterations=1)
+    near_bad = grow(bad & ~_bright(residual, rms))
     high = near_bad | (np.abs(residual) > 2 * rms)
     if np.count_nonzero(~high) < MIN_GOOD_PIXELS:
         return float("inf"), rms

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from astrid_assets.science.components import grow, label
 from astrid_assets.science.shapes import measure_shapes
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ SIGCLIP = 5.0
 NEIGHBOUR_SIGMA = 1.5
 """Laplacian S/N from which a neighbour of a cosmic ray belongs to it."""
 
-OBJLIM = 4.0
-"""Contrast against the fine structure: higher spares undersampled stars."""
+OBJLIM = 2.0
+"""Contrast against the fine structure; low, because stars are spared afterwards."""
 
 MIN_FINE_STRUCTURE = 0.01
 ROUNDS = 3
@@ -40,7 +41,6 @@ STAR_FWHM_RATIO = 0.75
 """A marked place at least this wide, in FWHM of the stars, is a star's core."""
 
 STAR_ELONGATION = 1.6
-EIGHT = np.ones((3, 3), dtype=bool)
 
 
 def find_cosmic_rays(data: Image, variance: Image, bad: Bool) -> Bool:
@@ -78,7 +78,7 @@ def _one_round(data: Image, sky: Image, bad: Bool) -> Bool:
     found = np.zeros(data.shape, dtype=bool)
     found[rows[core], columns[core]] = True
     for limit in (SIGCLIP, NEIGHBOUR_SIGMA):
-        ring = ndimage.binary_dilation(found, EIGHT) & ~found & ~bad
+        ring = grow(found) & ~found & ~bad
         rows, columns = np.nonzero(ring)
         significance, _ = _tested(data, sky, laplacian, rows, columns)
         join = significance > limit
@@ -100,7 +100,7 @@ def _laplacian(data: Image) -> Image:
     for vertical in (up, down):
         for horizontal in (left, right):
             total += np.maximum(twice - vertical - horizontal, 0)
-    return total / 4
+    return (total / 4).astype(np.float32)
 
 
 def _tested(
@@ -164,7 +164,7 @@ def spare_stars(found: Bool, data: Image, bad: Bool, fwhm_px: float) -> Bool:
     fwhm_px : pixels
         Of the frame's stars.
     """
-    labels, n = ndimage.label(found, EIGHT)
+    labels, n = label(found)
     if not n:
         return found
     peaks = np.array(

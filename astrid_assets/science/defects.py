@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from astrid_assets.science.components import grow, label
 from astrid_assets.science.mask_bits import MaskBit
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ MAX_HALO_PX = 60
 MIN_HALO_AREA_PX = 2
 
 Bool = NDArray[np.bool_]
-EIGHT = np.ones((3, 3), dtype=bool)
 
 
 def with_bit(mask: Mask, where: Bool, bit: MaskBit) -> Mask:
@@ -65,10 +65,10 @@ def impossible_pixels(data: Image, mask: Mask, sky: Background) -> Mask:
     low = snr < -IMPOSSIBLE_SIGMA
     if not low.any():
         return mask
-    labels, n = ndimage.label(low, EIGHT)
+    labels, n = label(low)
     brightest = ndimage.maximum_filter(snr, size=5)
-    peak = ndimage.maximum(brightest, labels, np.arange(n + 1))
-    overrun = low & (np.asarray(peak)[labels] > WRAP_NEIGHBOUR_SIGMA)
+    peak = np.asarray(ndimage.maximum(brightest, labels, np.arange(n + 1)))
+    overrun = low & (peak[labels] > WRAP_NEIGHBOUR_SIGMA)
     marked = with_bit(mask, overrun, MaskBit.SATURATED)
     return with_bit(marked, low & ~overrun, MaskBit.BAD)
 
@@ -78,7 +78,7 @@ def grown_saturation(mask: Mask) -> Mask:
     full = (mask & MaskBit.SATURATED) != 0
     if not full.any():
         return mask
-    grown = ndimage.binary_dilation(full, EIGHT, iterations=SATURATION_GROW_PX)
+    grown = grow(full, SATURATION_GROW_PX)
     return with_bit(mask, grown, MaskBit.SATURATED)
 
 
@@ -89,7 +89,7 @@ def halos_and_edges(mask: Mask, fwhm_px: float) -> Mask:
     for border in (np.s_[:edge], np.s_[-edge:], np.s_[:, :edge], np.s_[:, -edge:]):
         marked[border] |= np.uint16(MaskBit.EDGE)
     full = (mask & MaskBit.SATURATED) != 0
-    labels, n = ndimage.label(full, EIGHT)
+    labels, n = label(full)
     ny, nx = mask.shape
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         core = labels[box] == number

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from astrid_assets.science.components import label
 from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.psf import PsfModel, polynomial_terms
@@ -122,7 +123,7 @@ def stamp_fwhm(stamp: Image) -> float:
     fine = np.linspace(middle - half, middle + half, 16 * half + 1)
     grid = np.meshgrid(fine, fine, indexing="ij")
     image = ndimage.map_coordinates(stamp.astype(np.float64), grid, order=3)
-    labels, _ = ndimage.label(image > image.max() / 2)
+    labels, _ = label(image > image.max() / 2)
     core = labels == labels[np.unravel_index(np.argmax(image), image.shape)]
     step = fine[1] - fine[0]
     return float(2 * np.sqrt(np.count_nonzero(core) / np.pi) * step)
@@ -171,7 +172,8 @@ def _correction(model: Array, sample: _Sample) -> tuple[Array, Array]:
         kept = sample.usable[i] & ~(deviant & ~core)
         back = (-sample.shift[i][0], -sample.shift[i][1])
         scale = max(flux, 1e-6)
-        residual[i] = shifted((np.where(kept, left, 0) / scale), back)
+        remains = (np.where(kept, left, 0) / scale).astype(np.float32)
+        residual[i] = shifted(remains, back)
         moved = ndimage.shift(kept.astype(np.float64), back, order=1)
         weight[i] = np.where(moved > 0.9, scale**2 / spread, 0)
     return _solve(residual, weight, sample.terms)

@@ -66,4 +66,5 @@ def shifted_psfs(psf: PsfModel, x: Array, y: Array) -> Image:
 
 def shifted(stamp: Image, shift: tuple[float, float]) -> Image:
     """Move a stamp by (dy, dx) pixels with a cubic spline; zero flows in."""
-    return ndimage.shift(stamp, shift, order=3, mode="constant", prefilter=True)
+    moved = ndimage.shift(stamp, shift, order=3, mode="constant", prefilter=True)
+    return np.asarray(moved, dtype=np.float32)

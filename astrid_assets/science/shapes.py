@@ -95,7 +95,9 @@ def measure_shapes(
         xx, yy, xy = _bounded(new_xx, new_yy, new_xy, largest)
         dx = np.clip(dx + 2 * mx, -radius / 2, radius / 2)
         dy = np.clip(dy + 2 * my, -radius / 2, radius / 2)
-    return _shapes(np.rint(x) + dx, np.rint(y) + dy, (xx, yy, xy), dark)
+    column = np.rint(x) + dx.astype(np.float64)
+    row = np.rint(y) + dy.astype(np.float64)
+    return _shapes(column, row, (xx, yy, xy), dark)
 
 
 def _bounded(
@@ -119,8 +121,8 @@ def _shapes(
     major, minor = mean + half, np.maximum(mean - half, MIN_SIGMA_PX**2 / 4)
     nan = np.where(dark, np.nan, 1.0)
     return Shapes(
-        x=np.asarray(x, dtype=np.float64),
-        y=np.asarray(y, dtype=np.float64),
+        x=x,
+        y=y,
         fwhm_px=FWHM_OVER_SIGMA * (major * minor) ** 0.25 * nan,
         elongation=np.sqrt(major / minor) * nan,
         angle_rad=0.5 * np.arctan2(2 * xy, xx - yy) * nan,

@@ -257,7 +257,8 @@ def _bright_count(n: int) -> int:
 
 def _core_is_usable(usable: NDArray[np.bool_], x: Array, y: Array) -> NDArray[np.bool_]:
     """Tell whether the 3 x 3 pixels of each core are all usable."""
-    return stamps(usable, x, y, 1).astype(bool).all(axis=(1, 2))
+    cores = stamps(usable, x, y, 1).astype(bool)
+    return np.logical_and.reduce(cores.reshape(len(x), 9), axis=1)
 
 
 def _fwhm_scale(frame: Frame) -> float:

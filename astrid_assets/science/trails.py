@@ -230,13 +230,16 @@ def _half_width(across: Image, values: Image) -> float:
 
 def _longest_run(lit: Bool) -> tuple[int, int]:
     """Return the longest stretch of lit segments, single gaps allowed."""
-    closed = ndimage.binary_closing(np.pad(lit, 2), np.ones(3))[2:-2] | lit
-    labels, n = ndimage.label(closed)
-    if not n:
-        return 0, 0
-    sizes = np.bincount(labels)[1:]
-    where = np.flatnonzero(labels == 1 + int(np.argmax(sizes)))
-    return int(where[0]), int(where[-1]) + 1
+    # A single dark segment between two lit ones is a star mask or a tumble.
+    closed = lit.copy()
+    closed[1:-1] |= lit[:-2] & lit[2:]
+    best, start = (0, 0), 0
+    for index, is_lit in enumerate([*closed, False]):
+        if not is_lit:
+            if index - start > best[1] - best[0]:
+                best = start, index
+            start = index + 1
+    return best
 
 
 def _erased(binned: Array, angle: float, distance: float) -> Array:

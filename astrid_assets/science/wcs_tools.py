@@ -23,7 +23,7 @@ def moved(wcs: WCS, matrix: Array, shift: Array) -> WCS:
     matrix, shift : (2, 2), (2,)
         From new to old zero-based pixels.
     """
-    inverse = np.linalg.inv(matrix)
+    inverse = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
     new = WCS(naxis=2)
     new.wcs.ctype = list(wcs.wcs.ctype)
     new.wcs.cunit = list(wcs.wcs.cunit)
@@ -37,7 +37,10 @@ def moved(wcs: WCS, matrix: Array, shift: Array) -> WCS:
     old = np.asarray(wcs.wcs.crpix) - 1
     new.wcs.crpix = inverse @ (old - shift) + 1
     new.wcs.cd = wcs.pixel_scale_matrix @ matrix
-    if wcs.sip is not None:
+    projection_terms = wcs.wcs.get_pv()
+    if projection_terms:
+        new.wcs.set_pv(projection_terms)
+    if wcs.sip is not None and wcs.sip.a is not None and wcs.sip.b is not None:
         new.sip = _moved_sip(wcs.sip, matrix, inverse, new.wcs.crpix)
     new.wcs.set()
     return new
@@ -112,4 +115,5 @@ def _moved_sip(sip: Sip, matrix: Array, inverse: Array, crpix: Array) -> Sip:
 
 def _poly(coefficients: Array, u: Array, v: Array) -> Array:
     """Evaluate a SIP polynomial."""
-    return np.polynomial.polynomial.polyval2d(u, v, coefficients)
+    value = np.polynomial.polynomial.polyval2d(u, v, coefficients)
+    return np.asarray(value, dtype=np.float64)

@@ -31,6 +31,7 @@ from astrid_assets.surveys.sources import (
     open_source,
 )
 
+ASSET = "raw_observations"
 INTERVAL_S = 120
 READING_S = 20.0  # of the 60 s after which Dagster gives up on a tick
 MAX_RUNS = 10  # requested per tick; the others follow with the next one
@@ -95,7 +96,7 @@ def nights_to_run(
         files = observations.known_files(session, profile.name)
         registered = {
             row.night: row.input_hash
-            for row in gates.summaries(session, survey=profile.name, asset="raw_observations")
+            for row in gates.summaries(session, survey=profile.name, asset=ASSET)
         }
     by_night: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
     for path in sorted(unhurried.listed & files.keys()):

@@ -98,13 +98,7 @@ def register_nights(
     reports: dict[str, NightReport] = {}
     for night in nights:
         described = sorted((f.path, f.size_bytes, f.mtime_ns) for f in by_night[night])
-        input_hash = hash_of(
-            versions.REGISTER,
-            described,
-            profile.keywords,
-            profile.detector,
-            profile.night,
-        )
+        input_hash = files_hash(profile, described)
         with tools.catalogue.read() as session:
             before = unchanged_report(session, profile.name, night, ASSET, input_hash)
         if before and not force:

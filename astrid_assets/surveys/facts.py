@@ -24,6 +24,7 @@ MIN_SIDE_PX = 32
 MIN_GAIN, MAX_GAIN = 0.02, 30.0
 """Electrons per ADU: CMOS cameras go down to 0.05, no CCD is above 25. Numbers
 outside are settings of a camera, or placeholders."""
+MAX_EXPOSURE_S = 1e6  # the deepest stacks sum up eleven days
 MAX_READ_NOISE_E = 300.0
 ONE_FIELD = "all"
 NO_BAND = "unknown"
@@ -203,7 +204,8 @@ def _exposure(
     if unit in SECONDS:
         value *= SECONDS[unit]
         notes.append(f"{keyword} is in [{unit}]: {value:g} s")
-    if value < 0 or (value == 0 and kind not in ("bias", "dark")):
+    is_too_short = value < 0 or (value == 0 and kind not in ("bias", "dark"))
+    if is_too_short or value > MAX_EXPOSURE_S:
         return None, Reason(
             "no_exposure",
             f"{keyword} = {value:g} s is no exposure time of a {kind} frame; correct "

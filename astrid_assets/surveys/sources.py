@@ -106,12 +106,13 @@ def is_wanted(path: str, patterns: Sequence[str], exclude: Sequence[str]) -> boo
     """Return whether a relative path is one of the survey's files.
 
     `patterns` are matched against the file name, whatever its case; `exclude`
-    against the whole path. Hidden files are never wanted: they are droppings of
-    operating systems (``._frame.fits``).
+    against the whole path. Hidden files and folders are never wanted: they are
+    droppings of operating systems (``._frame.fits``).
     """
-    name = path.rsplit("/", 1)[-1]
-    if name.startswith(".") or matches_any(path, exclude):
+    parts = path.split("/")
+    if any(part.startswith(".") for part in parts) or matches_any(path, exclude):
         return False
+    name = parts[-1]
     return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
 

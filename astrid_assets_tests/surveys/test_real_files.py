@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -21,6 +21,9 @@ from astrid_assets.surveys.fits_door import (
 from astrid_assets.surveys.profile import SurveyProfile
 from astrid_assets.surveys.sources import open_source
 from astrid_assets_tests.surveys.fits_files import survey
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.data
 

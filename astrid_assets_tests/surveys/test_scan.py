@@ -21,9 +21,11 @@ class ListedFiles:
         self.opened: list[str] = []
 
     def files(self) -> Iterator[SourceFile]:
+        """Yield them as given."""
         yield from self._files
 
     def read(self, path: str) -> bytes:
+        """Remember the path; a file without content is gone."""
         self.opened.append(path)
         content = next(c for file, c in self._files.items() if file.path == path)
         if content is None:

@@ -115,7 +115,7 @@ def test_an_object_prefix_on_disk_behaves_like_a_folder(tmp_path: Path) -> None:
     assert source.read("three.fit") == b"three.fit"
     copy = pickle.loads(pickle.dumps(source))  # noqa: S301  our own bytes
     assert copy.read("three.fit") == b"three.fit"
-    with pytest.raises(FileUnavailable, match="none.fits"):
+    with pytest.raises(FileUnavailable, match=r"none\.fits"):
         source.read("none.fits")
     with pytest.raises(FileUnavailable, match="not a key"):
         source.read("../x.fits")
@@ -167,6 +167,7 @@ class Archive(BaseHTTPRequestHandler):
     failures: dict[str, int]
 
     def do_GET(self) -> None:
+        """Answer with the file, an error, or less than promised."""
         if self.failures.get(self.path, 0) > 0:
             self.failures[self.path] -= 1
             self.send_error(503)
@@ -271,5 +272,5 @@ def test_a_manifest_with_a_mistake_names_it(
 
 def test_a_manifest_that_is_not_there_says_so(tmp_path: Path) -> None:
     source = opened(ArchiveSource(kind="archive", manifest=str(tmp_path / "no.csv")))
-    with pytest.raises(SourceUnavailable, match="source.manifest"):
+    with pytest.raises(SourceUnavailable, match=r"source\.manifest"):
         source.check()

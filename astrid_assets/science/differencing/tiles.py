@@ -119,8 +119,10 @@ def _match_tile(
         corner_psf(ref_psf, cut.shape),
         cut.variance(new.variance),
         cut.variance(ref.variance),
-        new_power=new.noise**2 * new.power_on(cut.shape),
-        ref_power=ref.noise**2 * ref.power_on(cut.shape),
+        new_noise=new.noise,
+        ref_noise=ref.noise,
+        new_power=new.power_on(cut.shape),
+        ref_power=ref.power_on(cut.shape),
         workers=workers,
     )
     return result, cut.core

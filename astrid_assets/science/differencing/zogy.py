@@ -60,8 +60,10 @@ def match(
     new_variance: Image,
     ref_variance: Image,
     *,
-    new_power: Power | float,
-    ref_power: Power | float,
+    new_noise: float,
+    ref_noise: float,
+    new_power: Power | None = None,
+    ref_power: Power | None = None,
     workers: int = 1,
 ) -> Matched:
     """Subtract and filter; swapping the pair flips the sign of d and of the flux.
@@ -74,10 +76,11 @@ def match(
         Unit sum, peak at pixel [0, 0].
     new_variance, ref_variance : (ny, nx), electrons squared
         Of single pixels, including source noise.
-    new_power, ref_power : electrons squared, above 0
-        Power spectrum of the sky's noise: the number sigma_n² where it is white,
-        else (ny, nx // 2 + 1) whose mean over the plane is that number. The paper's
-        formulas hold for each frequency.
+    new_noise, ref_noise : electrons per pixel, above 0
+        sigma_n, sigma_r: what the variances say of blank sky.
+    new_power, ref_power : (ny, nx // 2 + 1), optional
+        Power spectrum of the sky's noise over ``noise ** 2``, where it is not white;
+        the paper's formulas hold for each frequency.
 
     Raises
     ------
@@ -97,7 +100,8 @@ def match(
 
     n, r = to(new), to(ref)
     pn, pr = to(new_psf), to(ref_psf)
-    vn, vr = np.asarray(new_power, np.float32), np.asarray(ref_power, np.float32)
+    vn = _noise_power(new_noise, new_power, n.shape)
+    vr = _noise_power(ref_noise, ref_power, r.shape)
 
     filter_n, filter_r, psf_d = _difference_filters(pn, pr, vn, vr)
     d = fro(filter_n * n - filter_r * r)  # eq. 13
@@ -107,7 +111,9 @@ def match(
         to(new_variance) * to(fro(k_n) ** 2) + to(ref_variance) * to(fro(k_r) ** 2)
     )
     # The sky's noise is not white where a spectrum is given; the sources' is.
-    variance += np.float32(_excess(k_n, vn, shape) + _excess(k_r, vr, shape))
+    variance += np.float32(
+        _excess(k_n, vn, new_noise, shape) + _excess(k_r, vr, ref_noise, shape)
+    )
     # Rounding of the transforms leaves a few pixels below what sky alone gives.
     variance = np.maximum(variance, np.float32(0.1 / f_s))
     return Matched(d, flux_new, flux_ref, variance, fro(psf_d))
@@ -120,7 +126,7 @@ def _difference_filters(
     qn = pn + np.float32(WHITENING_FLOOR)
     qr = pr + np.float32(WHITENING_FLOOR)
     root = np.sqrt(vn * _abs2(qr) + vr * _abs2(qn))
-    f_d = np.asarray((pn * qr / root)[0, 0]).real  # P_D has unit sum
+    f_d = np.real(pn * qr / root)[0, 0]  # P_D has unit sum
     root = root * f_d
     return qr / root, qn / root, pn * qr / root
 
@@ -140,17 +146,22 @@ def _score_filters(
     return k_n, k_r, f_s
 
 
-def _excess(kernel: Spectrum, power: Power, shape: tuple[int, ...]) -> float:
+def _noise_power(noise: float, power: Power | None, shape: tuple[int, ...]) -> Power:
+    if power is None:
+        return np.full(shape, noise**2, dtype=np.float32)
+    return (noise**2 * power).astype(np.float32)
+
+
+def _excess(
+    kernel: Spectrum, power: Power, noise: float, shape: tuple[int, ...]
+) -> float:
     """Variance of filtered noise of that spectrum, beyond that of white noise."""
-    if power.ndim == 0:
-        return 0.0
-    response = _abs2(kernel)
-    level = half_plane_sum(power, shape) / float(np.prod(shape))
-    return half_plane_sum(response * (power - level), shape) / float(np.prod(shape))
+    beyond = _abs2(kernel) * (power - np.float32(noise**2))
+    return half_plane_sum(beyond, shape) / float(np.prod(shape))
 
 
 def _abs2(spectrum: Spectrum) -> Power:
-    return spectrum.real**2 + spectrum.imag**2
+    return np.square(np.real(spectrum)) + np.square(np.imag(spectrum))
 
 
 def half_plane_sum(half: Power, shape: tuple[int, ...]) -> float:

@@ -121,7 +121,7 @@ def assign_splits(
     has = np.stack(
         [np.bincount(member, weights=labels == real) > 0 for real in (False, True)]
     )  # (2, groups)
-    for split in range(1, len(SPLITS)):
+    for split in range(len(SPLITS)):
         for real in (False, True):
             _supply(which, has, hashes, split, real=real)
     _all_have_both(which, has)

@@ -75,7 +75,7 @@ def noise_pattern(residual: Image, rms: Image, bad: Bool) -> NoisePattern:
 def _strongest_wave(snr: NDArray[np.float64]) -> float:
     """Amplitude of the strongest sine wave with a period below `LONGEST_WAVE_PX`."""
     ny, nx = snr.shape
-    power = np.abs(fft.rfft2(snr.astype(np.float32)))
+    power = np.abs(np.asarray(fft.rfft2(snr.astype(np.float32))))
     v, u = np.fft.fftfreq(ny)[:, None], np.fft.rfftfreq(nx)[None, :]
     # Sky gradients and halos are slow; rows and columns have measures of their own.
     slow = np.hypot(u, v) < 1 / LONGEST_WAVE_PX

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import erf
 
-from astrid_assets.science.simulation.painting import add_stamp
+from astrid_assets.science.simulation.painting import add_stamp, deposit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.simulation.point_spread import Array
     from astrid_assets.science.simulation.scene import Plan
 
-STAR_LIKE_FRACTION = 0.22
+STAR_LIKE_FRACTION = 0.35
 """Cosmic rays that come straight down: a blob as round as a star and sharper."""
 
 TRAIL_PROBABILITY = 0.22
@@ -46,35 +45,23 @@ def add_cosmic_rays(
         x, y = rng.uniform(0, nx), rng.uniform(0, ny)
         if rng.uniform() < STAR_LIKE_FRACTION:
             # Charge made deep in a thick detector diffuses on its way.
-            sigma = rng.uniform(0.55, 0.95)
-            _deposit(hit, x, y, 10 ** rng.uniform(2.9, 4.0), sigma)
+            sigma = rng.uniform(0.55, 1.1)
+            deposit(hit, x, y, 10 ** rng.uniform(2.9, 4.0), sigma)
             continue
         length = min(rng.exponential(7.0) + 0.5, 60.0)
         angle = rng.uniform(0, np.pi)
         steps = max(int(2 * length), 1)
         energy = 10 ** rng.uniform(2.2, 3.2) * np.exp(rng.normal(0, 0.25, steps))
         for t, e in zip(np.linspace(0, length, steps), energy, strict=True):
-            _deposit(hit, x + t * np.cos(angle), y + t * np.sin(angle), e, 0.28)
+            deposit(hit, x + t * np.cos(angle), y + t * np.sin(angle), e, 0.28)
     charge_e += hit
     return hit > np.sqrt(plan.scene.sky_e)
-
-
-def _deposit(image: Image, x: float, y: float, electrons: float, sigma: float) -> None:
-    """Add a Gaussian blob integrated over pixels."""
-    half = int(np.ceil(4 * sigma)) + 1
-    column, row = round(x), round(y)
-    edges = np.arange(-half, half + 2) - 0.5
-    scale = sigma * np.sqrt(2)
-    in_x = np.diff(erf((edges - (x - column)) / scale)) / 2
-    in_y = np.diff(erf((edges - (y - row)) / scale)) / 2
-    stamp = (electrons * np.outer(in_y, in_x)).astype(np.float32)
-    add_stamp(image, stamp, column, row)
 
 
 def add_satellites(
     plan: Plan, photons_e: Image, fwhm_px: float, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Add at most one trail and one chain of glints; return the trail's pixels."""
+    """Add at most one trail and one chain of glints; return what lies under them."""
     ny, nx = plan.shape
     v, u = np.ogrid[:ny, :nx]
     sigma_sky = np.sqrt(plan.scene.sky_e)
@@ -93,12 +80,18 @@ def add_satellites(
         touched |= peak * profile > 0.5 * sigma_sky
     if has_glints:
         x, y = rng.uniform(0.2, 0.8, 2) * (nx, ny)
-        angle, gap = rng.uniform(0, np.pi), rng.uniform(45, 130)
+        angle, gap = rng.uniform(0, np.pi), rng.uniform(60, 150)
+        direction = np.array([np.cos(angle), np.sin(angle)])
         flash = sigma_sky * fwhm_px * 10 ** rng.uniform(1.1, 1.8)
-        for k in range(-12, 13):
-            at = x + k * gap * np.cos(angle), y + k * gap * np.sin(angle)
-            # As sharp as the seeing allows: nothing in its shape tells it apart.
-            _deposit(photons_e, *at, flash * rng.uniform(0.7, 1.3), 0.45 * fwhm_px)
+        # It moves on while it flashes: a little longer than a star is wide.
+        steps = np.linspace(-0.5, 0.5, 7) * rng.uniform(0.9, 1.8) * fwhm_px
+        for k in range(-10, 11):
+            share = flash * rng.uniform(0.7, 1.3) / steps.size
+            for step in steps:
+                at_x, at_y = (x, y) + (k * gap + step) * direction
+                deposit(photons_e, at_x, at_y, share, 0.43 * fwhm_px)
+        across = (u - x) * direction[1] - (v - y) * direction[0]
+        touched |= np.abs(across) < 2 * fwhm_px
     return touched
 
 
@@ -127,8 +120,8 @@ def add_ghosts(
 ) -> list[tuple[float, float]]:
     """Add reflections of bright stars through the optical axis; return the sharp ones.
 
-    Each makes a wide out-of-focus ring and a faint nearly focused spot. They move
-    against the sky when the pointing does.
+    Each makes a wide out-of-focus ring, a faint nearly focused spot and a comatic
+    one. They move against the sky when the pointing does.
     """
     ny, nx = plan.shape
     centre_x, centre_y = 0.51 * nx, 0.49 * ny
@@ -137,8 +130,18 @@ def add_ghosts(
         spot = centre_x - 0.93 * (at_x - centre_x), centre_y - 0.93 * (at_y - centre_y)
         if not (0 < spot[0] < nx - 1 and 0 < spot[1] < ny - 1):
             continue
-        _deposit(photons_e, *spot, FOCUSED_GHOST_FRACTION * flux, 0.55 * fwhm_px)
+        deposit(photons_e, *spot, FOCUSED_GHOST_FRACTION * flux, 0.55 * fwhm_px)
         spots.append(spot)
+        comatic = centre_x - 0.6 * (at_x - centre_x), centre_y - 0.6 * (at_y - centre_y)
+        away = np.array([at_x - centre_x, at_y - centre_y])
+        away = away / max(float(np.hypot(*away)), 1.0)
+        for k, share in enumerate((0.4, 0.3, 0.2, 0.1)):
+            # A bright head and a tail that opens away from the axis.
+            tail_x, tail_y = comatic + 1.2 * k * away
+            width = (0.42 + 0.1 * k) * fwhm_px
+            energy = 0.8 * share * FOCUSED_GHOST_FRACTION * flux
+            deposit(photons_e, float(tail_x), float(tail_y), energy, width)
+        spots.append(comatic)
         ring_x = centre_x + 0.62 * (at_x - centre_x)
         ring_y = centre_y + 0.62 * (at_y - centre_y)
         _add_ring(photons_e, ring_x, ring_y, PUPIL_GHOST_FRACTION * flux)

@@ -138,8 +138,9 @@ def saturating_flux_e(plan: Plan) -> float:
     return scene.full_well_e * scene.seeing_limits_px[0] ** 2 / PEAK
 
 
-def saturated_stars(plan: Plan) -> tuple[Array, Array]:
-    """Return nominal pixels of the stars that may saturate in the best seeing."""
+def saturated_stars(plan: Plan) -> tuple[Array, Array, Array]:
+    """Return the stars that may saturate: nominal pixels, flux over the limit."""
     stars = star_catalogue(plan)
-    is_bright = stars.flux_e > 0.9 * saturating_flux_e(plan)
-    return stars.x[is_bright], stars.y[is_bright]
+    brightness = stars.flux_e / saturating_flux_e(plan)
+    is_bright = brightness > 0.9
+    return stars.x[is_bright], stars.y[is_bright], brightness[is_bright]

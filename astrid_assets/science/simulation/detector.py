@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from astrid_assets.science.simulation.painting import deposit
 from astrid_assets.science.simulation.scene import QUIET_NIGHTS
 
 if TYPE_CHECKING:
@@ -109,15 +110,12 @@ def new_hot_pixels_e(plan: Plan, night: int) -> Image:
         n = rng.poisson(NEW_HOT_PIXELS_PER_NIGHT * ny * nx / 768**2)
         rows, columns = rng.integers(2, ny - 2, n), rng.integers(2, nx - 2, n)
         charge = 10 ** rng.uniform(2.2, 4.0, n)
+        width = np.where(rng.uniform(size=n) < 0.3, rng.uniform(0.45, 0.8, n), 0.2)
         # They flicker: on some nights they are quiet.
         tonight = plan.rng("flicker", born, night).uniform(size=n) < 0.75
-        for row, column, e in zip(
-            rows[tonight], columns[tonight], charge[tonight], strict=True
-        ):
-            extra[row, column] += 0.93 * e
-            # Capacitive coupling of neighbours.
-            extra[row - 1 : row + 2, column] += 0.0175 * e
-            extra[row, column - 1 : column + 2] += 0.0175 * e
+        for i in np.flatnonzero(tonight):
+            # A defect deep in the silicon lights up a small group of pixels.
+            deposit(extra, float(columns[i]), float(rows[i]), charge[i], width[i])
     if night >= max(HOT_COLUMN_NIGHT, QUIET_NIGHTS):
         rng = plan.rng("hot column")
         top = int(ny * rng.uniform(0.3, 0.7))
@@ -163,6 +161,12 @@ def bleed(charge_e: Image, full_well_e: float) -> NDArray[np.bool_]:
                     moving[row] += taken
                     carried -= taken
     return charge_e >= full_well_e * (1 - 1e-6)
+
+
+def add_crosstalk(plan: Plan, charge_e: Image, sky_e: float) -> Image:
+    """Return the charge with the faint mirror image of the other amplifier's half."""
+    copy = np.float32(plan.scene.crosstalk) * (charge_e[:, ::-1] - np.float32(sky_e))
+    return charge_e + copy
 
 
 def read_out(

@@ -88,6 +88,7 @@ def expose(plan: Plan, night: int, index: int) -> Exposure:
     charge = detector.collect(expected, rng).astype(np.float32)
     is_hit = artefacts.add_cosmic_rays(plan, charge, rng)
     is_full = detector.bleed(charge, plan.scene.full_well_e)
+    charge = detector.add_crosstalk(plan, charge, of_frame.sky_e)
     if of_frame.mishap == "pickup":
         charge += artefacts.pickup_e(plan, rng)
     is_bad = detector.dead_pixels(plan) | (unknown > sky_sigma_e(plan, of_frame))

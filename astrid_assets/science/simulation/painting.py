@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import erf
 
 from astrid_assets.science.simulation.point_spread import (
     Array,
@@ -98,3 +99,15 @@ def add_stamp(image: Image, stamp: Image, column: int, row: int) -> None:
     x0, x1 = max(left, 0), min(left + stamp.shape[1], nx)
     if y0 < y1 and x0 < x1:
         image[y0:y1, x0:x1] += stamp[y0 - top : y1 - top, x0 - left : x1 - left]
+
+
+def deposit(image: Image, x: float, y: float, electrons: float, sigma: float) -> None:
+    """Add a Gaussian blob integrated over pixels."""
+    half = int(np.ceil(4 * sigma)) + 1
+    column, row = round(x), round(y)
+    edges = np.arange(-half, half + 2) - 0.5
+    scale = sigma * np.sqrt(2)
+    in_x = np.diff(erf((edges - (x - column)) / scale)) / 2
+    in_y = np.diff(erf((edges - (y - row)) / scale)) / 2
+    stamp = (electrons * np.outer(in_y, in_x)).astype(np.float32)
+    add_stamp(image, stamp, column, row)

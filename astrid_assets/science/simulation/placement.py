@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from astrid_assets.science.simulation.scene import Plan
 
 SEPARATION_PX = 14.0
-KEEP_OFF_SATURATED_PX = 40.0
+KEEP_OFF_SATURATED_PX = 45.0
+KEEP_OFF_PER_DEX_PX = 40.0
+"""Brighter stars have wider halos in which nothing faint can be measured."""
+
 BLEEDING_PX = (8.0, 160.0)
 """Half width and half height of the stripe of bleeding around a saturated star."""
 
@@ -42,8 +45,10 @@ class Room:
             BORDER_PX < x < self.nx - 1 - BORDER_PX
             and BORDER_PX < y < self.ny - 1 - BORDER_PX
         )
-        dx, dy = np.abs(self.bright[0] - x), np.abs(self.bright[1] - y)
-        glare = np.hypot(dx, dy) < KEEP_OFF_SATURATED_PX
+        bright_x, bright_y, brightness = self.bright
+        dx, dy = np.abs(bright_x - x), np.abs(bright_y - y)
+        halo = KEEP_OFF_PER_DEX_PX * np.log10(np.maximum(brightness, 1))
+        glare = np.hypot(dx, dy) < KEEP_OFF_SATURATED_PX + halo
         bleeding = (dx < BLEEDING_PX[0]) & (dy < BLEEDING_PX[1])
         apart = np.hypot(np.array(self.x) - x, np.array(self.y) - y) > SEPARATION_PX
         return inside and not np.any(glare | bleeding) and bool(np.all(apart))

@@ -56,6 +56,8 @@ class Scene:
     full_well_e: float
     bias_adu: float
     dark_e_per_s: float
+    crosstalk: float
+    """Share of a pixel's charge that its mirror pixel shows, of either sign."""
 
     @property
     def zero_point_total_mag(self) -> float:
@@ -97,13 +99,14 @@ WIDE = Scene(
     supernova_hosts=58,
     asteroids=7,
     asteroid_arcsec_per_hour=(14.0, 38.0),
-    cosmic_rays=34,
+    cosmic_rays=42,
     distortion_px=1.6,
     gain_e_per_adu=1.5,
     read_noise_e=7.0,
     full_well_e=88_000.0,
     bias_adu=1010.0,
     dark_e_per_s=0.08,
+    crosstalk=9e-4,
 )
 
 DEEP = Scene(
@@ -129,13 +132,14 @@ DEEP = Scene(
     supernova_hosts=60,
     asteroids=6,
     asteroid_arcsec_per_hour=(4.0, 12.0),
-    cosmic_rays=60,
+    cosmic_rays=66,
     distortion_px=0.9,
     gain_e_per_adu=1.8,
     read_noise_e=5.0,
     full_well_e=105_000.0,
     bias_adu=1240.0,
     dark_e_per_s=0.03,
+    crosstalk=-7e-4,
 )
 
 SCENES = {scene.name: scene for scene in (WIDE, DEEP)}

@@ -1,0 +1,99 @@
+"""Layers hold, packages re-export nothing, and files stay readable."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from astrid_assets.resources.home import project_root
+
+PACKAGE = project_root() / "astrid_assets"
+LONGEST_FILE = 350  # lines; one idea fits
+GENERATED = "migrations/versions"
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def test_the_layers_import_only_downwards() -> None:
+    result = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
+        cwd=project_root(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert re.search(r"Contracts: \d+ kept, 0 broken", result.stdout)
+
+
+def test_package_files_hold_a_docstring_and_nothing_else() -> None:
+    packages = [path for path in modules() if path.name == "__init__.py"]
+    assert len(packages) > 10
+    for path in packages:
+        body = ast.parse(path.read_text()).body
+        assert len(body) == 1, path
+        assert isinstance(body[0], ast.Expr), path
+        assert isinstance(body[0].value, ast.Constant), path
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [p for p in modules() if not ast.get_docstring(ast.parse(p.read_text()))]
+    assert silent == []
+
+
+def test_files_stay_short_enough_to_read() -> None:
+    long = {
+        str(path.relative_to(PACKAGE)): lines
+        for path in modules()
+        if GENERATED not in path.as_posix()
+        and (lines := len(path.read_text().splitlines())) > LONGEST_FILE
+        and path.name != "tables.py"  # the schema is one idea
+    }
+    assert long == {}
+
+
+def test_nothing_catches_everything() -> None:
+    wide = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ExceptHandler)
+        and _is_wide(node)
+        and not _raises_again(node)
+    ]
+    assert wide == []
+
+
+def test_the_environment_is_read_in_few_places() -> None:
+    allowed = re.compile(r"^(resources/home|partitions|compute|cli/|web/settings)")
+    readers = [
+        name
+        for path in modules()
+        if re.search(r"os\.(environ|getenv)", path.read_text())
+        and not allowed.match(name := path.relative_to(PACKAGE).as_posix())
+    ]
+    # It sets what boto3 and MLflow read only from there.
+    assert set(readers) <= {"resources/dagster_instance.py", "tracking_server.py"}
+
+
+@pytest.mark.parametrize("name", ["dagster.yaml", "workspace.yaml", "pyproject.toml"])
+def test_the_prescribed_files_are_there(name: str) -> None:
+    assert (project_root() / name).is_file()
+
+
+def _is_wide(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    names = {node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)}
+    return bool(names & {"Exception", "BaseException"})
+
+
+def _raises_again(handler: ast.ExceptHandler) -> bool:
+    """Return whether the handler ends by passing the exception on."""
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None

@@ -1,0 +1,306 @@
+"""The whole graph, from simulated raw frames to a deployed model, through Dagster.
+
+Once on the embedded default and once on a real PostgreSQL, a real S3 server and a real
+MLflow server.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+from sqlalchemy import func, select
+
+from astrid_assets.compute import Compute
+from astrid_assets.definitions import build_definitions
+from astrid_assets.jobs import LEARNING_ASSETS, RANGE_END, RANGE_START
+from astrid_assets.partitions import Night
+from astrid_assets.storage import candidates, models
+from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.gates import NIGHTLY_ASSETS
+from astrid_assets.storage.object_store import ObjectStore, open_object_store
+from astrid_assets.storage.tables import (
+    Deployment,
+    Label,
+    PreprocessRun,
+    TrainingRun,
+    TrainingSample,
+    ValidationEvent,
+)
+from astrid_assets.surveys.sources import SourceOptions
+from astrid_assets.tracking import Tracking
+from astrid_assets_tests.mlflow_service import mlflow_url
+from astrid_assets_tests.services import (
+    postgres_server,
+    postgres_url,
+    s3_endpoint,
+    s3_server,
+)
+from astrid_assets_tests.small_survey import (
+    NAME,
+    NIGHTS,
+    add_survey,
+    objects_of,
+    rows_of,
+)
+
+__all__ = [
+    "mlflow_url",
+    "postgres_server",
+    "postgres_url",
+    "s3_endpoint",
+    "s3_server",
+]
+
+QUICK_LEARNING = {
+    "training_dataset": {"config": {"min_samples": 20}},
+    "trained_unet": {
+        "config": {"epochs": 3, "base_filters": 4, "depth": 2, "min_roc_auc": 0.5}
+    },
+    "deployed_model": {"config": {"min_roc_auc": 0.5, "must_beat_snr": False}},
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """The resources of one deployment and an instance to run in."""
+
+    catalogue: Catalogue
+    store: ObjectStore
+    tracking: Tracking
+    instance: dg.DagsterInstance
+
+    def run(
+        self,
+        assets: tuple[str, ...],
+        *,
+        nights: list[str] | None = None,
+        ops: dict[str, object] | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        """Run assets, over a range of nights when given."""
+        definitions = build_definitions(
+            catalogue=self.catalogue,
+            store=self.store,
+            tracking=self.tracking,
+            compute=Compute("serial", 1),
+            sources=SourceOptions(),
+        )
+        tags = {}
+        if nights:
+            tags = {
+                RANGE_START: str(Night(NAME, nights[0]).key),
+                RANGE_END: str(Night(NAME, nights[-1]).key),
+            }
+        job = definitions.resolve_job_def("night_job" if nights else "learning_job")
+        return job.execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(name) for name in assets],
+            tags=tags,
+            run_config={"ops": ops or {}},
+            raise_on_error=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The default: SQLite, a folder, MLflow in a file; nights already run."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch, dg.instance_for_test() as instance:
+        patch.setenv("ASTRID_HOME", str(home))
+        world = World(
+            Catalogue(f"sqlite:///{home / 'catalogue.db'}"),
+            open_object_store(str(home / "store")),
+            Tracking(f"sqlite:///{home / 'mlflow' / 'mlflow.db'}"),
+            instance,
+        )
+        prepare(world)
+        yield world
+
+
+def prepare(world: World) -> None:
+    """Make the schema, add the survey and run its nights."""
+    world.catalogue.migrate()
+    add_survey(world.catalogue)
+    world.instance.add_dynamic_partitions("survey", [NAME])
+    assert world.run(NIGHTLY_ASSETS, nights=NIGHTS).success
+
+
+def test_every_night_of_every_asset_is_materialized(embedded: World) -> None:
+    for name in NIGHTLY_ASSETS:
+        done = embedded.instance.get_materialized_partitions(dg.AssetKey(name))
+        assert {str(Night(NAME, night).key) for night in NIGHTS} <= set(done)
+
+
+def test_frames_are_accepted_or_rejected_with_reasons(embedded: World) -> None:
+    with embedded.catalogue.read() as session:
+        runs = list(session.scalars(select(PreprocessRun)))
+    assert len(runs) == 2 * len(NIGHTS)
+    assert sum(run.status == "accepted" for run in runs) >= len(runs) - 3
+    for run in runs:
+        assert bool(run.reasons) == (run.status == "rejected")
+
+
+def test_detections_lie_where_the_truth_says(embedded: World) -> None:
+    with embedded.catalogue.read() as session:
+        rows = candidates.detections_of_night(session, NAME, NIGHTS[-2])
+        labels = dict(
+            session.execute(select(Label.detection_id, Label.label)).tuples().all()
+        )
+    assert len(rows) >= 3
+    assert {labels[row.detection_id] for row in rows} <= {"real", "bogus"}
+    assert sum(labels[row.detection_id] == "real" for row in rows) >= 2
+
+
+def test_labels_of_a_simulation_are_marked_as_truth(embedded: World) -> None:
+    with embedded.catalogue.read() as session:
+        sources = set(session.scalars(select(ValidationEvent.source).distinct()))
+    assert sources == {"truth"}
+
+
+def test_checks_report_each_night_by_itself(embedded: World) -> None:
+    result = embedded.run(("difference_images",), nights=NIGHTS)
+    evaluations = [
+        event.asset_check_evaluation_data
+        for event in result.all_events
+        if event.event_type_value == "ASSET_CHECK_EVALUATION"
+    ]
+    told = {(e.check_name, e.partition) for e in evaluations}
+    for night in NIGHTS:
+        assert ("coverage", str(Night(NAME, night).key)) in told
+    assert all("limit" in evaluation.metadata for evaluation in evaluations)
+
+
+def test_running_the_nights_again_changes_nothing(embedded: World) -> None:
+    rows, objects = rows_of(embedded.catalogue), objects_of(embedded.store)
+    force = {name: {"config": {"force": True}} for name in NIGHTLY_ASSETS}
+    assert embedded.run(NIGHTLY_ASSETS, nights=NIGHTS[2:], ops=force).success
+    assert objects_of(embedded.store) == objects
+    assert rows_of(embedded.catalogue) == rows
+
+
+def test_learning_without_enough_labels_says_so(embedded: World) -> None:
+    result = embedded.run(
+        ("training_dataset",),
+        ops={"training_dataset": {"config": {"min_samples": 9999}}},
+    )
+    assert not result.success
+    failures = [e for e in result.all_events if e.is_step_failure]
+    error = failures[0].event_specific_data.error
+    assert "label more" in f"{error.message} {error.cause}"
+
+
+def test_labels_become_a_deployed_model(embedded: World) -> None:
+    assert embedded.run(LEARNING_ASSETS, ops=QUICK_LEARNING).success
+    with embedded.catalogue.read() as session:
+        champion = models.champion(session)
+        run = session.scalars(select(TrainingRun)).one()
+        samples = list(session.scalars(select(TrainingSample)))
+    assert champion is not None
+    assert run.status == "completed"
+    assert run.model_id == champion.id
+    assert len(samples) >= 20
+    assert {sample.split for sample in samples} == {"train", "val", "test"}
+    alias = embedded.tracking.alias_version(champion.name, "champion")
+    assert alias == champion.version
+    registered = embedded.tracking.model_bytes(champion.name, champion.version)
+    assert registered == embedded.store.get(champion.onnx_key)
+
+
+def test_no_object_stands_on_two_sides_of_the_split(embedded: World) -> None:
+    embedded.run(LEARNING_ASSETS, ops=QUICK_LEARNING)
+    with embedded.catalogue.read() as session:
+        samples = list(session.scalars(select(TrainingSample)))
+        rows = {
+            row.detection_id: row
+            for night in NIGHTS
+            for row in candidates.detections_of_night(session, NAME, night)
+        }
+    sides: dict[str, set[str]] = {}
+    for sample in samples:
+        name = rows[sample.detection_id].object_id
+        assert name is not None
+        sides.setdefault(name, set()).add(sample.split)
+    assert len(sides) > 5
+    assert all(len(splits) == 1 for splits in sides.values())
+
+
+def test_learning_again_finds_the_same_versions(embedded: World) -> None:
+    embedded.run(LEARNING_ASSETS, ops=QUICK_LEARNING)
+    rows, objects = rows_of(embedded.catalogue), objects_of(embedded.store)
+    assert embedded.run(LEARNING_ASSETS, ops=QUICK_LEARNING).success
+    assert objects_of(embedded.store) == objects
+    again = rows_of(embedded.catalogue)
+    for table in ("training_datasets", "training_samples", "models", "deployments"):
+        assert again[table] == rows[table]
+
+
+def test_the_deployed_model_scores_the_next_nights(embedded: World) -> None:
+    embedded.run(LEARNING_ASSETS, ops=QUICK_LEARNING)
+    night = NIGHTS[-1]
+    assert embedded.run(("detections",), nights=[night]).success
+    with embedded.catalogue.read() as session:
+        champion = models.champion(session)
+        rows = candidates.detections_of_night(session, NAME, night)
+    assert champion is not None
+    assert rows
+    assert {row.score_kind for row in rows} == {"model"}
+    assert {row.model_id for row in rows} == {champion.id}
+
+    from astrid_assets.learning.inference import OnnxScorer
+
+    scorer = OnnxScorer(embedded.store.get(champion.onnx_key))
+    stacks = {
+        row.cutout_key: np.load(io.BytesIO(embedded.store.get(row.cutout_key)))
+        for row in rows
+    }
+    for row in rows:
+        cutout = stacks[row.cutout_key][row.cutout_index][None]
+        assert row.score == pytest.approx(float(scorer.score(cutout)[0]), abs=1e-6)
+
+
+def test_rolling_back_without_an_earlier_model_is_refused(embedded: World) -> None:
+    embedded.run(LEARNING_ASSETS, ops=QUICK_LEARNING)
+    with embedded.catalogue.read() as session:
+        before = session.scalar(select(func.count()).select_from(Deployment))
+    result = embedded.run(
+        ("deployed_model",),
+        ops={"deployed_model": {"config": {"rollback_because": "a test"}}},
+    )
+    assert not result.success
+    with embedded.catalogue.read() as session:
+        assert session.scalar(select(func.count()).select_from(Deployment)) == before
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_the_graph_runs_on_postgres_s3_and_an_mlflow_server(
+    postgres_url: str, s3_server, mlflow_url: str, tmp_path: Path, embedded: World
+) -> None:
+    with pytest.MonkeyPatch.context() as patch, dg.instance_for_test() as instance:
+        patch.setenv("ASTRID_HOME", str(tmp_path))
+        world = World(
+            Catalogue(postgres_url),
+            open_object_store(
+                f"{s3_server.url}/graph",
+                endpoint=s3_server.endpoint,
+                access_key=s3_server.access_key,
+                secret_key=s3_server.secret_key,
+            ),
+            Tracking(mlflow_url),
+            instance,
+        )
+        prepare(world)
+        assert world.run(LEARNING_ASSETS, ops=QUICK_LEARNING).success
+        # The same sky gives the same bytes, wherever they are kept.
+        nightly = ("raw/", "processed/", "references/", "differences/", "cutouts/")
+        for prefix in nightly:
+            assert set(world.store.list(prefix)) == set(embedded.store.list(prefix))
+        with world.catalogue.read() as session:
+            champion = models.champion(session)
+        assert champion is not None
+        assert world.tracking.alias_version(champion.name, "champion") is not None
