@@ -206,18 +206,15 @@ def print_summary(
     failures: Sequence[Failure],
 ) -> None:
     """Print one line per night, then what failed and why."""
-    from astrid_assets.cli.night_table import night_table
-    from astrid_assets.report.summary import collect_report
+    from astrid_assets.cli.night_table import night_counts, night_table
 
-    wanted = {each.survey: set(each.nights) for each in plans}
-    report = collect_report(catalogue, list(wanted))
-    lines = [
-        (part.name, line)
-        for part in report.surveys
-        for line in part.nights
-        if line.night in wanted[part.name]
-    ]
-    console.print(night_table(lines, "Nights"))
+    with catalogue.read() as session:
+        counts = [
+            row
+            for each in plans
+            for row in night_counts(session, each.survey, each.nights)
+        ]
+    console.print(night_table(counts, "Nights"))
     for failure in failures:
         click.echo(f"{failure.survey} {failure.night} failed:", err=True)
         for error in failure.errors:

@@ -1,58 +1,151 @@
-"""What became of each night, as a table for people; the values are the report's."""
+"""What became of each night, as a table for people.
+
+Read from the summaries that the steps leave in the catalogue: a few queries, however
+many nights. A dash means that the asset has not run.
+"""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-    from astrid_assets.report.summary import NightLine
+    from sqlalchemy.orm import Session
 
-COUNTS = (
-    "frames",
-    "accepted",
-    "rejected",
-    "differences",
-    "candidates",
-    "detections",
-    "labels",
-)
+COLUMNS = {
+    "frames": "frames",
+    "good": "accepted",
+    "bad": "rejected",
+    "diff.": "differences",
+    "cand.": "candidates",
+    "det.": "detections",
+    "labels": "labels",
+}
+"""Heading → count; short, so that the remarks keep some room in a terminal."""
 
 
-def night_table(nights: Iterable[tuple[str, NightLine]], title: str) -> Table:
-    """Return one line per night; `nights` are pairs of survey and line."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("survey", no_wrap=True)
-    table.add_column("night", no_wrap=True)
-    for column in COUNTS:
-        table.add_column(column, justify="right")
-    table.add_column("reasons and held-back gates")
-    for survey, line in nights:
-        counts = counts_of(line)
-        remarks = [f"{code} {n}" for code, n in sorted(reasons_of(line).items())]
-        remarks += [f"[red]held back: {gate}[/red]" for gate in line.held_back_by]
-        numbers = [str(counts[name]) for name in COUNTS]
-        table.add_row(survey, line.night, *numbers, ", ".join(remarks))
+@dataclass
+class NightCounts:
+    """One night of one survey; None: that asset has not run."""
+
+    survey: str
+    night: str
+    frames: int | None = None
+    accepted: int | None = None
+    rejected: int | None = None
+    differences: int | None = None
+    candidates: int | None = None
+    detections: int | None = None
+    labels: int | None = None
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Why frames or differences were refused, with how many of them."""
+    held_back: list[str] = field(default_factory=list)
+    """Gates that keep the night from going on."""
+
+
+def night_counts(
+    session: Session, survey: str, nights: Collection[str] | None = None
+) -> list[NightCounts]:
+    """Return the counts of the nights that have run, in time order."""
+    from sqlalchemy import select
+
+    from astrid_assets.storage import gates
+    from astrid_assets.storage.tables import GateVerdict
+
+    assets: dict[str, dict[str, Mapping[str, object]]] = defaultdict(dict)
+    for row in gates.summaries(session, survey=survey):
+        assets[row.night][row.asset] = row.summary
+    counts = {
+        night: _counts(survey, night, summaries)
+        for night, summaries in sorted(assets.items())
+        if nights is None or night in nights
+    }
+    held = (
+        select(GateVerdict.night, GateVerdict.gate)
+        .where(GateVerdict.survey == survey)
+        .where(GateVerdict.holds_back, ~GateVerdict.passed)
+        .order_by(GateVerdict.night, GateVerdict.gate)
+    )
+    for night, gate in session.execute(held):
+        if night in counts:
+            counts[night].held_back.append(gate)
+    return list(counts.values())
+
+
+def night_table(nights: Iterable[NightCounts], title: str) -> Table:
+    """Return one line per night."""
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    for column in ("survey", "night"):
+        table.add_column(column, no_wrap=True)
+    for column in COLUMNS:
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("remarks")
+    for row in nights:
+        numbers = [getattr(row, name) for name in COLUMNS.values()]
+        remarks = [escape(f"{code} {n}") for code, n in sorted(row.reasons.items())]
+        remarks += [f"[red]held back by {escape(gate)}[/red]" for gate in row.held_back]
+        table.add_row(
+            row.survey,
+            row.night,
+            *("–" if number is None else str(number) for number in numbers),
+            ", ".join(remarks),
+        )
     return table
 
 
-def counts_of(line: NightLine) -> Mapping[str, int]:
-    """Return the numbers of a night; frames are those of the sky, not calibration."""
-    return {
-        "frames": line.lights + line.refused,
-        "accepted": line.accepted,
-        "rejected": line.refused + max(line.lights - line.accepted, 0),
-        "differences": line.differences,
-        "candidates": line.candidates,
-        "detections": line.detections,
-        "labels": line.real + line.bogus,
-    }
+def total(nights: Iterable[NightCounts], name: str) -> int:
+    """Return the sum of a count over nights."""
+    return sum(getattr(row, name) or 0 for row in nights)
 
 
-def reasons_of(line: NightLine) -> Mapping[str, int]:
-    """Return why frames were refused, with how many of them."""
-    at_the_door = {"not readable as a frame": line.refused} if line.refused else {}
-    return {**at_the_door, **line.rejected_because}
+def _counts(
+    survey: str, night: str, assets: Mapping[str, Mapping[str, object]]
+) -> NightCounts:
+    raw = assets.get("raw_observations")
+    processed = assets.get("processed_frames")
+    differences = assets.get("difference_images")
+    detections = assets.get("detections")
+    row = NightCounts(survey, night)
+    if raw is not None:
+        refused = _number(raw, "refused")
+        row.frames = _number(raw, "lights") + refused
+        row.rejected = refused
+        row.reasons.update(_door_codes(raw))
+    if processed is not None:
+        row.accepted = _number(processed, "accepted")
+        row.rejected = (row.rejected or 0) + _number(processed, "rejected")
+        row.reasons.update(_codes(processed))
+    if differences is not None:
+        row.differences = _number(differences, "differences")
+        row.reasons.update(_codes(differences))
+    if detections is not None:
+        row.candidates = _number(detections, "candidates")
+        row.detections = _number(detections, "detections")
+    if "validated_labels" in assets:
+        row.labels = _number(assets["validated_labels"], "labelled")
+    return row
+
+
+def _number(summary: Mapping[str, object], name: str) -> int:
+    return int(str(summary.get(name) or 0))
+
+
+def _codes(summary: Mapping[str, object]) -> Mapping[str, int]:
+    codes = summary.get("rejected_because")
+    return {str(k): int(v) for k, v in codes.items()} if isinstance(codes, dict) else {}
+
+
+def _door_codes(summary: Mapping[str, object]) -> Counter[str]:
+    reasons = summary.get("refused_because")
+    if not isinstance(reasons, dict):
+        return Counter()
+    return Counter(reason["code"] for reason in reasons.values())

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from sqlalchemy.orm import Session
 
-    from astrid_assets.report.summary import Report
-
 SHOWN_HELD_BACK = 10
 MANY = 1000  # verdicts looked at for what is held back
 
@@ -28,48 +26,47 @@ def status(survey: str | None) -> None:
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from rich.console import Console
 
-    from astrid_assets.cli.night_table import night_table
+    from astrid_assets.cli.night_table import night_counts, night_table
     from astrid_assets.cli.surveys import stored_survey, stored_surveys
     from astrid_assets.cli.workplace import open_catalogue, prepare_home
-    from astrid_assets.report.summary import collect_report
 
     prepare_home()
     console = Console()
     catalogue = open_catalogue()
     if survey is not None:
-        name = stored_survey(catalogue, survey).name
-        (part,) = collect_report(catalogue, [name]).surveys
-        console.print(night_table([(name, line) for line in part.nights], "Nights"))
+        stored_survey(catalogue, survey)
+        with catalogue.read() as session:
+            console.print(night_table(night_counts(session, survey), "Nights"))
         return
-    if not stored_surveys(catalogue):
+    names = [row.name for row in stored_surveys(catalogue)]
+    if not names:
         click.echo("No survey yet. Try `astrid demo`, or add frames of your own:")
         click.echo("  astrid survey add NAME --folder PATH")
         return
-    _print_surveys(console, collect_report(catalogue))
     with catalogue.read() as session:
+        _print_surveys(console, session, names)
         _print_learning(console, session)
         _print_held_back(console, session)
 
 
-def _print_surveys(console: Console, report: Report) -> None:
+def _print_surveys(console: Console, session: Session, names: list[str]) -> None:
+    from rich import box
     from rich.table import Table
 
-    from astrid_assets.cli.night_table import COUNTS, counts_of
+    from astrid_assets.cli.night_table import COLUMNS, night_counts, total
 
-    table = Table(title="Surveys", title_justify="left")
+    table = Table(
+        title="Surveys", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     table.add_column("survey", no_wrap=True)
     table.add_column("first to last night", no_wrap=True)
-    for column in ("nights", *COUNTS):
-        table.add_column(column, justify="right")
-    for part in report.surveys:
-        nights = [line.night for line in part.nights]
-        counts = [counts_of(line) for line in part.nights]
-        table.add_row(
-            part.name,
-            f"{min(nights)} – {max(nights)}" if nights else "not run yet",
-            str(len(nights)),
-            *(str(sum(row[name] for row in counts)) for name in COUNTS),
-        )
+    for column in ("nights", *COLUMNS):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name in names:
+        counts = night_counts(session, name)
+        span = f"{counts[0].night} – {counts[-1].night}" if counts else "not run yet"
+        sums = [str(total(counts, column)) for column in COLUMNS.values()]
+        table.add_row(name, span, str(len(counts)), *sums)
     console.print(table)
 
 

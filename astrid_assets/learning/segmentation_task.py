@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from astrid_assets.learning.augmentation import augment
-from astrid_assets.learning.evaluation import roc_auc
 from astrid_assets.learning.losses import segmentation_loss
+from astrid_assets.learning.ranking import roc_auc
 from astrid_assets.learning.unet import UNet, centre_logit
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ import numpy as np
 from pydantic import Field
 
 from astrid_assets.learning.datamodule import TrainArrays
-from astrid_assets.learning.training import TrainingSettings, train
+from astrid_assets.learning.settings import TrainingSettings
+from astrid_assets.learning.training import train
 from astrid_assets.science.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,8 +9,10 @@ from astrid_assets.compute import Backend, Compute
 class ComputeResource(dg.ConfigurableResource[Compute]):
     """One process, a pool of processes, or a Ray cluster."""
 
-    backend: Backend = Field("processes", description="serial, processes or ray")
-    workers: int = Field(1, ge=1, description="frames computed at once")
+    backend: Backend = Field(
+        default="processes", description="serial, processes or ray"
+    )
+    workers: int = Field(default=1, ge=1, description="frames computed at once")
 
     def create_resource(self, context: dg.InitResourceContext) -> Compute:
         """Return the frame loop; workers start with the first frame."""

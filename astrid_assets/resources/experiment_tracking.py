@@ -33,12 +33,13 @@ class ExperimentTracking(dg.ConfigurableResource[Tracking]):
 
     tracking_uri: str = Field(description="http(s)://server, or sqlite:///file")
     artifact_location: str | None = Field(
-        None, description="folder of new experiments' files; the server's own if unset"
+        default=None,
+        description="folder of new experiments' files; the server's own if unset",
     )
 
     def create_resource(self, context: dg.InitResourceContext) -> Tracking:
         """Return the client; MLflow is imported and contacted with the first run."""
-        opener = plain_run if context.run_id is None else _opener(context)
+        opener = plain_run if context.run is None else _opener(context)
         return Tracking(self.tracking_uri, self.artifact_location, open_run=opener)
 
 
@@ -60,9 +61,9 @@ class _Session:
 
 
 def _opener(context: dg.InitResourceContext) -> RunOpener:
-    dagster_run, log = context.run_id or "", context.log
-    if log is None:
-        raise RuntimeError("a resource inside a Dagster run has a log")
+    run, log = context.run, context.log
+    if run is None or log is None:
+        raise RuntimeError("a resource inside a Dagster run has a run and a log")
 
     @contextmanager
     def open_with_dagster(
@@ -77,7 +78,7 @@ def _opener(context: dg.InitResourceContext) -> RunOpener:
 
         before = mlflow.get_tracking_uri()
         session = _Session(
-            dagster_run,
+            run.run_id,
             _NamedRun(name),
             log,
             {

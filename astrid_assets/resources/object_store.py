@@ -10,10 +10,12 @@ class ObjectStoreResource(dg.ConfigurableResource[ObjectStore]):
     """A folder, or a bucket of an S3 service such as R2."""
 
     url: str = Field(description="a path, or s3://bucket/prefix")
-    endpoint: str | None = Field(None, description="of the S3 service")
-    region: str | None = Field(None, description="of the S3 service; R2 takes auto")
-    access_key: str | None = Field(None, description="of the S3 service")
-    secret_key: str | None = Field(None, description="of the S3 service")
+    endpoint: str | None = Field(default=None, description="of the S3 service")
+    region: str | None = Field(
+        default=None, description="of the S3 service; R2 takes auto"
+    )
+    access_key: str | None = Field(default=None, description="of the S3 service")
+    secret_key: str | None = Field(default=None, description="of the S3 service")
 
     def create_resource(self, context: dg.InitResourceContext) -> ObjectStore:
         """Return the store; nothing is contacted before it is used."""

@@ -13,10 +13,12 @@ from astrid_assets.surveys.sources import SourceOptions
 class SurveyArchives(dg.ConfigurableResource[SourceOptions]):
     """Endpoint and credentials for sources that are object stores."""
 
-    endpoint: str | None = Field(None, description="of the S3 service")
-    region: str | None = Field(None, description="of the S3 service; R2 takes auto")
-    access_key: str | None = Field(None, description="of the S3 service")
-    secret_key: str | None = Field(None, description="of the S3 service")
+    endpoint: str | None = Field(default=None, description="of the S3 service")
+    region: str | None = Field(
+        default=None, description="of the S3 service; R2 takes auto"
+    )
+    access_key: str | None = Field(default=None, description="of the S3 service")
+    secret_key: str | None = Field(default=None, description="of the S3 service")
 
     def create_resource(self, context: dg.InitResourceContext) -> SourceOptions:
         """Return the options that `open_source` takes."""

@@ -41,6 +41,9 @@ CONFUSION_RATIO = 0.85
 """Pixel-to-pixel noise below this share of the scatter: the rest is unresolved
 stars, which is signal and not noise."""
 
+SMALLEST_NOISE = 1e-6
+"""Relative to the sky: rounding of float32, not noise."""
+
 CLIP_SIGMA = 3.0
 CLIPPED_STD = 0.98658
 """Standard deviation of a unit normal truncated at three sigma."""
@@ -108,7 +111,7 @@ def measure_background(
         fine, fine_rms = _pixel_noise(residual, rms, bad, mesh)
         if fine < CONFUSION_RATIO * sigma:
             sigma, rms = fine, fine_rms
-    if not sigma > 0:
+    if not sigma > SMALLEST_NOISE * max(abs(level_e), 1.0):
         raise FrameRejected(
             "constant", "the sky has no noise: the image is constant or quantised away"
         )

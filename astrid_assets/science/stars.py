@@ -156,7 +156,7 @@ def typical_shape(stars: Stars) -> tuple[float, float]:
     NaN, NaN without any star.
     """
     clean = select(stars, (stars.flag & ~StarFlag.UNSTARLIKE) == 0)
-    clean = clean if len(clean) >= 3 else select(stars, np.isfinite(stars.fwhm_px))
+    clean = clean if len(clean) else select(stars, np.isfinite(stars.fwhm_px))
     if not len(clean):
         return float("nan"), float("nan")
     snr = clean.flux / np.maximum(clean.flux_err, 1e-9)

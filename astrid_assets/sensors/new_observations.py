@@ -7,6 +7,7 @@ the catalogue alone, not from a cursor: a tick that dies, or a run that does, lo
 nothing.
 """
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ from astrid_assets.surveys.sources import (
     open_source,
 )
 
+log = logging.getLogger(__name__)
+
 ASSET = "raw_observations"
 INTERVAL_S = 120
 READING_S = 20.0  # of the 60 s after which Dagster gives up on a tick
@@ -49,13 +52,11 @@ class Unhurried:
         self._source = source
         self._known = known
         self._until = until
-        self.listed: set[str] = set()
         self.put_off = 0
 
     def files(self) -> Iterator[SourceFile]:
         """Yield known files, and new ones until the time is over."""
         for file in self._source.files():
-            self.listed.add(file.path)
             is_known = self._known.get(file.path) == (file.size_bytes, file.mtime_ns)
             if is_known or time.monotonic() < self._until:
                 yield file
@@ -85,28 +86,28 @@ def nights_to_run(
     from astrid_assets.steps.register import index_source
 
     source.check()
+    fingerprint = files_hash(profile, [])
     with tools.catalogue.read() as session:
         known = {
             path: (row.size_bytes, row.mtime_ns)
             for path, row in observations.known_files(session, profile.name).items()
+            if row.profile_hash == fingerprint
         }
-    unhurried = Unhurried(source, known, until)
-    index_source(tools, profile, unhurried)
-    with tools.catalogue.read() as session:
-        files = observations.known_files(session, profile.name)
         registered = {
             row.night: row.input_hash
             for row in gates.summaries(session, survey=profile.name, asset=ASSET)
         }
+    unhurried = Unhurried(source, known, until)
     by_night: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
-    for path in sorted(unhurried.listed & files.keys()):
-        for night in files[path].nights:
-            row = files[path]
-            by_night[night].append((path, row.size_bytes, row.mtime_ns))
+    for row in index_source(tools, profile, unhurried):
+        for night in row.nights:
+            by_night[night].append((row.path, row.size_bytes, row.mtime_ns))
+    if unhurried.put_off:
+        log.info("%s: %d files are read later", profile.name, unhurried.put_off)
     hashes = {
-        Night(profile.name, night): files_hash(profile, described)
+        Night(profile.name, night): files_hash(profile, sorted(described))
         for night, described in by_night.items()
-        if night
+        if night  # "": files without a date belong to no night
     }
     return {
         night: digest

@@ -54,7 +54,8 @@ def cone_ranges(ra_deg: float, dec_deg: float, radius_arcsec: float) -> Ranges:
     centre = grid.lonlat_to_healpix(ra_deg % 360 * u.deg, dec_deg * u.deg)
     # One ring of neighbours, for cones that only graze a pixel.
     found = np.unique(np.append(pixels, centre))
-    around = np.unique(np.append(grid.neighbours(found).ravel(), found))
+    with np.errstate(invalid="ignore"):  # some pixels have seven neighbours, then -1
+        around = np.unique(np.append(grid.neighbours(found).ravel(), found))
     shift = 2 * (ORDER - order)
     return merged(
         (int(pixel) << shift, int(pixel + 1) << shift) for pixel in around[around >= 0]

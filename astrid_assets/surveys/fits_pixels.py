@@ -24,6 +24,7 @@ from astropy.io.fits.hdu.compressed._compression import (  # pyright: ignore[rep
 
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.surveys.fits_structure import BLOCK
+from astrid_assets.surveys.fits_tiles import tiles_must_be_sane
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -148,7 +149,7 @@ def _compressed(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            _tiles_must_be_sane(alone, hdu, max_pixels)
+            tiles_must_be_sane(alone, hdu, max_pixels)
             with fits.open(io.BytesIO(alone), do_not_scale_image_data=True) as file:
                 data = np.asarray(file[1].data)  # pyright: ignore[reportAttributeAccessIssue]  CompImageHDU
                 if data.shape != hdu.shape or data.dtype.kind not in "iuf":
@@ -162,35 +163,6 @@ def _compressed(
             ) from error
     notes.extend(short(str(warning.message)) for warning in caught)
     return data
-
-
-def _tiles_must_be_sane(alone: bytes, hdu: Hdu, max_pixels: float) -> None:
-    """Refuse tiles that would take more memory than the largest image allowed."""
-    with fits.open(io.BytesIO(alone), disable_image_compression=True) as file:
-        table = file[1]
-        header = table.header  # pyright: ignore[reportAttributeAccessIssue]
-        axes = range(1, len(hdu.shape) + 1)
-        tile = [
-            int(header.get(f"ZTILE{n}", header["ZNAXIS1"] if n == 1 else 1))
-            for n in axes
-        ]
-        if any(side < 1 for side in tile) or math.prod(tile) > max_pixels:
-            raise ValueError(f"tiles of {tile} pixels")
-        names = table.columns.names  # pyright: ignore[reportAttributeAccessIssue]
-        packed = ["GZIP_COMPRESSED_DATA"]
-        if str(header.get("ZCMPTYPE", "")).strip() in ("GZIP_1", "GZIP_2"):
-            packed.append("COMPRESSED_DATA")
-        for column in (name for name in packed if name in names):
-            for cell in table.data[column]:  # pyright: ignore[reportAttributeAccessIssue]
-                _must_inflate_to(np.asarray(cell).tobytes(), math.prod(tile) * 8)
-
-
-def _must_inflate_to(packed: bytes, limit: int) -> None:
-    if (
-        packed
-        and len(zlib.decompressobj(wbits=47).decompress(packed, limit + 1)) > limit
-    ):
-        raise ValueError(f"a tile unpacks to more than its {limit} bytes")
 
 
 def short(message: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import sep
 from scipy import ndimage
 
+from astrid_assets.surveys.saturation import level_and_scatter
 from astrid_assets.surveys.sources import matches_any
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ LIGHT_WORDS = frozenset(
 )  # fmt: skip
 WORD = re.compile(r"[a-z]+")
 
+LOOK_PX = 1024  # the middle of a large frame tells as much as all of it
 STAR_SIGMA = 8.0
 STAR_MIN_AREA_PX = 6  # a hot pixel with its neighbours is smaller
 MIN_STARS = 5
@@ -100,13 +102,19 @@ def kind_by_pixels(data: Image, exposure_s: float) -> Kind:
     flat; a low one a bias or, with an exposure, something that may be a dark or an
     empty light frame: unknown.
     """
-    filled = np.where(np.isfinite(data), data, np.nanmedian(data)).astype(np.float32)
+    ny, nx = data.shape
+    y, x = max(0, (ny - LOOK_PX) // 2), max(0, (nx - LOOK_PX) // 2)
+    middle = data[y : y + LOOK_PX, x : x + LOOK_PX]
+    finite = middle[np.isfinite(middle)]
+    if finite.size == 0:
+        return "unknown"
+    level, _ = level_and_scatter(finite)
+    filled = np.where(np.isfinite(middle), middle, level).astype(np.float32)
     background = sep.Background(np.ascontiguousarray(filled), bw=32, bh=32)
     flat = filled - background.back()
     noise = float(background.globalrms)
     if noise > 0 and _stars(flat, noise) >= MIN_STARS:
         return "light"
-    level = float(background.globalback)
     if level > FLAT_MIN_ADU and level > FLAT_OVER_NOISE * noise:
         return "flat"
     return "bias" if exposure_s == 0 else "unknown"

@@ -13,6 +13,7 @@ from astrid_assets.science.errors import FrameRejected, Reason
 from astrid_assets.surveys import fits_door
 from astrid_assets.surveys.facts import DoorRejection, ImageFacts
 from astrid_assets.surveys.image_kind import Kind, kind_by_pixels, kind_by_words
+from astrid_assets.surveys.saturation import level_and_scatter
 from astrid_assets.surveys.sources import FileUnavailable, FrameSource, SourceFile
 
 if TYPE_CHECKING:
@@ -116,9 +117,7 @@ def _samples_of(
 
 
 def _looked_at(path: str, raw: fits_door.RawImage, header: HeaderView) -> Sample:
-    finite = raw.data[np.isfinite(raw.data)]
-    median = float(np.median(finite))
-    sigma = 1.4826 * float(np.median(np.abs(finite - median)))
+    median, sigma = level_and_scatter(raw.data[np.isfinite(raw.data)])
     centre, scale = None, None
     if raw.wcs is not None:
         ny, nx = raw.data.shape

@@ -13,6 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Image
 
+SAMPLE = 100_000
 MIN_PILED = 8
 """Pixels at exactly the highest value: fewer may be chance."""
 PILE_OVER_NEIGHBOURS = 3.0
@@ -34,8 +35,7 @@ def believable_saturation(data: Image, stated: float, notes: list[str]) -> float
         From profile or header, or the top of the number type; may be infinite.
     """
     finite = data[np.isfinite(data)]
-    median = float(np.median(finite))
-    sigma = 1.4826 * float(np.median(np.abs(finite - median)))
+    median, sigma = level_and_scatter(finite)
     top = float(finite.max())
     if stated <= median:
         notes.append(
@@ -54,3 +54,10 @@ def believable_saturation(data: Image, stated: float, notes: list[str]) -> float
         )
         return top
     return stated
+
+
+def level_and_scatter(values: Image) -> tuple[float, float]:
+    """Return median and robust sigma, from at most some 100 000 of the values."""
+    sample = values.ravel()[:: max(1, values.size // SAMPLE)]
+    median = float(np.median(sample))
+    return median, 1.4826 * float(np.median(np.abs(sample - median)))

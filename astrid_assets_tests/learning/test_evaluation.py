@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astrid_assets.learning.evaluation import (
@@ -14,8 +14,8 @@ from astrid_assets.learning.evaluation import (
     choose_threshold,
     compare,
     evaluate,
-    roc_auc,
 )
+from astrid_assets.learning.ranking import roc_auc
 
 
 def pairs_auc(scores, labels):
@@ -41,6 +41,7 @@ def scored(rng, n=400, shift=1.5):
     return 1 / (1 + np.exp(-scores)), labels
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2).filter(
         lambda rows: len({label for _, label in rows}) == 2
@@ -192,3 +193,12 @@ def test_a_better_challenger_wins_the_paired_comparison(rng):
         found.challenger_roc_auc - found.champion_roc_auc
     )
     assert compare(scores, scores, labels).roc_auc.high == 0
+
+
+def test_a_handful_of_objects_still_gives_finite_intervals(rng):
+    objects = np.repeat(["a", "b", "c"], 30)
+    labels = objects == "a"
+    scores = rng.random(90)
+    found = evaluate(scores, labels, scores, objects, threshold=0.5)
+    for interval in vars(found.model).values():
+        assert 0 <= interval.low <= interval.high <= 1

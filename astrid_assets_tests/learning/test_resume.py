@@ -59,10 +59,10 @@ def test_a_killed_training_resumes_to_the_weights_of_an_undisturbed_one(
         cwd=Path(__file__).parents[2],
     )
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not (tmp_path / "two-epochs-done").exists():
             assert child.poll() is None, "the training ended before it was killed"
-            assert time.monotonic() < deadline, "two epochs took two minutes"
+            assert time.monotonic() < deadline, "two epochs took five minutes"
             time.sleep(0.05)
     finally:
         os.kill(child.pid, signal.SIGKILL)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import signal
 
 import numpy as np
 import pytest
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
+from astrid_assets.learning.checkpoints import BEST, LAST
 from astrid_assets.learning.evaluation import choose_threshold, evaluate
 from astrid_assets.learning.export import to_onnx
 from astrid_assets.learning.inference import OnnxScorer
 from astrid_assets.learning.training import (
-    BEST,
-    LAST,
     CheckpointMismatch,
     TrainedModel,
     TrainingSettings,
@@ -107,6 +107,27 @@ def test_a_training_that_raised_is_resumed_to_the_same_weights(
     assert resumed.resumed_after == 2
     assert same_weights(small_training.model, resumed)
     assert resumed.history == small_training.model.history
+
+
+def test_an_interrupt_reaches_the_caller_and_the_training_can_be_resumed(
+    small_training, tmp_path
+):
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt(metrics):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            small_training.images,
+            small_training.masks,
+            small_training.cutouts.arrays(),
+            SMALL,
+            tmp_path,
+            on_epoch=interrupt,
+        )
+    assert signal.getsignal(signal.SIGINT) == before
+    assert same_weights(small_training.model, again(small_training, tmp_path))
 
 
 def test_training_stops_early_and_a_second_call_does_not_go_on(

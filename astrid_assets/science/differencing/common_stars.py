@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 DETECTION_SIGMA = 5.0  # per pixel
 MAX_STARS = 80  # the brightest; more gain nothing
-MIN_SNR = 15.0  # fainter sources know neither their position nor their flux
+MIN_SNR = 10.0  # fainter sources know neither their position nor their flux
 
 
 def measure_common_stars(new: Prepared, ref: Prepared, min_stars: int) -> CommonStars:
@@ -73,6 +73,7 @@ def measure_common_stars(new: Prepared, ref: Prepared, min_stars: int) -> Common
         new.psf.at,
         RegisteredPsf(ref.psf, mapping).at,
         fwhm,
+        sky_sigma(ref.variance, ~ref_bad),
     )
     found = 0 if stars is None else len(stars)
     if stars is None or found < min_stars:

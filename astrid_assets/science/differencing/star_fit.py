@@ -28,6 +28,7 @@ Values = NDArray[np.float64]
 
 PERCENT_FLOOR = 0.01  # no star weighs more than one measured to this precision
 CLIP_SIGMA = 4.0
+MIN_REF_SNR = 7.0  # peak of the matched reference over its noise
 AFFINE_STARS = 12  # from here on the offset may change linearly over the frame
 MAX_ROUNDS = 4
 CONVERGED_PX = 0.005
@@ -83,6 +84,7 @@ def compare_stars(
     new_psf_at: PsfAt,
     ref_psf_at: PsfAt,
     fwhm_px: float,
+    ref_noise: float,
 ) -> CommonStars | None:
     """Fit flux ratio and offset to the stars; None when none is left.
 
@@ -94,6 +96,8 @@ def compare_stars(
         Cubic-spline coefficients of the reference on its own grid.
     mapping
         Of the science grid into the reference.
+    ref_noise : electrons per pixel
+        Of the reference: sources that it does not show are no common stars.
     """
     half = round(2 * fwhm_px) + max(2, round(fwhm_px))
     columns = np.rint(sources.x).astype(int)[:, None, None] + np.arange(-half, half + 1)
@@ -127,9 +131,12 @@ def compare_stars(
             prefilter=False,
             mode="nearest",
         )
-        fit = _fit_stars(new_matched, _convolve(ref, new_psfs), fwhm_px)
+        ref_matched = _convolve(ref, new_psfs)
+        fit = _fit_stars(new_matched, ref_matched, fwhm_px)
         total = model + np.clip(fit.shift, -MAX_STEP_PX, MAX_STEP_PX)
-        keep = _consistent(fit, sources.snr, total)
+        keep = _consistent(
+            fit, sources.snr, total, _shown(ref_matched, new_psfs, ref_noise)
+        )
         if not keep.any():
             return None
         step = model
@@ -173,9 +180,23 @@ def _fit_stars(new: Values, ref: Values, fwhm_px: float) -> _Fit:
     return _Fit(ratio, -solution[:, 1:3] / safe[:, None])
 
 
-def _consistent(fit: _Fit, snr: Values, total: Values) -> NDArray[np.bool_]:
+def _shown(
+    ref_matched: Values, psfs: NDArray[np.floating], noise: float
+) -> NDArray[np.bool_]:
+    """Stars that stand out of the reference by themselves."""
+    half = ref_matched.shape[1] // 2
+    near = slice(half - 1, half + 2)
+    peak = ref_matched[:, near, near].max(axis=(1, 2))
+    ring = np.median(ref_matched, axis=(1, 2))
+    error = noise * np.sqrt((psfs.astype(np.float64) ** 2).sum(axis=(1, 2)))
+    return peak - ring > MIN_REF_SNR * error
+
+
+def _consistent(
+    fit: _Fit, snr: Values, total: Values, shown: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """Stars whose ratio and shift agree with the others'."""
-    keep = np.isfinite(fit.ratio) & (fit.ratio > 0)
+    keep = np.isfinite(fit.ratio) & (fit.ratio > 0) & shown
     for _ in range(5):
         if keep.sum() < 3:
             break

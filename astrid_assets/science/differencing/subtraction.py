@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import sep
 from astropy.wcs.utils import proj_plane_pixel_area
 
 from astrid_assets.science.differencing import noise
@@ -25,6 +24,7 @@ from astrid_assets.science.differencing.noise_spectrum import (
 )
 from astrid_assets.science.differencing.prepared import Prepared, prepared
 from astrid_assets.science.differencing.registered_psf import RegisteredPsf
+from astrid_assets.science.differencing.sky_match import sky_difference
 from astrid_assets.science.differencing.tiles import (
     Side,
     centred_psf,
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from astrid_assets.science.differencing.zogy import Matched
     from astrid_assets.science.frame import Frame, Image, Mask
 
-BACKGROUND_MESH_PX = 128  # wider than any galaxy that must not be flattened
 LIMIT_SIGMA = 5.0
 
 log = logging.getLogger(__name__)
@@ -89,23 +88,34 @@ def subtract(
     new_data = fill_masked(science.data, filled)
     ref_data = fill_masked(ref_data * np.float32(stars.ratio), filled)
     ref_variance *= np.float32(stars.ratio**2)
-    new_data = new_data - _background(new_data - ref_data, ~usable)
-
+    sigmas = (
+        noise.sky_sigma(new.variance, usable),
+        noise.sky_sigma(ref_variance, usable),
+    )
     ref_psf = RegisteredPsf(ref.psf, stars.mapping)
+    new_data = new_data - sky_difference(
+        new_data,
+        ref_data,
+        new.psf.centre,
+        ref_psf.centre,
+        ~usable,
+        float(np.hypot(*sigmas)),
+    )
+
     spectra = _spectrum(new), _spectrum(ref)
     sides = (
         Side(
             image=new_data,
             variance=new.variance,
             psf_at=new.psf.at,
-            noise=noise.sky_sigma(new.variance, usable),
+            noise=sigmas[0],
             power_on=spectra[0].power,
         ),
         Side(
             image=ref_data,
             variance=ref_variance,
             psf_at=ref_psf.at,
-            noise=noise.sky_sigma(ref_variance, usable),
+            noise=sigmas[1],
             power_on=lambda shape: spectra[1].power(shape) * ref_psf.noise_power(shape),
         ),
     )
@@ -185,15 +195,6 @@ def _union_mask(
     inner[border:-border, border:-border] = True
     bits[~inner] |= np.uint16(MaskBit.EDGE)
     return bits
-
-
-def _background(difference: Image, bad: NDArray[np.bool_]) -> Image:
-    """Smooth offset between the two skies: clipped medians on a coarse mesh."""
-    mesh = min(BACKGROUND_MESH_PX, *(max(n // 2, 8) for n in difference.shape))
-    level = sep.Background(
-        np.ascontiguousarray(difference), mask=bad, bw=mesh, bh=mesh, fw=3, fh=3
-    )
-    return level.back(dtype=np.float32)
 
 
 def _full_variance(

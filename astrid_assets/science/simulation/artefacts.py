@@ -31,6 +31,9 @@ AUREOLE_FRACTION = 0.03
 
 AUREOLE_CORE_PX = 6.0
 AUREOLE_REACH_PX = 110
+PICKUP_SIGMA = 1.8
+"""Amplitude of electrical interference over the noise of a dark sky."""
+
 PUPIL_GHOST_FRACTION = 2.5e-3
 FOCUSED_GHOST_FRACTION = 3.0e-4
 
@@ -165,4 +168,4 @@ def pickup_e(plan: Plan, rng: np.random.Generator) -> Image:
     v, u = np.ogrid[:ny, :nx]
     period, phase = rng.uniform(7, 12), rng.uniform(0, 7)
     wave = np.sin(2 * np.pi * (u / period + 0.137 * v) + phase)
-    return (5.0 * plan.scene.read_noise_e * wave).astype(np.float32)
+    return (PICKUP_SIGMA * np.sqrt(plan.scene.sky_e) * wave).astype(np.float32)

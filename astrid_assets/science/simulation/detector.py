@@ -166,7 +166,7 @@ def bleed(charge_e: Image, full_well_e: float) -> NDArray[np.bool_]:
 def add_crosstalk(plan: Plan, charge_e: Image, sky_e: float) -> Image:
     """Return the charge with the faint mirror image of the other amplifier's half."""
     copy = np.float32(plan.scene.crosstalk) * (charge_e[:, ::-1] - np.float32(sky_e))
-    return charge_e + copy
+    return (charge_e + copy).astype(np.float32, copy=False)
 
 
 def read_out(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astrid_assets.science.labelling.consensus import Vote, consensus, standing_votes
@@ -94,6 +94,7 @@ def test_a_tie_of_classifications_goes_by_the_alphabet():
     assert found.classification == "asteroid"
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astrid_assets.science.labelling.splits import (
@@ -56,6 +56,7 @@ def test_without_keys_every_row_is_its_own_group():
     assert connected_groups(["a", "b"]).tolist() == ["a", "b"]
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_group_is_on_two_sides(data):
     groups = np.array(

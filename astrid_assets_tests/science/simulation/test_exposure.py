@@ -197,6 +197,30 @@ def test_some_later_frames_have_a_satellite_and_no_early_one():
     assert min(trailed)[0] >= 3
 
 
+def test_crosstalk_shows_bright_pixels_at_their_mirror_place():
+    charge = np.full(WIDE.shape, 400.0, np.float32)
+    charge[50, 60] = 80_400.0
+    seen = detector.add_crosstalk(WIDE, charge, 400.0)
+    assert seen[50, 383 - 60] - 400 == pytest.approx(
+        80_000 * WIDE.scene.crosstalk, 0.01
+    )
+    assert seen[50, 60] == pytest.approx(80_400)
+    assert np.sum(seen != 400) == 2
+
+
+def test_pickup_is_a_wave_stronger_than_the_noise():
+    quiet, loud = expose(DEEP, 9, 2), expose(DEEP, 10, 2)
+    assert loud.truth.conditions.mishap == "pickup"
+    power = []
+    for exposure in (quiet, loud):
+        residual = _electrons(DEEP, exposure) - exposure.truth.clean_e
+        rows = np.clip(residual - np.median(residual), -200, 200)
+        spectrum = np.abs(np.fft.rfft(rows, axis=1)) ** 2
+        mean = spectrum.mean(axis=0)[10:]
+        power.append(mean.max() / np.median(mean))
+    assert power[1] > 10 * power[0]
+
+
 def test_mishaps_are_on_the_frame():
     sharp = expose(WIDE, 3, 0)
     defocused, trailed = expose(WIDE, 4, 1), expose(WIDE, 8, 0)

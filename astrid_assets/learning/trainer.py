@@ -1,0 +1,145 @@
+"""Lightning, set up: what is watched, kept and reported, and what is put back after."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+
+from astrid_assets.learning.checkpoints import BEST, LAST
+from astrid_assets.learning.segmentation_task import EpochMetrics, SegmentationTask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from lightning.pytorch.loggers import Logger
+
+    from astrid_assets.learning.datamodule import CutoutData
+    from astrid_assets.learning.settings import TrainingSettings
+
+log = logging.getLogger(__name__)
+
+MONITORED = "val_loss"
+
+
+def make_trainer(
+    settings: TrainingSettings,
+    run_dir: Path,
+    loggers: Sequence[Logger],
+    on_epoch: Callable[[EpochMetrics], None] | None,
+) -> lightning.Trainer:
+    # All act at the end of the training epoch, in this order: the last checkpoint
+    # then knows whether training has stopped and which epoch is the best.
+    stop = EarlyStopping(
+        MONITORED, patience=settings.patience, check_on_train_epoch_end=True
+    )
+    keep_best = ModelCheckpoint(
+        run_dir,
+        filename=BEST.removesuffix(".ckpt"),
+        monitor=MONITORED,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    keep_last = ModelCheckpoint(
+        run_dir,
+        filename=LAST.removesuffix(".ckpt"),
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    return lightning.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=settings.epochs,
+        deterministic=True,
+        gradient_clip_val=settings.gradient_clip,
+        callbacks=[stop, keep_best, keep_last, _AfterEpoch(on_epoch)],
+        logger=list(loggers) or False,
+        default_root_dir=run_dir,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def fit(
+    trainer: lightning.Trainer,
+    task: SegmentationTask,
+    data: CutoutData,
+    checkpoint: Path | None,
+) -> None:
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as end:
+        if not isinstance(end.__context__, KeyboardInterrupt):
+            raise
+        # Lightning makes an interrupt the end of the process and ignores all further
+        # ones; here it ends the training and nothing else.
+        signal.signal(signal.SIGINT, on_interrupt)
+        raise KeyboardInterrupt from end
+
+
+class _AfterEpoch(ModelCheckpoint):
+    """Report an epoch once it is safe on disk.
+
+    Lightning calls checkpoint callbacks last and in their order, and nothing else
+    after them; being one, and writing nothing, this one comes after the real one.
+    """
+
+    def __init__(self, on_epoch: Callable[[EpochMetrics], None] | None) -> None:
+        super().__init__(save_top_k=0)
+        self.on_epoch = on_epoch
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Log one line and hand the metrics on."""
+        if not isinstance(pl_module, SegmentationTask):
+            raise TypeError(f"{type(pl_module).__name__} keeps no history")
+        metrics = pl_module.history[-1]
+        log.info(
+            "epoch %d of %s: train loss %.4f, val loss %.4f, val AUC %.4f",
+            trainer.current_epoch + 1,
+            trainer.max_epochs,
+            metrics["train_loss"],
+            metrics["val_loss"],
+            metrics["val_auc"],
+        )
+        if self.on_epoch is not None:
+            self.on_epoch(dict(metrics))
+
+
+@contextmanager
+def quiet_and_deterministic(threads: int) -> Iterator[None]:
+    """Set torch's and Lightning's global switches, and put them back."""
+    chatter = logging.getLogger("lightning.pytorch")
+    before = (
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        chatter.level,
+    )
+    torch.set_num_threads(threads)
+    chatter.setLevel(logging.WARNING)
+    try:
+        # Data loaders draw a number from the global generator.
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            # Advice on loader processes: the arrays are memory-mapped and batches
+            # come whole, a loader process would only copy them.
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+            # Lightning about torch: its own business.
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", category=FutureWarning)
+            yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        chatter.setLevel(before[2])

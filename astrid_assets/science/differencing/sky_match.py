@@ -1,0 +1,102 @@
+"""What two skies differ by: a smooth level, and bands of the read-out.
+
+The level is measured after each image is blurred with the other's PSF, where
+static sources vanish; on the plain difference the sharper image's cores and the
+other's wings would pass for sky. A band is a row or column whose pixels lie above
+or below the others together: pickup and warm columns. Bands are taken off only
+when they scatter by clearly more than the noise of their means.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sep
+from scipy import fft
+
+from astrid_assets.science.differencing.tiles import corner_psf
+from astrid_assets.science.differencing.transform import back, forward
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.frame import Image
+
+MESH_PX = 128  # wider than any galaxy that must not be flattened
+BLOCK_PX = 256  # length over which a band may change its level
+CLIP_SIGMA = 3.0
+BANDED_VARIANCE = 1.5  # of the bands' means, over what pixel noise explains
+MIN_BAND_PX = 32  # fewer good pixels say nothing of a band
+
+
+def sky_difference(
+    new: Image,
+    ref: Image,
+    new_psf: Image,
+    ref_psf: Image,
+    bad: NDArray[np.bool_],
+    noise: float,
+) -> Image:
+    """Return the level and the bands of science minus reference, (ny, nx).
+
+    Parameters
+    ----------
+    new, ref
+        Registered and scaled, masked pixels filled.
+    new_psf, ref_psf : (n, n)
+        Stamps at the centre.
+    bad
+        Pixels that must not count.
+    noise : electrons per pixel
+        Of ``new - ref`` on blank sky.
+    """
+    mesh = min(MESH_PX, *(max(n // 2, 8) for n in new.shape))
+    level = sep.Background(
+        _blurred_difference(new, ref, new_psf, ref_psf),
+        mask=bad,
+        bw=mesh,
+        bh=mesh,
+        fw=3,
+        fh=3,
+    ).back(dtype=np.float32)
+    flat = new - ref - level
+    quiet = ~bad & (np.abs(flat) < CLIP_SIGMA * noise)
+    rows = _bands(flat, quiet, noise)
+    columns = _bands((flat - rows).T, quiet.T, noise).T
+    return (level + rows + columns).astype(np.float32)
+
+
+def _blurred_difference(
+    new: Image, ref: Image, new_psf: Image, ref_psf: Image
+) -> Image:
+    ny, nx = new.shape
+    reach = max(new_psf.shape[0], ref_psf.shape[0])
+    size = [int(fft.next_fast_len(n + reach, real=True) or 0) for n in (ny, nx)]
+    shape = (size[0], size[1])
+    spectrum = forward(new, shape) * forward(corner_psf(ref_psf, shape)) - forward(
+        ref, shape
+    ) * forward(corner_psf(new_psf, shape))
+    return np.ascontiguousarray(back(spectrum, shape)[:ny, :nx], dtype=np.float32)
+
+
+def _bands(flat: Image, quiet: NDArray[np.bool_], noise: float) -> Image:
+    """Mean level of each row in blocks, where rows differ significantly."""
+    bands = np.zeros_like(flat)
+    blocks = max(1, round(flat.shape[1] / BLOCK_PX))
+    edges = np.linspace(0, flat.shape[1], blocks + 1).round().astype(int)
+    for start, stop in itertools.pairwise(edges):
+        part = quiet[:, start:stop]
+        count = part.sum(axis=1)
+        known = count >= MIN_BAND_PX
+        if not known.any():
+            continue
+        total = np.where(part, flat[:, start:stop], 0).sum(axis=1)
+        mean = np.where(known, total / np.maximum(count, 1), 0)
+        # Static sources shift all rows alike; that is no band.
+        mean = np.where(known, mean - np.median(mean[known]), 0)
+        expected = float(np.mean(noise**2 / count[known]))
+        if float(np.mean(mean[known] ** 2)) > BANDED_VARIANCE * expected:
+            bands[:, start:stop] = mean[:, None]
+    return bands

@@ -1,0 +1,153 @@
+"""Stars: where they are, how bright, how wide, against what was painted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial import KDTree
+
+from astrid_assets.science.frame import Frame
+from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.psf import fit_psf
+from astrid_assets.science.shapes import measure_shapes
+from astrid_assets.science.stars import (
+    StarFlag,
+    half_sample_mode,
+    measure_stars,
+    typical_shape,
+    with_psf_fluxes,
+)
+from astrid_assets_tests.science.star_fields import (
+    Field,
+    flat_frame,
+    noisy,
+    paint,
+    star_field,
+)
+
+
+def matched(field: Field, frame: Frame):
+    """Return the stars and, per painted star, the index of the nearest within 1 px."""
+    stars = measure_stars(frame)
+    points = np.column_stack([stars.x, stars.y])
+    distance, index = KDTree(points).query(np.column_stack([field.x, field.y]))
+    return stars, np.where(distance < 1, index, -1)
+
+
+def test_bright_stars_are_found_within_a_tenth_of_a_pixel(rng):
+    field = star_field(rng, 60)
+    stars, index = matched(field, flat_frame(field.image, 300, 5))
+    bright = (field.flux > 5000) & (np.minimum(field.x, field.y) > 10)
+    bright &= (field.x < 370) & (field.y < 370)
+    assert np.mean(index[bright] >= 0) > 0.95
+    ok = bright & (index >= 0)
+    ok[ok] = stars.flag[index[ok]] == 0
+    assert ok.sum() > 5
+    off = np.hypot(stars.x[index[ok]] - field.x[ok], stars.y[index[ok]] - field.y[ok])
+    assert np.median(off) < 0.05
+    assert off.max() < 0.15
+
+
+def test_psf_fluxes_agree_with_what_was_painted(rng):
+    field = star_field(rng, 60)
+    frame = flat_frame(field.image, 300, 5)
+    psf = fit_psf(frame, measure_stars(frame))
+    stars, index = matched(field, replace(frame, psf=psf))
+    ok = (field.flux > 5000) & (index >= 0)
+    ok[ok] = stars.flag[index[ok]] == 0
+    ratio = stars.flux[index[ok]] / field.flux[ok]
+    assert ok.sum() > 5
+    assert np.median(ratio) == pytest.approx(1, abs=0.03)
+
+
+def test_psf_flux_errors_are_honest(rng):
+    n = 100
+    y, x = (g.ravel() + 20.3 for g in np.mgrid[:10, :10] * 36.0)
+    flux = np.full(n, 6000.0)
+    light = paint((384, 384), x, y, flux, 3.0)
+    frame = flat_frame(noisy(rng, light), 300, 5)
+    stars = measure_stars(frame)
+    stars = with_psf_fluxes(stars, replace(frame, psf=fit_psf(frame, stars)))
+    clean = stars.flag == 0
+    assert clean.sum() > 80
+    scatter = np.std(stars.flux[clean])
+    assert np.median(stars.flux_err[clean]) == pytest.approx(scatter, rel=0.25)
+
+
+def test_width_and_axis_ratio_are_those_of_the_stars(rng):
+    field = star_field(rng, 40, fwhm_px=4.0, elongation=1.5)
+    frame = flat_frame(field.image, 300, 5)
+    psf = fit_psf(frame, measure_stars(frame))
+    fwhm, elongation = typical_shape(measure_stars(replace(frame, psf=psf)))
+    assert fwhm == pytest.approx(4.0, rel=0.06)
+    assert elongation == pytest.approx(1.5, abs=0.1)
+
+
+def test_adaptive_moments_are_exact_for_a_gaussian():
+    y, x = np.mgrid[:41, :41].astype(float)
+    u, v = x - 20.3, y - 19.6
+    image = np.exp(-0.5 * ((u / 2.5) ** 2 + (v / 1.7) ** 2)).astype(np.float32)
+    at = np.array([20.0]), np.array([20.0])
+    shapes = measure_shapes(image, np.ones(image.shape, bool), *at, 6.0)
+    assert shapes.x[0] == pytest.approx(20.3, abs=0.01)
+    assert shapes.y[0] == pytest.approx(19.6, abs=0.01)
+    assert shapes.fwhm_px[0] == pytest.approx(2.3548 * np.sqrt(2.5 * 1.7), rel=0.02)
+    assert shapes.elongation[0] == pytest.approx(2.5 / 1.7, rel=0.03)
+
+
+def test_blank_sky_holds_hardly_any_star(rng):
+    frame = flat_frame(noisy(rng, np.zeros((384, 384))), 300, 5)
+    assert len(measure_stars(frame)) <= 3
+
+
+def test_correlated_noise_is_not_taken_for_stars(rng):
+    waves = 25 * np.sin(np.arange(384) / 1.6)[:, None] * np.ones((1, 384))
+    frame = flat_frame(noisy(rng, waves * 0) + waves.astype(np.float32), 300, 5)
+    assert len(measure_stars(frame)) <= 5
+
+
+def test_a_field_of_eight_stars_is_enough(rng):
+    field = star_field(rng, 8, faintest_e=3000)
+    stars, index = matched(field, flat_frame(field.image, 300, 5))
+    assert np.count_nonzero(index >= 0) >= 7
+    assert len(stars) <= 10
+
+
+def test_saturated_and_masked_stars_are_flagged(rng):
+    x, y = np.array([100.0, 200.0, 300.0]), np.array([100.0, 200.0, 300.0])
+    light = paint((384, 384), x, y, np.array([50_000.0, 30_000.0, 20_000.0]), 3.0)
+    frame = flat_frame(noisy(rng, light), 300, 5)
+    mask = frame.mask.copy()
+    mask[100, 101] |= np.uint16(MaskBit.SATURATED)
+    mask[201, 200] |= np.uint16(MaskBit.BAD)
+    stars = measure_stars(replace(frame, mask=mask))
+    by_x = dict(zip(np.rint(stars.x).astype(int), stars.flag, strict=True))
+    assert by_x[100] & StarFlag.SATURATED
+    assert by_x[200] & StarFlag.MASKED
+    assert by_x[300] == 0
+
+
+def test_two_close_stars_are_flagged_as_blended(rng):
+    x = np.array([100.0, 106.0, 300.0, 40.0, 200.0, 350.0])
+    y = np.array([100.0, 100.0, 300.0, 300.0, 200.0, 60.0])
+    flux = np.array([30_000.0, 20_000.0, 20_000.0, 15_000.0, 15_000.0, 15_000.0])
+    light = paint((384, 384), x, y, flux, 3.0)
+    stars = measure_stars(flat_frame(noisy(rng, light), 300, 5))
+    flags = dict(zip(np.rint(stars.x).astype(int), stars.flag, strict=True))
+    assert flags[100] & StarFlag.BLENDED
+    assert flags[106] & StarFlag.BLENDED
+    assert not flags[300] & StarFlag.BLENDED
+
+
+def test_measuring_twice_gives_the_same_bytes(rng):
+    frame = flat_frame(star_field(rng, 60).image, 300, 5)
+    first, second = measure_stars(frame), measure_stars(frame)
+    for name, column in vars(first).items():
+        assert column.tobytes() == getattr(second, name).tobytes()
+
+
+def test_the_mode_ignores_a_tail():
+    values = np.concatenate([np.linspace(2.95, 3.05, 20), np.linspace(4, 9, 15)])
+    assert half_sample_mode(values) == pytest.approx(3.0, abs=0.06)
