@@ -55,6 +55,13 @@ def roc_auc(scores: Numbers, labels: Flags) -> float:
 
 
 def check(labels: Flags, *scores: Numbers) -> None:
+    """Make sure that both classes are there and every score is a number.
+
+    Raises
+    ------
+    CannotEvaluate
+        If not.
+    """
     real, bogus = int(labels.sum()), int((~labels).sum())
     if real == 0 or bogus == 0:
         raise CannotEvaluate(
@@ -145,6 +152,7 @@ def bootstrap_weights(
 
 
 def interval_of(value: float, samples: Numbers) -> Interval:
+    """Return a value with the central interval of its bootstrap samples."""
     tail = (1 - CONFIDENCE) / 2
     # A bootstrap that drew only one class has no value.
     samples = samples[np.isfinite(samples)]

@@ -35,6 +35,7 @@ def make_trainer(
     loggers: Sequence[Logger],
     on_epoch: Callable[[EpochMetrics], None] | None,
 ) -> lightning.Trainer:
+    """Return a trainer that keeps the best and the last epoch in `run_dir`."""
     # All act at the end of the training epoch, in this order: the last checkpoint
     # then knows whether training has stopped and which epoch is the best.
     stop = EarlyStopping(
@@ -75,6 +76,13 @@ def fit(
     data: CutoutData,
     checkpoint: Path | None,
 ) -> None:
+    """Train; an interrupt comes out as such.
+
+    Parameters
+    ----------
+    checkpoint
+        Where to go on from; None: from the start.
+    """
     on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)

@@ -174,7 +174,7 @@ def spline_response(
     power : pair of (k,)
         Mean power response: the factor on the spectrum of white noise.
     """
-    step = max(1, min(mapping.shape) // 32)
+    step = max(1, min(mapping.shape) // 16)
     signal, power = [], []
     for positions in (mapping.x, mapping.y):
         phase = positions[::step, ::step].ravel() % 1

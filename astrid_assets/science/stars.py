@@ -29,6 +29,10 @@ DETECTION_SIGMA = 4.0
 """Matched-filter S/N per pixel above the sky; one false star in some 10^4 pixels
 would need 3.7."""
 
+KERNEL_FWHM = 0.75
+"""Width of the detection filter in FWHM: a full one merges stars two FWHM apart,
+this one loses 4 % of the S/N."""
+
 MIN_AREA_PX = 3
 MAX_STARS = 1500
 """The brightest are enough for PSF, astrometry and zero point."""
@@ -38,6 +42,8 @@ APERTURE_FWHM = 1.5
 
 FIRST_FWHM_PX = 3.0
 BRIGHT_FOR_FWHM = 60
+TRUSTED_SNR = 15.0
+TRUSTED_PEAK_SIGMA = 6.0
 ISOLATION_FWHM = 2.5
 BLEND_FLUX_FRACTION = 0.1
 """A neighbour with this share of the flux within the isolation radius is a blend."""
@@ -160,6 +166,9 @@ def typical_shape(stars: Stars) -> tuple[float, float]:
     if not len(clean):
         return float("nan"), float("nan")
     snr = clean.flux / np.maximum(clean.flux_err, 1e-9)
+    # Where there are few stars, false ones at the limit would be half of them.
+    if (snr > TRUSTED_SNR).any():
+        clean, snr = select(clean, snr > TRUSTED_SNR), snr[snr > TRUSTED_SNR]
     bright = select(clean, np.argsort(-snr, kind="stable")[: _bright_count(len(snr))])
     fwhm = half_sample_mode(bright.fwhm_px)
     near = np.abs(bright.fwhm_px / fwhm - 1) < 0.35
@@ -189,7 +198,7 @@ def detect_peaks(
     # Both limits are sized so that no frame can overflow SEP's buffers.
     sep.set_extract_pixstack(max(300_000, data.size))
     sep.set_sub_object_limit(16_384)
-    kernel = _gaussian(fwhm_px)
+    kernel = _gaussian(KERNEL_FWHM * fwhm_px)
     threshold = DETECTION_SIGMA * _noise_inflation(data, sigma, bad, kernel)
     found = sep.extract(
         data, threshold, err=sigma, mask=bad, minarea=MIN_AREA_PX,
@@ -243,9 +252,10 @@ def _typical_fwhm(
     """Estimate the FWHM from the brightest detections, in pixels."""
     bright = np.argsort(-snr, kind="stable")[: max(BRIGHT_FOR_FWHM, len(x) // 4)]
     shapes = measure_shapes(data, usable, x[bright], y[bright], 2 * FIRST_FWHM_PX)
-    core_lost = ~_core_is_usable(usable, x[bright], y[bright])
+    faint = snr[bright] < min(TRUSTED_PEAK_SIGMA, float(snr.max()))
+    core_lost = faint | ~_core_is_usable(usable, x[bright], y[bright])
     fwhm = shapes.fwhm_px[~core_lost]
-    fwhm = fwhm[: _bright_count(len(fwhm))] if len(fwhm) >= 3 else shapes.fwhm_px
+    fwhm = fwhm[: _bright_count(len(fwhm))] if len(fwhm) else shapes.fwhm_px
     mode = half_sample_mode(fwhm)
     return float(np.clip(mode, 1.2, 20)) if np.isfinite(mode) else FIRST_FWHM_PX
 

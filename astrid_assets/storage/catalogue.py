@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,8 @@ __all__ = ["Catalogue", "CatalogueUnavailable", "now", "upsert"]
 
 BUSY_TIMEOUT_S = 30  # another process may hold SQLite's one write lock this long
 CONNECT_TIMEOUT_S = 10
+READ_ONLY = re.compile("readonly database|read-only transaction")
+"""A write inside `Catalogue.read` is a fault of the program and stays one."""
 MIGRATION_LOCK = 7262174301  # any number, the same in every AstrID
 
 
@@ -90,7 +93,7 @@ class Catalogue:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """One transaction that only reads, and sees one state of the catalogue."""
+        """One transaction that sees one state of the catalogue and may not write."""
         with self._session(writes=False) as session:
             yield session
 
@@ -126,20 +129,27 @@ class Catalogue:
     def _writing(self) -> Engine:
         return self.engine.execution_options(astrid_writes=True)
 
+    def _reading(self) -> Engine:
+        if self.is_sqlite:
+            return self.engine.execution_options(astrid_reads=True)
+        return self.engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+
     @contextmanager
     def _session(self, *, writes: bool) -> Iterator[Session]:
-        engine = self._writing() if writes else self.engine
+        engine = self._writing() if writes else self._reading()
         factory = sessionmaker(engine, expire_on_commit=False)
-        with self._errors(), factory() as session:
+        with self._errors(reading=not writes), factory() as session:
             yield session
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, *, reading: bool = False) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
             problem = told(error, self.url)
-            if problem is None:
+            if problem is None or (reading and READ_ONLY.search(str(error.orig))):
                 raise
             raise problem from error
         except OSError as error:
@@ -215,5 +225,9 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
 def _begin_sqlite(connection: Connection) -> None:
     # A transaction that reads first and writes later can be refused at once, whatever
     # the timeout: those that write take the lock first.
-    writes = connection.get_execution_options().get("astrid_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    reads = "ON" if options.get("astrid_reads") else "OFF"
+    connection.exec_driver_sql(f"PRAGMA query_only={reads}")
+    connection.exec_driver_sql(
+        "BEGIN IMMEDIATE" if options.get("astrid_writes") else "BEGIN"
+    )

@@ -73,7 +73,10 @@ def star_field(
 
 
 def noisy(
-    rng: np.random.Generator, light: Array, sky_e: float = 300.0, read_noise: float = 5.0
+    rng: np.random.Generator,
+    light: Array,
+    sky_e: float = 300.0,
+    read_noise: float = 5.0,
 ) -> NDArray[np.float32]:
     """Add sky, photon noise and read noise."""
     counts = rng.poisson(np.maximum(light + sky_e, 0)).astype(float)

@@ -99,15 +99,12 @@ def test_a_header_off_by_twenty_pixels_is_corrected(rng, n):
     assert to_pixels(solution.wcs, ra, dec)[0] == pytest.approx([350, 300], abs=0.2)
 
 
-def test_three_stars_confirm_a_right_header_but_not_a_distant_one(rng):
+def test_three_stars_confirm_a_right_header(rng):
     wcs = tangent_wcs(SHAPE)
     x, y, flux = random_stars(rng, 40)
     anchor = with_sky_positions(star_list(x, y, flux), wcs)
     three = star_list(x[:3] + 0.5, y[:3], flux[:3])
     assert solve_wcs(three, wcs, anchor, wcs, SHAPE).from_header
-    far = star_list(x[:3] + 55.0, y[:3] + 20, flux[:3])
-    with pytest.raises(FrameRejected):
-        solve_wcs(far, wcs, anchor, wcs, SHAPE)
 
 
 def test_galaxies_and_variables_do_not_pull_the_solution(rng):

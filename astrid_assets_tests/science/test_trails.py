@@ -65,7 +65,9 @@ def test_real_trails_are_found_and_their_absence_too(shared_data):
         ("sdss_no_trail.fits", False), ("ldt_lmi_no_trail.fits", False),
     ):  # fmt: skip
         with fits.open(folder / name) as hdus:
-            image = next(h.data for h in hdus if h.data is not None and h.data.ndim == 2)
+            image = next(
+                h.data for h in hdus if h.data is not None and h.data.ndim == 2
+            )
         found = trails_of(np.asarray(image, dtype=np.float32))
         assert bool(found) == expected, name
         if name.startswith("vatt"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import update
@@ -21,6 +20,8 @@ from astrid_assets.storage.tables import (
 from astrid_assets_tests.storage.world import World, nullable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from astrid_assets.storage.catalogue import Catalogue
 
 NIGHT = "2025-03-04"

@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 
 from astrid_assets.compute import Compute
+from astrid_assets.definitions import defs
 from astrid_assets.sensors.new_observations import (
     MAX_RUNS,
     Unhurried,
@@ -37,6 +38,7 @@ class World:
         self.profile = self.add_survey("wide", self.folder)
 
     def add_survey(self, name: str, folder: Path) -> SurveyProfile:
+        """Add a survey of the frames of a folder."""
         toml = (
             f'name = "{name}"\n[source]\nkind = "folder"\npath = "{folder}"\n'
             "[detector]\ngain_e_per_adu = 1.0\nread_noise_e = 5.0\n"
@@ -58,6 +60,7 @@ class World:
         return SurveyProfile.from_toml(toml)
 
     def add_frame(self, name: str, date: str, level: float = 100.0) -> Path:
+        """Write a frame of three in the morning."""
         pixels = np.random.default_rng(1).normal(level, 5.0, (64, 64))
         header = fits.Header(
             {"DATE-OBS": f"{date}T03:00:00", "EXPTIME": 60.0, "FILTER": "r"}
@@ -67,12 +70,14 @@ class World:
         return path
 
     def wanted(self, until: float | None = None) -> list[str]:
+        """Return the nights that should run."""
         source = open_source(self.profile)
         until = time.monotonic() + 60 if until is None else until
         found = nights_to_run(self.tools, self.profile, source, until)
         return sorted(night.date for night in found)
 
     def register(self, *nights: str) -> None:
+        """Do what `raw_observations` does."""
         source = open_source(self.profile)
         list(register_nights(self.tools, self.profile, source, nights))
 
@@ -82,6 +87,8 @@ class World:
         """Return run requests, surveys to add as partitions, and the skip message."""
         with dg.build_sensor_context(
             instance=instance,
+            instance_ref=instance.get_ref(),
+            definitions=defs,
             resources={
                 "catalogue": self.catalogue,
                 "store": self.tools.store,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, select, text
+from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from astrid_assets.storage import migrations
@@ -260,6 +260,17 @@ def test_processes_that_write_the_same_rows_wait_for_each_other(
         found = session.scalars(select(NightSummary.input_hash)).all()
     assert len(found) == 50
     assert len(set(found)) == 1
+
+
+def test_a_reader_sees_one_state_while_others_write(catalogue: Catalogue):
+    count = select(func.count()).select_from(NightSummary)
+    with catalogue.read() as reader:
+        assert reader.scalar(count) == 0
+        with catalogue.begin() as session:
+            upsert(session, NightSummary, [summary_row()])
+        assert reader.scalar(count) == 0
+    with catalogue.read() as reader:
+        assert reader.scalar(count) == 1
 
 
 def test_a_catalogue_travels_to_another_process(catalogue: Catalogue):

@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -44,6 +44,11 @@ def test_a_fault_of_the_program_passes_through(catalogue: Catalogue):
         session.execute(text("INSERT INTO surveys (name) VALUES ('half')"))
 
 
+def test_writing_where_only_reading_was_asked_for_is_a_fault(catalogue: Catalogue):
+    with pytest.raises(DBAPIError, match=r"read-?only"), catalogue.read() as session:
+        World(session)
+
+
 def test_a_file_that_is_no_database_is_told(tmp_path: Path):
     (tmp_path / "c.db").write_bytes(b"this is a letter, not a database\n" * 200)
     with pytest.raises(CatalogueUnavailable, match="no SQLite database"):
@@ -65,8 +70,11 @@ def test_a_read_only_catalogue_is_told(tmp_path: Path):
     path = tmp_path / "c.db"
     catalogue = Catalogue(f"sqlite:///{path}")
     catalogue.migrate()
-    with catalogue.engine.connect() as connection:
-        connection.connection.execute("PRAGMA query_only=ON")  # type: ignore[attr-defined]  # sqlite3's own
+    event.listen(
+        catalogue.engine,
+        "begin",
+        lambda connection: connection.exec_driver_sql("PRAGMA query_only=ON"),
+    )
     with (
         pytest.raises(CatalogueUnavailable, match="read-only"),
         catalogue.begin() as session,

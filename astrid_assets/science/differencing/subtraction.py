@@ -102,7 +102,14 @@ def subtract(
         float(np.hypot(*sigmas)),
     )
 
-    spectra = _spectrum(new), _spectrum(ref)
+    spectra = (
+        _spectrum(new, new_data, sigmas[0]),
+        _spectrum(
+            ref,
+            reference.data,
+            noise.sky_sigma(ref.variance, (reference.mask & UNUSABLE) == 0),
+        ),
+    )
     sides = (
         Side(
             image=new_data,
@@ -179,10 +186,9 @@ def subtract(
     )
 
 
-def _spectrum(side: Prepared) -> NoiseSpectrum:
+def _spectrum(side: Prepared, data: Image, sigma: float) -> NoiseSpectrum:
     usable = (side.frame.mask & UNUSABLE) == 0
-    sigma = noise.sky_sigma(side.variance, usable)
-    return measure_spectrum(side.frame.data, sigma, usable, side.psf.fwhm_px)
+    return measure_spectrum(data, sigma, usable, side.psf.fwhm_px)
 
 
 def _union_mask(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Power: TypeAlias = Real
 
-WHITENING_FLOOR = 1e-4
+WHITENING_FLOOR = 1e-5
 """Where both PSFs' transforms are below this, D is the plain difference: their
 ratio would be that of the errors of the PSF stamps."""
 

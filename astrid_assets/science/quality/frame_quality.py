@@ -168,13 +168,14 @@ def _judge_detector(
         wave=wave, limit=settings.max_wave,
     )  # fmt: skip
     failed |= wave > settings.max_wave
+    is_wavy = settings.flag_wave < wave
     _note(
-        flags, wave > settings.flag_wave and not failed, "readout_noise",
+        flags, is_wavy and not failed, "readout_noise",
         f"a wave of {wave:.2f} times the noise lies over the frame: pickup",
         wave=wave, limit=settings.flag_wave,
     )  # fmt: skip
     _note(
-        flags, pattern.ripple > settings.flag_noise_pattern and not failed,
+        flags, pattern.ripple > settings.flag_noise_pattern and not failed and not is_wavy,
         "readout_noise",
         f"strips of 16 pixels scatter {pattern.ripple:.2f} times as much as white "
         "noise: electrical pickup or banding",

@@ -31,7 +31,7 @@ AUREOLE_FRACTION = 0.03
 
 AUREOLE_CORE_PX = 6.0
 AUREOLE_REACH_PX = 110
-PICKUP_SIGMA = 1.8
+PICKUP_SIGMA = 3.0
 """Amplitude of electrical interference over the noise of a dark sky."""
 
 PUPIL_GHOST_FRACTION = 2.5e-3

@@ -57,7 +57,7 @@ def test_masters_are_what_the_detector_does(detector, masters):
     assert np.std(masters.bias - bias) < 2.5
     assert np.median(masters.dark - dark) == pytest.approx(0, abs=0.01)
     good = flat > 0.5
-    assert np.std((masters.flat / np.median(flat) / flat * np.median(flat))[good]) < 0.01
+    assert np.std(masters.flat[good] / flat[good]) < 0.01
 
 
 def test_a_calibrated_sky_is_flat(rng, detector, masters):
@@ -116,23 +116,21 @@ def test_the_saturation_level_moves_with_the_bias(masters):
 def test_real_dome_flats_even_out_the_sky(shared_data, band, light, limit):
     folder = shared_data / "calib_cafos_ngc2420"
 
-    def images(pattern):
-        for path in sorted(folder.rglob(pattern)):
+    def images(kind):
+        for path in sorted((folder / kind).glob("*.fits.fz")):
             with fits.open(path) as hdus:
-                image = next(h.data for h in hdus if h.data is not None)
-            yield path, np.asarray(image, dtype=np.float32)
+                yield path.name, np.asarray(hdus[1].data, dtype=np.float32)
 
-    bias = combine([image for _, image in images("*bias*")], "bias")
-    flats = [image for path, image in images("*flat*") if band in path.stem.split("_")]
-    raw = next(image for path, image in images("*") if light.lower() in path.name.lower())
-    assert flats
+    bias = combine([image for _, image in images("bias")], "bias")
+    flats = [image for _, image in images(f"flat_{band}")]
     flat = combine(flats, "flat", bias=bias)
+    raw = dict(images(f"light_{band}"))[f"{light}.fits.fz"]
 
     def spread(image):
         boxes = [image[r : r + 150, c : c + 150] for r, c in (
             (40, 40), (40, 830), (830, 40), (830, 830), (437, 437))]  # fmt: skip
         levels = np.array([np.median(box) for box in boxes])
-        return (levels.max() - levels.min()) / levels.mean()
+        return levels.std() / levels.mean()
 
     out = calibrate(raw_frame(raw), Masters(bias=bias, flat=flat))
     assert spread(raw - bias) > 0.038

@@ -1,0 +1,1 @@
+"""Tests of the detection, each against a known truth."""

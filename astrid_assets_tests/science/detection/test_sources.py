@@ -1,0 +1,258 @@
+"""Detection on simulated pairs: what is found, what is kept, what is thrown away."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from astrid_assets.science.detection.candidate import RejectReason, names_of
+from astrid_assets.science.detection.settings import DetectionSettings
+from astrid_assets.science.detection.sources import detect
+from astrid_assets.science.differencing.settings import DifferencingSettings
+from astrid_assets.science.differencing.subtraction import subtract
+from astrid_assets.science.errors import FrameRejected, ShapeMismatch
+from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.simulation.pair import simulate_pair
+
+SETTINGS = DetectionSettings()
+SHAPE = (448, 448)
+
+
+@functools.cache
+def pair_of(seed=1, **options):
+    return simulate_pair(seed, SHAPE, **options)
+
+
+@functools.cache
+def blank_pair(seed=1):
+    return pair_of(seed, n_transients=0)
+
+
+def candidates_of(science, reference, settings=SETTINGS):
+    return detect(
+        subtract(science, reference, DifferencingSettings()), science, settings
+    )
+
+
+def near(candidates, x, y, radius=2.0):
+    return [c for c in candidates if np.hypot(c.x - x, c.y - y) < radius]
+
+
+def stamp(fwhm, n=41, elongation=1.0):
+    r = np.arange(n) - n // 2
+    x, y = np.meshgrid(r, r)
+    s = fwhm / 2.3548
+    g = np.exp(-0.5 * ((x / (s * elongation)) ** 2 + (y / s) ** 2))
+    return g / g.sum()
+
+
+def quiet_place(pair, margin=40, away=30):
+    """A place far from every star that is bright enough to matter."""
+    bright = pair.stars_flux_e > 1000
+    for y in range(margin, SHAPE[0] - margin, 7):
+        for x in range(margin, SHAPE[1] - margin, 7):
+            d = np.hypot(pair.stars_x[bright] - x, pair.stars_y[bright] - y)
+            if d.min() > away:
+                return x, y
+    raise AssertionError("no quiet place in this field")
+
+
+def with_stamp(frame, light, x, y):
+    h = light.shape[0] // 2
+    data = frame.data.copy()
+    data[y - h : y + h + 1, x - h : x + h + 1] += light
+    return replace(frame, data=data)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"science_fwhm_px": 2.6, "reference_fwhm_px": 3.4, "shift_px": (3.3, -1.6)},
+        {"reference_exposures": 1, "shift_px": (0.5, 0.5)},
+        {"stars_per_mpx": 10000.0},
+        {"jitter_px": 0.08, "negative_fraction": 0.5},
+        {"psf_variation": 0.08, "flux_ratio": 0.6},
+    ],
+)
+def test_sources_of_ten_sigma_are_kept_where_they_are(options):
+    found = total = false = 0
+    offsets, ratios = [], []
+    for seed in (2, 3):
+        pair = pair_of(seed, snr_range=(10, 60), **options)
+        candidates = candidates_of(pair.science, pair.reference)
+        kept = [c for c in candidates if c.is_kept]
+        for t in pair.transients:
+            hits = near(kept, t.x, t.y)
+            total += 1
+            found += bool(hits)
+            if hits:
+                offsets.append(np.hypot(hits[0].x - t.x, hits[0].y - t.y))
+                ratios.append(hits[0].flux_e / t.flux_e)
+        far = [
+            c for c in kept if not any(near([c], t.x, t.y, 8) for t in pair.transients)
+        ]
+        false += len(far)
+    assert found / total >= 0.95
+    assert np.median(offsets) < 0.15
+    assert np.mean(ratios) == pytest.approx(1, abs=0.03)
+    assert false <= 2
+
+
+def test_faint_sources_are_not_thrown_away_by_noise():
+    listed = kept = 0
+    for seed in range(4, 8):
+        pair = pair_of(seed, snr_range=(5.5, 8))
+        candidates = candidates_of(pair.science, pair.reference)
+        hits = [near(candidates, t.x, t.y) for t in pair.transients]
+        listed += sum(bool(h) for h in hits)
+        kept += sum(h[0].is_kept for h in hits if h)
+    assert listed > 80
+    assert kept / listed > 0.97
+
+
+def test_a_faded_source_is_negative():
+    pair = pair_of(3, snr_range=(10, 60), negative_fraction=1.0)
+    kept = [c for c in candidates_of(pair.science, pair.reference) if c.is_kept]
+    assert len(kept) >= 24
+    assert all(c.sign == -1 and c.flux_e < 0 and c.score < 0 for c in kept)
+
+
+def test_candidates_come_in_order_and_with_their_place_on_the_sky():
+    pair = pair_of(2, snr_range=(10, 60))
+    candidates = candidates_of(pair.science, pair.reference)
+    heights = [abs(c.score) for c in candidates]
+    assert heights == sorted(heights, reverse=True)
+    best = candidates[0]
+    truth = min(pair.transients, key=lambda t: np.hypot(t.x - best.x, t.y - best.y))
+    assert best.ra_deg == pytest.approx(truth.ra_deg, abs=0.2 / 3600)
+    assert best.dec_deg == pytest.approx(truth.dec_deg, abs=0.2 / 3600)
+    assert best.mag == pytest.approx(25 - 2.5 * np.log10(truth.flux_e), abs=0.1)
+    assert best.mag_err == pytest.approx(1.0857 / best.score, rel=0.01)
+    assert best.fwhm_px == pytest.approx(3.6, abs=0.7)
+    assert best.elongation < 1.3
+
+
+def test_magnitudes_need_a_zero_point():
+    pair = pair_of(2, snr_range=(10, 60))
+    science = replace(pair.science, zero_point_mag=None)
+    candidates = candidates_of(science, pair.reference)
+    assert candidates[0].mag is None
+    assert candidates[0].mag_err is None
+
+
+def test_blank_sky_has_hardly_a_candidate_and_a_higher_threshold_none():
+    pair = blank_pair()
+    candidates = candidates_of(pair.science, pair.reference)
+    assert sum(c.is_kept for c in candidates) <= 1
+    high = DetectionSettings(threshold_sigma=20)
+    assert not [
+        c for c in candidates_of(pair.science, pair.reference, high) if c.is_kept
+    ]
+
+
+@pytest.mark.parametrize("pixels", [[(0, 0)], [(0, 0), (0, 1)], [(0, 0), (1, 1)]])
+def test_a_cosmic_ray_no_one_marked_is_rejected(pixels):
+    pair = blank_pair()
+    x, y = quiet_place(pair)
+    data = pair.science.data.copy()
+    for dy, dx in pixels:
+        data[y + dy, x + dx] += 900
+    hits = near(candidates_of(replace(pair.science, data=data), pair.reference), x, y)
+    assert hits[0].score > 5
+    assert hits[0].reasons & RejectReason.COSMIC_RAY
+
+
+def test_a_hot_pixel_of_the_reference_is_rejected():
+    pair = blank_pair()
+    x, y = quiet_place(pair)
+    data = pair.reference.data.copy()
+    data[y, x] += 900
+    hits = near(candidates_of(pair.science, replace(pair.reference, data=data)), x, y)
+    assert hits[0].sign == -1
+    assert not hits[0].is_kept
+
+
+@pytest.mark.parametrize("light", [stamp(9.0), stamp(3.2, elongation=6.0)])
+def test_what_is_no_point_source_is_rejected(light):
+    pair = blank_pair()
+    x, y = quiet_place(pair)
+    hits = near(
+        candidates_of(with_stamp(pair.science, 30000 * light, x, y), pair.reference),
+        x,
+        y,
+        4.0,
+    )
+    assert hits
+    assert hits[0].reasons & (RejectReason.SHAPE | RejectReason.BAD_FIT)
+
+
+def test_a_star_that_moved_is_a_dipole():
+    pair = blank_pair()
+    x, y = quiet_place(pair)
+    light = 8000 * stamp(3.2)
+    science = with_stamp(pair.science, light, x + 1, y)
+    reference = with_stamp(pair.reference, light, x - 1, y)
+    hits = near(candidates_of(science, reference), x, y, 5.0)
+    assert {c.sign for c in hits} == {1, -1}
+    assert all(c.reasons & RejectReason.DIPOLE for c in hits)
+
+
+def test_a_hole_of_the_reference_is_no_source():
+    pair = blank_pair()
+    x, y = quiet_place(pair)
+    reference = with_stamp(pair.reference, -4000 * stamp(2.7), x, y)
+    hits = near(candidates_of(pair.science, reference), x, y)
+    assert hits[0].sign == 1
+    assert hits[0].reasons & RejectReason.REFERENCE_HOLE
+
+
+@pytest.mark.parametrize(
+    ("bit", "reason"),
+    [
+        (MaskBit.HALO, RejectReason.HALO),
+        (MaskBit.TRAIL, RejectReason.TRAIL),
+        (MaskBit.BAD, RejectReason.MASKED),
+    ],
+)
+def test_what_lies_in_or_beside_a_mask_is_rejected(bit, reason):
+    pair = blank_pair()
+    x, y = quiet_place(pair)
+    bright = with_stamp(pair.science, 6000 * stamp(3.2), x, y)
+    mask = bright.mask.copy()
+    if bit == MaskBit.HALO:
+        mask[y - 9 : y + 10, x - 9 : x + 10] |= bit
+    else:
+        mask[y + 4, x - 15 : x + 16] |= bit
+        mask[y + 3, x - 15 : x + 16] |= bit
+    hits = near(candidates_of(replace(bright, mask=mask), pair.reference), x, y, 4.0)
+    assert hits[0].reasons & reason
+    assert hits[0].mask_bits & bit
+
+
+def test_what_is_cut_by_the_frame_is_rejected():
+    pair = blank_pair()
+    data = pair.science.data.copy()
+    data[200:241, :22] += (6000 * stamp(3.2))[:, 19:].astype(np.float32)
+    hits = near(
+        candidates_of(replace(pair.science, data=data), pair.reference), 1, 220, 3.0
+    )
+    assert hits[0].reasons & RejectReason.EDGE
+
+
+def test_a_frame_of_another_shape_or_without_psf_is_refused():
+    pair = blank_pair()
+    difference = subtract(pair.science, pair.reference, DifferencingSettings())
+    with pytest.raises(FrameRejected):
+        detect(difference, replace(pair.science, psf=None), SETTINGS)
+    small = replace(pair.science, data=pair.science.data[:100])
+    with pytest.raises(ShapeMismatch):
+        detect(difference, small, SETTINGS)
+
+
+def test_reasons_have_names():
+    assert names_of(int(RejectReason.DIPOLE | RejectReason.HALO)) == ["dipole", "halo"]
+    assert names_of(0) == []

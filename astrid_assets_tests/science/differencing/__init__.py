@@ -1,0 +1,1 @@
+"""Tests of the subtraction, each against a known truth."""

@@ -1,0 +1,148 @@
+"""ZOGY's products against the paper's statements and independent formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from astrid_assets.science.differencing.tiles import centred_psf, corner_psf
+from astrid_assets.science.differencing.zogy import match
+from astrid_assets.science.errors import ShapeMismatch
+
+SHAPE = (256, 240)
+SIGMA_N, SIGMA_R = 10.0, 7.0
+
+
+def gaussian(fwhm, size=31):
+    r = np.arange(size) - size // 2
+    g = np.exp(-0.5 * (r * 2.3548 / fwhm) ** 2)
+    return (np.outer(g, g) / g.sum() ** 2).astype(np.float32)
+
+
+PN, PR = gaussian(3.4), gaussian(2.6)
+
+
+def noisy(rng, sigma):
+    return rng.normal(0, sigma, SHAPE).astype(np.float32)
+
+
+def run(new, ref, **options):
+    settings = {
+        "new_psf": corner_psf(PN, SHAPE),
+        "ref_psf": corner_psf(PR, SHAPE),
+        "new_variance": np.full(SHAPE, SIGMA_N**2, np.float32),
+        "ref_variance": np.full(SHAPE, SIGMA_R**2, np.float32),
+        "new_noise": SIGMA_N,
+        "ref_noise": SIGMA_R,
+    } | options
+    return match(new, ref, **settings)
+
+
+def add(image, psf, flux, x, y):
+    h = psf.shape[0] // 2
+    image[y - h : y + h + 1, x - h : x + h + 1] += flux * psf
+    return image
+
+
+def test_the_difference_of_pure_noise_is_white_with_the_noise_of_the_paper(rng):
+    d = run(noisy(rng, SIGMA_N), noisy(rng, SIGMA_R)).d
+    # D has unit variance and F_D = 1 / sqrt(sigma_n² + sigma_r²).
+    assert d.std() == pytest.approx(np.hypot(SIGMA_N, SIGMA_R), rel=0.01)
+    power = np.abs(np.fft.fft2(d)) ** 2
+    fy, fx = np.meshgrid(
+        np.fft.fftfreq(SHAPE[0]), np.fft.fftfreq(SHAPE[1]), indexing="ij"
+    )
+    radius = np.hypot(fx, fy)
+    low, high = power[radius < 0.15].mean(), power[radius > 0.35].mean()
+    assert low == pytest.approx(high, rel=0.08)
+
+
+def test_the_score_of_pure_noise_has_unit_scatter(rng):
+    scatter = []
+    for _ in range(4):
+        m = run(noisy(rng, SIGMA_N), noisy(rng, SIGMA_R))
+        scatter.append(((m.flux_new - m.flux_ref) / np.sqrt(m.variance)).std())
+    assert np.mean(scatter) == pytest.approx(1, abs=0.02)
+
+
+def test_swapping_the_pair_flips_the_sign(rng):
+    new, ref = noisy(rng, SIGMA_N), noisy(rng, SIGMA_R)
+    m = run(new, ref)
+    swapped = run(
+        ref,
+        new,
+        new_psf=corner_psf(PR, SHAPE),
+        ref_psf=corner_psf(PN, SHAPE),
+        new_variance=np.full(SHAPE, SIGMA_R**2, np.float32),
+        ref_variance=np.full(SHAPE, SIGMA_N**2, np.float32),
+        new_noise=SIGMA_R,
+        ref_noise=SIGMA_N,
+    )
+    np.testing.assert_allclose(swapped.d, -m.d, atol=1e-3 * SIGMA_N)
+    np.testing.assert_allclose(
+        swapped.flux_new - swapped.flux_ref, m.flux_ref - m.flux_new, atol=0.5
+    )
+
+
+def test_a_new_source_appears_as_its_flux_times_the_psf_of_the_difference():
+    new = add(np.zeros(SHAPE, np.float32), PN, 5000.0, 120, 130)
+    m = run(new, np.zeros(SHAPE, np.float32))
+    psf = centred_psf(m.psf_d, 31)
+    assert m.psf_d.sum() == pytest.approx(1, abs=1e-3)
+    np.testing.assert_allclose(m.d[115:146, 105:136], 5000 * psf, atol=3)
+    assert m.flux_new[130, 120] == pytest.approx(5000, rel=1e-3)
+
+
+def test_a_constant_star_vanishes_whatever_its_brightness():
+    new = add(np.zeros(SHAPE, np.float32), PN, 1e6, 120, 130)
+    ref = add(np.zeros(SHAPE, np.float32), PR, 1e6, 120, 130)
+    m = run(new, ref)
+    # The star's own photon noise is 276 electrons in its brightest pixel.
+    assert np.abs(m.d).max() < 2e-5 * 1e6
+    assert np.abs(m.flux_new - m.flux_ref).max() < 1e-5 * 1e6
+
+
+def test_the_error_is_that_of_the_optimal_filter_by_another_way():
+    m = run(np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.float32))
+    # Eq. 12: the S/N² per flux² is the sum of |P_n P_r|² over the noise, here in
+    # double precision and without rfft.
+    pn = np.abs(np.fft.fft2(corner_psf(PN, SHAPE).astype(float))) ** 2
+    pr = np.abs(np.fft.fft2(corner_psf(PR, SHAPE).astype(float))) ** 2
+    information = (pn * pr / (SIGMA_N**2 * pr + SIGMA_R**2 * pn + 1e-30)).mean()
+    np.testing.assert_allclose(np.sqrt(m.variance), information**-0.5, rtol=1e-3)
+
+
+def test_source_noise_enters_only_around_the_source():
+    variance = np.full(SHAPE, SIGMA_N**2, np.float32)
+    bright = add(variance.copy(), PN, 1e5, 120, 130)
+    plain = run(np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.float32))
+    noisier = run(
+        np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.float32), new_variance=bright
+    )
+    # V(S_n) is V(N) convolved with k_n²; PSF photometry of a star of flux f with a
+    # noiseless reference would give f * sum(P³) / sum(P²)².
+    assert noisier.variance[130, 120] > 2 * plain.variance[130, 120]
+    assert noisier.variance[30, 30] == pytest.approx(plain.variance[30, 30], rel=1e-3)
+
+
+def test_noise_of_a_known_spectrum_still_scores_unit_scatter(rng):
+    # Neighbours along x anticorrelated: white noise w[i] - 0.5 w[i+1].
+    white = rng.normal(0, SIGMA_N, (SHAPE[0], SHAPE[1] + 1))
+    new = ((white[:, :-1] - 0.5 * white[:, 1:]) / np.sqrt(1.25)).astype(np.float32)
+    rho = -0.5 / 1.25
+    kx = np.fft.rfftfreq(SHAPE[1])
+    power = np.ones((SHAPE[0], 1)) * (1 + 2 * rho * np.cos(2 * np.pi * kx))
+    ref = noisy(rng, SIGMA_R)
+    right = run(new, ref, new_power=power)
+    wrong = run(new, ref)
+    assert scatter_of(right) == pytest.approx(1, abs=0.04)
+    assert scatter_of(wrong) < 0.85
+
+
+def scatter_of(m):
+    return ((m.flux_new - m.flux_ref) / np.sqrt(m.variance))[20:-20, 20:-20].std()
+
+
+def test_images_of_different_shape_are_refused():
+    with pytest.raises(ShapeMismatch):
+        run(np.zeros(SHAPE, np.float32), np.zeros((8, 8), np.float32))

@@ -1,0 +1,249 @@
+"""The chain of one frame against the simulation's truth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial import KDTree
+
+from astrid_assets.science.anchor import NO_ANCHOR
+from astrid_assets.science.calibration.masters import Masters, combine
+from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.frame import Frame
+from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.processing import (
+    anchor_from_frame,
+    anchor_rank,
+    make_anchor,
+    measure,
+    solve,
+)
+from astrid_assets.science.settings import ProcessingSettings
+from astrid_assets.science.simulation.detector import calibration_adu
+from astrid_assets.science.simulation.exposure import expose
+from astrid_assets.science.simulation.scene import Plan
+from astrid_assets.science.wcs_tools import moved
+from astrid_assets_tests.science.star_fields import raw_frame, star_field, tangent_wcs
+
+SETTINGS = ProcessingSettings()
+PLAN = Plan(
+    scene_name="wide", seed=3, shape=(448, 448), frames_per_night=3, first_mjd=60735.0
+)
+HEADER_ERROR_PX = np.array([3.0, -2.0])
+
+
+@pytest.fixture(scope="module")
+def masters() -> Masters:
+    gain = np.float32(PLAN.scene.gain_e_per_adu)
+
+    def frames(kind):
+        return [calibration_adu(PLAN, kind, k) * gain for k in range(5)]
+
+    time = PLAN.scene.exposure_s
+    bias = combine(frames("bias"), "bias")
+    dark = combine(frames("dark"), "dark", bias=bias, exposures_s=[time] * 5)
+    return Masters(
+        bias=bias, dark=dark, flat=combine(frames("flat"), "flat", bias=bias)
+    )
+
+
+def light(night, index):
+    """Return truth and raw frame; the header's WCS is off by a few pixels."""
+    scene, exposure = PLAN.scene, expose(PLAN, night, index)
+    data = exposure.adu.astype(np.float32) * np.float32(scene.gain_e_per_adu)
+    wrong = moved(exposure.truth.wcs, np.eye(2), HEADER_ERROR_PX)
+    frame = Frame(
+        frame_id=f"{night}.{index}", data=data, mask=np.zeros(PLAN.shape, np.uint16),
+        wcs=wrong if (night, index) != (0, 0) else exposure.truth.wcs,
+        observed_mjd=60735.0 + night, exposure_s=scene.exposure_s, band="r",
+        gain_e_per_adu=scene.gain_e_per_adu, read_noise_e=scene.read_noise_e,
+        saturation_e=0.95 * scene.full_well_e,
+    )  # fmt: skip
+    return exposure.truth, frame
+
+
+@pytest.fixture(scope="module")
+def first(masters):
+    truth, frame = light(0, 0)
+    return truth, measure(frame, masters, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def second(masters, first):
+    truth, frame = light(1, 1)
+    anchor = make_anchor(first[1], SETTINGS)
+    return truth, solve(measure(frame, masters, SETTINGS), anchor, SETTINGS)
+
+
+def test_the_noise_is_that_of_the_detector_and_the_sky(first):
+    truth, measured = first
+    assert measured.sky_rms_e == pytest.approx(truth.sky_sigma_e, rel=0.05)
+
+
+def test_variance_explains_the_scatter_about_the_true_scene(first):
+    truth, measured = first
+    frame = measured.frame
+    assert frame.variance is not None
+    assert frame.variance.min() > 0
+    good = (frame.mask == 0) & (truth.mask == 0)
+    pull = ((frame.data - truth.clean_e) / np.sqrt(frame.variance))[good]
+    assert np.median(pull) == pytest.approx(0, abs=0.1)
+    low, high = np.percentile(pull, [16, 84])
+    assert (high - low) / 2 == pytest.approx(1, abs=0.05)
+
+
+def test_the_psf_is_as_wide_as_the_true_one(first):
+    truth, measured = first
+    assert measured.fwhm_px == pytest.approx(truth.psf.fwhm_px, rel=0.08)
+
+
+def test_saturated_pixels_are_known(first):
+    truth, measured = first
+    full = (truth.mask & MaskBit.SATURATED) != 0
+    assert full.any()
+    assert ((measured.frame.mask[full] & MaskBit.SATURATED) != 0).mean() > 0.98
+
+
+def test_a_good_frame_is_accepted_and_placed_within_a_twentieth_of_a_pixel(second):
+    truth, processed = second
+    assert processed.reasons == ()
+    assert processed.is_accepted
+    x, y = truth.stars_x[:100], truth.stars_y[:100]
+    ra, dec = truth.wcs.all_pix2world(x, y, 0)
+    found = processed.frame.wcs.all_world2pix(ra, dec, 0)
+    assert np.median(found[0] - x) == pytest.approx(0, abs=0.05)
+    assert np.median(found[1] - y) == pytest.approx(0, abs=0.05)
+
+
+def test_magnitudes_follow_the_clouds(first, second):
+    (truth0, _), (truth, processed) = first, second
+    expected = truth.zero_point_mag - truth0.zero_point_mag
+    assert processed.frame.zero_point_mag - 25 == pytest.approx(expected, abs=0.03)
+    ratio = truth.transparency / truth0.transparency
+    assert processed.quality.transparency == pytest.approx(ratio, rel=0.03)
+
+
+def test_star_fluxes_are_those_of_the_sky(second):
+    truth, processed = second
+    stars = processed.stars
+    points = np.column_stack([stars.x, stars.y])
+    there = np.column_stack([truth.stars_x, truth.stars_y])
+    distance, index = KDTree(points).query(there)
+    ok = (distance < 0.7) & (stars.flag[index] == 0) & (truth.stars_flux_e > 5000)
+    assert ok.sum() > 20
+    ratio = stars.flux[index[ok]] / truth.stars_flux_e[ok]
+    assert np.median(ratio) == pytest.approx(1, abs=0.04)
+
+
+def test_quality_is_complete_and_high_for_a_good_frame(second):
+    _, processed = second
+    quality = processed.quality
+    assert all(value is not None for value in vars(quality).values())
+    assert 0.7 < quality.quality_score <= 1
+    assert quality.area_deg2 < (448 * PLAN.scene.pixel_scale_arcsec / 3600) ** 2
+
+
+def test_an_anchor_comes_back_from_its_stored_frame(masters, first):
+    measured = first[1]
+    anchor = make_anchor(measured, SETTINGS)
+    itself = solve(measured, anchor, SETTINGS)
+    assert itself.quality.transparency == pytest.approx(1, abs=1e-6)
+    again = anchor_from_frame(itself.frame, itself.stars, is_local=False)
+    assert again.zero_point_mag == pytest.approx(anchor.zero_point_mag, abs=1e-9)
+    assert again.fwhm_px == anchor.fwhm_px
+    assert solve(measured, again, SETTINGS).is_accepted
+
+
+def test_processing_twice_gives_the_same_bytes(masters):
+    _, frame = light(1, 0)
+    one, two = (measure(frame, masters, SETTINGS) for _ in range(2))
+    assert one.frame.data.tobytes() == two.frame.data.tobytes()
+    assert one.frame.mask.tobytes() == two.frame.mask.tobytes()
+    assert one.frame.psf.coefficients.tobytes() == two.frame.psf.coefficients.tobytes()
+    assert one.stars.flux.tobytes() == two.stars.flux.tobytes()
+
+
+def test_measuring_leaves_its_argument_alone(masters):
+    _, frame = light(1, 0)
+    data, mask = frame.data.copy(), frame.mask.copy()
+    measure(frame, masters, SETTINGS)
+    assert np.array_equal(frame.data, data)
+    assert np.array_equal(frame.mask, mask)
+
+
+@pytest.mark.parametrize(("night", "index", "code"), [
+    (4, 1, "defocused"), (8, 0, "elongated_stars"),
+])  # fmt: skip
+def test_a_spoilt_frame_is_rejected_for_what_spoilt_it(
+    masters, first, night, index, code
+):
+    truth, frame = light(night, index)
+    assert truth.conditions.mishap != ""
+    anchor = make_anchor(first[1], SETTINGS)
+    found = solve(measure(frame, masters, SETTINGS), anchor, SETTINGS)
+    assert code in [reason.code for reason in found.reasons]
+
+
+def test_a_frame_without_header_wcs_is_placed_by_its_stars(masters, first):
+    truth, frame = light(2, 0)
+    settings = SETTINGS.model_copy(update={"wcs": "stars"})
+    anchor = make_anchor(first[1], SETTINGS)
+    measured = measure(replace(frame, wcs=None), masters, settings)
+    found = solve(measured, anchor, settings)
+    assert found.is_accepted
+    ra, dec = truth.wcs.all_pix2world(200.0, 200.0, 0)
+    there = np.array(found.frame.wcs.all_world2pix(ra, dec, 0))
+    assert np.abs(there - 200).max() < 0.1
+
+
+def test_without_any_wcs_the_anchor_is_local_and_defines_the_sky(rng):
+    field = star_field(rng, 80)
+    measured = measure(raw_frame(field.image), None, SETTINGS)
+    anchor = make_anchor(measured, SETTINGS)
+    assert anchor.is_local
+    assert np.isfinite(anchor.stars.ra_deg).all()
+    assert solve(measured, anchor, SETTINGS).is_accepted
+
+
+def test_frames_with_a_wcs_and_many_sharp_stars_make_the_anchor(rng):
+    wcs = tangent_wcs((384, 384))
+    sharp = star_field(rng, 80, fwhm_px=2.6).image
+    good = measure(raw_frame(sharp, wcs), None, SETTINGS)
+    blurred = measure(
+        raw_frame(star_field(rng, 80, fwhm_px=6).image, wcs), None, SETTINGS
+    )
+    lost = measure(raw_frame(sharp), None, SETTINGS)
+    assert anchor_rank(good) > anchor_rank(blurred) > anchor_rank(lost) > NO_ANCHOR
+
+
+def test_a_bad_frame_is_no_anchor(rng):
+    trailed = star_field(rng, 60, elongation=2.5)
+    measured = measure(raw_frame(trailed.image), None, SETTINGS)
+    assert [r.code for r in measured.reasons] == ["elongated_stars"]
+    assert anchor_rank(measured) == NO_ANCHOR
+    with pytest.raises(FrameRejected):
+        make_anchor(measured, SETTINGS)
+
+
+@pytest.mark.parametrize(("spoil", "code"), [
+    (lambda image, rng: np.full_like(image, np.nan), "missing_data"),
+    (lambda image, rng: np.zeros_like(image), "constant"),
+    (lambda image, rng: image * 0 + rng.normal(0, 9, image.shape), "too_few_stars"),
+    (lambda image, rng: image + rng.normal(0, 50, image.shape[1]), "readout_noise"),
+])  # fmt: skip
+def test_hopeless_frames_are_rejected_with_their_cause(rng, spoil, code):
+    image = spoil(star_field(rng, 60).image, rng).astype(np.float32)
+    with pytest.raises(FrameRejected) as caught:
+        measure(raw_frame(image), None, SETTINGS)
+    assert caught.value.code == code
+    assert str(caught.value)
+
+
+def test_a_sky_near_saturation_is_called_bright(rng):
+    image = star_field(rng, 60, sky_e=50_000).image
+    frame = replace(raw_frame(image), saturation_e=65_000.0)
+    with pytest.raises(FrameRejected) as caught:
+        measure(frame, None, SETTINGS)
+    assert caught.value.code == "bright_sky"
