@@ -61,7 +61,7 @@ def doctor(fix: bool) -> None:
     ]
     failed = False
     for name, check in every:
-        for finding in _findings(check):
+        for finding in findings(check):
             failed |= finding.level == "FAIL"
             level = click.style(f"{finding.level:<4}", fg=COLOURS[finding.level])
             click.echo(f"{level} {name:<10} {finding.what}")
@@ -71,7 +71,7 @@ def doctor(fix: bool) -> None:
         sys.exit(1)
 
 
-def _findings(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def findings(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     """Run a check; a known failure is a finding, with the remedy in its message."""
     from astrid_assets.cli.main import known_failures
 

@@ -144,13 +144,14 @@ def mlflow() -> Iterator[Finding]:
         yield Finding("OK", f"{shown} (made with the first training)")
         return
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         found = tracking.client().search_experiments(max_results=1)
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         yield Finding(
             "FAIL",
-            f"{shown} cannot be used: {error.message.splitlines()[0]}",
+            f"{shown} cannot be used: {str(error).splitlines()[0]}",
             f"correct {addresses.TRACKING_URI}, or move the file away to begin anew",
         )
         return

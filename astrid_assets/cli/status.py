@@ -59,14 +59,14 @@ def _print_surveys(console: Console, session: Session, names: list[str]) -> None
         title="Surveys", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
     )
     table.add_column("survey", no_wrap=True)
-    table.add_column("first to last night", no_wrap=True)
+    table.add_column("last night", no_wrap=True)
     for column in ("nights", *COLUMNS):
         table.add_column(column, justify="right", no_wrap=True)
     for name in names:
         counts = night_counts(session, name)
-        span = f"{counts[0].night} – {counts[-1].night}" if counts else "not run yet"
+        last = counts[-1].night if counts else "not run yet"
         sums = [str(total(counts, column)) for column in COLUMNS.values()]
-        table.add_row(name, span, str(len(counts)), *sums)
+        table.add_row(name, last, str(len(counts)), *sums)
     console.print(table)
 
 

@@ -7,7 +7,6 @@ give equal bytes, so the SHA-256 of the file is the model's identity.
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import warnings
 from copy import deepcopy
@@ -101,7 +100,7 @@ def _quiet() -> Iterator[None]:
     before = chatter.level
     chatter.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -47,7 +47,9 @@ class TrainingSettings(Settings):
         description="of weights, order, augmentation",
     )
     threads: int = Field(
-        default=2,
+        default=1,
         ge=1,
-        description="CPU threads; another number may change the last digits",
+        description="CPU threads; more gain a third on a quiet machine and lose a "
+        "factor of ten on a busy one, where they wait for each other; another number "
+        "may change the last digits",
     )

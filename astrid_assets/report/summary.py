@@ -211,16 +211,9 @@ def _learning(session: Session) -> LearningPart:
         .order_by(TrainingRun.completed_at.desc())
         .limit(1)
     ).first()
-    deployments = list(
-        session.scalars(
-            select(Deployment).order_by(Deployment.sequence.desc()).limit(10)
-        )
-    )
-    in_force = next(
-        (d for d in deployments if d.action in {"deploy", "rollback"}), None
-    )
-    champion = session.get(Model, in_force.model_id) if in_force else None
-    return LearningPart(dataset, run, champion, deployments)
+    newest = select(Deployment).order_by(Deployment.sequence.desc()).limit(10)
+    deployments = list(session.scalars(newest))
+    return LearningPart(dataset, run, models.champion(session), deployments)
 
 
 def _count(summary: Mapping[str, object], name: str) -> int:

@@ -261,7 +261,6 @@ def _weighted_similarity(
     points: Points, goals: Points, weight: NDArray[np.float64]
 ) -> tuple[Points, Points]:
     """Shift, rotation and scale."""
-    # Integer repeats would be wasteful: moments carry the weights.
     centre = np.average(points, axis=0, weights=weight)
     goal = np.average(goals, axis=0, weights=weight)
     root = np.sqrt(weight)[:, None]

@@ -114,7 +114,8 @@ def test_status_shows_what_has_run_and_what_has_not(cli, survey):
     assert "not run yet" in cli("status").output
     cli("backfill", *RAW)
     overview = cli("status").output
-    assert "2025-03-01 – 2025-03-02" in overview
+    (row,) = [line.split() for line in overview.splitlines() if "2025-03-02" in line]
+    assert row[:4] == ["mine", "2025-03-02", "2", "6"]
     assert "ranked by S/N alone" in overview
     nights = cli("status", "--survey", survey).output
     (row,) = [line.split() for line in nights.splitlines() if "2025-03-01" in line]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import subprocess
 import sys
 import time
@@ -11,13 +10,15 @@ import time
 import pytest
 
 from astrid_assets.cli import doctor_checks
-from astrid_assets.cli.workplace import dagster_instance, prepare_home
+from astrid_assets.cli.doctor import findings
+from astrid_assets.cli.workplace import dagster_instance
 
 OLD = time.time() - 2 * doctor_checks.STALE_S
 DIES_IN_A_RUN = """
 import os, signal
 import dagster as dg
-from astrid_assets.cli.workplace import dagster_instance, prepare_home
+from astrid_assets.cli.doctor import findings
+from astrid_assets.cli.workplace import dagster_instance
 
 @dg.asset
 def doomed() -> None:
@@ -40,22 +41,32 @@ def test_a_fresh_home_is_healthy(cli):
     assert line_of(examined.output, "Graph").startswith("OK")
 
 
-def test_a_crashed_run_is_found_and_failed_when_asked(cli, home):
-    subprocess.run([sys.executable, "-c", DIES_IN_A_RUN], check=False, timeout=120)
-    found = cli("doctor")
-    assert line_of(found.output, "Runs").startswith("WARN")
-    assert "astrid doctor --fix" in found.output
-    assert found.exit_code == 0
+def test_one_failed_check_does_not_keep_the_others_from_running(cli, monkeypatch):
+    monkeypatch.setenv("ASTRID_DATABASE_URL", "postgresql://u:secret@127.0.0.1:1/a")
+    examined = cli("doctor")
+    assert examined.exit_code == 1
+    assert line_of(examined.output, "Catalogue").startswith("FAIL")
+    assert line_of(examined.output, "Leftovers").startswith("OK")
+    assert "Traceback" not in examined.output
+    assert "secret" not in examined.output
 
-    assert "recorded as failed" in cli("doctor", "--fix").output
-    assert line_of(cli("doctor").output, "Runs").startswith("OK   Runs       none")
-    prepare_home()
+
+def test_a_crashed_run_is_found_and_failed_when_asked(home):
+    subprocess.run([sys.executable, "-c", DIES_IN_A_RUN], check=False, timeout=120)
+    (found,) = doctor_checks.runs(fix=False)
+    assert found.level == "WARN"
+    assert "astrid doctor --fix" in found.remedy
+
+    (mended,) = doctor_checks.runs(fix=True)
+    assert "recorded as failed" in mended.what
+    (after,) = doctor_checks.runs(fix=False)
+    assert (after.level, after.what) == ("OK", "none left behind by a crash")
     with dagster_instance() as instance:
         (run,) = instance.get_runs()
     assert run.is_failure
 
 
-def test_files_of_killed_processes_are_removed_when_asked(cli, home):
+def test_files_of_killed_processes_are_removed_when_asked(home):
     store = home / "store" / "raw"
     store.mkdir(parents=True)
     left = [store / "frame.0123.fits#1", store / ".frame.fits.0f3a.part"]
@@ -64,8 +75,10 @@ def test_files_of_killed_processes_are_removed_when_asked(cli, home):
         path.write_bytes(b"bytes")
     for path in (*left, kept[0]):
         os.utime(path, (OLD, OLD))
-    assert line_of(cli("doctor").output, "Leftovers").startswith("WARN")
-    cli("doctor", "--fix")
+    (found,) = doctor_checks.leftovers(fix=False)
+    assert found.level == "WARN"
+    (mended,) = doctor_checks.leftovers(fix=True)
+    assert mended.level == "OK"
     assert [path.exists() for path in left] == [False, False]
     assert [path.exists() for path in kept] == [True, True]
 
@@ -73,39 +86,34 @@ def test_files_of_killed_processes_are_removed_when_asked(cli, home):
 @pytest.mark.parametrize(
     ("variable", "value", "check"),
     [
-        ("ASTRID_WORKERS", "many", "Settings"),
-        ("ASTRID_DATABASE_URL", "postgresql://u:secret@127.0.0.1:1/a", "Catalogue"),
-        ("ASTRID_STORE_URL", "s3://", "Store"),
-        ("MLFLOW_TRACKING_URI", "http://127.0.0.1:1", "MLflow"),
+        ("ASTRID_WORKERS", "many", doctor_checks.settings),
+        ("ASTRID_DAGSTER_DATABASE_URL", "mysql://here", doctor_checks.settings),
+        ("ASTRID_STORE_URL", "s3://", doctor_checks.store),
+        ("MLFLOW_TRACKING_URI", "http://127.0.0.1:1", doctor_checks.mlflow),
     ],
 )
-def test_a_wrong_variable_fails_its_check_and_names_itself(
-    cli, monkeypatch, variable, value, check
+def test_a_wrong_variable_fails_its_check_and_is_named(
+    home, monkeypatch, variable, value, check
 ):
     monkeypatch.setenv(variable, value)
-    examined = cli("doctor")
-    assert examined.exit_code == 1
-    assert line_of(examined.output, check).startswith("FAIL")
-    assert "Traceback" not in examined.output
-    assert "secret" not in examined.output
+    (found,) = findings(check)
+    assert found.level == "FAIL"
+    assert variable in found.what
 
 
 def test_a_survey_the_graph_does_not_know_is_found(cli, frames):
     cli("survey", "add", "mine", "--folder", str(frames))
     with dagster_instance() as instance:
         instance.delete_dynamic_partition("survey", "mine")
-    examined = cli("doctor")
-    assert examined.exit_code == 1
-    assert line_of(examined.output, "Surveys").startswith("FAIL")
-    assert "astrid survey add mine.toml" in examined.output
+    (found,) = findings(doctor_checks.surveys)
+    assert found.level == "FAIL"
+    assert "astrid survey add mine.toml" in found.remedy
 
 
-def test_an_mlflow_database_that_is_none_is_found(cli, home):
+def test_an_mlflow_database_that_is_none_is_found(home):
     folder = home / "mlflow"
     folder.mkdir(parents=True)
     (folder / "mlflow.db").write_bytes(b"this is no database, whatever it is called")
-    with pytest.raises(sqlite3.DatabaseError):
-        sqlite3.connect(folder / "mlflow.db").execute("SELECT * FROM experiments")
-    examined = cli("doctor")
-    assert examined.exit_code == 1
-    assert line_of(examined.output, "MLflow").startswith("FAIL")
+    (found,) = findings(doctor_checks.mlflow)
+    assert found.level == "FAIL"
+    assert "cannot be used" in found.what

@@ -215,9 +215,7 @@ def test_cutouts_that_cannot_be_halved_so_often_are_refused(small_training, tmp_
 @pytest.mark.slow
 def test_an_easy_sky_is_learned_and_plain_snr_is_beaten(tmp_path, rng):
     cutouts = synthetic_cutouts(rng, 600, 64)
-    settings = TrainingSettings(
-        epochs=6, cutouts_per_epoch=400, batch_size=16, threads=1
-    )
+    settings = TrainingSettings(epochs=6, cutouts_per_epoch=400, batch_size=16)
     images, masks = cutouts.save(tmp_path)
     arrays = cutouts.arrays()
     model = train(images, masks, arrays, settings, tmp_path / "run")

@@ -1,4 +1,7 @@
-"""Small synthetic star fields: Moffat stars on a flat sky, independent of `simulation`."""
+"""Small synthetic star fields: Moffat stars on a flat sky.
+
+Independent of `science.simulation`, so that neither vouches for itself.
+"""
 
 from __future__ import annotations
 

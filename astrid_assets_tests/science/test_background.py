@@ -7,7 +7,7 @@ import pytest
 
 from astrid_assets.science.background import measure_background, robust_sigma
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets_tests.science.star_fields import paint, noisy, star_field
+from astrid_assets_tests.science.star_fields import noisy, paint, star_field
 
 SHAPE = (384, 384)
 NOTHING_BAD = np.zeros(SHAPE, dtype=bool)

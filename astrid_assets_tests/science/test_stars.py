@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
-from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.psf import fit_psf
 from astrid_assets.science.shapes import measure_shapes
@@ -26,6 +26,9 @@ from astrid_assets_tests.science.star_fields import (
     paint,
     star_field,
 )
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Frame
 
 
 def matched(field: Field, frame: Frame):

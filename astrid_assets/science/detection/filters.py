@@ -46,7 +46,7 @@ def failed_tests(
         RejectReason.EDGE: (at_peak & MaskBit.EDGE) != 0,
         RejectReason.MASKED: ((near & UNUSABLE) != 0).mean(axis=1)
         > settings.max_masked_fraction,
-        RejectReason.SHAPE: is_misshapen(shapes, source, settings),
+        RejectReason.SHAPE: ~peaks.is_summit | is_misshapen(shapes, source, settings),
         RejectReason.REFERENCE_HOLE: is_over_hole(difference, peaks, fwhm_px, settings),
         RejectReason.BAD_FIT: is_badly_fitted(peaks, shapes, settings),
     }

@@ -9,9 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from astrid_assets.science.frame import Image
 
 Values = NDArray[np.float64]
+
+MAX_SUMMIT_PX = 1.0  # from the pixel where the score peaks to where the flux does
+
 Number = TypeVar("Number", np.float32, np.uint16)
 
 
@@ -20,7 +25,8 @@ class Peaks:
     """Peaks, highest |score| first; arrays of shape (n,).
 
     `column`, `row` is the pixel of the peak, `x`, `y` its sub-pixel place, `flux`
-    and `flux_err` in electrons, `score` their ratio, `sign` +1 or -1.
+    and `flux_err` in electrons, `score` their ratio, `sign` +1 or -1. `is_summit`
+    is False where the flux has no maximum there: a slope of something brighter.
     """
 
     column: NDArray[np.intp]
@@ -29,6 +35,7 @@ class Peaks:
     y: Values
     flux: Values
     flux_err: Values
+    is_summit: NDArray[np.bool_]
 
     @property
     def score(self) -> Values:
@@ -58,12 +65,20 @@ def find_peaks(
     rows, columns = np.nonzero(height >= 0.9 * threshold)
     is_top = _is_highest(height, score, rows, columns, radius_px)
     rows, columns = rows[is_top], columns[is_top]
-    x, y, peak = _refine(flux, rows, columns)
+    x, y, peak, summit = _refine(flux, rows, columns)
     error = flux_err[rows, columns].astype(np.float64)
     listed = np.abs(peak / error) >= threshold
     order = np.lexsort((columns[listed], rows[listed], -np.abs(peak / error)[listed]))
     kept = np.flatnonzero(listed)[order]
-    return Peaks(columns[kept], rows[kept], x[kept], y[kept], peak[kept], error[kept])
+    return Peaks(
+        columns[kept],
+        rows[kept],
+        x[kept],
+        y[kept],
+        peak[kept],
+        error[kept],
+        summit[kept],
+    )
 
 
 def window(
@@ -100,25 +115,30 @@ def _is_highest(
     same_sign = np.sign(window(score, rows, columns, radius))
     near = window(height, rows, columns, radius) * around
     near = np.where(same_sign == np.sign(score[rows, columns])[:, None, None], near, 0)
-    flat = near.reshape(len(rows), -1)
+    flat = near.reshape(len(rows), near.shape[1] * near.shape[2])
     return flat.argmax(axis=1) == flat.shape[1] // 2
 
 
 def _refine(
     flux: Image, rows: NDArray[np.intp], columns: NDArray[np.intp]
-) -> tuple[Values, Values, Values]:
+) -> tuple[Values, Values, Values, NDArray[np.bool_]]:
     stamp = window(flux, rows, columns, 1).astype(np.float64)
     centre = stamp[:, 1, 1]
     dx, gain_x = _parabola(stamp[:, 1, 0], centre, stamp[:, 1, 2])
     dy, gain_y = _parabola(stamp[:, 0, 1], centre, stamp[:, 2, 1])
-    return columns + dx, rows + dy, centre + gain_x + gain_y
+    near = np.maximum(np.abs(dx), np.abs(dy)) <= MAX_SUMMIT_PX
+    cx, cy = np.clip(dx, -0.5, 0.5), np.clip(dy, -0.5, 0.5)
+    peak = centre + gain_x(cx) + gain_y(cy)
+    return columns + cx, rows + cy, peak, near
 
 
-def _parabola(left: Values, centre: Values, right: Values) -> tuple[Values, Values]:
-    """Offset of the vertex, within half a pixel, and its height over the centre."""
+def _parabola(
+    left: Values, centre: Values, right: Values
+) -> tuple[Values, Callable[[Values], Values]]:
+    """Offset of the vertex (infinite for a straight line), and height by offset."""
     slope, bend = (right - left) / 2, right - 2 * centre + left
-    # A neighbour under the mask is 0; the vertex then stays within the pixel.
-    curved = np.abs(bend) > 1e-12
-    offset = np.where(curved, -slope / np.where(curved, bend, 1), 0)
-    offset = np.clip(offset, -0.5, 0.5)
-    return offset, slope * offset + bend * offset**2 / 2
+    # A summit bends against its sign; anything else has its vertex nowhere.
+    curved = bend * np.sign(centre) < 0
+    toward = np.where(slope * np.sign(centre) >= 0, np.inf, -np.inf)
+    offset = np.where(curved, -slope / np.where(curved, bend, 1), toward)
+    return offset, lambda at: slope * at + bend * at**2 / 2

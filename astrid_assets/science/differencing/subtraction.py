@@ -18,11 +18,10 @@ from astrid_assets.science.differencing.common_stars import measure_common_stars
 from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.differencing.judgement import flags_of, reasons_against
 from astrid_assets.science.differencing.noise_spectrum import (
-    NoiseSpectrum,
     measure_spectrum,
     psf_factor,
 )
-from astrid_assets.science.differencing.prepared import Prepared, prepared
+from astrid_assets.science.differencing.prepared import prepared
 from astrid_assets.science.differencing.registered_psf import RegisteredPsf
 from astrid_assets.science.differencing.sky_match import sky_difference
 from astrid_assets.science.differencing.tiles import (
@@ -102,12 +101,14 @@ def subtract(
         float(np.hypot(*sigmas)),
     )
 
+    ref_good = (reference.mask & UNUSABLE) == 0
     spectra = (
-        _spectrum(new, new_data, sigmas[0]),
-        _spectrum(
-            ref,
+        measure_spectrum(new_data, sigmas[0], ~filled, new.psf.fwhm_px),
+        measure_spectrum(
             reference.data,
-            noise.sky_sigma(ref.variance, (reference.mask & UNUSABLE) == 0),
+            noise.sky_sigma(ref.variance, ref_good),
+            ref_good,
+            ref.psf.fwhm_px,
         ),
     )
     sides = (
@@ -184,11 +185,6 @@ def subtract(
             difference, _ratio_by_zero_points(science, reference), factors, settings
         ),
     )
-
-
-def _spectrum(side: Prepared, data: Image, sigma: float) -> NoiseSpectrum:
-    usable = (side.frame.mask & UNUSABLE) == 0
-    return measure_spectrum(data, sigma, usable, side.psf.fwhm_px)
 
 
 def _union_mask(

@@ -175,7 +175,7 @@ def _judge_detector(
         wave=wave, limit=settings.flag_wave,
     )  # fmt: skip
     _note(
-        flags, pattern.ripple > settings.flag_noise_pattern and not failed and not is_wavy,
+        flags, not (failed or is_wavy) and pattern.ripple > settings.flag_noise_pattern,
         "readout_noise",
         f"strips of 16 pixels scatter {pattern.ripple:.2f} times as much as white "
         "noise: electrical pickup or banding",

@@ -224,10 +224,10 @@ def test_what_lies_in_or_beside_a_mask_is_rejected(bit, reason):
     bright = with_stamp(pair.science, 6000 * stamp(3.2), x, y)
     mask = bright.mask.copy()
     if bit == MaskBit.HALO:
-        mask[y - 9 : y + 10, x - 9 : x + 10] |= bit
+        mask[y - 9 : y + 10, x - 9 : x + 10] |= np.uint16(bit)
     else:
-        mask[y + 4, x - 15 : x + 16] |= bit
-        mask[y + 3, x - 15 : x + 16] |= bit
+        mask[y + 2, x - 15 : x + 16] |= np.uint16(bit)
+        mask[y + 3, x - 15 : x + 16] |= np.uint16(bit)
     hits = near(candidates_of(replace(bright, mask=mask), pair.reference), x, y, 4.0)
     assert hits[0].reasons & reason
     assert hits[0].mask_bits & bit

@@ -38,8 +38,10 @@ def test_a_good_frame_has_neither_reasons_nor_flags():
 
 @pytest.mark.parametrize(("change", "code"), [
     ({"n_stars": 2}, "too_few_stars"), ({"fwhm_px": 7.0}, "defocused"),
-    ({"elongation": 2.2}, "elongated_stars"), ({"transparency": 0.1}, "low_transparency"),
-    ({"astrometric_rms_px": 1.7}, "bad_astrometry"), ({"bad_fraction": 0.5}, "missing_data"),
+    ({"elongation": 2.2}, "elongated_stars"),
+    ({"transparency": 0.1}, "low_transparency"),
+    ({"astrometric_rms_px": 1.7}, "bad_astrometry"),
+    ({"bad_fraction": 0.5}, "missing_data"),
 ])  # fmt: skip
 def test_each_limit_has_its_reason(change, code):
     worse = replace(GOOD, **change)
