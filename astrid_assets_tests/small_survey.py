@@ -60,7 +60,7 @@ def rows_of(catalogue: Catalogue) -> dict[str, list[tuple[object, ...]]]:
         for table in tables:
             columns = [c for c in table.columns if not c.name.endswith("_at")]
             rows = session.execute(select(*columns)).all()
-            found[table.name] = sorted((tuple(map(repr, row)) for row in rows))
+            found[table.name] = sorted(tuple(map(repr, row)) for row in rows)
     return found
 
 

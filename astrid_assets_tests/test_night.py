@@ -7,9 +7,8 @@ MLflow server.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import numpy as np
@@ -48,6 +47,10 @@ from astrid_assets_tests.small_survey import (
     objects_of,
     rows_of,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = [
     "mlflow_url",
@@ -148,9 +151,7 @@ def test_frames_are_accepted_or_rejected_with_reasons(embedded: World) -> None:
 def test_detections_lie_where_the_truth_says(embedded: World) -> None:
     with embedded.catalogue.read() as session:
         rows = candidates.detections_of_night(session, NAME, NIGHTS[-2])
-        labels = dict(
-            session.execute(select(Label.detection_id, Label.label)).tuples().all()
-        )
+        labels = {row.detection_id: row.label for row in session.scalars(select(Label))}
     assert len(rows) >= 3
     assert {labels[row.detection_id] for row in rows} <= {"real", "bogus"}
     assert sum(labels[row.detection_id] == "real" for row in rows) >= 2

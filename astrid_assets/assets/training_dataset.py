@@ -58,7 +58,7 @@ def training_dataset(
             limits=ANOMALY_RATIO,
         ),
     ]
-    run_id = log_dataset(tracking, catalogue, dataset, context.run_id)
+    run_id = log_dataset(tracking, catalogue, dataset, context.run.run_id)
     with catalogue.begin() as session:
         gates.record(session, "", "", "training_dataset", verdicts)
     return dg.MaterializeResult(

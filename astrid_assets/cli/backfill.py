@@ -147,7 +147,7 @@ def run_plans(
             outcome = run_block(
                 job, instance, block, assets=assets, force=force, on_event=ticks
             )
-            _stop_if_pointless(outcome)
+            stop_if_pointless(outcome)
             ticks.finish(len(assets))
             if outcome.succeeded:
                 continue
@@ -156,7 +156,7 @@ def run_plans(
             for night in nights:
                 alone = Block(block.survey, night, night)
                 outcome = run_block(job, instance, alone, assets=assets)
-                _stop_if_pointless(outcome)
+                stop_if_pointless(outcome)
                 if not outcome.succeeded:
                     failures.append(Failure(block.survey, night, outcome.errors))
         bar.update(task, description="done")
@@ -173,7 +173,7 @@ def _nights_in(block: Block, plans: Sequence[Plan]) -> list[str]:
     ]
 
 
-def _stop_if_pointless(outcome: RunOutcome) -> None:
+def stop_if_pointless(outcome: RunOutcome) -> None:
     """End the command where going on cannot help.
 
     Raises

@@ -14,12 +14,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from dagster import DagsterInstance, JobDefinition
+    from dagster import DagsterInstance, EventLogEntry, JobDefinition
     from rich.console import Console
 
-    from astrid_assets.report.summary import Report
     from astrid_assets.storage.catalogue import Catalogue
 
 RESCORED_ASSETS = ("detections", "validated_labels")
@@ -39,6 +36,7 @@ def demo(workers: int | None) -> None:
 
     from astrid_assets.cli.backfill import print_summary, run_plans, use_workers
     from astrid_assets.cli.plans import plan
+    from astrid_assets.cli.report import print_result, write_report
     from astrid_assets.cli.workplace import (
         dagster_instance,
         load_graph,
@@ -58,16 +56,18 @@ def demo(workers: int | None) -> None:
         console.rule("Nights: frames, differences, detections, labels", align="left")
         failures = run_plans(console, instance, nights, plans)
         console.rule("Learning: dataset, U-Net, deployment", align="left")
-        learn(console, instance, graph.resolve_job_def("learning_job"))
+        problems = learn(console, instance, graph.resolve_job_def("learning_job"))
         console.rule("The same nights, scored by the model in force", align="left")
         failures += run_plans(console, instance, nights, plans, assets=RESCORED_ASSETS)
     print_summary(console, catalogue, plans, failures)
-    report, page = write_report(home, catalogue)
-    _print_result(console, report)
+    values, page = write_report(catalogue, home / "report.html")
+    print_result(console, values)
+    for problem in problems:
+        click.echo(f"Learning failed in {problem}", err=True)
     console.print(f"Report: {page}", soft_wrap=True)
     console.print("Look around with `astrid ui`, or ask `astrid status`.")
     console.print(f"Done in {time.monotonic() - started:.0f} s.")
-    if failures:
+    if failures or problems:
         sys.exit(1)
 
 
@@ -95,47 +95,22 @@ def add_simulated_surveys(catalogue: Catalogue, instance: DagsterInstance) -> li
     return names
 
 
-def learn(console: Console, instance: DagsterInstance, job: JobDefinition) -> None:
-    """Run the learning assets.
-
-    Raises
-    ------
-    click.ClickException
-        If one of them failed, with what it said.
-    """
+def learn(
+    console: Console, instance: DagsterInstance, job: JobDefinition
+) -> tuple[str, ...]:
+    """Run the learning assets; returns one line for each that failed."""
+    from astrid_assets.cli.backfill import stop_if_pointless
     from astrid_assets.cli.range_runs import run_in_process
     from astrid_assets.jobs import LEARNING_ASSETS
 
-    with console.status("training; the first time takes some minutes"):
-        outcome = run_in_process(job, instance, assets=LEARNING_ASSETS)
-    if not outcome.succeeded:
-        raise click.ClickException(
-            "; ".join(outcome.errors) or f"run {outcome.run_id} failed; see `astrid ui`"
-        )
+    with console.status("collecting labels") as line:
 
+        def show(entry: EventLogEntry) -> None:
+            if entry.dagster_event is None and entry.user_message:
+                line.update(entry.user_message.splitlines()[0])
 
-def write_report(home: Path, catalogue: Catalogue) -> tuple[Report, Path]:
-    """Write the HTML report; returns its values and its file."""
-    from astrid_assets.cli.workplace import open_store
-    from astrid_assets.report.page import render_report
-
-    report, html = render_report(catalogue, open_store())
-    page = home / "report.html"
-    page.write_text(html, encoding="utf-8")
-    return report, page
-
-
-def _print_result(console: Console, report: Report) -> None:
-    from astrid_assets.report.page import COMPLETE_ABOVE_SIGMA, overall_completeness
-
-    found = overall_completeness(report)
-    if found is not None:
-        console.print(
-            f"Completeness at and above {COMPLETE_ABOVE_SIGMA:g} sigma: {found:.1%} "
-            "of the known changes"
-        )
-    champion = report.learning.champion
-    if champion is None:
-        console.print("No model is in force: none passed its gates")
-        return
-    console.print(f"Model in force: {champion.name} version {champion.version}")
+        outcome = run_in_process(job, instance, assets=LEARNING_ASSETS, on_event=show)
+    stop_if_pointless(outcome)
+    if outcome.succeeded:
+        return ()
+    return outcome.errors or (f"run {outcome.run_id}; `astrid ui` shows where",)

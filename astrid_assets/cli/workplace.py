@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,6 +139,9 @@ def load_graph() -> Definitions:
     """
     from astrid_assets.definitions import build_definitions
 
+    # What libraries say about themselves belongs in no terminal.
+    warnings.filterwarnings("ignore", module=r"dagster_mlflow\.")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     try:
         return build_definitions()
     except ValueError as error:

@@ -68,6 +68,7 @@ def read_pixels(
     FrameRejected
         ``unreadable`` if the tiles of a compressed image are damaged.
     """
+    _note_checksum(content, hdu, header, notes)
     if hdu.is_compressed:
         raw = _compressed(content, hdu, notes, max_pixels)
     else:
@@ -77,6 +78,22 @@ def read_pixels(
         raw = np.frombuffer(content, dtype, count, hdu.data_start)
     data = _scaled(raw.reshape(hdu.shape[-2:]), header, notes)
     return _without_impossible(data, notes)
+
+
+def _note_checksum(
+    content: bytes, hdu: Hdu, header: HeaderView, notes: list[str]
+) -> None:
+    """Note a DATASUM that does not fit; many programs forget to renew it."""
+    stated = header.own_number("DATASUM")
+    if not stated:
+        return
+    data = content[hdu.data_start : hdu.data_start + hdu.data_bytes]
+    words = np.frombuffer(data + bytes(-len(data) % 4), ">u4")
+    total = int(words.sum(dtype=np.uint64))
+    while total >> 32:  # ones' complement: carries come back in at the right
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    if total != int(stated):
+        notes.append("DATASUM does not fit: the pixels changed after it was written")
 
 
 def _scaled(raw: NDArray[np.generic], header: HeaderView, notes: list[str]) -> Image:

@@ -23,6 +23,7 @@ BLOCK = 2880
 CARD = 80
 BITPIX = (8, 16, 32, 64, -32, -64)
 IMAGE_EXTENSIONS = (b"IMAGE", b"IUEIMAGE")
+TABLES = (b"BINTABLE", b"A3DTABLE")
 UNPACK_CHUNK = 1 << 22
 OVERHEAD_BYTES = 64 << 20
 """Headers and tables a file may have beside its largest image."""
@@ -132,11 +133,12 @@ def _hdu_at(content: bytes, start: int, index: int) -> Hdu:
     end = _end_of_header(content, start)
     raw = content[start:end]
     values = _structural_values(raw)
-    prefix = b"Z" if values.get(b"ZIMAGE") == b"T" else b""
+    is_table = raw.startswith(b"XTENSION") and values[b"XTENSION"].strip() in TABLES
+    prefix = b"Z" if is_table and values.get(b"ZIMAGE") == b"T" else b""
     stored = _axes(values, b"", index)
     data_bytes = _size_bytes(values, stored, index)
     axes = _axes(values, prefix, index) if prefix else stored
-    extension = values.get(b"XTENSION", b"IMAGE").strip()
+    extension = values[b"XTENSION"].strip() if index else b"IMAGE"
     is_groups = values.get(b"GROUPS") == b"T" and axes[:1] == (0,)
     data_start = start + _blocks(end - start)
     return Hdu(
@@ -172,13 +174,12 @@ def _structural_values(raw: bytes) -> dict[bytes, bytes]:
     values: dict[bytes, bytes] = {}
     for at in range(0, len(raw), CARD):
         keyword = raw[at : at + 8].rstrip()
-        if STRUCTURE.fullmatch(keyword):
+        if keyword not in values and STRUCTURE.fullmatch(keyword):
             found = VALUE.match(raw[at + 8 : at + CARD])
-            if found:
-                values.setdefault(
-                    keyword, next(g for g in found.groups() if g is not None)
-                )
-    return values  # fmt: skip
+            # The first card counts, as it does for astropy, also if it is broken.
+            groups = found.groups() if found else (b"",)
+            values[keyword] = next(g for g in groups if g is not None)
+    return values
 
 
 def _axes(values: dict[bytes, bytes], prefix: bytes, index: int) -> tuple[int, ...]:

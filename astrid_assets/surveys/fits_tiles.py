@@ -59,9 +59,10 @@ def tiles_must_be_sane(alone: bytes, hdu: Hdu, max_pixels: float) -> None:
             if column not in names:
                 continue
             cells = table.data[column]  # pyright: ignore[reportAttributeAccessIssue]
-            for cell in cells:
+            for number, cell in enumerate(cells):
                 if len(cell):
-                    _tile_must_be_sane(np.asarray(cell), packing, math.prod(tile))
+                    pixels = _pixels_of_tile(number, tile, hdu.shape[::-1])
+                    _tile_must_be_sane(np.asarray(cell), packing, pixels)
 
 
 def _tile_shape(header: HeaderView, hdu: Hdu, max_pixels: float) -> list[int]:
@@ -82,6 +83,16 @@ def _tile_shape(header: HeaderView, hdu: Hdu, max_pixels: float) -> list[int]:
     if not 0 < columns <= MAX_COLUMNS:
         raise ValueError(f"a table of {columns} columns")
     return tile
+
+
+def _pixels_of_tile(number: int, tile: list[int], sides: tuple[int, ...]) -> int:
+    """Return how many pixels a tile has: those at the far edges have fewer."""
+    pixels = 1
+    for side, length in zip(sides, tile, strict=True):
+        along = -(-side // length)
+        number, place = divmod(number, along)
+        pixels *= min(length, side - place * length)
+    return pixels
 
 
 def _settings_must_be_sane(header: HeaderView, algorithm: str) -> None:
@@ -113,7 +124,7 @@ def _tile_must_be_sane(
             raise ValueError("a tile is no HCOMPRESS stream")
         nx, ny = struct.unpack(">ii", packed[2:10])
         planes = packed[22:25]
-        if nx < 1 or ny < 1 or nx * ny > pixels or max(planes) > MAX_BITS:
+        if nx < 1 or ny < 1 or nx * ny != pixels or max(planes) > MAX_BITS:
             raise ValueError(f"a tile says it has {nx} x {ny} pixels")
     elif packing == "PLIO_1":
         words = cell.astype(np.int64)

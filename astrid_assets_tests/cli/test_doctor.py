@@ -18,7 +18,7 @@ DIES_IN_A_RUN = """
 import os, signal
 import dagster as dg
 from astrid_assets.cli.doctor import findings
-from astrid_assets.cli.workplace import dagster_instance
+from astrid_assets.cli.workplace import dagster_instance, prepare_home
 
 @dg.asset
 def doomed() -> None:

@@ -409,3 +409,22 @@ def test_a_tile_that_unpacks_to_too_much_is_refused() -> None:
     with pytest.raises(FrameRejected, match="cannot be decoded") as raised:
         read_image(small, 1, PATH, survey())
     assert raised.value.code == "unreadable"
+
+
+def test_a_checksum_that_does_not_fit_is_a_note() -> None:
+    out = io.BytesIO()
+    hdu = fits.PrimaryHDU(pixels(), header_of(LIGHT))
+    hdu.writeto(out, checksum=True)
+    content = out.getvalue()
+    assert read_image(content, 0, PATH, survey()).facts.notes == ()
+    changed = content[:3000] + b"\x01\x02" + content[3002:]
+    (note,) = read_image(changed, 0, PATH, survey()).facts.notes
+    assert note.startswith("DATASUM does not fit")
+
+
+def test_a_header_that_swallowed_the_next_one_is_no_compressed_image() -> None:
+    hdu = fits.CompImageHDU(pixels(), header_of(LIGHT), compression_type="RICE_1")
+    content = to_bytes(fits.PrimaryHDU(), hdu)
+    end = content.index(b"END" + b" " * 77)
+    swallowed = content[:end] + b"XXX" + content[end + 3 :]
+    assert rejection_of(swallowed).reason.code == "no_image"

@@ -23,7 +23,7 @@ Values = NDArray[np.float64]
 
 FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 RADIUS_FWHM = 2.0
-FIT_RADIUS_FWHM = 1.5
+FIT_RADIUS_FWHM = 1.0
 MAX_WIDTH = 0.95  # weighted second moment over the weight's own: beyond it, no width
 SHARP_SHAPES = (
     ((0, 0),),
