@@ -15,17 +15,21 @@ if TYPE_CHECKING:
     from astrid_assets.storage.object_store import ObjectStore
 
 NAME = "sim-small"
-NIGHTS = [f"2025-03-0{day}" for day in range(1, 6)]
-TOML = f"""
+NIGHTS = [f"2025-03-0{day}" for day in range(1, 9)]
+
+
+def profile_toml(nights: int, side: int) -> str:
+    """Return the profile of a survey of so many nights, two square frames each."""
+    return f"""
 name = "{NAME}"
 
 [source]
 kind = "simulated"
 scene = "wide"
 seed = 3
-nights = {len(NIGHTS)}
+nights = {nights}
 frames_per_night = 2
-shape = [384, 384]
+shape = [{side}, {side}]
 
 [keywords]
 field = ["OBJECT"]
@@ -36,6 +40,9 @@ frames_are = "raw"
 [reference]
 before = "2025-03-04"
 """
+
+
+TOML = profile_toml(nights=len(NIGHTS), side=384)
 
 
 def add_survey(catalogue: Catalogue, toml: str = TOML) -> SurveyProfile:

@@ -17,9 +17,8 @@ from astrid_assets.storage.object_store import open_object_store
 from astrid_assets.storage.tables import NightSummary
 from astrid_assets_tests.small_survey import (
     NAME,
-    NIGHTS,
-    TOML,
     objects_of,
+    profile_toml,
     rows_of,
 )
 
@@ -32,6 +31,8 @@ STEPS = (
     "detections",
     "validated_labels",
 )
+NIGHTS = ["2025-03-01", "2025-03-02", "2025-03-03"]
+TOML = profile_toml(nights=len(NIGHTS), side=256)
 BACKFILL = [
     *("backfill", "--survey", NAME),
     *("--from", NIGHTS[0], "--to", NIGHTS[-1], "--workers", "2"),

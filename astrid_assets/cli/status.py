@@ -64,7 +64,7 @@ def _print_surveys(console: Console, session: Session, names: list[str]) -> None
         table.add_column(column, justify="right", no_wrap=True)
     for name in names:
         counts = night_counts(session, name)
-        last = counts[-1].night if counts else "not run yet"
+        last = counts[-1].night if counts else "–"
         sums = [str(total(counts, column)) for column in COLUMNS.values()]
         table.add_row(name, last, str(len(counts)), *sums)
     console.print(table)

@@ -102,7 +102,7 @@ def deploy_newest(
     arrays = open_dataset(tools, row, work_folder / "datasets" / row.content_hash[:16])
     challenger = evaluate_model(tools, newest, arrays)
     if champion is not None and champion.id == newest.id:
-        _set_aliases(tracking, champion, None)
+        _follow(tools, tracking, None)
         reason = "the newest model is in force already"
         return DeploymentReport("keep", reason, champion, challenger, challenger)
     before = evaluate_model(tools, champion, arrays) if champion else None
@@ -128,10 +128,8 @@ def deploy_newest(
                     created_at=now(),
                 ),
             )
+    _follow(tools, tracking, None if decision.deploy else newest)
     in_force = newest if decision.deploy else champion
-    _set_aliases(
-        tracking, in_force, champion if decision.deploy else None, challenger=newest
-    )
     return DeploymentReport(action, decision.reason, in_force, challenger, before)
 
 
@@ -160,20 +158,20 @@ def roll_back(tools: Tools, tracking: Tracking, reason: str) -> DeploymentReport
                 created_at=now(),
             ),
         )
-    _set_aliases(tracking, previous, None)
+    _follow(tools, tracking, None)
     return DeploymentReport("rollback", reason, previous, None, None)
 
 
-def _set_aliases(
-    tracking: Tracking,
-    champion: Model | None,
-    previous: Model | None,
-    challenger: Model | None = None,
-) -> None:
-    for alias, model in (
-        ("champion", champion),
-        ("previous", previous),
-        ("challenger", challenger),
-    ):
-        if model is not None:
+def _follow(tools: Tools, tracking: Tracking, challenger: Model | None) -> None:
+    """Let the registry's aliases say what the catalogue says."""
+    with tools.catalogue.read() as session:
+        aliases = {
+            "champion": models.champion(session),
+            "previous": models.previous(session),
+            "challenger": challenger,
+        }
+    for alias, model in aliases.items():
+        if model is None:
+            tracking.delete_alias(MODEL_NAME, alias)
+        else:
             tracking.set_alias(MODEL_NAME, alias, model.version)

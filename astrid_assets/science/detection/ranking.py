@@ -7,8 +7,12 @@ ZTF's ``scorr``), so nothing may treat it as a probability.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 HALF_SCORE_SIGMA = 10.0
 """|S_corr| at which the ranking score is 0.5; only the order has a meaning."""
