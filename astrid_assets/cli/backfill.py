@@ -143,12 +143,12 @@ def run_plans(
         task = bar.add_task("starting", total=total)
         for block in blocks_of(Night(p.survey, n) for p in plans for n in p.nights):
             nights = _nights_in(block, plans)
-            ticks = NightTicks(bar, task, block.survey, len(nights))
+            ticks = NightTicks(bar, task, block.survey, len(nights), assets)
             outcome = run_block(
                 job, instance, block, assets=assets, force=force, on_event=ticks
             )
             stop_if_pointless(outcome)
-            ticks.finish(len(assets))
+            ticks.finish()
             if outcome.succeeded:
                 continue
             # One bad night must not cost the others. What the block finished is

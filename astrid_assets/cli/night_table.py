@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -81,14 +80,12 @@ def night_counts(
 
 def night_table(nights: Iterable[NightCounts], title: str) -> Table:
     """Return one line per night."""
-    table = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
-    )
+    table = plain_table(title)
     for column in ("survey", "night"):
         table.add_column(column, no_wrap=True)
     for column in COLUMNS:
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("remarks")
+    table.add_column("remarks", overflow="fold")
     for row in nights:
         numbers = [getattr(row, name) for name in COLUMNS.values()]
         remarks = [escape(f"{code} {n}") for code, n in sorted(row.reasons.items())]
@@ -100,6 +97,11 @@ def night_table(nights: Iterable[NightCounts], title: str) -> Table:
             ", ".join(remarks),
         )
     return table
+
+
+def plain_table(title: str) -> Table:
+    """Return an empty table without lines: many columns, narrow terminals."""
+    return Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
 
 
 def total(nights: Iterable[NightCounts], name: str) -> int:

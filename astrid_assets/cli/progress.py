@@ -19,6 +19,8 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dagster import EventLogEntry
     from rich.console import Console
     from rich.progress import TaskID
@@ -39,17 +41,25 @@ def progress_bar(console: Console) -> Progress:
 class NightTicks:
     """Counts the finished nights of each asset of one run into a progress bar."""
 
-    def __init__(self, bar: Progress, task: TaskID, survey: str, n_nights: int) -> None:
+    def __init__(
+        self,
+        bar: Progress,
+        task: TaskID,
+        survey: str,
+        n_nights: int,
+        assets: Sequence[str],
+    ) -> None:
         self._bar, self._task = bar, task
         self._survey, self._n_nights = survey, n_nights
-        self._done: dict[str, int] = {}
+        # Checks are steps, too; they do not count.
+        self._done = dict.fromkeys(assets, 0)
 
     def __call__(self, entry: EventLogEntry) -> None:
         """Look at one event of the run."""
         step = entry.step_key
-        if step is None:
+        if step not in self._done:
             return
-        done = self._done.get(step, 0)
+        done = self._done[step]
         if entry.dagster_event is None:
             if not entry.user_message.startswith(f"{step} {self._survey} "):
                 return
@@ -58,13 +68,13 @@ class NightTicks:
             done = self._n_nights
         else:
             return
-        ticks = min(done, self._n_nights) - self._done.get(step, 0)
+        ticks = min(done, self._n_nights) - self._done[step]
         self._done[step] = min(done, self._n_nights)
         self._bar.update(
             self._task, advance=ticks, description=f"{self._survey} {step}"
         )
 
-    def finish(self, n_assets: int) -> None:
+    def finish(self) -> None:
         """Tick what a failed asset and those behind it left over."""
-        left = n_assets * self._n_nights - sum(self._done.values())
+        left = len(self._done) * self._n_nights - sum(self._done.values())
         self._bar.update(self._task, advance=left)

@@ -50,14 +50,14 @@ def status(survey: str | None) -> None:
 
 
 def _print_surveys(console: Console, session: Session, names: list[str]) -> None:
-    from rich import box
-    from rich.table import Table
-
-    from astrid_assets.cli.night_table import COLUMNS, night_counts, total
-
-    table = Table(
-        title="Surveys", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    from astrid_assets.cli.night_table import (
+        COLUMNS,
+        night_counts,
+        plain_table,
+        total,
     )
+
+    table = plain_table("Surveys")
     table.add_column("survey", no_wrap=True)
     table.add_column("last night", no_wrap=True)
     for column in ("nights", *COLUMNS):

@@ -113,6 +113,11 @@ class ReferenceSettings(Settings):
         pattern=r"^\d{4}-\d{2}-\d{2}$",
         description="only frames of nights before this date (YYYY-MM-DD)",
     )
+    later_nights: bool = Field(
+        default=False,
+        description="frames of later nights may enter too (never of the night itself): "
+        "for references taken after the science frames",
+    )
     frames: int = Field(
         6, ge=1, description="the earliest nights are taken until this many are found"
     )

@@ -72,7 +72,13 @@ def _reference_night(
             }
         )
         pools = {
-            group: frames.accepted_before(session, survey, *group, night)
+            group: frames.accepted_before(
+                session,
+                survey,
+                *group,
+                night,
+                later_too=profile.reference.later_nights,
+            )
             for group in groups
         }
         choices = {
@@ -150,7 +156,8 @@ def _choose(
         reason = NoReference(
             f"{len(members)} earlier good frames of this field and band before "
             f"{night}, {needed} needed; run earlier nights first, or relax "
-            "[reference] in the profile",
+            "[reference] in the profile (later_nights = true takes frames of later "
+            "nights as well)",
             found=len(members),
             needed=needed,
         ).reason

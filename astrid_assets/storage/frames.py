@@ -50,12 +50,20 @@ def anchor(session: Session, survey: str, field: str, band: str) -> FieldAnchor 
 
 
 def accepted_before(
-    session: Session, survey: str, field: str, band: str, night: str
+    session: Session,
+    survey: str,
+    field: str,
+    band: str,
+    night: str,
+    *,
+    later_too: bool = False,
 ) -> list[tuple[Observation, PreprocessRun]]:
     """Return accepted frames of strictly earlier nights, in the order of nights.
 
-    Nights that the gate ``frame_quality`` holds back are left out.
+    Nights that the gate ``frame_quality`` holds back are left out. `later_too` adds
+    those of later nights; the night itself is never among them.
     """
+    nights = Observation.night != night if later_too else Observation.night < night
     held = held_back_by(survey, ("processed_frames",), gate="frame_quality")
     query = (
         select(Observation, PreprocessRun)
@@ -64,7 +72,7 @@ def accepted_before(
             Observation.survey == survey,
             Observation.field == field,
             Observation.band == band,
-            Observation.night < night,
+            nights,
             Observation.night.not_in(held),
             PreprocessRun.status == "accepted",
             PreprocessRun.frame_key.is_not(None),

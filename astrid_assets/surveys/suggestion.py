@@ -227,7 +227,12 @@ def _processing(lights: Sequence[Sample]) -> list[str]:
 def _reference(files: Sequence[SourceFile]) -> list[str]:
     folders = {file.path.split("/", 1)[0] for file in files if "/" in file.path}
     found = [f for f in sorted(folders) if f.lower() in REFERENCE_FOLDERS]
-    return [f"paths = {_toml([f'{folder}/*' for folder in found])}"] if found else []
+    if not found:
+        return []
+    return [
+        f"paths = {_toml([f'{folder}/*' for folder in found])}",
+        "# later_nights = true  # when they were taken after the science frames",
+    ]
 
 
 def _are_several_fields(lights: Sequence[Sample]) -> bool:

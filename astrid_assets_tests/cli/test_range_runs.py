@@ -57,8 +57,13 @@ class Nights:
                     raise self.breaks[night.date]
                 self._finish(context, "processed_frames", night)
 
+        @dg.asset_check(asset=raw_observations)
+        def nothing_is_wrong() -> dg.AssetCheckResult:
+            return dg.AssetCheckResult(passed=True)
+
         return dg.Definitions(
             assets=[raw_observations, processed_frames],
+            asset_checks=[nothing_is_wrong],
             jobs=[dg.define_asset_job("night_job", selection=list(ASSETS))],
         ).resolve_job_def("night_job")
 
@@ -184,7 +189,7 @@ def test_progress_ticks_once_per_night_and_asset(instance, console):
             instance,
             Block("a", WEEK[0], WEEK[-1]),
             assets=ASSETS,
-            on_event=Watched(bar, task, "a", len(WEEK)),
+            on_event=Watched(bar, task, "a", len(WEEK), ASSETS),
         )
         assert bar.tasks[0].completed == 2 * len(WEEK)
     # Each night of the first asset was seen when it ended, not all at the end.
@@ -194,5 +199,5 @@ def test_progress_ticks_once_per_night_and_asset(instance, console):
 def test_a_failed_block_still_fills_its_part_of_the_bar(console):
     with progress_bar(console) as bar:
         task = bar.add_task("", total=2 * len(WEEK))
-        NightTicks(bar, task, "a", len(WEEK)).finish(n_assets=2)
+        NightTicks(bar, task, "a", len(WEEK), ASSETS).finish()
         assert bar.tasks[0].completed == 2 * len(WEEK)

@@ -1,0 +1,54 @@
+"""The pieces of `astrid demo`; the graph it runs has its own tests."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from astrid_assets.cli.demo import add_simulated_surveys, learn
+from astrid_assets.cli.surveys import (
+    profile_of,
+    store_survey,
+    stored_survey,
+    stored_surveys,
+)
+from astrid_assets.cli.workplace import (
+    dagster_instance,
+    load_graph,
+    open_catalogue,
+    prepare_home,
+)
+from astrid_assets.surveys.simulated import demo_profiles
+
+
+def test_the_simulated_surveys_are_added_once_and_valid(home):
+    prepare_home()
+    catalogue = open_catalogue()
+    with dagster_instance() as instance:
+        first = add_simulated_surveys(catalogue, instance)
+        assert add_simulated_surveys(catalogue, instance) == first
+        assert sorted(instance.get_dynamic_partitions("survey")) == sorted(first)
+    stored = {row.name: profile_of(row) for row in stored_surveys(catalogue)}
+    assert stored == {profile.name: profile for profile in demo_profiles()}
+
+
+def test_a_demo_survey_that_somebody_changed_stays_changed(home):
+    prepare_home()
+    catalogue = open_catalogue()
+    with dagster_instance() as instance:
+        name = add_simulated_surveys(catalogue, instance)[0]
+        edited = stored_survey(catalogue, name).profile_toml + "\n# fewer nights\n"
+        store_survey(catalogue, instance, name, edited)
+        add_simulated_surveys(catalogue, instance)
+    assert stored_survey(catalogue, name).profile_toml == edited
+
+
+def test_learning_without_labels_is_told_not_raised(home):
+    prepare_home()
+    open_catalogue()
+    job = load_graph().resolve_job_def("learning_job")
+    with dagster_instance() as instance:
+        (problem,) = learn(Console(file=io.StringIO()), instance, job)
+    assert problem.startswith("training_dataset:")
+    assert "label" in problem
