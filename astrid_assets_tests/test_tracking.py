@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import numpy as np
 import onnx
@@ -20,9 +15,9 @@ import pytest
 
 from astrid_assets.tracking import Tracking, TrackingUnavailable
 from astrid_assets.tracking_server import as_location, without_password
+from astrid_assets_tests.mlflow_service import mlflow_url
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+__all__ = ["mlflow_url"]
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow about its own dependencies.
@@ -66,51 +61,9 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Tracking:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracking]:
-    """Start a real MLflow server on a free port."""
-    folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                str(Path(sys.executable).with_name("mlflow")),
-                *("server", "--workers", "1", "--host", "127.0.0.1"),
-                *("--port", str(port)),
-                *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
-                *("--artifacts-destination", str(folder / "artifacts")),
-            ],
-            env=os.environ
-            | {
-                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-                "MLFLOW_DISABLE_TELEMETRY": "true",
-            },
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            start_new_session=True,
-        )
-    uri = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 120
-        while not _is_up(uri):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.3)
-        yield Tracking(uri)
-    finally:
-        # The server is a parent with a worker of its own.
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
-
-
-def _is_up(uri: str) -> bool:
-    try:
-        with urlopen(f"{uri}/health", timeout=2):  # noqa: S310  our own server
-            return True
-    except (URLError, OSError):
-        return False
+def server(mlflow_url: str) -> Tracking:
+    """A real MLflow server."""
+    return Tracking(mlflow_url)
 
 
 @pytest.fixture(params=["embedded", pytest.param("server", marks=pytest.mark.slow)])

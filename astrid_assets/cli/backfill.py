@@ -89,6 +89,7 @@ def backfill(
         dagster_instance,
         load_graph,
         open_catalogue,
+        open_store,
         prepare_home,
     )
 
@@ -98,6 +99,8 @@ def backfill(
     use_workers(workers)
     console = Console()
     catalogue = open_catalogue()
+    # Every night would fail in the same way: say so before the first.
+    open_store().check()
     with dagster_instance() as instance:
         plans = plan(catalogue, surveys, start, end)
         assets = NIGHTLY_ASSETS[: NIGHTLY_ASSETS.index(upto) + 1]

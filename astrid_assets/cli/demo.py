@@ -41,6 +41,7 @@ def demo(workers: int | None) -> None:
         dagster_instance,
         load_graph,
         open_catalogue,
+        open_store,
         prepare_home,
     )
 
@@ -49,6 +50,7 @@ def demo(workers: int | None) -> None:
     use_workers(workers)
     console = Console()
     catalogue = open_catalogue()
+    open_store().check()
     with dagster_instance() as instance:
         plans = plan(catalogue, add_simulated_surveys(catalogue, instance))
         graph = load_graph()

@@ -104,7 +104,9 @@ def _outcome(run_id: str, result: dg.ExecuteInProcessResult) -> RunOutcome:
         messages = []
         while error is not None:
             classes.add(error.cls_name or "")
-            messages.append(error.message.strip().splitlines()[0])
+            # A worker process adds its traceback as a cause of its own.
+            if error.cls_name != "_RemoteTraceback":
+                messages.append(error.message.strip().splitlines()[0])
             error = error.cause
         if event.step_key is not None and messages:
             # The innermost cause is what happened; the outer ones say where.

@@ -79,10 +79,12 @@ def process_frame(task: FrameTask) -> FrameOutcome:
     if task.anchor is None:
         reason = Reason(
             "no_anchor",
-            "no frame of this field and band could define its astrometry: none has "
-            "enough stars; see the reasons of the other frames",
+            "no frame of this field and band could define its astrometry and "
+            "magnitudes yet; one that is accepted will",
         )
-        return FrameOutcome(_row(task, None, None, [reason], []))
+        # Its own faults are what a person can do something about.
+        reasons = [*offer_anchor(task).reasons, reason]
+        return FrameOutcome(_row(task, None, None, reasons, []))
     try:
         flags = check_masters(task.profile, task.masters)
         measured = _measure(task)
