@@ -1,7 +1,8 @@
 """What orchestration costs: nights in one process against a run per night.
 
 Every night is finished beforehand, so the steps only find that nothing has changed;
-what a run then takes beyond calling the steps directly is Dagster's share.
+what a run then takes beyond calling the steps directly is Dagster's share. The
+daemon's share includes its start and its loop's pauses, which few nights share.
 
     .venv/bin/python benchmarks/backfill.py
     .venv/bin/python benchmarks/backfill.py --nights 20 --daemon-nights 4

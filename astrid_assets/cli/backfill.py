@@ -51,6 +51,10 @@ def _night(_: click.Context, parameter: click.Parameter, value: str | None) -> s
         ) from error
 
 
+PROCESSING = NIGHTLY_ASSETS[:2]
+"""What must be done for all nights before references of later nights are chosen."""
+
+
 @click.command()
 @click.option("--survey", "surveys", multiple=True, help="Again for more. Default: all")
 @click.option("--from", "start", callback=_night, help="First night, YYYY-MM-DD.")
@@ -105,7 +109,13 @@ def backfill(
         plans = plan(catalogue, surveys, start, end)
         assets = NIGHTLY_ASSETS[: NIGHTLY_ASSETS.index(upto) + 1]
         job = load_graph().resolve_job_def("night_job")
-        failures = run_plans(console, instance, job, plans, assets=assets, force=force)
+        failures = []
+        first = [item for item in plans if item.needs_later_nights]
+        if first and len(assets) > len(PROCESSING):
+            failures = run_plans(
+                console, instance, job, first, assets=PROCESSING, force=force
+            )
+        failures += run_plans(console, instance, job, plans, assets=assets, force=force)
         print_summary(console, catalogue, plans, failures)
     if failures:
         sys.exit(1)

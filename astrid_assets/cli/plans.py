@@ -20,6 +20,8 @@ class Plan:
 
     survey: str
     nights: tuple[str, ...]
+    needs_later_nights: bool = False
+    """References may hold frames of later nights: process them all first."""
 
 
 def plan(
@@ -53,7 +55,8 @@ def plan(
             if (not start or night >= start) and (not end or night <= end)
         )
         if nights:
-            plans.append(Plan(row.name, nights))
+            later = profile_of(row).reference.later_nights
+            plans.append(Plan(row.name, nights, needs_later_nights=later))
         elif known:
             click.echo(
                 f"{row.name}: no frames between {start or 'the first night'} and "
