@@ -56,7 +56,7 @@ lint: install-dev  ## ruff, pyright and the import contracts
 	$(BIN)/lint-imports
 
 test: lint  ## Every check, then every test
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 format: install-dev  ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from astrid_assets.tracking_model import log_onnx
+from astrid_assets.tracking_model import global_address, log_onnx
 from astrid_assets.tracking_run import ActiveRun
 from astrid_assets.tracking_server import (
     TrackingUnavailable,
@@ -224,13 +224,8 @@ class Tracking:
         """Return the ONNX file of a registered version."""
         from mlflow.artifacts import download_artifacts
 
-        with tempfile.TemporaryDirectory() as folder:
-            path = download_artifacts(
-                f"models:/{name}/{version}",
-                dst_path=folder,
-                tracking_uri=self.tracking_uri,
-                registry_uri=self.tracking_uri,
-            )
+        with tempfile.TemporaryDirectory() as folder, global_address(self.tracking_uri):
+            path = download_artifacts(f"models:/{name}/{version}", dst_path=folder)
             return (Path(path) / "model.onnx").read_bytes()
 
     def set_alias(self, name: str, alias: str, version: str) -> None:

@@ -48,18 +48,27 @@ def _as_global_run(client: MlflowClient, uri: str, run_id: str) -> Iterator[None
     """
     import mlflow
 
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
     status = client.get_run(run_id).info.status
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    active = mlflow.active_run()
-    try:
+    with global_address(uri):
+        active = mlflow.active_run()
         if active is not None and active.info.run_id == run_id:
             yield
         else:
             with mlflow.start_run(run_id=run_id, nested=active is not None):
                 yield
             client.update_run(run_id, status=status)
+
+
+@contextmanager
+def global_address(uri: str) -> Iterator[None]:
+    """Let MLflow's module-level functions use an address, as some of them only can."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    try:
+        yield
     finally:
         mlflow.set_tracking_uri(before[0])
         mlflow.set_registry_uri(before[1])

@@ -41,7 +41,8 @@ PATIENCE_S = 240
 
 
 def environment(home: Path) -> dict[str, str]:
-    return os.environ | {"ASTRID_HOME": str(home), "DAGSTER_HOME": ""}
+    inherited = {k: v for k, v in os.environ.items() if k != "DAGSTER_HOME"}
+    return inherited | {"ASTRID_HOME": str(home)}
 
 
 def astrid(home: Path, *arguments: str) -> None:

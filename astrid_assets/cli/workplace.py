@@ -48,9 +48,11 @@ def prepare_home() -> Path:
             f"the home folder {home} cannot be written ({error.strerror}); let this "
             f"user write there or set {addresses.HOME} to another folder"
         ) from error
-    dagster_home = os.environ.setdefault(
-        addresses.DAGSTER_HOME, str(addresses.project_root())
+    # An empty value counts as unset, as everywhere.
+    dagster_home = os.environ.get(addresses.DAGSTER_HOME) or str(
+        addresses.project_root()
     )
+    os.environ[addresses.DAGSTER_HOME] = dagster_home
     if not (Path(dagster_home) / "dagster.yaml").is_file():
         raise click.ClickException(
             f"there is no dagster.yaml in {dagster_home}, so Dagster would lose its "

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.frame import Image, Mask
 
+Plane = fits.CompImageHDU | fits.ImageHDU
+
 STEPS_PER_SIGMA = 16  # rounding adds 0.02 % to the variance of the noise
 RELATIVE_STEP = 0.0018  # of planes kept as logarithms: at most 0.09 % off
 DITHER_SEED = 1
@@ -28,7 +30,7 @@ TILE_ROWS = 64
 MAX_LEVELS = 2**31 - 2**20  # what a rounded pixel may count to
 
 
-def noisy_plane(name: str, image: Image, sigma: float | None) -> fits.CompImageHDU:
+def noisy_plane(name: str, image: Image, sigma: float | None) -> Plane:
     """Return an image rounded to a sixteenth of its noise.
 
     Parameters
@@ -44,7 +46,7 @@ def noisy_plane(name: str, image: Image, sigma: float | None) -> fits.CompImageH
     return stepped_plane(name, image, sigma / STEPS_PER_SIGMA)
 
 
-def stepped_plane(name: str, image: Image, step: float) -> fits.CompImageHDU:
+def stepped_plane(name: str, image: Image, step: float) -> Plane:
     """Return an image rounded to a step in its own unit."""
     finite = image[np.isfinite(image)]
     if finite.size and float(np.ptp(finite)) / step > MAX_LEVELS:
@@ -52,7 +54,7 @@ def stepped_plane(name: str, image: Image, step: float) -> fits.CompImageHDU:
     return _rounded(name, image, -step)
 
 
-def positive_plane(name: str, image: Image) -> fits.CompImageHDU:
+def positive_plane(name: str, image: Image) -> Plane:
     """Return a positive image kept to 0.1 % of each pixel, as its logarithm."""
     if not (np.isfinite(image).all() and (image > 0).all()):
         return lossless_plane(name, image)
@@ -71,15 +73,13 @@ def mask_plane(name: str, mask: Mask) -> fits.CompImageHDU:
     )
 
 
-def lossless_plane(name: str, image: Image) -> fits.CompImageHDU:
-    """Return an image, bit for bit; several times larger and slower."""
-    return fits.CompImageHDU(
-        np.ascontiguousarray(image),
-        name=name,
-        compression_type="GZIP_2",
-        quantize_level=0,
-        tile_shape=_tile(image),
-    )
+def lossless_plane(name: str, image: Image) -> fits.ImageHDU:
+    """Return an image, bit for bit and uncompressed.
+
+    GZIP, the only lossless compression of floats in FITS, writes the time into each
+    tile: the same image would not give the same bytes.
+    """
+    return fits.ImageHDU(np.ascontiguousarray(image), name=name)
 
 
 def image_from(hdus: fits.HDUList, name: str) -> Image:

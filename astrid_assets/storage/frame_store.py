@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
@@ -42,6 +43,11 @@ from astrid_assets.storage.fits_planes import (
     noisy_plane,
     positive_plane,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from astrid_assets.storage.fits_planes import Plane
 
 __all__ = [
     "difference_from_fits",
@@ -204,7 +210,7 @@ def _stars_hdu(stars: Stars) -> fits.BinTableHDU:
     return fits.BinTableHDU.from_columns(columns, name="STARS")
 
 
-def _bytes(hdus: list[fits.PrimaryHDU | fits.CompImageHDU | fits.BinTableHDU]) -> bytes:
+def _bytes(hdus: Sequence[fits.PrimaryHDU | Plane | fits.BinTableHDU]) -> bytes:
     buffer = io.BytesIO()
-    fits.HDUList(hdus).writeto(buffer, output_verify="exception")
+    fits.HDUList(list(hdus)).writeto(buffer, output_verify="exception")
     return buffer.getvalue()

@@ -14,8 +14,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
-from astrid_assets.storage import migrations
 from astrid_assets.storage.catalogue import Catalogue, now, upsert
+from astrid_assets.storage.migrations import schema as migrations
 from astrid_assets.storage.tables import (
     Base,
     NightSummary,

@@ -9,9 +9,9 @@ from pathlib import Path
 from alembic import command
 from alembic.script import ScriptDirectory
 
-from astrid_assets.storage import migrations
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.column_types import UtcDateTime
+from astrid_assets.storage.migrations import schema as migrations
 
 
 def render_item(kind: str, item: object, _context: object) -> str | bool:
