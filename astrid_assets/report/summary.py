@@ -52,6 +52,7 @@ class NightLine:
     bogus: int
     held_back_by: list[str]
     pictures: dict[str, str]
+    truth: TruthCounts | None = None
 
     @property
     def purity(self) -> float | None:
@@ -179,6 +180,7 @@ def _line(
         bogus=_count(labels, "bogus"),
         held_back_by=held,
         pictures=pictures,
+        truth=_truth({night: assets}),
     )
 
 
