@@ -110,7 +110,8 @@ def _show(
     context.add_asset_metadata(metadata, partition_key=key)
 
 
-def picture(png: bytes, caption: str) -> dg.MetadataValue:
-    """Return a PNG as markdown metadata, which the UI shows as a picture."""
-    encoded = base64.b64encode(png).decode()
-    return dg.MetadataValue.md(f"![{caption}](data:image/png;base64,{encoded})")
+def picture(content: bytes, caption: str) -> dg.MetadataValue:
+    """Return a PNG or SVG as markdown metadata, which the UI shows as a picture."""
+    kind = "svg+xml" if content.startswith(b"<svg") else "png"
+    encoded = base64.b64encode(content).decode()
+    return dg.MetadataValue.md(f"![{caption}](data:image/{kind};base64,{encoded})")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import jinja2
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from astrid_assets.pictures.plots import (
     completeness_curve,
@@ -22,7 +22,6 @@ from astrid_assets.pictures.thumbnails import cutout_sheet
 from astrid_assets.report.summary import Report, SurveyPart, collect_report
 from astrid_assets.steps.collect import read_cutouts
 from astrid_assets.storage import candidates
-from astrid_assets.storage.tables import Candidate as CandidateRow
 from astrid_assets.storage.tables import Detection, SkyObject, TrainingSample
 
 if TYPE_CHECKING:
@@ -110,6 +109,7 @@ def _survey(
             (f"{night.night}: {caption}", _uri(store.get(key)))
             for night in shown
             for caption, key in night.pictures.items()
+            if key.endswith(".png")  # light curves have plots of their own below
         ],
         "light_curves": list(_light_curves(catalogue, part.name)),
     }
@@ -117,21 +117,9 @@ def _survey(
 
 def _light_curves(catalogue: Catalogue, survey: str) -> Iterator[str]:
     with catalogue.read() as session:
-        nights = func.count(func.distinct(Detection.night))
-        flux = func.max(func.abs(CandidateRow.score_sigma))
-        ids = session.execute(
-            select(Detection.object_id)
-            .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
-            .where(Detection.survey == survey, Detection.object_id.is_not(None))
-            .where(CandidateRow.is_current.is_(True))
-            .group_by(Detection.object_id)
-            .having(nights > 1)
-            .order_by(nights.desc(), flux.desc(), Detection.object_id)
-            .limit(LIGHT_CURVES)
-        ).scalars()
-        for object_id in list(ids):
+        for object_id in candidates.often_seen(session, survey, limit=LIGHT_CURVES):
             place = session.get_one(SkyObject, object_id)
-            points = candidates.light_curve(session, str(object_id))
+            points = candidates.light_curve(session, object_id)
             yield _uri(
                 light_curve(
                     [point.observed_mjd for point in points],

@@ -8,7 +8,7 @@ the deployed model, or, before there is one, from the S/N ranking, marked as suc
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ from astrid_assets.steps.nights import (
     keep_picture,
     unchanged_report,
 )
-from astrid_assets.steps.objects import assign_objects
+from astrid_assets.steps.objects import assign_objects, light_curves
 from astrid_assets.storage import candidates, frames, gates, ids, layout, models
 from astrid_assets.storage.catalogue import now, upsert
 from astrid_assets.storage.frame_store import difference_from_fits, frame_from_fits
@@ -141,8 +141,7 @@ def detect_nights(
             continue
         found = [next(outcomes) for _ in tasks[night]]
         report = _report(profile, night, found)
-        _commit(tools, profile, tasks[night], found, report, hashes[night])
-        yield report
+        yield _commit(tools, profile, tasks[night], found, report, hashes[night])
 
 
 def _accepted(
@@ -241,7 +240,7 @@ def _commit(
     found: Sequence[DetectOutcome],
     report: NightReport,
     input_hash: str,
-) -> None:
+) -> NightReport:
     rows = [row for outcome in found for row in outcome.candidates]
     detections = [row for outcome in found for row in outcome.detections]
     with tools.catalogue.begin() as session:
@@ -263,7 +262,10 @@ def _commit(
                 if row["model_id"] is not None
             ],
         )
+        curves = light_curves(session, tools.store, profile.name, report.night)
+        report = replace(report, pictures=report.pictures | curves)
         finish(session, report, input_hash)
+    return report
 
 
 def _report(

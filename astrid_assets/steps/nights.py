@@ -50,7 +50,7 @@ class NightReport:
     verdicts: tuple[Verdict, ...] = ()
     unchanged: bool = False
     pictures: dict[str, str] = field(default_factory=dict)
-    """Object keys of PNG pictures by caption, as `keep_pictures` returned them."""
+    """Object keys of pictures (PNG or SVG) by caption, from `keep_picture`."""
 
 
 def load_profile(catalogue: Catalogue, survey: str) -> SurveyProfile:
@@ -117,10 +117,11 @@ def finish(session: Session, report: NightReport, input_hash: str) -> None:
 
 
 def keep_picture(
-    store: ObjectStore, survey: str, night: str, name: str, png: bytes
+    store: ObjectStore, survey: str, night: str, name: str, content: bytes
 ) -> str:
-    """Keep a PNG picture in the store; returns its key."""
-    return store.put(layout.picture(survey, night, name), png, ".png")
+    """Keep a picture (PNG or SVG) in the store; returns its key."""
+    suffix = ".svg" if content.startswith(b"<svg") else ".png"
+    return store.put(layout.picture(survey, night, name), content, suffix)
 
 
 def _plain(part: object) -> object:

@@ -1,4 +1,4 @@
-"""Join detections into objects: the same place on the sky, night after night."""
+"""Objects: detections of the same place on the sky, joined and drawn over time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.pictures.sparklines import light_curve_sparkline
 from astrid_assets.science.detection.association import associate
+from astrid_assets.steps.nights import keep_picture
 from astrid_assets.storage import candidates, ids
 from astrid_assets.storage.catalogue import now, upsert
 from astrid_assets.storage.tables import SkyObject
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 
 Row = dict[str, object]
+SHOWN_OBJECTS = 3
 
 
 def assign_objects(
@@ -83,3 +87,34 @@ def assign_objects(
             }
         )
     upsert(session, SkyObject, new)
+
+
+def light_curves(
+    session: Session, store: ObjectStore, survey: str, night: str
+) -> dict[str, str]:
+    """Draw the objects of a night that were seen most often until then.
+
+    Later nights are left out, so that a repeated night gives the same pictures.
+
+    Returns
+    -------
+    pictures
+        Object keys by caption.
+    """
+    pictures: dict[str, str] = {}
+    often = candidates.often_seen(session, survey, limit=SHOWN_OBJECTS, night=night)
+    for object_id in often:
+        points = [
+            point
+            for point in candidates.light_curve(session, object_id)
+            if point.night <= night
+        ]
+        svg = light_curve_sparkline(
+            [point.observed_mjd for point in points], [point.flux_e for point in points]
+        )
+        place = session.get_one(SkyObject, object_id)
+        caption = f"light curve {place.ra_deg:.5f} {place.dec_deg:+.5f}"
+        pictures[caption] = keep_picture(
+            store, survey, night, f"{object_id}-light-curve", svg
+        )
+    return pictures

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 
 from astrid_assets.storage.detection_rows import (
     BY_TIME,
@@ -114,6 +114,37 @@ def light_curve(session: Session, object_id: str) -> list[DetectionRow]:
     """Return the current detections of an object, in order of time."""
     query = select_detections().where(Detection.object_id == object_id)
     return _rows(session, query.order_by(*BY_TIME))
+
+
+def often_seen(
+    session: Session, survey: str, *, limit: int, night: str | None = None
+) -> list[str]:
+    """Return the objects with detections on most nights, the most significant first.
+
+    Parameters
+    ----------
+    night
+        Only objects that were seen on this night, counting nights up to it.
+    """
+    nights = func.count(func.distinct(Detection.night))
+    peak = func.max(func.abs(Candidate.score_sigma))
+    query = (
+        select(Detection.object_id)
+        .join(Candidate, Candidate.id == Detection.candidate_id)
+        .join(DifferenceRun, Candidate.difference_id == DifferenceRun.id)
+        .where(Detection.survey == survey, Detection.object_id.is_not(None))
+        .where(Candidate.is_current, DifferenceRun.is_current)
+    )
+    if night is not None:
+        tonight = query.where(Detection.night == night)
+        query = query.where(Detection.night <= night, Detection.object_id.in_(tonight))
+    query = (
+        query.group_by(Detection.object_id)
+        .having(nights > 1)
+        .order_by(nights.desc(), peak.desc(), Detection.object_id)
+        .limit(limit)
+    )
+    return [str(found) for found in session.scalars(query)]
 
 
 def objects_near(
