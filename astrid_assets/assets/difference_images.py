@@ -3,6 +3,7 @@
 import dagster as dg
 
 from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.assets.processed_frames import processed_frames
 from astrid_assets.assets.reference_frames import reference_frames
 from astrid_assets.compute import Compute
 from astrid_assets.steps import versions
@@ -12,7 +13,7 @@ from astrid_assets.storage.object_store import ObjectStore
 
 
 @nightly_asset(
-    deps=[reference_frames],
+    deps=[processed_frames, reference_frames],
     group_name="differencing",
     kinds={"fits", "numpy"},
     code_version=versions.SUBTRACT,
