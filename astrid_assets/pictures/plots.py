@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
 DPI = 80
 INK, ACCENT, FAINT = "#1f2937", "#c2410c", "#9ca3af"
@@ -33,26 +32,6 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> bytes:
         areas.set(xlabel="epoch", ylabel="validation ROC AUC")
 
     return _png(draw, (7, 2.6))
-
-
-def ranking_curves(
-    labels: NDArray[np.bool_], rankings: Mapping[str, NDArray[np.float64]]
-) -> bytes:
-    """Draw purity against completeness for several scores of the same detections."""
-
-    def draw(figure: Figure) -> None:
-        axes: Axes = figure.subplots()
-        for colour, (name, scores) in zip(
-            (ACCENT, INK, FAINT), rankings.items(), strict=False
-        ):
-            order = np.argsort(-scores, kind="stable")
-            real = np.cumsum(labels[order])
-            purity = real / np.arange(1, len(real) + 1)
-            axes.plot(real / real[-1], purity, colour, label=name)
-        axes.set(xlabel="completeness", ylabel="purity", xlim=(0, 1), ylim=(0, 1.02))
-        axes.legend(frameon=False, loc="lower left")
-
-    return _png(draw, (4, 3))
 
 
 def completeness_curve(

@@ -60,7 +60,7 @@ def choose_members(
     field keeps its reference once it is complete.
     """
     pool = sorted(
-        (c for c in candidates if _may_enter(c, settings)),
+        (c for c in candidates if may_enter(c.path, c.night, settings)),
         key=lambda c: (c.night, c.observed_mjd, c.observation_id),
     )
     members: list[ReferenceCandidate] = []
@@ -132,11 +132,12 @@ class _Member:
     weight: float
 
 
-def _may_enter(candidate: ReferenceCandidate, settings: ReferenceSettings) -> bool:
-    if settings.before is not None and candidate.night >= settings.before:
+def may_enter(path: str, night: str, settings: ReferenceSettings) -> bool:
+    """Tell whether a frame of this source path and night may enter references."""
+    if settings.before is not None and night >= settings.before:
         return False
     return not settings.paths or any(
-        fnmatchcase(candidate.path, pattern) for pattern in settings.paths
+        fnmatchcase(path, pattern) for pattern in settings.paths
     )
 
 

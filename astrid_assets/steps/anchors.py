@@ -8,11 +8,11 @@ night again gives the same bytes whatever was processed in between.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.processing import anchor_from_frame
+from astrid_assets.science.reference import may_enter
 from astrid_assets.steps.masters import ensure_masters
 from astrid_assets.storage import frames, ids
 from astrid_assets.storage.catalogue import now, upsert
@@ -77,16 +77,6 @@ def load_anchor(store: ObjectStore, anchor: AnchorKey) -> Anchor:
     )
 
 
-def eligible_for_reference(profile: SurveyProfile, path: str, night: str) -> bool:
-    """Tell whether a frame may enter references (and so be an anchor)."""
-    settings = profile.reference
-    if settings.before is not None and night >= settings.before:
-        return False
-    return not settings.paths or any(
-        fnmatchcase(path, pattern) for pattern in settings.paths
-    )
-
-
 def _choose(
     tools: Tools, profile: SurveyProfile, group: Group, members: Sequence[Observation]
 ) -> AnchorKey | None:
@@ -96,7 +86,7 @@ def _choose(
     eligible = [
         frame
         for frame in members
-        if eligible_for_reference(profile, frame.source_path, frame.night)
+        if may_enter(frame.source_path, frame.night, profile.reference)
     ]
     tasks = [
         FrameTask(

@@ -87,7 +87,7 @@ def collect_dataset(
         raise TooFewLabels(
             f"{len(rows)} labelled detections ({int(real.sum())} real) fit the "
             f"selection, at least {settings.min_samples} with both classes are "
-            "needed: label more on the review page, backfill more nights, or widen "
+            "needed: label more detections, backfill more nights, or widen "
             "the selection"
         )
 

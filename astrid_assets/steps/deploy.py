@@ -1,9 +1,10 @@
 """Decide whether the newest model replaces the champion; roll back when asked.
 
-Both are judged now, on the test split of the newest dataset, which neither was
-trained on in its present form. The decision is a pure function of the two
-evaluations; the catalogue's deployment row is the truth, the aliases in the model
-registry follow it.
+Both are judged now, on the test split of the newest dataset; an object keeps its side
+of the split when a dataset grows, so neither was trained on it. The decision is a pure
+function of the two evaluations; the catalogue's deployment row is the truth, the
+aliases in the model registry follow it. A model that was taken back stays back: what
+the test split did not show, its use did.
 """
 
 from __future__ import annotations
@@ -96,8 +97,13 @@ def deploy_newest(
         newest = models.newest(session)
         champion = models.champion(session)
         last = models.last_deployment(session)
+        taken_back = newest is not None and models.was_rolled_back(session, newest.id)
     if newest is None:
         raise NoModel("no model was trained yet: materialize trained_unet first")
+    if taken_back:
+        _follow(tools, tracking, None)
+        reason = "the newest model was rolled back; train another one"
+        return DeploymentReport("keep", reason, champion, None, None)
     row = newest_dataset(tools)
     arrays = open_dataset(tools, row, work_folder / "datasets" / row.content_hash[:16])
     challenger = evaluate_model(tools, newest, arrays)

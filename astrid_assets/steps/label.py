@@ -1,6 +1,6 @@
 """Labels of a night: the consensus of all events, and the known truth of simulations.
 
-People append events on the review page or by import. In a simulated survey a "truth
+Events come from people (`labels.append_events`). In a simulated survey a "truth
 reviewer" appends one event per detection, marked ``truth``, by matching detections to
 the known changes; completeness against that truth is measured on the way. Labels are
 a view of the events and can be made again at any time.

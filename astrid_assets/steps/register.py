@@ -164,7 +164,7 @@ def index_source(
         for row in register_file(FileTask(profile, source, tools.store, path, UNDATED))
     ]
     with tools.catalogue.begin() as session:
-        upsert(session, SourceFileRow, rows)
+        observations.record_files(session, rows)
         upsert(session, Observation, refused)
         known = observations.known_files(session, profile.name)
     gone = set(found.gone)

@@ -39,6 +39,14 @@ def previous(session: Session) -> Model | None:
     return session.get_one(Model, deployed.previous_model_id)
 
 
+def was_rolled_back(session: Session, model_id: str) -> bool:
+    """Tell whether a model was in force once and was taken back."""
+    query = select(Deployment.sequence).where(
+        Deployment.action == "rollback", Deployment.previous_model_id == model_id
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
 def newest(session: Session) -> Model | None:
     """Return the model that was trained last."""
     query = select(Model).order_by(Model.created_at.desc(), Model.id)
