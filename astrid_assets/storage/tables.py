@@ -446,7 +446,11 @@ class TrainingSample(Base):
 
 
 class TrainingRun(Base):
-    """One training; ``status``: running | completed | failed."""
+    """One training; ``status``: running | completed.
+
+    One that failed or was killed stays ``running``: the next attempt resumes it. How
+    each attempt ended is in MLflow and Dagster.
+    """
 
     __tablename__ = "training_runs"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
