@@ -20,6 +20,8 @@ from itertools import islice
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
+from astrid_assets.science.threads import set_threads
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -140,6 +142,7 @@ def _prepare_worker() -> None:
     """Make a fresh worker single-threaded, deaf to Ctrl-C, and mortal."""
     # Read when the libraries are imported, which is when the first task arrives.
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    set_threads(1)
     # Ctrl-C reaches the whole terminal; the parent decides what becomes of workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
@@ -153,17 +156,22 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
+def _on_one_core(function: Callable[[Item], Result], item: Item) -> Result:
+    set_threads(1)
+    return function(item)
+
+
 def _map_on_ray(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[Result]:
     ray = _ray(workers)
-    remote = ray.remote(function)
+    remote = ray.remote(_on_one_core)
     todo = iter(items)
     under_way: deque[ObjectRef[Result]] = deque()
     try:
         while True:
             for item in islice(todo, workers * AHEAD_PER_WORKER - len(under_way)):
-                under_way.append(remote.remote(item))
+                under_way.append(remote.remote(function, item))
             if not under_way:
                 return
             yield ray.get(under_way.popleft())

@@ -41,6 +41,9 @@ HEAVY = (
     "astroscrappy",
     "astroalign",
     "onnxruntime",
+    "numba",
+    "fastapi",
+    "photutils",
     "boto3",
 )
 LOAD = """

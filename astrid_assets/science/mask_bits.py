@@ -12,18 +12,23 @@ class MaskBit(IntFlag):
     """One bit of a frame's mask; the value is what is stored in the FITS file."""
 
     BAD = 1 << 0  # dead or unreliable detector pixel
-    SATURATED = 1 << 1  # at or above the linear range, and its bleeding
+    SATURATED = 1 << 1  # at or above the linear range, and what it spills into
     COSMIC_RAY = 1 << 2
     TRAIL = 1 << 3  # satellite or aircraft
     HALO = 1 << 4  # wings of a saturated star, where subtraction residuals live
     EDGE = 1 << 5  # too close to the border for a full PSF
     NO_DATA = 1 << 6  # NaN in the file, outside the detector, not covered
-    INTERPOLATED = 1 << 7  # filled from its neighbours
+    INTERPOLATED = 1 << 7  # leans on pixels that were filled from their neighbours
+    HOT = 1 << 8  # its dark current is noisier than the sky
+    SPIKE = 1 << 9  # diffraction spike of a bright star
+    BLEEDING = 1 << 10  # charge that ran along the columns from a saturated star
 
 
 UNUSABLE = int(
     MaskBit.BAD
+    | MaskBit.HOT
     | MaskBit.SATURATED
+    | MaskBit.BLEEDING
     | MaskBit.COSMIC_RAY
     | MaskBit.TRAIL
     | MaskBit.NO_DATA

@@ -1,0 +1,41 @@
+"""Loops over pixels that numpy has no word for, compiled by numba.
+
+Only kernels live behind this: short functions over arrays and numbers, in modules
+named ``*_kernels.py``. They release the GIL, so `threads.in_bands` can run one of
+them over bands of rows; numba's own threads are not used, because a worker process
+must be able to say how many cores it takes. The machine code is cached on disk.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+
+from numba import njit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a kernel; NaN, infinities and division by zero behave as in numpy."""
+    return cast(
+        "Callable[P, R]",
+        njit(cache=True, nogil=True, error_model="numpy")(function),
+    )
+
+
+def compiled_sums(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a kernel whose sums may be reordered, which lets them be vectorised.
+
+    For kernels that never see NaN; the last bits may differ between processors.
+    """
+    return cast(
+        "Callable[P, R]",
+        njit(
+            cache=True, nogil=True, error_model="numpy",
+            fastmath={"contract", "reassoc", "nsz", "arcp"},
+        )(function),
+    )  # fmt: skip
