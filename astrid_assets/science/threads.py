@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,8 +44,5 @@ def in_bands(work: Callable[[int, int], object], rows: int) -> None:
         return
     edges = [rows * k // count for k in range(count + 1)]
     with ThreadPoolExecutor(count) as pool:
-        for done in [
-            pool.submit(work, first, last)
-            for first, last in zip(edges[:-1], edges[1:], strict=True)
-        ]:
+        for done in [pool.submit(work, first, last) for first, last in pairwise(edges)]:
             done.result()
