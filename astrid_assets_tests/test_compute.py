@@ -12,6 +12,7 @@ import time
 import pytest
 
 from astrid_assets.compute import THREAD_VARIABLES, Compute, WorkerDied
+from astrid_assets.science.threads import threads
 
 BOTH = pytest.mark.parametrize(
     "compute", [Compute(), Compute("processes", 2)], ids=["serial", "processes"]
@@ -42,6 +43,10 @@ def process_id(_: int) -> int:
 
 def threads_allowed(_: int) -> list[str | None]:
     return [os.environ.get(name) for name in THREAD_VARIABLES]
+
+
+def frame_threads(_: int) -> int:
+    return threads()
 
 
 @BOTH
@@ -75,6 +80,11 @@ def test_the_work_is_shared_by_other_processes() -> None:
     ids = set(Compute("processes", 2).map(process_id, range(20)))
     assert os.getpid() not in ids
     assert len(ids) == 2
+
+
+def test_frames_side_by_side_take_one_core_each() -> None:
+    assert set(Compute("processes", 2).map(frame_threads, range(6))) == {1}
+    assert list(Compute().map(frame_threads, [0])) == [len(os.sched_getaffinity(0))]
 
 
 def test_one_worker_is_this_process() -> None:
