@@ -12,6 +12,7 @@
       training_datasets ─ training_samples ────────────────────────────────────────┘
              └─ training_runs ─ models ─ deployments
     gate_verdicts, night_summaries: per survey × night × asset
+    reviewers ─ reviewer_tokens, reviewer_sessions
 
 Every id is a UUID5 of the row's natural key (`ids.py`), so running anything twice
 writes the same rows. Object columns (``*_key``) name immutable, content-addressed
@@ -26,6 +27,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    CheckConstraint,
     Float,
     ForeignKey,
     Index,
@@ -37,6 +39,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from astrid_assets.science.labelling.consensus import SOURCES
 from astrid_assets.storage.column_types import UtcDateTime
 
 NAMING = {
@@ -48,6 +51,9 @@ NAMING = {
 
 Id = String(36)
 Json = dict[str, Any]
+
+SOURCE_IS_KNOWN = f"source IN ({', '.join(map(repr, SOURCES))})"
+"""Where a label comes from is a type of its own: the database takes no other word."""
 
 
 class Base(DeclarativeBase):
@@ -85,6 +91,7 @@ class Observation(Base):
     __table_args__ = (
         UniqueConstraint("survey", "sha256", "hdu"),
         Index("ix_observations_survey_night", "survey", "night"),
+        Index("ix_observations_time", "observed_mjd", "id"),
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     survey: Mapped[str] = mapped_column(ForeignKey("surveys.name"))
@@ -177,7 +184,7 @@ class PreprocessRun(Base):
     n_matched: Mapped[int | None]
     bad_fraction: Mapped[float | None]
     ra_deg: Mapped[float | None]
-    dec_deg: Mapped[float | None]
+    dec_deg: Mapped[float | None] = mapped_column(index=True)
     radius_deg: Mapped[float | None]
     area_deg2: Mapped[float | None]
     quality_score: Mapped[float | None]
@@ -330,6 +337,7 @@ class Detection(Base):
     __table_args__ = (
         UniqueConstraint("candidate_id"),
         Index("ix_detections_survey_night", "survey", "night"),
+        Index("ix_detections_score", "score", "id"),
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     candidate_id: Mapped[str] = mapped_column(ForeignKey("candidates.id"))
@@ -368,6 +376,9 @@ class ValidationEvent(Base):
     """
 
     __tablename__ = "validation_events"
+    __table_args__ = (
+        CheckConstraint(SOURCE_IS_KNOWN, name="ck_validation_events_source"),
+    )
     sequence: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"),
         primary_key=True,
@@ -382,6 +393,10 @@ class ValidationEvent(Base):
     confidence: Mapped[float | None]
     notes: Mapped[str | None] = mapped_column(Text)
     model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
+    cutout_key: Mapped[str | None] = mapped_column(Text)
+    cutout_index: Mapped[int | None]
+    """What was on the screen, also after the night was made again; None: the label
+    came without looking."""
     created_at: Mapped[dt.datetime]
 
 
@@ -389,10 +404,11 @@ class Label(Base):
     """The consensus of a detection's events: a view, rewritten at will."""
 
     __tablename__ = "labels"
+    __table_args__ = (CheckConstraint(SOURCE_IS_KNOWN, name="ck_labels_source"),)
     detection_id: Mapped[str] = mapped_column(
         ForeignKey("detections.id"), primary_key=True
     )
-    label: Mapped[str] = mapped_column(String(20))
+    label: Mapped[str] = mapped_column(String(20), index=True)
     """real | bogus | disputed | unsure"""
     classification: Mapped[str | None] = mapped_column(String(40))
     source: Mapped[str] = mapped_column(String(20))
@@ -518,3 +534,37 @@ class NightSummary(Base):
     input_hash: Mapped[str] = mapped_column(String(64))
     """Hash of what went in; unchanged means there is nothing to do."""
     finished_at: Mapped[dt.datetime]
+
+
+class Reviewer(Base):
+    """A person with an account; ``role``: reader | reviewer | expert | admin."""
+
+    __tablename__ = "reviewers"
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    role: Mapped[str] = mapped_column(String(20))
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    """None: this person comes with tokens only."""
+    is_active: Mapped[bool]
+    created_at: Mapped[dt.datetime]
+
+
+class ReviewerToken(Base):
+    """An API token, as its hash; the token itself is shown once and kept nowhere."""
+
+    __tablename__ = "reviewer_tokens"
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reviewer: Mapped[str] = mapped_column(ForeignKey("reviewers.name"), index=True)
+    purpose: Mapped[str] = mapped_column(String(120))
+    created_at: Mapped[dt.datetime]
+    expires_at: Mapped[dt.datetime | None]
+    revoked_at: Mapped[dt.datetime | None]
+
+
+class ReviewerSession(Base):
+    """A login in a browser, as the hash of its cookie."""
+
+    __tablename__ = "reviewer_sessions"
+    session_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reviewer: Mapped[str] = mapped_column(ForeignKey("reviewers.name"), index=True)
+    created_at: Mapped[dt.datetime]
+    expires_at: Mapped[dt.datetime]
