@@ -125,3 +125,26 @@ class ReferenceSettings(Settings):
     max_fwhm_ratio: float = Field(
         1.5, gt=1, description="against the sharpest frame of the pool"
     )
+
+
+class InjectionSettings(Settings):
+    """How completeness is measured: artificial transients in the night's frames."""
+
+    per_frame: int = Field(
+        60, ge=0, le=2000, description="transients per injected frame; 0 switches off"
+    )
+    frames_per_night: int = Field(
+        1, ge=1, le=50, description="injected frames per field and band of a night"
+    )
+    min_snr: float = Field(3.0, gt=0, description="faintest, theoretical S/N")
+    max_snr: float = Field(50.0, gt=3, description="brightest, theoretical S/N")
+    negative_share: float = Field(
+        0.25, ge=0, le=1, description="share of sources that fade"
+    )
+    galaxy_share: float = Field(
+        0.3, ge=0, le=1, description="share put on extended sources, if there are any"
+    )
+    min_completeness: float = Field(
+        0.8, gt=0, le=1,
+        description="share found at S/N 10 to 20: a night credibly below it is flagged",
+    )  # fmt: skip

@@ -18,7 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.differencing.settings import DifferencingSettings
-from astrid_assets.science.settings import ProcessingSettings, ReferenceSettings
+from astrid_assets.science.settings import (
+    InjectionSettings,
+    ProcessingSettings,
+    ReferenceSettings,
+)
 
 SURVEY_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,39}$")
 # `|`, `[`, `]` and `,` mean something in Dagster's partition keys, `/` in object keys.
@@ -187,6 +191,7 @@ class SurveyProfile(Section):
     reference: ReferenceSettings = ReferenceSettings.model_validate({})
     differencing: DifferencingSettings = DifferencingSettings.model_validate({})
     detection: DetectionSettings = DetectionSettings.model_validate({})
+    injection: InjectionSettings = InjectionSettings.model_validate({})
 
     @field_validator("name")
     @classmethod

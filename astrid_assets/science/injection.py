@@ -1,0 +1,298 @@
+"""Injection and recovery: what a subtraction would have found, measured on itself.
+
+Artificial transients of known significance are put into a science frame before it
+is subtracted; how many of them come back, and with which flux and place, is the
+frame's completeness. They never mix with real detections: the injected frame and
+its difference are thrown away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
+from scipy.optimize import minimize
+from scipy.spatial import KDTree
+
+from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.mask_bits import UNUSABLE
+from astrid_assets.science.psf_photometry import shifted_psfs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from astrid_assets.science.detection.candidate import Candidate
+    from astrid_assets.science.differencing.difference import Difference
+    from astrid_assets.science.frame import Frame, Stars
+    from astrid_assets.science.psf import PsfModel
+    from astrid_assets.science.settings import InjectionSettings
+
+Array = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+SEPARATION_FWHM = 6.0
+"""Between injections, and from what the real difference already shows: closer ones
+would change each other's noise and be mistaken for each other."""
+
+OCCUPIED_SIGMA = 4.0
+TRIES = 40
+GALAXY_FWHM_RATIO = 1.35  # wider than the stars by this much: resolved
+MATCH_FWHM = 1.0
+SNR_EDGES = (3.0, 5.0, 7.0, 10.0, 20.0, float("inf"))
+Z_ONE_SIDED = 1.645
+"""Standard normal deviate of a one-sided 95 % bound."""
+
+SHARPEST, SOFTEST = 0.05, 0.6
+"""Limits of the curve's width, as fractions of its half-light S/N: noise of one
+sigma at a threshold of five gives 0.2."""
+
+
+@dataclass(frozen=True)
+class Injections:
+    """Artificial transients; every array has shape (n,).
+
+    `x`, `y` in pixels; `snr` the significance that theory promises, its own photons
+    included, negative where light was taken away; `flux_e` in electrons, with that
+    sign; `on_galaxy` where it was put on an extended source.
+    """
+
+    x: Array
+    y: Array
+    snr: Array
+    flux_e: Array
+    on_galaxy: Bool
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What became of each injection; every array has shape (n,).
+
+    `found`: a kept candidate of the right sign within one FWHM; `listed`: any
+    candidate, `reasons` its failed tests. `score`, `flux_e`, `flux_err_e`, `dx_px`,
+    `dy_px` (measured minus true) are NaN where nothing was listed.
+    """
+
+    found: Bool
+    listed: Bool
+    reasons: NDArray[np.int64]
+    score: Array
+    flux_e: Array
+    flux_err_e: Array
+    dx_px: Array
+    dy_px: Array
+
+
+def extended_sources(stars: Stars, fwhm_px: float) -> Array:
+    """Return (n, 2) positions of sources clearly wider than the stars."""
+    wide = stars.fwhm_px > GALAXY_FWHM_RATIO * fwhm_px
+    return np.column_stack([stars.x[wide], stars.y[wide]])
+
+
+def plan_injections(
+    rng: np.random.Generator,
+    science: Frame,
+    difference: Difference,
+    galaxies: Array,
+    settings: InjectionSettings,
+) -> Injections:
+    """Choose where artificial transients go, and how bright they are.
+
+    S/N is uniform in its logarithm between the settings' limits. Positions are
+    usable pixels away from the border, from one another and from what the real
+    difference shows, so that each answers for its own place.
+
+    Parameters
+    ----------
+    difference
+        The real one of this frame; its error image gives fluxes for an S/N.
+    galaxies : (n, 2)
+        Pixels of extended sources, on which a share of the injections is put.
+    """
+    psf = _psf(science)
+    free = _free_places(difference, psf.fwhm_px)
+    x, y, on_galaxy = _places(rng, free, galaxies, psf.fwhm_px, settings)
+    low, high = np.log(settings.min_snr), np.log(settings.max_snr)
+    snr = np.exp(rng.uniform(low, high, len(x)))
+    sign = np.where(rng.random(len(x)) < settings.negative_share, -1.0, 1.0)
+    rows, columns = np.rint(y).astype(int), np.rint(x).astype(int)
+    error = difference.flux_err[rows, columns].astype(np.float64)
+    own = _own_noise(shifted_psfs(psf, x, y))
+    flux = flux_of_snr(snr, error, np.where(sign > 0, own, 0.0))
+    return Injections(x, y, sign * snr, sign * flux, on_galaxy)
+
+
+def flux_of_snr(snr: Array, error_e: Array, own_noise: Array) -> Array:
+    """Return the flux that stands out by `snr`, its own photons included.
+
+    Solves ``f = snr sqrt(error² + k f)``, where `k` is the share of its own photon
+    noise that a PSF fit sees (sum P³ / (sum P²)²).
+    """
+    half = 0.5 * snr**2 * own_noise
+    return half + np.sqrt(half**2 + (snr * error_e) ** 2)
+
+
+def inject(rng: np.random.Generator, science: Frame, injections: Injections) -> Frame:
+    """Return the frame with the transients added, photon noise and variance too."""
+    psf = _psf(science)
+    if science.variance is None:
+        raise FrameRejected("unprocessed", f"{science.frame_id} has no variance")
+    data, variance = science.data.copy(), science.variance.copy()
+    columns, rows = np.rint(injections.x).astype(int), np.rint(injections.y).astype(int)
+    models = shifted_psfs(psf, injections.x, injections.y)
+    for x, y, flux, model in zip(columns, rows, injections.flux_e, models, strict=True):
+        here, there = _overlap(model.shape, x, y, data)
+        light = np.float32(flux) * model[there]
+        photons = np.maximum(light, 0)
+        noise = rng.normal(size=light.shape).astype(np.float32) * np.sqrt(photons)
+        data[here] += light + noise
+        variance[here] += photons
+    empty = (science.mask & UNUSABLE) != 0
+    data[empty] = science.data[empty]
+    return replace(science, data=data, variance=variance)
+
+
+def recover(
+    injections: Injections, candidates: Sequence[Candidate], fwhm_px: float
+) -> Recovery:
+    """Look up each injection among the candidates of the injected difference."""
+    n = len(injections)
+    nothing = np.full(n, np.nan)
+    out = Recovery(
+        found=np.zeros(n, dtype=bool), listed=np.zeros(n, dtype=bool),
+        reasons=np.zeros(n, dtype=np.int64), score=nothing, flux_e=nothing.copy(),
+        flux_err_e=nothing.copy(), dx_px=nothing.copy(), dy_px=nothing.copy(),
+    )  # fmt: skip
+    sign = np.sign(injections.snr)
+    for which in (1, -1):
+        mine = [c for c in candidates if c.sign == which]
+        wanted = np.flatnonzero(sign == which)
+        if not mine or not len(wanted):
+            continue
+        tree = KDTree([(c.x, c.y) for c in mine])
+        places = np.column_stack([injections.x, injections.y])[wanted]
+        distance, index = tree.query(places, distance_upper_bound=MATCH_FWHM * fwhm_px)
+        near = np.isfinite(np.asarray(distance))
+        for i, j in zip(wanted[near], np.asarray(index)[near], strict=True):
+            candidate = mine[int(j)]
+            out.listed[i], out.found[i] = True, candidate.is_kept
+            out.reasons[i] = candidate.reasons
+            out.score[i], out.flux_e[i] = candidate.score, candidate.flux_e
+            out.flux_err_e[i] = candidate.flux_err_e
+            out.dx_px[i] = candidate.x - injections.x[i]
+            out.dy_px[i] = candidate.y - injections.y[i]
+    return out
+
+
+def half_found_snr(snr: Array, found: Bool) -> float | None:
+    """Return the S/N at which half of the injections are found; None: no telling.
+
+    A maximum-likelihood logistic curve in log S/N with a ceiling of one.
+    """
+    snr = np.abs(snr)
+    if not found.any() or found.all():
+        return None
+    u = np.log(snr)
+
+    def loss(p: Array) -> float:
+        z = np.clip((u - p[0]) / np.exp(p[1]), -30, 30)
+        share = 1 / (1 + np.exp(-z))
+        return -float(np.sum(np.log(np.where(found, share, 1 - share) + 1e-9)))
+
+    start = np.array([np.log(np.median(snr[found])) - 0.5, np.log(0.15)])
+    bounds = [
+        (u.min() - 1, u.max() + 1), (np.log(SHARPEST), np.log(SOFTEST)),
+    ]  # fmt: skip
+    fitted = minimize(loss, start, method="L-BFGS-B", bounds=bounds)
+    return float(np.exp(fitted.x[0]))
+
+
+def upper_bound(found: int, total: int) -> float:
+    """Return the largest share that `found` of `total` leaves credible (95 %).
+
+    References
+    ----------
+    Wilson 1927, J. Am. Stat. Assoc. 22, 209.
+    """
+    if not total:
+        return 1.0
+    z2 = Z_ONE_SIDED**2
+    share = found / total
+    centre = share + z2 / (2 * total)
+    half = Z_ONE_SIDED * np.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
+    return float((centre + half) / (1 + z2 / total))
+
+
+def _psf(science: Frame) -> PsfModel:
+    if science.psf is None:
+        raise FrameRejected("unprocessed", f"{science.frame_id} has no PSF")
+    return science.psf
+
+
+def _free_places(difference: Difference, fwhm_px: float) -> Bool:
+    """Pixels that hold no mask and nothing significant within the separation."""
+    radius = max(2, round(fwhm_px))
+    taken = np.abs(difference.score) > OCCUPIED_SIGMA
+    span = np.arange(-3 * radius, 3 * radius + 1)
+    disk = np.hypot(span[:, None], span[None, :]) <= 3 * radius
+    bad = (difference.mask & UNUSABLE) != 0
+    square = np.ones((2 * radius + 1, 2 * radius + 1), dtype=bool)
+    near_taken = np.asarray(binary_dilation(taken, disk), dtype=bool)
+    near_bad = np.asarray(binary_dilation(bad, square), dtype=bool)
+    free = ~(near_taken | near_bad)
+    border = 3 * radius
+    free[:border] = free[-border:] = False
+    free[:, :border] = free[:, -border:] = False
+    return free
+
+
+def _places(
+    rng: np.random.Generator, free: Bool, galaxies: Array, fwhm_px: float,
+    settings: InjectionSettings,
+) -> tuple[Array, Array, Bool]:  # fmt: skip
+    """Draw positions; those that find no room are left out."""
+    ny, nx = free.shape
+    chosen: list[tuple[float, float, bool]] = []
+    nearest = SEPARATION_FWHM * fwhm_px
+    for _ in range(settings.per_frame):
+        wants_galaxy = len(galaxies) > 0 and rng.random() < settings.galaxy_share
+        for _ in range(TRIES):
+            if wants_galaxy:
+                x, y = galaxies[rng.integers(len(galaxies))] + rng.normal(
+                    0, 0.5 * fwhm_px, 2
+                )
+            else:
+                x, y = rng.uniform(0, nx - 1), rng.uniform(0, ny - 1)
+            i, j = round(float(y)), round(float(x))
+            if not (0 <= i < ny and 0 <= j < nx and free[i, j]):
+                continue
+            if all(np.hypot(x - a, y - b) > nearest for a, b, _ in chosen):
+                chosen.append((float(x), float(y), wants_galaxy))
+                break
+    columns = np.array(chosen, dtype=np.float64).reshape(-1, 3)
+    return columns[:, 0], columns[:, 1], columns[:, 2].astype(bool)
+
+
+def _own_noise(models: NDArray[np.float32]) -> Array:
+    """Share of a source's photon noise that a PSF fit sees, for (n, size, size)."""
+    stamps = models.astype(np.float64)
+    return (stamps**3).sum(axis=(1, 2)) / (stamps**2).sum(axis=(1, 2)) ** 2
+
+
+def _overlap(
+    stamp_shape: tuple[int, ...], x: int, y: int, image: NDArray[np.float32]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Return where a stamp centred on a pixel lies in the image, and what of it."""
+    here, there = [], []
+    for middle, side, size in zip((y, x), image.shape, stamp_shape, strict=True):
+        first = middle - size // 2
+        low, high = max(first, 0), min(first + size, side)
+        here.append(slice(low, high))
+        there.append(slice(low - first, high - first))
+    return (here[0], here[1]), (there[0], there[1])
