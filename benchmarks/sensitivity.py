@@ -1,0 +1,368 @@
+"""How faint a change is found, and what else is: pairs of known truth, seven cases.
+
+For each case the theoretical S/N at which half of the transients are found when the
+threshold lets one false candidate per megapixel pass (a perfect score of Gaussian
+noise: about 4.8), and the false candidates per megapixel at 5 sigma. A candidate is
+one that `detect` keeps, of either sign; what lies at no transient is false. Settings
+are the defaults, the same for all cases.
+
+``true``: PSFs, variances and sky are those of the simulation, the flux ratio and the
+offset are measured. ``blind``: sky, noise, masks and PSF are measured as well, and the
+header's WCS is wrong by a third of a pixel.
+
+    .venv/bin/python benchmarks/sensitivity.py
+    .venv/bin/python benchmarks/sensitivity.py --seeds 2 --cases crowded jitter
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy.optimize import minimize
+from scipy.spatial import KDTree
+from scipy.stats import norm
+
+from astrid_assets.science.detection.candidate import names_of
+from astrid_assets.science.detection.settings import DetectionSettings
+from astrid_assets.science.detection.sources import detect
+from astrid_assets.science.differencing.settings import DifferencingSettings
+from astrid_assets.science.differencing.subtraction import subtract
+from astrid_assets.science.mask_bits import UNUSABLE
+from astrid_assets.science.measuring import measure
+from astrid_assets.science.settings import ProcessingSettings
+from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair
+from astrid_assets.science.threads import set_threads
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.detection.candidate import Candidate
+    from astrid_assets.science.differencing.difference import Difference
+    from astrid_assets.science.frame import Frame
+
+SHAPE = (1024, 1024)
+TRANSIENTS = 90
+LOWEST_SIGMA = 4.0  # of the candidates that are listed at all
+MATCH_PX = 2.5
+SKY_E = 400.0
+BLIND_OFFSET_PX = (0.21, -0.27)  # what the header's WCS is wrong by
+BORDER_PX = 20.0
+STAR_NEAR_PX = 30.0  # a false candidate nearer than this to a saturated star is its
+BRIGHT_SNR = 50.0  # a PSF error of 1 % is half a sigma
+COSMIC_RAYS_PER_MPX = 60
+
+CASES: dict[str, dict[str, object]] = {
+    "reference sharper": {"science_fwhm_px": 3.2, "reference_fwhm_px": 2.5},
+    "science sharper": {"science_fwhm_px": 2.5, "reference_fwhm_px": 3.2},
+    "crossed": {
+        "science_ellipticity": (0.12, 0.0),
+        "reference_ellipticity": (-0.12, 0.0),
+    },
+    "varying PSF": {"psf_variation": 0.10},
+    "jitter": {"jitter_px": 0.15, "shift_px": (0.096, 0.072)},
+    "crowded": {"stars_per_mpx": 15_000.0},
+    "cosmic rays": {},
+    "saturated": {"saturation_e": 15_000.0},
+}
+AIMS = {
+    "reference sharper": (5.0, 1), "science sharper": (5.0, 1), "crossed": (5.1, 1),
+    "varying PSF": (5.4, 3), "jitter": (5.6, 2), "crowded": (5.8, 2),
+    "cosmic rays": (6.0, 3),
+}  # fmt: skip
+
+
+@dataclass
+class Found:
+    """What one pair, or all of a case, gave."""
+
+    mpx: float = 0.0
+    blank_mpx: float = 0.0
+    truth: list[tuple[float, float]] = field(default_factory=list)
+    """Theoretical S/N, and the score it was found with (0: not kept)."""
+    flux: list[tuple[float, float, float]] = field(default_factory=list)
+    """Theoretical S/N, relative flux error, flux error in units of the quoted one."""
+    place: list[tuple[float, float]] = field(default_factory=list)
+    """Offsets over the theoretical error, x and y."""
+    false: list[float] = field(default_factory=list)
+    blank_peaks: int = 0
+    near_saturated: int = 0
+    saturated: int = 0
+    std: list[float] = field(default_factory=list)
+    bright: list[float] = field(default_factory=list)
+    rejected: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: Found) -> None:
+        """Take in what another pair gave."""
+        for name, value in vars(other).items():
+            if isinstance(value, dict):
+                for key, count in value.items():
+                    self.rejected[key] = self.rejected.get(key, 0) + count
+            else:
+                setattr(self, name, getattr(self, name) + value)
+
+
+def main() -> None:
+    """Run the cases and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--first-seed", type=int, default=100)
+    parser.add_argument("--cases", nargs="*", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--ways", nargs="*", default=["true", "blind"])
+    parser.add_argument("--method", default="")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--json", type=Path, default=None)
+    options = parser.parse_args()
+    tasks = [
+        (case, way, seed, options.method)
+        for case in options.cases
+        for way in options.ways
+        for seed in range(options.first_seed, options.first_seed + options.seeds)
+    ]
+    totals: dict[tuple[str, str], Found] = {}
+    with ProcessPoolExecutor(options.jobs) as pool:
+        for task, found in zip(tasks, pool.map(run_pair, *zip(*tasks)), strict=True):  # noqa: B905
+            totals.setdefault(task[:2], Found()).add(found)
+    rows = {f"{case}, {way}": summary(found) for (case, way), found in totals.items()}
+    show(rows)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1))
+
+
+def make_pair(case: str, seed: int, shape: tuple[int, int] = SHAPE) -> SimulatedPair:
+    """Simulate one pair of a case; registered unless only the stars know better."""
+    share = shape[0] * shape[1] / (SHAPE[0] * SHAPE[1])
+    pair = simulate_pair(
+        seed, shape, n_transients=round(TRANSIENTS * share), snr_range=(3.0, 50.0),
+        negative_fraction=0.0 if case == "cosmic rays" else 0.3, **CASES[case],
+    )  # type: ignore[arg-type]  # fmt: skip
+    # The case's offset is one that no WCS knows of.
+    science = replace(pair.science, wcs=pair.reference.wcs)
+    if case == "cosmic rays":
+        rng = np.random.default_rng([seed, 17])
+        science = replace(science, data=science.data + cosmic_rays(rng, shape))
+    return replace(pair, science=science)
+
+
+def cosmic_rays(
+    rng: np.random.Generator, shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Draw tracks: most short, energies over two decades, as thick detectors see."""
+    ny, nx = shape
+    light = np.zeros(shape)
+    for _ in range(rng.poisson(COSMIC_RAYS_PER_MPX * ny * nx / 1e6)):
+        x, y = rng.uniform(0, nx), rng.uniform(0, ny)
+        angle = rng.uniform(0, 2 * np.pi)
+        length = min(rng.exponential(4.0), 30.0)
+        steps = max(1, int(np.ceil(length * 4)))
+        each = 10 ** rng.uniform(2.2, 4.2) * max(length, 1.0) ** 0.5 / steps
+        for t in np.linspace(0, length, steps):
+            column, row = int(x + t * np.cos(angle)), int(y + t * np.sin(angle))
+            if 0 <= column < nx and 0 <= row < ny:
+                light[row, column] += each
+    return light.astype(np.float32)
+
+
+def blind(frame: Frame, sky_e: float, *, moved: bool) -> Frame:
+    """Forget all that the simulation told, and measure it."""
+    raw = replace(
+        frame, data=frame.data + np.float32(sky_e), psf=None, variance=None,
+        saturation_e=frame.saturation_e + sky_e, sky_rms_e=None, zero_point_mag=None,
+    )  # fmt: skip
+    measured = measure(raw, None, ProcessingSettings())
+    if measured.frame.wcs is None or not moved:
+        return measured.frame
+    wcs = measured.frame.wcs.deepcopy()
+    wcs.wcs.crpix = wcs.wcs.crpix + np.array(BLIND_OFFSET_PX)
+    wcs.wcs.set()
+    return replace(measured.frame, wcs=wcs)
+
+
+def run_pair(case: str, way: str, seed: int, method: str) -> Found:
+    """Simulate, subtract, search and compare with the truth."""
+    set_threads(1)
+    pair = make_pair(case, seed)
+    science, reference = pair.science, pair.reference
+    if way == "blind":
+        science = blind(science, SKY_E, moved=True)
+        reference = blind(reference, SKY_E, moved=False)
+    settings = DifferencingSettings(**({"method": method} if method else {}))
+    difference = subtract(science, reference, settings)
+    candidates = detect(
+        difference, science, DetectionSettings(threshold_sigma=LOWEST_SIGMA)
+    )
+    return compare(pair, difference, candidates)
+
+
+def compare(
+    pair: SimulatedPair, difference: Difference, candidates: list[Candidate]
+) -> Found:
+    """Match candidates to the truth and collect the numbers."""
+    usable = (difference.mask & UNUSABLE) == 0
+    found = Found(mpx=usable.sum() / 1e6, std=[difference.std_score])
+    kept = [c for c in candidates if c.is_kept]
+    taken: set[int] = set()
+    unit = position_error(difference.psf_d)
+    for t in pair.transients:
+        here = [
+            (np.hypot(c.x - t.x, c.y - t.y), i)
+            for i, c in enumerate(kept)
+            if c.sign == np.sign(t.flux_e)
+        ]
+        distance, i = min(here, default=(np.inf, -1))
+        if distance > MATCH_PX:
+            found.truth.append((abs(t.snr), 0.0))
+            lost = [c for c in candidates if np.hypot(c.x - t.x, c.y - t.y) < MATCH_PX]
+            for name in {n for c in lost for n in _names(c)} if abs(t.snr) > 8 else ():
+                found.rejected[name] = found.rejected.get(name, 0) + 1
+            continue
+        taken.add(i)
+        c = kept[i]
+        found.truth.append((abs(t.snr), abs(c.score)))
+        off = c.flux_e - t.flux_e
+        found.flux.append((abs(t.snr), off / t.flux_e, off / c.flux_err_e))
+        if abs(t.snr) > 10:
+            scale = abs(c.score) / unit
+            found.place.append(((c.x - t.x) * scale, (c.y - t.y) * scale))
+    others = [c for i, c in enumerate(kept) if i not in taken]
+    found.false = [abs(c.score) for c in others]
+    stars = bright_stars(pair, difference)
+    found.bright = stars.tolist()
+    _count_places(pair, difference, candidates, others, found)
+    return found
+
+
+def _names(candidate: Candidate) -> list[str]:
+    return names_of(candidate.reasons)
+
+
+def _count_places(
+    pair: SimulatedPair, difference: Difference, candidates: list[Candidate],
+    false: list[Candidate], found: Found,
+) -> None:  # fmt: skip
+    """False candidates of saturated stars, and peaks on blank sky."""
+    ny, nx = difference.score.shape
+    full = pair.science.saturation_e or np.inf
+    peak = pair.stars_flux_e * pair.science_psf.centre().max()
+    inside = (
+        (pair.stars_x > BORDER_PX) & (pair.stars_x < nx - BORDER_PX)
+        & (pair.stars_y > BORDER_PX) & (pair.stars_y < ny - BORDER_PX)
+    )  # fmt: skip
+    is_full = inside & (peak > full)
+    x, y = pair.stars_x[is_full], pair.stars_y[is_full]
+    found.saturated = int(is_full.sum())
+    for c in false:
+        near = x.size and np.hypot(x - c.x, y - c.y).min() < STAR_NEAR_PX
+        found.near_saturated += bool(near and abs(c.score) >= 5)
+    seen = pair.stars_flux_e > 500
+    sx, sy = pair.stars_x[seen], pair.stars_y[seen]
+    tx = np.array([t.x for t in pair.transients])
+    ty = np.array([t.y for t in pair.transients])
+    around = np.r_[sx, tx], np.r_[sy, ty]
+    blank = (difference.mask & UNUSABLE) == 0
+    yy, xx = np.mgrid[:ny, :nx]
+    tree = KDTree(np.column_stack(around))
+    distance, _ = tree.query(np.column_stack([xx[blank], yy[blank]]), workers=1)
+    found.blank_mpx = float((distance > 10).sum() / 1e6)
+    places = [(c.x, c.y) for c in candidates if abs(c.score) >= 5]
+    if places:
+        found.blank_peaks = int((tree.query(places)[0] > 10).sum())
+
+
+def bright_stars(pair: SimulatedPair, difference: Difference) -> NDArray[np.floating]:
+    """Scores at the pixels of bright unsaturated stars, away from transients."""
+    ny, nx = difference.score.shape
+    x, y, flux = pair.stars_x, pair.stars_y, pair.stars_flux_e
+    inside = (
+        (x > BORDER_PX) & (x < nx - BORDER_PX) & (y > BORDER_PX) & (y < ny - BORDER_PX)
+    )
+    x, y, flux = x[inside], y[inside], flux[inside]
+    columns, rows = np.rint(x).astype(int), np.rint(y).astype(int)
+    bright = flux > BRIGHT_SNR * difference.flux_err[rows, columns]
+    free = (difference.mask[rows, columns] & UNUSABLE) == 0
+    for t in pair.transients:
+        free &= np.hypot(x - t.x, y - t.y) > 15
+    chosen = bright & free
+    return difference.score[rows[chosen], columns[chosen]]
+
+
+def position_error(psf_d: NDArray[np.float32]) -> float:
+    """Error per axis times S/N, pixels: from the curvature of P_D's autocorrelation."""
+    by_y, by_x = np.gradient(psf_d.astype(float))
+    return float(
+        np.sqrt((psf_d.astype(float) ** 2).sum() * 2 / (by_x**2 + by_y**2).sum())
+    )
+
+
+def summary(found: Found) -> dict[str, float]:
+    """Reduce a case to the numbers of the table."""
+    truth, flux = np.array(found.truth), np.array(found.flux)
+    false = np.sort(np.array(found.false))[::-1]
+    allowed = int(np.floor(found.mpx))
+    # At this threshold one false candidate per megapixel passes.
+    threshold = float(false[allowed]) if len(false) > allowed else LOWEST_SIGMA
+    strong = flux[flux[:, 0] > 20]
+    usual = (truth[:, 0] > 5) & (truth[:, 1] > 0)
+    matched = flux[flux[:, 0] > 8]
+    place = np.array(found.place)
+    return {
+        "half at 1/Mpx": half_found(truth[:, 0], truth[:, 1] > threshold),
+        "threshold": threshold,
+        "false/Mpx at 5": float((false >= 5).sum() / found.mpx),
+        "complete > 10": float((truth[truth[:, 0] > 10, 1] > 0).mean()),
+        "measured/theory": float(np.median(truth[usual, 1] / truth[usual, 0])),
+        "std blank": float(np.mean(found.std)),
+        "rms bright": float(np.sqrt(np.mean(np.square(found.bright)))),
+        "blank > 5 /Mpx": found.blank_peaks / max(found.blank_mpx, 1e-9),
+        "per saturated": found.near_saturated / max(found.saturated, 1),
+        "n saturated": float(found.saturated),
+        "flux bias > 20": float(np.median(strong[:, 1])),
+        "within 1 err": float((np.abs(matched[:, 2]) < 1).mean()),
+        "place/theory": float(1.4826 * np.median(np.abs(place))),
+        **{f"lost to {name}": float(n) for name, n in found.rejected.items()},
+    }
+
+
+def half_found(snr: NDArray[np.floating], found: NDArray[np.bool_]) -> float:
+    """Return the S/N at which half are found: a smooth curve with a ceiling, fitted."""
+
+    def chance(p: NDArray[np.floating]) -> NDArray[np.floating]:
+        ceiling = 1 / (1 + np.exp(-p[2]))
+        return np.clip(ceiling * norm.cdf((snr - p[0]) / np.exp(p[1])), 1e-4, 1 - 1e-4)
+
+    def unlikelihood(p: NDArray[np.floating]) -> float:
+        c = chance(p)
+        return -float(np.where(found, np.log(c), np.log1p(-c)).sum())
+
+    best = minimize(unlikelihood, [5.0, 0.0, 3.0], method="Nelder-Mead").x
+    ceiling = 1 / (1 + np.exp(-best[2]))
+    if ceiling <= 0.5:
+        return float("inf")
+    return float(best[0] + np.exp(best[1]) * norm.ppf(0.5 / ceiling))
+
+
+def show(rows: dict[str, dict[str, float]]) -> None:
+    """Print the numbers, cases as rows, with the aims."""
+    names = [n for n in next(iter(rows.values())) if not n.startswith("lost")]
+    table = Table(*["case", "aim", *names, "lost above 8 sigma"])
+    for label, numbers in rows.items():
+        aim = AIMS.get(label.split(", ", maxsplit=1)[0])
+        lost = ", ".join(
+            f"{name[8:]} {n:.0f}" for name, n in numbers.items() if name[:4] == "lost"
+        )
+        table.add_row(
+            label, f"{aim[0]} ({aim[1]})" if aim else "",
+            *[f"{numbers[n]:.3g}" for n in names], lost,
+        )  # fmt: skip
+    Console(width=220).print(table)
+
+
+if __name__ == "__main__":
+    main()
