@@ -1,0 +1,42 @@
+"""The web application: the review page, pages to browse, and the REST API.
+
+`create_app` makes one from its settings, without globals, so that tests and servers
+may have several. Pages are in `pages`, the API in `api`; both read through `views`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from astrid_assets.storage.catalogue import now
+from astrid_assets.web.headers import SafeHeaders
+from astrid_assets.web.pages.router import pages_router
+from astrid_assets.web.state import open_state
+
+if TYPE_CHECKING:
+    from astrid_assets.web.settings import WebSettings
+    from astrid_assets.web.state import Clock
+
+STATIC = Path(__file__).parent / "static"
+
+
+def create_app(settings: WebSettings, clock: Clock = now) -> FastAPI:
+    """Return the application for these settings.
+
+    FastAPI's own documentation pages load scripts from elsewhere, so they are off.
+    """
+    app = FastAPI(
+        title="AstrID",
+        description="What changes in the sky: detections, labels, datasets.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.astrid = open_state(settings, clock)
+    app.add_middleware(SafeHeaders)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.include_router(pages_router())
+    return app

@@ -1,0 +1,14 @@
+"""All pages in one router; none of them is part of the API's description."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from astrid_assets.web.pages import home
+
+
+def pages_router() -> APIRouter:
+    """Return the routes of all pages."""
+    router = APIRouter(include_in_schema=False)
+    router.include_router(home.router)
+    return router

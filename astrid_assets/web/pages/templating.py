@@ -1,0 +1,37 @@
+"""Templates: every value is escaped, an unknown one is an error."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+from starlette.templating import Jinja2Templates
+
+if TYPE_CHECKING:
+    from fastapi import Request
+    from starlette.responses import Response
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+
+
+@cache
+def templates() -> Jinja2Templates:
+    """Return the environment of all pages."""
+    return Jinja2Templates(
+        env=jinja2.Environment(
+            loader=jinja2.FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+    )
+
+
+def page(
+    request: Request, name: str, status_code: int = 200, **values: object
+) -> Response:
+    """Return a template filled with values."""
+    return templates().TemplateResponse(request, name, values, status_code=status_code)

@@ -1,0 +1,1 @@
+"""View models: what pages and the API show, read from the catalogue, typed."""
