@@ -1,0 +1,83 @@
+"""Forced photometry: the flux of a known place on a difference, seen there or not.
+
+The flux image of a difference is the PSF fit at every pixel centre; it is as smooth
+as the PSF, so a cubic spline between its pixels is the fit at any position. What was
+too faint to be a detection is a flux with an error all the same, and a limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+
+from astrid_assets.science.mask_bits import UNUSABLE
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image, Mask
+
+Array = NDArray[np.float64]
+LIMIT_SIGMA = 5.0
+REACH_PX = 6
+"""Half a window the spline is computed in: its memory fades by 0.27 per pixel."""
+
+
+@dataclass(frozen=True)
+class ForcedFluxes:
+    """One value per position, shape (n,).
+
+    `flux_e`, `flux_err_e` in electrons of the science frame, NaN outside the frame;
+    `mask_bits` of the nearest pixel; `is_usable` where neither bits nor border spoil
+    the flux.
+    """
+
+    flux_e: Array
+    flux_err_e: Array
+    mask_bits: NDArray[np.int64]
+    is_usable: NDArray[np.bool_]
+
+
+def forced_fluxes(
+    score: Image, flux_err: Image, mask: Mask, x: Array, y: Array
+) -> ForcedFluxes:
+    """Measure a difference at given positions.
+
+    Parameters
+    ----------
+    score : (ny, nx), sigma
+    flux_err : (ny, nx), electrons
+    mask : (ny, nx)
+    x, y : (n,), pixels
+        NaN or outside the frame gives NaN.
+    """
+    ny, nx = score.shape
+    n = len(x)
+    out = ForcedFluxes(
+        np.full(n, np.nan), np.full(n, np.nan),
+        np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool),
+    )  # fmt: skip
+    inside = np.isfinite(x) & np.isfinite(y)
+    inside[inside] &= (
+        (x[inside] >= -0.5) & (x[inside] <= nx - 0.5)
+        & (y[inside] >= -0.5) & (y[inside] <= ny - 0.5)
+    )  # fmt: skip
+    for i in np.flatnonzero(inside):
+        column = min(max(round(float(x[i])), 0), nx - 1)
+        row = min(max(round(float(y[i])), 0), ny - 1)
+        rows = slice(max(row - REACH_PX, 0), min(row + REACH_PX + 1, ny))
+        columns = slice(max(column - REACH_PX, 0), min(column + REACH_PX + 1, nx))
+        flux = score[rows, columns].astype(np.float64) * flux_err[rows, columns]
+        place = [[y[i] - rows.start], [x[i] - columns.start]]
+        out.flux_e[i] = map_coordinates(flux, place, order=3, mode="nearest")[0]
+        out.flux_err_e[i] = flux_err[row, column]
+        out.mask_bits[i] = int(mask[row, column])
+        out.is_usable[i] = not int(mask[row, column]) & UNUSABLE
+    return out
+
+
+def limiting_magnitude(flux_err_e: float, zero_point_mag: float) -> float:
+    """Return the magnitude that would have stood out by five sigma."""
+    return zero_point_mag - 2.5 * float(np.log10(LIMIT_SIGMA * flux_err_e))
