@@ -1,4 +1,4 @@
-"""Shapes of stars: adaptive Gaussian moments on stamps, all stars at once.
+"""Shapes of stars: adaptive Gaussian moments.
 
 The weight follows the star, so neighbours, galaxy light and sky noise far out
 hardly count. Centroids are windowed ones (good to the photon limit).
@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from astrid_assets.science.shape_kernels import adaptive_moments
+from astrid_assets.science.threads import in_bands
+
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Image
 
 FWHM_OVER_SIGMA = 2.354820045
-ITERATIONS = 14
+ITERATIONS = 30
+"""At most: noise and neighbours can keep the weight wandering."""
+
+TOLERANCE_PX = 1e-3
 MIN_SIGMA_PX = 0.45
 """A single bright pixel; keeps the weight from collapsing."""
 
@@ -46,76 +52,45 @@ def stamps(
 
 
 def measure_shapes(
-    data: Image, usable: NDArray[np.bool_], x: Array, y: Array, fwhm_px: float
-) -> Shapes:
+    data: Image, usable: NDArray[np.bool_], x: Array, y: Array, fwhm_px: float,
+    *, iterations: int = ITERATIONS,
+) -> Shapes:  # fmt: skip
     """Measure centroid, FWHM and elongation of the stars near given positions.
 
     Parameters
     ----------
-    data : (ny, nx), sky-subtracted
-    usable : (ny, nx)
-        False pixels do not count.
+    data : (ny, nx), electrons
+        Sky-subtracted; pixels that are not usable do not count.
     x, y : (n,), pixels
-        Starting positions, good to a pixel or two.
     fwhm_px : pixels
         Starting size; the result does not depend on it where a star is alone.
+    iterations
+        At most so many; few keep the weight on a star that has neighbours.
 
     References
     ----------
     Bernstein & Jarvis 2002, AJ 123, 583, section 3.
     """
     radius = int(np.clip(np.ceil(2.2 * fwhm_px), 5, 24))
-    light = stamps(np.where(usable, data, 0).astype(np.float32), x, y, radius)
-    span = np.arange(-radius, radius + 1, dtype=np.float32)
-    across, up = span[None, None, :], span[None, :, None]
-    dx = (x - np.rint(x)).astype(np.float32)
-    dy = (y - np.rint(y)).astype(np.float32)
-    start = (fwhm_px / FWHM_OVER_SIGMA) ** 2
-    xx = np.full(len(x), start, dtype=np.float32)
-    yy = xx.copy()
-    xy = np.zeros_like(xx)
-    largest = (radius / 1.5) ** 2
-    dark = np.zeros(len(x), dtype=bool)
-    for _ in range(ITERATIONS):
-        u = across - dx[:, None, None]
-        v = up - dy[:, None, None]
-        det = xx * yy - xy * xy
-        a, b, c = (q[:, None, None] for q in (yy / det, -xy / det, xx / det))
-        weighted = light * np.exp(-0.5 * (a * u * u + 2 * b * u * v + c * v * v))
-        total = weighted.sum(axis=(1, 2))
-        dark |= total <= 0
-        total = np.where(total > 0, total, 1)
-        wu, wv = weighted * u, weighted * v
-        mx = np.clip(wu.sum(axis=(1, 2)) / total, -1, 1)
-        my = np.clip(wv.sum(axis=(1, 2)) / total, -1, 1)
-        # The second moment under an equal Gaussian weight is half the true one.
-        new_xx = 2 * (wu * u).sum(axis=(1, 2)) / total
-        new_yy = 2 * (wv * v).sum(axis=(1, 2)) / total
-        new_xy = 2 * (wu * v).sum(axis=(1, 2)) / total
-        xx, yy, xy = _bounded(new_xx, new_yy, new_xy, largest)
-        dx = np.clip(dx + 2 * mx, -radius / 2, radius / 2)
-        dy = np.clip(dy + 2 * my, -radius / 2, radius / 2)
-    column = np.rint(x) + dx.astype(np.float64)
-    row = np.rint(y) + dy.astype(np.float64)
-    return _shapes(column, row, (xx, yy, xy), dark)
-
-
-def _bounded(
-    xx: Image, yy: Image, xy: Image, largest: float
-) -> tuple[Image, Image, Image]:
-    """Keep the weight positive definite, no sharper than a pixel, inside the stamp."""
-    smallest = MIN_SIGMA_PX**2
-    xx = np.clip(np.nan_to_num(xx, nan=smallest), smallest, largest)
-    yy = np.clip(np.nan_to_num(yy, nan=smallest), smallest, largest)
-    limit = 0.95 * np.sqrt(xx * yy)
-    return xx, yy, np.clip(np.nan_to_num(xy), -limit, limit)
+    x = np.ascontiguousarray(x, dtype=np.float64)
+    y = np.ascontiguousarray(y, dtype=np.float64)
+    found = np.empty((len(x), 6))
+    in_bands(
+        lambda first, last: adaptive_moments(
+            data, usable, x, y, (fwhm_px / FWHM_OVER_SIGMA) ** 2, radius,
+            iterations, TOLERANCE_PX, MIN_SIGMA_PX**2, found, first, last,
+        ),
+        len(x),
+    )  # fmt: skip
+    x, y, xx, yy, xy, lit = found.T
+    return _shapes(x, y, (xx, yy, xy), lit == 0)
 
 
 def _shapes(
-    x: Array, y: Array, moments: tuple[Image, Image, Image], dark: NDArray[np.bool_]
+    x: Array, y: Array, moments: tuple[Array, Array, Array], dark: NDArray[np.bool_]
 ) -> Shapes:
     """Turn second moments into FWHM, axis ratio and angle."""
-    xx, yy, xy = (np.asarray(m, dtype=np.float64) for m in moments)
+    xx, yy, xy = moments
     half = np.hypot((xx - yy) / 2, xy)
     mean = (xx + yy) / 2
     major, minor = mean + half, np.maximum(mean - half, MIN_SIGMA_PX**2 / 4)

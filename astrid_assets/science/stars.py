@@ -13,37 +13,35 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sep
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial import KDTree
 
-from astrid_assets.science.background import measure_background, robust_sigma
+from astrid_assets.science.background import measure_background
 from astrid_assets.science.frame import Frame, Image, Stars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.psf_photometry import psf_flux
-from astrid_assets.science.shapes import FWHM_OVER_SIGMA, measure_shapes, stamps
+from astrid_assets.science.shapes import Shapes, measure_shapes, stamps
+from astrid_assets.science.star_finding import (
+    bright_count,
+    detect_peaks,
+    half_sample_mode,
+    typical_fwhm,
+)
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
-DETECTION_SIGMA = 4.0
-"""Matched-filter S/N per pixel above the sky; one false star in some 10^4 pixels
-would need 3.7."""
-
-KERNEL_FWHM = 0.75
-"""Width of the detection filter in FWHM: a full one merges stars two FWHM apart,
-this one loses 4 % of the S/N."""
-
-MIN_AREA_PX = 3
-MAX_STARS = 1500
-"""The brightest are enough for PSF, astrometry and zero point."""
+MAX_STARS = 5000
+"""PSF, astrometry and zero point gain nothing from more, and the catalogue of a
+crowded field stays small; a field with more says so by having exactly this many."""
 
 APERTURE_FWHM = 1.5
 """Radius of the aperture in FWHM: the flux inside hardly depends on the seeing."""
 
-FIRST_FWHM_PX = 3.0
-BRIGHT_FOR_FWHM = 60
+STRAY_FWHM = 0.4
+"""A centroid this far from its peak, in FWHM, has gone to a neighbour."""
+
+TIMID = 2
 TRUSTED_SNR = 15.0
-TRUSTED_PEAK_SIGMA = 6.0
 ISOLATION_FWHM = 2.5
 BLEND_FLUX_FRACTION = 0.1
 """A neighbour with this share of the flux within the isolation radius is a blend."""
@@ -66,7 +64,9 @@ class StarFlag(IntFlag):
     UNSTARLIKE = 8
 
 
-def measure_stars(frame: Frame, fwhm_px: float | None = None) -> Stars:
+def measure_stars(
+    frame: Frame, fwhm_px: float | None = None, *, max_stars: int = MAX_STARS
+) -> Stars:
     """Find and measure the stars of a background-subtracted frame, brightest first.
 
     Fluxes are PSF fluxes where the frame has a PSF, else aperture sums within
@@ -78,21 +78,28 @@ def measure_stars(frame: Frame, fwhm_px: float | None = None) -> Stars:
         Sky-subtracted; without a variance the sky noise is measured here.
     fwhm_px : pixels
         Width of the stars where it is known already; saves a search.
+    max_stars
+        So many of the brightest are measured.
     """
-    usable = (frame.mask & UNUSABLE) == 0
+    usable = ((frame.mask & UNUSABLE) == 0) & np.isfinite(frame.data)
     sigma = _sigma(frame, usable)
     data = np.ascontiguousarray(np.where(usable, frame.data, 0), dtype=np.float32)
+    seen, unseen = _with_full_cores(frame, data, usable)
     known = fwhm_px or (frame.psf.fwhm_px if frame.psf else None)
-    width = known or FIRST_FWHM_PX
-    x, y, peak_snr = detect_peaks(data, sigma, ~usable, width)
-    if known is None and len(x):
-        width = _typical_fwhm(data, usable, x, y, peak_snr)
-        x, y, peak_snr = detect_peaks(data, sigma, ~usable, width)
+    width = known or typical_fwhm(data, sigma, unseen)
+    if width is None:
+        return empty_stars()
+    x, y, _ = detect_peaks(seen, sigma, unseen, width)
+    x, y = x[:max_stars], y[:max_stars]
     if not len(x):
         return empty_stars()
     shapes = measure_shapes(data, usable, x, y, width)
-    strayed = np.hypot(shapes.x - x, shapes.y - y) > width
-    x, y = np.where(strayed, x, shapes.x), np.where(strayed, y, shapes.y)
+    strayed = _strayed(shapes, x, y, width)
+    # A weight that has had no time to grow stays on its own star.
+    timid = measure_shapes(data, usable, x, y, 0.8 * width, iterations=TIMID)
+    lost = _strayed(timid, x, y, width)
+    x = np.where(strayed, np.where(lost, x, timid.x), shapes.x)
+    y = np.where(strayed, np.where(lost, y, timid.y), shapes.y)
     flux, flux_err = _flux(frame, data, sigma, x, y, width)
     stars = Stars(
         x=x, y=y, flux=flux, flux_err=flux_err,
@@ -101,6 +108,11 @@ def measure_stars(frame: Frame, fwhm_px: float | None = None) -> Stars:
         ra_deg=np.full(len(x), np.nan), dec_deg=np.full(len(x), np.nan),
     )  # fmt: skip
     return _finished(stars, frame, width)
+
+
+def _strayed(shapes: Shapes, x: Array, y: Array, fwhm_px: float) -> NDArray[np.bool_]:
+    """Tell which centroids wandered off their peaks to a neighbour."""
+    return ~(np.hypot(shapes.x - x, shapes.y - y) <= STRAY_FWHM * fwhm_px)
 
 
 def with_psf_fluxes(stars: Stars, frame: Frame) -> Stars:
@@ -169,72 +181,19 @@ def typical_shape(stars: Stars) -> tuple[float, float]:
     # Where there are few stars, false ones at the limit would be half of them.
     if (snr > TRUSTED_SNR).any():
         clean, snr = select(clean, snr > TRUSTED_SNR), snr[snr > TRUSTED_SNR]
-    bright = select(clean, np.argsort(-snr, kind="stable")[: _bright_count(len(snr))])
+    bright = select(clean, np.argsort(-snr, kind="stable")[: bright_count(len(snr))])
     fwhm = half_sample_mode(bright.fwhm_px)
     near = np.abs(bright.fwhm_px / fwhm - 1) < 0.35
     return fwhm, float(np.median(bright.elongation[near]))
 
 
-def half_sample_mode(values: Array) -> float:
-    """Return the densest value: halve the sample to its narrowest half, repeatedly.
-
-    References
-    ----------
-    Bickel & Frühwirth 2006, Comp. Stat. & Data Analysis 50, 3500.
-    """
-    values = np.sort(values[np.isfinite(values)])
-    while len(values) > 3:
-        half = (len(values) + 1) // 2
-        widths = values[half - 1 :] - values[: len(values) - half + 1]
-        best = int(np.argmin(widths))
-        values = values[best : best + half]
-    return float(np.median(values)) if len(values) else float("nan")
-
-
-def detect_peaks(
-    data: Image, sigma: Image, bad: NDArray[np.bool_], fwhm_px: float
-) -> tuple[Array, Array, Array]:
-    """Find sources with a matched filter: x, y and peak S/N, brightest first."""
-    # Both limits are sized so that no frame can overflow SEP's buffers.
-    sep.set_extract_pixstack(max(300_000, data.size))
-    sep.set_sub_object_limit(16_384)
-    kernel = _gaussian(KERNEL_FWHM * fwhm_px)
-    threshold = DETECTION_SIGMA * _noise_inflation(data, sigma, bad, kernel)
-    found = sep.extract(
-        data, threshold, err=sigma, mask=bad, minarea=MIN_AREA_PX,
-        filter_kernel=kernel, filter_type="matched",
-        deblend_nthresh=32, deblend_cont=0.005, clean=False,
-    )  # fmt: skip
-    x, y = found["xpeak"].astype(np.float64), found["ypeak"].astype(np.float64)
-    order = np.lexsort((x, y, -found["cflux"]))[:MAX_STARS]
-    snr = found["cpeak"][order] / np.maximum(
-        sigma[y[order].astype(int), x[order].astype(int)], 1e-9
-    )
-    return x[order], y[order], snr.astype(np.float64)
-
-
-def _noise_inflation(
-    data: Image, sigma: Image, bad: NDArray[np.bool_], kernel: Image
-) -> float:
-    """How much noisier the filtered sky is than white noise would be, at least 1.
-
-    Pickup and bias patterns are correlated: without this, a filter as wide as
-    the pattern finds stars in it.
-    """
-    snr = np.where(bad, 0, np.clip(data / np.maximum(sigma, 1e-9), -5, 5))
-    line = kernel[kernel.shape[0] // 2]
-    line = line / np.sqrt((line**2).sum())
-    smooth = ndimage.convolve1d(snr.astype(np.float32), line, axis=0)
-    smooth = ndimage.convolve1d(smooth, line, axis=1)[::2, ::2]
-    return max(1.0, robust_sigma(smooth[~bad[::2, ::2]]))
-
-
-def _gaussian(fwhm_px: float) -> Image:
-    """Return the detection filter: a Gaussian of the stars' width."""
-    radius = int(np.clip(np.ceil(fwhm_px), 2, 12))
-    span = np.arange(-radius, radius + 1)
-    line = np.exp(-0.5 * (span * FWHM_OVER_SIGMA / fwhm_px) ** 2)
-    return np.outer(line, line).astype(np.float32)
+def _with_full_cores(
+    frame: Frame, data: Image, usable: NDArray[np.bool_]
+) -> tuple[Image, NDArray[np.bool_]]:
+    """Give saturated cores their counts back: a star without its middle is a ring."""
+    lost = int(UNUSABLE & ~MaskBit.SATURATED)
+    unseen = ~usable & (((frame.mask & lost) != 0) | ~np.isfinite(frame.data))
+    return np.where(usable | unseen, data, frame.data), unseen
 
 
 def _sigma(frame: Frame, usable: NDArray[np.bool_]) -> Image:
@@ -244,31 +203,6 @@ def _sigma(frame: Frame, usable: NDArray[np.bool_]) -> Image:
     sky = frame.variance - np.maximum(frame.data, 0)
     floor = np.median(frame.variance) * 0.04
     return np.sqrt(np.maximum(sky, floor)).astype(np.float32)
-
-
-def _typical_fwhm(
-    data: Image, usable: NDArray[np.bool_], x: Array, y: Array, snr: Array
-) -> float:
-    """Estimate the FWHM from the brightest detections, in pixels."""
-    bright = np.argsort(-snr, kind="stable")[: max(BRIGHT_FOR_FWHM, len(x) // 4)]
-    shapes = measure_shapes(data, usable, x[bright], y[bright], 2 * FIRST_FWHM_PX)
-    faint = snr[bright] < min(TRUSTED_PEAK_SIGMA, float(snr.max()))
-    core_lost = faint | ~_core_is_usable(usable, x[bright], y[bright])
-    fwhm = shapes.fwhm_px[~core_lost]
-    fwhm = fwhm[: _bright_count(len(fwhm))] if len(fwhm) else shapes.fwhm_px
-    mode = half_sample_mode(fwhm)
-    return float(np.clip(mode, 1.2, 20)) if np.isfinite(mode) else FIRST_FWHM_PX
-
-
-def _bright_count(n: int) -> int:
-    """How many of the brightest stand for all."""
-    return max(8, min(n, BRIGHT_FOR_FWHM, n // 2 + 1))
-
-
-def _core_is_usable(usable: NDArray[np.bool_], x: Array, y: Array) -> NDArray[np.bool_]:
-    """Tell whether the 3 x 3 pixels of each core are all usable."""
-    cores = stamps(usable, x, y, 1).astype(bool)
-    return np.logical_and.reduce(cores.reshape(len(x), 9), axis=1)
 
 
 def _fwhm_scale(frame: Frame) -> float:
