@@ -13,6 +13,8 @@
                                                             review_leases ─────────┤
       training_datasets ─ training_samples ────────────────────────────────────────┘
              └─ training_runs ─ models ─ deployments
+    objects ─ forced_fluxes ─ difference_runs ─ injected_transients
+    tracklets: detections of a night that move
     gate_verdicts, night_summaries: per survey × night × asset
     reviewers ─ reviewer_tokens, reviewer_sessions
 
@@ -308,6 +310,66 @@ class SkyObject(Base):
     dec_deg: Mapped[float]
     healpix: Mapped[int] = mapped_column(BigInteger, index=True)
     created_at: Mapped[dt.datetime]
+
+
+class ForcedFlux(Base):
+    """The flux of an object's place on one difference, seen there or not.
+
+    None where the place lies outside the frame; rows of differences that are no
+    longer current stay and are passed over.
+    """
+
+    __tablename__ = "forced_fluxes"
+    object_id: Mapped[str] = mapped_column(ForeignKey("objects.id"), primary_key=True)
+    difference_id: Mapped[str] = mapped_column(
+        ForeignKey("difference_runs.id"), primary_key=True, index=True
+    )
+    flux_e: Mapped[float | None]
+    flux_err_e: Mapped[float | None]
+    mask_bits: Mapped[int]
+    is_usable: Mapped[bool]
+
+
+class TrackletRow(Base):
+    """Detections of one night that one moving object explains."""
+
+    __tablename__ = "tracklets"
+    __table_args__ = (Index("ix_tracklets_survey_night", "survey", "night"),)
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    survey: Mapped[str] = mapped_column(ForeignKey("surveys.name"))
+    night: Mapped[str] = mapped_column(String(10))
+    members: Mapped[list[Any]]
+    """Ids of its detections, in order of time."""
+    rate_arcsec_h: Mapped[float]
+    position_angle_deg: Mapped[float]
+    rms_arcsec: Mapped[float]
+
+
+class InjectedTransient(Base):
+    """An artificial transient and what became of it; never a detection.
+
+    `snr` is what theory promises, negative for a source that fades. `found`: a kept
+    candidate came back; `listed`: any, with the failed tests in `reasons`.
+    """
+
+    __tablename__ = "injected_transients"
+    difference_id: Mapped[str] = mapped_column(
+        ForeignKey("difference_runs.id"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    x: Mapped[float]
+    y: Mapped[float]
+    snr: Mapped[float]
+    flux_e: Mapped[float]
+    on_galaxy: Mapped[bool]
+    found: Mapped[bool]
+    listed: Mapped[bool]
+    reasons: Mapped[int]
+    score_sigma: Mapped[float | None]
+    measured_flux_e: Mapped[float | None]
+    measured_flux_err_e: Mapped[float | None]
+    dx_px: Mapped[float | None]
+    dy_px: Mapped[float | None]
 
 
 class Model(Base):
