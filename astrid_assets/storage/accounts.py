@@ -100,6 +100,11 @@ def reviewer(session: Session, name: str) -> Reviewer:
     return found
 
 
+def exists(session: Session, name: str) -> bool:
+    """Return whether the name belongs to an account, open or closed."""
+    return session.get(Reviewer, name) is not None
+
+
 def all_reviewers(session: Session) -> list[Reviewer]:
     """Return all accounts by name."""
     return list(session.scalars(select(Reviewer).order_by(Reviewer.name)))

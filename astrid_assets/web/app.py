@@ -15,6 +15,8 @@ from starlette.staticfiles import StaticFiles
 from astrid_assets.storage.catalogue import now
 from astrid_assets.web.headers import SafeHeaders
 from astrid_assets.web.pages.router import pages_router
+from astrid_assets.web.problems import install_problems
+from astrid_assets.web.security import LoginLimiter, SameOrigin
 from astrid_assets.web.state import open_state
 
 if TYPE_CHECKING:
@@ -36,7 +38,10 @@ def create_app(settings: WebSettings, clock: Clock = now) -> FastAPI:
         redoc_url=None,
     )
     app.state.astrid = open_state(settings, clock)
+    app.state.logins = LoginLimiter()
+    app.add_middleware(SameOrigin, hosts=settings.hosts, loopback=settings.is_loopback)
     app.add_middleware(SafeHeaders)
+    install_problems(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.include_router(pages_router())
     return app

@@ -13,6 +13,9 @@ DEFAULT_PORT = 3001
 HOST = "ASTRID_WEB_HOST"
 PORT = "ASTRID_WEB_PORT"
 LOGIN = "ASTRID_WEB_LOGIN"
+PUBLIC = "ASTRID_WEB_PUBLIC"
+HOSTS = "ASTRID_WEB_HOSTS"
+DAGSTER_URL = "ASTRID_DAGSTER_URL"
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,12 @@ class WebSettings:
     login_required
         Whether people must log in before they label; always so when bound to
         anything but this machine's loopback address.
+    public_reading
+        Whether strangers may read where a login is needed to write.
+    hosts
+        Host names it answers to beside this machine's own, such as a proxy's.
+    dagster_url
+        Of the Dagster webserver that is asked to collect datasets.
     """
 
     database_url: str
@@ -35,6 +44,9 @@ class WebSettings:
     host: str = LOOPBACK[0]
     port: int = DEFAULT_PORT
     login_required: bool = False
+    public_reading: bool = False
+    hosts: tuple[str, ...] = ()
+    dagster_url: str = "http://127.0.0.1:3000"
 
     @property
     def is_loopback(self) -> bool:
@@ -67,6 +79,9 @@ def settings_from_environment(
         host=host or _text(HOST) or LOOPBACK[0],
         port=_port() if port is None else port,
         login_required=_switch(LOGIN),
+        public_reading=_switch(PUBLIC),
+        hosts=tuple(_text(HOSTS).lower().replace(",", " ").split()),
+        dagster_url=_text(DAGSTER_URL) or WebSettings.dagster_url,
     )
 
 
