@@ -188,7 +188,7 @@ class PreprocessRun(Base):
     n_matched: Mapped[int | None]
     bad_fraction: Mapped[float | None]
     ra_deg: Mapped[float | None]
-    dec_deg: Mapped[float | None] = mapped_column(index=True)
+    dec_deg: Mapped[float | None]
     radius_deg: Mapped[float | None]
     area_deg2: Mapped[float | None]
     quality_score: Mapped[float | None]

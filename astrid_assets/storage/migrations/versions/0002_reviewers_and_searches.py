@@ -73,11 +73,6 @@ def upgrade() -> None:
             "ix_observations_time", ["observed_mjd", "id"], unique=False
         )
 
-    with op.batch_alter_table("preprocess_runs", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_preprocess_runs_dec_deg"), ["dec_deg"], unique=False
-        )
-
     with op.batch_alter_table("validation_events", schema=None) as batch_op:
         batch_op.add_column(sa.Column("cutout_key", sa.Text(), nullable=True))
         batch_op.add_column(sa.Column("cutout_index", sa.Integer(), nullable=True))
@@ -89,9 +84,6 @@ def downgrade() -> None:
         batch_op.drop_constraint("ck_validation_events_source", type_="check")
         batch_op.drop_column("cutout_index")
         batch_op.drop_column("cutout_key")
-
-    with op.batch_alter_table("preprocess_runs", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_preprocess_runs_dec_deg"))
 
     with op.batch_alter_table("observations", schema=None) as batch_op:
         batch_op.drop_index("ix_observations_time")
