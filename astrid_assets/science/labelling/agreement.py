@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CATEGORIES = ("bogus", "real")
+Z_95 = 1.959964  # standard normal quantile of a two-sided 95 % interval
 
 
 def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
@@ -90,6 +91,48 @@ def vote_counts(
         for given in votes
     ]
     return np.array(table, dtype=np.int64).reshape(len(table), len(categories))
+
+
+def label_noise(disagreement: float) -> float | None:
+    """Return the share of wrong labels that pairs of reviewers betray.
+
+    Two who err independently with probability e disagree with 2 e (1 - e). Errors
+    they share stay hidden, so this is a lower bound.
+
+    Parameters
+    ----------
+    disagreement
+        Share of the doubly reviewed detections on which a pair differs.
+
+    Returns
+    -------
+    noise
+        0 to 0.5; None above a disagreement of 0.5, which guessing does not explain.
+    """
+    if not 0 <= disagreement <= 0.5:
+        return None
+    return (1 - float(np.sqrt(1 - 2 * disagreement))) / 2
+
+
+def wilson_interval(
+    successes: int, total: int, z: float = Z_95
+) -> tuple[float, float] | None:
+    """Return the interval of a share; None when nothing was counted.
+
+    References
+    ----------
+    Wilson 1927, J. Am. Stat. Assoc. 22, 209.
+    """
+    if total == 0:
+        return None
+    share = successes / total
+    centre = (share + z**2 / (2 * total)) / (1 + z**2 / total)
+    half = (
+        z
+        / (1 + z**2 / total)
+        * float(np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)))
+    )
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _beyond_chance(observed: float, expected: float) -> float | None:

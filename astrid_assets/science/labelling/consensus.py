@@ -10,18 +10,19 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from astrid_assets.science.labelling.rules import DEFAULT_RULES
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from astrid_assets.science.labelling.rules import ConsensusRules
 
 SOURCES = ("person", "truth", "catalogue", "import")
 """Whose word counts first. A person has seen the cutout; a truth table or a catalogue
 knows the sky, not what this subtraction did to it."""
 
-MIN_AGREEMENT = 2 / 3
-"""Share of the votes a label needs; one against one is a dispute, two against one
-is decided."""
-
 REAL, BOGUS, DISPUTED, UNSURE = "real", "bogus", "disputed", "unsure"
+ROUNDING = 1e-9  # 2 of 3 is two thirds however the weights add up
 DECISIVE = frozenset({REAL, BOGUS})
 VOTES = DECISIVE | {UNSURE}
 EVENTS = VOTES | {"skip", "undo"}
@@ -80,7 +81,7 @@ class Consensus:
     n_votes
         Votes for real or bogus from that source (for unsure: all votes from it).
     agreement
-        Share of them that fell on the more frequent label; 0.5 in a tie, 1 for unsure.
+        Weight share of the leading label; 0.5 in a tie, 1 for unsure.
     last_sequence
         Newest event of the detection, whatever it said.
     """
@@ -93,12 +94,21 @@ class Consensus:
     last_sequence: int
 
 
-def consensus(events: Iterable[Event]) -> Consensus | None:
+def consensus(
+    events: Iterable[Event],
+    rules: ConsensusRules = DEFAULT_RULES,
+    weights: Mapping[str, float] | None = None,
+) -> Consensus | None:
     """Return the label all events of one detection add up to.
 
     Each reviewer has one vote, the last one not undone. The first source in `SOURCES`
     with a vote for real or bogus decides; where all who voted are unsure, so is
     the result.
+
+    Parameters
+    ----------
+    weights
+        What the votes of these people count; everybody else's count 1.
 
     Returns
     -------
@@ -121,7 +131,8 @@ def consensus(events: Iterable[Event]) -> Consensus | None:
             vote for vote in votes if vote.source == source and vote.label in DECISIVE
         ]
         if cast:
-            return _decide(cast, source, last_sequence)
+            own = weights if source == "person" else None
+            return _decide(cast, source, last_sequence, rules.min_agreement, own or {})
     source = min((vote.source for vote in votes), key=SOURCES.index)
     unsure = [vote for vote in votes if vote.source == source]
     return Consensus(UNSURE, None, source, len(unsure), 1.0, last_sequence)
@@ -147,11 +158,19 @@ def standing_votes(events: Iterable[Event]) -> list[Event]:
     return sorted(votes, key=lambda vote: vote.sequence)
 
 
-def _decide(cast: list[Event], source: str, last_sequence: int) -> Consensus:
-    count = Counter(vote.label for vote in cast)
-    label, most = max(count.items(), key=lambda item: (item[1], item[0]))
-    agreement = most / len(cast)
-    if agreement < MIN_AGREEMENT:
+def _decide(
+    cast: list[Event],
+    source: str,
+    last_sequence: int,
+    min_agreement: float,
+    weights: Mapping[str, float],
+) -> Consensus:
+    weight: dict[str, float] = {}
+    for vote in cast:
+        weight[vote.label] = weight.get(vote.label, 0) + weights.get(vote.reviewer, 1)
+    label, most = max(weight.items(), key=lambda item: (item[1], item[0]))
+    agreement = most / sum(weight.values())
+    if agreement < min_agreement - ROUNDING:
         return Consensus(DISPUTED, None, source, len(cast), agreement, last_sequence)
     named = Counter(
         vote.classification

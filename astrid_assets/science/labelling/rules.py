@@ -1,0 +1,121 @@
+"""The declared rules of labelling: how many votes, whose weigh more, what is shown.
+
+They stand in the survey's profile under ``[labels]``, so a label can be explained by
+what was declared when it was made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from astrid_assets.science.settings import Settings
+
+if TYPE_CHECKING:
+    from typing import Self
+
+KINDS = ("uncertain", "random", "disputed", "second", "repeat", "gold")
+"""Why a candidate is shown. Uncertain: its score is near the model's threshold;
+random: of the random sample, the only unbiased measure of purity; disputed: votes
+disagree; second: wants a second reviewer; repeat: one's own, again; gold: known from
+a simulation's truth or a catalogue."""
+
+State = Literal["new", "second", "disputed", "retired", "capped"]
+
+
+class ConsensusRules(Settings):
+    """When votes make a label, and when nobody needs to be asked any more."""
+
+    method: Literal["majority", "dawid_skene"] = Field(
+        default="majority",
+        description="majority: weighted share of the votes; dawid_skene: also learns "
+        "from the votes how reliable each reviewer is",
+    )
+    votes: int = Field(
+        default=2, ge=1, description="votes a doubly reviewed candidate needs"
+    )
+    min_agreement: float = Field(
+        default=2 / 3,
+        gt=0.5,
+        le=1,
+        description="weight share a label needs: 1:1 is a dispute, 2:1 is decided",
+    )
+    max_votes: int = Field(
+        default=5,
+        ge=1,
+        description="still disputed after so many votes: nobody is asked any more",
+    )
+    expert_weight: float = Field(
+        default=2.0, ge=1, description="what an expert's vote counts; others count 1"
+    )
+    double_share: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="share of the candidates that two people see; the others are "
+        "decided by one",
+    )
+    sample_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="share of the candidates that form the random sample: shown for "
+        "no other reason before their first vote",
+    )
+    repeat_after_hours: float = Field(
+        default=12.0, ge=0, description="a repeat comes back after at least this time"
+    )
+    lease_minutes: float = Field(
+        default=15.0,
+        gt=0,
+        description="so long a candidate on one screen is not given to another",
+    )
+    uncertain: float = Field(default=0.4, ge=0, description="share of the queue")
+    random: float = Field(default=0.25, ge=0, description="share of the queue")
+    disputed: float = Field(default=0.15, ge=0, description="share of the queue")
+    second: float = Field(default=0.1, ge=0, description="share of the queue")
+    repeat: float = Field(default=0.05, ge=0, description="share of the queue")
+    gold: float = Field(default=0.05, ge=0, description="share of the queue")
+
+    @model_validator(mode="after")
+    def _something_is_shown(self) -> Self:
+        if sum(self.shares.values()) <= 0:
+            raise ValueError(f"one of the shares {', '.join(KINDS)} must be above 0")
+        if self.max_votes < self.votes:
+            raise ValueError(
+                f"max_votes ({self.max_votes}) must not be below votes ({self.votes})"
+            )
+        return self
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of each kind, as declared; they need not sum to 1."""
+        return {kind: float(getattr(self, kind)) for kind in KINDS}
+
+
+DEFAULT_RULES = ConsensusRules.model_validate({})
+
+
+def queue_state(
+    n_decisive: int, n_votes: int, agreement: float, wanted: int, rules: ConsensusRules
+) -> State:
+    """Return where a candidate stands after people's votes.
+
+    Parameters
+    ----------
+    n_decisive, n_votes
+        Standing votes for real or bogus, and all standing votes (unsure too).
+    agreement
+        Weight share of the leading label among the decisive votes; any value when
+        there are none.
+    wanted
+        Decisive votes it needs.
+    """
+    if n_decisive and n_decisive >= wanted and agreement >= rules.min_agreement - 1e-9:
+        return "retired"
+    if n_votes >= rules.max_votes:
+        return "capped"
+    if n_decisive == 0:
+        return "new"
+    return "disputed" if agreement < rules.min_agreement - 1e-9 else "second"
