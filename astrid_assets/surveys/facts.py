@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from astrid_assets.science.errors import FrameRejected, Reason
 from astrid_assets.surveys.image_kind import Kind, kind_of
 from astrid_assets.surveys.night import night_of
+from astrid_assets.surveys.setup import DetectorSetup, detector_setup
 from astrid_assets.surveys.times import start_of_exposure
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ MOSAICS = frozenset({"RGGB", "BGGR", "GRBG", "GBRG"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageFacts:
+class ImageFacts(DetectorSetup):
     """What is known of one image of a file that can be used.
 
     Attributes
@@ -68,7 +69,7 @@ class ImageFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DoorRejection:
+class DoorRejection(DetectorSetup):
     """Why an image, or a whole file (`hdu` -1), cannot be used; and what is known.
 
     `night` is ``""`` when the frame cannot be dated.
@@ -105,6 +106,7 @@ def image_facts(
     night = "" if mjd is None else night_of(mjd, profile.night)
     band = _band(header, kind, profile, notes)
     field = _field(header, profile, notes)
+    setup = vars(detector_setup(header, profile.keywords, notes))
     height, width = hdu.shape[-2:] if len(hdu.shape) >= 2 else (None, None)
     reason = next((problem for problem in problems if problem is not None), None)
     if reason or mjd is None or exposure_s is None or height is None or width is None:
@@ -113,6 +115,7 @@ def image_facts(
             reason=reason or Reason("unreadable", "the header is not usable"),
             night=night, kind=kind, field=field, band=band, observed_mjd=mjd,
             exposure_s=exposure_s, width=width, height=height, notes=_once(notes),
+            **setup,
         )  # fmt: skip
     gain = _gain(header, profile, notes)
     read_noise = _read_noise(header, profile, notes)
@@ -121,7 +124,7 @@ def image_facts(
         hdu=hdu.index, kind=kind, field=field, band=band, observed_mjd=mjd,
         exposure_s=exposure_s, night=night, width=width, height=height,
         gain_e_per_adu=gain, read_noise_e=read_noise, saturation_adu=saturation,
-        has_wcs=has_wcs, notes=_once(notes),
+        has_wcs=has_wcs, notes=_once(notes), **setup,
     )  # fmt: skip
 
 

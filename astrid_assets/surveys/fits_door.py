@@ -33,7 +33,7 @@ from astrid_assets.surveys.header_wcs import read_wcs
 from astrid_assets.surveys.headers import HeaderView
 from astrid_assets.surveys.planes import is_image_plane
 from astrid_assets.surveys.saturation import believable_saturation
-from astrid_assets.surveys.sections import section, without_overscan
+from astrid_assets.surveys.sections import without_sections
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -130,11 +130,17 @@ def read_image(content: bytes, hdu: int, path: str, profile: SurveyProfile) -> R
     )
     notes = list(facts.notes)
     data = read_pixels(plain, unit, header, notes, max_pixels)
-    data, offset = _sections(data, header, profile)
-    if wcs is not None and any(offset):
-        wcs = wcs[offset[0] :, offset[1] :]
     _must_hold_something(data)
+    # Saturation is a matter of the numbers in the file, before anything is taken off.
     saturation = believable_saturation(data, facts.saturation_adu, notes)
+    saturation = min(saturation, profile.detector.linear_max_adu or saturation)
+    trimmed = without_sections(data, header, profile.detector, facts.gain_e_per_adu)
+    data, (first_row, first_column) = trimmed.image, trimmed.offset_px
+    if wcs is not None and (first_row or first_column):
+        wcs = wcs[first_row:, first_column:]
+    if data.shape != (facts.height, facts.width):
+        _must_hold_something(data)
+    saturation = (saturation - trimmed.highest_level) * trimmed.saturation_factor
     height, width = data.shape
     kept = {k: v for k in PROVENANCE if (v := header.value(k)) is not None}
     return RawImage(
@@ -220,19 +226,6 @@ def _wcs(hdu: Hdu, header: HeaderView, notes: list[str], plain: bytes) -> WCS | 
         return None
     ny, nx = hdu.shape[-2:]
     return read_wcs(header, (ny, nx), notes, plain)
-
-
-def _sections(
-    data: Image, header: HeaderView, profile: SurveyProfile
-) -> tuple[Image, tuple[int, int]]:
-    ny, nx = data.shape
-    detector = profile.detector
-    overscan = section(detector.overscan, "BIASSEC", header, (ny, nx))
-    trim = section(detector.trim, "TRIMSEC", header, (ny, nx))
-    data = without_overscan(data, overscan)
-    if trim is None:
-        return data, (0, 0)
-    return np.ascontiguousarray(data[trim]), (trim[0].start, trim[1].start)
 
 
 def _must_hold_something(data: Image) -> None:

@@ -14,12 +14,21 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from astrid_assets.science.calibration.overscan import OverscanModel
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.settings import (
     InjectionSettings,
+    LightCurveSettings,
     ProcessingSettings,
     ReferenceSettings,
 )
@@ -127,6 +136,27 @@ class Keywords(Section):
     time_system: tuple[str, ...] = ("TIMESYS",)
     field: tuple[str, ...] = ()
     """Keyword that names the field; empty: the whole survey is one field."""
+    instrument: tuple[str, ...] = ("INSTRUME", "DETECTOR", "CAMERA")
+    readout_mode: tuple[str, ...] = (
+        "READMODE", "READOUTM", "RDMODE", "CCDSPEED", "SPEED",
+    )  # fmt: skip
+    """What changes the bias, such as a speed or an amplifier."""
+    binning: tuple[str, ...] = ("XBINNING", "CCDXBIN", "CCDBINX", "BINX", "CCDSUM")
+    """Along x; the keyword with Y in place of X tells the other axis."""
+    ccd_temperature_c: tuple[str, ...] = (
+        "CCD-TEMP", "CCDTEMP", "CCD_TEMP", "DETTEMP", "DET-TEMP", "TEMPERAT",
+    )  # fmt: skip
+    """Measured, in degrees Celsius."""
+
+
+class AmplifierSections(Section):
+    """One amplifier of a detector: where its pixels and its overscan are."""
+
+    data: str
+    """Section such as ``[1:1024,1:2048]`` that is kept."""
+    overscan: str | None = None
+    gain_e_per_adu: float | None = Field(default=None, gt=0)
+    """None: the frame's gain."""
 
 
 class Detector(Section):
@@ -147,10 +177,29 @@ class Detector(Section):
     """Larger images are refused before memory is taken for them; 150 holds every
     single detector in use (the largest have 111), one frame then needs 0.6 GB."""
     overscan: str | None = None
-    """Section such as ``[1:16,1:520]`` whose median is subtracted; ``header``:
+    """Section such as ``[1:16,1:520]`` whose level is subtracted; ``header``:
     the keyword BIASSEC."""
+    overscan_model: OverscanModel = "median"
+    """``median``: one level per frame; ``rows``: one per line of the section;
+    ``polynomial``: a smooth curve through those."""
     trim: str | None = None
     """Section that is kept; ``header``: the keyword TRIMSEC."""
+    amplifiers: tuple[AmplifierSections, ...] = ()
+    """One per amplifier, instead of `overscan` and `trim`."""
+    linear_max_adu: float | None = Field(default=None, gt=0)
+    """End of the linear range, in ADU of the file; from there on pixels count as
+    saturated."""
+    bad_pixel_map: Path | None = None
+    """A FITS image of the (trimmed) detector's size; what is not 0 is bad."""
+
+    @model_validator(mode="after")
+    def _sections_are_given_once(self) -> Detector:
+        if self.amplifiers and (self.overscan or self.trim):
+            raise ValueError(
+                "amplifiers have sections of their own: leave detector.overscan and "
+                "detector.trim out"
+            )
+        return self
 
 
 class Night(Section):
@@ -162,8 +211,21 @@ class Night(Section):
     is that of the local evening."""
 
 
+class MaxAge(Section):
+    """Days between a night and the night of a master it may use, before or after."""
+
+    bias: int = Field(default=90, ge=0)
+    dark: int = Field(default=90, ge=0)
+    flat: int = Field(default=30, ge=0)
+    """Dust moves: flats age fastest."""
+
+
 class Calibration(Section):
     """Whether frames are raw, and what to do when a master frame is missing.
+
+    Calibration frames of one night that agree in instrument, read-out mode, binning,
+    size, temperature and (flats) filter make one master; a light frame takes the
+    nearest in time of those that agree with it.
 
     `bias`, `dark`, `flat`: glob patterns of source paths; they outrank the headers,
     because headers lie about image types (flats marked "Light Frame").
@@ -171,7 +233,13 @@ class Calibration(Section):
 
     frames_are: Literal["calibrated", "raw"] = "calibrated"
     on_missing_master: Literal["reject", "continue"] = "reject"
-    min_master_frames: int = Field(default=3, ge=1)
+    min_master_frames: int = Field(default=5, ge=1)
+    max_age_days: MaxAge = MaxAge()
+    temperature_tolerance_c: float = Field(default=2.0, gt=0)
+    """Largest difference inside a master, and between it and the frame."""
+    temperature_policy: Literal["nearest", "reject"] = "nearest"
+    """When no bias or dark is near enough in temperature: take the nearest, with a
+    flag, or count it as missing."""
     bias: tuple[str, ...] = ()
     dark: tuple[str, ...] = ()
     flat: tuple[str, ...] = ()
@@ -192,6 +260,7 @@ class SurveyProfile(Section):
     differencing: DifferencingSettings = DifferencingSettings.model_validate({})
     detection: DetectionSettings = DetectionSettings.model_validate({})
     injection: InjectionSettings = InjectionSettings.model_validate({})
+    light_curves: LightCurveSettings = LightCurveSettings.model_validate({})
 
     @field_validator("name")
     @classmethod

@@ -8,17 +8,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from astrid_assets.science.calibration.overscan import (
+    Amplifier,
+    Slices,
+    Trimmed,
+    assembled,
+    without_overscan,
+)
 from astrid_assets.science.errors import FrameRejected
 
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Image
     from astrid_assets.surveys.headers import HeaderView
+    from astrid_assets.surveys.profile import Detector
 
 SECTION = re.compile(r"\[?\s*(\d+)\s*:\s*(\d+)\s*,\s*(\d+)\s*:\s*(\d+)\s*\]?")
-
-Slices = tuple[slice, slice]
 
 
 def section(
@@ -35,6 +39,37 @@ def section(
         return None
     text = (header.text(keyword) or "") if setting == "header" else setting
     source = f"{keyword} = {text!r}" if setting == "header" else f"section {text!r}"
+    return _slices(text, source, shape)
+
+
+def without_sections(
+    data: Image, header: HeaderView, detector: Detector, gain_e_per_adu: float
+) -> Trimmed:
+    """Take off the overscan and cut the image as the profile says.
+
+    Raises
+    ------
+    FrameRejected
+        ``bad_section`` if a section cannot be used.
+    """
+    shape = (data.shape[0], data.shape[1])
+    model = detector.overscan_model
+    if not detector.amplifiers:
+        overscan = section(detector.overscan, "BIASSEC", header, shape)
+        trim = section(detector.trim, "TRIMSEC", header, shape)
+        return without_overscan(data, overscan, trim, model)
+    amplifiers = [
+        Amplifier(
+            _slices(entry.data, f"amplifier section {entry.data!r}", shape),
+            section(entry.overscan, "BIASSEC", header, shape),
+            entry.gain_e_per_adu,
+        )
+        for entry in detector.amplifiers
+    ]
+    return assembled(data, amplifiers, gain_e_per_adu, model)
+
+
+def _slices(text: str, source: str, shape: tuple[int, int]) -> Slices:
     found = SECTION.fullmatch(text.strip())
     if not found:
         raise FrameRejected(
@@ -52,13 +87,3 @@ def section(
             "out of the profile",
         )
     return slice(y1 - 1, y2), slice(x1 - 1, x2)
-
-
-def without_overscan(data: Image, overscan: Slices | None) -> Image:
-    """Subtract the median of the overscan section: one bias level for the frame."""
-    if overscan is None:
-        return data
-    level = np.nanmedian(data[overscan])
-    if not np.isfinite(level):
-        raise FrameRejected("bad_section", "the overscan section holds no valid pixel")
-    return data - np.float32(level)

@@ -1,1 +1,1 @@
-"""science calibration."""
+"""Calibration: overscan, masters, applying them, and the noise that is left."""

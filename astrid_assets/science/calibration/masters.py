@@ -1,32 +1,41 @@
 """Master bias, dark and flat: what the detector adds and how it responds.
 
-All in electrons, as every frame of the project. How a master is applied is in
-`calibrate`.
+All in electrons, as every frame of the project. How frames are combined is in
+`stacking`, how masters are applied in `calibrate`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from astrid_assets.science.calibration.stacking import Layer, combine_stack
 from astrid_assets.science.errors import FrameRejected, ScienceError, ShapeMismatch
+from astrid_assets.science.mask_bits import MaskBit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from astrid_assets.science.frame import Image
+    from numpy.typing import NDArray
 
-CLIP_SIGMA = 4.0
-"""Against the median over the stack: a cosmic ray or a star in a sky flat."""
-
-STD_OF_MEDIAN_DEVIATION = 1.4826
-BAND_ROWS = 128
-"""Stacks are combined in bands of rows, to keep memory small."""
+    from astrid_assets.science.calibration.stacking import Stack
+    from astrid_assets.science.frame import Image, Mask
 
 MIN_FLAT_LEVEL_E = 500.0
 """A flat fainter than this has more photon noise (4.5 %) than it corrects."""
+
+MAX_FLAT_LEVEL = 0.9
+"""Of the saturation level: above it the response is no longer linear everywhere."""
+
+MIN_FLAT, MAX_FLAT = 0.2, 3.0
+"""A pixel with a fifth of the usual response is dead or behind the edge."""
+
+DEVIANT_BIAS_SIGMA = 20.0
+SAMPLED_PIXELS = 1_000_000
+"""Enough for a level to 0.1 % of the scatter."""
 
 Kind = Literal["bias", "dark", "flat"]
 
@@ -41,16 +50,153 @@ class NoFrames(ScienceError):
 class Masters:
     """The masters that fit one frame; None where there is none.
 
+    What follows from the masters alone is computed once and kept.
+
     Attributes
     ----------
     bias : (ny, nx), electrons
     dark : (ny, nx), electrons per second, without bias
     flat : (ny, nx), median 1
+    bad_pixels : (ny, nx)
+        True where the survey's own map says that a pixel is no good.
+    bias_noise_e, dark_noise_e_per_s, flat_noise
+        Standard deviation of a pixel of each master; 0 when it is not known.
     """
 
     bias: Image | None = None
     dark: Image | None = None
     flat: Image | None = None
+    bad_pixels: NDArray[np.bool_] | None = None
+    bias_noise_e: float = 0.0
+    dark_noise_e_per_s: float = 0.0
+    flat_noise: float = 0.0
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """The common shape, or None without any master.
+
+        Raises
+        ------
+        ShapeMismatch
+            If they differ.
+        """
+        shapes = [
+            image.shape
+            for image in (self.bias, self.dark, self.flat, self.bad_pixels)
+            if image is not None
+        ]
+        for shape in shapes[1:]:
+            if shape != shapes[0]:
+                raise ShapeMismatch(shapes[0], shape)
+        return (shapes[0][0], shapes[0][1]) if shapes else None
+
+    @cached_property
+    def bias_level_e(self) -> float:
+        """Median of the bias, 0 without one."""
+        return 0.0 if self.bias is None else sampled_median(self.bias)
+
+    @cached_property
+    def defects(self) -> Mask:
+        """Pixels that the masters show to be no good, as BAD: (ny, nx).
+
+        Dead by their response to light, or with a bias far from all others, which
+        means that they do not count electrons; and those of the survey's own map.
+        """
+        if self.shape is None:
+            raise NoFrames("no masters: nothing is known of the detector's pixels")
+        bad = np.zeros(self.shape, bool)
+        if self.bad_pixels is not None:
+            bad |= self.bad_pixels
+        if self.bias is not None:
+            bad |= deviant_bias(self.bias)
+        if self.flat is not None:
+            bad |= ~((self.flat > MIN_FLAT) & (self.flat < MAX_FLAT))
+        if self.dark is not None:
+            bad |= ~np.isfinite(self.dark)
+        return np.where(bad, np.uint16(MaskBit.BAD), np.uint16(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Master:
+    """A master with what tells whether it is sound.
+
+    Attributes
+    ----------
+    image : (ny, nx)
+        Electrons (bias), electrons per second (dark), median 1 (flat).
+    used
+        Places of the frames that went in, in the given order.
+    level
+        Median: of the image (bias, dark); of the frames' light in electrons (flat).
+    noise
+        Typical standard deviation of a pixel, in the unit of `image`; NaN for a
+        master of a single frame.
+    clipped_fraction
+        Of all values, left out as outliers.
+    """
+
+    image: Image
+    used: tuple[int, ...]
+    level: float
+    noise: float
+    clipped_fraction: float
+
+
+def make_master(
+    frames: Sequence[Image],
+    kind: Kind,
+    *,
+    bias: Image | None = None,
+    dark: Image | None = None,
+    exposures_s: Sequence[float] | None = None,
+    saturation_e: float = float("inf"),
+    min_frames: int = 1,
+) -> Master:
+    """Combine calibration frames into a master; outliers are left out per pixel.
+
+    ::
+
+        bias = <b_k>        dark = <(d_k - bias) / t_k>
+        flat = <(f_k - bias - dark t_k) / m_k>,   m_k the median of the numerator
+
+    with <> the clipped mean over the frames (`stacking`).
+
+    Parameters
+    ----------
+    frames : (ny, nx) each, electrons
+    bias : (ny, nx), electrons
+    dark : (ny, nx), electrons per second
+        Taken off flats; needs `exposures_s`.
+    exposures_s : seconds
+        One per frame; needed for darks.
+    saturation_e : electrons
+        Flats whose median lies above 0.9 of it are left out.
+    min_frames
+        Fewer make no master.
+
+    Raises
+    ------
+    NoFrames
+        With fewer frames than asked for, or too few flats that are bright enough.
+    ShapeMismatch
+        If the frames differ in shape.
+
+    References
+    ----------
+    Howell 2006, Handbook of CCD Astronomy, ch. 4; the clipping is that of banzai.
+    """
+    if len(frames) < max(1, min_frames):
+        raise NoFrames(f"{len(frames)} frames for a master {kind}, "
+                       f"{max(1, min_frames)} needed", found=len(frames))  # fmt: skip
+    for image in (*frames, *(m for m in (bias, dark) if m is not None)):
+        if image.shape != frames[0].shape:
+            raise ShapeMismatch(frames[0].shape, image.shape)
+    if kind == "bias":
+        stack = combine_stack([Layer(image) for image in frames])
+        return _master(stack, range(len(frames)), sampled_median(stack.image))
+    if kind == "dark":
+        return _dark(frames, bias, exposures_s)
+    return _flat(frames, bias, dark, exposures_s, saturation_e, min_frames)
 
 
 def combine(
@@ -61,115 +207,87 @@ def combine(
     dark: Image | None = None,
     exposures_s: Sequence[float] | None = None,
 ) -> Image:
-    """Combine calibration frames into a master; outliers are left out per pixel.
-
-    Parameters
-    ----------
-    frames : (ny, nx) each, electrons
-    kind
-        bias: mean; dark: mean of (frame - bias) / exposure; flat: mean of frames
-        without bias and dark, each divided by its own level.
-    bias : (ny, nx), electrons
-    dark : (ny, nx), electrons per second
-        Taken off flats; needs `exposures_s`.
-    exposures_s : seconds
-        One per frame; needed for darks.
-
-    Returns
-    -------
-    master : (ny, nx)
-        Electrons (bias), electrons per second (dark), median 1 (flat).
-
-    Raises
-    ------
-    NoFrames
-        Without frames, or when no flat is bright enough.
-    ShapeMismatch
-        If the frames differ in shape.
-    """
-    if not frames:
-        raise NoFrames(f"no frames for a master {kind}")
-    for image in (*frames, *(m for m in (bias, dark) if m is not None)):
-        if image.shape != frames[0].shape:
-            raise ShapeMismatch(frames[0].shape, image.shape)
-    if kind == "bias":
-        return clipped_mean(frames)
-    if kind == "dark":
-        return clipped_mean(_dark_rates(frames, bias, exposures_s))
-    flats = _flat_fields(frames, bias, dark, exposures_s)
-    flat = clipped_mean(flats)
-    return (flat / np.nanmedian(flat)).astype(np.float32)
+    """Return the image of `make_master` alone."""
+    return make_master(
+        frames, kind, bias=bias, dark=dark, exposures_s=exposures_s
+    ).image
 
 
-def clipped_mean(stack: Sequence[Image]) -> Image:
-    """Mean over a stack without outliers; the median's robustness, less noise.
-
-    Pixels without any finite value are NaN.
-    """
-    ny, nx = stack[0].shape
-    out = np.empty((ny, nx), dtype=np.float32)
-    for first in range(0, ny, BAND_ROWS):
-        rows = slice(first, first + BAND_ROWS)
-        band = np.stack([np.asarray(image[rows], dtype=np.float32) for image in stack])
-        out[rows] = _clipped_mean(band)
-    return out
+def deviant_bias(bias: Image) -> NDArray[np.bool_]:
+    """Mark bias pixels far from all others: they do not count electrons."""
+    middle = sampled_median(bias)
+    scatter = 1.4826 * sampled_median(np.abs(_some(bias) - np.float32(middle)))
+    limit = np.float32(DEVIANT_BIAS_SIGMA * max(scatter, 1e-6))
+    return ~(np.abs(bias - np.float32(middle)) <= limit)
 
 
-def _clipped_mean(band: Image) -> Image:
-    """Clip one band of rows, (n, rows, nx) → (rows, nx)."""
-    valid = np.isfinite(band)
-    held = np.ma.masked_array(band, ~valid)
-    middle = np.ma.median(held, axis=0).filled(np.nan)
-    away = np.abs(band - middle)
-    scatter = np.ma.median(np.ma.masked_array(away, ~valid), axis=0).filled(np.nan)
-    # Few frames scatter by chance less than they should: the band's typical
-    # scatter is the floor, else good pixels would be clipped.
-    finite = scatter[np.isfinite(scatter)]
-    floor = float(np.median(finite)) if finite.size else 0.0
-    sigma = STD_OF_MEDIAN_DEVIATION * np.maximum(scatter, floor)
-    kept = valid & ((away <= CLIP_SIGMA * sigma) | (sigma == 0))
-    count = kept.sum(axis=0)
-    total = np.where(kept, band, 0).sum(axis=0, dtype=np.float64)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+def sampled_median(image: Image) -> float:
+    """Return the median of the finite values, of at most some million of them."""
+    some = _some(image)
+    some = some[np.isfinite(some)]
+    return float(np.median(some)) if some.size else float("nan")
 
 
-def _dark_rates(
+def _some(image: Image) -> Image:
+    return image.ravel()[:: max(1, image.size // SAMPLED_PIXELS)]
+
+
+def _master(stack: Stack, used: Sequence[int], level: float) -> Master:
+    return Master(
+        image=stack.image, used=tuple(used), level=level, noise=stack.noise,
+        clipped_fraction=stack.clipped_fraction,
+    )  # fmt: skip
+
+
+def _dark(
     frames: Sequence[Image], bias: Image | None, exposures_s: Sequence[float] | None
-) -> list[Image]:
-    """Bias-free dark current in electrons per second."""
+) -> Master:
+    """Dark current in electrons per second."""
     if bias is None:
         raise NoFrames(
             "a dark holds the bias too: give a master bias, or it cannot be scaled"
         )
     times = _times(frames, exposures_s)
-    return [
-        ((image - bias) / time).astype(np.float32)
-        for image, time in zip(frames, times, strict=True)
-    ]
+    stack = combine_stack(
+        [Layer(image, 1 / time) for image, time in zip(frames, times, strict=True)],
+        bias,
+    )
+    return _master(stack, range(len(frames)), sampled_median(stack.image))
 
 
-def _flat_fields(
+def _flat(
     frames: Sequence[Image], bias: Image | None, dark: Image | None,
-    exposures_s: Sequence[float] | None,
-) -> list[Image]:  # fmt: skip
-    """Flats without bias and dark, each with median 1; faint ones are left out."""
+    exposures_s: Sequence[float] | None, saturation_e: float, min_frames: int,
+) -> Master:  # fmt: skip
+    """Flats of a sensible level, each brought to its own; median 1."""
     times = _times(frames, exposures_s) if dark is not None else [0.0] * len(frames)
-    flats: list[Image] = []
-    brightest = 0.0
-    for image, time in zip(frames, times, strict=True):
-        light = image.astype(np.float32)
-        light = light - bias if bias is not None else light
-        light = light - dark * time if dark is not None else light
-        level = float(np.nanmedian(light))
-        brightest = max(brightest, level)
-        if level >= MIN_FLAT_LEVEL_E:
-            flats.append((light / level).astype(np.float32))
-    if not flats:
+    layers: list[Layer] = []
+    used: list[int] = []
+    levels: list[float] = []
+    seen: list[float] = []
+    for k, (image, time) in enumerate(zip(frames, times, strict=True)):
+        light = _some(image)
+        full = MAX_FLAT_LEVEL * saturation_e < sampled_median(light)
+        light = light - _some(bias) if bias is not None else light
+        light = light - _some(dark) * np.float32(time) if dark is not None else light
+        level = sampled_median(light)
+        seen.append(level)
+        if level >= MIN_FLAT_LEVEL_E and not full:
+            layers.append(Layer(image, 1 / level, time))
+            used.append(k)
+            levels.append(level)
+    if len(layers) < max(1, min_frames):
         raise NoFrames(
-            f"the brightest flat has {brightest:.0f} e-, {MIN_FLAT_LEVEL_E:.0f} needed",
-            level_e=brightest,
-        )
-    return flats
+            f"{len(layers)} of {len(frames)} flats have a sensible level, "
+            f"{max(1, min_frames)} needed: their medians are {min(seen):.0f} to "
+            f"{max(seen):.0f} e-, at least {MIN_FLAT_LEVEL_E:.0f} needed and at most "
+            f"{MAX_FLAT_LEVEL:.0%} of the saturation level {saturation_e:.0f}",
+            lowest_e=min(seen), highest_e=max(seen),
+        )  # fmt: skip
+    stack = combine_stack(layers, bias, dark)
+    middle = np.float32(sampled_median(stack.image))
+    master = _master(stack, used, float(np.median(levels)))
+    return replace(master, image=stack.image / middle)
 
 
 def _times(
