@@ -26,6 +26,9 @@ NIGHTLY_GATES: Mapping[str, Mapping[str, str]] = {
     "detections": {
         "candidate_density": "Fewer candidates than a bad subtraction leaves.",
     },
+    "injected_transients": {
+        "completeness": "Injected transients of S/N 10 to 20 are found.",
+    },
     "validated_labels": {
         "label_agreement": "Reviewers of the same detections mostly agree.",
         "label_balance": "Both real and bogus are among the night's labels.",
@@ -57,4 +60,5 @@ raw_observations_gates = nightly_checks("raw_observations")
 processed_frames_gates = nightly_checks("processed_frames")
 difference_images_gates = nightly_checks("difference_images")
 detections_gates = nightly_checks("detections")
+injected_transients_gates = nightly_checks("injected_transients")
 validated_labels_gates = nightly_checks("validated_labels")

@@ -42,9 +42,6 @@ TRIES = 40
 GALAXY_FWHM_RATIO = 1.35  # wider than the stars by this much: resolved
 MATCH_FWHM = 1.0
 SNR_EDGES = (3.0, 5.0, 7.0, 10.0, 20.0, float("inf"))
-Z_ONE_SIDED = 1.645
-"""Standard normal deviate of a one-sided 95 % bound."""
-
 SHARPEST, SOFTEST = 0.05, 0.6
 """Limits of the curve's width, as fractions of its half-light S/N: noise of one
 sigma at a threshold of five gives 0.2."""
@@ -211,22 +208,6 @@ def half_found_snr(snr: Array, found: Bool) -> float | None:
     ]  # fmt: skip
     fitted = minimize(loss, start, method="L-BFGS-B", bounds=bounds)
     return float(np.exp(fitted.x[0]))
-
-
-def upper_bound(found: int, total: int) -> float:
-    """Return the largest share that `found` of `total` leaves credible (95 %).
-
-    References
-    ----------
-    Wilson 1927, J. Am. Stat. Assoc. 22, 209.
-    """
-    if not total:
-        return 1.0
-    z2 = Z_ONE_SIDED**2
-    share = found / total
-    centre = share + z2 / (2 * total)
-    half = Z_ONE_SIDED * np.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
-    return float((centre + half) / (1 + z2 / total))
 
 
 def _psf(science: Frame) -> PsfModel:

@@ -148,3 +148,21 @@ class InjectionSettings(Settings):
         0.8, gt=0, le=1,
         description="share found at S/N 10 to 20: a night credibly below it is flagged",
     )  # fmt: skip
+
+
+class LightCurveSettings(Settings):
+    """Forced photometry of objects, and linking of those that move."""
+
+    history_nights: int = Field(
+        60, ge=0, le=10_000,
+        description="nights before its discovery on which an object is measured",
+    )  # fmt: skip
+    min_rate_arcsec_h: float = Field(
+        2.0, gt=0, description="slower objects stay in place within a night"
+    )
+    max_rate_arcsec_h: float = Field(
+        150.0, gt=0, description="faster ones are trails within an exposure"
+    )
+    tracklet_tolerance_arcsec: float = Field(
+        1.0, gt=0, description="distance from a straight motion that still counts"
+    )

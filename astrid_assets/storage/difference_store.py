@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
@@ -36,6 +38,9 @@ from astrid_assets.storage.fits_planes import (
     positive_plane,
     stepped_plane,
 )
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image, Mask
 
 SCORE_STEP = 1 / 32  # sigma; half of it is the most a score is off
 TEXT_CHUNK = 60  # characters of the reasons per card
@@ -111,6 +116,30 @@ def difference_from_fits(content: bytes) -> Difference:
             zero_point_mag=number_or_none(header, "ZPMAG"),
             limiting_mag=number_or_none(header, "LIMMAG"),
             **numbers,
+        )
+
+
+@dataclass(frozen=True)
+class ScorePlanes:
+    """What forced photometry needs of a difference: a third of its file."""
+
+    score: Image
+    flux_err: Image
+    mask: Mask
+    wcs: WCS
+    zero_point_mag: float | None
+
+
+def score_planes_from_fits(content: bytes) -> ScorePlanes:
+    """Return score, flux error and mask of a file written by `difference_to_fits`."""
+    with fits.open(io.BytesIO(content)) as hdus:
+        wcs = read_wcs(header_of(hdus, "DIFFERENCE"))
+        return ScorePlanes(
+            score=image_from(hdus, "SCORE"),
+            flux_err=image_from(hdus, "FLUX_ERR"),
+            mask=mask_from(hdus, "MASK"),
+            wcs=WCS(naxis=2) if wcs is None else wcs,
+            zero_point_mag=number_or_none(header_of(hdus, 0), "ZPMAG"),
         )
 
 

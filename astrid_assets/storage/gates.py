@@ -23,6 +23,8 @@ NIGHTLY_ASSETS = (
     "reference_frames",
     "difference_images",
     "detections",
+    "injected_transients",
+    "light_curves",
     "validated_labels",
 )
 """In the order of the graph: a night held back by one does not reach the next."""

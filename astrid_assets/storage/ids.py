@@ -96,6 +96,11 @@ def object_id(first_detection_id: str) -> str:
     return _id("object", first_detection_id)
 
 
+def tracklet_id(detection_ids: Iterable[str]) -> str:
+    """A moving object of one night, named by its detections."""
+    return _id("tracklet", list(detection_ids))
+
+
 def dataset_id(content_hash: str) -> str:
     """A dataset version."""
     return _id("dataset", content_hash)

@@ -22,8 +22,8 @@ from astrid_assets.science.injection import (
     inject,
     plan_injections,
     recover,
-    upper_bound,
 )
+from astrid_assets.science.intervals import upper_bound
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.settings import InjectionSettings
 from astrid_assets.science.simulation.pair import simulate_pair

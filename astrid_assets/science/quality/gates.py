@@ -12,6 +12,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from astrid_assets.science.intervals import upper_bound
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -117,6 +119,25 @@ def score_noise(stds: Sequence[float], lowest: float, highest: float) -> Verdict
         limit=f"{lowest:g} to {highest:g}",
         detail=f"{len(good)} of {len(stds)} differences inside the limits; "
         "those outside are rejected one by one",
+    )
+
+
+def completeness(
+    found: int, total: int, minimum: float, snr: tuple[float, float]
+) -> Verdict:
+    """Injected transients of this significance come back, as far as their number says.
+
+    Fails only when even the upper end of the 95 % interval lies below the limit: a
+    dozen injections that lost two by chance hold nobody up.
+    """
+    return Verdict(
+        "completeness",
+        passed=total == 0 or upper_bound(found, total) >= minimum,
+        holds_back=False,
+        value=found / total if total else None,
+        limit=f">= {minimum:g}",
+        detail=f"{found} of {total} injected transients of S/N {snr[0]:g} to "
+        f"{snr[1]:g} found",
     )
 
 

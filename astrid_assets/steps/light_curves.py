@@ -1,0 +1,256 @@
+"""Light curves with a flux on every frame, and what moves within a night.
+
+A night measures the place of every known object on its own differences, and the
+places of objects it saw first on those of the nights before. Whatever the order of
+the nights, each pair of object and difference ends up measured once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.science.detection.tracklets import link
+from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.forced_photometry import forced_fluxes
+from astrid_assets.science.wcs_tools import to_pixels
+from astrid_assets.steps import versions
+from astrid_assets.steps.nights import (
+    NightReport,
+    Tools,
+    finish,
+    hash_of,
+    unchanged_report,
+)
+from astrid_assets.storage import candidates, gates, ids, light_curves
+from astrid_assets.storage.catalogue import upsert
+from astrid_assets.storage.difference_store import score_planes_from_fits
+from astrid_assets.storage.sky_index import distance_arcsec
+from astrid_assets.storage.tables import ForcedFlux, TrackletRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy.orm import Session
+
+    from astrid_assets.storage.light_curves import MeasurableDifference
+    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.tables import SkyObject
+    from astrid_assets.surveys.profile import SurveyProfile
+
+log = logging.getLogger(__name__)
+ASSET = "light_curves"
+ARCSEC = 3600.0
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class ForceTask:
+    """One difference and the places to measure on it; travels to a worker process."""
+
+    store: ObjectStore
+    difference_id: str
+    difference_key: str
+    object_ids: tuple[str, ...]
+    ra_deg: tuple[float, ...]
+    dec_deg: tuple[float, ...]
+
+
+def measure_nights(
+    tools: Tools, profile: SurveyProfile, nights: Sequence[str], *, force: bool = False
+) -> Iterator[NightReport]:
+    """Bring the light curves of the nights up to date; one report each, in order."""
+    with tools.catalogue.read() as session:
+        held = gates.held_back(session, profile.name, "detections")
+    for night in nights:
+        yield _measure_night(tools, profile, night, is_held=night in held, force=force)
+
+
+def _measure_night(
+    tools: Tools, profile: SurveyProfile, night: str, *, is_held: bool, force: bool
+) -> NightReport:
+    survey = profile.name
+    with tools.catalogue.read() as session:
+        here = (
+            []
+            if is_held
+            else light_curves.measurable_differences(session, survey, nights=[night])
+        )
+        everything = light_curves.objects_with_first_night(session, survey)
+        seen = [item for item, first in everything if first <= night and here]
+        later = [item for item, first in everything if first > night]
+        known = light_curves.known_pairs(session, [d.difference_id for d in here])
+        # A later night that was run first could not measure its objects here.
+        missed = _without(_tasks(tools.store, here, later), known)
+        found = candidates.detections_of_night(session, survey, night) if here else []
+        input_hash = hash_of(
+            versions.LIGHT_CURVES,
+            [d.difference_id for d in here],
+            [item.id for item in seen],
+            [row.detection_id for row in found],
+            profile.light_curves,
+        )
+        before = unchanged_report(session, survey, night, ASSET, input_hash)
+        if before and not missed and not force:
+            return before
+        new = [item for item, first in everything if first == night and here]
+        earlier = _earlier(session, profile, night) if new else []
+    tasks = [
+        *_tasks(tools.store, here, seen),
+        *missed,
+        *_tasks(tools.store, earlier, new),
+    ]
+    rows = [row for part in tools.compute.map(force_on, tasks) for row in part]
+    moving = _tracklets(profile, night, found)
+    report = NightReport(
+        survey,
+        night,
+        ASSET,
+        {
+            "objects": len(seen),
+            "new_objects": len(new),
+            "fluxes": sum(row["flux_e"] is not None for row in rows),
+            "usable_fluxes": sum(bool(row["is_usable"]) for row in rows),
+            "tracklets": len(moving),
+        },
+    )
+    with tools.catalogue.begin() as session:
+        upsert(session, ForcedFlux, rows)
+        light_curves.forget_tracklets(session, survey, night)
+        upsert(session, TrackletRow, moving)
+        finish(session, report, input_hash)
+    return report
+
+
+def _earlier(
+    session: Session, profile: SurveyProfile, night: str
+) -> list[MeasurableDifference]:
+    """Return the differences of the nights before, as far back as the profile says."""
+    all_before = light_curves.measurable_differences(
+        session, profile.name, before=night
+    )
+    nights = sorted({d.night for d in all_before})[
+        -profile.light_curves.history_nights :
+    ]
+    if profile.light_curves.history_nights == 0:
+        return []
+    return [d for d in all_before if d.night in set(nights)]
+
+
+def _tasks(
+    store: ObjectStore,
+    differences: Sequence[MeasurableDifference],
+    objects: Sequence[SkyObject],
+) -> list[ForceTask]:
+    """Pair each difference with the objects inside its circle on the sky."""
+    if not objects:
+        return []
+    ra = np.array([item.ra_deg for item in objects])
+    dec = np.array([item.dec_deg for item in objects])
+    tasks = []
+    for difference in differences:
+        away = distance_arcsec(difference.ra_deg, difference.dec_deg, ra, dec)
+        inside = np.flatnonzero(away <= difference.radius_deg * ARCSEC)
+        if not len(inside):
+            continue
+        tasks.append(
+            ForceTask(
+                store=store,
+                difference_id=difference.difference_id,
+                difference_key=difference.difference_key,
+                object_ids=tuple(objects[int(i)].id for i in inside),
+                ra_deg=tuple(float(v) for v in ra[inside]),
+                dec_deg=tuple(float(v) for v in dec[inside]),
+            )
+        )
+    return tasks
+
+
+def _without(
+    tasks: Sequence[ForceTask], known: set[tuple[str, str]]
+) -> list[ForceTask]:
+    """Leave out the objects that are measured on their difference already."""
+    left = []
+    for task in tasks:
+        keep = [
+            i
+            for i, object_id in enumerate(task.object_ids)
+            if (object_id, task.difference_id) not in known
+        ]
+        if keep:
+            left.append(
+                replace(
+                    task,
+                    object_ids=tuple(task.object_ids[i] for i in keep),
+                    ra_deg=tuple(task.ra_deg[i] for i in keep),
+                    dec_deg=tuple(task.dec_deg[i] for i in keep),
+                )
+            )
+    return left
+
+
+def force_on(task: ForceTask) -> list[Row]:
+    """Measure the places on one difference."""
+    planes = score_planes_from_fits(task.store.get(task.difference_key))
+    try:
+        places = to_pixels(planes.wcs, np.array(task.ra_deg), np.array(task.dec_deg))
+    except FrameRejected as error:
+        log.warning("no forced fluxes on %s: %s", task.difference_id, error)
+        return []
+    fluxes = forced_fluxes(
+        planes.score, planes.flux_err, planes.mask, places[:, 0], places[:, 1]
+    )
+    return [
+        {
+            "object_id": object_id,
+            "difference_id": task.difference_id,
+            "flux_e": _or_none(fluxes.flux_e[i]),
+            "flux_err_e": _or_none(fluxes.flux_err_e[i]),
+            "mask_bits": int(fluxes.mask_bits[i]),
+            "is_usable": bool(fluxes.is_usable[i]),
+        }
+        for i, object_id in enumerate(task.object_ids)
+    ]
+
+
+def _tracklets(
+    profile: SurveyProfile, night: str, found: Sequence[candidates.DetectionRow]
+) -> list[Row]:
+    """Link the night's rising detections by field; a star that stays is none."""
+    settings = profile.light_curves
+    rows: list[Row] = []
+    by_field: dict[str, list[candidates.DetectionRow]] = defaultdict(list)
+    for row in found:
+        if row.sign > 0 and row.ra_deg is not None and row.dec_deg is not None:
+            by_field[row.field].append(row)
+    for field in sorted(by_field):
+        members = by_field[field]
+        for tracklet in link(
+            np.array([m.observed_mjd for m in members]),
+            np.array([m.ra_deg for m in members], dtype=np.float64),
+            np.array([m.dec_deg for m in members], dtype=np.float64),
+            max_rate_arcsec_h=settings.max_rate_arcsec_h,
+            min_rate_arcsec_h=settings.min_rate_arcsec_h,
+            tolerance_arcsec=settings.tracklet_tolerance_arcsec,
+        ):
+            own = [members[i].detection_id for i in tracklet.members]
+            rows.append(
+                {
+                    "id": ids.tracklet_id(own),
+                    "survey": profile.name,
+                    "night": night,
+                    "members": own,
+                    "rate_arcsec_h": tracklet.rate_arcsec_h,
+                    "position_angle_deg": tracklet.position_angle_deg,
+                    "rms_arcsec": tracklet.rms_arcsec,
+                }
+            )
+    return rows
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
