@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 ASSET = "raw_observations"
 FACTS = (
     "night", "hdu", "kind", "field", "band", "observed_mjd", "exposure_s", "width",
-    "height",
+    "height", "instrument", "readout_mode", "binning", "ccd_temperature_c",
 )  # fmt: skip
 """Columns that are copied from what the door found."""
 

@@ -3,6 +3,7 @@
 ::
 
     surveys ─ source_files
+    surveys ─ calibration_masters ─ frame_masters ─ observations
     surveys ─ observations ─ preprocess_runs ─ difference_runs ─ candidates ─ detections
                     │              │                 │                        │  │  │
                 field_anchors  reference_members ─ reference_frames    objects  │  │
@@ -114,6 +115,10 @@ class Observation(Base):
     exposure_s: Mapped[float | None]
     width: Mapped[int | None]
     height: Mapped[int | None]
+    instrument: Mapped[str | None] = mapped_column(String(80))
+    readout_mode: Mapped[str | None] = mapped_column(String(80))
+    binning: Mapped[str | None] = mapped_column(String(20))
+    ccd_temperature_c: Mapped[float | None]
     registered_at: Mapped[dt.datetime]
 
 
@@ -149,7 +154,11 @@ class FieldAnchor(Base):
 
 
 class CalibrationMaster(Base):
-    """A combined bias, dark or flat frame."""
+    """A combined bias, dark or flat frame, versioned by what it was made of.
+
+    `level` and `noise` in electrons (bias), electrons per second (dark); of a flat the
+    light of its frames in electrons, and the noise relative to 1.
+    """
 
     __tablename__ = "calibration_masters"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -159,8 +168,34 @@ class CalibrationMaster(Base):
     exposure_s: Mapped[float | None]
     night: Mapped[str] = mapped_column(String(10))
     members: Mapped[list[Any]]
+    """Observations that went in."""
+    made_with: Mapped[list[Any] | None] = mapped_column(JSON)
+    """Object keys of the masters taken off its members."""
+    instrument: Mapped[str | None] = mapped_column(String(80))
+    readout_mode: Mapped[str | None] = mapped_column(String(80))
+    binning: Mapped[str | None] = mapped_column(String(20))
+    ccd_temperature_c: Mapped[float | None]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    level: Mapped[float | None]
+    noise: Mapped[float | None]
+    clipped_fraction: Mapped[float | None]
     frame_key: Mapped[str] = mapped_column(Text)
     created_at: Mapped[dt.datetime]
+
+
+class FrameMaster(Base):
+    """Which master a frame is calibrated with: chosen once and kept."""
+
+    __tablename__ = "frame_masters"
+    observation_id: Mapped[str] = mapped_column(
+        ForeignKey("observations.id"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(String(20), primary_key=True)
+    master_id: Mapped[str] = mapped_column(ForeignKey("calibration_masters.id"))
+    settings_hash: Mapped[str] = mapped_column(String(64))
+    """Of what the choice depends on in the profile; another one: choose again."""
+    flags: Mapped[list[Any]]
 
 
 class PreprocessRun(Base):
