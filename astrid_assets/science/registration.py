@@ -8,15 +8,16 @@ measured on stars are in `differencing.common_stars`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.interpolate import RectBivariateSpline
-from scipy.ndimage import gaussian_filter, map_coordinates, spline_filter
 
+from astrid_assets.science import registration_kernels as kernels
+from astrid_assets.science import spline_kernels
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.pixel_mapping import PixelMapping, basis_of
+from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -24,74 +25,35 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.frame import Image, Mask
 
-GRID_STEP_PX = 32  # SIP terms of survey cameras bend by < 0.001 px within it
 FILL_SIGMA_PX = 2.0  # masked pixels take the mean of good ones about this near
+FILL_REACH_PX = 6  # three of those sigma
 MIN_FILL_WEIGHT = 1e-4  # further from good pixels than this: the sky level, 0
-
-
-@dataclass(frozen=True)
-class PixelMapping:
-    """Where the pixels of a grid lie in another image; `x`, `y` of the grid's shape.
-
-    Positions may lie outside the image; there is nothing there.
-    """
-
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """``(ny, nx)`` of the grid."""
-        ny, nx = self.x.shape
-        return ny, nx
-
-    def linear(self) -> NDArray[np.float64]:
-        """Return the mean Jacobian, (2, 2): rows x and y of the image."""
-        ny, nx = self.shape
-        return np.array(
-            [
-                [_mean_slope(self.x, axis=1, n=nx), _mean_slope(self.x, axis=0, n=ny)],
-                [_mean_slope(self.y, axis=1, n=nx), _mean_slope(self.y, axis=0, n=ny)],
-            ]
-        )
-
-    def area_ratio(self) -> NDArray[np.float64]:
-        """Return the image's pixels per grid pixel, of the grid's shape."""
-        x_by_y, x_by_x = np.gradient(self.x)
-        y_by_y, y_by_x = np.gradient(self.y)
-        return np.abs(x_by_x * y_by_y - x_by_y * y_by_x)
-
-    def shifted(self, dx: NDArray[np.float64], dy: NDArray[np.float64]) -> PixelMapping:
-        """Return the mapping with every position moved by `dx`, `dy`."""
-        return PixelMapping(self.x + dx, self.y + dy)
 
 
 def pixel_mapping(wcs_from: WCS, wcs_to: WCS, shape: tuple[int, int]) -> PixelMapping:
     """Map the pixels of `wcs_from`'s grid to positions in `wcs_to`'s image.
 
-    The WCS are evaluated on a coarse grid and interpolated by bicubic splines.
+    The WCS, distortions included, are evaluated on a coarse grid and interpolated
+    by cubics.
 
     Raises
     ------
     FrameRejected
         ``bad_wcs`` when the two do not see the same sky.
     """
-    ny, nx = shape
-    grid_x, grid_y = _knots(nx), _knots(ny)
-    x, y = np.meshgrid(grid_x, grid_y)
-    ra, dec = wcs_from.all_pix2world(x.ravel(), y.ravel(), 0)
-    to_x, to_y = wcs_to.all_world2pix(ra, dec, 0, quiet=True)
-    if not (np.isfinite(to_x).all() and np.isfinite(to_y).all()):
-        raise FrameRejected(
-            "bad_wcs", "the WCS of frame and reference do not see the same sky"
-        )
-    rows, columns = np.arange(ny, dtype=float), np.arange(nx, dtype=float)
-    return PixelMapping(
-        *(
-            RectBivariateSpline(grid_y, grid_x, v.reshape(x.shape))(rows, columns)
-            for v in (to_x, to_y)
-        )
-    )
+
+    def place(
+        x: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        ra, dec = wcs_from.all_pix2world(x.ravel(), y.ravel(), 0)
+        to_x, to_y = wcs_to.all_world2pix(ra, dec, 0, quiet=True)
+        if not (np.isfinite(to_x).all() and np.isfinite(to_y).all()):
+            raise FrameRejected(
+                "bad_wcs", "the WCS of frame and reference do not see the same sky"
+            )
+        return to_x.reshape(x.shape), to_y.reshape(x.shape)
+
+    return PixelMapping.of(place, shape)
 
 
 def resample(
@@ -103,9 +65,10 @@ def resample(
 ) -> tuple[Image, Image, Mask]:
     """Put an image on the grid of a mapping; flux is conserved.
 
-    Unusable pixels are filled from their neighbours first, so nothing rings; their
-    bits reach the four pixels nearest to them. Places outside the image are 0 with
-    ``NO_DATA``. The variance is that of white noise with the same power on the
+    Unusable pixels, and those that are not finite, are filled from their neighbours
+    first, so nothing rings. Their bits reach the four pixels nearest to them, and
+    ``INTERPOLATED`` all sixteen that lean on them. Places outside the image are 0
+    with ``NO_DATA``. The variance is that of white noise with the same power on the
     scale of a PSF; the smoothed single pixels scatter less, see `pixel_power`.
 
     Parameters
@@ -118,37 +81,77 @@ def resample(
     """
     if mapping.shape != tuple(shape):
         raise ValueError(f"mapping of shape {mapping.shape}, grid of shape {shape}")
-    bad = (mask & UNUSABLE) != 0
-    coefficients = spline_coefficients(fill_masked(image, bad))
-    where = (mapping.y, mapping.x)
-    area = mapping.area_ratio().astype(np.float32)
-    values = map_coordinates(
-        coefficients, where, order=3, prefilter=False, mode="nearest"
-    )
-    values = np.asarray(area * values, dtype=np.float32)
-    variances = map_coordinates(variance, where, order=1, mode="nearest")
-    variances = np.asarray(area * variances, dtype=np.float32)
-    bits = _gather_bits(mask, mapping)
-    values[(bits & MaskBit.NO_DATA) != 0] = 0
+    image, mask = np.ascontiguousarray(image), np.ascontiguousarray(mask)
+    variance = np.ascontiguousarray(variance, dtype=np.float32)
+    bad, (n_bad, n_unmarked, n_unknown, any_bit) = _unusable(image, variance, mask)
+    if n_unmarked:
+        unmarked = bad & ((mask & UNUSABLE) == 0)
+        mask = np.where(unmarked, np.uint16(MaskBit.NO_DATA), mask)
+    if n_unknown:
+        variance = _finite(variance)
+    coefficients = _filtered(fill_masked(image, bad) if n_bad else image.copy())
+    spread = np.zeros((0, 0), dtype=np.uint16)
+    if any_bit or n_unmarked:
+        spread = np.empty_like(mask)
+        in_bands(lambda a, b: kernels.spread_bits(mask, spread, a, b), len(mask))
+    values = np.empty(shape, dtype=np.float32)
+    variances = np.empty(shape, dtype=np.float32)
+    bits = np.empty(shape, dtype=np.uint16)
+    nodes, basis = mapping.fields(), basis_of(mapping.step[1])
+    in_bands(
+        lambda a, b: kernels.resample_rows(
+            coefficients, variance, spread, nodes, mapping.step, basis,
+            mapping.samples, values, variances, bits, a, b,
+        ),
+        shape[0],
+    )  # fmt: skip
     return values, variances, bits
+
+
+def missing_at(bad: NDArray[np.bool_], mapping: PixelMapping) -> NDArray[np.bool_]:
+    """Tell where the nearest pixel of the image is bad or beyond its border.
+
+    Parameters
+    ----------
+    bad : (my, mx)
+        Of the image that the mapping leads into.
+    """
+    bad = np.ascontiguousarray(bad)
+    out = np.empty(mapping.shape, dtype=np.bool_)
+    nodes, basis = mapping.fields(), basis_of(mapping.step[1])
+    in_bands(
+        lambda a, b: kernels.nearest_rows(bad, nodes, mapping.step, basis, out, a, b),
+        len(out),
+    )
+    return out
 
 
 def spline_coefficients(image: Image) -> Image:
     """Return what `map_coordinates` of order 3 needs with ``prefilter=False``."""
-    return np.asarray(spline_filter(image), dtype=np.float32)
+    return _filtered(np.array(image, dtype=np.float32, order="C"))
 
 
 def fill_masked(image: Image, bad: NDArray[np.bool_]) -> Image:
     """Replace masked pixels by the weighted mean of good ones near; 0 far from any."""
-    if not bad.any():
+    where = np.flatnonzero(bad)
+    if not len(where):
         return image
-    good = (~bad).astype(np.float32)
-    weight = gaussian_filter(good, FILL_SIGMA_PX, truncate=3)
-    mean = gaussian_filter(np.where(bad, 0, image), FILL_SIGMA_PX, truncate=3)
-    filled = image.copy()
-    filled[bad] = np.where(
-        weight[bad] > MIN_FILL_WEIGHT, mean[bad] / np.maximum(weight[bad], 1e-9), 0
+    filled = np.array(image, dtype=np.float32, order="C")
+    bad = np.ascontiguousarray(bad)
+    side = spline_kernels.BLOCK
+    blocked = np.empty([-(-n // side) for n in bad.shape], dtype=np.bool_)
+    in_bands(lambda a, b: spline_kernels.block_map(bad, blocked, a, b), len(blocked))
+    offsets = np.arange(FILL_REACH_PX + 1)
+    weights = np.exp(-(offsets**2) / (2 * FILL_SIGMA_PX**2))
+    least = MIN_FILL_WEIGHT * (2 * weights.sum() - 1) ** 2
+    values = np.empty(len(where), dtype=np.float32)
+    in_bands(
+        lambda a, b: spline_kernels.fill_pixels(
+            filled, bad, blocked, where, weights, least, values, a, b
+        ),
+        len(where),
     )
+    filled.ravel()[where] = values
     return filled
 
 
@@ -161,7 +164,8 @@ def spline_response(
     """Give what the cubic spline does to signal and noise, by frequency and axis.
 
     Averaged over the sub-pixel phases that the mapping really has: a whole-pixel
-    shift does nothing, a half-pixel one smooths most.
+    shift does nothing, a half-pixel one smooths most. Where pixels are averages of
+    several samples that is part of it.
 
     Parameters
     ----------
@@ -174,20 +178,31 @@ def spline_response(
     power : pair of (k,)
         Mean power response: the factor on the spectrum of white noise.
     """
-    step = max(1, min(mapping.shape) // 16)
+    ny, nx = mapping.shape
+    step = max(1, min(ny, nx) // 16)
+    columns, rows = np.meshgrid(np.arange(0.0, nx, step), np.arange(0.0, ny, step))
+    places = mapping.at(columns.ravel(), rows.ravel())
+    offsets = (np.arange(mapping.samples) + 0.5) / mapping.samples - 0.5
     signal, power = [], []
-    for positions in (mapping.x, mapping.y):
-        phase = positions[::step, ::step].ravel() % 1
-        response = _response(phase[:, None], frequencies[None, :])
+    for at, (by_x, by_y) in zip(places, mapping.linear(), strict=True):
+        response = np.zeros((len(at), len(frequencies)), dtype=np.complex128)
+        inner = np.add.outer(by_x * offsets, by_y * offsets).ravel()
+        for d in inner:
+            phase = ((at + d) % 1)[:, None]
+            response += _response(phase, frequencies) * np.exp(
+                2j * np.pi * frequencies * d
+            )
+        response /= len(inner)
         signal.append(response.mean(axis=0).real)
         power.append((np.abs(response) ** 2).mean(axis=0))
     return (signal[0], signal[1]), (power[0], power[1])
 
 
 def pixel_power(mapping: PixelMapping) -> float:
-    """Return the variance of a resampled pixel over that of white noise before."""
+    """Return the variance of a resampled pixel over the one that `resample` states."""
     _, (along_x, along_y) = spline_response(mapping, np.arange(-64, 64) / 128)
-    return float(along_x.mean() * along_y.mean())
+    area = abs(np.linalg.det(mapping.linear()))
+    return float(along_x.mean() * along_y.mean() * area)
 
 
 def _response(
@@ -206,31 +221,33 @@ def _b_spline(t: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(t < 1, inner, np.maximum(2 - t, 0) ** 3 / 6)
 
 
-def _gather_bits(mask: Mask, mapping: PixelMapping) -> Mask:
-    """Union of the bits of the four nearest pixels; NO_DATA outside the image."""
-    my, mx = mask.shape
-    x0 = np.floor(mapping.x).astype(np.intp)
-    y0 = np.floor(mapping.y).astype(np.intp)
-    bits = np.zeros(mapping.shape, dtype=np.uint16)
-    if mask.any():
-        for dy in (0, 1):
-            rows = np.clip(y0 + dy, 0, my - 1)
-            for dx in (0, 1):
-                bits |= mask[rows, np.clip(x0 + dx, 0, mx - 1)]
-    outside = (
-        (mapping.x < -0.5)
-        | (mapping.x > mx - 0.5)
-        | (mapping.y < -0.5)
-        | (mapping.y > my - 0.5)
+def _unusable(
+    image: Image, variance: Image, mask: Mask
+) -> tuple[NDArray[np.bool_], tuple[int, int, int, int]]:
+    """Pixels without usable flux, and the counts of `kernels.find_unusable`."""
+    bad = np.empty(image.shape, dtype=np.bool_)
+    count = np.zeros((len(image), 4), dtype=np.int64)
+    in_bands(
+        lambda a, b: kernels.find_unusable(image, variance, mask, bad, count, a, b),
+        len(image),
     )
-    bits[outside] |= np.uint16(MaskBit.NO_DATA)
-    return bits
+    n_bad, n_unmarked, n_unknown, bits = (int(n) for n in count.sum(axis=0))
+    return bad, (n_bad, n_unmarked, n_unknown, bits)
 
 
-def _knots(n: int) -> NDArray[np.float64]:
-    return np.linspace(0, n - 1, max(4, (n - 1) // GRID_STEP_PX + 2))
+def _finite(variance: Image) -> Image:
+    """Fill what is no variance from its neighbours, else with the typical one."""
+    good = (variance >= 0) & (variance < kernels.LARGEST)
+    filled = fill_masked(variance, ~good)
+    typical = np.median(variance[good]) if good.any() else np.float32(1)
+    return np.where(good | (filled > 0), filled, typical).astype(np.float32)
 
 
-def _mean_slope(values: NDArray[np.float64], *, axis: int, n: int) -> float:
-    ends = np.take(values, -1, axis=axis) - np.take(values, 0, axis=axis)
-    return float(ends.mean() / (n - 1))
+def _filtered(data: Image) -> Image:
+    """Turn samples into coefficients of a cubic B-spline, in place."""
+    ny, nx = data.shape
+    if nx > 1:
+        in_bands(lambda a, b: spline_kernels.filter_rows(data, a, b), ny)
+    if ny > 1:
+        in_bands(lambda a, b: spline_kernels.filter_columns(data, a, b), nx)
+    return data

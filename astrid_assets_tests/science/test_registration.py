@@ -21,8 +21,7 @@ SHAPE = (96, 120)
 
 
 def grid(shape, dx=0.0, dy=0.0):
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
-    return PixelMapping(x + dx, y + dy)
+    return PixelMapping.of(lambda x, y: (x + dx, y + dy), shape)
 
 
 def star(shape, x, y, sigma=1.6, flux=1000.0):
@@ -70,8 +69,7 @@ def test_a_star_moves_where_the_mapping_says():
 
 @pytest.mark.parametrize("scale", [0.8, 1.0, 1.25])
 def test_flux_is_conserved_whatever_the_pixel_scale(scale):
-    y, x = np.mgrid[:160, :160] * scale
-    mapping = PixelMapping(x.astype(float), y.astype(float))
+    mapping = PixelMapping.of(lambda x, y: (x * scale, y * scale), (160, 160))
     image, variance, _ = resampled(star(SHAPE, 60.3, 50.2, sigma=2.2), mapping)
     assert image.sum() == pytest.approx(1000, rel=2e-3)
     assert variance[20, 20] == pytest.approx(scale**2, rel=1e-3)
@@ -84,7 +82,11 @@ def test_a_cosmic_ray_spoils_only_its_four_nearest_pixels():
     mapping = grid(SHAPE, dx=0.5, dy=0.5)
     moved, _, bits = resampled(struck, mapping, mask)
     clean, _, _ = resampled(image, mapping)
-    assert np.argwhere(bits).tolist() == [[19, 29], [19, 30], [20, 29], [20, 30]]
+    struck_bits = bits & MaskBit.COSMIC_RAY
+    assert np.argwhere(struck_bits).tolist() == [[19, 29], [19, 30], [20, 29], [20, 30]]
+    leaning = np.zeros(SHAPE, bool)
+    leaning[18:22, 28:32] = True
+    assert np.array_equal((bits & MaskBit.INTERPOLATED) != 0, leaning)
     np.testing.assert_allclose(moved[bits == 0], clean[bits == 0], atol=1e-3)
 
 

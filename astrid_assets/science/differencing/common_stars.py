@@ -21,8 +21,8 @@ from astrid_assets.science.differencing.star_fit import (
 from astrid_assets.science.errors import FrameRejected, TooFewStars
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.registration import (
-    PixelMapping,
     fill_masked,
+    missing_at,
     pixel_mapping,
     spline_coefficients,
 )
@@ -50,7 +50,7 @@ def measure_common_stars(new: Prepared, ref: Prepared, min_stars: int) -> Common
     """
     mapping = pixel_mapping(new.wcs, ref.wcs, new.frame.shape)
     ref_bad = (ref.frame.mask & UNUSABLE) != 0
-    on_ref = _nearest(ref_bad, mapping)
+    on_ref = missing_at(ref_bad, mapping)
     new_bad = (new.frame.mask & UNUSABLE) != 0
     if (on_ref | new_bad).all():
         raise FrameRejected("no_overlap", "frame and reference share no good pixel")
@@ -106,14 +106,6 @@ def find_sources(
     good[good] &= ~_touches(bad, x[good], y[good], 1.5 * fwhm_px)
     order = np.argsort(-snr[good], kind="stable")[:MAX_STARS]
     return Sources(x[good][order], y[good][order], snr[good][order])
-
-
-def _nearest(ref_bad: NDArray[np.bool_], mapping: PixelMapping) -> NDArray[np.bool_]:
-    """Bad or missing reference, at the nearest pixel of the mapping."""
-    my, mx = ref_bad.shape
-    columns, rows = np.rint(mapping.x).astype(int), np.rint(mapping.y).astype(int)
-    outside = (columns < 0) | (columns >= mx) | (rows < 0) | (rows >= my)
-    return outside | ref_bad[np.clip(rows, 0, my - 1), np.clip(columns, 0, mx - 1)]
 
 
 def _touches(
