@@ -35,6 +35,7 @@ from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
+from astrid_assets.science.errors import ScienceError
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.measuring import measure
 from astrid_assets.science.settings import ProcessingSettings
@@ -98,6 +99,7 @@ class Found:
     std: list[float] = field(default_factory=list)
     bright: list[float] = field(default_factory=list)
     rejected: dict[str, int] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
 
     def add(self, other: Found) -> None:
         """Take in what another pair gave."""
@@ -130,7 +132,10 @@ def main() -> None:
     with ProcessPoolExecutor(options.jobs) as pool:
         for task, found in zip(tasks, pool.map(run_pair, *zip(*tasks)), strict=True):  # noqa: B905
             totals.setdefault(task[:2], Found()).add(found)
-    rows = {f"{case}, {way}": summary(found) for (case, way), found in totals.items()}
+    rows = {
+        f"{case}, {way}": summary(found) if found.truth else {}
+        for (case, way), found in totals.items()
+    }
     show(rows)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
@@ -190,11 +195,14 @@ def run_pair(case: str, way: str, seed: int, method: str) -> Found:
     set_threads(1)
     pair = make_pair(case, seed)
     science, reference = pair.science, pair.reference
-    if way == "blind":
-        science = blind(science, SKY_E, moved=True)
-        reference = blind(reference, SKY_E, moved=False)
     settings = DifferencingSettings(**({"method": method} if method else {}))
-    difference = subtract(science, reference, settings)
+    try:
+        if way == "blind":
+            science = blind(science, SKY_E, moved=True)
+            reference = blind(reference, SKY_E, moved=False)
+        difference = subtract(science, reference, settings)
+    except ScienceError as error:
+        return Found(failed=[error.reason.code])
     candidates = detect(
         difference, science, DetectionSettings(threshold_sigma=LOWEST_SIGMA)
     )
@@ -326,6 +334,7 @@ def summary(found: Found) -> dict[str, float]:
         "flux bias > 20": float(np.median(strong[:, 1])),
         "within 1 err": float((np.abs(matched[:, 2]) < 1).mean()),
         "place/theory": float(1.4826 * np.median(np.abs(place))),
+        "pairs refused": float(len(found.failed)),
         **{f"lost to {name}": float(n) for name, n in found.rejected.items()},
     }
 
@@ -353,6 +362,9 @@ def show(rows: dict[str, dict[str, float]]) -> None:
     names = [n for n in next(iter(rows.values())) if not n.startswith("lost")]
     table = Table(*["case", "aim", *names, "lost above 8 sigma"])
     for label, numbers in rows.items():
+        if not numbers:
+            table.add_row(label, "all refused")
+            continue
         aim = AIMS.get(label.split(", ", maxsplit=1)[0])
         lost = ", ".join(
             f"{name[8:]} {n:.0f}" for name, n in numbers.items() if name[:4] == "lost"

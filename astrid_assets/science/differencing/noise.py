@@ -1,7 +1,7 @@
 """Noise beyond photons: registration and PSF errors, and how noisy blank sky is.
 
-Each term is a variance image that is added to the matched filter's. Nothing here
-divides a measured scatter out of the score.
+Each term is added to the matched filter's variance. Nothing here divides a measured
+scatter out of the score.
 
 References
 ----------
@@ -10,22 +10,27 @@ Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, sections 3.3 and 3.4.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import binary_dilation, maximum_filter
+from scipy.ndimage import binary_dilation
 
+from astrid_assets.science.differencing import noise_kernels
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astrid_assets.science.differencing.zogy import Matched
     from astrid_assets.science.frame import Image, Mask
 
 MAD_TO_SIGMA = 1.4826
 BRIGHT_SIGMA = 50.0  # a PSF error of 1 % is half a sigma on such a star
-PSF_ERROR_PERCENTILE = 75  # of the stars; variable ones are rarer than a quarter
-MIN_BRIGHT_STARS = 3
+MIN_BRIGHT_STARS = 5
+TERM_ROUNDS = 3
+NORMAL_MEDIAN = 0.6745  # half of Gaussian residuals are below so many sigma
 BLANK_SIGMA = 3.0  # static sources below it do not touch the scatter
 MIN_BLANK_FRACTION = 0.2  # in crowded fields the emptiest fifth counts as blank
 GOOD_GROWTH = MaskBit.COSMIC_RAY | MaskBit.BAD
@@ -46,64 +51,116 @@ def sky_sigma(variance: Image, usable: NDArray[np.bool_]) -> float:
     return float(np.sqrt(np.percentile(variance[usable], 30)))
 
 
-def astrometric_variance(
-    flux_new: Image, flux_ref: Image, new_px: float, ref_px: float
-) -> Image:
-    """Variance of the PSF flux from registration scatter (eqs. 30-33), per axis."""
-    total = np.zeros_like(flux_new)
-    for flux, sigma in ((flux_new, new_px), (flux_ref, ref_px)):
-        by_y, by_x = np.gradient(flux)
-        total += np.float32(sigma**2) * (by_x**2 + by_y**2)
-    return total
+@dataclass(frozen=True)
+class ErrorTerms:
+    """What adds to photon noise: both are measured on stars, or assumed at least.
 
-
-def static_flux(flux_new: Image, flux_ref: Image, fwhm_px: float) -> Image:
-    """Flux of sources present in both images, spread over the size of a PSF.
-
-    The smaller of the two, so that a source in one image only is no static one.
+    Attributes
+    ----------
+    jitter_px
+        Registration scatter per axis of either image.
+    psf_error
+        Residual of a constant star over its flux.
     """
-    size = 2 * round(fwhm_px) + 1
-    both = np.maximum(np.minimum(flux_new, flux_ref), 0)
-    return np.asarray(maximum_filter(both, size=size), dtype=np.float32)
+
+    jitter_px: float
+    psf_error: float
 
 
-def psf_error(
-    flux: Image,
-    flux_ref: Image,
-    variance: Image,
-    unusable: NDArray[np.bool_],
+def measure_terms(
+    matched: Matched,
+    usable: NDArray[np.bool_],
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     fwhm_px: float,
-) -> float | None:
-    """Measure what bright stars leave behind, relative to their flux.
+    least: ErrorTerms,
+) -> ErrorTerms:
+    """Measure both terms: those with which bright stars have scores of unit scatter.
 
-    For each star the rms residual within one FWHM, photon noise taken off in
-    quadrature, over the star's flux; of these the upper quartile.
-
-    Returns
-    -------
-    error
-        None when fewer than three stars are bright enough.
+    At a star's centre its image has no slope and the PSF error is alone; half a FWHM
+    beside it the slope is steepest. Medians over the stars, so variable ones do not
+    count. Terms below `least` are not believed; without enough stars it is assumed.
     """
-    radius = max(1, round(fwhm_px))
-    dy, dx = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    disc = np.hypot(dx, dy) <= fwhm_px
-    dy, dx = dy[disc], dx[disc]
-    ny, nx = flux.shape
-    xi, yi = np.rint(x).astype(int), np.rint(y).astype(int)
-    inside = (xi >= radius) & (xi < nx - radius) & (yi >= radius) & (yi < ny - radius)
-    rows, columns = yi[inside, None] + dy, xi[inside, None] + dx
-    peak = flux_ref[rows, columns].max(axis=1)
-    noise2 = variance[rows, columns].mean(axis=1)
-    bright = (peak > BRIGHT_SIGMA * np.sqrt(noise2)) & ~unusable[rows, columns].any(
-        axis=1
-    )
+    ny, nx = matched.flux.shape
+    rows, columns = np.rint(y).astype(int), np.rint(x).astype(int)
+    r = max(1, round(fwhm_px / 2))
+    inside = (rows > r) & (rows < ny - 1 - r) & (columns > r) & (columns < nx - 1 - r)
+    rows, columns = rows[inside], columns[inside]
+    dy, dx = np.array([(0, 0), (-r, 0), (r, 0), (0, -r), (0, r)]).T
+    at = rows[:, None] + dy, columns[:, None] + dx
+    variance = matched.variance[at]
+    peak = np.minimum(matched.flux_new[at], matched.flux_ref[at])[:, 0]
+    bright = (peak > BRIGHT_SIGMA * np.sqrt(variance[:, 0])) & usable[at].all(axis=1)
     if bright.sum() < MIN_BRIGHT_STARS:
-        return None
-    excess = (flux[rows, columns] ** 2).mean(axis=1) - noise2
-    relative = np.sqrt(np.maximum(excess[bright], 0)) / peak[bright]
-    return float(np.percentile(relative, PSF_ERROR_PERCENTILE))
+        return least
+    at = at[0][bright], at[1][bright]
+    variance, peak2 = variance[bright], peak[bright, None] ** 2
+    residual2 = matched.flux[at] ** 2
+    slopes2 = _slopes2(matched.flux_new, at) + _slopes2(matched.flux_ref, at)
+    error2, jitter2 = least.psf_error**2, least.jitter_px**2
+    for _ in range(TERM_ROUNDS):
+        known = variance + jitter2 * slopes2
+        error2 = max(
+            _unit_scatter(residual2[:, :1], known[:, :1], peak2), least.psf_error**2
+        )
+        known = variance + error2 * peak2
+        jitter2 = max(
+            _unit_scatter(residual2[:, 1:], known[:, 1:], slopes2[:, 1:]),
+            least.jitter_px**2,
+        )
+    return ErrorTerms(float(np.sqrt(jitter2)), float(np.sqrt(error2)))
+
+
+def _unit_scatter(
+    residual2: NDArray[np.floating],
+    known: NDArray[np.floating],
+    unit: NDArray[np.floating],
+) -> float:
+    """Find the factor of `unit` with which half the residuals are below 0.67 sigma."""
+    # Each residual would need this much; half of Gaussian ones need less than none.
+    needed = (residual2 / NORMAL_MEDIAN**2 - known) / np.maximum(unit, 1e-30)
+    return float(np.median(needed))
+
+
+def _slopes2(
+    flux: Image, at: tuple[NDArray[np.intp], NDArray[np.intp]]
+) -> NDArray[np.floating]:
+    """Squared gradient by central differences."""
+    rows, columns = at
+    by_y = flux[rows + 1, columns] - flux[rows - 1, columns]
+    by_x = flux[rows, columns + 1] - flux[rows, columns - 1]
+    return (by_y.astype(np.float64) ** 2 + by_x.astype(np.float64) ** 2) / 4
+
+
+def score_of(
+    matched: Matched, usable: NDArray[np.bool_], terms: ErrorTerms, fwhm_px: float
+) -> tuple[Image, Image, Image]:
+    """Return flux, its error and the score, (ny, nx); 0 where nothing is usable.
+
+    The variance grows by registration scatter (eqs. 30 to 33) and by PSF errors: of
+    the flux of sources present in both images, spread over the size of a PSF.
+    """
+    ny = matched.flux.shape[0]
+    half = max(1, round(fwhm_px))
+    rows, static, flux_err, score = (np.empty_like(matched.flux) for _ in range(4))
+    flux = matched.flux.copy()
+    in_bands(
+        lambda a, b: noise_kernels.smaller_of_both(
+            matched.flux_new, matched.flux_ref, rows, half, a, b
+        ),
+        ny,
+    )
+    in_bands(
+        lambda a, b: noise_kernels.highest_of_columns(rows, static, half, a, b), ny
+    )
+    in_bands(
+        lambda a, b: noise_kernels.score_rows(
+            flux, matched.flux_new, matched.flux_ref, matched.variance, static, usable,
+            terms.jitter_px**2, terms.psf_error**2, flux_err, score, a, b,
+        ),
+        ny,
+    )  # fmt: skip
+    return flux, flux_err, score
 
 
 def blank_sky(

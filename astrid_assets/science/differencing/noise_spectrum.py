@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import binary_dilation, correlate1d
 
-from astrid_assets.science.differencing.tiles import corner_psf, frequencies
-from astrid_assets.science.differencing.transform import forward
-from astrid_assets.science.differencing.zogy import Power, half_plane_mean
+from astrid_assets.science.differencing.filters import half_plane_sum
+from astrid_assets.science.differencing.transform import StampSpectrum, frequencies
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astrid_assets.science.differencing.tiles import PowerOn
+    from astrid_assets.science.differencing.filters import Axes, PowerOn
     from astrid_assets.science.frame import Image
 
 HIGH_PASS = np.array([1.0, -4.0, 6.0, -4.0, 1.0])
@@ -45,11 +44,15 @@ class NoiseSpectrum:
     along_y: NDArray[np.float64]
     is_measured: bool = True
 
-    def power(self, shape: tuple[int, int]) -> Power:
-        """Return the power over that of white noise, on rfft2's half; mean 1."""
+    def axes(self, shape: tuple[int, int]) -> Axes:
+        """Return the power over that of white noise, along y and rfft2's half of x.
+
+        Their product is the spectrum on the half plane; its mean is 1.
+        """
         kx, ky = frequencies(shape)
-        return np.outer(_power(self.along_y, ky), _power(self.along_x, kx)).astype(
-            np.float32
+        return (
+            _power(self.along_y, ky).astype(np.float32),
+            _power(self.along_x, kx).astype(np.float32),
         )
 
 
@@ -78,8 +81,9 @@ def measure_spectrum(
 def psf_factor(psf: Image, power_on: PowerOn) -> float:
     """Return the noise of a matched filter's output over that of white noise."""
     shape = (2 * psf.shape[0], 2 * psf.shape[1])
-    response = np.abs(forward(corner_psf(psf, shape))) ** 2
-    return float(np.sqrt(half_plane_mean(power_on(shape), response, shape)))
+    response = np.abs(StampSpectrum(psf, shape).whole()) ** 2
+    loud = half_plane_sum(response * np.outer(*power_on(shape)), shape)
+    return float(np.sqrt(loud / half_plane_sum(response, shape)))
 
 
 def _correlation(

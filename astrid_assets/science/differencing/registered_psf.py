@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from astrid_assets.science.differencing.tiles import frequencies
-from astrid_assets.science.differencing.transform import back, forward
+from astrid_assets.science.differencing.transform import (
+    back,
+    forward,
+    frequencies,
+)
 from astrid_assets.science.registration import PixelMapping, spline_response
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astrid_assets.science.differencing.zogy import Power
+    from astrid_assets.science.differencing.filters import Axes
     from astrid_assets.science.frame import Image
     from astrid_assets.science.psf import PsfModel
 
@@ -47,13 +50,8 @@ class RegisteredPsf:
     def at(self, x: float, y: float) -> Image:
         """Return the stamp at a position of the science grid: unit sum, centred."""
         ny, nx = self._mapping.shape
-        row = int(np.clip(round(y), 0, ny - 1))
-        column = int(np.clip(round(x), 0, nx - 1))
-        stamp = self._turn(
-            self._psf.at(
-                float(self._mapping.x[row, column]), float(self._mapping.y[row, column])
-            )
-        )
+        in_x, in_y = self._mapping.at(np.clip(x, 0, nx - 1), np.clip(y, 0, ny - 1))
+        stamp = self._turn(self._psf.at(float(in_x), float(in_y)))
         shape = (2 * stamp.shape[0], 2 * stamp.shape[0])
         spectrum = forward(stamp, shape) * self._response(self._signal, shape)
         smoothed = back(spectrum, shape)[: stamp.shape[0], : stamp.shape[1]]
@@ -65,16 +63,31 @@ class RegisteredPsf:
         ny, nx = self._mapping.shape
         return self.at((nx - 1) / 2, (ny - 1) / 2)
 
-    def noise_power(self, shape: tuple[int, int]) -> Power:
-        """Return the power the spline leaves of white noise, on rfft2's half."""
-        return self._response(self._power, shape).astype(np.float32)
+    def noise_axes(self, shape: tuple[int, int]) -> Axes:
+        """Return the power the spline leaves of white noise, along y and half of x.
+
+        Where the mapping turns, the product of both axes stands for the plane.
+        """
+        along_x, along_y = frequencies(shape)
+        zero = np.zeros(1)
+        return (
+            self._response_at(self._power, zero, along_y)[:, 0].astype(np.float32),
+            self._response_at(self._power, along_x, zero)[0].astype(np.float32),
+        )
 
     def _response(
         self,
         table: tuple[NDArray[np.float64], NDArray[np.float64]],
         shape: tuple[int, int],
     ) -> NDArray[np.float64]:
-        along_x, along_y = frequencies(shape)
+        return self._response_at(table, *frequencies(shape))
+
+    def _response_at(
+        self,
+        table: tuple[NDArray[np.float64], NDArray[np.float64]],
+        along_x: NDArray[np.float64],
+        along_y: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
         # f(A p) has at frequency k what f has at k A^-1.
         inverse = np.linalg.inv(self._linear)
         kx = along_x[None, :] * inverse[0, 0] + along_y[:, None] * inverse[1, 0]

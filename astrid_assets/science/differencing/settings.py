@@ -51,12 +51,11 @@ class DifferencingSettings(Settings):
         description="PSF residual over star flux: subtractions with more are flagged",
     )
     psf_tolerance: float = Field(
-        0.02,
+        0.01,
         gt=0,
-        description="largest change of the PSF within a tile, relative (rms); frames "
-        "with more are subtracted in tiles with local PSFs",
+        description="largest error of a PSF's description over the frame, relative "
+        "(rms): constant, linear or quadratic, whichever suffices",
     )
-    max_tiles: int = Field(4, ge=1, le=16, description="tiles along each axis at most")
     mask_growth_fwhm: float = Field(
         1.0,
         ge=0,

@@ -16,8 +16,11 @@ import numpy as np
 import sep
 from scipy import fft
 
-from astrid_assets.science.differencing.tiles import corner_psf
-from astrid_assets.science.differencing.transform import back, forward
+from astrid_assets.science.differencing.transform import (
+    StampSpectrum,
+    back,
+    forward,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,9 +78,10 @@ def _blurred_difference(
     reach = max(new_psf.shape[0], ref_psf.shape[0])
     size = [int(fft.next_fast_len(n + reach, real=True) or 0) for n in (ny, nx)]
     shape = (size[0], size[1])
-    spectrum = forward(new, shape) * forward(corner_psf(ref_psf, shape)) - forward(
-        ref, shape
-    ) * forward(corner_psf(new_psf, shape))
+    spectrum = (
+        forward(new, shape) * StampSpectrum(ref_psf, shape).whole()
+        - forward(ref, shape) * StampSpectrum(new_psf, shape).whole()
+    )
     return np.ascontiguousarray(back(spectrum, shape)[:ny, :nx], dtype=np.float32)
 
 

@@ -20,7 +20,7 @@ from astrid_assets.science.differencing.noise import MAD_TO_SIGMA
 from astrid_assets.science.differencing.transform import back, forward
 
 if TYPE_CHECKING:
-    from astrid_assets.science.differencing.tiles import PsfAt
+    from astrid_assets.science.differencing.local_psf import PsfAt
     from astrid_assets.science.frame import Image
     from astrid_assets.science.registration import PixelMapping
 
@@ -113,8 +113,8 @@ def compare_stars(
         [ref_psf_at(*at) for at in zip(sources.x, sources.y, strict=True)]
     )
     new_matched = _convolve(stamps, ref_psfs)
-    area = mapping.area_ratio()[rows, columns]
-    at_x, at_y = mapping.x[rows, columns], mapping.y[rows, columns]
+    area = mapping.area_at(columns, rows)
+    at_x, at_y = mapping.at(columns, rows)
     to_ref = mapping.linear()
     total = np.zeros((len(sources.x), 2))  # offsets so far, science pixels
     fit = _no_fit(len(sources.x))
@@ -250,22 +250,20 @@ def _summary(
     residual = (total - model)[keep]
     measured = MAD_TO_SIGMA * float(np.median(np.abs(residual)))
     photon = float(np.median(_centroid_error(snr, fwhm_px)))
-    ny, nx = mapping.shape
-    rows, columns = np.arange(ny)[:, None], np.arange(nx)[None, :]
-    u, v = 2 * columns / max(nx - 1, 1) - 1, 2 * rows / max(ny - 1, 1) - 1
-    field = [c[0] + c[1] * u + c[2] * v for c in coefficients.T]
     to_ref = mapping.linear()
-    moved = mapping.shifted(
-        -(to_ref[0, 0] * field[0] + to_ref[0, 1] * field[1]),
-        -(to_ref[1, 0] * field[0] + to_ref[1, 1] * field[1]),
-    )
+
+    def offset(x: Values, y: Values) -> tuple[Values, Values]:
+        field = _terms(x.ravel(), y.ravel(), mapping.shape) @ coefficients
+        dx, dy = -to_ref @ field.T
+        return dx.reshape(x.shape), dy.reshape(x.shape)
+
     return CommonStars(
         x=sources.x[keep],
         y=sources.y[keep],
         snr=snr,
         ratio=ratio,
         ratio_scatter=scatter,
-        mapping=moved,
+        mapping=mapping.moved(offset),
         offset_px=float(np.median(np.hypot(*model[keep].T))),
         scatter_px=float(np.sqrt(max(measured**2 - photon**2, 0.0))),
     )

@@ -16,7 +16,9 @@ from astropy.wcs.utils import proj_plane_pixel_area
 from astrid_assets.science.differencing import noise
 from astrid_assets.science.differencing.common_stars import measure_common_stars
 from astrid_assets.science.differencing.difference import Difference
+from astrid_assets.science.differencing.filters import Noises
 from astrid_assets.science.differencing.judgement import flags_of, reasons_against
+from astrid_assets.science.differencing.local_psf import local_psfs
 from astrid_assets.science.differencing.noise_spectrum import (
     measure_spectrum,
     psf_factor,
@@ -24,12 +26,7 @@ from astrid_assets.science.differencing.noise_spectrum import (
 from astrid_assets.science.differencing.prepared import prepared
 from astrid_assets.science.differencing.registered_psf import RegisteredPsf
 from astrid_assets.science.differencing.sky_match import sky_difference
-from astrid_assets.science.differencing.tiles import (
-    Side,
-    centred_psf,
-    count_tiles,
-    match_tiled,
-)
+from astrid_assets.science.differencing.zogy import match
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.registration import (
@@ -40,9 +37,9 @@ from astrid_assets.science.registration import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astrid_assets.science.differencing.filters import Axes, PowerOn
+    from astrid_assets.science.differencing.prepared import Prepared
     from astrid_assets.science.differencing.settings import DifferencingSettings
-    from astrid_assets.science.differencing.star_fit import CommonStars
-    from astrid_assets.science.differencing.zogy import Matched
     from astrid_assets.science.frame import Frame, Image, Mask
 
 LIMIT_SIGMA = 5.0
@@ -101,47 +98,32 @@ def subtract(
         float(np.hypot(*sigmas)),
     )
 
-    ref_good = (reference.mask & UNUSABLE) == 0
-    spectra = (
-        measure_spectrum(new_data, sigmas[0], ~filled, new.psf.fwhm_px),
-        measure_spectrum(
-            reference.data,
-            noise.sky_sigma(ref.variance, ref_good),
-            ref_good,
-            ref.psf.fwhm_px,
+    powers = _noise_powers(new_data, sigmas[0], ~filled, new.psf.fwhm_px, ref, ref_psf)
+    new_stamps, ref_stamps, _ = local_psfs(
+        new.psf.at, ref_psf.at, science.shape, settings.psf_tolerance
+    )
+    noises = Noises(*sigmas, *powers)
+    matched = match(
+        new_data, ref_data, new_stamps, ref_stamps, new.variance, ref_variance, noises
+    )
+    terms = noise.measure_terms(
+        matched,
+        usable,
+        stars.x,
+        stars.y,
+        new.psf.fwhm_px,
+        noise.ErrorTerms(
+            # The scatter is that of the offset between both images.
+            max(stars.scatter_px, settings.min_astrometric_noise_px) / np.sqrt(2),
+            settings.min_psf_error,
         ),
     )
-    sides = (
-        Side(
-            image=new_data,
-            variance=new.variance,
-            psf_at=new.psf.at,
-            noise=sigmas[0],
-            power_on=spectra[0].power,
-        ),
-        Side(
-            image=ref_data,
-            variance=ref_variance,
-            psf_at=ref_psf.at,
-            noise=sigmas[1],
-            power_on=lambda shape: spectra[1].power(shape) * ref_psf.noise_power(shape),
-        ),
-    )
-    count = count_tiles(
-        sides, science.shape, settings.psf_tolerance, settings.max_tiles
-    )
-    matched = match_tiled(*sides, count=count)
-    flux = np.where(usable, matched.flux_new - matched.flux_ref, np.float32(0))
-    variance, psf_error = _full_variance(
-        matched, flux, stars, usable, new.psf.fwhm_px, settings
-    )
-    flux_err = np.sqrt(variance)
-    score = (flux / flux_err).astype(np.float32)
+    flux, flux_err, score = noise.score_of(matched, usable, terms, new.psf.fwhm_px)
     blank = noise.blank_sky(matched.flux_ref, flux_err, usable)
     reference_rms = noise.robust_sigma(ref_data[blank])
     factors = (
-        psf_factor(new.psf.centre, sides[0].power_on),
-        psf_factor(ref_psf.centre, sides[1].power_on),
+        psf_factor(new.psf.centre, powers[0]),
+        psf_factor(ref_psf.centre, powers[1]),
     )
     difference = Difference(
         frame_id=science.frame_id,
@@ -152,7 +134,7 @@ def subtract(
         flux_err=flux_err,
         mask=bits,
         registered_reference=ref_data,
-        psf_d=centred_psf(matched.psf_d, max(new.psf.size, ref.psf.size)),
+        psf_d=matched.psf_d,
         wcs=new.wcs,
         zero_point_mag=science.zero_point_mag,
         std_score=noise.robust_sigma(score[blank]),
@@ -160,11 +142,11 @@ def subtract(
         flux_ratio_scatter=stars.ratio_scatter,
         n_stars=len(stars),
         offset_px=stars.offset_px,
-        astrometric_noise_px=stars.scatter_px,
-        psf_error=psf_error,
+        astrometric_noise_px=terms.jitter_px * np.sqrt(2),
+        psf_error=terms.psf_error,
         sky_rms_e=noise.robust_sigma(new_data[blank]),
         reference_rms_e=reference_rms,
-        noise_factor=factors[1] * sides[1].noise / reference_rms,
+        noise_factor=factors[1] * sigmas[1] / reference_rms,
         coverage=_coverage(science.mask, ref_bits),
         limiting_mag=_limiting_mag(science.zero_point_mag, flux_err[usable]),
         area_deg2=float(proj_plane_pixel_area(new.wcs.celestial) * usable.sum()),
@@ -199,27 +181,26 @@ def _union_mask(
     return bits
 
 
-def _full_variance(
-    matched: Matched,
-    flux: Image,
-    stars: CommonStars,
-    usable: NDArray[np.bool_],
-    fwhm_px: float,
-    settings: DifferencingSettings,
-) -> tuple[Image, float]:
-    """Photon noise, registration scatter and PSF error; and that PSF error."""
-    scatter = max(stars.scatter_px, settings.min_astrometric_noise_px)
-    # The scatter is that of the offset between both images.
-    each = scatter / np.sqrt(2)
-    variance = matched.variance + noise.astrometric_variance(
-        matched.flux_new, matched.flux_ref, each, each
+def _noise_powers(
+    new: Image,
+    new_sigma: float,
+    new_good: NDArray[np.bool_],
+    new_fwhm_px: float,
+    ref: Prepared,
+    ref_psf: RegisteredPsf,
+) -> tuple[PowerOn, PowerOn]:
+    """Spectra of both images' noise; the reference's as resampling leaves it."""
+    good = (ref.frame.mask & UNUSABLE) == 0
+    of_new = measure_spectrum(new, new_sigma, new_good, new_fwhm_px)
+    of_ref = measure_spectrum(
+        ref.frame.data, noise.sky_sigma(ref.variance, good), good, ref.psf.fwhm_px
     )
-    measured = noise.psf_error(
-        flux, matched.flux_ref, variance, ~usable, stars.x, stars.y, fwhm_px
-    )
-    error = max(measured or 0.0, settings.min_psf_error)
-    static = noise.static_flux(matched.flux_new, matched.flux_ref, fwhm_px)
-    return (variance + error**2 * static**2).astype(np.float32), error
+
+    def resampled(shape: tuple[int, int]) -> Axes:
+        own, smoothing = of_ref.axes(shape), ref_psf.noise_axes(shape)
+        return own[0] * smoothing[0], own[1] * smoothing[1]
+
+    return of_new.axes, resampled
 
 
 def _coverage(new_bits: Mask, ref_bits: Mask) -> float:

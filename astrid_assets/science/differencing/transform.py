@@ -1,15 +1,30 @@
-"""Real Fourier transforms over the last two axes, in the input's precision."""
+"""Real Fourier transforms over the last two axes, in the input's precision.
+
+A spectrum is rfft2's half of the plane. PSFs and kernels are small stamps: only
+the rows that hold something are transformed, and columns are done block by block
+next to their use, so no full spectrum of a stamp ever lies in memory.
+"""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from astrid_assets.science.threads import threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Spectrum: TypeAlias = NDArray[np.complexfloating]
 Real: TypeAlias = NDArray[np.floating]
+
+BLOCK = 64
+"""Columns that are worked on together; fixed, so that results do not depend on the
+number of threads, and small enough for a block of every input to stay in cache."""
 
 
 def forward(
@@ -22,3 +37,61 @@ def forward(
 def back(spectrum: Spectrum, shape: tuple[int, int], workers: int = 1) -> Real:
     """Transform back to an image of that shape."""
     return np.asarray(fft.irfft2(spectrum, s=shape, workers=workers))  # pyright: ignore[reportArgumentType]  # scipy's stub knows no s of two
+
+
+def frequencies(
+    shape: tuple[int, int],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return rfft2's frequencies along x and y, cycles per pixel."""
+    return (
+        np.fft.rfftfreq(shape[1]).astype(np.float64),
+        np.fft.fftfreq(shape[0]).astype(np.float64),
+    )
+
+
+def padded_shape(shape: tuple[int, int], reach: int) -> tuple[int, int]:
+    """Return sizes the transform likes that keep `reach` pixels between the edges."""
+    rows = int(fft.next_fast_len(shape[0] + reach) or 0)
+    columns = int(fft.next_fast_len(shape[1] + reach, real=True) or 0)
+    return rows, columns
+
+
+class StampSpectrum:
+    """The transform of a centred stamp on a large plane, some columns at a time."""
+
+    def __init__(self, stamp: Real, shape: tuple[int, int]) -> None:
+        n, m = stamp.shape
+        self._rows = shape[0]
+        self._half = n // 2
+        lines = np.zeros((n, shape[1]), dtype=np.float32)
+        lines[:, :m] = stamp
+        lines = np.roll(lines, -(m // 2), axis=1)
+        self._lines = np.asarray(fft.rfft(lines, axis=1))
+
+    def columns(self, first: int, last: int) -> Spectrum:
+        """Return columns ``first..last - 1``, (ny, last - first), contiguous."""
+        h = self._half
+        block = np.zeros((self._rows, last - first), dtype=np.complex64)
+        block[: h + 1] = self._lines[h:, first:last]
+        block[self._rows - h :] = self._lines[:h, first:last]
+        return np.asarray(fft.fft(block, axis=0, overwrite_x=True))
+
+    def whole(self) -> Spectrum:
+        """Return the full half plane."""
+        return self.columns(0, self._lines.shape[1])
+
+
+def in_blocks(work: Callable[[int, int], object], columns: int) -> None:
+    """Call ``work(first, last)`` for blocks of columns, in as many threads as allowed.
+
+    `work` writes to its own columns only.
+    """
+    edges = range(0, columns, BLOCK)
+    spans = [(first, min(first + BLOCK, columns)) for first in edges]
+    if threads() == 1:
+        for span in spans:
+            work(*span)
+        return
+    with ThreadPoolExecutor(threads()) as pool:
+        for done in [pool.submit(work, *span) for span in spans]:
+            done.result()

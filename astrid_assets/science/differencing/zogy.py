@@ -1,8 +1,15 @@
-"""ZOGY: the optimal difference of two images of known PSF and white noise.
+"""ZOGY: the optimal difference of two images of known PSF and noise.
 
 The formulas of the paper and nothing else: registration, scaling and masks come
 before, the error terms beyond photon noise after (`noise`). Both images are in
 the electrons of the science frame, so F_n = F_r = 1.
+
+With one PSF per image it takes eight real transforms of the frame. PSFs that change
+over the frame come as terms of a polynomial (`local_psf`): each image is blurred with
+the other's PSF *of each place* before anything else is done, so that constant stars
+vanish everywhere; whitening and matched filter are those of the middle, and what they
+do to flux and noise elsewhere is computed, not assumed. There are no seams, and the
+loss of S/N is the square of a small mismatch: 0.5 % where the PSF is 10 % wider.
 
 References
 ----------
@@ -12,21 +19,40 @@ Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27 (equation numbers below).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import fft
+from scipy.interpolate import make_interp_spline
 
-from astrid_assets.science.differencing.transform import Real, Spectrum, back, forward
+from astrid_assets.science.differencing import zogy_kernels
+from astrid_assets.science.differencing.filters import (
+    TINY,
+    WHITENING_FLOOR,
+    Design,
+    Noises,
+)
+from astrid_assets.science.differencing.local_psf import at, axis_terms
+from astrid_assets.science.differencing.transform import (
+    Spectrum,
+    StampSpectrum,
+    forward,
+    in_blocks,
+    padded_shape,
+)
 from astrid_assets.science.errors import ShapeMismatch
+from astrid_assets.science.threads import in_bands, threads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.differencing.local_psf import Stamps
     from astrid_assets.science.frame import Image
 
-Power: TypeAlias = Real
-
-WHITENING_FLOOR = 1e-5
-"""Where both PSFs' transforms are below this, D is the plain difference: their
-ratio would be that of the errors of the PSF stamps."""
+SCALE_SAMPLES = 5  # positions per axis at which flux scale and noise are computed
+MIN_VARIANCE = 0.1  # of blank sky's: rounding leaves a few pixels below it
 
 
 @dataclass(frozen=True)
@@ -37,15 +63,19 @@ class Matched:
     ----------
     d
         D / F_D: a source of `f` electrons is ``f * psf_d``.
+    flux
+        S / F_S, the PSF flux of a change.
     flux_new, flux_ref
-        S_n / F_S and S_r / F_S; their difference is the PSF flux of a change.
+        S_n / F_S and S_r / F_S: PSF fluxes of what is in either image; `flux` is
+        their difference.
     variance
         (V(S_n) + V(S_r)) / F_S².
-    psf_d : (ny, nx)
-        P_D, unit sum, peak at pixel [0, 0].
+    psf_d : (n, n)
+        P_D in the middle of the frame, unit sum, centred.
     """
 
     d: Image
+    flux: Image
     flux_new: Image
     flux_ref: Image
     variance: Image
@@ -55,16 +85,11 @@ class Matched:
 def match(
     new: Image,
     ref: Image,
-    new_psf: Image,
-    ref_psf: Image,
+    new_psf: Stamps,
+    ref_psf: Stamps,
     new_variance: Image,
     ref_variance: Image,
-    *,
-    new_noise: float,
-    ref_noise: float,
-    new_power: Power | None = None,
-    ref_power: Power | None = None,
-    workers: int = 1,
+    noises: Noises,
 ) -> Matched:
     """Subtract and filter; swapping the pair flips the sign of d and of the flux.
 
@@ -72,108 +97,191 @@ def match(
     ----------
     new, ref : (ny, nx), electrons
         Registered, background-subtracted, scaled to the same flux.
-    new_psf, ref_psf : (ny, nx)
-        Unit sum, peak at pixel [0, 0].
+    new_psf, ref_psf : (k, n, n)
+        Terms of `local_psf`, equally many; one for a constant PSF.
     new_variance, ref_variance : (ny, nx), electrons squared
         Of single pixels, including source noise.
-    new_noise, ref_noise : electrons per pixel, above 0
-        sigma_n, sigma_r: what the variances say of blank sky.
-    new_power, ref_power : (ny, nx // 2 + 1), optional
-        Power spectrum of the sky's noise over ``noise ** 2``, where it is not white;
-        the paper's formulas hold for each frequency.
+    noises
+        sigma_n, sigma_r (what the variances say of blank sky) and the spectra where
+        noise is not white; the paper's formulas hold for each frequency.
 
     Raises
     ------
     ShapeMismatch
         If the images differ in shape.
     """
-    for image in (ref, new_psf, ref_psf, new_variance, ref_variance):
+    for image in (ref, new_variance, ref_variance):
         if image.shape != new.shape:
             raise ShapeMismatch(new.shape, image.shape)
-    shape = (new.shape[0], new.shape[1])
-
-    def to(image: Real) -> Spectrum:
-        return forward(image, workers=workers)
-
-    def fro(spectrum: Spectrum) -> Image:
-        return back(spectrum, shape, workers).astype(np.float32, copy=False)
-
-    n, r = to(new), to(ref)
-    pn, pr = to(new_psf), to(ref_psf)
-    vn = _noise_power(new_noise, new_power, n.shape)
-    vr = _noise_power(ref_noise, ref_power, r.shape)
-
-    filter_n, filter_r, psf_d = _difference_filters(pn, pr, vn, vr)
-    d = fro(filter_n * n - filter_r * r)  # eq. 13
-    k_n, k_r, f_s = _score_filters(pn, pr, vn, vr, shape)
-    flux_new, flux_ref = fro(k_n * n), fro(k_r * r)  # S_n, S_r over F_S, eq. 12
-    variance = fro(  # eqs. 26-29
-        to(new_variance) * to(fro(k_n) ** 2) + to(ref_variance) * to(fro(k_r) ** 2)
-    )
-    # The sky's noise is not white where a spectrum is given; the sources' is.
-    variance += np.float32(
-        _excess(k_n, vn, new_noise, shape) + _excess(k_r, vr, ref_noise, shape)
-    )
-    # Rounding of the transforms leaves a few pixels below what sky alone gives.
-    variance = np.maximum(variance, np.float32(0.1 / f_s))
-    return Matched(d, flux_new, flux_ref, variance, fro(psf_d))
+    if len(new_psf) != len(ref_psf):
+        raise ValueError(f"{len(new_psf)} terms of one PSF, {len(ref_psf)} of another")
+    plane = _Plane((new.shape[0], new.shape[1]), new_psf, ref_psf, noises)
+    variance = plane.variance(new_variance, ref_variance)
+    if len(new_psf) == 1:
+        d, flux_new, flux_ref = plane.products(new, ref)
+        flux = flux_new - flux_ref
+        variance += np.float32(1 / plane.design.f_s)
+    else:
+        d, flux, flux_ref = plane.local_products(new, ref)
+        flux_scale, d_scale, sky = plane.scales()
+        d /= d_scale
+        flux /= flux_scale
+        variance /= flux_scale**2
+        variance += sky
+        flux_new = flux + flux_ref
+    np.maximum(variance, np.float32(MIN_VARIANCE / plane.design.f_s), out=variance)
+    return Matched(d, flux, flux_new, flux_ref, variance, plane.design.psf_d)
 
 
-def _difference_filters(
-    pn: Spectrum, pr: Spectrum, vn: Power, vr: Power
-) -> tuple[Spectrum, Spectrum, Spectrum]:
-    """Filters of N and R in D / F_D (eq. 13, 15), and P_D (eq. 14)."""
-    qn = pn + np.float32(WHITENING_FLOOR)
-    qr = pr + np.float32(WHITENING_FLOOR)
-    root = np.sqrt(vn * _abs2(qr) + vr * _abs2(qn))
-    f_d = np.real(pn * qr / root)[0, 0]  # P_D has unit sum
-    root = root * f_d
-    return qr / root, qn / root, pn * qr / root
+class _Plane:
+    """One pair on a plane padded so that nothing wraps around onto the frame."""
+
+    def __init__(
+        self, shape: tuple[int, int], new: Stamps, ref: Stamps, noises: Noises
+    ) -> None:
+        self._shape = shape
+        self._stamps = new, ref
+        self._padded = padded_shape(shape, max(new.shape[1], ref.shape[1]))
+        self._noises = noises.axes(self._padded)
+        self._sigmas = noises.new, noises.ref
+        middle = (shape[1] - 1) / 2, (shape[0] - 1) / 2
+        self._middle = at(new, *middle, shape), at(ref, *middle, shape)
+        self.design = Design(*self._middle, noises)
+
+    def variance(self, new_variance: Image, ref_variance: Image) -> Image:
+        """Variance of the flux beyond blank sky: source noise through the filters."""
+        vn = self._forward(new_variance - np.float32(self._sigmas[0] ** 2))
+        vr = self._forward(ref_variance - np.float32(self._sigmas[1] ** 2))
+        kn2 = StampSpectrum(self.design.kn2, self._padded)
+        kr2 = StampSpectrum(self.design.kr2, self._padded)
+
+        def work(a: int, b: int) -> None:
+            zogy_kernels.variance_block(
+                vn[:, a:b], vr[:, a:b], kn2.columns(a, b), kr2.columns(a, b)
+            )
+
+        in_blocks(work, vn.shape[1])
+        return self._back(vn)
+
+    def products(self, new: Image, ref: Image) -> tuple[Image, Image, Image]:
+        """D, S_n and S_r, over F_D and F_S, of constant PSFs."""
+        n, r = self._forward(new), self._forward(ref)
+        d = np.empty_like(n)
+        pn, pr = (StampSpectrum(stamp, self._padded) for stamp in self._middle)
+        (vny, vnx), (vry, vrx) = self._noises
+        f_d, f_s = self.design.f_d, self.design.f_s
+
+        def work(a: int, b: int) -> None:
+            zogy_kernels.match_block(
+                n[:, a:b], r[:, a:b], pn.columns(a, b), pr.columns(a, b), d[:, a:b],
+                vny, vnx[a:b], vry, vrx[a:b], f_d, f_s, WHITENING_FLOOR, TINY,
+            )  # fmt: skip
+
+        in_blocks(work, n.shape[1])
+        return self._back(d), self._back(n), self._back(r)
+
+    def local_products(self, new: Image, ref: Image) -> tuple[Image, Image, Image]:
+        """D, S and S_r, over the middle's F_D and F_S, of PSFs that change."""
+        n, r = self._forward(new), self._forward(ref)
+        crossed = self._crossed(n, r)
+        del n
+        c = self._forward(crossed)
+        del crossed
+        s = np.empty_like(c)
+        pn, pr = (StampSpectrum(stamp, self._padded) for stamp in self._middle)
+        (vny, vnx), (vry, vrx) = self._noises
+        f_d, f_s = self.design.f_d, self.design.f_s
+
+        def work(a: int, b: int) -> None:
+            zogy_kernels.filter_block(
+                c[:, a:b], r[:, a:b], pn.columns(a, b), pr.columns(a, b), s[:, a:b],
+                vny, vnx[a:b], vry, vrx[a:b], f_d, f_s, WHITENING_FLOOR, TINY,
+            )  # fmt: skip
+
+        in_blocks(work, c.shape[1])
+        return self._back(c), self._back(s), self._back(r)
+
+    def _crossed(self, n: Spectrum, r: Spectrum) -> Image:
+        """Each image blurred with the other's PSF of each place, subtracted.
+
+        On the padded plane: what is blurred over the edge belongs to the frame.
+        """
+        ny, nx = self._padded
+        rows, columns = np.arange(ny, dtype=float), np.arange(nx, dtype=float)
+        # Beyond the frame's far edge lies what wraps around from before its near one.
+        rows[(self._shape[0] + ny) // 2 :] -= ny
+        columns[(self._shape[1] + nx) // 2 :] -= nx
+        count = len(self._stamps[0])
+        along_x, along_y = (
+            np.ascontiguousarray(v.T, dtype=np.float32)
+            for v in axis_terms(columns, rows, self._shape, count)
+        )
+        total = np.zeros(self._padded, dtype=np.float32)
+        part = np.empty_like(n)
+        for k in range(count):
+            pn, pr = (StampSpectrum(s[k], self._padded) for s in self._stamps)
+
+            def work(
+                a: int, b: int, pn: StampSpectrum = pn, pr: StampSpectrum = pr
+            ) -> None:
+                zogy_kernels.cross_block(
+                    n[:, a:b], r[:, a:b], pn.columns(a, b), pr.columns(a, b),
+                    part[:, a:b],
+                )  # fmt: skip
+
+            in_blocks(work, n.shape[1])
+            plane = self._whole(part)
+            add = _adder(total, plane, along_y[k], along_x[k])
+            in_bands(add, ny)
+        return total
+
+    def scales(self) -> tuple[Image, Image, Image]:
+        """Return flux and D scale over the middle's, and the sky's variance, (ny, nx).
+
+        A source's response to the middle's filters where its PSF is another.
+        """
+        ny, nx = self._shape
+        grid_y, grid_x = (np.linspace(0, n - 1, SCALE_SAMPLES) for n in (ny, nx))
+        values = np.array(
+            [
+                [
+                    self.design.local(*(at(s, x, y, self._shape) for s in self._stamps))
+                    for x in grid_x
+                ]
+                for y in grid_y
+            ]
+        )
+        unit = np.eye(SCALE_SAMPLES)
+        by_y = make_interp_spline(grid_y, unit, k=3)(np.arange(ny))
+        by_x = make_interp_spline(grid_x, unit, k=3)(np.arange(nx))
+        f_d, f_s, sky = (
+            np.asarray(by_y @ values[..., k] @ by_x.T, dtype=np.float32)
+            for k in range(3)
+        )
+        middle = np.float32(self.design.f_s), np.float32(self.design.f_d)
+        return f_s / middle[0], f_d / middle[1], sky
+
+    def _forward(self, image: Image) -> Spectrum:
+        return forward(image, self._padded, threads())
+
+    def _whole(self, spectrum: Spectrum) -> Image:
+        """Transform back to the padded plane; the spectrum is lost."""
+        columns = fft.ifft(spectrum, axis=0, overwrite_x=True, workers=threads())
+        return np.asarray(fft.irfft(columns, n=self._padded[1], workers=threads()))
+
+    def _back(self, spectrum: Spectrum) -> Image:
+        """Transform back to the frame; the spectrum is lost."""
+        columns = fft.ifft(spectrum, axis=0, overwrite_x=True, workers=threads())
+        ny, nx = self._shape
+        rows = np.asarray(fft.irfft(columns[:ny], n=self._padded[1], workers=threads()))
+        return np.ascontiguousarray(rows[:, :nx])
 
 
-def _score_filters(
-    pn: Spectrum, pr: Spectrum, vn: Power, vr: Power, shape: tuple[int, ...]
-) -> tuple[Spectrum, Spectrum, float]:
-    """k_n and k_r over F_S (eqs. 28, 29, 12), and F_S, the sum of |P_n P_r|²/...."""
-    an, ar = _abs2(pn), _abs2(pr)
-    denominator = vn * ar + vr * an
-    # Both PSFs vanish together only where neither image has signal: 0, not 0/0.
-    inverse = 1 / np.maximum(denominator, np.finfo(np.float32).tiny * 1e6)
-    f_s = half_plane_sum(an * ar * inverse, shape) / float(np.prod(shape))
-    scale = inverse / np.float32(f_s)
-    k_n = np.asarray(np.conj(pn) * ar * scale, dtype=np.complex64)
-    k_r = np.asarray(np.conj(pr) * an * scale, dtype=np.complex64)
-    return k_n, k_r, f_s
+def _adder(
+    total: Image, plane: Image, along_y: NDArray[np.float32],
+    along_x: NDArray[np.float32],
+) -> Callable[[int, int], None]:  # fmt: skip
+    def add(first: int, last: int) -> None:
+        zogy_kernels.add_scaled(total, plane, along_y, along_x, first, last)
 
-
-def _noise_power(noise: float, power: Power | None, shape: tuple[int, ...]) -> Power:
-    if power is None:
-        return np.full(shape, noise**2, dtype=np.float32)
-    return (noise**2 * power).astype(np.float32)
-
-
-def _excess(
-    kernel: Spectrum, power: Power, noise: float, shape: tuple[int, ...]
-) -> float:
-    """Variance of filtered noise of that spectrum, beyond that of white noise."""
-    beyond = _abs2(kernel) * (power - np.float32(noise**2))
-    return half_plane_sum(beyond, shape) / float(np.prod(shape))
-
-
-def _abs2(spectrum: Spectrum) -> Power:
-    return np.square(np.real(spectrum)) + np.square(np.imag(spectrum))
-
-
-def half_plane_sum(half: Power, shape: tuple[int, ...]) -> float:
-    """Sum over the whole plane of a quantity given on rfft2's half."""
-    total = 2 * float(half.sum(dtype=np.float64)) - float(half[:, 0].sum())
-    if shape[-1] % 2 == 0:
-        total -= float(half[:, -1].sum())
-    return total
-
-
-def half_plane_mean(
-    values: Power | np.float32, weights: Power, shape: tuple[int, ...]
-) -> float:
-    """Return the weighted mean over the whole plane of values on rfft2's half."""
-    return half_plane_sum(values * weights, shape) / half_plane_sum(weights, shape)
+    return add

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from astrid_assets.science.differencing.tiles import centred_psf, corner_psf
+from astrid_assets.science.differencing.filters import Noises
+from astrid_assets.science.differencing.local_psf import at, local_psfs
 from astrid_assets.science.differencing.zogy import match
 from astrid_assets.science.errors import ShapeMismatch
 
@@ -26,16 +27,18 @@ def noisy(rng, sigma):
     return rng.normal(0, sigma, SHAPE).astype(np.float32)
 
 
-def run(new, ref, **options):
-    settings = {
-        "new_psf": corner_psf(PN, SHAPE),
-        "ref_psf": corner_psf(PR, SHAPE),
-        "new_variance": np.full(SHAPE, SIGMA_N**2, np.float32),
-        "ref_variance": np.full(SHAPE, SIGMA_R**2, np.float32),
-        "new_noise": SIGMA_N,
-        "ref_noise": SIGMA_R,
-    } | options
-    return match(new, ref, **settings)
+def run(new, ref, new_variance=None, **options):
+    noises = Noises(**{"new": SIGMA_N, "ref": SIGMA_R} | options)
+    flat = np.full(SHAPE, SIGMA_N**2, np.float32)
+    return match(
+        new,
+        ref,
+        PN[None],
+        PR[None],
+        flat if new_variance is None else new_variance,
+        np.full(SHAPE, SIGMA_R**2, np.float32),
+        noises,
+    )
 
 
 def add(image, psf, flux, x, y):
@@ -65,29 +68,71 @@ def test_the_score_of_pure_noise_has_unit_scatter(rng):
     assert np.mean(scatter) == pytest.approx(1, abs=0.02)
 
 
-def test_swapping_the_pair_flips_the_sign(rng):
-    new, ref = noisy(rng, SIGMA_N), noisy(rng, SIGMA_R)
-    m = run(new, ref)
-    swapped = run(
-        ref,
-        new,
-        new_psf=corner_psf(PR, SHAPE),
-        ref_psf=corner_psf(PN, SHAPE),
-        new_variance=np.full(SHAPE, SIGMA_R**2, np.float32),
-        ref_variance=np.full(SHAPE, SIGMA_N**2, np.float32),
-        new_noise=SIGMA_R,
-        ref_noise=SIGMA_N,
+def test_swapping_the_pair_flips_the_sign_exactly(rng):
+    for psfs in ((PN[None], PR[None]), field_psfs()):
+        sky = noisy(rng, SIGMA_N), noisy(rng, SIGMA_R)
+        noise = (
+            np.full(SHAPE, SIGMA_N**2, np.float32),
+            np.full(SHAPE, SIGMA_R**2, np.float32),
+        )
+        there = match(*sky, *psfs, *noise, Noises(SIGMA_N, SIGMA_R))
+        back = match(*sky[::-1], *psfs[::-1], *noise[::-1], Noises(SIGMA_R, SIGMA_N))
+        assert (back.d == -there.d).all()
+        assert (back.flux == -there.flux).all()
+        assert (back.variance == there.variance).all()
+
+
+def field_psfs(tolerance=0.01):
+    """PSFs whose width changes by 20 % over the frame, differently in both images."""
+
+    def new(x, y):
+        return gaussian(3.4 * (1 + 0.1 * (2 * x / 239 - 1)))
+
+    def ref(x, y):
+        return gaussian(2.6 * (1 + 0.1 * (2 * y / 255 - 1) ** 2))
+
+    stamps = local_psfs(new, ref, SHAPE, tolerance)
+    return stamps[0], stamps[1]
+
+
+def test_constant_stars_vanish_everywhere_though_the_psf_changes():
+    psfs = field_psfs()
+    assert len(psfs[0]) == 6
+    images = [np.zeros(SHAPE, np.float32) for _ in range(2)]
+    places = [(30, 40), (120, 128), (205, 30), (200, 220)]
+    for image, stamps in zip(images, psfs, strict=True):
+        for x, y in places:
+            add(image, at(stamps, x, y, SHAPE), 1e5, x, y)
+    flat = [np.full(SHAPE, s**2, np.float32) for s in (SIGMA_N, SIGMA_R)]
+    m = match(*images, *psfs, *flat, Noises(SIGMA_N, SIGMA_R))
+    # The best constant PSFs leave several thousand; what is left here is the change
+    # of the PSF over its own width.
+    assert np.abs(m.flux).max() < 150
+    alone = match(
+        images[0], np.zeros(SHAPE, np.float32), *psfs, *flat, Noises(SIGMA_N, SIGMA_R)
     )
-    np.testing.assert_allclose(swapped.d, -m.d, atol=1e-3 * SIGMA_N)
-    np.testing.assert_allclose(
-        swapped.flux_new - swapped.flux_ref, m.flux_ref - m.flux_new, atol=0.5
-    )
+    for x, y in places:
+        assert alone.flux[y, x] == pytest.approx(1e5, rel=1e-3)
+
+
+def test_the_score_of_noise_has_unit_scatter_everywhere_though_the_psf_changes(rng):
+    scores = []
+    flat = [np.full(SHAPE, s**2, np.float32) for s in (SIGMA_N, SIGMA_R)]
+    for _ in range(8):
+        sky = noisy(rng, SIGMA_N), noisy(rng, SIGMA_R)
+        m = match(*sky, *field_psfs(), *flat, Noises(SIGMA_N, SIGMA_R))
+        scores.append(m.flux / np.sqrt(m.variance))
+    power = np.mean(np.square(scores), axis=0)
+    # Some 400 independent values per quarter and image, eight images.
+    for rows in (slice(15, 128), slice(128, -15)):
+        for columns in (slice(15, 120), slice(120, -15)):
+            assert power[rows, columns].mean() == pytest.approx(1, abs=0.06)
 
 
 def test_a_new_source_appears_as_its_flux_times_the_psf_of_the_difference():
     new = add(np.zeros(SHAPE, np.float32), PN, 5000.0, 120, 130)
     m = run(new, np.zeros(SHAPE, np.float32))
-    psf = centred_psf(m.psf_d, 31)
+    psf = m.psf_d
     assert m.psf_d.sum() == pytest.approx(1, abs=1e-3)
     np.testing.assert_allclose(m.d[115:146, 105:136], 5000 * psf, atol=3)
     assert m.flux_new[130, 120] == pytest.approx(5000, rel=1e-3)
@@ -102,12 +147,18 @@ def test_a_constant_star_vanishes_whatever_its_brightness():
     assert np.abs(m.flux_new - m.flux_ref).max() < 1e-5 * 1e6
 
 
+def corner(stamp):
+    image = np.zeros(SHAPE)
+    image[:31, :31] = stamp
+    return np.roll(image, (-15, -15), axis=(0, 1))
+
+
 def test_the_error_is_that_of_the_optimal_filter_by_another_way():
     m = run(np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.float32))
     # Eq. 12: the S/N² per flux² is the sum of |P_n P_r|² over the noise, here in
     # double precision and without rfft.
-    pn = np.abs(np.fft.fft2(corner_psf(PN, SHAPE).astype(float))) ** 2
-    pr = np.abs(np.fft.fft2(corner_psf(PR, SHAPE).astype(float))) ** 2
+    pn = np.abs(np.fft.fft2(corner(PN))) ** 2
+    pr = np.abs(np.fft.fft2(corner(PR))) ** 2
     information = (pn * pr / (SIGMA_N**2 * pr + SIGMA_R**2 * pn + 1e-30)).mean()
     np.testing.assert_allclose(np.sqrt(m.variance), information**-0.5, rtol=1e-3)
 
@@ -130,8 +181,11 @@ def test_noise_of_a_known_spectrum_still_scores_unit_scatter(rng):
     white = rng.normal(0, SIGMA_N, (SHAPE[0], SHAPE[1] + 1))
     new = ((white[:, :-1] - 0.5 * white[:, 1:]) / np.sqrt(1.25)).astype(np.float32)
     rho = -0.5 / 1.25
-    kx = np.fft.rfftfreq(SHAPE[1])
-    power = np.ones((SHAPE[0], 1)) * (1 + 2 * rho * np.cos(2 * np.pi * kx))
+
+    def power(shape):
+        kx = np.fft.rfftfreq(shape[1])
+        return np.ones(shape[0]), 1 + 2 * rho * np.cos(2 * np.pi * kx)
+
     ref = noisy(rng, SIGMA_R)
     right = run(new, ref, new_power=power)
     wrong = run(new, ref)

@@ -1,0 +1,100 @@
+"""PSFs that change over the frame, as few stamps times powers of the place.
+
+A PSF at (x, y) is ``sum_k terms_k(x, y) * stamps[k]`` with the terms 1, u, v, u², uv,
+v², u and v running from -1 to 1 over the frame. As many terms are taken as both PSFs
+of a pair need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrid_assets.science.frame import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+PsfAt: TypeAlias = Callable[[float, float], Image]
+"""A stamp, unit sum, centred on its middle, at a position (x, y)."""
+
+Stamps: TypeAlias = NDArray[np.float32]
+"""(k, n, n): the first is the PSF in the middle, the others change it."""
+
+POWERS = ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
+COUNTS = (1, 3, 6)
+SAMPLES = 7  # positions per axis at which PSFs are sampled
+
+
+def local_psfs(
+    new_at: PsfAt, ref_at: PsfAt, shape: tuple[int, int], tolerance: float
+) -> tuple[Stamps, Stamps, float]:
+    """Describe both PSFs with the fewest terms that suffice for both.
+
+    Parameters
+    ----------
+    tolerance
+        Largest error of a PSF anywhere, relative (rms).
+
+    Returns
+    -------
+    new, ref
+        Equally many stamps.
+    error
+        What is left: above `tolerance` when even six terms do not suffice.
+    """
+    ny, nx = shape
+    grid = [
+        (float(x), float(y))
+        for y in np.linspace(0, ny - 1, SAMPLES)
+        for x in np.linspace(0, nx - 1, SAMPLES)
+    ]
+    x, y = np.array(grid).T
+    new, ref = (np.array([at(*place) for place in grid]) for at in (new_at, ref_at))
+    fitted = _fit(new, ref, terms(x, y, shape, COUNTS[0]))
+    for count in COUNTS[1:]:
+        if fitted[2] <= tolerance:
+            break
+        fitted = _fit(new, ref, terms(x, y, shape, count))
+    return fitted
+
+
+def terms(
+    x: ArrayLike, y: ArrayLike, shape: tuple[int, int], count: int
+) -> NDArray[np.float64]:
+    """Return the terms at positions: (n, count)."""
+    along_x, along_y = axis_terms(np.asarray(x), np.asarray(y), shape, count)
+    return along_x * along_y
+
+
+def axis_terms(
+    x: NDArray[np.floating], y: NDArray[np.floating], shape: tuple[int, int], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the factors of the terms along x (len(x), count) and along y."""
+    ny, nx = shape
+    u, v = 2 * x / max(nx - 1, 1) - 1, 2 * y / max(ny - 1, 1) - 1
+    powers = np.array(POWERS[:count])
+    return u[:, None] ** powers[:, 0], v[:, None] ** powers[:, 1]
+
+
+def at(stamps: Stamps, x: float, y: float, shape: tuple[int, int]) -> Image:
+    """Return the PSF at a position."""
+    weights = terms([x], [y], shape, len(stamps))[0]
+    return np.tensordot(weights, stamps, axes=1).astype(np.float32)
+
+
+def _fit(
+    new: NDArray[np.floating], ref: NDArray[np.floating], design: NDArray[np.float64]
+) -> tuple[Stamps, Stamps, float]:
+    stamps, errors = [], []
+    for sampled in (new, ref):
+        flat = sampled.reshape(len(sampled), -1).astype(np.float64)
+        solution = np.linalg.lstsq(design, flat, rcond=None)[0]
+        scale = np.sqrt((flat**2).sum(axis=1))
+        left = np.sqrt(((flat - design @ solution) ** 2).sum(axis=1)) / scale
+        errors.append(float(left.max()))
+        stamps.append(solution.reshape(-1, *sampled.shape[1:]).astype(np.float32))
+    return stamps[0], stamps[1], max(errors)

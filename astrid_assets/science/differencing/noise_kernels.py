@@ -1,0 +1,80 @@
+"""Loops over pixels for the noise of the score."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.science.compiled import compiled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.frame import Image
+
+
+@compiled
+def smaller_of_both(
+    flux_new: Image, flux_ref: Image, out: Image, half: int, first: int, last: int
+) -> None:
+    """Write the largest ``min(flux_new, flux_ref)`` along each row's window, >= 0."""
+    nx = out.shape[1]
+    line = np.zeros(nx + 2 * half, dtype=np.float32)
+    for i in range(first, last):
+        for j in range(nx):
+            line[j + half] = max(min(flux_new[i, j], flux_ref[i, j]), np.float32(0))
+        for j in range(nx):
+            out[i, j] = line[j]
+        for k in range(1, 2 * half + 1):
+            for j in range(nx):
+                out[i, j] = max(out[i, j], line[j + k])
+
+
+@compiled
+def highest_of_columns(
+    rows: Image, out: Image, half: int, first: int, last: int
+) -> None:
+    """Write the largest of each column's window."""
+    ny, nx = rows.shape
+    for i in range(first, last):
+        low, high = max(i - half, 0), min(i + half, ny - 1)
+        for j in range(nx):
+            out[i, j] = rows[low, j]
+        for k in range(low + 1, high + 1):
+            for j in range(nx):
+                out[i, j] = max(out[i, j], rows[k, j])
+
+
+@compiled
+def score_rows(
+    flux: Image, flux_new: Image, flux_ref: Image, variance: Image, static: Image,
+    usable: NDArray[np.bool_], jitter2: float, error2: float,
+    flux_err: Image, score: Image, first: int, last: int,
+) -> None:  # fmt: skip
+    """Add registration and PSF errors to the variance; write error and score.
+
+    The registration term is ``jitter2`` times the squared gradients of both images'
+    fluxes, by central differences; `flux` becomes 0 where nothing is usable.
+    """
+    ny, nx = flux.shape
+    j2, e2 = np.float32(jitter2), np.float32(error2)
+    for i in range(first, last):
+        up, down = max(i - 1, 0), min(i + 1, ny - 1)
+        dy = np.float32(1.0 / (down - up))
+        for j in range(nx):
+            left, right = max(j - 1, 0), min(j + 1, nx - 1)
+            dx = np.float32(1.0 / (right - left))
+            ny_ = (flux_new[down, j] - flux_new[up, j]) * dy
+            nx_ = (flux_new[i, right] - flux_new[i, left]) * dx
+            ry_ = (flux_ref[down, j] - flux_ref[up, j]) * dy
+            rx_ = (flux_ref[i, right] - flux_ref[i, left]) * dx
+            slopes = (ny_ * ny_ + nx_ * nx_) + (ry_ * ry_ + rx_ * rx_)
+            s = static[i, j]
+            error = np.sqrt(variance[i, j] + j2 * slopes + e2 * s * s)
+            flux_err[i, j] = error
+            if usable[i, j]:
+                score[i, j] = flux[i, j] / error
+            else:
+                flux[i, j] = np.float32(0)
+                score[i, j] = np.float32(0)

@@ -1,0 +1,124 @@
+"""ZOGY's products, frequency by frequency: one pass over a block of spectra.
+
+Arrays are blocks of columns of rfft2's half plane, (ny, columns) of complex64; noise
+powers are (ny,) along y and (columns,) along x. The order of every sum is such that
+swapping both images changes signs and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrid_assets.science.compiled import compiled
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
+
+Block: TypeAlias = NDArray[np.complex64]
+Line: TypeAlias = NDArray[np.float32]
+
+
+@compiled
+def match_block(
+    n: Block, r: Block, pn: Block, pr: Block, d: Block,
+    vny: Line, vnx: Line, vry: Line, vrx: Line,
+    f_d: float, f_s: float, floor: float, tiny: float,
+) -> None:  # fmt: skip
+    """Write D to `d`, and S_n and S_r over the images `n` and `r`."""
+    over_d, over_s = np.float32(1 / f_d), np.float32(1 / f_s)
+    q, least = np.float32(floor), np.float32(tiny)
+    for i in range(n.shape[0]):
+        for j in range(n.shape[1]):
+            a, b = pn[i, j], pr[i, j]
+            power_n, power_r = vny[i] * vnx[j], vry[i] * vrx[j]
+            an = a.real * a.real + a.imag * a.imag
+            ar = b.real * b.real + b.imag * b.imag
+            qn, qr = a.real + q, b.real + q
+            un, ur = qn * qn + a.imag * a.imag, qr * qr + b.imag * b.imag
+            white = over_d / np.sqrt(power_n * ur + power_r * un)
+            score = over_s / max(power_n * ar + power_r * an, least)
+            x, y = n[i, j], r[i, j]
+            # D = (Q_r N - Q_n R) / root, eq. 13.
+            real = (qr * x.real - b.imag * x.imag) - (qn * y.real - a.imag * y.imag)
+            imag = (qr * x.imag + b.imag * x.real) - (qn * y.imag + a.imag * y.real)
+            d[i, j] = complex(real * white, imag * white)
+            # S_n = conj(P_n) |P_r|² N / ..., eq. 12 over F_S.
+            kn, kr = ar * score, an * score
+            n[i, j] = complex(
+                (a.real * x.real + a.imag * x.imag) * kn,
+                (a.real * x.imag - a.imag * x.real) * kn,
+            )
+            r[i, j] = complex(
+                (b.real * y.real + b.imag * y.imag) * kr,
+                (b.real * y.imag - b.imag * y.real) * kr,
+            )
+
+
+@compiled
+def cross_block(n: Block, r: Block, pn: Block, pr: Block, out: Block) -> None:
+    """Write ``P_r N - P_n R``: each image blurred by the other's PSF, subtracted."""
+    for i in range(n.shape[0]):
+        for j in range(n.shape[1]):
+            a, b, x, y = pn[i, j], pr[i, j], n[i, j], r[i, j]
+            real = (b.real * x.real - b.imag * x.imag) - (
+                a.real * y.real - a.imag * y.imag
+            )
+            imag = (b.real * x.imag + b.imag * x.real) - (
+                a.real * y.imag + a.imag * y.real
+            )
+            out[i, j] = complex(real, imag)
+
+
+@compiled
+def filter_block(
+    c: Block, r: Block, pn: Block, pr: Block, s: Block,
+    vny: Line, vnx: Line, vry: Line, vrx: Line,
+    f_d: float, f_s: float, floor: float, tiny: float,
+) -> None:  # fmt: skip
+    """Write S to `s`, D over the crossed difference `c`, and S_r over `r`."""
+    over_d, over_s = np.float32(1 / f_d), np.float32(1 / f_s)
+    q, least = np.float32(floor), np.float32(tiny)
+    for i in range(c.shape[0]):
+        for j in range(c.shape[1]):
+            a, b, x, y = pn[i, j], pr[i, j], c[i, j], r[i, j]
+            power_n, power_r = vny[i] * vnx[j], vry[i] * vrx[j]
+            an = a.real * a.real + a.imag * a.imag
+            ar = b.real * b.real + b.imag * b.imag
+            qn, qr = a.real + q, b.real + q
+            un, ur = qn * qn + a.imag * a.imag, qr * qr + b.imag * b.imag
+            white = over_d / np.sqrt(power_n * ur + power_r * un)
+            score = over_s / max(power_n * ar + power_r * an, least)
+            # conj(P_n P_r)
+            pr_real = a.real * b.real - a.imag * b.imag
+            pr_imag = -(a.real * b.imag + a.imag * b.real)
+            s[i, j] = complex(
+                (pr_real * x.real - pr_imag * x.imag) * score,
+                (pr_real * x.imag + pr_imag * x.real) * score,
+            )
+            c[i, j] = complex(x.real * white, x.imag * white)
+            kr = an * score
+            r[i, j] = complex(
+                (b.real * y.real + b.imag * y.imag) * kr,
+                (b.real * y.imag - b.imag * y.real) * kr,
+            )
+
+
+@compiled
+def variance_block(vn: Block, vr: Block, kn2: Block, kr2: Block) -> None:
+    """Write ``V_n k_n² + V_r k_r²`` over `vn`; eqs. 26 to 29."""
+    for i in range(vn.shape[0]):
+        for j in range(vn.shape[1]):
+            vn[i, j] = vn[i, j] * kn2[i, j] + vr[i, j] * kr2[i, j]
+
+
+@compiled
+def add_scaled(
+    total: Image, plane: Image, along_y: Line, along_x: Line, first: int, last: int
+) -> None:
+    """Add a plane times the sum of products ``along_y[:, k] * along_x[:, k]``."""
+    for i in range(first, last):
+        for j in range(total.shape[1]):
+            total[i, j] += plane[i, j] * along_y[i] * along_x[j]
