@@ -21,7 +21,8 @@ __all__ = ["empty_history", "own_home"]
 
 EIGHT = {
     "raw_observations": set(),
-    "processed_frames": {"raw_observations"},
+    "calibration_masters": {"raw_observations"},
+    "processed_frames": {"raw_observations", "calibration_masters"},
     "difference_images": {"processed_frames", "reference_frames"},
     "detections": {"difference_images"},
     "validated_labels": {"detections"},

@@ -25,6 +25,7 @@ from astrid_assets_tests.small_survey import (
 ASTRID = Path(sys.executable).with_name("astrid")
 STEPS = (
     "raw_observations",
+    "calibration_masters",
     "processed_frames",
     "reference_frames",
     "difference_images",

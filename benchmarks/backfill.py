@@ -31,7 +31,15 @@ from astrid_assets.cli.surveys import profile_toml, store_survey
 from astrid_assets.compute import Compute
 from astrid_assets.partitions import Night
 from astrid_assets.resources import home as addresses
-from astrid_assets.steps import detect, label, process, reference, register, subtract
+from astrid_assets.steps import (
+    detect,
+    label,
+    masters,
+    process,
+    reference,
+    register,
+    subtract,
+)
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.surveys.profile import SurveyProfile
@@ -132,6 +140,7 @@ def call_steps(catalogue: Catalogue, profile: SurveyProfile, nights: list[str]) 
     tools = Tools(catalogue, workplace.open_store(), Compute())
     for step in (
         register.register_from_source,
+        masters.masters_nights,
         process.process_nights,
         reference.reference_nights,
         subtract.subtract_nights,

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.assets.calibration_masters import calibration_masters
 from astrid_assets.assets.raw_observations import raw_observations
 from astrid_assets.compute import Compute
 from astrid_assets.steps import versions
@@ -12,7 +13,7 @@ from astrid_assets.storage.object_store import ObjectStore
 
 
 @nightly_asset(
-    deps=[raw_observations],
+    deps=[raw_observations, calibration_masters],
     group_name="frames",
     kinds={"fits", "numpy"},
     code_version=versions.PROCESS,

@@ -15,6 +15,11 @@ NIGHTLY_GATES: Mapping[str, Mapping[str, str]] = {
     "raw_observations": {
         "frames_arrived": "The night's files hold at least one usable frame.",
     },
+    "calibration_masters": {
+        "bias_master": "The frames have a master bias whose members agree.",
+        "dark_master": "The frames have a master dark whose members agree.",
+        "flat_master": "The frames have a master flat whose members agree.",
+    },
     "processed_frames": {
         "frame_quality": "At least one frame is good enough to subtract.",
         "rejected_fraction": "Most of the night's frames are usable.",
@@ -57,6 +62,7 @@ def nightly_checks(asset: str) -> dg.AssetChecksDefinition:
 
 
 raw_observations_gates = nightly_checks("raw_observations")
+calibration_masters_gates = nightly_checks("calibration_masters")
 processed_frames_gates = nightly_checks("processed_frames")
 difference_images_gates = nightly_checks("difference_images")
 detections_gates = nightly_checks("detections")

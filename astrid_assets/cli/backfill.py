@@ -51,7 +51,7 @@ def _night(_: click.Context, parameter: click.Parameter, value: str | None) -> s
         ) from error
 
 
-PROCESSING = NIGHTLY_ASSETS[:2]
+PROCESSING = NIGHTLY_ASSETS[:3]
 """What must be done for all nights before references of later nights are chosen."""
 
 

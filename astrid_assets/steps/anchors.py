@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.science.processing import anchor_from_frame
 from astrid_assets.science.reference import may_enter
-from astrid_assets.steps.masters import ensure_masters
+from astrid_assets.steps.masters import masters_of
 from astrid_assets.storage import frames, ids
 from astrid_assets.storage.catalogue import now, upsert
 from astrid_assets.storage.frame_store import frame_from_fits, stars_from_fits
@@ -88,6 +88,7 @@ def _choose(
         for frame in members
         if may_enter(frame.source_path, frame.night, profile.reference)
     ]
+    masters = masters_of(tools, profile, eligible or members)
     tasks = [
         FrameTask(
             store=tools.store,
@@ -97,7 +98,7 @@ def _choose(
             path=frame.source_path,
             hdu=frame.hdu,
             raw_key=str(frame.raw_key),
-            masters=ensure_masters(tools, profile, frame.night, frame.band),
+            masters=masters[frame.id],
             anchor=None,
         )
         for frame in eligible or members

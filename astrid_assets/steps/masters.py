@@ -1,178 +1,153 @@
-"""Master frames of a raw survey: from the calibration frames nearest in time.
+"""Master frames of a raw survey, and which of them each light frame uses.
 
-A master of a kind (and band, for flats) is made from the frames of one night: the
-latest one not after the night in question that has enough of them, else the first
-one after it. It is stored once and identified by its members.
+Calibration frames of one night that agree make one master (`calibration_groups`),
+stored once and identified by its members. A light frame takes the nearest in time of
+those that suit it. The choice is kept: processing a night again gives the same bytes
+whatever was registered in between, until a person asks for a new choice (``force``)
+or changes the survey's calibration.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
-from functools import lru_cache
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from astrid_assets.science.calibration.masters import Masters, combine
-from astrid_assets.science.errors import FrameRejected, Reason, ScienceError
-from astrid_assets.storage import ids, layout, observations
-from astrid_assets.storage.catalogue import now, upsert
-from astrid_assets.storage.frame_store import image_from_fits, image_to_fits
-from astrid_assets.storage.tables import CalibrationMaster, Observation
-from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image
+from astrid_assets.science.quality.master_gates import master_quality
+from astrid_assets.steps import versions
+from astrid_assets.steps.calibration_groups import KINDS
+from astrid_assets.steps.master_keys import MasterKeys, check_masters, load_masters
+from astrid_assets.steps.master_pictures import pictures_of
+from astrid_assets.steps.master_workshop import Workshop
+from astrid_assets.steps.nights import NightReport, finish, hash_of, unchanged_report
+from astrid_assets.storage import observations
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from astrid_assets.science.calibration.masters import Kind
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.quality.gates import Verdict
     from astrid_assets.steps.nights import Tools
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.tables import CalibrationMaster, Observation
     from astrid_assets.surveys.profile import SurveyProfile
 
-KINDS: tuple[Kind, ...] = ("bias", "dark", "flat")
+__all__ = [
+    "MasterKeys", "check_masters", "load_masters", "masters_nights", "masters_of",
+]  # fmt: skip
+
+ASSET = "calibration_masters"
 
 
-@dataclass(frozen=True)
-class MasterKeys:
-    """Object keys of the masters for one night and band; None where there is none."""
-
-    bias: str | None = None
-    dark: str | None = None
-    flat: str | None = None
-
-    @property
-    def missing(self) -> list[str]:
-        """Kinds without a master."""
-        return [kind for kind in KINDS if getattr(self, kind) is None]
+def masters_nights(
+    tools: Tools, profile: SurveyProfile, nights: Sequence[str], *, force: bool = False
+) -> Iterator[NightReport]:
+    """Make the masters of the nights' calibration frames and those their lights use."""
+    workshop = None if _is_calibrated(profile) else Workshop(tools, profile)
+    for night in nights:
+        yield _masters_night(tools, profile, workshop, night, force=force)
 
 
-def ensure_masters(
-    tools: Tools, profile: SurveyProfile, night: str, band: str
-) -> MasterKeys:
-    """Return the masters for a night and band, making those that are not there yet."""
-    if profile.calibration.frames_are == "calibrated":
-        return MasterKeys()
-    with tools.catalogue.read() as session:
-        available = observations.calibration_frames(session, profile.name, KINDS)
-    keys: dict[str, str | None] = {}
-    for kind in KINDS:
-        members = _nearest(available, kind, band, night, profile)
-        keys[kind] = _master(tools, profile, kind, band, members, keys)
-    return MasterKeys(**keys)
-
-
-def check_masters(profile: SurveyProfile, keys: MasterKeys) -> list[Reason]:
-    """Return a flag for each missing master, or reject, as the profile says.
-
-    Raises
-    ------
-    FrameRejected
-        If a master is missing and the profile does not let frames go on.
-    """
-    if profile.calibration.frames_are == "calibrated" or not keys.missing:
-        return []
-    names = ", ".join(keys.missing)
-    if profile.calibration.on_missing_master == "reject":
-        raise FrameRejected(
-            "no_master",
-            f"no master {names} for this night: register at least "
-            f"{profile.calibration.min_master_frames} such frames, or set "
-            "[calibration] on_missing_master = 'continue'",
-        )
-    return [Reason("no_master", f"went on without master {names}")]
-
-
-@lru_cache(maxsize=4)
-def load_masters(store: ObjectStore, keys: MasterKeys) -> Masters:
-    """Read the masters; a worker keeps the last ones."""
-    images = {
-        kind: image_from_fits(store.get(key))
-        for kind in KINDS
-        if (key := getattr(keys, kind)) is not None
-    }
-    return Masters(**images)
-
-
-def _nearest(
-    available: Sequence[Observation],
-    kind: Kind,
-    band: str,
-    night: str,
-    profile: SurveyProfile,
-) -> list[Observation]:
-    by_night: dict[str, list[Observation]] = defaultdict(list)
-    for frame in available:
-        if frame.kind == kind and (kind != "flat" or frame.band == band):
-            by_night[frame.night].append(frame)
-    enough = [
-        date
-        for date, found in sorted(by_night.items())
-        if len(found) >= profile.calibration.min_master_frames
-    ]
-    earlier = [date for date in enough if date <= night]
-    chosen = earlier[-1:] or enough[:1]
-    return by_night[chosen[0]] if chosen else []
-
-
-def _master(
+def masters_of(
     tools: Tools,
     profile: SurveyProfile,
-    kind: Kind,
-    band: str,
-    members: Sequence[Observation],
-    others: dict[str, str | None],
-) -> str | None:
-    if not members:
-        return None
-    band = band if kind == "flat" else ""
-    # A flat or dark made with another bias is another master.
-    made_of = [member.id for member in members] + [
-        key for key in others.values() if key
-    ]
-    master_id = ids.master_id(profile.name, kind, band, None, made_of)
+    lights: Sequence[Observation],
+    *,
+    again: bool = False,
+) -> dict[str, MasterKeys]:
+    """Return the masters of light frames by their ids, making what is not there yet.
+
+    What was chosen before stays chosen, unless `again`.
+    """
+    if _is_calibrated(profile) or not lights:
+        return {frame.id: MasterKeys() for frame in lights}
+    return Workshop(tools, profile).keys_of(lights, again=again)
+
+
+def _masters_night(
+    tools: Tools,
+    profile: SurveyProfile,
+    workshop: Workshop | None,
+    night: str,
+    *,
+    force: bool,
+) -> NightReport:
+    survey = profile.name
     with tools.catalogue.read() as session:
-        known = session.get(CalibrationMaster, master_id)
-    if known is not None and tools.store.exists(known.frame_key):
-        return known.frame_key
-    try:
-        image = combine(
-            [_electrons(tools, profile, member) for member in members],
-            kind,
-            bias=_image(tools, others.get("bias")),
-            dark=_image(tools, others.get("dark")),
-            exposures_s=[member.exposure_s or 0.0 for member in members],
-        )
-    except ScienceError:
-        # Frames that make no master are as good as none: the policy decides.
-        return None
-    night = members[0].night
-    key = tools.store.put(
-        layout.master(profile.name, kind, night), image_to_fits(image), ".fits"
+        frames = observations.of_night(session, survey, night, status="registered")
+    lights = [frame for frame in frames if frame.kind == "light"]
+    if workshop is None:
+        keys: Mapping[str, MasterKeys] = {}
+        made: Mapping[str, CalibrationMaster] = {}
+        failures: Mapping[str, str] = {}
+    else:
+        keys = workshop.keys_of(lights, again=force)
+        made, failures = workshop.masters_for_night(night, keys.values())
+    input_hash = hash_of(
+        versions.MASTERS,
+        sorted(made),
+        sorted(failures),
+        [[frame, vars(keys[frame])] for frame in sorted(keys)],
     )
-    row = {
-        "id": master_id,
-        "survey": profile.name,
-        "kind": kind,
-        "band": band,
-        "exposure_s": None,
-        "night": night,
-        "members": made_of,
-        "frame_key": key,
-        "created_at": now(),
+    with tools.catalogue.read() as session:
+        before = unchanged_report(session, survey, night, ASSET, input_hash)
+    if before and not force:
+        return before
+    rows = sorted(made.values(), key=lambda row: (row.kind, row.band, row.night))
+    missing = Counter(kind for found in keys.values() for kind in found.missing)
+    summary: dict[str, object] = {
+        "lights": len(lights),
+        "calibration_frames": len(frames) - len(lights),
+        "masters": len(rows),
+        "frames_without": dict(missing),
+        "not_made": dict(failures),
     }
+    for row in rows:
+        summary[f"{row.kind} {row.band}".strip() + f" of {row.night}"] = described(row)
+    report = NightReport(
+        survey,
+        night,
+        ASSET,
+        summary,
+        _verdicts(profile, rows, missing),
+        pictures=pictures_of(tools, survey, night, rows),
+    )
     with tools.catalogue.begin() as session:
-        upsert(session, CalibrationMaster, [row])
-    return key
+        finish(session, report, input_hash)
+    return report
 
 
-def _electrons(tools: Tools, profile: SurveyProfile, member: Observation) -> Image:
-    content = tools.store.get(str(member.raw_key))
-    raw = read_image(content, member.hdu, member.source_path, profile)
-    return raw_image_to_frame(raw, member.id).data
+def described(row: CalibrationMaster) -> str:
+    """Return members, clipped fraction, level and noise of a master, in words."""
+    unit = {"bias": "e-", "dark": "e-/s"}.get(row.kind, "")
+    level_unit = unit or "e-"
+    noise = "unknown" if row.noise is None else f"{row.noise:.3g} {unit}".rstrip()
+    return (
+        f"{len(row.members)} members, {row.clipped_fraction or 0.0:.2%} clipped, "
+        f"level {row.level:.4g} {level_unit}, noise {noise}"
+    )
 
 
-def _image(tools: Tools, key: str | None) -> Image | None:
-    return None if key is None else image_from_fits(tools.store.get(key))
+def _verdicts(
+    profile: SurveyProfile,
+    rows: Sequence[CalibrationMaster],
+    missing: Mapping[str, int],
+) -> tuple[Verdict, ...]:
+    if _is_calibrated(profile):
+        return tuple(master_quality(kind, {}, 0) for kind in KINDS)
+    return tuple(
+        master_quality(
+            kind,
+            {
+                f"{row.night} {row.band}".strip(): (
+                    row.clipped_fraction or 0.0,
+                    described(row),
+                )
+                for row in rows
+                if row.kind == kind
+            },
+            missing.get(kind, 0),
+        )
+        for kind in KINDS
+    )
 
 
-__all__ = ["MasterKeys", "check_masters", "ensure_masters", "load_masters"]
+def _is_calibrated(profile: SurveyProfile) -> bool:
+    return profile.calibration.frames_are == "calibrated"

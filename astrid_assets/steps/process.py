@@ -14,7 +14,7 @@ from astrid_assets.science.quality.gates import frame_quality, rejected_fraction
 from astrid_assets.steps import versions
 from astrid_assets.steps.anchors import ensure_anchors
 from astrid_assets.steps.frame_task import FrameTask, process_frame
-from astrid_assets.steps.masters import ensure_masters
+from astrid_assets.steps.masters import masters_of
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
@@ -50,6 +50,9 @@ def process_nights(
     tasks: dict[str, list[FrameTask]] = {}
     hashes: dict[str, str] = {}
     done: dict[str, NightReport] = {}
+    masters = masters_of(
+        tools, profile, [frame for night in nights for frame in lights[night]]
+    )
     anchors = ensure_anchors(tools, profile, lights)
     for night in nights:
         tasks[night] = [
@@ -61,7 +64,7 @@ def process_nights(
                 path=frame.source_path,
                 hdu=frame.hdu,
                 raw_key=str(frame.raw_key),
-                masters=ensure_masters(tools, profile, night, frame.band),
+                masters=masters[frame.id],
                 anchor=anchors.get((frame.field, frame.band)),
                 with_picture=number < PICTURES_PER_NIGHT,
             )

@@ -4,7 +4,8 @@ Part of the hash that says whether a night is done, and Dagster's `code_version`
 """
 
 REGISTER = "1"
-PROCESS = "1"
+MASTERS = "1"
+PROCESS = "2"
 REFERENCE = "1"
 SUBTRACT = "1"
 DETECT = "1"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NIGHTLY_ASSETS = (
     "raw_observations",
+    "calibration_masters",
     "processed_frames",
     "reference_frames",
     "difference_images",

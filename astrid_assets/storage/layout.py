@@ -49,6 +49,11 @@ def master(survey: str, kind: str, night: str) -> str:
     return f"masters/{_night(survey, night)}/{part(kind)}"
 
 
+def bad_pixels(survey: str) -> str:
+    """A survey's own map of bad pixels."""
+    return f"masters/{part(survey)}/bad_pixels"
+
+
 def reference(survey: str, field: str, band: str, version: str) -> str:
     """One version of the reference of a field and band."""
     return f"references/{part(survey)}/{part(field)}/{part(band)}/{part(version)}"

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from astrid_assets.storage.catalogue import upsert
-from astrid_assets.storage.tables import Observation, SourceFileRow
+from astrid_assets.storage.tables import (
+    CalibrationMaster,
+    FrameMaster,
+    Observation,
+    SourceFileRow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -78,6 +83,38 @@ def calibration_frames(
         .order_by(Observation.night, *IN_TIME)
     )
     return list(session.scalars(query))
+
+
+def chosen_masters(
+    session: Session, ids: Collection[str]
+) -> dict[str, dict[str, tuple[FrameMaster, CalibrationMaster]]]:
+    """Return the masters chosen for frames, by observation and kind."""
+    found: dict[str, dict[str, tuple[FrameMaster, CalibrationMaster]]] = {}
+    for chunk in in_chunks(ids):
+        query = (
+            select(FrameMaster, CalibrationMaster)
+            .join(CalibrationMaster, CalibrationMaster.id == FrameMaster.master_id)
+            .where(FrameMaster.observation_id.in_(chunk))
+        )
+        for choice, master in session.execute(query):
+            found.setdefault(choice.observation_id, {})[choice.kind] = (choice, master)
+    return found
+
+
+def masters_with_keys(
+    session: Session, survey: str, keys: Collection[str]
+) -> list[CalibrationMaster]:
+    """Return a survey's masters that are kept under these object keys."""
+    return [
+        row
+        for chunk in in_chunks(keys)
+        for row in session.scalars(
+            select(CalibrationMaster).where(
+                CalibrationMaster.survey == survey,
+                CalibrationMaster.frame_key.in_(chunk),
+            )
+        )
+    ]
 
 
 def undated(session: Session, survey: str) -> list[Observation]:

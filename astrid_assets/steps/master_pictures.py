@@ -1,0 +1,45 @@
+"""Pictures of masters for people: what a bias, a dark or a flat looks like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.pictures.thumbnails import frame_picture
+from astrid_assets.science.calibration.masters import sampled_median
+from astrid_assets.steps.nights import keep_picture
+from astrid_assets.storage.frame_store import image_from_fits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from astrid_assets.steps.nights import Tools
+    from astrid_assets.storage.tables import CalibrationMaster
+
+PER_KIND = 1
+"""The event log holds the pictures of every night: a few tell enough."""
+
+SIDE_PX = 200
+
+
+def pictures_of(
+    tools: Tools, survey: str, night: str, rows: Sequence[CalibrationMaster]
+) -> dict[str, str]:
+    """Keep a picture of the first master of each kind; returns keys by caption."""
+    shown: dict[str, str] = {}
+    for kind in dict.fromkeys(row.kind for row in rows):
+        for row in [row for row in rows if row.kind == kind][:PER_KIND]:
+            image = image_from_fits(tools.store.get(row.frame_key))
+            missing = ~np.isfinite(image)
+            level = np.float32(sampled_median(image))
+            png = frame_picture(
+                np.where(missing, 0, image - level),
+                missing.astype(np.uint8),
+                side=SIDE_PX,
+            )
+            caption = f"master {row.kind} {row.band}".strip() + f" of {row.night}"
+            shown[caption] = keep_picture(
+                tools.store, survey, night, f"{row.id}-master", png
+            )
+    return shown
