@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.distortion import plain_wcs
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.stars import with_sky_positions
 from astrid_assets.science.wcs_tools import tangent_plane
@@ -40,7 +41,7 @@ class Anchor:
         Of the anchor frame.
     zero_point_mag
         Of one electron in the anchor frame.
-    fwhm_px, sky_rms_e, exposure_s
+    fwhm_px, sky_rms_e, exposure_s, shape
         Of the anchor frame.
     is_local
         True: no WCS was there; positions are relative, around the profile's field
@@ -53,6 +54,7 @@ class Anchor:
     fwhm_px: float
     sky_rms_e: float
     exposure_s: float
+    shape: tuple[int, int]
     is_local: bool
 
 
@@ -85,7 +87,9 @@ def make_anchor(measured: MeasuredFrame, settings: ProcessingSettings) -> Anchor
     frame = measured.frame
     wcs = frame.wcs if settings.wcs == "header" else None
     is_local = wcs is None
-    if wcs is None:
+    if wcs is not None:
+        wcs = plain_wcs(wcs, frame.shape)
+    else:
         wcs = tangent_plane(
             settings.ra_deg or 0.0,
             settings.dec_deg or 0.0,
@@ -100,6 +104,7 @@ def make_anchor(measured: MeasuredFrame, settings: ProcessingSettings) -> Anchor
         fwhm_px=measured.fwhm_px,
         sky_rms_e=measured.sky_rms_e,
         exposure_s=frame.exposure_s,
+        shape=frame.shape,
         is_local=is_local,
     )
 
@@ -126,5 +131,6 @@ def anchor_from_frame(frame: Frame, stars: Stars, *, is_local: bool) -> Anchor:
         fwhm_px=psf.fwhm_px,
         sky_rms_e=sky_rms_e,
         exposure_s=frame.exposure_s,
+        shape=frame.shape,
         is_local=is_local,
     )

@@ -26,8 +26,8 @@ from astrid_assets.science.quality.frame_quality import (
     quality_score,
 )
 from astrid_assets.science.stars import select, with_sky_positions
-from astrid_assets.science.wcs_tools import footprint
-from astrid_assets.science.zero_point import limiting_mag, zero_point
+from astrid_assets.science.wcs_tools import footprint, overlap
+from astrid_assets.science.zero_point import ZeroPoint, limiting_mag, zero_point
 
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Frame, Stars
@@ -49,11 +49,15 @@ class ProcessedFrame:
 
     `frame` has the verified or solved WCS and its zero point where they were
     found; `stars` have positions on the sky; `quality` holds the numbers.
+    `solution` says how the WCS was found and what it leaves, `brightness` how the
+    zero point was; None where they were not.
     """
 
     frame: Frame
     stars: Stars
     quality: FrameQuality
+    solution: Solution | None = None
+    brightness: ZeroPoint | None = None
     reasons: tuple[Reason, ...] = ()
     flags: tuple[Reason, ...] = ()
 
@@ -82,23 +86,54 @@ def solve(
         solution = solve_wcs(
             measured.stars, header, anchor.stars, anchor.wcs, frame.shape
         )
+        _require_overlap(solution, anchor, frame.shape, settings)
     except FrameRejected as error:
         lost = replace(frame, wcs=None, zero_point_mag=None)
         return _judged(measured, lost, measured.quality, standard, settings,
                        (_unplaced(error, measured),), ())  # fmt: skip
     frame = replace(frame, wcs=solution.wcs)
     extra: tuple[Reason, ...] = ()
+    flags = _pointing_flags(solution, header is not None)
     quality = replace(
         measured.quality,
         astrometric_rms_px=solution.match.rms_px,
         n_matched=len(solution.match.ours),
     )
+    brightness: ZeroPoint | None = None
     try:
-        frame, quality = _with_zero_point(frame, quality, measured, anchor, solution)
+        brightness = _brightness(measured, anchor, solution)
+        frame, quality = _with_zero_point(frame, quality, brightness, anchor)
+        flags = (*flags, *_cloud_flags(brightness))
     except TooFewStars as error:
         extra = (error.reason,)
-    return _judged(measured, frame, _placed(quality, frame), standard, settings,
-                   extra, _pointing_flags(solution, header is not None))  # fmt: skip
+    judged = _judged(measured, frame, _placed(quality, frame), standard, settings,
+                     extra, flags)  # fmt: skip
+    return replace(judged, solution=solution, brightness=brightness)
+
+
+def _require_overlap(
+    solution: Solution, anchor: Anchor, shape: tuple[int, int],
+    settings: ProcessingSettings,
+) -> None:  # fmt: skip
+    """Refuse a frame that only the patterns found, at the edge of its field.
+
+    Raises
+    ------
+    FrameRejected
+        `wrong_field`.
+    """
+    if solution.from_header:
+        return
+    share = overlap(solution.wcs, shape, anchor.wcs, anchor.shape)
+    if share < settings.min_overlap:
+        raise FrameRejected(
+            "wrong_field",
+            f"the stars show another piece of sky: the frame covers {share:.0%} of "
+            f"its field, {settings.min_overlap:.0%} needed",
+            overlap=share,
+            limit=settings.min_overlap,
+            matched=len(solution.match.ours),
+        )
 
 
 def _unplaced(error: FrameRejected, measured: MeasuredFrame) -> Reason:
@@ -109,22 +144,28 @@ def _unplaced(error: FrameRejected, measured: MeasuredFrame) -> Reason:
     return error.reason
 
 
-def _with_zero_point(
-    frame: Frame, quality: FrameQuality, measured: MeasuredFrame, anchor: Anchor,
-    solution: Solution,
-) -> tuple[Frame, FrameQuality]:  # fmt: skip
-    """Tie the frame's fluxes to the anchor's."""
+def _brightness(
+    measured: MeasuredFrame, anchor: Anchor, solution: Solution
+) -> ZeroPoint:
+    """Compare the frame's fluxes with the anchor's."""
     match = solution.match
-    found = zero_point(
+    return zero_point(
         select(measured.stars, match.ours),
         select(anchor.stars, match.theirs),
         anchor.zero_point_mag,
+        measured.frame.shape,
     )
+
+
+def _with_zero_point(
+    frame: Frame, quality: FrameQuality, found: ZeroPoint, anchor: Anchor
+) -> tuple[Frame, FrameQuality]:
+    """Tie the frame's fluxes to the anchor's."""
     frame = replace(frame, zero_point_mag=found.mag)
     exposures = frame.exposure_s / anchor.exposure_s if anchor.exposure_s > 0 else 1.0
     depth = None
-    if frame.psf is not None:
-        depth = limiting_mag(found.mag, measured.sky_rms_e, frame.psf)
+    if frame.psf is not None and frame.sky_rms_e is not None:
+        depth = limiting_mag(found.mag, frame.sky_rms_e, frame.psf)
     return frame, replace(
         quality,
         zero_point_mag=found.mag,
@@ -132,6 +173,22 @@ def _with_zero_point(
         transparency=found.flux_ratio / exposures if exposures > 0 else None,
         limiting_mag=depth,
     )
+
+
+def _cloud_flags(found: ZeroPoint) -> tuple[Reason, ...]:
+    """Flag a frame that was dimmed unevenly."""
+    field = found.field
+    if not field.is_uneven:
+        return ()
+    text = (
+        f"the zero point varies by {field.largest_mag:.2f} mag over the frame: patchy "
+        "clouds, or a flat that does not fit"
+    )
+    numbers = {
+        "gradient_mag": field.gradient_mag, "gradient_sigma": field.gradient_sigma,
+        "cell_mag": field.cell_mag, "cell_sigma": field.cell_sigma,
+    }  # fmt: skip
+    return (Reason("patchy_clouds", text, numbers),)
 
 
 def _placed(quality: FrameQuality, frame: Frame) -> FrameQuality:

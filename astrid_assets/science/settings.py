@@ -65,6 +65,11 @@ class ProcessingSettings(Settings):
     max_astrometric_rms_px: float = Field(
         1.0, gt=0, description="residual of matched stars per axis"
     )
+    min_overlap: float = Field(
+        0.3, ge=0, le=1,
+        description="share of the field that a frame must cover when only its stars "
+        "told where it points: less is another field",
+    )  # fmt: skip
     max_bad_fraction: float = Field(
         0.3, gt=0, le=1, description="fraction of pixels without usable data"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from astropy.wcs import WCS, NoConvergence, Sip
 from astropy.wcs.utils import proj_plane_pixel_scales
@@ -10,6 +12,8 @@ from numpy.typing import NDArray
 from astrid_assets.science.errors import FrameRejected
 
 Array = NDArray[np.float64]
+OVERLAP_POINTS = 24
+"""Per axis; an overlap is known within a few per cent."""
 
 
 def moved(wcs: WCS, matrix: Array, shift: Array) -> WCS:
@@ -91,6 +95,30 @@ def footprint(wcs: WCS, shape: tuple[int, int]) -> tuple[float, float, float, fl
     scales = proj_plane_pixel_scales(wcs)
     area = float(scales[0] * scales[1] * nx * ny)
     return float(np.degrees(ra[0]) % 360), float(np.degrees(dec[0])), radius, area
+
+
+def overlap(
+    wcs: WCS, shape: tuple[int, int], other: WCS, other_shape: tuple[int, int]
+) -> float:
+    """Return the share of the smaller of two frames that the other covers, 0 to 1."""
+    return max(
+        _inside(wcs, shape, other, other_shape), _inside(other, other_shape, wcs, shape)
+    )
+
+
+def _inside(
+    wcs: WCS, shape: tuple[int, int], other: WCS, other_shape: tuple[int, int]
+) -> float:
+    """Return the share of a frame inside another one; distortion matters little."""
+    span = (np.arange(OVERLAP_POINTS) + 0.5) / OVERLAP_POINTS
+    x, y = (g.ravel() for g in np.meshgrid(span * shape[1], span * shape[0]))
+    ra, dec = wcs.all_pix2world(x, y, 0)
+    with warnings.catch_warnings():
+        # Half of the sky lies behind the tangent plane.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        u, v = other.wcs_world2pix(ra, dec, 0)
+    ny, nx = other_shape
+    return float(np.mean((u > -0.5) & (u < nx - 0.5) & (v > -0.5) & (v < ny - 0.5)))
 
 
 def _moved_sip(sip: Sip, matrix: Array, inverse: Array, crpix: Array) -> Sip:

@@ -1,9 +1,8 @@
-"""Zero points: how much of the anchor's light a frame caught.
+"""Zero points: how much of the anchor's light a frame caught, and how evenly.
 
 The magnitude of one electron of the whole exposure. The scale is that of the
-field's anchor: its own zero point is `ANCHOR_ZERO_POINT_MAG` unless its survey
-gives one, so magnitudes are instrumental ("in the anchor's system") until a
-catalogue ties the anchor to the sky.
+field's anchor: its own zero point is `ANCHOR_ZERO_POINT_MAG` until a catalogue ties
+the anchor to the sky (`catalogue_tie`), so magnitudes are instrumental before.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.stars import StarFlag
+from astrid_assets.science.zero_point_field import UNKNOWN, FieldVariation, variation
 
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Stars
@@ -25,51 +25,156 @@ ANCHOR_ZERO_POINT_MAG = 25.0
 """Of one electron in the anchor frame; a convention, not a measurement."""
 
 MIN_STARS = 2
-ENOUGH_STARS = 5
-MIN_SNR = 8.0
-FLOOR = 0.03
-"""Relative error below which more photons do not make a star more trustworthy."""
+QUALITIES = ((60.0, 20), (20.0, 10), (8.0, 5), (3.0, MIN_STARS))
+"""S/N asked of both fluxes, and how many stars must have it: the logarithm of a
+noisy flux is biased by (N/S)^2 / 2."""
 
+POG = 2.5 / np.log(10)
+"""Magnitudes per relative change of flux."""
+
+SCATTER_FLOOR_MAG = 0.003
+"""Scintillation and flat field leave this much on every star."""
+
+TUKEY = 5.0
+"""Stars beyond this many sigmas (variables, blends, galaxies) count for nothing."""
+
+ROUNDS = 30
 LIMIT_SIGMA = 5.0
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class ZeroPoint:
-    """Magnitude of one electron; `scatter_mag` is the robust scatter per star."""
+    """Magnitude of one electron, and how far it can be trusted.
+
+    Attributes
+    ----------
+    mag, error_mag
+        The zero point and its standard error against the anchor.
+    scatter_mag
+        Robust scatter per star, photon noise included.
+    n_stars, n_outliers
+        Stars compared, and those of them that disagree (variables, blends).
+    flux_ratio
+        Of the frame over the anchor.
+    field
+        How it varies over the frame: patchy clouds.
+    """
 
     mag: float
     scatter_mag: float
     n_stars: int
     flux_ratio: float
+    error_mag: float = float("nan")
+    n_outliers: int = 0
+    field: FieldVariation = UNKNOWN
 
 
-def zero_point(stars: Stars, anchor: Stars, anchor_zero_point_mag: float) -> ZeroPoint:
+@dataclass(frozen=True)
+class Level:
+    """A robust mean: `value`, its `error`, the scatter beyond the known errors.
+
+    `weight` (n,) is 0 for outliers, at most 1.
+    """
+
+    value: float
+    error: float
+    excess: float
+    weight: Array
+
+
+def zero_point(
+    stars: Stars, anchor: Stars, anchor_zero_point_mag: float,
+    shape: tuple[int, int] | None = None,
+) -> ZeroPoint:  # fmt: skip
     """Compare matched stars (same length, same order) with the anchor's.
 
-    The weighted median of the flux ratios: variables and galaxies do not move it.
+    A robust mean of the ratios in magnitudes, weighted by photon noise and the
+    scatter found: variables, blends and galaxies do not move it.
+
+    Parameters
+    ----------
+    shape
+        Of the frame; given, the variation over the frame is measured too.
 
     Raises
     ------
     TooFewStars
         If fewer than `MIN_STARS` have a usable flux in both frames.
     """
-    flag = stars.flag | anchor.flag
-    lost = (flag & (StarFlag.SATURATED | StarFlag.MASKED)) != 0
-    snr = stars.flux / np.maximum(stars.flux_err, 1e-9)
-    anchor_snr = anchor.flux / np.maximum(anchor.flux_err, 1e-9)
-    usable = ~lost & (snr > 3) & (anchor_snr > MIN_SNR)
-    clean = usable & (flag == 0) & (snr > MIN_SNR)
-    chosen = clean if clean.sum() >= ENOUGH_STARS else usable
+    chosen = usable_stars(stars, anchor)
     if chosen.sum() < MIN_STARS:
         raise TooFewStars("zero point", int(chosen.sum()), MIN_STARS)
     ratio = stars.flux[chosen] / anchor.flux[chosen]
-    error = np.hypot(FLOOR, np.hypot(1 / snr[chosen], 1 / anchor_snr[chosen]))
-    typical = weighted_median(ratio, 1 / error**2)
-    magnitudes = 2.5 * np.log10(ratio / typical)
-    scatter = 1.4826 * weighted_median(np.abs(magnitudes), 1 / error**2)
-    mag = anchor_zero_point_mag + 2.5 * np.log10(typical)
-    return ZeroPoint(float(mag), float(scatter), int(chosen.sum()), float(typical))
+    change = 2.5 * np.log10(ratio)
+    relative = [s.flux_err[chosen] / s.flux[chosen] for s in (stars, anchor)]
+    error = POG * np.hypot(*relative)
+    level = robust_level(change, error)
+    left = change - level.value
+    field = UNKNOWN
+    if shape is not None:
+        total = np.hypot(error, max(level.excess, SCATTER_FLOOR_MAG))
+        field = variation(stars.x[chosen], stars.y[chosen], left, total, shape)
+    weights = 1 / np.hypot(error, max(level.excess, SCATTER_FLOOR_MAG)) ** 2
+    return ZeroPoint(
+        mag=anchor_zero_point_mag + level.value,
+        scatter_mag=1.4826 * weighted_median(np.abs(left), weights),
+        n_stars=int(chosen.sum()),
+        flux_ratio=float(10 ** (0.4 * level.value)),
+        error_mag=level.error,
+        n_outliers=int(np.count_nonzero(level.weight == 0)),
+        field=field,
+    )
+
+
+def usable_stars(stars: Stars, anchor: Stars) -> NDArray[np.bool_]:
+    """Choose the pairs to compare: clean and bright ones where there are enough."""
+    flag = stars.flag | anchor.flag
+    lost = (flag & (StarFlag.SATURATED | StarFlag.MASKED)) != 0
+    snr = np.minimum(*(s.flux / np.maximum(s.flux_err, 1e-9) for s in (stars, anchor)))
+    for least, enough in QUALITIES:
+        chosen = (flag == 0) & (snr > least)
+        if chosen.sum() >= enough:
+            return chosen
+    return ~lost & (snr > QUALITIES[-1][0])
+
+
+def robust_level(values: Array, errors: Array) -> Level:
+    """Return the mean of values with known errors and an unknown scatter on top.
+
+    The excess scatter is what makes the median pull that of a Gaussian; the mean is
+    Tukey's, so a minority far off has no say.
+    """
+    value = weighted_median(values, 1 / (errors**2 + SCATTER_FLOOR_MAG**2))
+    excess = SCATTER_FLOOR_MAG
+    weight = np.ones(len(values))
+    for _ in range(ROUNDS):
+        excess = _excess(np.abs(values - value), errors)
+        pull = (values - value) / np.hypot(errors, excess)
+        weight = np.maximum(1 - (pull / TUKEY) ** 2, 0) ** 2
+        if not weight.any():
+            break
+        say = weight / (errors**2 + excess**2)
+        new = float((say * values).sum() / say.sum())
+        if abs(new - value) < 1e-7:
+            break
+        value = new
+    total = np.hypot(errors, excess)
+    say = weight / total**2
+    error = float(np.sqrt((say**2 * total**2).sum()) / max(say.sum(), 1e-30))
+    return Level(value, error, excess, weight)
+
+
+def _excess(off: Array, errors: Array) -> float:
+    """Find the scatter beyond the errors: the median |pull| becomes 0.6745."""
+    low, high = 0.0, max(float(off.max()), SCATTER_FLOOR_MAG)
+    for _ in range(40):
+        middle = (low + high) / 2
+        if np.median(off / np.hypot(errors, max(middle, 1e-12))) > 0.6745:
+            low = middle
+        else:
+            high = middle
+    return max(high, SCATTER_FLOOR_MAG)
 
 
 def weighted_median(values: Array, weights: Array) -> float:

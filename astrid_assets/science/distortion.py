@@ -1,0 +1,141 @@
+"""Distortion as WCS: any map of the pixels to the sky as a plain TAN with SIP terms.
+
+The focal plane of a WCS is what its linear part sees: pixels with SIP and table
+distortions applied. Pointing errors move stars there, while the distortion stays
+with the detector. `mapped_wcs` turns base and map into one WCS that every reader
+understands and that goes through FITS headers unchanged.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.wcs import WCS, FITSFixedWarning, Sip
+
+from astrid_assets.science.pixel_maps import PixelMap
+from astrid_assets.science.wcs_tools import moved
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAX_ORDER = 6
+"""Of the SIP polynomials: lookup tables and TPV need more than stars ever show."""
+
+TOLERANCE_PX = 1e-4
+GRID = 14
+"""Points per axis through which a distortion is carried over."""
+
+OUTSIDE = 0.02
+"""The grid reaches this share beyond the frame: edges are where terms swing."""
+
+
+def focal_plane(wcs: WCS, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return zero-based pixels with the WCS's distortions applied, (n, 2)."""
+    if not is_distorted(wcs):
+        return pixels
+    return np.asarray(wcs.pix2foc(pixels, 0), dtype=np.float64)
+
+
+def sky_to_plane(
+    wcs: WCS, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return where sky positions fall on the focal plane, (n, 2); NaN: nowhere."""
+    sky = np.column_stack([ra_deg, dec_deg])
+    with warnings.catch_warnings():
+        # Half of the sky lies behind the tangent plane.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(wcs.wcs_world2pix(sky, 0), dtype=np.float64)
+
+
+def is_distorted(wcs: WCS) -> bool:
+    """Whether pixels differ from the focal plane: SIP or lookup tables."""
+    tables = (wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2)
+    return wcs.sip is not None or any(table is not None for table in tables)
+
+
+def mapped_wcs(base: WCS, found: PixelMap) -> WCS:
+    """Return the WCS of a frame whose focal plane, mapped, is the base's.
+
+    Exact for plain projections and linear maps; else a TAN-SIP about the middle of
+    the frame that agrees with the exact answer within 1e-4 px where SIP can.
+    """
+    if found.terms is None and not is_distorted(base):
+        return moved(base, found.matrix, found.shift)
+    return _refitted(base, found)
+
+
+def plain_wcs(wcs: WCS, shape: tuple[int, int]) -> WCS:
+    """Return a WCS that headers can hold: lookup tables become SIP terms."""
+    tables = (wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2)
+    if all(table is None for table in tables):
+        return wcs
+    return _refitted(wcs, PixelMap(np.eye(2), np.zeros(2), shape))
+
+
+def _refitted(base: WCS, found: PixelMap) -> WCS:
+    """Carry a base and a map over to a TAN-SIP, through a grid of points."""
+    ny, nx = found.shape
+    middle = np.array([(nx - 1) / 2, (ny - 1) / 2])
+    reach = (0.5 + OUTSIDE) * np.array([nx, ny])
+    span = np.cos(np.pi * (np.arange(GRID) + 0.5) / GRID)
+    u, v = (g.ravel() for g in np.meshgrid(span, span))
+    pixels = np.column_stack([u, v]) * reach + middle
+    points = np.vstack([middle, pixels])
+    sky = base.wcs_pix2world(found(points, focal_plane(base, points)), 0)
+    plane = _tangent(base, sky[0], None).wcs_world2pix(sky[1:], 0)
+    half = float(reach.max())
+    scaled = (pixels - middle) / half
+    powers: list[tuple[int, int]] = []
+    terms, cd = np.zeros((2, 2)), np.eye(2)
+    for order in range(1, MAX_ORDER + 1):
+        powers = [(n - j, j) for n in range(1, order + 1) for j in range(n + 1)]
+        design = np.column_stack([scaled[:, 0] ** i * scaled[:, 1] ** j
+                                  for i, j in powers])  # fmt: skip
+        terms, *_ = np.linalg.lstsq(design, plane, rcond=None)
+        # Powers (1, 0) and (0, 1) come first: degrees per pixel.
+        cd = np.asarray(terms[:2].T / half, dtype=np.float64)
+        error = np.linalg.solve(cd, (plane - design @ terms).T)
+        if np.abs(error).max() < TOLERANCE_PX:
+            break
+    new = _tangent(base, sky[0], cd)
+    new.wcs.crpix = middle + 1
+    if len(terms) > 2:
+        bends = np.asarray(np.linalg.solve(cd, terms.T), dtype=np.float64)
+        _set_sip(new, bends, powers, half)
+    new.wcs.set()
+    return new
+
+
+def _tangent(
+    base: WCS, centre: NDArray[np.float64], cd: NDArray[np.float64] | None
+) -> WCS:
+    """Return a TAN projection about a place; without `cd` in degrees."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.cunit = ["deg", "deg"]
+    wcs.wcs.crval = centre
+    wcs.wcs.crpix = [1.0, 1.0]
+    wcs.wcs.cd = np.eye(2) if cd is None else cd
+    wcs.wcs.radesys = base.wcs.radesys
+    if np.isfinite(base.wcs.equinox):
+        wcs.wcs.equinox = base.wcs.equinox
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        wcs.wcs.set()
+    return wcs
+
+
+def _set_sip(
+    wcs: WCS, terms: NDArray[np.float64], powers: list[tuple[int, int]], half: float
+) -> None:
+    """Give a TAN its SIP terms: those of order 2 and up, (2, k) on the unit frame."""
+    order = max(i + j for i, j in powers)
+    a, b = (np.zeros((order + 1, order + 1)) for _ in range(2))
+    for (i, j), first, second in zip(powers, *terms, strict=True):
+        if i + j > 1:
+            a[i, j] = first / half ** (i + j)
+            b[i, j] = second / half ** (i + j)
+    wcs.wcs.ctype = ["RA---TAN-SIP", "DEC--TAN-SIP"]
+    wcs.sip = Sip(a, b, None, None, wcs.wcs.crpix)

@@ -1,0 +1,298 @@
+"""Maps between two star lists: shift, similarity, affine, and polynomials on top.
+
+A map takes a star's place ``q`` on the focal plane to its goal,
+``matrix q + shift + polynomial(p)``, with ``p`` its pixels. Which map the stars
+ask for is decided here; what becomes of it as a WCS is in `distortion`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrid_assets.science.star_patterns import turn_between
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Points = NDArray[np.float64]
+KINDS = {0: "shift", 1: "similarity", 2: "affine", 3: "quadratic", 4: "cubic"}
+PARAMETERS = (2, 4, 6, 12, 20)
+"""Of both axes together, in the order of `KINDS`."""
+
+STARS_NEEDED = (1, 6, 12, 30, 50)
+"""Fewer stars than this and the map is not tried."""
+
+F_LIMIT = 6.0
+"""Drop of chi-squared per parameter, over chi-squared per degree of freedom, at
+which a freer map is believed."""
+
+AFFINE = 2
+FOLDS = 5
+"""Parts of the stars left out in turn: a polynomial must predict them better."""
+
+COVER_CELLS = 4
+MIN_COVER = 0.75
+"""Share of the frame's 4 x 4 cells, corner blocks included, that must hold a star
+before a polynomial is tried: between stars it is pinned down, outside it swings."""
+
+MAX_SWING_PX = 0.3
+"""Largest standard error of a polynomial anywhere on the frame."""
+
+ROUNDS = 4
+SETTLED = 0.05
+"""Change of a star's say between rounds that is not worth another one."""
+
+MEDIAN_RADIUS = 1.1774
+"""Median distance from the centre of a round Gaussian, in its sigmas."""
+
+TUKEY = 6.0
+"""Residuals beyond this many robust sigmas count for nothing."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Stars of a frame beside their goals; all (n, 2), pixels.
+
+    `pixels` are detector positions; `plane` the same on the focal plane, where the
+    known distortion is taken off (equal to `pixels` without one); `sigma` (n,) the
+    centroid error of a pair per axis.
+    """
+
+    pixels: Points
+    plane: Points
+    goals: Points
+    sigma: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Count the pairs."""
+        return len(self.pixels)
+
+    def part(self, which: NDArray[np.bool_]) -> Pairs:
+        """Return some of the pairs."""
+        return Pairs(
+            self.pixels[which], self.plane[which], self.goals[which], self.sigma[which]
+        )
+
+
+@dataclass(frozen=True)
+class PixelMap:
+    """``matrix plane + shift + terms . monomials(pixels)``.
+
+    `freedom` indexes `KINDS`; `terms` has shape (k, 2), k = 0 without polynomial;
+    `shape` is that of the frame, on which pixels are normalised.
+    """
+
+    matrix: Points
+    shift: Points
+    shape: tuple[int, int]
+    freedom: int = 0
+    terms: Points | None = None
+    swing_px: float = 0.0
+
+    @property
+    def kind(self) -> str:
+        """The name of the map's freedom."""
+        return KINDS[self.freedom]
+
+    def __call__(self, pixels: Points, plane: Points) -> Points:
+        """Return where points land."""
+        there = plane @ self.matrix.T + self.shift
+        if self.terms is None:
+            return there
+        return there + monomials(pixels, self.shape, self.freedom - 1) @ self.terms
+
+
+def monomials(pixels: Points, shape: tuple[int, int], order: int) -> Points:
+    """Return the terms of order 2 and up, (n, k); the frame is -1 to 1."""
+    ny, nx = shape
+    half = max(nx, ny) / 2
+    u = (pixels[:, 0] - (nx - 1) / 2) / half
+    v = (pixels[:, 1] - (ny - 1) / 2) / half
+    return np.column_stack(
+        [u ** (n - j) * v**j for n in range(2, order + 1) for j in range(n + 1)]
+    )
+
+
+def best_map(
+    pairs: Pairs, start: Points, shape: tuple[int, int], *, careful: bool = True
+) -> PixelMap:
+    """Fit the simplest map the stars ask for.
+
+    Each freer map must lower chi-squared by more than its parameters are worth;
+    polynomials must also predict stars they have not seen, see stars all over the
+    frame, and be certain everywhere on it.
+
+    Parameters
+    ----------
+    start : (2, 2)
+        The matrix a mere shift keeps.
+    careful
+        False spares the cross-validation, for intermediate rounds.
+    """
+    best = _fit(pairs, start, shape, 0)
+    chi2 = _chi2(pairs, best)
+    for freedom in range(1, len(PARAMETERS)):
+        if len(pairs) < STARS_NEEDED[freedom]:
+            break
+        if freedom > AFFINE and not _covered(pairs.pixels, shape):
+            break
+        trial = _fit(pairs, start, shape, freedom)
+        new = _chi2(pairs, trial)
+        gain = (chi2 - new) / (PARAMETERS[freedom] - PARAMETERS[best.freedom])
+        free = max(2 * len(pairs) - PARAMETERS[freedom], 1)
+        if gain <= F_LIMIT * max(new / free, 1e-12):
+            continue
+        if freedom > AFFINE and (
+            trial.swing_px > MAX_SWING_PX
+            or (careful and not _foretells(pairs, start, shape, best.freedom, freedom))
+        ):
+            continue
+        best, chi2 = trial, new
+    return best
+
+
+def _foretells(
+    pairs: Pairs, start: Points, shape: tuple[int, int], simple: int, free: int
+) -> bool:
+    """Whether the freer map is nearer to stars left out of the fit."""
+    number = np.arange(len(pairs)) % FOLDS
+    misses = np.zeros(2)
+    for fold in range(FOLDS):
+        seen, unseen = pairs.part(number != fold), pairs.part(number == fold)
+        for k, freedom in enumerate((simple, free)):
+            misses[k] += _chi2(unseen, _fit(seen, start, shape, freedom))
+    return bool(misses[1] < misses[0])
+
+
+def _covered(pixels: Points, shape: tuple[int, int]) -> bool:
+    """Whether stars lie in most cells of the frame and in all four corners."""
+    cells = np.floor(pixels / np.array(shape[::-1]) * COVER_CELLS).astype(int)
+    counts = np.zeros((COVER_CELLS, COVER_CELLS), dtype=int)
+    column, row = np.clip(cells, 0, COVER_CELLS - 1).T
+    np.add.at(counts, (row, column), 1)
+    half = COVER_CELLS // 2
+    quarters = counts.reshape(2, half, 2, half).sum(axis=(1, 3))
+    outer = [counts[r, c] for r in (0, -1) for c in (0, -1)]
+    is_cornered = sum(count > 0 for count in outer) >= len(outer) - 1
+    return bool(
+        np.mean(counts > 0) >= MIN_COVER and is_cornered and quarters.min() >= 1
+    )
+
+
+def _fit(pairs: Pairs, start: Points, shape: tuple[int, int], freedom: int) -> PixelMap:
+    """Fit one kind of map by reweighted least squares: outliers lose their say."""
+    fit = (_fit_shift, _fit_similarity, _fit_affine)[min(freedom, AFFINE)]
+    if freedom > AFFINE:
+        fit = _fit_polynomial
+    return _reweighted(pairs, lambda weight: fit(pairs, weight, start, shape, freedom))
+
+
+def _reweighted(
+    pairs: Pairs, fit: Callable[[NDArray[np.float64]], PixelMap]
+) -> PixelMap:
+    # Means of one, so that the sums stay of order one too.
+    weight = float(np.mean(pairs.sigma**2)) / pairs.sigma**2
+    found = fit(weight)
+    before = np.ones(len(pairs))
+    for _ in range(ROUNDS - 1):
+        pull = _pulls(pairs, found)
+        limit = TUKEY * max(float(np.median(pull)) / MEDIAN_RADIUS, 1.0)
+        kept = np.maximum(1 - (pull / limit) ** 2, 0) ** 2
+        if np.count_nonzero(kept) < STARS_NEEDED[found.freedom]:
+            break
+        if np.abs(kept - before).max() < SETTLED:
+            break
+        before = kept
+        found = fit(weight * np.maximum(kept, 1e-9))
+    return found
+
+
+def _pulls(pairs: Pairs, linear: PixelMap) -> NDArray[np.float64]:
+    """Distance of every pair from its goal in sigmas."""
+    left = pairs.goals - linear(pairs.pixels, pairs.plane)
+    return np.hypot(left[:, 0], left[:, 1]) / pairs.sigma
+
+
+def _chi2(pairs: Pairs, found: PixelMap) -> float:
+    """Sum of squared residuals in sigmas, each limited: one wrong pair rules none."""
+    left = (pairs.goals - found(pairs.pixels, pairs.plane)) / pairs.sigma[:, None]
+    scale = max(1.4826 * float(np.median(np.abs(left))), 1.0)
+    return float(np.minimum(left**2, (4 * scale) ** 2).sum())
+
+
+def _fit_shift(
+    pairs: Pairs, weight: NDArray[np.float64], start: Points, shape: tuple[int, int],
+    freedom: int,
+) -> PixelMap:  # fmt: skip
+    turned = pairs.plane @ start.T
+    shift = np.average(pairs.goals - turned, axis=0, weights=weight)
+    return PixelMap(start, shift, shape, freedom)
+
+
+def _fit_similarity(
+    pairs: Pairs, weight: NDArray[np.float64], start: Points, shape: tuple[int, int],
+    freedom: int,
+) -> PixelMap:  # fmt: skip
+    """Shift, rotation and scale; mirrored when the start is."""
+    mirror = np.diag([1.0, -1.0 if np.linalg.det(start) < 0 else 1.0])
+    plane = pairs.plane @ mirror
+    centre = np.average(plane, axis=0, weights=weight)
+    goal = np.average(pairs.goals, axis=0, weights=weight)
+    turn = turn_between(plane - centre, pairs.goals - goal, weight)
+    return PixelMap(turn @ mirror, goal - turn @ centre, shape, freedom)
+
+
+def _fit_affine(
+    pairs: Pairs, weight: NDArray[np.float64], start: Points, shape: tuple[int, int],
+    freedom: int,
+) -> PixelMap:  # fmt: skip
+    del start
+    size = float(max(shape))
+    design = np.column_stack([pairs.plane / size, np.ones(len(pairs))])
+    terms = _solved(design, pairs.goals, weight)
+    return PixelMap(terms[:2].T / size, terms[2], shape, freedom)
+
+
+def _fit_polynomial(
+    pairs: Pairs, weight: NDArray[np.float64], start: Points, shape: tuple[int, int],
+    freedom: int,
+) -> PixelMap:  # fmt: skip
+    del start
+    order = freedom - 1
+    size = float(max(shape))
+    bend = monomials(pairs.pixels, shape, order)
+    design = np.column_stack([pairs.plane / size, np.ones(len(pairs)), bend])
+    terms = _solved(design, pairs.goals, weight)
+    found = PixelMap(terms[:2].T / size, terms[2], shape, freedom, terms[3:])
+    scale = max(float(np.median(_pulls(pairs, found))) / MEDIAN_RADIUS, 1.0)
+    scale *= float(np.sqrt(np.mean(pairs.sigma**2)))
+    # How uncertain the map is on the frame's edges, where it is least held.
+    ny, nx = shape
+    edge = np.array(
+        [(x, y) for x in np.linspace(0, nx - 1, 5) for y in np.linspace(0, ny - 1, 5)]
+    )
+    there = np.column_stack(
+        [edge / size, np.ones(len(edge)), monomials(edge, shape, order)]
+    )
+    covariance = np.linalg.pinv(_gram(design * weight[:, None], design))
+    variance = np.einsum("ij,jk,ik->i", there, covariance, there)
+    swing = scale * float(np.sqrt(np.max(variance)))
+    return PixelMap(
+        found.matrix, found.shift, shape, freedom, found.terms, swing_px=swing
+    )
+
+
+def _solved(design: Points, goals: Points, weight: NDArray[np.float64]) -> Points:
+    """Solve the normal equations; columns are of order one, so nothing is lost."""
+    weighted = design * weight[:, None]
+    terms = np.linalg.pinv(_gram(weighted, design)) @ _gram(weighted, goals)
+    return np.asarray(terms, dtype=np.float64)
+
+
+def _gram(first: Points, second: Points) -> Points:
+    # Not by BLAS: its threads cost more than these small sums.
+    return np.einsum("ki,kj->ij", first, second)
