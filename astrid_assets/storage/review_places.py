@@ -1,0 +1,164 @@
+"""Places in the review queue: which detections of a night may be shown, and why.
+
+Set-based: one statement per night, however many detections it has. What the votes
+make of a place afterwards is in `review_views`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    Select,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+)
+from sqlalchemy.orm import aliased
+
+from astrid_assets.storage import gates
+from astrid_assets.storage.review_views import refresh, rules_of
+from astrid_assets.storage.tables import (
+    Candidate,
+    Detection,
+    DifferenceRun,
+    GateVerdict,
+    Model,
+    NightSummary,
+    ReviewItem,
+    ValidationEvent,
+)
+from astrid_assets.storage.upsert import insert_into, table_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import InstrumentedAttribute, Session
+
+    from astrid_assets.science.labelling.rules import ConsensusRules
+
+QUEUE = "review_queue"
+"""Stands in the night summaries for a night whose detections have their places."""
+
+HEX_PLACES = 4  # digits of an id that decide about it: shares to 1 in 65536
+
+
+def stale_nights(session: Session) -> list[tuple[str, str]]:
+    """Return (survey, night) whose detections are newer than their places."""
+    made, placed = aliased(NightSummary), aliased(NightSummary)
+    query = (
+        select(made.survey, made.night)
+        .outerjoin(
+            placed,
+            and_(
+                placed.survey == made.survey,
+                placed.night == made.night,
+                placed.asset == QUEUE,
+            ),
+        )
+        .where(
+            made.asset == "detections",
+            or_(placed.finished_at.is_(None), placed.finished_at < made.finished_at),
+        )
+        .order_by(made.survey, made.night)
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def open_night(session: Session, survey: str, night: str) -> int:
+    """Give a night's detections their places in the queue; returns how many it has.
+
+    Set-based; may be repeated. Detections that are no longer current, and those of a
+    night that a gate holds back, are closed and come back when that changes.
+    """
+    rules = rules_of(session, survey)
+    table = table_of(ReviewItem)
+    insert = insert_into(session, table).from_select(
+        [column.name for column in table.columns], _places(survey, night, rules)
+    )
+    was, becomes = table.columns["queue"], insert.excluded["queue"]
+    session.flush()
+    session.connection().execute(
+        insert.on_conflict_do_update(
+            index_elements=["detection_id"],
+            set_={
+                "uncertainty": insert.excluded["uncertainty"],
+                # Votes keep the place they earned, unless it closes or opens again.
+                "queue": case((or_(was == "closed", becomes == "closed"), becomes),
+                              else_=was),
+            },
+        )
+    )  # fmt: skip
+    session.expire_all()
+    with_events = select(Detection.id).where(
+        Detection.survey == survey, Detection.night == night, _has_events()
+    )
+    refresh(session, list(session.scalars(with_events)))
+    count = select(func.count()).where(
+        ReviewItem.survey == survey, ReviewItem.night == night
+    )
+    n_items = session.scalar(count) or 0
+    # Its time says whether the detections are newer, so it is always written anew.
+    session.execute(
+        delete(NightSummary).where(
+            NightSummary.survey == survey,
+            NightSummary.night == night,
+            NightSummary.asset == QUEUE,
+        )
+    )
+    gates.record_summary(session, survey, night, QUEUE, {"items": n_items}, QUEUE)
+    return n_items
+
+
+def _places(survey: str, night: str, rules: ConsensusRules) -> Select[*tuple[Any, ...]]:
+    held = exists().where(
+        GateVerdict.survey == Detection.survey,
+        GateVerdict.night == Detection.night,
+        GateVerdict.asset.in_(gates.NIGHTLY_ASSETS),
+        GateVerdict.holds_back,
+        ~GateVerdict.passed,
+    )
+    is_sample = _falls_below(Detection.id, 1, rules.sample_share)
+    is_open = and_(Candidate.is_current, DifferenceRun.is_current, ~held)
+    return (
+        select(
+            Detection.id,
+            Detection.survey,
+            Detection.night,
+            case((~is_open, "closed"), (is_sample, "sample"), else_="new"),
+            case(
+                (
+                    Detection.score_kind == "model",
+                    func.abs(Detection.score - Model.threshold),
+                )
+            ),
+            is_sample,
+            case((_falls_below(Detection.id, 33, rules.double_share), rules.votes),
+                 else_=1),
+            literal(0),
+            null(),
+        )
+        .join(Candidate, Candidate.id == Detection.candidate_id)
+        .join(DifferenceRun, DifferenceRun.id == Candidate.difference_id)
+        .outerjoin(Model, Model.id == Detection.model_id)
+        .where(Detection.survey == survey, Detection.night == night)
+    )  # fmt: skip
+
+
+def _falls_below(
+    column: InstrumentedAttribute[str], start: int, share: float
+) -> ColumnElement[bool]:
+    """Pick a share of the detections by digits of their id, which are random."""
+    steps = round(share * 16**HEX_PLACES)
+    # Any digit is below "g".
+    below = f"{steps:0{HEX_PLACES}x}" if steps < 16**HEX_PLACES else "g"
+    return func.substr(column, start, HEX_PLACES) < below
+
+
+def _has_events() -> ColumnElement[bool]:
+    return exists().where(ValidationEvent.detection_id == Detection.id)

@@ -1,0 +1,202 @@
+"""Standing votes, labels and places in the queue: views of the events.
+
+Nothing here is the truth; the events are. `refresh` writes the views of some
+detections again; places are first given by `review_places`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import defaultdict
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, select, update
+
+from astrid_assets.science.labelling.consensus import DECISIVE, standing_votes
+from astrid_assets.science.labelling.consensus import Vote as Said
+from astrid_assets.science.labelling.rules import ConsensusRules, queue_state
+from astrid_assets.storage.labels import events_for
+from astrid_assets.storage.observations import in_chunks
+from astrid_assets.storage.reliability import KnownReviewers, known_reviewers
+from astrid_assets.storage.tables import (
+    Detection,
+    Label,
+    Reviewer,
+    ReviewItem,
+    Survey,
+    Vote,
+)
+from astrid_assets.storage.upsert import upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from sqlalchemy.orm import Session
+
+    from astrid_assets.science.labelling.consensus import Consensus, Event
+    from astrid_assets.storage.tables import ValidationEvent
+
+EXPERTS = ("expert", "admin")
+GOLD_SOURCES = ("truth", "catalogue")
+
+
+def rules_of(session: Session, survey: str) -> ConsensusRules:
+    """Return the rules a survey declares under ``[labels]``, else the defaults.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If what it declares makes no sense.
+    """
+    text = session.scalar(select(Survey.profile_toml).where(Survey.name == survey))
+    return _rules(text or "")
+
+
+@lru_cache(maxsize=64)
+def _rules(profile_toml: str) -> ConsensusRules:
+    return ConsensusRules.model_validate(tomllib.loads(profile_toml).get("labels", {}))
+
+
+def expert_weights(session: Session, rules: ConsensusRules) -> dict[str, float]:
+    """Return what the votes of experts count."""
+    names = session.scalars(select(Reviewer.name).where(Reviewer.role.in_(EXPERTS)))
+    return dict.fromkeys(names, rules.expert_weight)
+
+
+def refresh(
+    session: Session,
+    detection_ids: Collection[str],
+    reviewers: Mapping[str, KnownReviewers] | None = None,
+) -> dict[str, Consensus]:
+    """Write votes, label and place of these detections again, from their events.
+
+    Parameters
+    ----------
+    reviewers
+        Per survey what is known of its reviewers; None: as last learned.
+
+    Returns
+    -------
+    labels
+        Of the detections that have one.
+    """
+    by_survey: dict[str, list[str]] = defaultdict(list)
+    for chunk in in_chunks(detection_ids):
+        query = select(Detection.id, Detection.survey).where(Detection.id.in_(chunk))
+        for detection_id, survey in session.execute(query):
+            by_survey[survey].append(detection_id)
+    labels: dict[str, Consensus] = {}
+    for survey, own in by_survey.items():
+        known = (reviewers or {}).get(survey)
+        labels |= _refresh_survey(session, survey, own, known)
+    return labels
+
+
+def _refresh_survey(
+    session: Session,
+    survey: str,
+    detection_ids: Sequence[str],
+    known: KnownReviewers | None,
+) -> dict[str, Consensus]:
+    rules = rules_of(session, survey)
+    if known is None:
+        weights = expert_weights(session, rules)
+        known = known_reviewers(session, survey, rules, weights)
+    events = events_for(session, detection_ids)
+    said = {id_: [_said(event) for event in own] for id_, own in events.items()}
+    standing = {id_: standing_votes(own) for id_, own in said.items()}
+    found: dict[str, Consensus] = {}
+    for id_, own in said.items():
+        agreed = known.label(own)
+        if agreed is not None:
+            found[id_] = agreed
+    for table in (Vote, Label):
+        for chunk in in_chunks(detection_ids):
+            gone = delete(table).where(table.detection_id.in_(chunk))
+            session.execute(gone)
+    upsert(session, Vote, [
+        _vote_row(vote, events[id_])
+        for id_, votes in sorted(standing.items()) for vote in votes
+    ])  # fmt: skip
+    upsert(session, Label, [_label_row(id_, agreed) for id_, agreed in found.items()])
+    _place(session, detection_ids, standing, known)
+    return found
+
+
+def _place(
+    session: Session,
+    detection_ids: Sequence[str],
+    standing: Mapping[str, Sequence[Event]],
+    known: KnownReviewers,
+) -> None:
+    changed: list[dict[str, object]] = []
+    for chunk in in_chunks(detection_ids):
+        items = session.scalars(
+            select(ReviewItem).where(ReviewItem.detection_id.in_(chunk))
+        )
+        for item in items:
+            votes = standing.get(item.detection_id, [])
+            people = [vote for vote in votes if vote.source == "person"]
+            decisive = [vote for vote in people if vote.label in DECISIVE]
+            agreement = known.agreement(decisive)
+            state = queue_state(
+                len(decisive), len(people), agreement, item.votes_wanted, known.rules
+            )
+            place = "sample" if state == "new" and item.is_sample else state
+            changed.append(
+                {
+                    "detection_id": item.detection_id,
+                    "queue": item.queue if item.queue == "closed" else place,
+                    "n_votes": len(decisive),
+                    "gold_label": _gold(votes),
+                }
+            )
+    if changed:
+        session.execute(update(ReviewItem), changed)
+        session.expire_all()
+
+
+def _gold(votes: Sequence[Event]) -> str | None:
+    """Return what somebody knows who needs no cutout, where they do not disagree."""
+    known = {
+        vote.label
+        for vote in votes
+        if vote.source in GOLD_SOURCES and vote.label in DECISIVE
+    }
+    return known.pop() if len(known) == 1 else None
+
+
+def _said(event: ValidationEvent) -> Said:
+    return Said(
+        event.sequence, event.reviewer, event.label, event.source, event.classification
+    )
+
+
+def _vote_row(vote: Event, events: Sequence[ValidationEvent]) -> dict[str, object]:
+    event = next(event for event in events if event.sequence == vote.sequence)
+    said = [
+        other
+        for other in events
+        if (other.reviewer, other.source) == (event.reviewer, event.source)
+        and other.label in DECISIVE
+    ]
+    row: dict[str, object] = {
+        name: getattr(event, name)
+        for name in (
+            "detection_id", "source", "reviewer", "label", "classification",
+            "drawn_as", "sequence",
+        )
+    }  # fmt: skip
+    return row | {"n_said": len(said)}
+
+
+def _label_row(detection_id: str, agreed: Consensus) -> dict[str, object]:
+    row: dict[str, object] = {
+        name: getattr(agreed, name)
+        for name in (
+            "label", "classification", "source", "n_votes", "agreement",
+            "last_sequence",
+        )
+    }  # fmt: skip
+    return row | {"detection_id": detection_id}

@@ -1,0 +1,281 @@
+"""The review queue and what reviewers say, on both databases."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from sqlalchemy import func, select, update
+
+from astrid_assets.science.labelling.rules import ConsensusRules
+from astrid_assets.science.quality.gates import Verdict
+from astrid_assets.storage import gates, labels
+from astrid_assets.storage.review_events import (
+    NoSuchDetection,
+    Refused,
+    Statement,
+    draw_mask,
+    drawn_masks,
+    say,
+)
+from astrid_assets.storage.review_places import open_night, stale_nights
+from astrid_assets.storage.review_queue import Wish, draw, release, waiting
+from astrid_assets.storage.tables import (
+    ReviewItem,
+    ReviewLease,
+    Survey,
+    ValidationEvent,
+)
+from astrid_assets_tests.storage.crowd import crowded_night
+from astrid_assets_tests.storage.world import WHEN, World
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from astrid_assets.storage.catalogue import Catalogue
+
+NIGHT = "2025-03-04"
+ONE_VOTE = "[labels]\ndouble_share = 0.0\n"
+TWO_VOTES = "[labels]\ndouble_share = 1.0\n"
+
+
+def rules(**changes: object) -> ConsensusRules:
+    return ConsensusRules.model_validate(changes)
+
+
+def lot(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311  a queue is no secret
+
+
+def night(session: Session, n: int, profile: str = ONE_VOTE) -> list[str]:
+    """Make a night of so many detections with places in the queue."""
+    ids = crowded_night(session, NIGHT, n)
+    session.execute(update(Survey).values(profile_toml=profile))
+    assert open_night(session, "sim", NIGHT) == n
+    return ids
+
+
+def speak(session: Session, reviewer: str, detection: str, label: str, **more: object):
+    key = f"{reviewer[:4]}{label}{detection}"[-38:]
+    spoken = {
+        "event_key": key, "detection_id": detection, "reviewer": reviewer,
+        "label": label,
+    } | more  # fmt: skip
+    return say(session, Statement(**spoken), WHEN)  # type: ignore[arg-type]  # a dict of fields
+
+
+def place(session: Session, detection: str) -> str:
+    session.expire_all()
+    return session.get_one(ReviewItem, detection).queue
+
+
+def test_two_reviewers_never_get_the_same(catalogue: Catalogue):
+    with catalogue.begin() as session:
+        ids = night(session, 40)
+        own = lot(1)
+        ann = draw(session, Wish("ann"), 15, rules(), WHEN, own)
+        bob = draw(session, Wish("bob"), 15, rules(), WHEN, own)
+        again = draw(session, Wish("ann"), 15, rules(), WHEN, own)
+    first, second = ({item.detection_id for item in drawn} for drawn in (ann, bob))
+    assert len(first) == len(second) == 15
+    assert first | second <= set(ids)
+    assert not first & second
+    # A page that is loaded again shows what it had.
+    assert {item.detection_id for item in again} == first
+
+
+def test_a_lease_expires_and_is_given_back(catalogue: Catalogue):
+    with catalogue.begin() as session:
+        night(session, 5)
+        own = lot(1)
+        later = WHEN + dt.timedelta(minutes=rules().lease_minutes + 1)
+        assert len(draw(session, Wish("ann"), 9, rules(), WHEN, own)) == 5
+        assert draw(session, Wish("bob"), 9, rules(), WHEN, own) == []
+        assert len(draw(session, Wish("bob"), 9, rules(), later, own)) == 5
+        release(session, "bob")
+        assert len(draw(session, Wish("cyd"), 9, rules(), later, own)) == 5
+
+
+def test_the_random_sample_is_drawn_for_nothing_else(catalogue: Catalogue):
+    with catalogue.begin() as session:
+        night(session, 400)
+        sample = set(
+            session.scalars(select(ReviewItem.detection_id).where(ReviewItem.is_sample))
+        )
+        assert len(sample) == pytest.approx(0.2 * 400, abs=4 * np.sqrt(400 * 0.16))
+        own = lot(3)
+        drawn = draw(session, Wish("ann"), 200, rules(), WHEN, own)
+        kinds = Counter(item.drawn_as for item in drawn)
+        for item in drawn:
+            assert (item.drawn_as == "random") == (item.detection_id in sample)
+        # Without a model nothing is uncertain, and the stored reason says so.
+        assert set(kinds) == {"random", "unscored"}
+        # The sample is taken in the order of ids: a simple random sample of the night.
+        taken = sorted(i.detection_id for i in drawn if i.drawn_as == "random")
+        assert taken == sorted(sample)[: len(taken)]
+
+
+def test_shares_are_kept_and_uncertain_ones_come_first(catalogue: Catalogue):
+    with catalogue.begin() as session:
+        ids = night(session, 600)
+        for number, id_ in enumerate(ids):
+            session.execute(
+                update(ReviewItem)
+                .where(ReviewItem.detection_id == id_)
+                .values(
+                    uncertainty=number / 600,
+                    gold_label=("real", "bogus", None)[number % 3],
+                )
+            )
+        nothing = dict.fromkeys(rules().shares, 0.0)
+        shares = nothing | {"uncertain": 0.5, "random": 0.25, "gold": 0.25}
+        wanted = rules(**shares)
+        drawn = draw(session, Wish("ann"), 120, wanted, WHEN, lot(5))
+        kinds = Counter(item.drawn_as for item in drawn)
+        assert len(drawn) == 120
+        assert kinds["uncertain"] > kinds["random"] > 15
+        assert kinds["gold"] > 15
+        rank = {id_: number for number, id_ in enumerate(ids)}
+        uncertain = [rank[i.detection_id] for i in drawn if i.drawn_as == "uncertain"]
+        assert max(uncertain) < 150
+        golds = [rank[i.detection_id] % 3 for i in drawn if i.drawn_as == "gold"]
+        assert set(golds) <= {0, 1}
+
+
+def test_one_vote_retires_two_disagree_three_decide(catalogue: Catalogue):
+    with catalogue.begin() as session:
+        (single,) = night(session, 1)
+        speak(session, "ann", single, "real", classification="supernova")
+        assert place(session, single) == "retired"
+        assert (
+            labels.labels_for(session, [single])[single].classification == "supernova"
+        )
+        session.execute(update(ReviewItem).values(votes_wanted=2))
+        speak(session, "bob", single, "bogus")
+        assert place(session, single) == "disputed"
+        drawn = draw(session, Wish("cyd"), 1, rules(), WHEN, lot(1))
+        assert [item.drawn_as for item in drawn] == ["disputed"]
+        found = speak(session, "cyd", single, "bogus", classification="dipole")
+        assert found.event.drawn_as == "disputed"
+        assert place(session, single) == "retired"
+        label = labels.labels_for(session, [single])[single]
+        assert (label.label, label.n_votes) == ("bogus", 3)
+        assert session.scalar(select(func.count()).select_from(ReviewLease)) == 0
+
+
+def test_a_second_reviewer_is_asked_and_never_the_first(catalogue: Catalogue):
+    with catalogue.begin() as session:
+        ids = night(session, 3, TWO_VOTES)
+        for id_ in ids:
+            speak(session, "ann", id_, "real")
+        assert waiting(session) == {"second": 3}
+        assert draw(session, Wish("ann"), 5, rules(), WHEN, lot(1)) == []
+        drawn = draw(session, Wish("bob"), 5, rules(), WHEN, lot(1))
+        assert Counter(item.drawn_as for item in drawn) == {"second": 3}
+
+
+def test_a_retry_is_the_same_event_and_undo_takes_it_back(catalogue: Catalogue):
+    with catalogue.begin() as session:
+        one, other = night(session, 2)
+        draw(session, Wish("ann"), 2, rules(), WHEN, lot(1))
+        first = speak(session, "ann", one, "real")
+        again = speak(session, "ann", one, "real")
+        assert (first.is_new, again.is_new) == (True, False)
+        assert first.event.sequence == again.event.sequence
+        assert first.event.cutout_key == "cutouts/x"
+        speak(session, "ann", one, "undo")
+        assert labels.labels_for(session, [one]) == {}
+        assert place(session, one) in {"new", "sample"}
+        # It comes back, for the reason it was shown.
+        drawn = draw(session, Wish("ann"), 5, rules(), WHEN, lot(1))
+        assert {i.detection_id: i.drawn_as for i in drawn}[one] == first.event.drawn_as
+        said = session.scalars(select(ValidationEvent.label)).all()
+        assert said == ["real", "undo"]
+        with pytest.raises(Refused, match="nothing to undo"):
+            speak(session, "bob", other, "undo")
+
+
+def test_a_closed_night_is_not_shown_and_comes_back(catalogue: Catalogue):
+    with catalogue.begin() as session:
+        ids = night(session, 4)
+        speak(session, "ann", ids[0], "real")
+        flood = Verdict(
+            "density", passed=False, holds_back=True, value=1.0, limit="", detail=""
+        )
+        gates.record(session, "sim", NIGHT, "detections", [flood])
+        open_night(session, "sim", NIGHT)
+        assert waiting(session) == {"closed": 4}
+        assert draw(session, Wish("bob"), 9, rules(), WHEN, lot(1)) == []
+        gates.record(session, "sim", NIGHT, "detections", [])
+        open_night(session, "sim", NIGHT)
+        assert waiting(session).get("retired") == 1
+        assert len(draw(session, Wish("bob"), 9, rules(), WHEN, lot(1))) == 3
+
+
+def test_nights_with_newer_detections_are_stale(catalogue: Catalogue):
+    with catalogue.begin() as session:
+        World(session).chain(NIGHT)
+        assert stale_nights(session) == []
+        gates.record_summary(session, "sim", NIGHT, "detections", {"n": 1}, "a")
+        assert stale_nights(session) == [("sim", NIGHT)]
+        open_night(session, "sim", NIGHT)
+        assert stale_nights(session) == []
+        gates.record_summary(session, "sim", NIGHT, "detections", {"n": 2}, "b")
+        assert stale_nights(session) == [("sim", NIGHT)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"label": "perhaps"}, "is no label"),
+        ({"label": "real", "classification": "dipole"}, "no class of real"),
+        ({"label": "unsure", "classification": "agn"}, "there are none"),
+        ({"label": "real", "confidence": 1.5}, "from 0 to 1"),
+        ({"label": "real", "notes": "x" * 2001}, "2000 characters"),
+        ({"label": "real", "event_key": "k" * 39}, "1 to 38"),
+        ({"label": "real", "source": "gossip"}, "no source"),
+    ],
+)
+def test_statements_that_make_no_sense_are_refused(catalogue, changes, words):
+    with catalogue.begin() as session:
+        (one,) = night(session, 1)
+        spoken = {"event_key": "k", "detection_id": one, "reviewer": "ann"} | changes
+        with pytest.raises(Refused, match=words):
+            say(session, Statement(**spoken), WHEN)
+        assert session.scalar(select(func.count()).select_from(ValidationEvent)) == 0
+
+
+def test_nothing_is_said_about_what_is_not_there(catalogue: Catalogue):
+    with catalogue.begin() as session, pytest.raises(NoSuchDetection):
+        speak(session, "ann", "nobody", "real")
+
+
+def test_the_newest_drawn_mask_counts(catalogue: Catalogue, rng):
+    with catalogue.begin() as session:
+        one, other = night(session, 2)
+        first, second = rng.random((2, 64, 64)) < 0.1
+        assert draw_mask(session, "a", one, "ann", first, WHEN)
+        assert not draw_mask(session, "a", one, "ann", second, WHEN)
+        np.testing.assert_array_equal(drawn_masks(session, [one, other])[one], first)
+        draw_mask(session, "b", one, "bob", second, WHEN)
+        np.testing.assert_array_equal(drawn_masks(session, [one])[one], second)
+        draw_mask(session, "c", one, "ann", None, WHEN)
+        assert drawn_masks(session, [one, other]) == {}
+        with pytest.raises(Refused, match="64 rows"):
+            draw_mask(session, "d", one, "ann", first[:8], WHEN)
+
+
+def test_truth_makes_gold_and_people_still_decide(catalogue: Catalogue):
+    with catalogue.begin() as session:
+        (one,) = night(session, 1)
+        speak(session, "truth", one, "real", source="truth")
+        item = session.get_one(ReviewItem, one)
+        assert (item.gold_label, item.n_votes) == ("real", 0)
+        assert item.queue in {"new", "sample"}
+        assert labels.labels_for(session, [one])[one].source == "truth"
+        speak(session, "ann", one, "bogus")
+        assert labels.labels_for(session, [one])[one].label == "bogus"
