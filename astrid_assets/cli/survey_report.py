@@ -38,11 +38,10 @@ def print_report(console: Console, report: SurveyReport) -> None:
     )
     gains = ", ".join(f"{gain:g}" for gain in report.gains_e_per_adu[:SHOWN])
     console.print(f"Gain     {gains or 'unknown'} electrons per ADU")
-    for path, header, pixels in report.contradictions[:SHOWN]:
-        console.print(
-            f"[yellow]Contradiction[/yellow] {escape(path)}: the header says {header}, "
-            f"name and pixels say {pixels}"
-        )
+    for sentence in report.oddities[:SHOWN]:
+        console.print(f"[yellow]Odd[/yellow] {escape(sentence)}", highlight=False)
+    if len(report.oddities) > SHOWN:
+        console.print(f"… and {len(report.oddities) - SHOWN} more that are odd")
     _rejected(console, report)
     for note, number in sorted(report.notes.items(), key=lambda item: -item[1])[:SHOWN]:
         console.print(f"[yellow]Note[/yellow] {number} × {escape(note)}")

@@ -127,5 +127,10 @@ def profile_of(row: Survey) -> SurveyProfile:
 
 
 def _toml(value: object) -> str:
-    # JSON's strings, numbers, booleans and lists are TOML's but for DEL in strings.
+    if isinstance(value, dict):
+        inner = ", ".join(f"{key} = {_toml(entry)}" for key, entry in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
+    # JSON's strings, numbers and booleans are TOML's but for DEL in strings.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from astrid_assets.surveys.facts import DoorRejection, ImageFacts
 from astrid_assets.surveys.folder import FolderFrames
 from astrid_assets.surveys.header_search import ROLES, alternatives
+from astrid_assets.surveys.oddities import oddities
 from astrid_assets.surveys.profile import FolderSource, SurveyProfile
 from astrid_assets.surveys.samples import Sample, take_samples
 from astrid_assets.surveys.suggestion import suggested_toml
@@ -53,8 +54,9 @@ class SurveyReport:
     """What a sample of a survey looks like to AstrID.
 
     `kinds`, `nights`, `bands`, `fields`, `shapes` and `notes` count usable images;
-    `contradictions` are (path, header's type, type by path and pixels); `rejected`
-    are (path, hdu, reason); `pixel_scale_arcsec` is None without a WCS.
+    `contradictions` are (path, header's type, type by path and pixels); `oddities`
+    say in sentences what does not fit, those included; `rejected` are (path, hdu,
+    reason); `pixel_scale_arcsec` is None without a WCS.
     """
 
     survey: str
@@ -71,6 +73,7 @@ class SurveyReport:
     pixel_scale_arcsec: float | None
     gains_e_per_adu: tuple[float, ...]
     contradictions: tuple[tuple[str, Kind, Kind], ...]
+    oddities: tuple[str, ...]
     rejected: tuple[tuple[str, int, Reason], ...]
     notes: dict[str, int]
     suggested_toml: str
@@ -107,6 +110,7 @@ def check_survey(
         contradictions=tuple(
             (s.path, s.found.kind, s.contradiction) for s in samples if s.contradiction
         ),
+        oddities=oddities(samples, profile.calibration),
         rejected=tuple(
             (s.path, s.found.hdu, s.found.reason)
             for s in samples

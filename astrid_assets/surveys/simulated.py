@@ -31,6 +31,7 @@ from astrid_assets.surveys import profile as profiles
 from astrid_assets.surveys.profile import (
     Calibration,
     Keywords,
+    MaxAge,
     Night,
     SurveyProfile,
 )
@@ -57,6 +58,9 @@ IMAGE_TYPES: dict[Kind, str] = {
 FLAT_EXPOSURE_S = 4.0
 CALIBRATION_START_DAYS = 0.5 / 24
 """Calibration frames are taken from 00:30 UTC of the first night, every minute."""
+
+NO_AGE = MaxAge(bias=400, dark=400, flat=400)
+"""A simulated detector does not change: the first night's frames serve all nights."""
 
 MINUTE_DAYS = 1.0 / 1440
 FITS_BLOCK = 2880
@@ -258,7 +262,7 @@ def _demo_profile(
         source=source,
         keywords=Keywords(field=("OBJECT",)),
         night=Night(utc_shift_hours=0.0),
-        calibration=Calibration(frames_are="raw"),
+        calibration=Calibration(frames_are="raw", max_age_days=NO_AGE),
         reference=_reference_settings(source),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from astrid_assets.surveys.profile import SurveyProfile
+    from astrid_assets.surveys.profile import Calibration, SurveyProfile
     from astrid_assets.surveys.samples import Sample
     from astrid_assets.surveys.sources import SourceFile
 
@@ -51,7 +51,7 @@ def suggested_toml(
         "keywords": keywords,
         "detector": _detector(profile, samples, keywords),
         "night": _night(lights),
-        "calibration": _calibration(samples, files),
+        "calibration": _calibration(samples, files, profile.calibration),
         "processing": _processing(lights),
         "reference": _reference(files),
         "differencing": [],
@@ -174,7 +174,9 @@ def evening_shift_hours(times_mjd: Iterable[float]) -> float | None:
     return -float(round((start + gap / 2) % 24))
 
 
-def _calibration(samples: Sequence[Sample], files: Sequence[SourceFile]) -> list[str]:
+def _calibration(
+    samples: Sequence[Sample], files: Sequence[SourceFile], given: Calibration
+) -> list[str]:
     counts = Counter(_kind(s) for s in samples if s.is_usable)
     masters = {kind: counts[kind] for kind in MASTER_KINDS if counts[kind]}
     subtracted = [
@@ -192,8 +194,13 @@ def _calibration(samples: Sequence[Sample], files: Sequence[SourceFile]) -> list
             f"# No bias, dark or flat among the frames: they count as calibrated{sky}.",
             'frames_are = "calibrated"',
         ]
-    if len(files) <= len(samples) and masters and min(masters.values()) < 3:
-        lines.append(f"min_master_frames = {min(masters.values())}")
+    if len(files) <= len(samples) and masters:
+        fewest = _fewest_alike(samples, given.temperature_tolerance_c)
+        if fewest < given.min_master_frames:
+            lines += [
+                "# The smallest set of calibration frames that belong together.",
+                f"min_master_frames = {fewest}",
+            ]
     for kind in MASTER_KINDS:
         liars = sorted({_folder(s.path) for s in samples if s.contradiction == kind})
         if liars:
@@ -202,6 +209,29 @@ def _calibration(samples: Sequence[Sample], files: Sequence[SourceFile]) -> list
             )
             lines.append(f"{kind} = {_toml(liars)}")
     return lines
+
+
+def _fewest_alike(samples: Sequence[Sample], tolerance_c: float) -> int:
+    """Return how many frames the smallest master would have.
+
+    Of frames that differ in temperature the larger lot counts: a master of the few
+    others is not needed.
+    """
+    alike: dict[tuple[object, ...], list[float]] = defaultdict(list)
+    for sample in samples:
+        facts, kind = sample.found, _kind(sample)
+        if not isinstance(facts, ImageFacts) or kind not in MASTER_KINDS:
+            continue
+        band = facts.band if kind == "flat" else ""
+        setup = (facts.instrument, facts.readout_mode, facts.binning, facts.width)
+        temperature = facts.ccd_temperature_c
+        alike[kind, band, facts.night, *setup].append(
+            math.inf if temperature is None else temperature
+        )
+    return min(
+        max(sum(low <= c <= low + tolerance_c for c in found) for low in found)
+        for found in alike.values()
+    )
 
 
 def _processing(lights: Sequence[Sample]) -> list[str]:
@@ -296,6 +326,9 @@ def _toml(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(entry) for entry in value) + "]"
+    if isinstance(value, dict):
+        inner = ", ".join(f"{key} = {_toml(entry)}" for key, entry in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, int | float):
         return repr(value)
     return _text(str(value))
