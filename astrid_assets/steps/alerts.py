@@ -1,0 +1,303 @@
+"""Public alerts as detections of a survey of their own, with their labels.
+
+Each alert becomes one chain of rows (image, difference, candidate, detection) and one
+cutout of the pipeline's kind: science and reference in units of their sky sigma and a
+third channel in sigma. What stands in that channel is the method of the difference:
+``alert_scorr``, S_corr as published; ``alert_d``, the difference over its own robust
+sigma, because ZTF publishes no S_corr image. A network trained on both learns from
+two kinds of third channel: take them apart by survey.
+
+Labels that come with the alerts are events marked ``catalogue`` or ``import``; scores
+of other people's networks are kept as numbers and never become labels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import logging
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.science.detection.ranking import snr_ranking
+from astrid_assets.science.errors import Reason
+from astrid_assets.science.frame import CUTOUT_SIZE
+from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.steps.label_io import WORDS
+from astrid_assets.steps.objects import assign_objects
+from astrid_assets.storage import gates, ids, labels, layout
+from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.review_views import refresh
+from astrid_assets.storage.sky_index import healpix_of
+from astrid_assets.storage.tables import (
+    Base,
+    Candidate,
+    Detection,
+    DifferenceRun,
+    Observation,
+    PreprocessRun,
+)
+from astrid_assets.surveys.alert_files import Alert, BadAlert, read_alerts
+from astrid_assets.surveys.night import night_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sqlalchemy.orm import Session
+
+    from astrid_assets.science.frame import Cutouts, Image
+    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.surveys.profile import SurveyProfile
+
+VERSION = "1"
+"""Raised when the cutouts made of the same alert change."""
+
+KIND = "alert"
+"""Of these images: no step of the graph takes them for frames."""
+
+ZERO_POINT_MAG = 25.0
+"""Alerts come in magnitudes: fluxes are counts of this zero point, not electrons."""
+
+MAD_TO_SIGMA = 1.4826
+SHOWN_REFUSALS = 20
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, object]
+
+
+@dataclass
+class AlertReport:
+    """What became of the alerts of a file."""
+
+    read: int = 0
+    detections: int = 0
+    nights: int = 0
+    labels_added: int = 0
+    labels_known: int = 0
+    labels_refused: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+
+
+def import_alerts(
+    catalogue: Catalogue, store: ObjectStore, profile: SurveyProfile, path: Path
+) -> AlertReport:
+    """Make detections of the alerts of a file; a second time changes nothing.
+
+    Raises
+    ------
+    NoAlerts
+        If the file holds no alerts of a known kind.
+    """
+    report = AlertReport()
+    alerts: list[Alert] = []
+    for alert in read_alerts(path):
+        report.read += 1
+        if isinstance(alert, BadAlert):
+            report.refused[alert.code] += 1
+            if len(report.examples) < SHOWN_REFUSALS:
+                report.examples.append(str(alert))
+            continue
+        alerts.append(alert)
+
+    def night(alert: Alert) -> str:
+        return night_of(alert.observed_mjd, profile.night)
+
+    alerts.sort(key=lambda alert: (night(alert), alert.kind, alert.name))
+    for date, group in itertools.groupby(alerts, key=night):
+        _import_night(catalogue, store, profile, date, list(group), report)
+        report.nights += 1
+    return report
+
+
+def cutout(alert: Alert) -> Cutouts:
+    """Return the (3, 64, 64) cutout of an alert, its centre at [32, 32].
+
+    Science and reference less their sky in units of its sigma; 0 where there is
+    nothing. The sigma is that of the fainter half of the pixels, which stars spare.
+    """
+    third = alert.third
+    if not alert.third_is_score:
+        middle = np.nanmedian(third)
+        sigma = MAD_TO_SIGMA * np.nanmedian(np.abs(third - middle))
+        third = (third - middle) / max(float(sigma), np.finfo(np.float32).tiny)
+    planes = (_in_sigma(alert.science), _in_sigma(alert.reference), third)
+    stack = np.zeros((3, CUTOUT_SIZE, CUTOUT_SIZE), dtype=np.float32)
+    for channel, plane in enumerate(planes):
+        _place(stack[channel], plane)
+    return np.nan_to_num(stack, nan=0, posinf=0, neginf=0)
+
+
+def _in_sigma(image: Image) -> Image:
+    low, middle = np.nanpercentile(image, [15.87, 50])
+    sigma = max(float(middle - low), np.finfo(np.float32).tiny)
+    return ((image - middle) / sigma).astype(np.float32)
+
+
+def _place(target: Image, image: Image) -> None:
+    """Copy an image so that its centre comes to the target's pixel [32, 32]."""
+    half = CUTOUT_SIZE // 2
+    spans = []
+    for length in image.shape:
+        # Of 100 pixels the candidate sits on the 50th, of 63 on the 32nd.
+        centre = (length - 1) // 2
+        start, stop = max(centre - half, 0), min(centre + half, length)
+        spans.append((slice(half - centre + start, half - centre + stop),
+                      slice(start, stop)))  # fmt: skip
+    (to_y, from_y), (to_x, from_x) = spans
+    target[to_y, to_x] = image[from_y, from_x]
+
+
+def _import_night(
+    catalogue: Catalogue,
+    store: ObjectStore,
+    profile: SurveyProfile,
+    night: str,
+    alerts: Sequence[Alert],
+    report: AlertReport,
+) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, np.stack([cutout(alert) for alert in alerts]))
+    name = "alerts-" + ids.content_hash([[a.kind, a.name] for a in alerts])[:12]
+    key = store.put(
+        layout.cutouts(profile.name, night, name), buffer.getvalue(), ".npy"
+    )
+    chains = [
+        _chain(profile.name, night, alert, key, index)
+        for index, alert in enumerate(alerts)
+    ]
+    candidates = [chain[Candidate] for chain in chains]
+    detections = [chain[Detection] for chain in chains]
+    events = [
+        event
+        for alert, chain in zip(alerts, chains, strict=True)
+        for event in _events(alert, str(chain[Detection]["id"]))
+    ]
+    with catalogue.begin() as session:
+        for table in (Observation, PreprocessRun, DifferenceRun, Candidate):
+            upsert(session, table, [chain[table] for chain in chains])
+        assign_objects(session, profile, candidates, detections)
+        upsert(session, Detection, detections)
+        added = labels.append_events(session, events)
+        refresh(session, {str(event["detection_id"]) for event in events})
+        _finish(session, profile.name, night, len(detections), key)
+    report.detections += len(detections)
+    report.labels_added += added
+    report.labels_known += len(events) - added
+    report.labels_refused += sum(len(alert.opinions) for alert in alerts) - len(events)
+
+
+def _finish(session: Session, survey: str, night: str, count: int, key: str) -> None:
+    # The review queue opens nights whose detections are finished.
+    summary = {"detections": count, "score_kind": "snr_ranking"}
+    gates.record_summary(session, survey, night, "detections", summary, key[-64:])
+
+
+def _chain(
+    survey: str, night: str, alert: Alert, cutout_key: str, index: int
+) -> dict[type[Base], Row]:
+    """Return the rows of one alert, by table."""
+    sha256 = hashlib.sha256(f"{alert.kind}:{alert.name}".encode()).hexdigest()
+    observation_id = ids.observation_id(survey, sha256, 0)
+    difference_id = ids.difference_id(observation_id, None, VERSION)
+    sign = 1 if alert.score_sigma >= 0 else -1
+    half = CUTOUT_SIZE // 2
+    candidate_id = ids.candidate_id(difference_id, sign, half, half)
+    flux = sign * 10 ** (0.4 * (ZERO_POINT_MAG - alert.mag))
+    flag = Reason(
+        "alert",
+        f"{alert.kind} alert {alert.name}: only its cutouts are here, fluxes are "
+        f"counts of zero point {ZERO_POINT_MAG:g}",
+        alert.numbers,
+    )
+    place = healpix_of(np.array([alert.ra_deg]), np.array([alert.dec_deg]))
+    size = f"{alert.science.shape[0]} x {alert.science.shape[1]}"
+    time = now()
+    observation: Row = {
+        "id": observation_id, "survey": survey, "night": night,
+        "source_path": f"{alert.kind} {alert.name} ({size})", "hdu": 0,
+        "sha256": sha256, "size_bytes": alert.science.nbytes * 3,
+        "status": "registered", "kind": KIND, "field": alert.field,
+        "band": alert.band, "observed_mjd": alert.observed_mjd,
+        "width": alert.science.shape[1], "height": alert.science.shape[0],
+        "registered_at": time,
+    }  # fmt: skip
+    run: Row = {
+        "id": ids.preprocess_id(observation_id), "observation_id": observation_id,
+        "settings_hash": VERSION, "status": "accepted", "reasons": [],
+        "flags": [flag.as_dict()], "fwhm_px": alert.fwhm_px,
+        "limiting_mag": alert.limiting_mag, "processed_at": time,
+    }  # fmt: skip
+    difference: Row = {
+        "id": difference_id, "observation_id": observation_id,
+        "settings_hash": VERSION,
+        "method": "alert_scorr" if alert.third_is_score else "alert_d",
+        "is_current": True, "status": "accepted", "reasons": [], "flags": [],
+        "limiting_mag": alert.limiting_mag, "subtracted_at": time,
+    }  # fmt: skip
+    candidate: Row = {
+        "id": candidate_id, "difference_id": difference_id, "peak_x": half,
+        "peak_y": half, "is_current": True, "x": float(half), "y": float(half),
+        "ra_deg": alert.ra_deg, "dec_deg": alert.dec_deg, "healpix": int(place[0]),
+        "score_sigma": alert.score_sigma, "sign": sign, "flux_e": flux,
+        "flux_err_e": abs(flux) * alert.mag_err * math.log(10) / 2.5,
+        "mag": alert.mag, "mag_err": alert.mag_err, "elongation": alert.elongation,
+        "mask_bits": int(MaskBit.BAD) if alert.n_bad else 0, "reasons": 0,
+        "is_kept": True,
+    }  # fmt: skip
+    detection: Row = {
+        "id": ids.detection_id(candidate_id), "candidate_id": candidate_id,
+        "observation_id": observation_id, "object_id": None, "survey": survey,
+        "night": night, "cutout_key": cutout_key, "cutout_index": index,
+        "score": float(snr_ranking(np.array([alert.score_sigma]))[0]),
+        "score_kind": "snr_ranking", "model_id": None, "detected_at": time,
+    }  # fmt: skip
+    rows: dict[type[Base], Row] = {
+        Observation: observation,
+        PreprocessRun: run,
+        DifferenceRun: difference,
+        Candidate: candidate,
+    }
+    complete = {table: _nulls(table) | row for table, row in rows.items()}
+    return complete | {Detection: detection}
+
+
+def _nulls(table: type[Base]) -> Row:
+    """Return the columns of a table that may be empty, empty."""
+    columns = Base.metadata.tables[table.__tablename__].columns
+    return {column.name: None for column in columns if column.nullable}
+
+
+def _events(alert: Alert, detection_id: str) -> list[Row]:
+    events: list[Row] = []
+    for opinion in alert.opinions:
+        if opinion.word not in WORDS:
+            log.warning("alert %s: %r is no label", alert.name, opinion.word)
+            continue
+        label, implied = WORDS[opinion.word]
+        events.append(
+            {
+                "event_key": f"alert:{detection_id}:{opinion.reviewer}",
+                "detection_id": detection_id,
+                "reviewer": opinion.reviewer,
+                "source": opinion.source,
+                "label": label,
+                "classification": opinion.classification or implied,
+                "confidence": None,
+                "notes": opinion.notes,
+                "model_id": None,
+                "cutout_key": None,
+                "cutout_index": None,
+                "drawn_as": None,
+                "created_at": now(),
+            }
+        )
+    return events
