@@ -20,7 +20,7 @@ from astrid_assets.definitions import build_definitions
 from astrid_assets.jobs import LEARNING_ASSETS, RANGE_END, RANGE_START
 from astrid_assets.partitions import Night
 from astrid_assets.report.summary import collect_report
-from astrid_assets.storage import candidates, models
+from astrid_assets.storage import candidates, light_curves, models
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.storage.object_store import ObjectStore, open_object_store
@@ -28,6 +28,7 @@ from astrid_assets.storage.tables import (
     Deployment,
     Label,
     PreprocessRun,
+    SkyObject,
     TrainingRun,
     TrainingSample,
     ValidationEvent,
@@ -278,6 +279,64 @@ def test_rolling_back_without_an_earlier_model_is_refused(embedded: World) -> No
     assert not result.success
     with embedded.catalogue.read() as session:
         assert session.scalar(select(func.count()).select_from(Deployment)) == before
+
+
+def test_injected_transients_come_back_and_never_mix_with_detections(
+    embedded: World,
+) -> None:
+    with embedded.catalogue.read() as session:
+        injected = [
+            row
+            for night in NIGHTS
+            for row in light_curves.injections(session, NAME, night)
+        ]
+        found = [
+            row
+            for night in NIGHTS
+            for row in candidates.detections_of_night(session, NAME, night)
+        ]
+    bright = [row for row in injected if abs(row.snr) >= 10]
+    assert len(bright) > 50
+    assert sum(row.found for row in bright) >= 0.9 * len(bright)
+    real = {(row.difference_id, round(row.x), round(row.y)) for row in found}
+    put = {(row.difference_id, round(row.x), round(row.y)) for row in injected}
+    assert not real & put
+
+
+def test_an_object_has_a_flux_on_every_frame_that_shows_its_place(
+    embedded: World,
+) -> None:
+    with embedded.catalogue.read() as session:
+        differences = light_curves.measurable_differences(session, NAME)
+        found = candidates.detections_of_night(session, NAME, NIGHTS[-2])
+        assert found
+        for row in found:
+            assert row.object_id is not None
+            curve = light_curves.forced_light_curve(session, row.object_id)
+            # Before its discovery, on it, and after; at the frame's edge maybe fewer.
+            assert len(curve) >= 0.7 * len(differences)
+            assert [p.observed_mjd for p in curve] == sorted(
+                p.observed_mjd for p in curve
+            )
+
+
+def test_forced_and_detected_fluxes_of_a_discovery_agree(embedded: World) -> None:
+    with embedded.catalogue.read() as session:
+        rows = candidates.detections_of_night(session, NAME, NIGHTS[-2])
+        # An object lies where its first detection lay: there both measure one place.
+        places = {item.id: item for item in session.scalars(select(SkyObject))}
+        compared = 0
+        for row in rows:
+            assert row.object_id is not None
+            place = places[row.object_id]
+            if (place.ra_deg, place.dec_deg) != (row.ra_deg, row.dec_deg):
+                continue
+            for point in light_curves.forced_light_curve(session, row.object_id):
+                if point.detection_id == row.detection_id and point.is_usable:
+                    away = abs(point.flux_e - row.flux_e)
+                    assert away < row.flux_err_e + 0.05 * abs(row.flux_e)
+                    compared += 1
+    assert compared >= 1
 
 
 @pytest.mark.slow

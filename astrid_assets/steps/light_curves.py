@@ -98,13 +98,12 @@ def _measure_night(
         if before and not missed and not force:
             return before
         new = [item for item, first in everything if first == night and here]
-        earlier = _earlier(session, profile, night) if new else []
-    tasks = [
-        *_tasks(tools.store, here, seen),
-        *missed,
-        *_tasks(tools.store, earlier, new),
-    ]
-    rows = [row for part in tools.compute.map(force_on, tasks) for row in part]
+        earlier = _tasks(tools.store, _earlier(session, profile, night), new)
+        if not force:
+            keys = [task.difference_id for task in earlier]
+            earlier = _without(earlier, light_curves.known_pairs(session, keys))
+    own = _measured(tools, _tasks(tools.store, here, seen))
+    rows = [*own, *_measured(tools, [*missed, *earlier])]
     moving = _tracklets(profile, night, found)
     report = NightReport(
         survey,
@@ -113,8 +112,8 @@ def _measure_night(
         {
             "objects": len(seen),
             "new_objects": len(new),
-            "fluxes": sum(row["flux_e"] is not None for row in rows),
-            "usable_fluxes": sum(bool(row["is_usable"]) for row in rows),
+            "fluxes": sum(row["flux_e"] is not None for row in own),
+            "usable_fluxes": sum(bool(row["is_usable"]) for row in own),
             "tracklets": len(moving),
         },
     )
@@ -126,6 +125,10 @@ def _measure_night(
     return report
 
 
+def _measured(tools: Tools, tasks: Sequence[ForceTask]) -> list[Row]:
+    return [row for part in tools.compute.map(force_on, tasks) for row in part]
+
+
 def _earlier(
     session: Session, profile: SurveyProfile, night: str
 ) -> list[MeasurableDifference]:
@@ -133,12 +136,9 @@ def _earlier(
     all_before = light_curves.measurable_differences(
         session, profile.name, before=night
     )
-    nights = sorted({d.night for d in all_before})[
-        -profile.light_curves.history_nights :
-    ]
-    if profile.light_curves.history_nights == 0:
-        return []
-    return [d for d in all_before if d.night in set(nights)]
+    nights = sorted({d.night for d in all_before}, reverse=True)
+    kept = set(nights[: profile.light_curves.history_nights])
+    return [d for d in all_before if d.night in kept]
 
 
 def _tasks(
