@@ -2,23 +2,29 @@
 
 L.A.Cosmic, evaluated only where its Laplacian already stands out: its medians are
 the whole cost, and a frame has some thousand such pixels among a million. What it
-marks in the cores of real stars is given back.
+cannot tell from the core of a sharp star is compared with the stars themselves: light
+reaches a pixel's neighbours in a known share, and charge does not.
 
 References
 ----------
 van Dokkum 2001, PASP 113, 1420.
+Lupton et al. 2001, ASP Conf. 238, 269 (pixels against the PSF along four lines).
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy.special import ndtr
 
-from astrid_assets.science.components import grow, label
+from astrid_assets.science import cosmic_rays_kernels as kernels
+from astrid_assets.science.components import patches
 from astrid_assets.science.shapes import measure_shapes
+from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Image
@@ -31,124 +37,194 @@ SIGCLIP = 5.0
 NEIGHBOUR_SIGMA = 1.5
 """Laplacian S/N from which a neighbour of a cosmic ray belongs to it."""
 
-OBJLIM = 2.0
-"""Contrast against the fine structure; low, because stars are spared afterwards."""
+OBJLIM = 5.0
+"""Contrast against the fine structure where the stars' sharpness is not known."""
 
-MIN_FINE_STRUCTURE = 0.01
-ROUNDS = 3
-CHUNK = 20_000
+OBJLIM_BESIDE_STARS = 1.5
+"""The same where it is known: the comparison with the stars decides."""
+
+OBJLIM_WIDE = 2.0
+"""The same where stars are so wide that none of them comes near it."""
+
+CONTRAST_MARGIN = 3.0
+"""Above the contrast of a noiseless star from which no comparison is needed."""
+
+BRIGHT_E = 1e6
+PHASES = (0.0, 0.17, 0.33, 0.5)
+"""Places within a pixel, from its centre to its corner, pixels."""
+
+ROUNDS = 4
+REACH_PX = 6
+"""A filled pixel changes the medians this far away."""
+
+STAR_SNR = 25.0
+"""Peak S/N of maxima that show how sharp a star is."""
+
+LEAST_SHARE = 0.22
+"""Of a star's peak that is in the next pixel when its FWHM is 1.2 pixels."""
+
+AGREEMENT = 0.06
+"""Half a range of shares that agree."""
+
+ROUNDNESS = 0.3, 0.15
+"""Shares of a star differ by less, along axes and from axes to diagonals."""
+
+MIN_STARS = 6
+SHARPEST_PERCENTILE = 15.0
+SHARE_MARGIN = 0.85
+"""Of the stars' own share: the PSF varies over the frame."""
+
+SHARP_SIGMA = 4.0
+"""Of the light that is missing beside a cosmic ray."""
+
 STAR_FWHM_RATIO = 0.75
 """A marked place at least this wide, in FWHM of the stars, is a star's core."""
 
 STAR_ELONGATION = 1.6
 
 
-def find_cosmic_rays(data: Image, variance: Image, bad: Bool) -> Bool:
-    """Mark cosmic-ray pixels of a sky-subtracted frame.
+def find_cosmic_rays(
+    data: Image, variance: Image, bad: Bool, fwhm_px: float | None = None
+) -> Bool:
+    """Mark cosmic-ray pixels of a sky-subtracted frame; cores of stars are not.
 
     Parameters
     ----------
     data, variance : (ny, nx), electrons, electrons squared
+        The variance with the Poisson noise of the light.
     bad : (ny, nx)
         Pixels to leave alone (saturated, missing).
+    fwhm_px : pixels
+        Of the frame's stars where known; else the frame's own bright maxima show how
+        sharp a star is, and where too few of them agree, only what
+        stands out five times against its fine structure is marked.
+
+    Notes
+    -----
+    Warm pixels and charge that diffused as wide as a star are not told apart.
     """
-    # The rim of a hole must not stand out: it is filled with its brightest rim.
-    clean = np.where(bad, 0, data).astype(np.float32)
-    if bad.any():
-        clean = np.where(bad, ndimage.maximum_filter(clean, size=5), clean)
-    sky = np.maximum(variance - np.maximum(data, 0), 0.04 * variance)
-    found = np.zeros(data.shape, dtype=bool)
+    data = np.ascontiguousarray(data, dtype=np.float32)
+    variance = np.ascontiguousarray(variance, dtype=np.float32)
+    ny = len(data)
+    clean = np.empty_like(data)
+    in_bands(lambda a, b: kernels.without_holes(data, bad, clean, a, b), ny)
+    flags = np.zeros(data.shape, np.uint8)
+    in_bands(
+        lambda a, b: kernels.outstanding(
+            clean, data, variance, bad, SIGCLIP, STAR_SNR, a, b, flags
+        ),
+        ny,
+    )
+    least = _least_shares(clean, bad, kernels.flagged(flags, 2), fwhm_px)
+    pixels = kernels.flagged(flags, 1)
+    flags[:] = 0
+    taken, found = bad.copy(), np.zeros(data.shape, dtype=bool)
     for _ in range(ROUNDS):
-        new = _one_round(clean, sky, bad | found)
-        if not new.any():
+        new = _one_round((clean, data, variance), bad, taken, least, pixels, flags)
+        if not len(new):
             break
-        found |= new
-        clean = _filled(clean, found | bad, new)
+        found.ravel()[new] = True
+        kernels.fill(clean, taken, new)
+        near = kernels.neighbours(new, taken, REACH_PX, flags)
+        pixels = kernels.still_outstanding(clean, data, variance, near, SIGCLIP)
     return found
 
 
-def _one_round(data: Image, sky: Image, bad: Bool) -> Bool:
-    """Run the criterion of the paper once."""
-    laplacian = _laplacian(data)
-    # The local median stands in for the pixel's own light, which is in doubt.
-    loudest = laplacian / (2 * np.sqrt(sky))
-    rows, columns = np.nonzero((loudest > SIGCLIP) & ~bad)
-    significance, contrast = _tested(data, sky, laplacian, rows, columns)
-    core = (significance > SIGCLIP) & (contrast > OBJLIM)
-    found = np.zeros(data.shape, dtype=bool)
-    found[rows[core], columns[core]] = True
+def _one_round(
+    images: tuple[Image, Image, Image], bad: Bool, taken: Bool,
+    least: Image | None, pixels: Index, seen: NDArray[np.uint8],
+) -> Index:  # fmt: skip
+    """Run the criterion of the paper on some pixels; what is found is `taken`."""
+    clean, _, variance = images
+    significance, contrast = _judged(images, pixels, SIGCLIP)
+    lowest = OBJLIM if least is None else OBJLIM_BESIDE_STARS
+    is_core = (significance > SIGCLIP) & (contrast > lowest)
+    new = pixels[is_core]
+    if least is not None:
+        args = clean, variance, bad, new, least, SHARP_SIGMA
+        clear = contrast[is_core] > contrast_of_stars(float(least[:2].mean()))
+        new = new[clear | kernels.sharper(*args)]
+    taken.ravel()[new] = True
     for limit in (SIGCLIP, NEIGHBOUR_SIGMA):
-        ring = grow(found) & ~found & ~bad
-        rows, columns = np.nonzero(ring)
-        significance, _ = _tested(data, sky, laplacian, rows, columns)
-        join = significance > limit
-        found[rows[join], columns[join]] = True
-    return found
+        ring = kernels.neighbours(new, taken, 1, seen)
+        significance, _ = _judged(images, ring, np.inf)
+        ring = ring[significance > limit]
+        taken.ravel()[ring] = True
+        new = np.concatenate([new, ring])
+    return new
 
 
-def _laplacian(data: Image) -> Image:
-    """Return the positive Laplacian of the frame subsampled twofold, rebinned.
-
-    A subpixel has two neighbours in its own pixel and two outside, which leaves
-    ``2 f - a - b``; negative ones are cut before the four are averaged.
-    """
-    padded = np.pad(data, 1, mode="edge")
-    up, down = padded[:-2, 1:-1], padded[2:, 1:-1]
-    left, right = padded[1:-1, :-2], padded[1:-1, 2:]
-    twice = 2 * data
-    total = np.zeros_like(data)
-    for vertical in (up, down):
-        for horizontal in (left, right):
-            total += np.maximum(twice - vertical - horizontal, 0)
-    return (total / 4).astype(np.float32)
-
-
-def _tested(
-    data: Image, sky: Image, laplacian: Image, rows: Index, columns: Index
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return significance and contrast against fine structure of some pixels."""
-    significance = np.zeros(len(rows), dtype=np.float32)
-    contrast = np.zeros(len(rows), dtype=np.float32)
-    light, edges = np.pad(data, 4, mode="edge"), np.pad(laplacian, 2, mode="edge")
-    for first in range(0, len(rows), CHUNK):
-        part = slice(first, first + CHUNK)
-        y, x = rows[part], columns[part]
-        around = _windows(light, y, x, 9)
-        noise = np.sqrt(sky[y, x] + np.maximum(_median(around[:, 2:7, 2:7]), 0))
-        own = laplacian[y, x] / (2 * noise)
-        usual = _median(_windows(edges, y, x, 5)) / (2 * noise)
-        threes = np.lib.stride_tricks.sliding_window_view(around, (3, 3), axis=(1, 2))
-        smooth = np.median(threes, axis=(-2, -1))
-        fine = (smooth[:, 3, 3] - _median(smooth)) / noise
-        significance[part] = own - usual
-        contrast[part] = significance[part] / np.maximum(fine, MIN_FINE_STRUCTURE)
+def _judged(
+    images: tuple[Image, Image, Image], pixels: Index, clip: float
+) -> tuple[Image, Image]:
+    """Return significance of some pixels, and contrast where it is above `clip`."""
+    clean, data, variance = images
+    significance = np.empty(len(pixels), np.float32)
+    contrast = np.empty(len(pixels), np.float32)
+    in_bands(
+        lambda a, b: kernels.judge_pixels(
+            clean, data, variance, pixels, clip, significance, contrast, a, b
+        ),
+        len(pixels),
+    )
     return significance, contrast
 
 
-def _windows(padded: Image, y: Index, x: Index, side: int) -> Image:
-    """Cut (n, side, side) windows out of an image padded by half a side."""
-    span = np.arange(side)
-    return padded[y[:, None, None] + span[:, None], x[:, None, None] + span]
+def _least_shares(
+    clean: Image, bad: Bool, maxima: Index, fwhm_px: float | None
+) -> Image | None:
+    """Return the least light beside a star's peak along four lines, or None."""
+    if fwhm_px is not None and np.isfinite(fwhm_px):
+        # A pixel's own width adds to the variance of the light.
+        share = np.exp(-0.5 / ((fwhm_px / 2.3548) ** 2 + 1 / 12))
+        star = np.array([share, share, share**2, share**2])
+    else:
+        star = _shares_of_stars(kernels.shares(clean, bad, maxima))
+        if star is None:
+            return None
+    margin = np.array([SHARE_MARGIN, SHARE_MARGIN, SHARE_MARGIN**2, SHARE_MARGIN**2])
+    return (margin * star).astype(np.float32)
 
 
-def _median(windows: Image) -> Image:
-    """Median of each window."""
-    return np.median(windows, axis=(1, 2))
+def _shares_of_stars(shares: Image) -> NDArray[np.float64] | None:
+    """Return the shares on which most round maxima agree."""
+    shares = shares[np.all(np.isfinite(shares), axis=1)].astype(np.float64)
+    row, column, up, down = shares.T
+    square = row * column
+    along, across = ROUNDNESS
+    is_round = (np.abs(row - column) < along) & (np.abs(up - down) < along)
+    is_round &= np.abs(np.sqrt(up * down) - square) < across
+    is_round &= (square > LEAST_SHARE**2) & (square < 1)
+    shares = shares[is_round]
+    width = np.sqrt(square[is_round])
+    order = np.argsort(width, kind="stable")
+    width, shares = width[order], shares[order]
+    last = np.searchsorted(width, width + 2 * AGREEMENT, side="right")
+    members = last - np.arange(len(width))
+    if members.max(initial=0) < MIN_STARS:
+        return None
+    first = int(np.argmax(members))
+    agreeing = shares[first : last[first]]
+    return np.percentile(agreeing, SHARPEST_PERCENTILE, axis=0)
 
 
-def _filled(data: Image, unusable: Bool, new: Bool) -> Image:
-    """Fill newly found pixels with the median of their good neighbours."""
-    rows, columns = np.nonzero(new)
-    span = np.arange(5)
-    y, x = rows[:, None, None] + span[:, None], columns[:, None, None] + span
-    light = np.pad(data, 2, mode="edge")[y, x]
-    good = ~np.pad(unusable, 2, constant_values=True)[y, x]
-    count = good.sum(axis=(1, 2))
-    ranked = np.sort(np.where(good, light, np.inf).reshape(len(rows), 25), axis=1)
-    middle = ranked[np.arange(len(rows)), np.maximum(count - 1, 0) // 2]
-    out = data.copy()
-    out[rows, columns] = np.where(count > 0, middle, 0)
-    return out
+@lru_cache(maxsize=64)
+def contrast_of_stars(share: float) -> float:
+    """Return the contrast beyond which no star of this sharpness reaches.
+
+    It is computed for noiseless Gaussians, wherever in a pixel they are centred.
+    """
+    # The Gaussian's variance; the pixel's own is in the share and in the stars.
+    width = np.sqrt(max(-0.5 / np.log(share) - 1 / 12, 0.05))
+    side, highest = 21, 0.0
+    edges = np.arange(side + 1) - side / 2
+    flat, middle = np.ones((side, side), np.float32), np.array([side * side // 2])
+    for dy, dx in product(PHASES, PHASES):
+        row, column = (np.diff(ndtr((edges - d) / width)) for d in (dy, dx))
+        star = (BRIGHT_E * np.outer(row, column)).astype(np.float32)
+        _, contrast = _judged((star, star, flat + star), middle, 0.0)
+        highest = max(highest, float(contrast[0]))
+    return max(CONTRAST_MARGIN * highest, OBJLIM_WIDE)
 
 
 def spare_stars(found: Bool, data: Image, bad: Bool, fwhm_px: float) -> Bool:
@@ -164,14 +240,18 @@ def spare_stars(found: Bool, data: Image, bad: Bool, fwhm_px: float) -> Bool:
     fwhm_px : pixels
         Of the frame's stars.
     """
-    labels, n = label(found)
-    if not n:
+    row, column, number = patches(found).pixels()
+    if not len(row):
         return found
-    peaks = np.array(
-        ndimage.maximum_position(data, labels, np.arange(1, n + 1)), dtype=float
-    ).reshape(n, 2)
-    shapes = measure_shapes(data, ~bad, peaks[:, 1], peaks[:, 0], fwhm_px)
-    near = np.hypot(shapes.x - peaks[:, 1], shapes.y - peaks[:, 0]) < 0.5 * fwhm_px
+    # The brightest pixel of each patch, the first of them where some are equal.
+    order = np.lexsort((-data[row, column], number))
+    first = np.flatnonzero(np.diff(number[order], prepend=-1))
+    y, x = (at[order][first].astype(float) for at in (row, column))
+    shapes = measure_shapes(data, ~bad, x, y, fwhm_px)
+    near = np.hypot(shapes.x - x, shapes.y - y) < 0.5 * fwhm_px
     star = near & (shapes.fwhm_px > STAR_FWHM_RATIO * fwhm_px)
     star &= (shapes.fwhm_px < 1.5 * fwhm_px) & (shapes.elongation < STAR_ELONGATION)
-    return found & ~np.r_[False, star][labels]
+    spared = found.copy()
+    given_back = star[number]
+    spared[row[given_back], column[given_back]] = False
+    return spared
