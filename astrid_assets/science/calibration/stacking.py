@@ -1,7 +1,7 @@
 """Combining a stack of frames into their mean without outliers, pixel by pixel.
 
 A value counts when it lies within `CLIP_SIGMA` of the median of its pixel, where
-sigma is 1.4826 times the median absolute deviation, but never less than what is
+sigma follows from the median absolute deviation, but is never less than what is
 typical of the stack: few frames scatter by chance less than they should, and good
 values would be clipped.
 
@@ -32,6 +32,12 @@ CLIP_SIGMA = 4.0
 """Against the median over the stack: a cosmic ray or a star in a sky flat."""
 
 STD_OF_MEDIAN_DEVIATION = 1.4826
+SMALL_SAMPLES = {
+    2: 1.196, 3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9: 1.107,
+}  # fmt: skip
+"""Few values have too small a median absolute deviation, by these factors; above nine
+by n / (n - 0.8) (Croux & Rousseeuw 1992, Computational Statistics 1, 411)."""
+
 BLOCK_PIXELS = 1 << 17
 """Values of a block that are handled at once: they fit a core's cache."""
 
@@ -93,6 +99,7 @@ def combine_stack(
     ny, nx = shape
     rows = max(1, BLOCK_PIXELS // (len(layers) * nx))
     floor = _typical_deviation(layers, bias, dark)
+    clip = CLIP_SIGMA * std_of_median_deviation(len(layers))
     mean = np.empty(shape, np.float32)
     noise = np.empty(shape, np.float32)
     counts: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
@@ -103,7 +110,7 @@ def combine_stack(
             part = slice(y, min(y + rows, last))
             clipped_means(
                 _block(layers, bias, dark, part), floor,
-                CLIP_SIGMA * STD_OF_MEDIAN_DEVIATION, mean[part], noise[part], counted,
+                clip, mean[part], noise[part], counted,
             )  # fmt: skip
         counts.append(counted)
 
@@ -112,6 +119,11 @@ def combine_stack(
     return Stack(
         mean, float(left_out / valid) if valid else 0.0, _typical_noise(noise, layers)
     )
+
+
+def std_of_median_deviation(n: int) -> float:
+    """Return sigma over the median absolute deviation of `n` normal values."""
+    return STD_OF_MEDIAN_DEVIATION * SMALL_SAMPLES.get(n, n / (n - 0.8))
 
 
 def _typical_deviation(

@@ -1,0 +1,107 @@
+"""Gain and read noise from a pair of flats and a pair of biases (photon transfer).
+
+::
+
+    gain = (<F1 + F2> - <B1 + B2>) / (var(F1 - F2) - var(B1 - B2))      e-/ADU
+    read noise = gain · sigma(B1 - B2) / sqrt(2)                          e-
+
+The difference of two frames holds no fixed pattern, only noise. One flat may be
+brighter than the other: it is brought to the other's level first, and what that does
+to its noise is allowed for.
+
+References
+----------
+Janesick 2001, Scientific Charge-Coupled Devices, ch. 2; Howell 2006, ch. 4.3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.science.calibration.masters import NoFrames
+from astrid_assets.science.errors import ShapeMismatch
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
+
+TILE_PX = 64
+"""Gain is measured on tiles and their median taken: light varies over a flat."""
+
+MIN_LEVEL_RATIO = 0.5
+"""Flats that differ more were not taken of the same light."""
+
+CLIPPED_VARIANCE = 0.99893
+"""Variance of a unit normal truncated at four sigma."""
+
+
+@dataclass(frozen=True)
+class PhotonTransfer:
+    """Gain in electrons per ADU, read noise in electrons, level of the flats in ADU."""
+
+    gain_e_per_adu: float
+    read_noise_e: float
+    level_adu: float
+
+
+def photon_transfer(
+    flats: tuple[Image, Image], biases: tuple[Image, Image]
+) -> PhotonTransfer:
+    """Measure gain and read noise; good to a few percent on a flat of 10⁴ electrons.
+
+    Parameters
+    ----------
+    flats, biases : two (ny, nx) each, ADU
+        As read, of one filter and read-out mode.
+
+    Raises
+    ------
+    ShapeMismatch
+        If shapes differ.
+    NoFrames
+        If the flats hold no light, or not the same.
+    """
+    for image in (*flats, *biases):
+        if image.shape != flats[0].shape:
+            raise ShapeMismatch(flats[0].shape, image.shape)
+    pedestal = (biases[0].astype(np.float64) + biases[1]) / 2
+    first, second = flats[0] - pedestal, flats[1] - pedestal
+    bright, faint = float(np.nanmedian(first)), float(np.nanmedian(second))
+    bias_variance = _variance(biases[0].astype(np.float64) - biases[1])
+    if min(bright, faint) <= 10 * np.sqrt(bias_variance) or not (
+        MIN_LEVEL_RATIO <= faint / bright <= 1 / MIN_LEVEL_RATIO
+    ):
+        raise NoFrames(
+            f"flats of {bright:.0f} and {faint:.0f} ADU show no gain",
+            first_adu=bright, second_adu=faint,
+        )  # fmt: skip
+    ratio = bright / faint
+    gains: list[float] = []
+    ny, nx = first.shape
+    for y in range(0, max(1, ny - TILE_PX + 1), TILE_PX):
+        for x in range(0, max(1, nx - TILE_PX + 1), TILE_PX):
+            part = (slice(y, y + TILE_PX), slice(x, x + TILE_PX))
+            one, other = first[part], second[part] * ratio
+            level = float(np.nanmedian(one))
+            # var = n (1 + ratio) / gain for levels n of the first flat, in ADU; and
+            # the noise of reading, and that of the common pedestal.
+            read = bias_variance / 2
+            pedestal_noise = (1 - ratio) ** 2 * read / 2
+            noise = _variance(one - other) - read * (1 + ratio**2) - pedestal_noise
+            if noise > 0:
+                gains.append(level * (1 + ratio) / noise)
+    if not gains:
+        raise NoFrames("the flats are no noisier than the biases: they show no gain")
+    gain = float(np.median(gains))
+    return PhotonTransfer(gain, gain * float(np.sqrt(bias_variance / 2)), bright)
+
+
+def _variance(image: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
+    """Variance without outliers; clipping is allowed for."""
+    values = image[np.isfinite(image)]
+    middle = np.median(values)
+    sigma = 1.4826 * np.median(np.abs(values - middle))
+    kept = values[np.abs(values - middle) <= 4 * max(sigma, 1e-9)]
+    return float(np.var(kept)) / CLIPPED_VARIANCE
