@@ -34,6 +34,9 @@ NIGHTLY_GATES: Mapping[str, Mapping[str, str]] = {
     "injected_transients": {
         "completeness": "Injected transients of S/N 10 to 20 are found.",
     },
+    "light_curves": {
+        "reference_is_clean": "No source is in the reference and nowhere else.",
+    },
     "validated_labels": {
         "label_agreement": "Reviewers of the same detections mostly agree.",
         "label_balance": "Both real and bogus are among the night's labels.",
@@ -67,4 +70,5 @@ processed_frames_gates = nightly_checks("processed_frames")
 difference_images_gates = nightly_checks("difference_images")
 detections_gates = nightly_checks("detections")
 injected_transients_gates = nightly_checks("injected_transients")
+light_curves_gates = nightly_checks("light_curves")
 validated_labels_gates = nightly_checks("validated_labels")

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 LIMIT_SIGMA = 5.0
+MIN_HOLE_FRAMES = 4
+HOLE_SIGMA = 3.0
+MIN_DARK_SHARE = 0.8
+"""Of the frames: in the others a cloud or a cosmic ray hid the hole."""
+
+MAX_HOLE_CHANGE = 0.1
+"""Scatter of the depth, beyond the noise, that seeing and flux ratios explain."""
+
 REACH_PX = 6
 """Half a window the spline is computed in: its memory fades by 0.27 per pixel."""
 
@@ -81,3 +89,26 @@ def forced_fluxes(
 def limiting_magnitude(flux_err_e: float, zero_point_mag: float) -> float:
     """Return the magnitude that would have stood out by five sigma."""
     return zero_point_mag - 2.5 * float(np.log10(LIMIT_SIGMA * flux_err_e))
+
+
+def is_persistent_hole(flux_e: Array, flux_err_e: Array) -> bool:
+    """Tell whether a place is dark on nearly every frame, and by the same amount.
+
+    A source that is in the reference and nowhere else leaves a hole of constant
+    depth: something that had faded, or moved on, when the science frames were
+    taken. A variable star's depth changes.
+
+    Parameters
+    ----------
+    flux_e, flux_err_e : (n,), electrons
+        Usable forced fluxes on one scale, one per frame.
+    """
+    if len(flux_e) < MIN_HOLE_FRAMES:
+        return False
+    dark = flux_e < -HOLE_SIGMA * flux_err_e
+    if np.mean(dark) < MIN_DARK_SHARE:
+        return False
+    depth = float(np.median(flux_e))
+    scatter = 1.4826 * float(np.median(np.abs(flux_e - depth)))
+    allowed = float(np.median(flux_err_e)) + MAX_HOLE_CHANGE * abs(depth)
+    return scatter <= allowed

@@ -16,7 +16,8 @@ import numpy as np
 
 from astrid_assets.science.detection.tracklets import link
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.science.forced_photometry import forced_fluxes
+from astrid_assets.science.forced_photometry import forced_fluxes, is_persistent_hole
+from astrid_assets.science.quality.gates import reference_is_clean
 from astrid_assets.science.wcs_tools import to_pixels
 from astrid_assets.steps import versions
 from astrid_assets.steps.nights import (
@@ -105,6 +106,11 @@ def _measure_night(
     own = _measured(tools, _tasks(tools.store, here, seen))
     rows = [*own, *_measured(tools, [*missed, *earlier])]
     moving = _tracklets(profile, night, found)
+    with tools.catalogue.begin() as session:
+        upsert(session, ForcedFlux, rows)
+    with tools.catalogue.read() as session:
+        dark = {row.object_id for row in found if row.sign < 0 and row.object_id}
+        holes = _holes(session, [item for item in seen if item.id in dark], night)
     report = NightReport(
         survey,
         night,
@@ -115,10 +121,11 @@ def _measure_night(
             "fluxes": sum(row["flux_e"] is not None for row in own),
             "usable_fluxes": sum(bool(row["is_usable"]) for row in own),
             "tracklets": len(moving),
+            "reference_holes": holes,
         },
+        (reference_is_clean(holes),),
     )
     with tools.catalogue.begin() as session:
-        upsert(session, ForcedFlux, rows)
         light_curves.forget_tracklets(session, survey, night)
         upsert(session, TrackletRow, moving)
         finish(session, report, input_hash)
@@ -168,6 +175,23 @@ def _tasks(
             )
         )
     return tasks
+
+
+def _holes(session: Session, objects: Sequence[SkyObject], night: str) -> list[str]:
+    """Name the places that are dark on nearly every frame until a night."""
+    holes = []
+    for item in objects:
+        points = [
+            point
+            for point in light_curves.forced_light_curve(session, item.id)
+            if point.is_usable and point.night <= night
+        ]
+        scale = np.array([10 ** (-0.4 * (p.zero_point_mag or 0.0)) for p in points])
+        flux = np.array([point.flux_e for point in points]) * scale
+        error = np.array([point.flux_err_e for point in points]) * scale
+        if is_persistent_hole(flux, error):
+            holes.append(f"{item.ra_deg:.5f} {item.dec_deg:+.5f}")
+    return holes
 
 
 def _without(

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from scipy.signal import fftconvolve
 
-from astrid_assets.science.forced_photometry import forced_fluxes, limiting_magnitude
+from astrid_assets.science.forced_photometry import (
+    forced_fluxes,
+    is_persistent_hole,
+    limiting_magnitude,
+)
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets_tests.science.star_fields import star
 
@@ -73,3 +77,20 @@ def test_outside_there_is_nothing_and_under_a_mask_it_is_not_usable(rng):
 
 def test_the_limit_is_five_sigma():
     assert limiting_magnitude(20.0, 25.0) == pytest.approx(20.0)
+
+
+def test_a_source_of_the_reference_alone_is_a_hole(rng):
+    error = np.full(12, 40.0)
+    assert is_persistent_hole(-800 + rng.normal(0, 40, 12), error)
+    once_hidden = -800 + rng.normal(0, 40, 12)
+    once_hidden[3] = 5.0
+    assert is_persistent_hole(once_hidden, error)
+
+
+def test_variables_new_stars_and_noise_are_no_holes(rng):
+    error = np.full(12, 40.0)
+    phase = np.linspace(0, 6, 12)
+    assert not is_persistent_hole(-800 * np.abs(np.sin(phase)) - 200, error)
+    assert not is_persistent_hole(800 + rng.normal(0, 40, 12), error)
+    assert not is_persistent_hole(rng.normal(0, 40, 12), error)
+    assert not is_persistent_hole(np.full(3, -800.0), np.full(3, 40.0))

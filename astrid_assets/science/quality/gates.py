@@ -141,6 +141,26 @@ def completeness(
     )
 
 
+def reference_is_clean(holes: Sequence[str]) -> Verdict:
+    """No source is missing on every frame: the reference holds nothing of its own.
+
+    Parameters
+    ----------
+    holes
+        Positions (right ascension and declination in words) of persistent holes.
+    """
+    return Verdict(
+        "reference_is_clean",
+        passed=not holes,
+        holds_back=False,
+        value=float(len(holes)),
+        limit="0",
+        detail=f"{len(holes)} places are dark by the same amount on nearly every "
+        "frame: sources that only the reference has"
+        + (f" ({'; '.join(holes[:5])})" if holes else ""),
+    )
+
+
 def candidate_density(kept: int, area_deg2: float, highest: float) -> Verdict:
     """Fewer kept candidates per square degree than a bad subtraction leaves."""
     density = kept / area_deg2 if area_deg2 > 0 else None

@@ -1,0 +1,316 @@
+"""The README's pictures: what each step does to a real frame, before and after.
+
+Reads ``../shared/data`` (or ``--data FOLDER``) and writes PNG files to
+``docs/pictures``. Only frames whose licence allows it are drawn there; those of the
+flat field come from a set without a licence and go to ``--private`` alone.
+
+    .venv/bin/python benchmarks/pictures.py
+    .venv/bin/python benchmarks/pictures.py --private /tmp/private
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.io import fits
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from astrid_assets.science.background import measure_background
+from astrid_assets.science.calibration.calibrate import calibrate
+from astrid_assets.science.calibration.masters import Masters, combine
+from astrid_assets.science.calibration.overscan import without_overscan
+from astrid_assets.science.cosmic_rays import find_cosmic_rays
+from astrid_assets.science.frame import Frame
+from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.processing import make_anchor, measure, solve
+from astrid_assets.science.psf_photometry import shifted_psfs
+from astrid_assets.science.registration import pixel_mapping, resample
+from astrid_assets.science.settings import ProcessingSettings
+from astrid_assets.science.trails import find_trails, trail_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    Image = NDArray[np.float32]
+
+DPI = 100
+PANEL_INCH = 3.0
+MASK_COLOURS = {
+    MaskBit.HALO: "#4363d8",
+    MaskBit.SPIKE: "#911eb4",
+    MaskBit.SATURATED: "#e6194b",
+    MaskBit.BLEEDING: "#f58231",
+    MaskBit.COSMIC_RAY: "#ffe119",
+    MaskBit.TRAIL: "#3cb44b",
+}
+"""In the order of painting: what is worse is painted over what is less."""
+
+
+def main() -> None:
+    """Draw every picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    here = Path(__file__).resolve().parents[1]
+    parser.add_argument("--data", type=Path, default=here.parent / "shared" / "data")
+    parser.add_argument("--out", type=Path, default=here / "docs" / "pictures")
+    parser.add_argument("--private", type=Path, help="folder for the flat field")
+    options = parser.parse_args()
+    if not options.data.is_dir():
+        parser.error(f"{options.data} is not there; name the data with --data")
+    options.out.mkdir(parents=True, exist_ok=True)
+    for draw in (overscan, cosmic_rays, trail, saturation, sky, registration, psf):
+        print(draw(options.data, options.out))
+    if options.private:
+        options.private.mkdir(parents=True, exist_ok=True)
+        print(flat_field(options.data, options.private))
+
+
+def overscan(data: Path, out: Path) -> str:
+    """A raw frame of the SAAO's STE3 (BSD, astropy/ccdproc) loses its pedestal."""
+    raw = pixels(data / "odd_fits" / "saao_ste3_raw_overscan.fits")
+    ny = raw.shape[0]
+    strip, inside = (slice(0, ny), slice(2, 14)), (slice(8, ny - 8), slice(20, 520))
+    clean = without_overscan(raw, strip, trim=inside, model="median").image
+    return draw_row(
+        out / "overscan.png",
+        [
+            (raw, "raw, with its overscan"),
+            (clean, f"level {np.median(clean):.0f} ADU left"),
+        ],
+        scale="flat",
+    )
+
+
+def cosmic_rays(data: Path, out: Path) -> str:
+    """Subaru HSC (LSST, GPL-3): cosmic rays marked and taken out."""
+    frame = frame_of(data / "odd_fits" / "lsst_hsc_cosmic_rays.fits")
+    sky = measure_background(frame.data, np.zeros(frame.shape, dtype=bool))
+    light = frame.data - sky.level
+    found = find_cosmic_rays(light, sky.rms**2, np.zeros(frame.shape, dtype=bool))
+    mask = np.where(found, np.uint16(MaskBit.COSMIC_RAY), np.uint16(0))
+    return draw_row(
+        out / "cosmic-rays.png",
+        [
+            (light, "Subaru HSC"),
+            (light, f"{int(found.sum())} pixels marked", mask),
+            (np.where(found, 0, light), "without them"),
+        ],
+    )
+
+
+def trail(data: Path, out: Path) -> str:
+    """VATT 4k (MIT, trailblazer): a bright and a faint satellite trail."""
+    frame = frame_of(data / "satellite_trails" / "vatt_trail_float64.fits")
+    good = np.zeros(frame.shape, dtype=bool)
+    light = measure_background(frame.data, good)
+    found = find_trails(frame.data - light.level, light.rms, good)
+    masked = trail_mask(found, frame.shape)
+    mask = np.where(masked, np.uint16(MaskBit.TRAIL), np.uint16(0))
+    return draw_row(
+        out / "trails.png",
+        [
+            (frame.data - light.level, "VATT 4k"),
+            (frame.data - light.level, f"{len(found)} trails masked", mask),
+        ],
+    )
+
+
+def saturation(data: Path, out: Path) -> str:
+    """SAAO 1.0 m (MIT, pyDIA): saturated stars, their bleeding and halos."""
+    done = measure(saao(data, "science/kb13475_i0097.fits"), None, SETTINGS).frame
+    here = np.s_[0:256, 0:256]
+    return draw_row(
+        out / "saturation.png",
+        [
+            (done.data[here], "SAAO 1.0 m, Galactic bulge"),
+            (done.data[here], "mask planes", done.mask[here]),
+        ],
+    )
+
+
+def sky(data: Path, out: Path) -> str:
+    """Huntsman (MIT): NGC 1566 survives the removal of its sky."""
+    path = data / "odd_fits" / "huntsman_ngc1566_sip_without_suffix.fits.fz"
+    image = pixels(path)
+    found = measure_background(image, ~np.isfinite(image))
+    return draw_row(
+        out / "background.png",
+        [
+            (image, "NGC 1566, Huntsman telephoto"),
+            (found.level, f"sky, {np.ptp(found.level):.1f} ADU from end to end"),
+            (image - found.level, "the galaxy is still there"),
+        ],
+        scale="own",
+    )
+
+
+def registration(data: Path, out: Path) -> str:
+    """Two SAAO frames without WCS, aligned by their star patterns."""
+    settings = SETTINGS.model_copy(update={"wcs": "stars"})
+    first = measure(saao(data, "reference/kb13475_i0177.fits"), None, settings)
+    second = measure(saao(data, "science/kb13475_i0097.fits"), None, settings)
+    anchor = make_anchor(first, settings)
+    ours, theirs = solve(first, anchor, settings), solve(second, anchor, settings)
+    assert ours.frame.wcs is not None
+    assert theirs.frame.wcs is not None
+    mapping = pixel_mapping(ours.frame.wcs, theirs.frame.wcs, ours.frame.shape)
+    variance = theirs.frame.variance
+    assert variance is not None
+    moved, _, mask = resample(
+        theirs.frame.data, variance, theirs.frame.mask, mapping, ours.frame.shape
+    )
+    scale = 10 ** (0.4 * (ours.frame.zero_point_mag - theirs.frame.zero_point_mag))
+    bad = ((mask | ours.frame.mask) & UNUSABLE) != 0
+    here = np.s_[100:356, 100:356]
+    before = (theirs.frame.data * scale - ours.frame.data)[here]
+    after = np.where(bad, 0, moved * scale - ours.frame.data)[here]
+    rms = theirs.quality.astrometric_rms_px
+    return draw_row(
+        out / "registration.png",
+        [
+            (ours.frame.data[here], "SAAO 1.0 m, one night"),
+            (before, "another minus it, as taken"),
+            (after, f"aligned by {theirs.quality.n_matched} stars, {rms:.2f} px rms"),
+        ],
+    )
+
+
+def psf(data: Path, out: Path) -> str:
+    """The PSF of a crowded frame, and the frame without its stars' models."""
+    done = measure(saao(data, "reference/kb13475_i0177.fits"), None, SETTINGS)
+    frame, model = done.frame, done.frame.psf
+    assert model is not None
+    left = frame.data.copy()
+    stars = done.stars
+    half = model.size // 2
+    for x, y, flux, stamp in zip(
+        stars.x, stars.y, stars.flux, shifted_psfs(model, stars.x, stars.y), strict=True
+    ):
+        i, j = round(float(y)), round(float(x))
+        top, bottom = max(i - half, 0), min(i + half + 1, frame.shape[0])
+        low, high = max(j - half, 0), min(j + half + 1, frame.shape[1])
+        left[top:bottom, low:high] -= (
+            np.float32(flux)
+            * stamp[
+                top - i + half : bottom - i + half, low - j + half : high - j + half
+            ]
+        )
+    here = np.s_[200:328, 200:328]
+    unusable = (frame.mask & UNUSABLE) != 0
+    return draw_row(
+        out / "psf.png",
+        [
+            (frame.data[here], "SAAO 1.0 m, 400 s"),
+            (
+                np.sqrt(np.maximum(model.centre, 0)),
+                f"its PSF (root), {model.fwhm_px:.2f} px",
+            ),
+            (np.where(unusable, 0, left)[here], "minus the PSF of every star"),
+        ],
+    )
+
+
+def flat_field(data: Path, out: Path) -> str:
+    """CAFOS (no licence: never published): bias and flat take the dust ring off."""
+    folder = data / "calib_cafos_ngc2420"
+    bias = combine([pixels(p) for p in sorted((folder / "bias").iterdir())], "bias")
+    flat = combine(
+        [pixels(p) for p in (folder / "flat_B").iterdir()], "flat", bias=bias
+    )
+    raw = frame_of(folder / "light_B" / "uamA_0026.fits.fz")
+    done = calibrate(raw, Masters(bias=bias, flat=flat))
+    return draw_row(
+        out / "flat-field.png",
+        [(raw.data - np.median(bias), "CAFOS, raw"), (done.data, "calibrated")],
+        scale="flat",
+    )
+
+
+SETTINGS = ProcessingSettings()
+Panel = tuple["Image", str] | tuple["Image", str, "NDArray[np.uint16]"]
+
+
+def saao(data: Path, name: str) -> Frame:
+    """Read a frame of the microlensing series in electrons."""
+    return frame_of(
+        data / "saao_microlensing" / name, gain=1.9, saturation_e=1.8 * 62_000
+    )
+
+
+def pixels(path: Path) -> Image:
+    """Return the first image of a file as float32."""
+    with warnings.catch_warnings():
+        # Headers of these sets hold cards that strict readers complain about.
+        warnings.simplefilter("ignore")
+        with fits.open(path) as hdus:
+            return next(h.data for h in hdus if h.data is not None).astype(np.float32)
+
+
+def frame_of(path: Path, *, gain: float = 1.0, saturation_e: float = np.inf) -> Frame:
+    """Return an image as a frame in electrons, without a WCS."""
+    data = pixels(path) * np.float32(gain)
+    return Frame(
+        frame_id=path.name, data=data, mask=np.zeros(data.shape, np.uint16),
+        observed_mjd=56500.0, exposure_s=60.0, band="x", gain_e_per_adu=gain,
+        saturation_e=saturation_e,
+    )  # fmt: skip
+
+
+def draw_row(path: Path, panels: Sequence[Panel], scale: str = "sky") -> str:
+    """Draw panels side by side; `sky`: one asinh scale about zero, in sky sigmas.
+
+    `flat`: linear between the 2nd and 98th percentile; `own`: asinh for each panel.
+    """
+    figure = Figure(
+        figsize=(PANEL_INCH * len(panels), PANEL_INCH + 0.3), dpi=DPI,
+        layout="constrained",
+    )  # fmt: skip
+    FigureCanvasAgg(figure)
+    first = panels[0][0]
+    low, middle = np.nanpercentile(first, [15.87, 50])
+    sigma = max(float(middle - low), 1e-6)
+    for axes, panel in zip(
+        np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True
+    ):
+        _panel(axes, panel, scale, sigma)
+    figure.savefig(path, metadata={"Software": None})
+    return f"{path}: {path.stat().st_size // 1024} kB"
+
+
+def _panel(axes: Axes, panel: Panel, scale: str, sigma: float) -> None:
+    image = panel[0]
+    low, middle, high = np.nanpercentile(image, [2, 50, 98])
+    if scale == "flat":
+        grey = (image - low) / max(high - low, 1e-9)
+    elif scale == "own":
+        own = max(float(middle - low) / 2, 1e-6)
+        grey = 0.2 + 0.8 * np.arcsinh((image - middle) / (2 * own)) / np.arcsinh(60)
+    else:
+        grey = 0.25 + 0.75 * np.arcsinh(image / (2 * sigma)) / np.arcsinh(60)
+    if image.shape[0] < 100:  # a PSF has a scale of its own
+        grey = image / image.max()
+    shown = np.repeat(np.clip(np.nan_to_num(grey), 0, 1)[..., None], 3, axis=2)
+    if len(panel) == 3:
+        for bit, colour in MASK_COLOURS.items():
+            there = (panel[2] & np.uint16(bit)) != 0
+            shown[there] = 0.35 * shown[there] + 0.65 * np.array(to_rgb(colour))
+            if there.any():
+                axes.plot([], [], "s", color=colour, label=str(bit.name).lower())
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=7, loc="upper right", framealpha=0.8)
+    axes.imshow(shown, origin="lower", interpolation="nearest")
+    axes.set_title(panel[1], fontsize=9)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+if __name__ == "__main__":
+    main()
