@@ -12,6 +12,8 @@ from fastapi import Request  # noqa: TC002  FastAPI reads the annotation
 
 from astrid_assets.storage.catalogue import Catalogue, now
 from astrid_assets.storage.object_store import open_object_store
+from astrid_assets.web.views.planes import Planes
+from astrid_assets.web.views.queue import QueueWatch
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -35,7 +37,9 @@ class WebState:
     settings: WebSettings
     catalogue: Catalogue
     store: ObjectStore
-    clock: Clock = field(default=now)
+    clock: Clock
+    planes: Planes
+    queue: QueueWatch = field(default_factory=QueueWatch)
 
 
 def open_state(settings: WebSettings, clock: Clock = now) -> WebState:
@@ -47,7 +51,8 @@ def open_state(settings: WebSettings, clock: Clock = now) -> WebState:
         access_key=settings.s3_access_key,
         secret_key=settings.s3_secret_key,
     )
-    return WebState(settings, Catalogue(settings.database_url), store, clock)
+    catalogue = Catalogue(settings.database_url)
+    return WebState(settings, catalogue, store, clock, Planes(store))
 
 
 def state_of(request: Request) -> WebState:

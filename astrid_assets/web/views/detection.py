@@ -1,0 +1,313 @@
+"""A detection as people and programs see it: what was measured, in words.
+
+`DetectionFacts` is all a reviewer may know before the decision; `DetectionView` adds
+the model's score, the label and where it leads.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, Field
+from sqlalchemy import select
+
+from astrid_assets.storage import candidates
+from astrid_assets.storage.tables import (
+    DifferenceRun,
+    Label,
+    Model,
+    PreprocessRun,
+    TrackletRow,
+)
+from astrid_assets.web.views.planes import Planes, Spot
+from astrid_assets.web.views.words import degrees, flags_in_words, hours
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy.orm import Session
+
+    from astrid_assets.storage.candidates import DetectionRow
+
+MJD_EPOCH = dt.datetime(1858, 11, 17, tzinfo=dt.UTC)
+
+NO_CATALOGUE = "no catalogue of known objects is loaded"
+
+
+class Neighbour(BaseModel):
+    """The nearest source of the reference."""
+
+    distance_arcsec: float | None
+    distance_px: float
+    mag: float | None = Field(description="on the frame's scale of magnitudes")
+
+
+class Link(BaseModel):
+    """A page elsewhere about this place; nothing is fetched before it is followed."""
+
+    name: str
+    url: str
+
+
+class DetectionFacts(BaseModel):
+    """What was measured; nothing that tells what others or the model think."""
+
+    id: str
+    survey: str
+    night: str
+    field: str
+    band: str
+    observation_id: str
+    object_id: str | None
+    observed_mjd: float
+    observed_at: dt.datetime
+    exposure_s: float
+    x: float
+    y: float
+    ra_deg: float | None
+    dec_deg: float | None
+    position: str | None = Field(description="sexagesimal")
+    snr: float = Field(description="S_corr at the peak, in sigma; negative: it faded")
+    flux_e: float
+    flux_err_e: float
+    mag: float | None
+    mag_err: float | None
+    limiting_mag: float | None
+    fwhm_px: float | None
+    frame_fwhm_px: float
+    fwhm_ratio: float | None = Field(description="of the source over the frame's stars")
+    elongation: float | None
+    flags: list[str] = Field(description="of pixels, frame and difference, in words")
+    neighbour: Neighbour | None
+    known_objects: str = Field(description="what is known to be there, in words")
+    cutout_key: str
+    cutout_index: int
+    has_difference: bool
+    links: list[Link]
+
+
+class Score(BaseModel):
+    """What a model, or for want of one the S/N ranking, says."""
+
+    value: float
+    kind: Literal["model", "snr_ranking"]
+    model: str | None
+    threshold: float | None
+    says_real: bool | None = Field(description="None where no model has a say")
+
+
+class LabelView(BaseModel):
+    """The label that follows from all that was said."""
+
+    label: str
+    classification: str | None
+    source: str
+    n_votes: int
+    agreement: float
+
+
+class DetectionView(DetectionFacts):
+    """A detection with its score and its label."""
+
+    score: Score
+    label: LabelView | None
+
+
+def facts(
+    session: Session, rows: Sequence[DetectionRow], planes: Planes | None
+) -> list[DetectionFacts]:
+    """Return what was measured of these detections, in their order."""
+    difference_ids = {row.difference_id for row in rows}
+    query = (
+        select(
+            DifferenceRun.id,
+            DifferenceRun.flags,
+            DifferenceRun.difference_key,
+            PreprocessRun.flags,
+        )
+        .join(
+            PreprocessRun, PreprocessRun.observation_id == DifferenceRun.observation_id
+        )
+        .where(DifferenceRun.id.in_(difference_ids))
+    )
+    about = {row[0]: row for row in session.execute(query)}
+    moving = _moving(session, {(row.survey, row.night) for row in rows})
+    found = []
+    for row in rows:
+        _, flags, difference_key, frame_flags = about[row.difference_id]
+        found.append(
+            DetectionFacts(
+                **_measured(row),
+                flags=flags_in_words(row.mask_bits, [*frame_flags, *flags]),
+                neighbour=_neighbour(row, difference_key, planes),
+                known_objects=_known(moving.get(row.detection_id)),
+                has_difference=difference_key is not None,
+                links=links(row.ra_deg, row.dec_deg),
+            )
+        )
+    return found
+
+
+def views(
+    session: Session, rows: Sequence[DetectionRow], planes: Planes | None
+) -> list[DetectionView]:
+    """Return these detections with score and label, in their order."""
+    ids = [row.detection_id for row in rows]
+    labels = {
+        label.detection_id: label
+        for label in session.scalars(select(Label).where(Label.detection_id.in_(ids)))
+    }
+    scores = scores_of(session, rows)
+    return [
+        DetectionView(
+            **fact.model_dump(),
+            score=scores[fact.id],
+            label=_label(labels.get(fact.id)),
+        )
+        for fact in facts(session, rows, planes)
+    ]
+
+
+def scores_of(session: Session, rows: Sequence[DetectionRow]) -> dict[str, Score]:
+    """Return what is thought of these detections before anybody looked."""
+    ids = {row.model_id for row in rows if row.model_id is not None}
+    models = {
+        model.id: model
+        for model in session.scalars(select(Model).where(Model.id.in_(ids)))
+    }
+    return {row.detection_id: _score(row, models) for row in rows}
+
+
+def detection_view(
+    session: Session, detection_id: str, planes: Planes | None
+) -> DetectionView | None:
+    """Return one current detection, None when there is none of this id."""
+    row = candidates.detections_by_ids(session, [detection_id]).get(detection_id)
+    return None if row is None else views(session, [row], planes)[0]
+
+
+def links(ra_deg: float | None, dec_deg: float | None) -> list[Link]:
+    """Return pages elsewhere that know places on the sky."""
+    if ra_deg is None or dec_deg is None:
+        return []
+    place = f"{ra_deg:.6f} {dec_deg:+.6f}"
+    at = quote(place)
+    simbad = f"Coord={at}&Radius=10&Radius.unit=arcsec"
+    ned = f"search_type=Near%20Position%20Search&ra={ra_deg:.6f}d&dec={dec_deg:.6f}d"
+    tns = f"ra={ra_deg:.6f}&decl={dec_deg:.6f}&radius=5&coords_unit=arcsec"
+    viewer = f"ra={ra_deg:.6f}&dec={dec_deg:.6f}&zoom=15"
+    addresses = {
+        "SIMBAD": f"https://simbad.cds.unistra.fr/simbad/sim-coo?{simbad}",
+        "NED": f"https://ned.ipac.caltech.edu/conesearch?{ned}&radius=0.5",
+        "TNS": f"https://www.wis-tns.org/search?{tns}",
+        "Aladin": f"https://aladin.cds.unistra.fr/AladinLite/?target={at}&fov=0.05",
+        "Legacy Surveys": f"https://www.legacysurvey.org/viewer?{viewer}",
+    }
+    return [Link(name=name, url=url) for name, url in addresses.items()]
+
+
+def _measured(row: DetectionRow) -> dict[str, Any]:
+    ratio = None
+    if row.candidate_fwhm_px is not None and row.fwhm_px:
+        ratio = row.candidate_fwhm_px / row.fwhm_px
+    place = None
+    if row.ra_deg is not None and row.dec_deg is not None:
+        place = f"{hours(row.ra_deg)} {degrees(row.dec_deg)}"
+    same = (
+        "survey", "night", "field", "band", "observation_id", "object_id",
+        "observed_mjd", "exposure_s", "x", "y", "ra_deg", "dec_deg", "flux_e",
+        "flux_err_e", "mag", "mag_err", "limiting_mag", "elongation", "cutout_key",
+        "cutout_index",
+    )  # fmt: skip
+    return {
+        "id": row.detection_id,
+        **{name: getattr(row, name) for name in same},
+        "observed_at": MJD_EPOCH + dt.timedelta(days=row.observed_mjd),
+        "position": place,
+        "snr": row.score_sigma,
+        "fwhm_px": row.candidate_fwhm_px,
+        "frame_fwhm_px": row.fwhm_px,
+        "fwhm_ratio": ratio,
+    }
+
+
+def spot_of(row: DetectionRow, difference_key: str | None) -> Spot:
+    """Return where the pixels of a detection are kept."""
+    return Spot(row.cutout_key, row.cutout_index, difference_key, row.x, row.y)
+
+
+def _neighbour(
+    row: DetectionRow, difference_key: str | None, planes: Planes | None
+) -> Neighbour | None:
+    if planes is None or difference_key is None:
+        return None
+    found = planes.stamps(spot_of(row, difference_key)).neighbour
+    if found is None:
+        return None
+    return Neighbour(
+        distance_arcsec=found.distance_arcsec,
+        distance_px=found.distance_px,
+        mag=found.mag,
+    )
+
+
+def _moving(
+    session: Session, nights: set[tuple[str, str]]
+) -> Mapping[str, TrackletRow]:
+    """Return the tracklet of each detection that has one."""
+    by_survey: dict[str, list[str]] = defaultdict(list)
+    for survey, night in nights:
+        by_survey[survey].append(night)
+    return {
+        str(member): tracklet
+        for survey, own in by_survey.items()
+        for tracklet in session.scalars(
+            select(TrackletRow).where(
+                TrackletRow.survey == survey, TrackletRow.night.in_(own)
+            )
+        )
+        for member in tracklet.members
+    }
+
+
+def _known(tracklet: TrackletRow | None) -> str:
+    if tracklet is None:
+        return NO_CATALOGUE
+    return (
+        f"moves: one of {len(tracklet.members)} detections of this night on a line, "
+        f"{tracklet.rate_arcsec_h:.1f}″ per hour; {NO_CATALOGUE}"
+    )
+
+
+def _score(row: DetectionRow, models: Mapping[str, Model]) -> Score:
+    model = models.get(row.model_id or "")
+    if row.score_kind != "model" or model is None:
+        return Score(
+            value=row.score,
+            kind="snr_ranking",
+            model=None,
+            threshold=None,
+            says_real=None,
+        )
+    return Score(
+        value=row.score,
+        kind="model",
+        model=f"{model.name} v{model.version}",
+        threshold=model.threshold,
+        says_real=row.score >= model.threshold,
+    )
+
+
+def _label(label: Label | None) -> LabelView | None:
+    if label is None:
+        return None
+    return LabelView(
+        label=label.label,
+        classification=label.classification,
+        source=label.source,
+        n_votes=label.n_votes,
+        agreement=label.agreement,
+    )
