@@ -1,116 +1,143 @@
-"""How a PSF is measured: residuals of many stars, moved back to one centre.
+"""How a PSF is measured: one least-squares fit of splines to all pixels of all stars.
 
-The model is laid on each star at its subpixel place; what remains is moved back
-and added to the model, weighted pixel by pixel. So the interpolation's blur drops
-out within a few rounds, and masked pixels and neighbours simply carry no weight.
+The unknowns are the nodes of cubic B-splines (times a polynomial of the position in
+the frame); the data are the pixels around the stars with their own noise, so masked
+pixels simply carry no weight, and no star is ever interpolated. Where the data say
+little, in the wings and between the pixels of few stars, the nodes lean on an
+elliptical profile that is measured from the same stars. Fluxes, places and neighbours
+are fitted in turn with the PSF.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import KDTree
 
 from astrid_assets.science.components import label
 from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.psf import PsfModel, polynomial_terms
-from astrid_assets.science.psf_photometry import shifted
-from astrid_assets.science.shapes import stamps
-from astrid_assets.science.stars import StarFlag, select, typical_shape
+from astrid_assets.science.psf import PsfModel, polynomials
+from astrid_assets.science.psf_photometry import (
+    SWEEPS,
+    PointSources,
+    fit_point_sources,
+)
+from astrid_assets.science.psf_profile import moffat
+from astrid_assets.science.psf_sample import (
+    MIN_PSF_STARS,
+    choose_psf_stars,
+    number_of_terms,
+    shapes_of,
+)
+from astrid_assets.science.psf_solver import Sample, normalised, prior, solve
+from astrid_assets.science.shapes import measure_shapes, stamps
+from astrid_assets.science.stars import select, typical_shape
 
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Frame, Image, Stars
 
-MIN_PSF_STARS = 3
-MAX_PSF_STARS = 200
-MIN_SNR = 20.0
-"""A star below it adds a centroid error of a twentieth of the FWHM."""
+RADIUS_FWHM = 4.0
+"""A Moffat profile of beta 3 is 3e-4 of its peak there, 0.5 % of its light beyond."""
 
-ENOUGH_PSF_STARS = 8
-LOW_SNR = 8.0
-"""Accepted only when there are fewer than `ENOUGH_PSF_STARS` better ones."""
-
-STARS_FOR_LINEAR, STARS_FOR_QUADRATIC = 20, 60
-RADIUS_FWHM = 3.5
 MIN_RADIUS, MAX_RADIUS = 8, 31
-ROUNDS = 4
+NODES_PER_PIXEL = ((4.2, 2), (np.inf, 1))
+"""Up to which FWHM (of adaptive moments, pixels) how many nodes: with one, a Moffat
+PSF of 3 pixels cannot be drawn better than to 1 % of its peak; with two, one of 1.5."""
+
+ROUNDS = ((1.0, 12), (0.3, 12), (0.3, 24))
+"""Per round, how far a node may stray from the profile, as a share of it, and steps
+of the solver: at first the profile is a guess and the places are rough."""
+
+SMOOTHING_FWHM = 0.2
+"""What the profile lacks is smooth on this scale: half that of the PSF itself."""
+
 CLIP_SIGMA = 5.0
-MODEL_ERROR = 0.02
+MODEL_ERROR = 0.01
 """Relative error granted to the model: one bright star must not rule the fit."""
 
-WING_SNR = 3.0
-"""Pixels of the stacked PSF below this S/N lean on their ring's mean."""
+SKY_SHARE = 0.05
+"""Least share of a pixel's variance that is the sky's."""
 
-RIDGE = 0.02
-"""Pull of the varying terms towards zero, as a share of the constant term's weight."""
+SKY_FREEDOM = 0.02
+"""Sky left under a star, in units of the noise of a pixel."""
+
+STRANGE, STRANGE_FLOOR = 3.0, 0.03
+"""A core that differs from the model by more than so many times what is typical, and
+by this share of its light, is a galaxy or a blend."""
+
+NOISE_SIGMA = 4.0
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """Stamps of the PSF stars: (n, s, s) each, and their subpixel places (n, 2)."""
-
-    light: Array
-    variance: Array
-    usable: NDArray[np.bool_]
-    shift: Array
-    terms: Array
-    flux: Array
+Bool = NDArray[np.bool_]
 
 
 def fit(frame: Frame, stars: Stars) -> PsfModel:
     """Measure the PSF; see `psf.fit_psf`."""
+    _variance(frame)
     chosen = choose_psf_stars(stars)
     fwhm, _ = typical_shape(chosen)
+    step = next(nodes for limit, nodes in NODES_PER_PIXEL if fwhm < limit)
     radius = int(np.clip(np.ceil(RADIUS_FWHM * fwhm), MIN_RADIUS, MAX_RADIUS))
-    count = _term_count(len(chosen))
-    sample = _sample(frame, chosen, radius, count)
-    # A round Gaussian of the right width to start from.
-    span = np.arange(-radius, radius + 1)
-    line = np.exp(-0.5 * (span * 2.3548 / fwhm) ** 2)
-    model = np.zeros((count, 2 * radius + 1, 2 * radius + 1))
-    model[0] = np.outer(line, line) / line.sum() ** 2
-    error = np.zeros_like(model[0])
-    for _ in range(ROUNDS):
-        step, error = _correction(model, sample)
-        model = _normalised(model + step)
-    model = _normalised(_calm(model, error, fwhm))
-    psf = PsfModel(model.astype(np.float32), frame.shape, fwhm, len(chosen))
-    width = stamp_fwhm(psf.centre)
-    return PsfModel(psf.coefficients, frame.shape, width, len(chosen))
+    shapes = shapes_of(frame, chosen, fwhm)
+    count = number_of_terms(shapes, frame.shape, chosen.x, chosen.y)
+    profile = moffat(np.nanmedian(shapes, axis=0), step * radius, step)
+    nodes = profile.stamp[None]
+    z = np.zeros_like(nodes)
+    psf = _model(nodes, frame.shape, fwhm, len(chosen), step)
+    around, index = _with_neighbours(stars, chosen, 1.5 * radius)
+    usable = ((frame.mask & UNUSABLE) == 0) & np.isfinite(frame.data)
+    keep = np.ones(len(chosen), dtype=bool)
+    for turn, (freedom, steps) in enumerate(ROUNDS):
+        found = fit_point_sources(
+            frame, psf, around.x, around.y, usable=usable,
+            place_steps=2 if turn else 0, sweeps=SWEEPS if turn else 1,
+        )  # fmt: skip
+        keep &= np.isfinite(found.flux[index]) & (found.flux[index] > 0)
+        if np.count_nonzero(keep) < MIN_PSF_STARS:
+            raise TooFewStars("PSF", int(np.count_nonzero(keep)), MIN_PSF_STARS)
+        sample, strange = _sample(frame, psf, found, index, usable)
+        # Fitted places are those of the model's middle, wherever that has drifted.
+        off = _off_centre(psf, found.x[index], found.y[index])
+        sample = replace(sample, shift=sample.shift + off)
+        keep = _alike(strange, keep) if turn else keep
+        if turn:
+            # A PSF that varies is worth its price once a constant one is known.
+            z, nodes = _with_terms(z, count), _with_terms(nodes, count)
+            terms = polynomials(found.x[index], found.y[index], frame.shape, count)
+            sample = replace(sample, terms=terms)
+        sample = sample.only(keep)
+        if turn:
+            weights = sample.information(nodes.shape[1])[0]
+            profile = profile.measured(nodes[0], weights)
+        expected = prior(profile.stamp, len(z), freedom, SMOOTHING_FWHM * fwhm * step)
+        nodes, z = solve(z, sample, expected, steps)
+        nodes = normalised(nodes, step)
+        psf = _model(nodes, frame.shape, fwhm, int(np.count_nonzero(keep)), step)
+    return replace(psf, fwhm_px=psf_fwhm(psf))
 
 
-def choose_psf_stars(stars: Stars) -> Stars:
-    """Take the best stars: unflagged and of high S/N, at most `MAX_PSF_STARS`.
+def _variance(frame: Frame) -> Image:
+    if frame.variance is None:
+        raise ValueError("the PSF is measured on frames with a variance")
+    return frame.variance
 
-    Raises
-    ------
-    TooFewStars
-        If fewer than `MIN_PSF_STARS` are left.
-    """
-    snr = stars.flux / np.maximum(stars.flux_err, 1e-9)
-    clean = stars.flag == 0
-    # In crowded fields nearly every star has neighbours: take the lesser blends.
-    nearly = (stars.flag & ~StarFlag.BLENDED) == 0
-    tiers = (
-        (clean & (snr > MIN_SNR), ENOUGH_PSF_STARS),
-        (clean & (snr > LOW_SNR), MIN_PSF_STARS),
-        (nearly & (snr > MIN_SNR), MIN_PSF_STARS),
-        (nearly & (snr > LOW_SNR), MIN_PSF_STARS),
-    )
-    for which, needed in tiers:
-        if np.count_nonzero(which) >= needed:
-            chosen = select(stars, which)
-            order = np.argsort(-chosen.flux, kind="stable")[:MAX_PSF_STARS]
-            return select(chosen, order)
-    raise TooFewStars(
-        "PSF", int(np.count_nonzero(nearly & (snr > LOW_SNR))), MIN_PSF_STARS
-    )
+
+def _with_terms(stamps_of_terms: Array, count: int) -> Array:
+    """Append terms of zero."""
+    missing = count - len(stamps_of_terms)
+    return np.pad(stamps_of_terms, ((0, missing), (0, 0), (0, 0)))
+
+
+def psf_fwhm(psf: PsfModel) -> float:
+    """Return the FWHM in the middle of the frame, pixels."""
+    ny, nx = psf.frame_shape
+    here = replace(psf, oversampling=1).at((nx - 1) / 2, (ny - 1) / 2)
+    return stamp_fwhm(here) / psf.oversampling
 
 
 def stamp_fwhm(stamp: Image) -> float:
@@ -129,125 +156,108 @@ def stamp_fwhm(stamp: Image) -> float:
     return float(2 * np.sqrt(np.count_nonzero(core) / np.pi) * step)
 
 
-def _term_count(n_stars: int) -> int:
-    """How many polynomial terms that many stars carry."""
-    if n_stars >= STARS_FOR_QUADRATIC:
-        return 6
-    return 3 if n_stars >= STARS_FOR_LINEAR else 1
-
-
-def _sample(frame: Frame, stars: Stars, radius: int, count: int) -> _Sample:
-    """Cut the stars out of the frame."""
-    if frame.variance is None:
-        raise ValueError("the PSF is measured on frames with a variance")
-    x, y = stars.x, stars.y
-    usable = stamps((frame.mask & UNUSABLE) == 0, x, y, radius).astype(bool)
-    positions = zip(x, y, strict=True)
-    return _Sample(
-        light=stamps(frame.data, x, y, radius).astype(np.float64),
-        variance=stamps(frame.variance, x, y, radius, fill=1.0).astype(np.float64),
-        usable=usable,
-        shift=np.column_stack([y - np.rint(y), x - np.rint(x)]),
-        terms=np.array(
-            [polynomial_terms(a, b, frame.shape, count) for a, b in positions],
-            dtype=np.float64,
-        ),
-        flux=stars.flux.astype(np.float64),
+def _model(
+    nodes: Array, shape: tuple[int, int], fwhm_px: float, n_stars: int, step: int
+) -> PsfModel:
+    """Turn spline nodes into the values they stand for."""
+    line = np.array([1.0, 4.0, 1.0]) / 6
+    values = ndimage.convolve1d(nodes, line, axis=1, mode="constant")
+    values = ndimage.convolve1d(values, line, axis=2, mode="constant")
+    return PsfModel(
+        normalised(values, step).astype(np.float32), shape, fwhm_px, n_stars, step
     )
 
 
-def _correction(model: Array, sample: _Sample) -> tuple[Array, Array]:
-    """Return what the residuals add to each term, and the first term's error."""
-    n, size, _ = sample.light.shape
-    residual = np.empty_like(sample.light)
-    weight = np.empty_like(sample.light)
-    core = _disk(size, size / 2 / RADIUS_FWHM * 1.2)
-    for i in range(n):
-        here = np.tensordot(sample.terms[i], model, axes=1)
-        laid = shifted(here.astype(np.float32), tuple(sample.shift[i]))
-        flux, sky = _amplitude(laid, sample, i, core)
-        spread = sample.variance[i] + (MODEL_ERROR * flux * laid) ** 2
-        left = np.where(sample.usable[i], sample.light[i] - flux * laid - sky, 0)
-        deviant = np.abs(left) > CLIP_SIGMA * np.sqrt(spread)
-        kept = sample.usable[i] & ~(deviant & ~core)
-        back = (-sample.shift[i][0], -sample.shift[i][1])
-        scale = max(flux, 1e-6)
-        remains = (np.where(kept, left, 0) / scale).astype(np.float32)
-        residual[i] = shifted(remains, back)
-        moved = ndimage.shift(kept.astype(np.float64), back, order=1)
-        weight[i] = np.where(moved > 0.9, scale**2 / spread, 0)
-    return _solve(residual, weight, sample.terms)
+def _with_neighbours(
+    stars: Stars, chosen: Stars, reach_px: float
+) -> tuple[Stars, NDArray[np.intp]]:
+    """Return the chosen stars with all near them, and where the chosen are therein."""
+    places = np.column_stack([stars.x, stars.y])
+    of_chosen = np.column_stack([chosen.x, chosen.y])
+    distance, _ = KDTree(of_chosen).query(places, distance_upper_bound=reach_px)
+    around = select(stars, np.isfinite(distance))
+    _, index = KDTree(np.column_stack([around.x, around.y])).query(of_chosen)
+    return around, np.asarray(index, dtype=np.intp)
 
 
-def _amplitude(
-    laid: Image, sample: _Sample, index: int, core: NDArray[np.bool_]
-) -> tuple[float, float]:
-    """Fit the star's flux within the core and the sky left in its outskirts."""
-    usable = sample.usable[index]
-    outskirts = usable & ~_disk(len(laid), len(laid) / 2 * 0.75)
-    light = sample.light[index]
-    sky = float(np.median(light[outskirts])) if outskirts.sum() > 30 else 0.0
-    # Only a sky that differs by more than its error is taken off.
-    sigma = float(np.sqrt(np.median(sample.variance[index])))
-    if abs(sky) < 3 * 1.25 * sigma / np.sqrt(max(outskirts.sum(), 1)):
-        sky = 0.0
-    inside = usable & core
-    p = laid[inside].astype(np.float64)
-    denominator = float((p * p).sum())
-    if denominator <= 0:
-        return float(sample.flux[index]), sky
-    return float((p * (light[inside] - sky)).sum() / denominator), sky
+def _sample(
+    frame: Frame, psf: PsfModel, found: PointSources, index: NDArray[np.intp],
+    usable: Bool,
+) -> tuple[Sample, Array]:  # fmt: skip
+    """Cut the stars out of the frame without their neighbours.
+
+    Also returns per star how much its core differs from the model beyond noise
+    (a share of its light, squared) and the noise of that: (n, 2).
+    """
+    x, y, flux = found.x[index], found.y[index], found.flux[index]
+    radius = psf.size // 2
+    shift = np.column_stack([y - np.rint(y), x - np.rint(x)])
+    good = stamps(usable, x, y, radius).astype(bool)
+    left = stamps(found.residual, x, y, radius).astype(np.float64)
+    light = stamps(frame.data, x, y, radius).astype(np.float64)
+    variance = stamps(_variance(frame), x, y, radius, fill=1.0).astype(np.float64)
+    terms = psf.terms_at(x, y)
+    blank = Sample(left, left, terms, shift, psf.oversampling)
+    own = blank.laid(psf.spline_nodes()) * flux[:, None, None]
+    sky = np.maximum(variance - np.maximum(light, 0), SKY_SHARE * variance)
+    noise = sky + np.maximum(own, 0)
+    span = np.arange(-radius, radius + 1)
+    distance = np.hypot(span[:, None], span[None, :])
+    core = distance <= max(1.2 * psf.fwhm_px, 1.5)
+    noise_sigma = np.sqrt(noise + (MODEL_ERROR * own) ** 2)
+    deviant = (np.abs(left) > CLIP_SIGMA * noise_sigma) & ~core
+    good &= ~deviant & (distance < radius - 0.5)
+    level = _sky_left(left, sky, good & (distance > 0.6 * radius))
+    left = left - level[:, None, None]
+    in_core = good & core
+    power = np.sum(own**2 * in_core, axis=(1, 2)) + 1e-30
+    excess = np.sum((left**2 - noise) * in_core, axis=(1, 2)) / power
+    error = np.sqrt(2 * np.sum(noise**2 * in_core, axis=(1, 2))) / power
+    scale = np.where(flux > 0, flux, np.nan)[:, None, None]
+    sample = Sample(
+        (left + own) / scale, good * scale**2 / noise_sigma**2, terms, shift,
+        psf.oversampling,
+    )  # fmt: skip
+    return sample, np.column_stack([excess, error])
 
 
-def _solve(residual: Array, weight: Array, terms: Array) -> tuple[Array, Array]:
-    """Fit the polynomial pixel by pixel, weighted; a little ridge on its slopes."""
-    count = terms.shape[1]
-    normal = np.einsum("nij,nk,nl->ijkl", weight, terms, terms, optimize=True)
-    right = np.einsum("nij,nij,nk->ijk", weight, residual, terms, optimize=True)
-    total = weight.sum(axis=0)
-    pull = RIDGE * total[..., None] * np.r_[0.0, np.ones(count - 1)]
-    tiny = 1e-9 * max(float(total.max()), 1e-30)
-    normal += np.eye(count) * (pull + tiny)[..., None, :]
-    step = np.linalg.solve(normal, right[..., None])[..., 0]
-    error = 1 / np.sqrt(np.maximum(total, tiny))
-    return np.moveaxis(step, -1, 0), error
+def _sky_left(left: Array, sky: Array, outskirts: Bool) -> Array:
+    """Return the sky left under each star, held to zero by its prior."""
+    weight = outskirts / sky
+    middle = np.median(sky, axis=(1, 2))
+    hold = 1 / (SKY_FREEDOM**2 * middle)
+    return (weight * left).sum(axis=(1, 2)) / (weight.sum(axis=(1, 2)) + hold)
 
 
-def _calm(model: Array, error: Array, fwhm_px: float) -> Array:
-    """Replace noise by the mean of its ring, and fade the varying terms' wings."""
-    size = model.shape[-1]
-    middle = size // 2
-    span = np.arange(size) - middle
-    radius = np.hypot(span[:, None], span[None, :])
-    profile_radius = np.arange(middle + 1.0)
-    rings = np.rint(radius).astype(int)
-    weights = 1 / np.maximum(error, 1e-12) ** 2
-    sums = np.bincount(rings.ravel(), (model[0] * weights).ravel())
-    norms = np.bincount(rings.ravel(), weights.ravel())
-    profile = (sums / np.maximum(norms, 1e-30))[: middle + 1]
-    # The outermost ring is the zero level: flux beyond the stamp counts as sky.
-    outer = np.interp(radius, profile_radius, profile)
-    # Weighed by the ring's light, never by the pixel's own: no noise is preferred.
-    snr = np.maximum(outer, 0) / np.maximum(error, 1e-12)
-    own = snr**2 / (snr**2 + WING_SNR**2)
-    edge = np.clip((middle + 0.5 - radius) / max(0.25 * middle, 1), 0, 1)
-    calm = model.copy()
-    calm[0] = (own * model[0] + (1 - own) * outer) * edge
-    fade = np.clip((2.5 * fwhm_px - radius) / fwhm_px, 0, 1)
-    for k in range(1, len(model)):
-        calm[k] = model[k] * fade * own
-    return calm
+def _off_centre(psf: PsfModel, x: Array, y: Array) -> Array:
+    """Return (dy, dx) of the PSF's centroid from its middle, at positions: (n, 2).
+
+    Measured on the PSF itself, where pixels are fine enough for a centroid without
+    bias; linear over the frame.
+    """
+    ny, nx = psf.frame_shape
+    grid = np.array([0.1, 0.5, 0.9])
+    columns = np.repeat(grid, 3) * (nx - 1)
+    rows = np.tile(grid, 3) * (ny - 1)
+    fine = replace(psf, oversampling=1)
+    middle = np.array([float(fine.size // 2)])
+    off = np.empty((len(rows), 2))
+    for index, place in enumerate(zip(columns, rows, strict=True)):
+        stamp = fine.at(*place)
+        everywhere = np.ones(stamp.shape, dtype=bool)
+        width = psf.fwhm_px * psf.oversampling
+        shape = measure_shapes(stamp, everywhere, middle, middle, width)
+        off[index] = shape.y[0] - middle[0], shape.x[0] - middle[0]
+    count = min(3, len(psf.coefficients))
+    terms = polynomials(columns, rows, psf.frame_shape, count)
+    trend = np.linalg.lstsq(terms, off)[0]
+    return polynomials(x, y, psf.frame_shape, count) @ trend / psf.oversampling
 
 
-def _normalised(model: Array) -> Array:
-    """Give the first term unit sum and the others zero sum."""
-    out = model / model[0].sum()
-    for k in range(1, len(out)):
-        out[k] -= out[0] * out[k].sum()
-    return out
-
-
-def _disk(size: int, radius: float) -> NDArray[np.bool_]:
-    """Mark the pixels within a radius of the stamp's middle."""
-    span = np.arange(size) - size // 2
-    return np.hypot(span[:, None], span[None, :]) <= radius
+def _alike(strange: Array, keep: Bool) -> Bool:
+    """Leave out the stars that do not look like the others."""
+    excess, error = strange.T
+    typical = float(np.median(np.maximum(excess[keep], 0)))
+    limit = STRANGE**2 * typical + STRANGE_FLOOR**2 + NOISE_SIGMA * error
+    alike = keep & (excess < limit)
+    return alike if np.count_nonzero(alike) >= MIN_PSF_STARS else keep

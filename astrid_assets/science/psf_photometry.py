@@ -1,55 +1,95 @@
-"""Fluxes of point sources: the least-squares amplitude of the PSF."""
+"""Fluxes and places of point sources: the least-squares fit of the PSF."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.shapes import stamps
+from astrid_assets.science.psf_kernels import fit_stars, lay_all
 
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Frame, Image
     from astrid_assets.science.psf import PsfModel
 
 Array = NDArray[np.float64]
+Bool = NDArray[np.bool_]
 RADIUS_FWHM = 1.5
 """Pixels beyond it add noise and neighbours rather than signal."""
 
 MIN_PSF_SHARE = 0.5
 """Less of the PSF on usable pixels than this: no flux (NaN)."""
 
+PLACE_STEPS = 4
+LIMIT_FWHM = 0.4
+"""A fit that moves a star further has found its neighbour, or nothing."""
+
+SWEEPS = 2
+"""In the second every star is measured with all others taken away."""
+
+
+@dataclass(frozen=True)
+class PointSources:
+    """Fitted stars, ``(n,)`` each, and the data without them."""
+
+    x: Array
+    y: Array
+    flux: Array
+    flux_err: Array
+    residual: Image
+
 
 def psf_flux(frame: Frame, psf: PsfModel, x: Array, y: Array) -> tuple[Array, Array]:
     """Return PSF fluxes and errors at given positions: (n,), (n,), electrons.
 
-    The weights are those of the sky noise alone, so the flux of a bright star
-    does not hang on its own Poisson noise; the errors count it.
+    Each as if it were alone. The weights are those of the sky noise alone, so the
+    flux of a bright star does not hang on its own Poisson noise; the errors count it.
     NaN where most of the star lies on unusable pixels.
     """
-    radius = min(int(np.ceil(RADIUS_FWHM * psf.fwhm_px)) + 1, psf.size // 2)
-    models = shifted_psfs(psf, x, y)
-    middle = psf.size // 2
-    cut = slice(middle - radius, middle + radius + 1)
-    models = models[:, cut, cut]
-    good = (frame.mask & UNUSABLE) == 0
-    usable = stamps(good, x, y, radius).astype(bool)
-    light = stamps(frame.data, x, y, radius).astype(np.float64)
-    variance = frame.variance
-    if variance is None:
-        raise ValueError("PSF fluxes need a frame with a variance")
-    spread = stamps(variance, x, y, radius, fill=1.0).astype(np.float64)
-    weighted = np.where(usable, models, 0)
-    norm = (weighted * models).sum(axis=(1, 2))
-    total = (models * models).sum(axis=(1, 2))
-    enough = norm > MIN_PSF_SHARE * total
-    norm = np.where(enough, norm, np.nan)
-    flux = (weighted * light).sum(axis=(1, 2)) / norm
-    err = np.sqrt((weighted**2 * spread).sum(axis=(1, 2))) / norm
-    return flux, err
+    places, fluxes = _places(x, y), np.zeros((len(x), 2))
+    _fit(
+        frame, psf, frame.data, _usable(frame), places, fluxes,
+        steps=0, subtract=False,
+    )  # fmt: skip
+    return fluxes[:, 0], fluxes[:, 1]
+
+
+def fit_point_sources(
+    frame: Frame, psf: PsfModel, x: Array, y: Array, *, sweeps: int = SWEEPS,
+    place_steps: int = PLACE_STEPS, usable: Bool | None = None,
+) -> PointSources:  # fmt: skip
+    """Fit places and fluxes of all stars, each with the others taken away.
+
+    Parameters
+    ----------
+    x, y : (n,), pixels
+        Brightest first: a faint one is measured when its neighbour is gone.
+    sweeps
+        Over all stars.
+    place_steps
+        Newton steps of the place per sweep; 0 keeps the places.
+    usable : (ny, nx), optional
+        Saves finding out from the mask.
+
+    References
+    ----------
+    Stetson 1987, PASP 99, 191, section III.D; each star in turn instead of groups.
+    """
+    places, fluxes = _places(x, y), np.zeros((len(x), 2))
+    usable = _usable(frame) if usable is None else usable
+    residual = np.where(usable, frame.data, np.float32(0))
+    for _ in range(sweeps):
+        _fit(
+            frame, psf, residual, usable, places, fluxes,
+            steps=place_steps, subtract=True,
+        )  # fmt: skip
+    return PointSources(
+        places[:, 1].copy(), places[:, 0].copy(),
+        fluxes[:, 0].copy(), fluxes[:, 1].copy(), residual,
+    )  # fmt: skip
 
 
 def shifted_psfs(psf: PsfModel, x: Array, y: Array) -> Image:
@@ -57,14 +97,35 @@ def shifted_psfs(psf: PsfModel, x: Array, y: Array) -> Image:
 
     (n, size, size); the stamp's middle pixel is the one nearest the position.
     """
-    out = np.empty((len(x), psf.size, psf.size), dtype=np.float32)
-    for index, (column, row) in enumerate(zip(x, y, strict=True)):
-        shift = (row - np.rint(row), column - np.rint(column))
-        out[index] = shifted(psf.at(float(column), float(row)), shift)
-    return out
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    shift = np.column_stack([y - np.rint(y), x - np.rint(x)])
+    out = np.empty((len(x), psf.size, psf.size))
+    lay_all(
+        psf.spline_nodes(), psf.terms_at(x, y), shift, psf.oversampling,
+        psf.size // 2, out,
+    )  # fmt: skip
+    return out.astype(np.float32)
 
 
-def shifted(stamp: Image, shift: tuple[float, float]) -> Image:
-    """Move a stamp by (dy, dx) pixels with a cubic spline; zero flows in."""
-    moved = ndimage.shift(stamp, shift, order=3, mode="constant", prefilter=True)
-    return np.asarray(moved, dtype=np.float32)
+def _places(x: Array, y: Array) -> Array:
+    return np.column_stack([y, x, y, x]).astype(np.float64)
+
+
+def _usable(frame: Frame) -> Bool:
+    return ((frame.mask & UNUSABLE) == 0) & np.isfinite(frame.data)
+
+
+def _fit(
+    frame: Frame, psf: PsfModel, image: Image, usable: Bool, places: Array,
+    fluxes: Array, *, steps: int, subtract: bool,
+) -> None:  # fmt: skip
+    """Fit `places` and `fluxes` in place, and take the stars off `image`."""
+    if frame.variance is None:
+        raise ValueError("PSF fluxes need a frame with a variance")
+    radius = min(int(np.ceil(RADIUS_FWHM * psf.fwhm_px)) + 1, psf.size // 2)
+    fit_stars(
+        image, frame.data, frame.variance, usable, psf.spline_nodes(),
+        psf.terms_at(places[:, 1], places[:, 0]), psf.oversampling, radius,
+        psf.size // 2, steps, LIMIT_FWHM * psf.fwhm_px, MIN_PSF_SHARE, subtract,
+        places, fluxes,
+    )  # fmt: skip

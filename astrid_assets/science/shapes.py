@@ -44,11 +44,14 @@ def stamps(
     image: NDArray[np.generic], x: Array, y: Array, radius: int, fill: float = 0
 ) -> NDArray[np.generic]:
     """Cut (n, 2r+1, 2r+1) stamps around the nearest pixels; `fill` outside."""
-    padded = np.pad(image, radius, constant_values=fill)
-    span = np.arange(2 * radius + 1)
-    rows = np.rint(y).astype(int)[:, None, None] + span[None, :, None]
-    columns = np.rint(x).astype(int)[:, None, None] + span[None, None, :]
-    return padded[rows, columns]
+    ny, nx = image.shape
+    span = np.arange(-radius, radius + 1)
+    rows = (np.rint(y).astype(int)[:, None] + span)[:, :, None]
+    columns = (np.rint(x).astype(int)[:, None] + span)[:, None, :]
+    cut = image[np.clip(rows, 0, ny - 1), np.clip(columns, 0, nx - 1)]
+    outside = (rows < 0) | (rows >= ny) | (columns < 0) | (columns >= nx)
+    cut[outside] = fill
+    return cut
 
 
 def measure_shapes(

@@ -18,7 +18,7 @@ from scipy.spatial import KDTree
 from astrid_assets.science.background import measure_background
 from astrid_assets.science.frame import Frame, Image, Stars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
-from astrid_assets.science.psf_photometry import psf_flux
+from astrid_assets.science.psf_photometry import fit_point_sources, psf_flux
 from astrid_assets.science.shapes import Shapes, measure_shapes, stamps
 from astrid_assets.science.star_finding import (
     bright_count,
@@ -118,14 +118,14 @@ def _strayed(shapes: Shapes, x: Array, y: Array, fwhm_px: float) -> NDArray[np.b
 def with_psf_fluxes(stars: Stars, frame: Frame) -> Stars:
     """Measure known stars again, now with the frame's PSF and mask.
 
-    Positions stay; fluxes become PSF fluxes, FWHM are put on the scale of the
-    PSF's half maximum, flags are set anew.
+    Positions and fluxes become those of PSF fits with the neighbours taken away,
+    FWHM are put on the scale of the PSF's half maximum, flags are set anew.
     """
     if frame.psf is None:
         raise ValueError(f"{frame.frame_id} has no PSF yet")
-    flux, flux_err = psf_flux(frame, frame.psf, stars.x, stars.y)
+    found = fit_point_sources(frame, frame.psf, stars.x, stars.y)
     again = replace(
-        stars, flux=flux, flux_err=flux_err,
+        stars, x=found.x, y=found.y, flux=found.flux, flux_err=found.flux_err,
         fwhm_px=stars.fwhm_px * _fwhm_scale(frame),
         flag=stars.flag & np.int16(StarFlag.BLENDED),
     )  # fmt: skip

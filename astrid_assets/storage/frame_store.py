@@ -183,6 +183,7 @@ def _psf_hdu(psf: PsfModel) -> fits.ImageHDU:
     hdu.header["FRAMENY"] = (int(ny), "[pixel] positions scale to -1..1")
     hdu.header["FRAMENX"] = (int(nx), "[pixel] positions scale to -1..1")
     hdu.header["NSTARS"] = (int(psf.n_stars), "stars it was measured from")
+    hdu.header["OVERSAMP"] = (int(psf.oversampling), "samples per pixel")
     set_number(hdu.header, "FWHM", psf.fwhm_px, "[pixel] at the centre")
     return hdu
 
@@ -194,6 +195,7 @@ def _psf_from(hdus: fits.HDUList) -> PsfModel:
         frame_shape=(integer(header, "FRAMENY"), integer(header, "FRAMENX")),
         fwhm_px=_number(header, "FWHM", float("nan")),
         n_stars=integer(header, "NSTARS"),
+        oversampling=int(_number(header, "OVERSAMP", 1)),
     )
 
 

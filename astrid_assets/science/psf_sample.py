@@ -1,0 +1,141 @@
+"""Which stars show the PSF, how far out it is seen, and how it varies.
+
+The fit itself is in `psf_fitting`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrid_assets.science.errors import TooFewStars
+from astrid_assets.science.mask_bits import UNUSABLE
+from astrid_assets.science.psf import polynomials
+from astrid_assets.science.shapes import measure_shapes
+from astrid_assets.science.stars import StarFlag, select
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Frame, Stars
+
+Array = NDArray[np.float64]
+
+MIN_PSF_STARS = 3
+MAX_PSF_STARS = 200
+"""The brightest; with 200 the PSF is known to some 1e-3 of its peak."""
+
+MIN_SNR = 20.0
+"""A star below it adds a centroid error of a twentieth of the FWHM."""
+
+ENOUGH_PSF_STARS = 8
+LOW_SNR = 8.0
+"""Accepted only when there are fewer than `ENOUGH_PSF_STARS` better ones."""
+
+STARS_PER_ORDER = {1: 0, 3: 12, 6: 30, 10: 100}
+"""Polynomial terms and the stars that carry them: some four per term, more for a
+cubic, whose ends swing."""
+
+MIN_GAIN = 0.03
+"""Share by which a higher order must predict left-out shapes better."""
+
+MAX_BEND = 0.004
+"""Of the peak: a width that grows linearly by a share d towards the border bends the
+pixels of the PSF, which go with its inverse square, by 2 d^2."""
+
+OUTLIER_MAD = 5.0
+
+
+def choose_psf_stars(stars: Stars) -> Stars:
+    """Take the best stars: unflagged and of high S/N, at most `MAX_PSF_STARS`.
+
+    Raises
+    ------
+    TooFewStars
+        If fewer than `MIN_PSF_STARS` are left.
+    """
+    snr = stars.flux / np.maximum(stars.flux_err, 1e-9)
+    clean = stars.flag == 0
+    # In crowded fields nearly every star has neighbours: take the lesser blends.
+    nearly = (stars.flag & ~StarFlag.BLENDED) == 0
+    tiers = (
+        (clean & (snr > MIN_SNR), ENOUGH_PSF_STARS),
+        (clean & (snr > LOW_SNR), MIN_PSF_STARS),
+        (nearly & (snr > MIN_SNR), MIN_PSF_STARS),
+        (nearly & (snr > LOW_SNR), MIN_PSF_STARS),
+    )
+    for which, needed in tiers:
+        if np.count_nonzero(which) >= needed:
+            chosen = select(stars, which)
+            order = np.argsort(-chosen.flux, kind="stable")[:MAX_PSF_STARS]
+            return select(chosen, order)
+    raise TooFewStars(
+        "PSF", int(np.count_nonzero(nearly & (snr > LOW_SNR))), MIN_PSF_STARS
+    )
+
+
+def shapes_of(frame: Frame, stars: Stars, fwhm_px: float) -> Array:
+    """Return log size and both ellipticities of each star: (n, 3); NaN if dark."""
+    usable = ((frame.mask & UNUSABLE) == 0) & np.isfinite(frame.data)
+    found = measure_shapes(frame.data, usable, stars.x, stars.y, fwhm_px)
+    squared = found.elongation**2
+    ellipticity = (squared - 1) / (squared + 1)
+    return np.column_stack(
+        [
+            np.log(np.maximum(found.fwhm_px, 1e-3)),
+            ellipticity * np.cos(2 * found.angle_rad),
+            ellipticity * np.sin(2 * found.angle_rad),
+        ]
+    )
+
+
+def number_of_terms(
+    shapes: Array, frame_shape: tuple[int, int], x: Array, y: Array
+) -> int:
+    """Choose the order of the polynomial: 1, 3, 6 or 10 terms.
+
+    Each order predicts the shape of every star from all others; a higher one is
+    taken when its prediction is better by more than `MIN_GAIN`.
+
+    Parameters
+    ----------
+    shapes : (n, 3)
+        Log size and ellipticities.
+    x, y : (n,), pixels
+
+    References
+    ----------
+    Allen 1974, Technometrics 16, 125: the prediction sum of squares.
+    """
+    good = np.isfinite(shapes).all(axis=1)
+    shapes = shapes[good]
+    terms = polynomials(x[good], y[good], frame_shape, max(STARS_PER_ORDER))
+    allowed = [k for k, needed in STARS_PER_ORDER.items() if len(shapes) >= needed]
+    if len(allowed) == 1:
+        return 1
+    design = terms[:, : allowed[-1]]
+    left = shapes - design @ np.linalg.lstsq(design, shapes)[0]
+    scatter = 1.4826 * np.median(np.abs(left - np.median(left, axis=0)), axis=0)
+    scatter = np.maximum(scatter, 1e-6)
+    kept = (np.abs(left) < OUTLIER_MAD * scatter).all(axis=1)
+    shapes, terms = shapes[kept] / scatter, terms[kept]
+    best, least = 1, np.inf
+    for count in allowed:
+        if len(shapes) < STARS_PER_ORDER[count]:
+            break
+        error = _prediction_error(shapes, terms[:, :count])
+        if error < (1 - MIN_GAIN) * least:
+            best, least = count, error
+    if best == 3 and len(shapes) >= STARS_PER_ORDER[6]:
+        slopes = np.linalg.lstsq(terms[:, :3], shapes)[0][1:] * scatter
+        bend = 2 * float(np.abs(slopes).sum(axis=0).max()) ** 2
+        return 6 if bend > MAX_BEND else 3
+    return best
+
+
+def _prediction_error(values: Array, design: Array) -> float:
+    """Return the mean square error of predicting each row from all others."""
+    basis, _ = np.linalg.qr(design)
+    leverage = np.minimum((basis**2).sum(axis=1), 0.999)
+    left = values - basis @ (basis.T @ values)
+    return float(np.mean((left / (1 - leverage)[:, None]) ** 2))
