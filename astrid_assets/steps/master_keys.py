@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 class MasterKeys:
     """Object keys of one frame's masters; None where there is none.
 
-    `noises` are those of bias, dark and flat (0: unknown); `flags` and `why_missing`
+    `noises` are those of bias, dark and flat (0: unknown); `dark_exposure_s` is that of
+    the darks that this bias was taken off, else None; `flags` and `why_missing` are
     pairs of a word (a code, a kind) and a sentence.
     """
 
@@ -34,6 +36,7 @@ class MasterKeys:
     flat: str | None = None
     bad_pixels: str | None = None
     noises: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    dark_exposure_s: float | None = None
     flags: tuple[tuple[str, str], ...] = ()
     why_missing: tuple[tuple[str, str], ...] = ()
 
@@ -68,7 +71,9 @@ def check_masters(profile: SurveyProfile, keys: MasterKeys) -> list[Reason]:
 def load_masters(store: ObjectStore, keys: MasterKeys) -> Masters:
     """Read the masters; a worker keeps the last ones, with what follows from them."""
     where = tuple(getattr(keys, kind) for kind in KINDS)
-    return _loaded(store, where, keys.bad_pixels, keys.noises)
+    return _loaded(
+        store, where, keys.bad_pixels, keys.noises, keys.dark_exposure_s or inf
+    )
 
 
 @lru_cache(maxsize=2)
@@ -77,6 +82,7 @@ def _loaded(
     where: tuple[str | None, ...],
     bad_pixels: str | None,
     noises: tuple[float, float, float],
+    dark_exposure_s: float,
 ) -> Masters:
     images = {
         kind: None if key is None else image_from_fits(store.get(key))
@@ -89,6 +95,7 @@ def _loaded(
         bias_noise_e=noises[0],
         dark_noise_e_per_s=noises[1],
         flat_noise=noises[2],
+        dark_exposure_s=dark_exposure_s,
     )
 
 

@@ -109,8 +109,7 @@ class Workshop:
         kept: dict[str, tuple[FrameMaster, CalibrationMaster]],
         marked: str | FrameRejected | None,
     ) -> tuple[MasterKeys, list[dict[str, object]]]:
-        found: dict[str, str | None] = {}
-        noises = [0.0, 0.0, 0.0]
+        found: dict[Kind, CalibrationMaster] = {}
         flags: list[tuple[str, str]] = []
         missing: list[tuple[str, str]] = []
         rows: list[dict[str, object]] = []
@@ -133,20 +132,12 @@ class Workshop:
                         "flags": [list(flag) for flag in odd],
                     }
                 )
-            found[kind] = master.frame_key
-            noises[KINDS.index(kind)] = master.noise or 0.0
+            found[kind] = master
             flags += odd
         if isinstance(marked, FrameRejected):
             missing.append(("bad-pixel map", str(marked)))
             marked = None
-        keys = MasterKeys(
-            **found,
-            bad_pixels=marked,
-            noises=(noises[0], noises[1], noises[2]),
-            flags=tuple(flags),
-            why_missing=tuple(missing),
-        )
-        return keys, rows
+        return _keys_of(found, marked, flags, missing), rows
 
     def _pick(
         self, kind: Kind, wish: Wish
@@ -262,7 +253,7 @@ class Workshop:
             "survey": self.profile.name,
             "kind": group.kind,
             "band": group.band,
-            "exposure_s": None,
+            "exposure_s": master.exposure_s,
             "night": group.night,
             "members": members,
             "made_with": made_with,
@@ -319,3 +310,22 @@ def _spread(frames: Sequence[Observation], most: int) -> list[Observation]:
     if len(frames) <= most:
         return list(frames)
     return [frames[k * len(frames) // most] for k in range(most)]
+
+
+def _keys_of(
+    found: dict[Kind, CalibrationMaster],
+    bad_pixels: str | None,
+    flags: list[tuple[str, str]],
+    missing: list[tuple[str, str]],
+) -> MasterKeys:
+    bias, dark = found.get("bias"), found.get("dark")
+    is_same_bias = bias and dark and bias.frame_key in (dark.made_with or ())
+    noises = [found[kind].noise or 0.0 if kind in found else 0.0 for kind in KINDS]
+    return MasterKeys(
+        **{kind: master.frame_key for kind, master in found.items()},
+        bad_pixels=bad_pixels,
+        noises=(noises[0], noises[1], noises[2]),
+        dark_exposure_s=dark.exposure_s if dark and is_same_bias else None,
+        flags=tuple(flags),
+        why_missing=tuple(missing),
+    )

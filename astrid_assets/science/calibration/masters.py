@@ -61,6 +61,9 @@ class Masters:
         True where the survey's own map says that a pixel is no good.
     bias_noise_e, dark_noise_e_per_s, flat_noise
         Standard deviation of a pixel of each master; 0 when it is not known.
+    dark_exposure_s : seconds
+        Harmonic mean exposure of the darks that this very bias was taken off; infinite
+        when it was another bias, or none.
     """
 
     bias: Image | None = None
@@ -70,6 +73,7 @@ class Masters:
     bias_noise_e: float = 0.0
     dark_noise_e_per_s: float = 0.0
     flat_noise: float = 0.0
+    dark_exposure_s: float = float("inf")
 
     @property
     def shape(self) -> tuple[int, int] | None:
@@ -133,6 +137,8 @@ class Master:
         master of a single frame.
     clipped_fraction
         Of all values, left out as outliers.
+    exposure_s : seconds
+        Harmonic mean of the darks' exposures, None for other kinds.
     """
 
     image: Image
@@ -140,6 +146,7 @@ class Master:
     level: float
     noise: float
     clipped_fraction: float
+    exposure_s: float | None = None
 
 
 def make_master(
@@ -252,7 +259,8 @@ def _dark(
         [Layer(image, 1 / time) for image, time in zip(frames, times, strict=True)],
         bias,
     )
-    return _master(stack, range(len(frames)), sampled_median(stack.image))
+    master = _master(stack, range(len(frames)), sampled_median(stack.image))
+    return replace(master, exposure_s=len(times) / sum(1 / time for time in times))
 
 
 def _flat(

@@ -3,10 +3,12 @@
 A pixel that collects n = s·f + D·t electrons (s the calibrated signal, f the flat,
 D the dark current) and is read with noise R has, after calibration ::
 
-    var(s) = (max(s·f, 0) + D·t + R² + σ_b² + t²·σ_D²) / f²  +  s²·σ_f² / f²
+    var(s) = (max(s·f, 0) + D·t + R² + (1 - t/T)²·σ_b² + t²·σ_D²) / f²  +  s²·σ_f² / f²
 
 σ_b, σ_D and σ_f are the noise of the masters; they matter when masters are made of
-few frames. The gain enters because everything is in electrons.
+few frames. T is the exposure of the darks: the bias was taken off them too, so that
+its noise cancels for a frame of the same exposure. The gain enters because everything
+is in electrons.
 
 References
 ----------
@@ -66,7 +68,8 @@ def calibrated_variance(
     flat = present(masters.flat if masters is not None else None)
     floor_e2, flat_noise2 = read_noise_e**2, 0.0
     if masters is not None:
-        floor_e2 += masters.bias_noise_e**2
+        shared = exposure_s / masters.dark_exposure_s
+        floor_e2 += ((1 - shared) * masters.bias_noise_e) ** 2
         floor_e2 += (masters.dark_noise_e_per_s * exposure_s) ** 2
         flat_noise2 = masters.flat_noise**2
     out = np.empty_like(light)
