@@ -45,9 +45,9 @@ SEARCH_PX = 60.0
 MIN_SHARE = 0.4
 """Of the brighter stars of the shallower list, inside the common area."""
 
-MAX_CHANCE = 1e-5
+MAX_CHANCE = 1e-4
 """Bound of the probability that stars fell together by chance, over all the places
-tried: one in a thousand nights of a hundred frames."""
+tried; being a bound, it is kept by a wide margin."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,9 @@ before a polynomial is tried: between stars it is pinned down, outside it swings
 MAX_SWING_PX = 0.3
 """Largest standard error of a polynomial anywhere on the frame."""
 
+ENOUGH = 500
+"""Pairs, the best measured ones, among which the map is chosen."""
+
 ROUNDS = 4
 SETTLED = 0.05
 """Change of a star's say between rounds that is not worth another one."""
@@ -71,7 +74,7 @@ class Pairs:
         """Count the pairs."""
         return len(self.pixels)
 
-    def part(self, which: NDArray[np.bool_]) -> Pairs:
+    def part(self, which: NDArray[np.bool_ | np.intp]) -> Pairs:
         """Return some of the pairs."""
         return Pairs(
             self.pixels[which], self.plane[which], self.goals[which], self.sigma[which]
@@ -91,7 +94,6 @@ class PixelMap:
     shape: tuple[int, int]
     freedom: int = 0
     terms: Points | None = None
-    swing_px: float = 0.0
 
     @property
     def kind(self) -> str:
@@ -133,6 +135,10 @@ def best_map(
     careful
         False spares the cross-validation, for intermediate rounds.
     """
+    everyone = pairs
+    if len(pairs) > ENOUGH:
+        # The rest would change what is fitted, hardly which map is asked for.
+        pairs = pairs.part(np.argsort(pairs.sigma, kind="stable")[:ENOUGH])
     best = _fit(pairs, start, shape, 0)
     chi2 = _chi2(pairs, best)
     for freedom in range(1, len(PARAMETERS)):
@@ -147,12 +153,45 @@ def best_map(
         if gain <= F_LIMIT * max(new / free, 1e-12):
             continue
         if freedom > AFFINE and (
-            trial.swing_px > MAX_SWING_PX
+            swing_px(pairs, trial) > MAX_SWING_PX
             or (careful and not _foretells(pairs, start, shape, best.freedom, freedom))
         ):
             continue
         best, chi2 = trial, new
+    if careful and pairs is not everyone:
+        best = _fit(everyone, start, shape, best.freedom)
     return best
+
+
+def swing_px(pairs: Pairs, found: PixelMap) -> float:
+    """Return the map's largest standard error anywhere on the frame, per axis.
+
+    From the errors of the pairs, enlarged to the scatter they show.
+    """
+    edge = _lattice(found.shape)
+    design = _design(pairs.pixels, pairs.plane, found)
+    there = _design(edge, edge, found)
+    weight = 1 / pairs.sigma**2
+    scale = max(float(np.median(_pulls(pairs, found))) / MEDIAN_RADIUS, 1.0)
+    covariance = np.linalg.pinv(_gram(design * weight[:, None], design))
+    variance = np.einsum("ij,jk,ik->i", there, covariance, there)
+    return scale * float(np.sqrt(np.max(variance)))
+
+
+def _lattice(shape: tuple[int, int]) -> Points:
+    """Places from corner to corner, where a map is least held by its stars."""
+    ny, nx = shape
+    return np.array(
+        [(x, y) for x in np.linspace(0, nx - 1, 5) for y in np.linspace(0, ny - 1, 5)]
+    )
+
+
+def _design(pixels: Points, plane: Points, found: PixelMap) -> Points:
+    """Return the columns of a linear or polynomial map, all of order one."""
+    columns = [plane / max(found.shape), np.ones((len(plane), 1))]
+    if found.freedom > AFFINE:
+        columns.append(monomials(pixels, found.shape, found.freedom - 1))
+    return np.column_stack(columns)
 
 
 def _foretells(
@@ -186,8 +225,6 @@ def _covered(pixels: Points, shape: tuple[int, int]) -> bool:
 def _fit(pairs: Pairs, start: Points, shape: tuple[int, int], freedom: int) -> PixelMap:
     """Fit one kind of map by reweighted least squares: outliers lose their say."""
     fit = (_fit_shift, _fit_similarity, _fit_affine)[min(freedom, AFFINE)]
-    if freedom > AFFINE:
-        fit = _fit_polynomial
     return _reweighted(pairs, lambda weight: fit(pairs, weight, start, shape, freedom))
 
 
@@ -250,40 +287,12 @@ def _fit_affine(
     pairs: Pairs, weight: NDArray[np.float64], start: Points, shape: tuple[int, int],
     freedom: int,
 ) -> PixelMap:  # fmt: skip
-    del start
-    size = float(max(shape))
-    design = np.column_stack([pairs.plane / size, np.ones(len(pairs))])
+    """Any linear map, with the polynomial of the freedom on top."""
+    found = PixelMap(start, np.zeros(2), shape, freedom)
+    design = _design(pairs.pixels, pairs.plane, found)
     terms = _solved(design, pairs.goals, weight)
-    return PixelMap(terms[:2].T / size, terms[2], shape, freedom)
-
-
-def _fit_polynomial(
-    pairs: Pairs, weight: NDArray[np.float64], start: Points, shape: tuple[int, int],
-    freedom: int,
-) -> PixelMap:  # fmt: skip
-    del start
-    order = freedom - 1
-    size = float(max(shape))
-    bend = monomials(pairs.pixels, shape, order)
-    design = np.column_stack([pairs.plane / size, np.ones(len(pairs)), bend])
-    terms = _solved(design, pairs.goals, weight)
-    found = PixelMap(terms[:2].T / size, terms[2], shape, freedom, terms[3:])
-    scale = max(float(np.median(_pulls(pairs, found))) / MEDIAN_RADIUS, 1.0)
-    scale *= float(np.sqrt(np.mean(pairs.sigma**2)))
-    # How uncertain the map is on the frame's edges, where it is least held.
-    ny, nx = shape
-    edge = np.array(
-        [(x, y) for x in np.linspace(0, nx - 1, 5) for y in np.linspace(0, ny - 1, 5)]
-    )
-    there = np.column_stack(
-        [edge / size, np.ones(len(edge)), monomials(edge, shape, order)]
-    )
-    covariance = np.linalg.pinv(_gram(design * weight[:, None], design))
-    variance = np.einsum("ij,jk,ik->i", there, covariance, there)
-    swing = scale * float(np.sqrt(np.max(variance)))
-    return PixelMap(
-        found.matrix, found.shift, shape, freedom, found.terms, swing_px=swing
-    )
+    bend = terms[3:] if freedom > AFFINE else None
+    return PixelMap(terms[:2].T / max(shape), terms[2], shape, freedom, bend)
 
 
 def _solved(design: Points, goals: Points, weight: NDArray[np.float64]) -> Points:
