@@ -245,6 +245,28 @@ class Calibration(Section):
     flat: tuple[str, ...] = ()
 
 
+class CatalogueFile(Section):
+    """A star catalogue that ties every field's anchor to the sky (optional).
+
+    A table (CSV, Parquet, FITS) with right ascension, declination (degrees, ICRS)
+    and magnitude; used when present: error, colour, proper motion (mas per year,
+    Gaia's), epoch. The other fields name its columns where they are spelled in an
+    uncommon way.
+    """
+
+    path: Path
+    epoch_year: float = Field(default=2016.0, ge=1900, le=2100)
+    """Of the places, Julian year, when the table has no column of it."""
+    ra: str | None = None
+    dec: str | None = None
+    mag: str | None = None
+    """Which band's magnitudes to use; default ``mag``, then Gaia's G."""
+    err: str | None = None
+    colour: str | None = None
+    pmra: str | None = None
+    pmdec: str | None = None
+
+
 class SurveyProfile(Section):
     """One survey, as its user describes it."""
 
@@ -255,6 +277,7 @@ class SurveyProfile(Section):
     detector: Detector = Detector()
     night: Night = Night()
     calibration: Calibration = Calibration()
+    catalogue: CatalogueFile | None = None
     processing: ProcessingSettings = ProcessingSettings.model_validate({})
     reference: ReferenceSettings = ReferenceSettings.model_validate({})
     differencing: DifferencingSettings = DifferencingSettings.model_validate({})

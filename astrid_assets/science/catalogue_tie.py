@@ -1,0 +1,194 @@
+"""An anchor tied to a catalogue: absolute places, and magnitudes of the catalogue.
+
+Everything else of the field is solved and scaled against the anchor, so one tie
+makes the whole field absolute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrid_assets.science.astrometry import Solution, solve_wcs
+from astrid_assets.science.errors import FrameRejected, TooFewStars
+from astrid_assets.science.stars import StarFlag, select
+from astrid_assets.science.wcs_tools import footprint
+from astrid_assets.science.zero_point import POG, Level, robust_level
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
+    from astrid_assets.science.frame import Stars
+    from astrid_assets.science.sky_catalogue import SkyCatalogue
+
+Array = NDArray[np.float64]
+SEARCH_RADII = 1.5
+"""The catalogue is cut this many frame radii around where the header points."""
+
+MAX_STARS = 1500
+"""The brightest in that circle: as deep as star lists of frames go."""
+
+MIN_STARS = 3
+COLOUR_STARS = 10
+MIN_COLOUR_SPREAD = 0.1
+"""Scatter of the colours, magnitudes, below which they say nothing."""
+
+MIN_SNR = 10.0
+ROUNDS = 5
+UNKNOWN_ERR_MAG = 0.02
+"""Of catalogue magnitudes that come without an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogueTie:
+    """How an anchor was tied to a catalogue.
+
+    Attributes
+    ----------
+    solution
+        The anchor's WCS with what it leaves of the catalogue's stars.
+    zero_point_mag, zero_point_err_mag
+        Catalogue magnitude of one electron, for a star of `colour_mag`.
+    scatter_mag
+        Robust scatter per star about it.
+    n_stars
+        Stars the zero point was made from.
+    colour_term, colour_term_err
+        Magnitudes per magnitude of colour; None when it was not fitted.
+    colour_mag
+        The median colour, to which the zero point refers; None without colours.
+    """
+
+    solution: Solution
+    zero_point_mag: float
+    zero_point_err_mag: float
+    scatter_mag: float
+    n_stars: int
+    colour_term: float | None = None
+    colour_term_err: float | None = None
+    colour_mag: float | None = None
+
+    def summary(self) -> dict[str, float | str | None]:
+        """Return the numbers worth keeping, by name."""
+        rms = self.solution.residuals.rms_px
+        mas = self.solution.residuals.rms_mas
+        return {
+            "n_matched": len(self.solution.match.ours), "map": self.solution.kind,
+            "rms_x_px": rms[0], "rms_y_px": rms[1],
+            "rms_x_mas": mas[0], "rms_y_mas": mas[1],
+            "zero_point_mag": self.zero_point_mag,
+            "zero_point_err_mag": self.zero_point_err_mag,
+            "scatter_mag": self.scatter_mag, "n_stars": self.n_stars,
+            "colour_term": self.colour_term, "colour_term_err": self.colour_term_err,
+            "colour_mag": self.colour_mag,
+        }  # fmt: skip
+
+
+def tie_to_catalogue(
+    stars: Stars, wcs: WCS, catalogue: SkyCatalogue, observed_mjd: float,
+    shape: tuple[int, int], *, is_guess: bool = False,
+) -> CatalogueTie:  # fmt: skip
+    """Solve a frame against a catalogue and find its zero point.
+
+    Parameters
+    ----------
+    stars, shape, observed_mjd
+        Of the frame.
+    wcs
+        The header's, or a rough one where to look, at nearly the right scale.
+    is_guess
+        The WCS only says where to look: go straight to patterns.
+
+    Raises
+    ------
+    FrameRejected
+        `not_in_catalogue` when the stars are not those of the catalogue there.
+    TooFewStars
+        When too few of the matched ones have magnitudes.
+    """
+    ra, dec, radius, _ = footprint(wcs, shape)
+    here = catalogue.at(observed_mjd).near(ra, dec, SEARCH_RADII * radius)
+    here = here.part(np.arange(min(len(here), MAX_STARS)))
+    try:
+        solution = solve_wcs(
+            stars, None if is_guess else wcs, here.as_stars(), wcs, shape
+        )
+    except FrameRejected as error:
+        raise FrameRejected(
+            "not_in_catalogue",
+            f"no match with the {len(here)} catalogue stars around RA {ra:.4f}, Dec "
+            f"{dec:.4f}: {error}",
+            **error.measurements,
+        ) from error
+    match = solution.match
+    return _with_magnitudes(
+        solution, select(stars, match.ours), here.part(match.theirs)
+    )
+
+
+def _with_magnitudes(
+    solution: Solution, stars: Stars, catalogue: SkyCatalogue
+) -> CatalogueTie:
+    """Compare matched fluxes with the catalogue's magnitudes."""
+    snr = stars.flux / np.maximum(stars.flux_err, 1e-9)
+    lost = (stars.flag & (StarFlag.SATURATED | StarFlag.MASKED)) != 0
+    usable = np.isfinite(catalogue.mag) & ~lost & (snr > MIN_SNR)
+    clean = usable & (stars.flag == 0)
+    chosen = clean if clean.sum() >= COLOUR_STARS else usable
+    if chosen.sum() < MIN_STARS:
+        raise TooFewStars("zero point by the catalogue", int(chosen.sum()), MIN_STARS)
+    zero = (catalogue.mag + 2.5 * np.log10(stars.flux))[chosen]
+    known = catalogue.mag_err[chosen]
+    error = np.hypot(
+        np.where(np.isfinite(known), known, UNKNOWN_ERR_MAG), POG / snr[chosen]
+    )
+    colour = catalogue.colour[chosen]
+    coloured = np.isfinite(colour)
+    spread = float(np.std(colour[coloured])) if coloured.any() else 0.0
+    if coloured.sum() < COLOUR_STARS or spread < MIN_COLOUR_SPREAD:
+        level = robust_level(zero, error)
+        return _tie(solution, zero - level.value, level)
+    zero, error, colour = zero[coloured], error[coloured], colour[coloured]
+    middle = float(np.median(colour))
+    term, term_err, level = _colour_fit(zero, error, colour - middle)
+    left = zero - level.value - term * (colour - middle)
+    return _tie(solution, left, level, term, term_err, middle)
+
+
+def _tie(
+    solution: Solution, left: Array, level: Level, term: float | None = None,
+    term_err: float | None = None, colour: float | None = None,
+) -> CatalogueTie:  # fmt: skip
+    return CatalogueTie(
+        solution=solution,
+        zero_point_mag=level.value,
+        zero_point_err_mag=level.error,
+        scatter_mag=float(1.4826 * np.median(np.abs(left))),
+        n_stars=len(left),
+        colour_term=term,
+        colour_term_err=term_err,
+        colour_mag=colour,
+    )
+
+
+def _colour_fit(zero: Array, error: Array, colour: Array) -> tuple[float, float, Level]:
+    """Fit ``zero = level + term colour``; outliers lose their say in both."""
+    term = 0.0
+    level = robust_level(zero, error)
+    term_err = float("nan")
+    for _ in range(ROUNDS):
+        say = level.weight / (error**2 + level.excess**2)
+        mean = float((say * colour).sum() / say.sum())
+        spread = float((say * (colour - mean) ** 2).sum())
+        if spread <= 0:
+            break
+        term = float((say * (colour - mean) * (zero - level.value)).sum() / spread)
+        total = error**2 + level.excess**2
+        term_err = float(
+            np.sqrt((say**2 * (colour - mean) ** 2 * total).sum()) / spread
+        )
+        level = robust_level(zero - term * colour, error)
+    return term, term_err, level
