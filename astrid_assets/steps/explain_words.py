@@ -104,7 +104,8 @@ def summary(outcomes: Sequence[str]) -> str:
         for name, meaning in OUTCOMES.items()
         if counts[name]
     ]
-    return f"{len(outcomes)} frames: " + "; ".join(told)
+    frames = "1 frame" if len(outcomes) == 1 else f"{len(outcomes)} frames"
+    return f"{frames}: " + "; ".join(told)
 
 
 def gate(failed: GateVerdict) -> str:

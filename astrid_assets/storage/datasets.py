@@ -47,6 +47,23 @@ def samples(
     return list(session.scalars(query.order_by(TrainingSample.id)))
 
 
+def sample_page(
+    session: Session,
+    dataset_id: str,
+    *,
+    split: str | None = None,
+    limit: int = 100,
+    after: str | None = None,
+) -> list[TrainingSample]:
+    """Return samples of a version by id, beginning after one."""
+    query = select(TrainingSample).where(TrainingSample.dataset_id == dataset_id)
+    if split is not None:
+        query = query.where(TrainingSample.split == split)
+    if after is not None:
+        query = query.where(TrainingSample.id > after)
+    return list(session.scalars(query.order_by(TrainingSample.id).limit(limit)))
+
+
 def split_counts(session: Session, dataset_id: str) -> dict[str, int]:
     """Return how many samples each split of a version has."""
     query = (

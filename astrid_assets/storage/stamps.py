@@ -106,6 +106,42 @@ def frame_there(
         return place, int(_part(hdus, "MASK", pixel)[0, 0])
 
 
+def difference_cutout(
+    content: bytes, x: float, y: float, size: int
+) -> tuple[NDArray[np.float32], WCS | None]:
+    """Return the difference around a position of its own, and the cutout's WCS.
+
+    Parameters
+    ----------
+    content
+        Of a file of `difference_to_fits`.
+    x, y : pixels
+        Comes to pixel ``[size // 2, size // 2]``.
+
+    Returns
+    -------
+    image : (size, size), electrons; NaN outside the frame
+    """
+    with fits.open(io.BytesIO(content)) as hdus:
+        wcs = read_wcs(header_of(hdus, "DIFFERENCE"))
+        ny, nx = _shape(hdus, "DIFFERENCE")
+        x0, y0 = round(x) - size // 2, round(y) - size // 2
+        rows = slice(max(y0, 0), min(y0 + size, ny))
+        columns = slice(max(x0, 0), min(x0 + size, nx))
+        image = np.full((size, size), np.nan, dtype=np.float32)
+        if rows.start < rows.stop and columns.start < columns.stop:
+            part = _part(hdus, "DIFFERENCE", (rows, columns))
+            image[
+                rows.start - y0 : rows.stop - y0,
+                columns.start - x0 : columns.stop - x0,
+            ] = part
+    if wcs is not None:
+        wcs.wcs.crpix -= (x0, y0)
+        if wcs.sip is not None:
+            wcs.sip.crpix[:] = wcs.wcs.crpix
+    return image, wcs
+
+
 def place_on(
     wcs: WCS | None, shape: tuple[int, int], ra_deg: float, dec_deg: float
 ) -> Place:

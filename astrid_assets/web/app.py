@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from astrid_assets.storage.catalogue import now
+from astrid_assets.web.api.router import api_router
 from astrid_assets.web.headers import SafeHeaders
 from astrid_assets.web.pages.router import pages_router
 from astrid_assets.web.problems import install_problems
@@ -43,5 +44,6 @@ def create_app(settings: WebSettings, clock: Clock = now) -> FastAPI:
     app.add_middleware(SafeHeaders)
     install_problems(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.include_router(api_router())
     app.include_router(pages_router())
     return app

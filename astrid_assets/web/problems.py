@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 from astrid_assets.storage.catalogue import CatalogueUnavailable
 from astrid_assets.storage.search import BadCursor
 from astrid_assets.storage.store_errors import ObjectMissing, StoreError
+from astrid_assets.surveys.profile import ProfileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -136,14 +137,14 @@ def install_problems(app: FastAPI) -> None:
         problem = problem_of(error)
         if problem.status >= 500:
             # The path only: a query may hold what belongs in no log.
-            log.error("%s %s: %s", request.method, request.url.path, error)
+            log.error("%s %r: %s", request.method, request.url.path, error)
         draw: ErrorPage | None = getattr(request.app.state, "error_page", None)
         if draw is not None and _wants_page(request):
             return draw(request, problem)
         return problem.response()
 
     def failed(request: Request, error: Exception) -> Response:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        log.error("%s %r failed", request.method, request.url.path, exc_info=error)
         problem = Problem(
             500,
             "AstrID has a fault here; the server's log has the details",
@@ -160,6 +161,7 @@ def install_problems(app: FastAPI) -> None:
         RequestValidationError,
         CatalogueUnavailable,
         StoreError,
+        ProfileError,
         BadCursor,
     ):
         app.add_exception_handler(kind, told)
@@ -184,7 +186,7 @@ def problem_of(error: Exception) -> Problem:
             )
         case BadCursor():
             return Problem(422, str(error), code="bad-cursor")
-        case CatalogueUnavailable() | StoreError():
+        case CatalogueUnavailable() | StoreError() | ProfileError():
             return Problem(503, str(error), code="unavailable")
     raise TypeError(f"{type(error).__name__} is no known problem")
 

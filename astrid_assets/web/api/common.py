@@ -1,0 +1,58 @@
+"""What the API's modules share: dependencies, paging, words for bits."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Query
+
+from astrid_assets.web.schemas import Id, ReasonOut, Text
+from astrid_assets.web.security import Person, current_admin, current_reviewer
+from astrid_assets.web.state import WebState, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+State = Annotated[WebState, Depends(state_of)]
+Writer = Annotated[Person, Depends(current_reviewer)]
+Admin = Annotated[Person, Depends(current_admin)]
+Limit = Annotated[int, Query(ge=1, le=500, description="items of a page")]
+Cursor = Annotated[
+    str | None, Query(max_length=400, description="`next` of the page before")
+]
+SurveyName = Annotated[Text | None, Query(description="only this survey")]
+Night = Annotated[dt.date | None, Query(description="only this night")]
+
+MJD_EPOCH = dt.datetime(1858, 11, 17, tzinfo=dt.UTC)
+DAY_S = 86_400.0
+
+
+def mjd_of(when: dt.datetime) -> float:
+    """Return a time as MJD; without a zone it is taken for UTC."""
+    aware = when if when.tzinfo is not None else when.replace(tzinfo=dt.UTC)
+    return (aware - MJD_EPOCH).total_seconds() / DAY_S
+
+
+def time_of(mjd: float) -> dt.datetime:
+    """Return an MJD as a time in UTC."""
+    return MJD_EPOCH + dt.timedelta(days=mjd)
+
+
+def night_text(night: dt.date | None) -> str | None:
+    """Return a night as the catalogue writes it."""
+    return None if night is None else night.isoformat()
+
+
+def reasons_of(stored: Iterable[object]) -> list[ReasonOut]:
+    """Return stored reasons without their numbers."""
+    return [
+        ReasonOut(code=str(reason["code"]), message=str(reason["message"]))
+        for reason in stored
+        if isinstance(reason, dict)
+    ]
+
+
+def text_id(given: Id) -> str:
+    """Return an id as the catalogue writes it."""
+    return str(given)

@@ -1,0 +1,161 @@
+"""Cutouts of detections as PNG pictures and FITS files.
+
+Science and reference are in sigma of their sky and the score in sigma, as the network
+saw them; the difference comes from its own file, in electrons. Addresses hold ids and
+words from a list only, so none can name a file.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+from fastapi import APIRouter, Response
+
+from astrid_assets.storage import search
+from astrid_assets.storage.stamps import difference_cutout
+from astrid_assets.storage.tables import DifferenceRun
+from astrid_assets.web.api.common import State, text_id
+from astrid_assets.web.problems import Problem, not_found, responses
+from astrid_assets.web.schemas import Id  # noqa: TC001  FastAPI reads the annotation
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+    from numpy.typing import NDArray
+
+    from astrid_assets.storage.search import FoundDetection
+    from astrid_assets.web.state import WebState
+
+    Stamp = NDArray[np.float32]
+
+Plane = Literal["science", "reference", "difference", "score"]
+Suffix = Literal["png", "fits"]
+Stretch = Literal["faint", "normal", "bright"]
+PLANES: tuple[Plane, ...] = get_args(Plane)
+FORMATS: tuple[Suffix, ...] = get_args(Suffix)
+CHANNELS: dict[Plane, int] = {"science": 0, "reference": 1, "score": 2}
+ALERT_DIFFERENCE = "alert_d"
+"""Method of alerts whose third channel is the difference over its sigma."""
+
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+CACHE = {"Cache-Control": "private, max-age=3600"}
+
+router = APIRouter(tags=["detections"])
+
+
+@router.get(
+    "/detections/{detection_id}/cutouts/{plane}.{suffix}",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "the cutout",
+            "content": {"image/png": BINARY, "image/fits": BINARY},
+        }
+    }
+    | responses(404, 422, 503),
+)
+def cutout(
+    state: State,
+    detection_id: Id,
+    plane: Plane,
+    suffix: Suffix,
+    stretch: Stretch = "normal",
+) -> Response:
+    """Return one plane around a detection, which sits at [32, 32] of 64 x 64.
+
+    PNG: science and reference on one asinh scale, difference and score linear about
+    zero; first row below. FITS: the numbers, with the WCS where the frame is here.
+    """
+    with state.catalogue.read() as session:
+        found = search.detection(session, text_id(detection_id))
+        if found is None:
+            raise not_found("detection", text_id(detection_id))
+        run = session.get_one(DifferenceRun, found.difference_id)
+    stack = np.load(io.BytesIO(state.store.get(found.cutout_key)), allow_pickle=False)
+    stamps = stack[found.cutout_index]
+    if suffix == "png":
+        image, _, unit = _plane(state, found, run, stamps, plane, with_wcs=False)
+        return Response(_png(image, unit, stamps, plane, stretch), headers=CACHE,
+                        media_type="image/png")  # fmt: skip
+    image, wcs, unit = _plane(state, found, run, stamps, plane, with_wcs=True)
+    name = f"{found.detection_id}-{plane}.fits"
+    return Response(
+        _fits(image, wcs, unit, found, plane),
+        media_type="image/fits",
+        headers=CACHE | {"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _plane(
+    state: WebState,
+    found: FoundDetection,
+    run: DifferenceRun,
+    stamps: Stamp,
+    plane: Plane,
+    *,
+    with_wcs: bool,
+) -> tuple[Stamp, WCS | None, str]:
+    """Return an image, its WCS and its unit."""
+    if plane == "difference" and run.difference_key is None:
+        if run.method != ALERT_DIFFERENCE:
+            raise Problem(
+                404,
+                "this detection came without its difference image: look at the score",
+                code="not-found",
+            )
+        return stamps[CHANNELS["score"]], None, "sigma"
+    wcs = None
+    if run.difference_key is not None and (with_wcs or plane == "difference"):
+        content = state.store.get(run.difference_key)
+        size = stamps.shape[-1]
+        difference, wcs = difference_cutout(content, found.x, found.y, size)
+        if plane == "difference":
+            return difference, wcs, "electron"
+    return stamps[CHANNELS[plane]], wcs, "sigma"
+
+
+def _png(
+    image: Stamp, unit: str, stamps: Stamp, plane: Plane, stretch: Stretch
+) -> bytes:
+    from astrid_assets.pictures.cutout_png import shared_level, signed_png, sky_png
+
+    if plane in {"science", "reference"}:
+        level = shared_level(stamps[0], stamps[1])
+        return sky_png(image, level, stretch, None)
+    if unit != "sigma":
+        middle = np.nanmedian(image) if np.isfinite(image).any() else 0.0
+        spread = 1.4826 * np.nanmedian(np.abs(image - middle))
+        image = (image - middle) / max(float(spread), 1e-6)
+    return signed_png(image, stretch, None)
+
+
+def _fits(
+    image: Stamp, wcs: WCS | None, unit: str, found: FoundDetection, plane: Plane
+) -> bytes:
+    from astropy.io import fits
+
+    from astrid_assets.storage.fits_cards import set_number, text_card, write_wcs
+
+    hdu = fits.PrimaryHDU(np.ascontiguousarray(image))
+    header = hdu.header
+    header["OBJECT"] = (found.detection_id, "detection")
+    header["PLANE"] = plane
+    header["BUNIT"] = unit
+    header["SURVEY"] = text_card(found.survey)
+    header["NIGHT"] = text_card(found.night)
+    header["BAND"] = text_card(found.band)
+    for key, value, comment in (
+        ("RA", found.ra_deg, "[deg] of the detection"),
+        ("DEC", found.dec_deg, "[deg] of the detection"),
+        ("MJD-MID", found.observed_mjd, "[d] UTC at mid-exposure"),
+        ("SCORR", found.score_sigma, "[sigma] of the detection"),
+        ("DETX", found.x, "[pixel] of the whole frame, zero-based"),
+        ("DETY", found.y, "[pixel] of the whole frame, zero-based"),
+    ):
+        set_number(header, key, value, comment)
+    if wcs is not None:
+        write_wcs(header, wcs)
+    buffer = io.BytesIO()
+    hdu.writeto(buffer, output_verify="exception")
+    return buffer.getvalue()

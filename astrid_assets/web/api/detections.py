@@ -1,0 +1,204 @@
+"""Detections: search, one with its history, and what people said about it."""
+
+from __future__ import annotations
+
+import datetime as dt  # noqa: TC003  FastAPI reads the annotations
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+
+from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.mask_bits import names_of as mask_names
+from astrid_assets.storage import candidates, labels, review_events, search
+from astrid_assets.storage.review_events import Statement
+from astrid_assets.storage.search import Cone, DetectionFilter, FoundDetection
+from astrid_assets.web.api.common import (
+    Cursor,
+    Limit,
+    Night,
+    State,
+    SurveyName,
+    Writer,
+    mjd_of,
+    night_text,
+    text_id,
+    time_of,
+)
+from astrid_assets.web.api.cutouts import FORMATS, PLANES
+from astrid_assets.web.problems import Problem, not_found, responses
+from astrid_assets.web.schemas import (
+    BlindDetection,
+    DetectionDetail,
+    DetectionOut,
+    EventIn,
+    EventOut,
+    Id,
+    PageOf,
+    ScoreOut,
+    SourceWord,
+    Text,
+)
+
+router = APIRouter(tags=["detections"])
+
+Flag = Literal[
+    "bad", "saturated", "cosmic_ray", "trail", "halo", "edge", "no_data",
+    "interpolated", "hot", "spike", "bleeding",
+]  # fmt: skip
+MAX_RADIUS_ARCSEC = 36_000.0  # ten degrees
+
+
+@router.get("/detections", responses=responses(422))
+def detections(
+    state: State,
+    survey: SurveyName = None,
+    night: Night = None,
+    start: Annotated[dt.datetime | None, Query(description="first moment, UTC")] = None,
+    end: Annotated[dt.datetime | None, Query(description="last moment, UTC")] = None,
+    ra: Annotated[float | None, Query(ge=0, le=360, description="degrees")] = None,
+    dec: Annotated[float | None, Query(ge=-90, le=90, description="degrees")] = None,
+    radius_arcsec: Annotated[float, Query(gt=0, le=MAX_RADIUS_ARCSEC)] = 5.0,
+    field: Text | None = None,
+    band: Text | None = None,
+    min_score: float | None = None,
+    max_score: float | None = None,
+    score_kind: Literal["model", "snr_ranking"] | None = None,
+    min_sigma: Annotated[float | None, Query(description="of |S_corr|")] = None,
+    sign: Literal["1", "-1"] | None = None,
+    flag: Annotated[list[Flag] | None, Query(description="one of these masks")] = None,
+    without_flag: Annotated[
+        list[Flag] | None, Query(description="none of these")
+    ] = None,
+    label: Literal["real", "bogus", "disputed", "unsure", "none"] | None = None,
+    label_source: SourceWord | None = None,
+    object_id: Id | None = None,
+    sort: Literal["newest", "oldest", "score"] = "newest",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> PageOf[DetectionOut]:
+    """Search detections by place, time, score, flags, survey and label.
+
+    A cone takes ra and dec together.
+    """
+    if (ra is None) != (dec is None):
+        raise Problem(
+            422, "a position takes both ra and dec, in degrees", code="invalid"
+        )
+    wanted = DetectionFilter(
+        survey=survey,
+        night=night_text(night),
+        field=field,
+        band=band,
+        cone=None if ra is None or dec is None else Cone(ra, dec, radius_arcsec),
+        start_mjd=None if start is None else mjd_of(start),
+        end_mjd=None if end is None else mjd_of(end),
+        min_score=min_score,
+        max_score=max_score,
+        score_kind=score_kind,
+        min_sigma=min_sigma,
+        sign=None if sign is None else int(sign),
+        with_mask=_bits(flag),
+        without_mask=_bits(without_flag),
+        label=label,
+        label_source=label_source,
+        object_id=None if object_id is None else text_id(object_id),
+    )
+    with state.catalogue.read() as session:
+        page = search.detections(session, wanted, sort=sort, limit=limit, cursor=cursor)
+    items = [DetectionOut.model_validate(_values(row)) for row in page.rows]
+    return PageOf(items=items, next=page.cursor)
+
+
+@router.get("/detections/{detection_id}", responses=responses(404, 422))
+def detection(state: State, detection_id: Id) -> DetectionDetail:
+    """Return one detection with its scores and the addresses of its cutouts."""
+    id_ = text_id(detection_id)
+    with state.catalogue.read() as session:
+        found = search.detection(session, id_)
+        if found is None:
+            raise not_found("detection", id_)
+        scores = candidates.scores(session, id_)
+        events = labels.events_for(session, [id_]).get(id_, [])
+    cutouts = {
+        f"{plane}.{kind}": f"/detections/{id_}/cutouts/{plane}.{kind}"
+        for plane in PLANES
+        for kind in FORMATS
+    }
+    return DetectionDetail.model_validate(
+        _values(found)
+        | {
+            "scores": [ScoreOut.model_validate(score) for score in scores],
+            "n_events": len(events),
+            "cutouts": cutouts,
+        }
+    )
+
+
+@router.get(
+    "/detections/{detection_id}/validation-events", responses=responses(404, 422)
+)
+def events(state: State, detection_id: Id) -> list[EventOut]:
+    """Return everything that was said about a detection, oldest first."""
+    id_ = text_id(detection_id)
+    with state.catalogue.read() as session:
+        said = labels.events_for(session, [id_]).get(id_, [])
+        if not said and search.detection(session, id_) is None:
+            raise not_found("detection", id_)
+    return [EventOut.model_validate(event) for event in said]
+
+
+@router.post(
+    "/detections/{detection_id}/validation-events",
+    status_code=201,
+    responses=responses(401, 403, 404, 409, 422) | {200: {"model": EventOut}},
+)
+def say(
+    state: State, person: Writer, detection_id: Id, body: EventIn, response: Response
+) -> EventOut:
+    """Keep what a reviewer says; the same key again answers 200 and adds nothing."""
+    statement = Statement(
+        event_key=body.event_key,
+        detection_id=text_id(detection_id),
+        reviewer=person.name,
+        label=body.label,
+        classification=body.classification,
+        confidence=body.confidence,
+        notes=body.notes,
+    )
+    try:
+        with state.catalogue.begin() as session:
+            recorded = review_events.say(session, statement, state.clock())
+            event = EventOut.model_validate(recorded.event)
+    except review_events.NoSuchDetection:
+        raise not_found("detection", text_id(detection_id)) from None
+    except review_events.Refused as refused:
+        raise Problem(422, str(refused), code="refused") from refused
+    if not recorded.is_new:
+        response.status_code = 200
+        if (event.label, event.classification) != (body.label, body.classification):
+            raise Problem(
+                409,
+                f"the event key {body.event_key} was used for another statement: send "
+                "a new key with a new decision",
+                code="key-used",
+            )
+    return event
+
+
+def blind(row: FoundDetection) -> BlindDetection:
+    """Return a detection as a reviewer meets it."""
+    return BlindDetection.model_validate(_values(row))
+
+
+def _bits(names: list[Flag] | None) -> int:
+    bits = 0
+    for name in names or ():
+        bits |= MaskBit[name.upper()]
+    return bits
+
+
+def _values(row: FoundDetection) -> dict[str, object]:
+    return vars(row) | {
+        "observed_at": time_of(row.observed_mjd),
+        "mask": mask_names(row.mask_bits),
+    }

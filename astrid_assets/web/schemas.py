@@ -1,0 +1,434 @@
+"""What the API takes and gives: pydantic models, the source of its OpenAPI document.
+
+Names and units are those of the catalogue. Lists come as pages: ``items`` and the
+``next`` cursor, null on the last page.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Item = TypeVar("Item")
+Text = Annotated[str, StringConstraints(max_length=80, pattern=r"^[^\x00]*$")]
+LabelWord = Literal["real", "bogus", "unsure", "skip", "undo"]
+SourceWord = Literal["person", "truth", "catalogue", "import"]
+
+
+class Out(BaseModel):
+    """An answer, read from attributes of rows and dataclasses."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Body(BaseModel):
+    """What a request brings; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PageOf(BaseModel, Generic[Item]):
+    """One page of a list."""
+
+    items: list[Item]
+    next: str | None = Field(description="cursor of the next page, null on the last")
+
+
+class Health(Out):
+    """The application answers, and so does its catalogue."""
+
+    status: Literal["ok"]
+    version: str
+    login_needed: bool
+
+
+class SurveyOut(Out):
+    """A survey with how much there is of it."""
+
+    name: str
+    n_observations: int
+    first_night: str | None
+    last_night: str | None
+    updated_at: dt.datetime
+
+
+class ReasonOut(Out):
+    """Why something was rejected or flagged."""
+
+    code: str
+    message: str
+
+
+class ObservationOut(Out):
+    """An image and what became of it; ``processed`` is null before that."""
+
+    id: str
+    survey: str
+    night: str
+    source_path: str
+    kind: str
+    field: str
+    band: str
+    observed_mjd: float | None
+    exposure_s: float | None
+    width: int | None
+    height: int | None
+    status: str
+    refused_because: ReasonOut | None
+    processed: ProcessedOut | None
+
+
+class ProcessedOut(Out):
+    """What became of a frame."""
+
+    status: str
+    reasons: list[ReasonOut]
+    flags: list[ReasonOut]
+    n_stars: int | None
+    fwhm_px: float | None
+    elongation: float | None
+    zero_point_mag: float | None
+    limiting_mag: float | None
+    ra_deg: float | None
+    dec_deg: float | None
+    quality_score: float | None
+
+
+class BlindDetection(Out):
+    """A detection as a reviewer meets it: without scores and what others said."""
+
+    detection_id: str
+    object_id: str | None
+    observation_id: str
+    survey: str
+    night: str
+    field: str
+    band: str
+    observed_mjd: float
+    observed_at: dt.datetime
+    x: float
+    y: float
+    ra_deg: float | None
+    dec_deg: float | None
+    score_sigma: float
+    sign: int
+    flux_e: float
+    flux_err_e: float
+    mag: float | None
+    mag_err: float | None
+    fwhm_px: float | None = Field(description="of the frame's stars")
+    candidate_fwhm_px: float | None
+    elongation: float | None
+    mask: list[str]
+
+
+class DetectionOut(BlindDetection):
+    """A kept candidate with its score and label.
+
+    ``score_kind`` snr_ranking: no model was in force and the score only ranks by S/N.
+    """
+
+    score: float
+    score_kind: str
+    model_id: str | None
+    label: str | None
+    label_source: str | None
+    classification: str | None
+    n_votes: int | None
+    agreement: float | None
+
+
+class ScoreOut(Out):
+    """A score a detection once got."""
+
+    model_id: str
+    score: float
+    scored_at: dt.datetime
+
+
+class DetectionDetail(DetectionOut):
+    """A detection with its history and where its pictures are."""
+
+    candidate_id: str
+    difference_id: str
+    source_path: str
+    scores: list[ScoreOut]
+    n_events: int
+    cutouts: dict[str, str] = Field(description="address of each cutout by its name")
+
+
+class EventIn(Body):
+    """What one reviewer says; sent again with the same key it is stored once."""
+
+    event_key: str = Field(
+        min_length=1,
+        max_length=38,
+        pattern=r"^[A-Za-z0-9_.:-]+$",
+        description="chosen by the sender, new for each decision (a UUID)",
+        examples=["5a3c2f0e-6a53-4f0e-8d5e-2f0d6f6f4c11"],
+    )
+    label: LabelWord
+    classification: Text | None = None
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    notes: str | None = Field(default=None, max_length=2000, pattern=r"^[^\x00]*$")
+
+
+class EventOut(Out):
+    """What one reviewer said once."""
+
+    sequence: int
+    event_key: str
+    detection_id: str
+    reviewer: str
+    source: str
+    label: str
+    classification: str | None
+    confidence: float | None
+    notes: str | None
+    model_id: str | None
+    cutout_key: str | None
+    cutout_index: int | None
+    drawn_as: str | None
+    created_at: dt.datetime
+
+
+class ObjectOut(Out):
+    """Detections of one place on the sky."""
+
+    id: str
+    survey: str
+    ra_deg: float
+    dec_deg: float
+
+
+class PointOut(Out):
+    """Flux at an object's place on one frame; forced where nothing was detected."""
+
+    observation_id: str
+    detection_id: str | None
+    night: str
+    band: str
+    observed_mjd: float
+    flux_e: float
+    flux_err_e: float
+    mag: float | None
+    mag_err: float | None
+    limit_mag: float | None = Field(description="5 sigma, where nothing is seen")
+    is_forced: bool
+    is_usable: bool
+
+
+class LightCurveOut(Out):
+    """An object's light curve, in order of time."""
+
+    object: ObjectOut
+    points: list[PointOut]
+
+
+class CandidateThereOut(Out):
+    """A candidate at an explained place."""
+
+    candidate_id: str
+    detection_id: str | None
+    object_id: str | None
+    distance_px: float
+    sign: int
+    score_sigma: float
+    flux_e: float
+    flux_err_e: float
+    mag: float | None
+    is_kept: bool
+    reasons: list[str]
+    score: float | None
+    score_kind: str | None
+    label: str | None
+
+
+class FrameExplanationOut(Out):
+    """What one frame shows at the place and what became of it."""
+
+    observation_id: str
+    survey: str
+    night: str
+    field: str
+    band: str
+    source_path: str
+    observed_mjd: float | None
+    outcome: str
+    sentence: str
+    is_covered: bool | None
+    x: float | None
+    y: float | None
+    reference_id: str | None
+    reference_version: str | None
+    reference_last_night: str | None
+    frame_reasons: list[ReasonOut]
+    frame_flags: list[ReasonOut]
+    difference_reasons: list[ReasonOut]
+    difference_flags: list[ReasonOut]
+    masked_by: list[str]
+    score_sigma: float | None
+    peak_sigma: float | None
+    threshold_sigma: float
+    flux_e: float | None
+    flux_err_e: float | None
+    mag: float | None
+    limit_mag: float | None
+    fwhm_px: float | None
+    candidates: list[CandidateThereOut]
+    held_back_by: list[str]
+
+
+class ExplanationOut(Out):
+    """The answer for a place; frames in order of time."""
+
+    ra_deg: float
+    dec_deg: float
+    survey: str | None
+    date: str | None
+    sentence: str
+    frames: list[FrameExplanationOut]
+    n_left_out: int
+
+
+class QueueOut(Out):
+    """How many detections are in each place of the review queue."""
+
+    survey: str | None
+    waiting: dict[str, int]
+
+
+class NextIn(Body):
+    """Which detections to review."""
+
+    count: int = Field(default=1, ge=1, le=50)
+    survey: Text | None = None
+    night: dt.date | None = None
+
+
+class CollectIn(Body):
+    """What goes into a training dataset; the names of the requirement papers."""
+
+    name: str = Field(
+        default="all-labels",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00]*$",
+        description="a name for people",
+    )
+    survey_ids: list[Text] = Field(default=[], max_length=200)
+    start: dt.date | dt.datetime | None = Field(
+        default=None, description="first night, as a date or time"
+    )
+    end: dt.date | dt.datetime | None = Field(
+        default=None, description="last night, as a date or time"
+    )
+    confidence_threshold: float = Field(
+        default=0.6,
+        ge=0,
+        le=1,
+        description="least agreement of the reviewers; a model's own confidence never "
+        "makes a label here",
+    )
+    max_samples: int = Field(default=20_000, ge=10, le=10_000_000)
+    min_samples: int = Field(default=60, ge=10, le=10_000_000)
+    sources: list[SourceWord] = Field(
+        default=["person", "catalogue", "import", "truth"],
+        min_length=1,
+        description="label sources to accept",
+    )
+    seed: int = Field(default=1, ge=0, le=2**31 - 1)
+
+
+class RunOut(Out):
+    """A run to follow."""
+
+    run_id: str
+    status: str
+    follow: str = Field(description="address that tells how it stands")
+    ui: str = Field(description="the run in Dagster's own pages")
+    dataset_id: str | None = None
+
+
+class DatasetOut(Out):
+    """A frozen dataset version."""
+
+    id: str
+    name: str
+    description: str | None
+    content_hash: str
+    collection_params: dict[str, Any]
+    total_samples: int
+    anomaly_ratio: float
+    quality_score: float
+    mlflow_run_id: str | None
+    created_at: dt.datetime
+    created_by: str
+    status: str
+
+
+class DatasetDetail(DatasetOut):
+    """A dataset version with the size of its splits."""
+
+    splits: dict[str, int]
+
+
+class QualityOut(Out):
+    """What is known of a dataset's quality."""
+
+    dataset_id: str
+    quality_score: float
+    report: dict[str, Any]
+
+
+class FileOut(Out):
+    """A file of a dataset."""
+
+    href: str
+    key: str
+    media_type: str
+    sha256_starts_with: str
+
+
+class LoadedOut(Out):
+    """Everything needed to train on a dataset: its files and where samples are."""
+
+    dataset_id: str
+    content_hash: str
+    splits: dict[str, int]
+    files: dict[Literal["images", "masks", "samples"], FileOut]
+    samples: str = Field(description="address of the list of samples")
+
+
+class SampleOut(Out):
+    """One labelled cutout; paths name object and row (``key#17``)."""
+
+    id: str
+    detection_id: str
+    observation_id: str
+    image_path: str
+    mask_path: str
+    labels: dict[str, Any]
+    metadata: dict[str, Any] = Field(validation_alias="metadata_")
+    split: str
+
+
+class LoginIn(Body):
+    """Name and password of a reviewer."""
+
+    name: Text
+    password: str = Field(max_length=1000)
+
+
+class PersonOut(Out):
+    """Who is asking; ``how``: token, session, or a name on this machine."""
+
+    name: str
+    role: str
+    how: str
+
+
+Id = uuid.UUID
