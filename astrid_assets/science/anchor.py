@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.catalogue_tie import CatalogueTie, tie_to_catalogue
 from astrid_assets.science.distortion import plain_wcs
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.stars import with_sky_positions
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.frame import Frame, Stars
     from astrid_assets.science.measuring import MeasuredFrame
     from astrid_assets.science.settings import ProcessingSettings
+    from astrid_assets.science.sky_catalogue import SkyCatalogue
 
 NO_ANCHOR = float("-inf")
 COUNTED_SNR = 10.0
@@ -46,6 +48,8 @@ class Anchor:
     is_local
         True: no WCS was there; positions are relative, around the profile's field
         centre (or 0, 0), at its pixel scale (or 1 arcsec per pixel).
+    tie
+        How it was tied to a catalogue; None without one, and for anchors read back.
     """
 
     stars: Stars
@@ -56,6 +60,7 @@ class Anchor:
     exposure_s: float
     shape: tuple[int, int]
     is_local: bool
+    tie: CatalogueTie | None = None
 
 
 def anchor_rank(measured: MeasuredFrame) -> float:
@@ -73,13 +78,23 @@ def anchor_rank(measured: MeasuredFrame) -> float:
     return rank if measured.frame.wcs is not None else rank - 1e6
 
 
-def make_anchor(measured: MeasuredFrame, settings: ProcessingSettings) -> Anchor:
+def make_anchor(
+    measured: MeasuredFrame, settings: ProcessingSettings,
+    catalogue: SkyCatalogue | None = None,
+) -> Anchor:  # fmt: skip
     """Make a frame the anchor of its field.
+
+    Parameters
+    ----------
+    catalogue
+        Ties the anchor to the sky; without one its header defines the places, and a
+        convention the magnitudes.
 
     Raises
     ------
     FrameRejected
-        With the frame's first reason, if it has any: an anchor must be good.
+        With the frame's first reason, if it has any: an anchor must be good;
+        `not_in_catalogue`, `too_few_stars` when it cannot be tied.
     """
     if measured.reasons:
         first = measured.reasons[0]
@@ -97,6 +112,19 @@ def make_anchor(measured: MeasuredFrame, settings: ProcessingSettings) -> Anchor
             frame.shape,
         )
     zero_point = frame.zero_point_mag
+    tie = None
+    if catalogue is not None:
+        if is_local and settings.ra_deg is None:
+            raise FrameRejected(
+                "not_in_catalogue",
+                "the frame has no WCS: [processing] needs ra_deg, dec_deg and "
+                "pixel_scale_arcsec to look it up in the catalogue",
+            )
+        tie = tie_to_catalogue(
+            measured.stars, wcs, catalogue, frame.observed_mjd, frame.shape,
+            is_guess=is_local,
+        )  # fmt: skip
+        wcs, zero_point, is_local = tie.solution.wcs, tie.zero_point_mag, False
     return Anchor(
         stars=with_sky_positions(measured.stars, wcs),
         wcs=wcs,
@@ -106,6 +134,7 @@ def make_anchor(measured: MeasuredFrame, settings: ProcessingSettings) -> Anchor
         exposure_s=frame.exposure_s,
         shape=frame.shape,
         is_local=is_local,
+        tie=tie,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from astrid_assets.pictures.thumbnails import frame_picture
@@ -20,6 +20,7 @@ from astrid_assets.steps.nights import keep_picture
 from astrid_assets.storage import ids, layout
 from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.frame_store import frame_to_fits
+from astrid_assets.surveys.catalogue_file import read_catalogue
 from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class AnchorOffer:
     rank: float | None
     frame_key: str | None
     is_local: bool = False
+    tie: dict[str, float | str | None] | None = None
     reasons: tuple[Reason, ...] = field(default=())
 
 
@@ -111,8 +113,12 @@ def offer_anchor(task: FrameTask) -> AnchorOffer:
     try:
         check_masters(task.profile, task.masters)
         measured = _measure(task)
-        anchor = make_anchor(measured, task.profile.processing)
-        processed = solve(measured, anchor, task.profile.processing)
+        file = task.profile.catalogue
+        catalogue = read_catalogue(file) if file else None
+        anchor = make_anchor(measured, task.profile.processing, catalogue)
+        # It defines the field: its own header has no say against the catalogue.
+        placed = replace(measured, frame=replace(measured.frame, wcs=anchor.wcs))
+        processed = solve(placed, anchor, task.profile.processing)
     except ScienceError as error:
         return AnchorOffer(task.observation_id, None, None, reasons=(error.reason,))
     if processed.reasons:
@@ -120,8 +126,9 @@ def offer_anchor(task: FrameTask) -> AnchorOffer:
         return AnchorOffer(task.observation_id, None, None, reasons=reasons)
     key = _keep(task, processed)
     return AnchorOffer(
-        task.observation_id, anchor_rank(measured), key, is_local=anchor.is_local
-    )
+        task.observation_id, anchor_rank(measured), key, is_local=anchor.is_local,
+        tie=anchor.tie.summary() if anchor.tie else None,
+    )  # fmt: skip
 
 
 def _measure(task: FrameTask) -> MeasuredFrame:

@@ -150,6 +150,8 @@ class FieldAnchor(Base):
     stars_key: Mapped[str] = mapped_column(Text)
     is_local: Mapped[bool]
     """True: no frame of the field has a WCS; coordinates are only relative."""
+    tie: Mapped[dict[str, Any] | None]
+    """How it was tied to a catalogue (`CatalogueTie.summary`); None without one."""
     created_at: Mapped[dt.datetime]
 
 
