@@ -41,6 +41,9 @@ STRAY_FWHM = 0.4
 """A centroid this far from its peak, in FWHM, has gone to a neighbour."""
 
 TIMID = 2
+ROWS_FOR_FLOOR = 256
+"""So many rows tell the usual variance."""
+
 TRUSTED_SNR = 15.0
 ISOLATION_FWHM = 2.5
 BLEND_FLUX_FRACTION = 0.1
@@ -93,13 +96,8 @@ def measure_stars(
     x, y = x[:max_stars], y[:max_stars]
     if not len(x):
         return empty_stars()
-    shapes = measure_shapes(data, usable, x, y, width)
-    strayed = _strayed(shapes, x, y, width)
-    # A weight that has had no time to grow stays on its own star.
-    timid = measure_shapes(data, usable, x, y, 0.8 * width, iterations=TIMID)
-    lost = _strayed(timid, x, y, width)
-    x = np.where(strayed, np.where(lost, x, timid.x), shapes.x)
-    y = np.where(strayed, np.where(lost, y, timid.y), shapes.y)
+    shapes, strayed = _shapes_at(data, usable, x, y, width)
+    x, y = shapes.x, shapes.y
     flux, flux_err = _flux(frame, data, sigma, x, y, width)
     stars = Stars(
         x=x, y=y, flux=flux, flux_err=flux_err,
@@ -110,9 +108,24 @@ def measure_stars(
     return _finished(stars, frame, width)
 
 
-def _strayed(shapes: Shapes, x: Array, y: Array, fwhm_px: float) -> NDArray[np.bool_]:
-    """Tell which centroids wandered off their peaks to a neighbour."""
-    return ~(np.hypot(shapes.x - x, shapes.y - y) <= STRAY_FWHM * fwhm_px)
+def _shapes_at(
+    data: Image, usable: NDArray[np.bool_], x: Array, y: Array, fwhm_px: float
+) -> tuple[Shapes, NDArray[np.bool_]]:
+    """Measure the stars at peaks, and tell which centroids went to a neighbour.
+
+    These get a second try with a weight that has no time to grow, or stay at their
+    peak; their sizes mean nothing.
+    """
+    shapes = measure_shapes(data, usable, x, y, fwhm_px)
+    limit = STRAY_FWHM * fwhm_px
+    strayed = ~(np.hypot(shapes.x - x, shapes.y - y) <= limit)
+    px, py = x[strayed], y[strayed]
+    timid = measure_shapes(data, usable, px, py, 0.8 * fwhm_px, iterations=TIMID)
+    lost = ~(np.hypot(timid.x - px, timid.y - py) <= limit)
+    found_x, found_y = shapes.x.copy(), shapes.y.copy()
+    found_x[strayed] = np.where(lost, px, timid.x)
+    found_y[strayed] = np.where(lost, py, timid.y)
+    return replace(shapes, x=found_x, y=found_y), strayed
 
 
 def with_psf_fluxes(stars: Stars, frame: Frame) -> Stars:
@@ -201,7 +214,8 @@ def _sigma(frame: Frame, usable: NDArray[np.bool_]) -> Image:
     if frame.variance is None:
         return measure_background(frame.data, ~usable).rms
     sky = frame.variance - np.maximum(frame.data, 0)
-    floor = np.median(frame.variance) * 0.04
+    step = max(1, min(frame.shape) // ROWS_FOR_FLOOR)
+    floor = np.median(frame.variance[::step]) * 0.04
     return np.sqrt(np.maximum(sky, floor)).astype(np.float32)
 
 
