@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "difference_images"
-METHOD = "zogy"
 PICTURE = "science, reference, difference"
 
 
@@ -122,7 +121,7 @@ def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[SubtractTas
                     reason=choice.reason if choice else None,
                     settings=profile.differencing,
                     settings_hash=hash_of(
-                        versions.SUBTRACT, METHOD, run.frame_key, profile.differencing
+                        versions.SUBTRACT, run.frame_key, profile.differencing
                     ),
                     with_picture=not tasks,
                 )
@@ -139,7 +138,7 @@ def subtract_frame(task: SubtractTask) -> tuple[dict[str, object], str | None]:
         "observation_id": task.observation_id,
         "reference_id": task.reference_id,
         "settings_hash": task.settings_hash,
-        "method": METHOD,
+        "method": task.settings.method,
         "is_current": True,
         "status": "rejected",
         "reasons": [],

@@ -71,53 +71,68 @@ class Noises:
 
 
 class Design:
-    """Filters for one pair of PSFs, and what they do to another pair.
+    """Filters for one place, and what they do to the PSFs of another.
+
+    Both images are blurred so that constant stars look alike, and subtracted; a new
+    source then looks like ``b_n P_n``. ZOGY blurs each with the other's PSF, and its
+    filters are those that whiten and match this difference, whatever the blurs.
+
+    Parameters
+    ----------
+    blur_new, blur_ref : (n, n)
+        b_n and b_r.
+    source : (n, n), unit sum
+        P_n.
 
     Attributes
     ----------
     f_d, f_s
-        F_D and F_S: the sum of ``P_n P_r / root`` and of ``|P_n P_r|² / ...``.
+        F_D and F_S: the sum of ``b_n P_n / root`` and of ``|b_n P_n|² / ...``.
     psf_d : (n, n), unit sum, centred
     kn2, kr2 : (n, n), centred
         Squares of k_n / F_S and k_r / F_S.
     """
 
-    def __init__(self, new_psf: Image, ref_psf: Image, noises: Noises) -> None:
-        size = max(new_psf.shape[0], ref_psf.shape[0])
+    def __init__(
+        self, blur_new: Image, blur_ref: Image, source: Image, noises: Noises
+    ) -> None:
+        size = max(len(blur_new), len(blur_ref), len(source))
         n = int(fft.next_fast_len(PLANE_PSFS * size, real=True) or 0)
         self._shape = (n, n)
         (vny, vnx), (vry, vrx) = noises.axes(self._shape)
         self._vn, self._vr = np.outer(vny, vnx), np.outer(vry, vrx)
-        pn, pr = self._spectrum(new_psf), self._spectrum(ref_psf)
-        an, ar = _abs2(pn), _abs2(pr)
-        qn, qr = pn + WHITENING_FLOOR, pr + WHITENING_FLOOR
-        root = np.sqrt(self._vn * _abs2(qr) + self._vr * _abs2(qn))  # eq. 13
-        self._white = 1 / root
-        delta = np.maximum(self._vn * ar + self._vr * an, TINY)
-        self._score = np.conj(pn * pr) / delta
-        self.f_d = float((pn * qr / root)[0, 0].real)
-        self.f_s = self._mean(an * ar / delta)
-        self.psf_d = self._stamp(pn * qr / root / self.f_d, size)  # eq. 14
-        self.kn2 = self._stamp(self._score * pr / self.f_s, size) ** 2  # eqs. 28, 29
-        self.kr2 = self._stamp(self._score * pn / self.f_s, size) ** 2
+        bn, br = self._spectrum(blur_new), self._spectrum(blur_ref)
+        seen = bn * self._spectrum(source)
+        whitened = self._noise(bn + WHITENING_FLOOR, br + WHITENING_FLOOR)
+        self._white = 1 / np.sqrt(whitened)  # eq. 13
+        delta = np.maximum(self._noise(bn, br), TINY)
+        self._score = np.conj(seen) / delta
+        self.f_d = float((seen * self._white)[0, 0].real)
+        self.f_s = self._mean((self._score * seen).real)
+        self.psf_d = self._stamp(seen * self._white / self.f_d, size)  # eq. 14
+        self.kn2 = self._stamp(self._score * bn / self.f_s, size) ** 2  # eqs. 28, 29
+        self.kr2 = self._stamp(self._score * br / self.f_s, size) ** 2
 
-    def local(self, new_psf: Image, ref_psf: Image) -> tuple[float, float, float]:
-        """Return F_D, F_S and the variance of S on blank sky where the PSFs are these.
+    def local(
+        self, blur_new: Image, blur_ref: Image, source: Image
+    ) -> tuple[float, float, float]:
+        """Return F_D, F_S and the variance of S on blank sky where these hold.
 
-        The filters stay those of the design; only the images' PSFs differ. The
-        variance is in units of a flux: over F_S².
+        The filters stay those of the design. The variance is that of a flux: over
+        F_S².
         """
-        pn, pr = self._spectrum(new_psf), self._spectrum(ref_psf)
-        f_s = self._mean((self._score * pn * pr).real)
-        noise = self._vn * _abs2(pr) + self._vr * _abs2(pn)
-        variance = self._mean(np.abs(self._score) ** 2 * noise) / f_s**2
-        return float((pn * pr * self._white)[0, 0].real), f_s, variance
+        bn, br = self._spectrum(blur_new), self._spectrum(blur_ref)
+        seen = bn * self._spectrum(source)
+        f_s = self._mean((self._score * seen).real)
+        noise = np.abs(self._score) ** 2 * self._noise(bn, br)
+        return (
+            float((seen * self._white)[0, 0].real),
+            f_s,
+            self._mean(noise) / f_s**2,
+        )
 
-    def local_psf_d(self, new_psf: Image, ref_psf: Image) -> Image:
-        """Return what a point source looks like on D where the PSFs are these."""
-        pn, pr = self._spectrum(new_psf), self._spectrum(ref_psf)
-        psf = self._stamp(pn * pr * self._white, max(len(new_psf), len(ref_psf)))
-        return (psf / psf.sum()).astype(np.float32)
+    def _noise(self, bn: NDArray[np.complex128], br: NDArray[np.complex128]) -> Real:
+        return self._vn * np.abs(bn) ** 2 + self._vr * np.abs(br) ** 2
 
     def _spectrum(self, stamp: Image) -> NDArray[np.complex128]:
         return StampSpectrum(stamp, self._shape).whole().astype(np.complex128)
@@ -137,7 +152,3 @@ def half_plane_sum(half: Real, shape: tuple[int, ...]) -> float:
     if shape[-1] % 2 == 0:
         total -= float(half[:, -1].sum())
     return total
-
-
-def _abs2(spectrum: NDArray[np.complexfloating]) -> Real:
-    return np.square(np.real(spectrum)) + np.square(np.imag(spectrum))

@@ -23,12 +23,13 @@ from astrid_assets.science.threads import in_bands
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astrid_assets.science.differencing.zogy import Matched
+    from astrid_assets.science.differencing.matched import Matched
     from astrid_assets.science.frame import Image, Mask
 
 MAD_TO_SIGMA = 1.4826
 BRIGHT_SIGMA = 50.0  # a PSF error of 1 % is half a sigma on such a star
 MIN_BRIGHT_STARS = 5
+PRIOR_STARS = 4
 TERM_ROUNDS = 3
 NORMAL_MEDIAN = 0.6745  # half of Gaussian residuals are below so many sigma
 BLANK_SIGMA = 3.0  # static sources below it do not touch the scatter
@@ -73,13 +74,13 @@ def measure_terms(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     fwhm_px: float,
-    least: ErrorTerms,
+    prior: ErrorTerms,
 ) -> ErrorTerms:
     """Measure both terms: those with which bright stars have scores of unit scatter.
 
     At a star's centre its image has no slope and the PSF error is alone; half a FWHM
     beside it the slope is steepest. Medians over the stars, so variable ones do not
-    count. Terms below `least` are not believed; without enough stars it is assumed.
+    count. What is assumed beforehand weighs as much as `PRIOR_STARS` stars.
     """
     ny, nx = matched.flux.shape
     rows, columns = np.rint(y).astype(int), np.rint(x).astype(int)
@@ -92,22 +93,20 @@ def measure_terms(
     peak = np.minimum(matched.flux_new[at], matched.flux_ref[at])[:, 0]
     bright = (peak > BRIGHT_SIGMA * np.sqrt(variance[:, 0])) & usable[at].all(axis=1)
     if bright.sum() < MIN_BRIGHT_STARS:
-        return least
+        return prior
+    known_stars = float(bright.sum() / (bright.sum() + PRIOR_STARS))
     at = at[0][bright], at[1][bright]
     variance, peak2 = variance[bright], peak[bright, None] ** 2
     residual2 = matched.flux[at] ** 2
     slopes2 = _slopes2(matched.flux_new, at) + _slopes2(matched.flux_ref, at)
-    error2, jitter2 = least.psf_error**2, least.jitter_px**2
+    error2, jitter2 = prior.psf_error**2, prior.jitter_px**2
     for _ in range(TERM_ROUNDS):
         known = variance + jitter2 * slopes2
-        error2 = max(
-            _unit_scatter(residual2[:, :1], known[:, :1], peak2), least.psf_error**2
-        )
+        told = _unit_scatter(residual2[:, :1], known[:, :1], peak2)
+        error2 = known_stars * told + (1 - known_stars) * prior.psf_error**2
         known = variance + error2 * peak2
-        jitter2 = max(
-            _unit_scatter(residual2[:, 1:], known[:, 1:], slopes2[:, 1:]),
-            least.jitter_px**2,
-        )
+        told = _unit_scatter(residual2[:, 1:], known[:, 1:], slopes2[:, 1:])
+        jitter2 = known_stars * told + (1 - known_stars) * prior.jitter_px**2
     return ErrorTerms(float(np.sqrt(jitter2)), float(np.sqrt(error2)))
 
 
@@ -119,7 +118,7 @@ def _unit_scatter(
     """Find the factor of `unit` with which half the residuals are below 0.67 sigma."""
     # Each residual would need this much; half of Gaussian ones need less than none.
     needed = (residual2 / NORMAL_MEDIAN**2 - known) / np.maximum(unit, 1e-30)
-    return float(np.median(needed))
+    return max(float(np.median(needed)), 0.0)
 
 
 def _slopes2(

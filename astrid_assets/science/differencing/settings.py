@@ -1,5 +1,7 @@
 """Settings of the subtraction."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from astrid_assets.science.settings import Settings
@@ -8,6 +10,12 @@ from astrid_assets.science.settings import Settings
 class DifferencingSettings(Settings):
     """How science and reference are subtracted, and when that counts as failed."""
 
+    method: Literal["zogy", "kernel"] = Field(
+        "zogy",
+        description="zogy: optimal, by the measured PSFs; kernel: Alard & Lupton's "
+        "fitted kernel with the noise's correlation taken out, where PSFs are not to "
+        "be trusted, or as a check",
+    )
     max_flux_ratio: float = Field(
         5.0, gt=1, description="largest F_n/F_r (or its inverse) accepted"
     )
@@ -31,18 +39,16 @@ class DifferencingSettings(Settings):
         gt=0,
         description="offset of the stars after WCS registration: a wrong WCS above it",
     )
-    min_astrometric_noise_px: float = Field(
+    assumed_astrometric_noise_px: float = Field(
         0.02,
         ge=0,
-        description="registration scatter per axis assumed at least; the shift of a "
-        "few dozen stars is not known better",
+        description="registration scatter per axis assumed until bright stars tell",
     )
-    min_psf_error: float = Field(
+    assumed_psf_error: float = Field(
         0.005,
         ge=0,
         lt=1,
-        description="PSF residual over star flux assumed at least, also where no star "
-        "is bright enough to measure it",
+        description="PSF residual over star flux assumed until bright stars tell",
     )
     max_psf_error: float = Field(
         0.1,
@@ -63,7 +69,3 @@ class DifferencingSettings(Settings):
         description="saturated, trailed and empty pixels spoil this far around, in "
         "FWHM; cosmic rays and bad pixels, filled well from neighbours, half of it",
     )
-
-
-METHOD = "zogy"
-"""Name of the one method, as the catalogue records it."""

@@ -18,6 +18,7 @@ from astrid_assets.science.differencing.common_stars import measure_common_stars
 from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.differencing.filters import Noises
 from astrid_assets.science.differencing.judgement import flags_of, reasons_against
+from astrid_assets.science.differencing.kernel_fit import matching_blurs
 from astrid_assets.science.differencing.local_psf import local_psfs
 from astrid_assets.science.differencing.noise_spectrum import (
     measure_spectrum,
@@ -26,7 +27,7 @@ from astrid_assets.science.differencing.noise_spectrum import (
 from astrid_assets.science.differencing.prepared import prepared
 from astrid_assets.science.differencing.registered_psf import RegisteredPsf
 from astrid_assets.science.differencing.sky_match import sky_difference
-from astrid_assets.science.differencing.zogy import match
+from astrid_assets.science.differencing.zogy import match, match_blurred
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.registration import (
@@ -103,9 +104,21 @@ def subtract(
         new.psf.at, ref_psf.at, science.shape, settings.psf_tolerance
     )
     noises = Noises(*sigmas, *powers)
-    matched = match(
-        new_data, ref_data, new_stamps, ref_stamps, new.variance, ref_variance, noises
-    )
+    variances = new.variance, ref_variance
+    if settings.method == "kernel":
+        blurs = matching_blurs(
+            new_data,
+            ref_data,
+            new.variance + ref_variance,
+            usable,
+            stars.x,
+            stars.y,
+            new_stamps,
+            (new.psf.fwhm_px, ref.psf.fwhm_px),
+        )
+        matched = match_blurred(new_data, ref_data, blurs, *variances, noises)
+    else:
+        matched = match(new_data, ref_data, new_stamps, ref_stamps, *variances, noises)
     terms = noise.measure_terms(
         matched,
         usable,
@@ -114,8 +127,8 @@ def subtract(
         new.psf.fwhm_px,
         noise.ErrorTerms(
             # The scatter is that of the offset between both images.
-            max(stars.scatter_px, settings.min_astrometric_noise_px) / np.sqrt(2),
-            settings.min_psf_error,
+            max(stars.scatter_px, settings.assumed_astrometric_noise_px) / np.sqrt(2),
+            settings.assumed_psf_error,
         ),
     )
     flux, flux_err, score = noise.score_of(matched, usable, terms, new.psf.fwhm_px)

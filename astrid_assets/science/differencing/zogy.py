@@ -18,68 +18,18 @@ Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27 (equation numbers below).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import fft
-from scipy.interpolate import make_interp_spline
 
-from astrid_assets.science.differencing import zogy_kernels
-from astrid_assets.science.differencing.filters import (
-    TINY,
-    WHITENING_FLOOR,
-    Design,
-    Noises,
-)
-from astrid_assets.science.differencing.local_psf import at, axis_terms
-from astrid_assets.science.differencing.transform import (
-    Spectrum,
-    StampSpectrum,
-    forward,
-    in_blocks,
-    padded_shape,
-)
+from astrid_assets.science.differencing.matched import Blurs, Matched
+from astrid_assets.science.differencing.plane import Plane
 from astrid_assets.science.errors import ShapeMismatch
-from astrid_assets.science.threads import in_bands, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
+    from astrid_assets.science.differencing.filters import Noises
     from astrid_assets.science.differencing.local_psf import Stamps
     from astrid_assets.science.frame import Image
-
-SCALE_SAMPLES = 5  # positions per axis at which flux scale and noise are computed
-MIN_VARIANCE = 0.1  # of blank sky's: rounding leaves a few pixels below it
-
-
-@dataclass(frozen=True)
-class Matched:
-    """The products, all in electrons of the science frame, (ny, nx).
-
-    Attributes
-    ----------
-    d
-        D / F_D: a source of `f` electrons is ``f * psf_d``.
-    flux
-        S / F_S, the PSF flux of a change.
-    flux_new, flux_ref
-        S_n / F_S and S_r / F_S: PSF fluxes of what is in either image; `flux` is
-        their difference.
-    variance
-        (V(S_n) + V(S_r)) / F_S².
-    psf_d : (n, n)
-        P_D in the middle of the frame, unit sum, centred.
-    """
-
-    d: Image
-    flux: Image
-    flux_new: Image
-    flux_ref: Image
-    variance: Image
-    psf_d: Image
 
 
 def match(
@@ -115,173 +65,28 @@ def match(
             raise ShapeMismatch(new.shape, image.shape)
     if len(new_psf) != len(ref_psf):
         raise ValueError(f"{len(new_psf)} terms of one PSF, {len(ref_psf)} of another")
-    plane = _Plane((new.shape[0], new.shape[1]), new_psf, ref_psf, noises)
+    blurs = Blurs(ref_psf, new_psf, new_psf)
+    plane = Plane((new.shape[0], new.shape[1]), blurs, noises)
+    if len(new_psf) > 1:
+        return plane.matched(new, ref, new_variance, ref_variance)
     variance = plane.variance(new_variance, ref_variance)
-    if len(new_psf) == 1:
-        d, flux_new, flux_ref = plane.products(new, ref)
-        flux = flux_new - flux_ref
-        variance += np.float32(1 / plane.design.f_s)
-    else:
-        d, flux, flux_ref = plane.local_products(new, ref)
-        flux_scale, d_scale, sky = plane.scales()
-        d /= d_scale
-        flux /= flux_scale
-        variance /= flux_scale**2
-        variance += sky
-        flux_new = flux + flux_ref
-    np.maximum(variance, np.float32(MIN_VARIANCE / plane.design.f_s), out=variance)
-    return Matched(d, flux, flux_new, flux_ref, variance, plane.design.psf_d)
+    variance += np.float32(1 / plane.design.f_s)
+    d, flux_new, flux_ref = plane.products(new, ref)
+    return plane.result(d, flux_new - flux_ref, flux_new, flux_ref, variance)
 
 
-class _Plane:
-    """One pair on a plane padded so that nothing wraps around onto the frame."""
+def match_blurred(
+    new: Image,
+    ref: Image,
+    blurs: Blurs,
+    new_variance: Image,
+    ref_variance: Image,
+    noises: Noises,
+) -> Matched:
+    """Subtract and filter images that other blurs make look alike; see `match`.
 
-    def __init__(
-        self, shape: tuple[int, int], new: Stamps, ref: Stamps, noises: Noises
-    ) -> None:
-        self._shape = shape
-        self._stamps = new, ref
-        self._padded = padded_shape(shape, max(new.shape[1], ref.shape[1]))
-        self._noises = noises.axes(self._padded)
-        self._sigmas = noises.new, noises.ref
-        middle = (shape[1] - 1) / 2, (shape[0] - 1) / 2
-        self._middle = at(new, *middle, shape), at(ref, *middle, shape)
-        self.design = Design(*self._middle, noises)
-
-    def variance(self, new_variance: Image, ref_variance: Image) -> Image:
-        """Variance of the flux beyond blank sky: source noise through the filters."""
-        vn = self._forward(new_variance - np.float32(self._sigmas[0] ** 2))
-        vr = self._forward(ref_variance - np.float32(self._sigmas[1] ** 2))
-        kn2 = StampSpectrum(self.design.kn2, self._padded)
-        kr2 = StampSpectrum(self.design.kr2, self._padded)
-
-        def work(a: int, b: int) -> None:
-            zogy_kernels.variance_block(
-                vn[:, a:b], vr[:, a:b], kn2.columns(a, b), kr2.columns(a, b)
-            )
-
-        in_blocks(work, vn.shape[1])
-        return self._back(vn)
-
-    def products(self, new: Image, ref: Image) -> tuple[Image, Image, Image]:
-        """D, S_n and S_r, over F_D and F_S, of constant PSFs."""
-        n, r = self._forward(new), self._forward(ref)
-        d = np.empty_like(n)
-        pn, pr = (StampSpectrum(stamp, self._padded) for stamp in self._middle)
-        (vny, vnx), (vry, vrx) = self._noises
-        f_d, f_s = self.design.f_d, self.design.f_s
-
-        def work(a: int, b: int) -> None:
-            zogy_kernels.match_block(
-                n[:, a:b], r[:, a:b], pn.columns(a, b), pr.columns(a, b), d[:, a:b],
-                vny, vnx[a:b], vry, vrx[a:b], f_d, f_s, WHITENING_FLOOR, TINY,
-            )  # fmt: skip
-
-        in_blocks(work, n.shape[1])
-        return self._back(d), self._back(n), self._back(r)
-
-    def local_products(self, new: Image, ref: Image) -> tuple[Image, Image, Image]:
-        """D, S and S_r, over the middle's F_D and F_S, of PSFs that change."""
-        n, r = self._forward(new), self._forward(ref)
-        crossed = self._crossed(n, r)
-        del n
-        c = self._forward(crossed)
-        del crossed
-        s = np.empty_like(c)
-        pn, pr = (StampSpectrum(stamp, self._padded) for stamp in self._middle)
-        (vny, vnx), (vry, vrx) = self._noises
-        f_d, f_s = self.design.f_d, self.design.f_s
-
-        def work(a: int, b: int) -> None:
-            zogy_kernels.filter_block(
-                c[:, a:b], r[:, a:b], pn.columns(a, b), pr.columns(a, b), s[:, a:b],
-                vny, vnx[a:b], vry, vrx[a:b], f_d, f_s, WHITENING_FLOOR, TINY,
-            )  # fmt: skip
-
-        in_blocks(work, c.shape[1])
-        return self._back(c), self._back(s), self._back(r)
-
-    def _crossed(self, n: Spectrum, r: Spectrum) -> Image:
-        """Each image blurred with the other's PSF of each place, subtracted.
-
-        On the padded plane: what is blurred over the edge belongs to the frame.
-        """
-        ny, nx = self._padded
-        rows, columns = np.arange(ny, dtype=float), np.arange(nx, dtype=float)
-        # Beyond the frame's far edge lies what wraps around from before its near one.
-        rows[(self._shape[0] + ny) // 2 :] -= ny
-        columns[(self._shape[1] + nx) // 2 :] -= nx
-        count = len(self._stamps[0])
-        along_x, along_y = (
-            np.ascontiguousarray(v.T, dtype=np.float32)
-            for v in axis_terms(columns, rows, self._shape, count)
-        )
-        total = np.zeros(self._padded, dtype=np.float32)
-        part = np.empty_like(n)
-        for k in range(count):
-            pn, pr = (StampSpectrum(s[k], self._padded) for s in self._stamps)
-
-            def work(
-                a: int, b: int, pn: StampSpectrum = pn, pr: StampSpectrum = pr
-            ) -> None:
-                zogy_kernels.cross_block(
-                    n[:, a:b], r[:, a:b], pn.columns(a, b), pr.columns(a, b),
-                    part[:, a:b],
-                )  # fmt: skip
-
-            in_blocks(work, n.shape[1])
-            plane = self._whole(part)
-            add = _adder(total, plane, along_y[k], along_x[k])
-            in_bands(add, ny)
-        return total
-
-    def scales(self) -> tuple[Image, Image, Image]:
-        """Return flux and D scale over the middle's, and the sky's variance, (ny, nx).
-
-        A source's response to the middle's filters where its PSF is another.
-        """
-        ny, nx = self._shape
-        grid_y, grid_x = (np.linspace(0, n - 1, SCALE_SAMPLES) for n in (ny, nx))
-        values = np.array(
-            [
-                [
-                    self.design.local(*(at(s, x, y, self._shape) for s in self._stamps))
-                    for x in grid_x
-                ]
-                for y in grid_y
-            ]
-        )
-        unit = np.eye(SCALE_SAMPLES)
-        by_y = make_interp_spline(grid_y, unit, k=3)(np.arange(ny))
-        by_x = make_interp_spline(grid_x, unit, k=3)(np.arange(nx))
-        f_d, f_s, sky = (
-            np.asarray(by_y @ values[..., k] @ by_x.T, dtype=np.float32)
-            for k in range(3)
-        )
-        middle = np.float32(self.design.f_s), np.float32(self.design.f_d)
-        return f_s / middle[0], f_d / middle[1], sky
-
-    def _forward(self, image: Image) -> Spectrum:
-        return forward(image, self._padded, threads())
-
-    def _whole(self, spectrum: Spectrum) -> Image:
-        """Transform back to the padded plane; the spectrum is lost."""
-        columns = fft.ifft(spectrum, axis=0, overwrite_x=True, workers=threads())
-        return np.asarray(fft.irfft(columns, n=self._padded[1], workers=threads()))
-
-    def _back(self, spectrum: Spectrum) -> Image:
-        """Transform back to the frame; the spectrum is lost."""
-        columns = fft.ifft(spectrum, axis=0, overwrite_x=True, workers=threads())
-        ny, nx = self._shape
-        rows = np.asarray(fft.irfft(columns[:ny], n=self._padded[1], workers=threads()))
-        return np.ascontiguousarray(rows[:, :nx])
-
-
-def _adder(
-    total: Image, plane: Image, along_y: NDArray[np.float32],
-    along_x: NDArray[np.float32],
-) -> Callable[[int, int], None]:  # fmt: skip
-    def add(first: int, last: int) -> None:
-        zogy_kernels.add_scaled(total, plane, along_y, along_x, first, last)
-
-    return add
+    With the noise's correlation taken out again this is what Reiss & Lupton 2016
+    (LSST DMTN-021) do after Alard & Lupton's subtraction.
+    """
+    plane = Plane((new.shape[0], new.shape[1]), blurs, noises)
+    return plane.matched(new, ref, new_variance, ref_variance)

@@ -58,11 +58,11 @@ def match_block(
 
 
 @compiled
-def cross_block(n: Block, r: Block, pn: Block, pr: Block, out: Block) -> None:
-    """Write ``P_r N - P_n R``: each image blurred by the other's PSF, subtracted."""
+def cross_block(n: Block, r: Block, bn: Block, br: Block, out: Block) -> None:
+    """Write ``b_n N - b_r R``: both images blurred to look alike, subtracted."""
     for i in range(n.shape[0]):
         for j in range(n.shape[1]):
-            a, b, x, y = pn[i, j], pr[i, j], n[i, j], r[i, j]
+            a, b, x, y = br[i, j], bn[i, j], n[i, j], r[i, j]
             real = (b.real * x.real - b.imag * x.imag) - (
                 a.real * y.real - a.imag * y.imag
             )
@@ -74,16 +74,16 @@ def cross_block(n: Block, r: Block, pn: Block, pr: Block, out: Block) -> None:
 
 @compiled
 def filter_block(
-    c: Block, r: Block, pn: Block, pr: Block, s: Block,
+    c: Block, r: Block, bn: Block, br: Block, pn: Block, s: Block,
     vny: Line, vnx: Line, vry: Line, vrx: Line,
     f_d: float, f_s: float, floor: float, tiny: float,
 ) -> None:  # fmt: skip
-    """Write S to `s`, D over the crossed difference `c`, and S_r over `r`."""
+    """Write S to `s`, D over the blurred difference `c`, and S_r over `r`."""
     over_d, over_s = np.float32(1 / f_d), np.float32(1 / f_s)
     q, least = np.float32(floor), np.float32(tiny)
     for i in range(c.shape[0]):
         for j in range(c.shape[1]):
-            a, b, x, y = pn[i, j], pr[i, j], c[i, j], r[i, j]
+            a, b, p, x, y = br[i, j], bn[i, j], pn[i, j], c[i, j], r[i, j]
             power_n, power_r = vny[i] * vnx[j], vry[i] * vrx[j]
             an = a.real * a.real + a.imag * a.imag
             ar = b.real * b.real + b.imag * b.imag
@@ -91,18 +91,18 @@ def filter_block(
             un, ur = qn * qn + a.imag * a.imag, qr * qr + b.imag * b.imag
             white = over_d / np.sqrt(power_n * ur + power_r * un)
             score = over_s / max(power_n * ar + power_r * an, least)
-            # conj(P_n P_r)
-            pr_real = a.real * b.real - a.imag * b.imag
-            pr_imag = -(a.real * b.imag + a.imag * b.real)
+            # The matched filter: conj(b_n P_n).
+            real = (p.real * b.real - p.imag * b.imag) * score
+            imag = -(p.real * b.imag + p.imag * b.real) * score
             s[i, j] = complex(
-                (pr_real * x.real - pr_imag * x.imag) * score,
-                (pr_real * x.imag + pr_imag * x.real) * score,
+                real * x.real - imag * x.imag, real * x.imag + imag * x.real
             )
             c[i, j] = complex(x.real * white, x.imag * white)
-            kr = an * score
+            blurred_real = a.real * y.real - a.imag * y.imag
+            blurred_imag = a.real * y.imag + a.imag * y.real
             r[i, j] = complex(
-                (b.real * y.real + b.imag * y.imag) * kr,
-                (b.real * y.imag - b.imag * y.real) * kr,
+                real * blurred_real - imag * blurred_imag,
+                real * blurred_imag + imag * blurred_real,
             )
 
 

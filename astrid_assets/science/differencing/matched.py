@@ -1,0 +1,71 @@
+"""What a subtraction starts from and what it gives; nothing is computed here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from astrid_assets.science.differencing.local_psf import at
+
+if TYPE_CHECKING:
+    from astrid_assets.science.differencing.local_psf import Stamps
+    from astrid_assets.science.frame import Image
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The products, all in electrons of the science frame, (ny, nx).
+
+    Attributes
+    ----------
+    d
+        D / F_D: a source of `f` electrons is ``f * psf_d``.
+    flux
+        S / F_S, the PSF flux of a change.
+    flux_new, flux_ref
+        S_n / F_S and S_r / F_S: PSF fluxes of what is in either image; `flux` is
+        their difference.
+    variance
+        (V(S_n) + V(S_r)) / F_S².
+    psf_d : (n, n)
+        P_D in the middle of the frame, unit sum, centred.
+    """
+
+    d: Image
+    flux: Image
+    flux_new: Image
+    flux_ref: Image
+    variance: Image
+    psf_d: Image
+
+
+@dataclass(frozen=True)
+class Blurs:
+    """What makes both images look alike, and what a source looks like before.
+
+    Attributes
+    ----------
+    new, ref : (k, n, n)
+        Terms of `local_psf`, equally many; the images are blurred with them.
+    source : (k, n, n)
+        PSF of the new image.
+    """
+
+    new: Stamps
+    ref: Stamps
+    source: Stamps
+
+    @property
+    def reach(self) -> int:
+        """Side of the largest stamp."""
+        return max(s.shape[1] for s in (self.new, self.ref, self.source))
+
+    def at(
+        self, x: float, y: float, shape: tuple[int, int]
+    ) -> tuple[Image, Image, Image]:
+        """Return the three stamps at a position."""
+        return (
+            at(self.new, x, y, shape),
+            at(self.ref, x, y, shape),
+            at(self.source, x, y, shape),
+        )
