@@ -66,12 +66,83 @@ def test_patterns_find_shift_and_rotation(rng, turn_deg, n):
     assert match.rms_px < 0.3
 
 
-@pytest.mark.parametrize("n", [8, 15, 40, 150])
-def test_unrelated_fields_never_match(n):
-    for seed in range(12):
+@pytest.mark.parametrize(("scale", "is_mirrored"), [
+    (1.04, False), (0.96, False), (1.0, True), (1.02, True),
+])  # fmt: skip
+@pytest.mark.parametrize("n", [10, 80, 1200])
+def test_patterns_find_a_scale_off_by_per_cents_and_mirror_images(
+    rng, n, scale, is_mirrored
+):
+    x, y, flux = random_stars(rng, n)
+    middle = np.array(SHAPE[::-1]) / 2
+    matrix = rotation(170, scale) @ np.diag([1, -1.0 if is_mirrored else 1])
+    shift = middle - matrix @ middle + np.array([20.0, 9.0])
+    match = match_patterns(
+        seen(rng, x, y, flux, matrix, shift), star_list(x, y, flux), SHAPE
+    )
+    assert match is not None
+    assert (np.linalg.det(match.matrix) < 0) == is_mirrored
+    corners = np.array([[0, 0], [700, 0], [0, 600], [700, 600.0]])
+    error = corners @ (match.matrix - matrix).T + match.shift - shift
+    assert np.abs(error).max() < 0.8
+
+
+def test_a_drift_by_half_of_the_frame_is_found(rng):
+    x, y = rng.uniform(0, 1100, 300), rng.uniform(0, 600, 300)
+    flux = 1000 * (1 + rng.pareto(0.8, 300))
+    here, there = x < 700, x > 350
+    ours = star_list(x[there] - 350, y[there], flux[there])
+    match = match_patterns(ours, star_list(x[here], y[here], flux[here]), SHAPE)
+    assert match is not None
+    assert match.shift == pytest.approx([350, 0], abs=0.1)
+
+
+@pytest.mark.parametrize(("n", "times"), [(6, 200), (15, 200), (60, 20), (400, 6)])
+def test_unrelated_fields_never_match(n, times):
+    wcs = tangent_wcs(SHAPE)
+    for seed in range(times):
         rng = np.random.default_rng(seed)
         ours, theirs = (star_list(*random_stars(rng, n)) for _ in range(2))
-        assert match_patterns(ours, theirs, SHAPE) is None
+        anchor = with_sky_positions(theirs, wcs)
+        with pytest.raises(FrameRejected) as caught:
+            solve_wcs(ours, wcs, anchor, wcs, SHAPE)
+        assert caught.value.code == "wrong_field"
+        assert caught.value.measurements["chance"] > 1e-3
+
+
+def test_a_failed_solution_says_how_near_it_came(rng):
+    wcs = tangent_wcs(SHAPE)
+    anchor = with_sky_positions(star_list(*random_stars(rng, 40)), wcs)
+    with pytest.raises(FrameRejected, match="the star patterns bring"):
+        solve_wcs(star_list(*random_stars(rng, 40)), wcs, anchor, wcs, SHAPE)
+    with pytest.raises(FrameRejected, match="3 needed to find its place") as caught:
+        solve_wcs(star_list(*random_stars(rng, 2)), wcs, anchor, wcs, SHAPE)
+    assert caught.value.code == "too_few_stars"
+
+
+def test_a_header_on_the_other_side_of_the_sky_is_found_wrong_by_the_stars(rng):
+    wcs = tangent_wcs(SHAPE)
+    x, y, flux = random_stars(rng, 50)
+    anchor = with_sky_positions(star_list(x, y, flux), wcs)
+    stars = seen(rng, x, y, flux, np.eye(2), np.array([5.0, 3.0]))
+    far = tangent_wcs(SHAPE, ra_deg=220, dec_deg=20)
+    solution = solve_wcs(stars, far, anchor, wcs, SHAPE)
+    assert not solution.from_header
+    assert np.isnan(solution.offset_px)
+
+
+def test_residuals_are_in_the_frame_and_the_order_of_the_stars_is_nothing(rng):
+    wcs = tangent_wcs(SHAPE, scale_arcsec=0.5)
+    x, y, flux = random_stars(rng, 300)
+    anchor = with_sky_positions(star_list(x, y, flux), wcs)
+    stars = seen(rng, x, y, flux, np.eye(2), np.zeros(2), noise_px=0.04, kept=1.0)
+    left = solve_wcs(stars, wcs, anchor, wcs, SHAPE).residuals
+    assert left.rms_px == pytest.approx((0.04, 0.04), rel=0.2)
+    assert left.rms_mas == pytest.approx((20, 20), rel=0.2)
+    order = rng.permutation(len(anchor))
+    shuffled = replace(anchor, **{k: v[order] for k, v in vars(anchor).items()})
+    again = solve_wcs(stars, wcs, shuffled, wcs, SHAPE)
+    assert again.residuals.rms_px == pytest.approx(left.rms_px, rel=1e-3)
 
 
 def test_a_wrong_header_over_another_field_is_called_wrong_field():
