@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAMED_EXPOSURE = re.compile(
     r"(?<![a-z])(?:expos(?:ure)?|exptime|exp)[-_ ]?(\d+(?:\.\d+)?)"
-    r"(ms|min|m|sec|s)?(?![a-z0-9.])",
+    r"(ms|min|m|sec|s)?(?![a-z0-9]|\.\d)",
     re.IGNORECASE,
 )
 """An exposure time in a file's name: ``darks-expos30s``; without a unit, seconds."""

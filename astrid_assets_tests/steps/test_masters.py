@@ -9,6 +9,8 @@ import pytest
 from astropy.io import fits
 
 from astrid_assets.compute import Compute
+from astrid_assets.science.calibration.calibrate import calibrate
+from astrid_assets.science.calibration.masters import Masters
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.steps import frame_task
@@ -20,11 +22,14 @@ from astrid_assets.steps.masters import (
     masters_of,
 )
 from astrid_assets.steps.nights import Tools
-from astrid_assets.steps.register import register_from_source
+from astrid_assets.steps.register import index_source, register_from_source
 from astrid_assets.storage import frames, observations
 from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.frame_store import image_from_fits
 from astrid_assets.storage.object_store import open_object_store
-from astrid_assets.surveys.fits_door import read_image
+from astrid_assets.surveys.check import suggest_profile
+from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image
+from astrid_assets.surveys.sources import open_source
 from astrid_assets_tests.small_survey import add_survey, objects_of, rows_of
 from astrid_assets_tests.surveys.fits_files import light
 
@@ -351,3 +356,59 @@ def test_many_frames_are_sampled_evenly(camera, monkeypatch):
         rows = observations.calibration_frames(session, "cam", ["bias"])
     places = [[row.id for row in rows].index(member) for member in bias.members]
     assert places == [0, 2, 4, 6, 8, 10]
+
+
+def register_all(tools: Tools, toml: str) -> SurveyProfile:
+    """Store a survey of real frames and register all of its nights."""
+    profile = add_survey(tools.catalogue, toml)
+    source = open_source(profile)
+    files = index_source(tools, profile, source)
+    nights = sorted({night for file in files for night in file.nights})
+    list(register_from_source(tools, profile, nights))
+    return profile
+
+
+@pytest.mark.data
+def test_real_flats_even_out_the_sky_of_another_night(camera, shared_data):
+    """CAFOS: from the suggested profile to calibrated frames, ten days later."""
+    toml = suggest_profile("cam", shared_data / "calib_cafos_ngc2420")
+    profile = register_all(camera.tools, toml)
+    lights = {row.source_path[8:17]: row for row in camera.lights("2021-03-28")}
+    keys = masters_of(camera.tools, profile, list(lights.values()))
+    expected = {"uamA_0026": (0.042, 0.016), "uamA_0031": (0.040, 0.014)}
+    for name, (before, after) in expected.items():
+        row = lights[name]
+        assert keys[row.id].missing == ["dark"]  # a cooled camera, none were taken
+        masters = load_masters(camera.tools.store, keys[row.id])
+        content = camera.tools.store.get(str(row.raw_key))
+        raw = read_image(content, row.hdu, row.source_path, profile)
+        frame = raw_image_to_frame(raw, row.id)
+        only_bias = calibrate(frame, Masters(bias=masters.bias))
+        assert spread(only_bias.data) == pytest.approx(before, abs=0.002)
+        assert spread(calibrate(frame, masters).data) == pytest.approx(after, abs=0.002)
+
+
+def spread(image: np.ndarray) -> float:
+    """Return the scatter of sky levels over corners and centre, relative."""
+    corners = ((40, 40), (40, 830), (830, 40), (830, 830), (437, 437))
+    levels = [np.median(image[y : y + 150, x : x + 150]) for y, x in corners]
+    return float(np.std(levels) / np.mean(levels))
+
+
+@pytest.mark.data
+def test_real_darks_scale_and_the_cold_bias_stays_apart(camera, shared_data):
+    toml = suggest_profile("cam", shared_data / "calib_sbig_2017")
+    profile = register_all(camera.tools, toml)
+    (report,) = masters_nights(camera.tools, profile, ["2017-09-08"])
+    assert list(report.summary["not_made"]) == ["bias frames of 2017-09-08 at -10.2 C"]
+    bias, dark, flat = camera.masters()
+    assert [len(m.members) for m in (bias, dark, flat)] == [4, 5, 2]
+    assert bias.ccd_temperature_c == pytest.approx(-4.9, abs=0.1)
+    assert (flat.made_with, flat.level) == (
+        [bias.frame_key, dark.frame_key], pytest.approx(18_700 * 2.06, rel=0.01),
+    )  # fmt: skip
+    # Median levels of the darks rise by 0.36 ADU per second (frames.csv).
+    assert dark.level == pytest.approx(0.36 * 2.06, rel=0.06)
+    hot = image_from_fits(camera.tools.store.get(dark.frame_key))
+    # Pixels of 60000 ADU within a minute are there.
+    assert np.nanmax(hot) > 500

@@ -182,3 +182,38 @@ def test_an_empty_folder_and_a_bad_name_are_refused(tmp_path: Path) -> None:
         SurveyProfile.from_toml(
             'name = "x"\n[source]\nkind = "folder"\npath = "."\n[detector]\ngian = 1'
         )
+
+
+def test_what_no_light_frame_can_use_is_told(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    flat = rng.normal(20000, 100, SHAPE).astype(np.int16)
+    bias = rng.normal(1000, 10, (64, 64)).astype(np.int16)
+    write(tmp_path, "flat.fits", light(flat, IMAGETYP="Flat", FILTER="g"))
+    write(tmp_path, "bias.fits", light(bias, IMAGETYP="Bias", EXPTIME=0))
+    write(tmp_path, "light-expos30s.fits", light(starry(rng)))
+    exposure, setup, flat_missing = report_on(tmp_path).oddities
+    assert exposure == (
+        "light-expos30s.fits: the name says an exposure of 30 s, the header 120 s; "
+        "the header counts"
+    )
+    assert setup == (
+        "bias.fits: this bias frame has the set-up 64 x 64, which no light frame has "
+        "(96 x 96)"
+    )
+    assert flat_missing == (
+        "there are light frames in 'r', but no flat among these files"
+    )
+
+
+def test_settings_inside_settings_stay_in_the_suggestion(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    write(tmp_path, "a.fits", light(starry(rng), **TAN))
+    toml = (
+        "[calibration.max_age_days]\nbias = 3\n"
+        '[[detector.amplifiers]]\ndata = "[1:96,1:96]"\ngain_e_per_adu = 2.0\n'
+    )
+    suggested = SurveyProfile.from_toml(report_on(tmp_path, toml).suggested_toml)
+    assert suggested.calibration.max_age_days.bias == 3
+    assert suggested.detector.amplifiers[0].gain_e_per_adu == 2.0

@@ -18,7 +18,7 @@ from astrid_assets.surveys.fits_door import (
     read_headers,
     read_image,
 )
-from astrid_assets.surveys.profile import SurveyProfile
+from astrid_assets.surveys.profile import FolderSource, SurveyProfile
 from astrid_assets.surveys.sources import open_source
 from astrid_assets_tests.surveys.fits_files import survey
 
@@ -191,3 +191,33 @@ def test_calibration_frames_of_a_real_camera_are_told_apart(shared_data: Path) -
     assert report.contradictions == ()
     assert profile.calibration.frames_are == "raw"
     assert set(report.bands) == {"JohnsonB", "JohnsonV"}
+    assert profile.calibration.min_master_frames == 1
+
+
+def test_each_trap_of_a_real_camera_is_told_in_a_sentence(shared_data: Path) -> None:
+    folder = shared_data / "calib_sbig_2017"
+    profile = SurveyProfile.named("sbig", FolderSource(path=folder))
+    report = check_survey(profile, open_source(profile))
+    called_light = [s for s in report.oddities if "calls it a light frame" in s]
+    assert called_light == [
+        f"flat/flat-expos23s-Neg5-Vis_0000000{k}.fits.fz: the header calls it a light "
+        "frame, but its name and its pixels say flat"
+        for k in (0, 8)
+    ]
+    exposures = [s for s in report.oddities if "exposure" in s]
+    assert exposures == [
+        f"dark/darks-expos1-Neg5-Vis_0000000{k}_DARK.fits.fz: the name says an "
+        "exposure of 1 s, the header 60 s; the header counts"
+        for k in (0, 1)
+    ]
+    (cold,) = [s for s in report.oddities if " C, while " in s]
+    assert cold == (
+        "bias/bias-Neg10-Vis_00000000_BIAS.fits.fz: taken at -10.2 C, while the bias "
+        "frames are at -4.8 C; it will not be combined with them"
+    )
+    assert len(report.oddities) == 5
+    # Two flats are the smallest set; the bias apart counts for none.
+    suggested = SurveyProfile.from_toml(report.suggested_toml)
+    assert suggested.calibration.min_master_frames == 2
+    again = check_survey(suggested, open_source(suggested))
+    assert [s for s in again.oddities if "calls it" in s] == []
