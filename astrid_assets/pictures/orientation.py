@@ -62,3 +62,14 @@ def as_seen(image: NDArray[Scalar], orientation: Orientation | None) -> NDArray[
         image = image[:, ::-1]
     drawn = image[::-1]
     return np.rot90(drawn, -orientation.quarter_turns) if orientation else drawn
+
+
+def as_stored(
+    drawn: NDArray[Scalar], orientation: Orientation | None
+) -> NDArray[Scalar]:
+    """Undo `as_seen`: return what was drawn on a picture in the array's own pixels."""
+    if orientation is not None:
+        drawn = np.rot90(drawn, orientation.quarter_turns)
+    image = drawn[::-1]
+    mirrored = orientation is not None and orientation.mirrored
+    return image[:, ::-1] if mirrored else image

@@ -16,7 +16,12 @@ from astrid_assets.pictures.cutout_png import (
     signed_png,
     sky_png,
 )
-from astrid_assets.pictures.orientation import as_seen, orientation_of
+from astrid_assets.pictures.orientation import (
+    Orientation,
+    as_seen,
+    as_stored,
+    orientation_of,
+)
 
 SIDE = 63
 CENTRE = SIDE // 2
@@ -56,6 +61,15 @@ def test_north_is_up_and_east_is_left(angle, mirrored):
         seen = np.degrees(np.arctan2(CENTRE - column, CENTRE - row))
         expected = found.north_deg + turn
         assert (seen - expected + 180) % 360 - 180 == pytest.approx(0, abs=3)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_what_is_drawn_comes_back_to_its_pixels(rng, turns, mirrored):
+    image = rng.normal(size=(SIDE, SIDE))
+    turned = Orientation(mirrored, turns, 0.0)
+    np.testing.assert_array_equal(as_stored(as_seen(image, turned), turned), image)
+    np.testing.assert_array_equal(as_stored(as_seen(image, None), None), image)
 
 
 def test_without_a_wcs_y_points_up():

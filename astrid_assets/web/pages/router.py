@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from astrid_assets.web.pages import home
+from astrid_assets.web.pages import home, pictures, review
 
 
 def pages_router() -> APIRouter:
     """Return the routes of all pages."""
     router = APIRouter(include_in_schema=False)
-    router.include_router(home.router)
+    for part in (home, review, pictures):
+        router.include_router(part.router)
     return router

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
+from starlette.responses import Response
 from starlette.templating import Jinja2Templates
+
+from astrid_assets.web.security import csrf_token
 
 if TYPE_CHECKING:
     from fastapi import Request
-    from starlette.responses import Response
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -35,3 +37,16 @@ def page(
 ) -> Response:
     """Return a template filled with values."""
     return templates().TemplateResponse(request, name, values, status_code=status_code)
+
+
+def page_with_form(
+    request: Request, name: str, status_code: int = 200, **values: object
+) -> Response:
+    """Return a page whose forms carry the visitor's token, as ``csrf``."""
+    cookies = Response()
+    token = csrf_token(request, cookies)
+    answer = page(request, name, status_code, csrf=token, **values)
+    answer.raw_headers.extend(
+        header for header in cookies.raw_headers if header[0] == b"set-cookie"
+    )
+    return answer

@@ -98,6 +98,17 @@ class Score(BaseModel):
     threshold: float | None
     says_real: bool | None = Field(description="None where no model has a say")
 
+    @property
+    def words(self) -> str:
+        """The score as people read it."""
+        if self.says_real is None or self.threshold is None:
+            return f"no model yet; S/N ranking {self.value:.2f}"
+        opinion = "real" if self.says_real else "bogus"
+        return (
+            f"{self.model} says {opinion}: {self.value:.3f} "
+            f"(real from {self.threshold:.3f})"
+        )
+
 
 class LabelView(BaseModel):
     """The label that follows from all that was said."""

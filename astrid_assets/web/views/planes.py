@@ -53,21 +53,22 @@ class ReferenceSource:
 class Stamps:
     """What is around a detection, each plane in sigma; first row at the bottom.
 
-    `difference` is None where no difference is kept (alerts of another survey), and
-    then nothing is known of north and of the reference's sources either.
+    `difference` is None where no difference is kept; then nothing is known of north
+    and of the reference's sources either. Alerts of other surveys have a difference
+    and no `score`.
     """
 
     science: Stamp
     reference: Stamp
     difference: Stamp | None
-    score: Stamp
+    score: Stamp | None
     orientation: Orientation | None = None
     neighbour: ReferenceSource | None = None
 
-    def plane(self, name: str) -> Stamp | None:
-        """Return one of `PLANES`."""
-        found: Stamp | None = getattr(self, name)
-        return found
+    @property
+    def planes(self) -> list[tuple[str, Stamp | None]]:
+        """The planes by name, in the order they are shown."""
+        return [(name, getattr(self, name)) for name in PLANES]
 
 
 @dataclass
@@ -105,6 +106,7 @@ class Spot:
     difference_key: str | None
     x: float
     y: float
+    third_is_difference: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,8 @@ class Planes:
             plane[middle, middle]
             for plane in self.cutout(spot.cutout_key, spot.cutout_index)
         )
+        if spot.third_is_difference:
+            return Stamps(science, reference, score, None)
         if spot.difference_key is None:
             return Stamps(science, reference, None, score)
         with self._opened(spot.difference_key) as hdus:

@@ -9,6 +9,8 @@ from astrid_assets.science.mask_bits import MaskBit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from astrid_assets.web.views.detection import DetectionFacts
+
 BIT_WORDS = {
     MaskBit.BAD: "bad detector pixels",
     MaskBit.SATURATED: "saturated pixels",
@@ -28,6 +30,47 @@ def flags_in_words(mask_bits: int, flags: Iterable[Mapping[str, object]]) -> lis
     """Return what is said of the pixels, then of the frame and its difference."""
     pixels = [words for bit, words in BIT_WORDS.items() if mask_bits & bit]
     return pixels + [str(flag.get("message") or flag.get("code")) for flag in flags]
+
+
+def facts_in_words(fact: DetectionFacts) -> list[tuple[str, str]]:
+    """Return what was measured as (name, value) for people."""
+    change = "brighter" if fact.snr >= 0 else "fainter"
+    mag = "no zero point"
+    if fact.mag is not None:
+        err = "" if fact.mag_err is None else f" ± {fact.mag_err:.2f}"
+        mag = f"{fact.mag:.2f}{err} (difference)"
+    rows = [
+        ("S/N", f"{fact.snr:+.1f} σ, {change} than the reference"),
+        ("Magnitude", mag),
+        ("FWHM", _fwhm(fact)),
+        ("Nearest reference source", _neighbour(fact)),
+        ("Known objects", fact.known_objects),
+        ("Position", fact.position or "no coordinates"),
+        ("Taken", f"{fact.observed_at:%Y-%m-%d %H:%M:%S} UTC, {fact.exposure_s:g} s"),
+        ("Survey", " · ".join(filter(None, (fact.survey, fact.field, fact.band)))),
+    ]
+    if fact.limiting_mag is not None:
+        rows.insert(2, ("Limit (5 σ)", f"{fact.limiting_mag:.2f}"))
+    return rows
+
+
+def _fwhm(fact: DetectionFacts) -> str:
+    if fact.fwhm_px is None or fact.fwhm_ratio is None:
+        return f"not measurable; stars have {fact.frame_fwhm_px:.1f} px"
+    text = f"{fact.fwhm_px:.1f} px, {fact.fwhm_ratio:.2f} × that of stars"
+    if fact.elongation is None:
+        return text
+    return f"{text}; elongation {fact.elongation:.2f}"
+
+
+def _neighbour(fact: DetectionFacts) -> str:
+    found = fact.neighbour
+    if found is None:
+        return "none found nearby"
+    text = f"{found.distance_px:.1f} px away"
+    if found.distance_arcsec is not None:
+        text = f"{found.distance_arcsec:.1f}″ away ({found.distance_px:.1f} px)"
+    return text if found.mag is None else f"{text}, {found.mag:.1f} mag"
 
 
 def hours(ra_deg: float) -> str:
