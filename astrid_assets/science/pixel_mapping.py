@@ -19,8 +19,11 @@ Place = Callable[[Array, Array], tuple[Array, Array]]
 """From x, y of the grid to x, y of the image."""
 
 GRID_STEP_PX = 32  # SIP terms of survey cameras bend by < 0.001 px within it
-MAX_SPACING_PX = 1.1
-"""Coarser samples of an image alias: 2 % of a star's flux at 1.4 pixels."""
+WIDEST_PX = 1.1
+"""Samples of an image further apart alias: 3 % of a sharp star's flux at 1.4 pixels."""
+
+SPACING_PX = 0.65
+"""So close are the samples whose mean a wider pixel is: then it is 0.1 %."""
 
 POINTS = np.arange(4.0)
 
@@ -103,8 +106,8 @@ class PixelMapping:
     @property
     def samples(self) -> int:
         """Samples per side of a grid pixel that the image needs."""
-        spacing = np.sqrt(abs(np.linalg.det(self.linear())))
-        return max(1, int(np.ceil(spacing / MAX_SPACING_PX)))
+        side = float(np.sqrt(abs(np.linalg.det(self.linear()))))
+        return 1 if side <= WIDEST_PX else int(np.ceil(side / SPACING_PX))
 
     def moved(self, offset: Place) -> PixelMapping:
         """Return the mapping with its positions moved.
