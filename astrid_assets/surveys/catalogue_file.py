@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.science.sky_catalogue import SkyCatalogue
-from astrid_assets.surveys.profile import ProfileError
+from astrid_assets.surveys.profile import CatalogueFile, ProfileError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from astrid_assets.surveys.profile import CatalogueFile
 
 FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz")
 SPELLINGS = {
@@ -50,13 +49,14 @@ def read_catalogue(settings: CatalogueFile) -> SkyCatalogue:
         changed = path.stat().st_mtime_ns
     except OSError as error:
         raise ProfileError(f"catalogue {path} cannot be read: {error}") from error
-    return _cached(settings, changed)
+    return _cached(settings.model_dump_json(), changed)
 
 
 @lru_cache(maxsize=4)
-def _cached(settings: CatalogueFile, changed_ns: int) -> SkyCatalogue:
+def _cached(settings_json: str, changed_ns: int) -> SkyCatalogue:
     """Read once per process, again when the file has changed."""
     del changed_ns
+    settings = CatalogueFile.model_validate_json(settings_json)
     columns = _columns(settings.path)
     found = {
         name: _picked(columns, name, getattr(settings, name, None), settings.path)
@@ -98,14 +98,16 @@ def _from_fits(path: Path) -> dict[str, NDArray[np.float64]]:
 
     with fits.open(path) as hdus:
         table = next((h for h in hdus if isinstance(h, fits.BinTableHDU)), None)
-        if table is None:
+        if table is None or table.columns is None:
             raise ValueError("it has no binary table")
-        return {
-            column.lower(): np.asarray(table.data[column], dtype=np.float64)
-            for column in table.columns.names
-            if np.issubdtype(table.data[column].dtype, np.number)
-            and table.data[column].ndim == 1
-        }
+        names = [str(column.name) for column in table.columns]
+        # Copies: the table's memory goes with the file.
+        values = {name: np.array(table.data[name]) for name in names}
+    return {
+        name.lower(): column.astype(np.float64)
+        for name, column in values.items()
+        if np.issubdtype(column.dtype, np.number) and column.ndim == 1
+    }
 
 
 def _from_polars(path: Path, *, is_csv: bool) -> dict[str, NDArray[np.float64]]:
