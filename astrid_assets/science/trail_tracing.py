@@ -1,0 +1,337 @@
+"""Tracing: is a line on full pixels a trail, how wide is it, where does it end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrid_assets.science import trails_kernels as kernels
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
+
+Array = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+MAX_HALF_WIDTH_PX = 40
+SIDE_BAND_PX = 10
+MARGIN_PX = 2
+REACH_PX = MAX_HALF_WIDTH_PX + SIDE_BAND_PX + MARGIN_PX
+CLIP = 5.0
+EDGE_SIGMA = 0.2
+"""Mean light per pixel, in sigma of the sky, at which a trail's mask may end."""
+
+MIN_LENGTH_SHARE = 0.2
+"""Of the frame's shorter side; spikes of bright stars and galaxies are shorter."""
+
+MIN_LENGTH_PX = 60
+MIN_CORNER_PX = 40
+"""Length of what runs from border to border, across a corner."""
+
+SEGMENT_PX = 20
+SEGMENTS = 40
+SEGMENT_SIGMA = 2.5
+MIN_LIT_SHARE = 0.75
+PARALLEL_SIGMA = 8.0
+"""Of a trail's light above the scatter of lines beside it, crowded fields have some."""
+
+MIN_DRIFT_PX = 4.0
+"""Off a row or column, over a trail's length."""
+
+STAR_SIGMA = 100.0
+STAR_RUN_PX = 4
+FADING = 2.5
+"""A spike is so much brighter beside its star than in its outer half."""
+
+
+@dataclass(frozen=True)
+class Trail:
+    """One line: the pixels with ``x cos(angle) + y sin(angle)`` near `distance_px`.
+
+    `start_px` and `end_px` are the ends along the line, `half_width_px` what is
+    masked on either side, `sigma` its significance.
+    """
+
+    angle_rad: float
+    distance_px: float
+    start_px: float
+    end_px: float
+    half_width_px: float
+    sigma: float
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """What a line looks like on full pixels, and whether it is a trail."""
+
+    trail: Trail
+    is_trail: bool
+
+
+def traced(
+    data: Image, rms: Image, bad: Bool, x: tuple[float, float], y: tuple[float, float],
+    sigma: float, step: int,
+) -> Tracing:  # fmt: skip
+    """Follow a line from one of its stretches (ends x, y) to both of its ends."""
+    images = data, rms, bad
+    shape = data.shape[0], data.shape[1]
+    line, whole, stretch = _followed(images, x, y, step)
+    snr = kernels.strip(*images, line, whole, REACH_PX)
+    first = int(np.clip(stretch[0] - whole[0], 0, len(snr) - 1))
+    last = int(np.clip(stretch[1] - whole[0], first + 1, len(snr)))
+    # The width from the stretch that was found, then from all that is lit.
+    offset, half, core = _profile(snr[first:last])
+    run = _lit_run(_shine(snr, offset, half, core))
+    if run[1] - run[0] > SEGMENT_PX:
+        offset, half, core = _profile(snr[slice(*run)])
+    shine = _shine(snr, offset, half, core)
+    run = _lit_run(shine)
+    trail = Trail(
+        line[0], line[1] + offset, whole[0] + run[0] - half - MARGIN_PX,
+        whole[0] + run[1] + half + MARGIN_PX, half + MARGIN_PX, sigma,
+    )  # fmt: skip
+    is_trail = (
+        _is_long(run, len(snr), shape)
+        and _is_lit(shine[slice(*run)])
+        and _outshines(snr[slice(*run)], offset, core)
+        and _drift(line[0], run[1] - run[0]) > max(MIN_DRIFT_PX, 1.5 * half)
+        and not _fades_from_a_star(snr, shine, run)
+    )
+    return Tracing(trail, is_trail)
+
+
+def _followed(
+    images: tuple[Image, Image, Bool],
+    x: tuple[float, float],
+    y: tuple[float, float],
+    step: int,
+) -> tuple[tuple[float, float], tuple[int, int], tuple[int, int]]:
+    """Refine a line on its stretch, then on its way through the whole frame.
+
+    Returns the line, its crossing of the frame, and the stretch as places along it.
+    """
+    angle = float(np.arctan2(x[0] - x[1], y[1] - y[0]))
+    c, s = np.cos(angle), np.sin(angle)
+    places = sorted((-x[0] * s + y[0] * c, -x[1] * s + y[1] * c))
+    stretch = round(places[0]), round(places[1]) + 1
+    shape = images[0].shape[0], images[0].shape[1]
+    length, middle = max(stretch[1] - stretch[0], 1), (stretch[0] + stretch[1]) / 2
+    width, near = max(3, step), 3 * step + 2
+    slopes = np.linspace(-2.5 * step / length, 2.5 * step / length, 41)
+    line = float(angle), float(x[0] * c + y[0] * s)
+    line = _refined(images, line, stretch, slopes, near, width)
+    whole = _crossing(line, shape, middle)
+    turn = 1.5 * width / length
+    trials = int(np.clip(2 * turn * (whole[1] - whole[0]) / 1.5, 11, 81))
+    slopes = np.linspace(-turn, turn, trials)
+    line = _refined(images, line, whole, slopes, 8, width)
+    return line, _crossing(line, shape, middle), stretch
+
+
+def _refined(
+    images: tuple[Image, Image, Bool], line: tuple[float, float],
+    along: tuple[int, int], slopes: Array, reach: int, width: int,
+) -> tuple[float, float]:  # fmt: skip
+    """Turn and shift a line to where its pixels shine most along a stretch."""
+    snr = kernels.strip(*images, line, along, REACH_PX)
+    window = REACH_PX - reach, REACH_PX + reach + 1
+    slope, k = kernels.steepest(snr, slopes, window, width, CLIP)
+    angle, distance = line
+    # The line through the stretch's middle, moved across and turned about it.
+    centre = (along[0] + along[1]) / 2
+    across = distance + k - REACH_PX
+    x = across * np.cos(angle) - centre * np.sin(angle)
+    y = across * np.sin(angle) + centre * np.cos(angle)
+    turned = angle - np.arctan(slope)
+    return float(turned), float(x * np.cos(turned) + y * np.sin(turned))
+
+
+def _crossing(
+    line: tuple[float, float], shape: tuple[int, int], middle: float
+) -> tuple[int, int]:
+    """Return where a line enters and leaves the frame, as places along it."""
+    angle, distance = line
+    c, s = np.cos(angle), np.sin(angle)
+    ends = [-np.inf, np.inf]
+    sides = (distance * c, -s, shape[1]), (distance * s, c, shape[0])
+    for base, slope, size in sides:
+        if abs(slope) > 1e-9:
+            a, b = sorted(((-0.5 - base) / slope, (size - 0.5 - base) / slope))
+            ends = [max(ends[0], a), min(ends[1], b)]
+    first, last = int(np.ceil(ends[0])), int(np.floor(ends[1])) + 1
+    # A line that only touches a corner after being turned has no crossing.
+    return (first, last) if last > first else (round(middle), round(middle) + 1)
+
+
+def _profile(snr: Image) -> tuple[float, float, float]:
+    """Return a line's offset, half its width, and half the width of its core.
+
+    From medians along it: stars do not count.
+    """
+    profile = _nanmedian(snr, 0)
+    k = np.arange(len(profile)) - REACH_PX
+    far = (np.abs(k) > MAX_HALF_WIDTH_PX) & np.isfinite(profile)
+    level = float(np.median(profile[far])) if far.any() else 0.0
+    excess = np.nan_to_num(profile - level)
+    near = np.abs(k) <= MAX_HALF_WIDTH_PX // 2
+    smooth = np.convolve(excess, np.ones(3) / 3, "same")
+    peak = int(np.argmax(np.where(near, smooth, -np.inf)))
+    height = excess[peak]
+    noise = 1.25 / np.sqrt(max(len(snr), 1))
+    low, high = (
+        _edge(excess, peak, way, max(height / 2, 2 * noise)) for way in (-1, 1)
+    )
+    offset = float((k[low] + k[high]) / 2)
+    core = max((high - low) / 2, 1.0)
+    limit = max(EDGE_SIGMA, 2.5 * noise)
+    low, high = (_edge(excess, peak, way, limit) for way in (-1, 1))
+    half = max(offset - k[low], k[high] - offset, core) + 0.5
+    return offset, float(min(half, MAX_HALF_WIDTH_PX)), float(core)
+
+
+def _edge(excess: Array, peak: int, way: int, limit: float) -> int:
+    """Return the last place from the peak on that is above a limit."""
+    at = peak
+    while 0 < at < len(excess) - 1 and excess[at + way] > limit:
+        at += way
+    return at
+
+
+def _shine(snr: Image, offset: float, half: float, core: float) -> Array:
+    """Return how much the core outshines both sides, by place along the line."""
+    across = np.abs(np.arange(snr.shape[1]) - REACH_PX - offset)
+    beside = (across > half + 1) & (across <= half + 1 + SIDE_BAND_PX)
+    return _nanmean(snr[:, across <= core + 0.1]) - _nanmedian(snr[:, beside], 1)
+
+
+def _nanmean(values: Image) -> Array:
+    """Return the mean of what is there, NaN where less than half of it is."""
+    is_there = np.isfinite(values)
+    count = is_there.sum(axis=1)
+    total = np.where(is_there, values, 0).sum(axis=1, dtype=np.float64)
+    return np.where(count > values.shape[1] / 2, total / np.maximum(count, 1), np.nan)
+
+
+def _nanmedian(values: Image, axis: int) -> Array:
+    """Return medians of what is there, NaN where nothing is."""
+    ranked = np.sort(values, axis=axis)
+    count = np.isfinite(ranked).sum(axis=axis, keepdims=True)
+    low = np.maximum(count - 1, 0) // 2
+    high = np.minimum(count // 2, values.shape[axis] - 1)
+    pair = [np.take_along_axis(ranked, at, axis).squeeze(axis) for at in (low, high)]
+    return (pair[0].astype(np.float64) + pair[1]) / 2
+
+
+def _lit_run(shine: Array) -> tuple[int, int]:
+    """Return the longest stretch whose segments shine, single gaps allowed."""
+    edges = _segments(len(shine))
+    lit = _lit(shine, edges)
+    # A dark segment between two lit ones is a star's mask or a tumble.
+    closed = lit.copy()
+    closed[1:-1] |= lit[:-2] & lit[2:]
+    closed[1:-2] |= lit[:-3] & lit[3:]
+    closed[2:-1] |= lit[:-3] & lit[3:]
+    best, start = (0, 0), 0
+    for index, is_lit in enumerate([*closed, False]):
+        if not is_lit:
+            if index - start > best[1] - best[0]:
+                best = start, index
+            start = index + 1
+    if best[1] == best[0]:
+        return 0, 0
+    return _ends(shine, edges, best)
+
+
+def _segments(length: int) -> NDArray[np.intp]:
+    """Cut a line into segments of equal length."""
+    number = int(np.clip(length // SEGMENT_PX, 1, SEGMENTS))
+    return np.linspace(0, length, number + 1).astype(np.intp)
+
+
+def _lit(shine: Array, edges: NDArray[np.intp]) -> Bool:
+    """Tell which segments shine: their median is above its own error."""
+    lit = np.zeros(len(edges) - 1, dtype=bool)
+    for index, (a, b) in enumerate(pairwise(edges)):
+        part = shine[a:b][np.isfinite(shine[a:b])]
+        if len(part) > (b - a) / 4:
+            middle = np.median(part)
+            spread = 1.4826 * np.median(np.abs(part - middle))
+            lit[index] = middle > SEGMENT_SIGMA * 1.25 * spread / np.sqrt(len(part))
+    return lit
+
+
+def _ends(
+    shine: Array, edges: NDArray[np.intp], run: tuple[int, int]
+) -> tuple[int, int]:
+    """Return the ends of a lit run to the pixel, where its light sets in."""
+    first, last = int(edges[run[0]]), int(edges[run[1]])
+    usual = float(np.nanmedian(shine[first:last]))
+    reach = int(edges[1] - edges[0])
+    clipped = np.clip(np.nan_to_num(shine), -usual, 2 * usual) - usual / 2
+    before = clipped[max(first - reach, 0) : min(first + reach, len(shine))]
+    after = clipped[max(last - reach, 0) : min(last + reach, len(shine))]
+    # The sum of light from a place on is greatest where the line begins.
+    begin = max(first - reach, 0) + int(np.argmax(np.cumsum(before[::-1])[::-1]))
+    end = max(last - reach, 0) + int(np.argmax(np.cumsum(after))) + 1
+    # Too little is left beyond to be judged: the trail came from outside.
+    begin = 0 if begin < 1.5 * reach else begin
+    end = len(shine) if end > len(shine) - 1.5 * reach else end
+    return begin, max(end, begin + 1)
+
+
+def _is_long(run: tuple[int, int], crossing: int, shape: tuple[int, int]) -> bool:
+    """Tell whether a run is as long as a trail, or crosses a corner."""
+    length = run[1] - run[0]
+    across = length > 0.9 * crossing and length >= MIN_CORNER_PX
+    return across or length >= max(MIN_LENGTH_SHARE * min(shape), MIN_LENGTH_PX)
+
+
+def _is_lit(shine: Array) -> bool:
+    """Tell whether most segments of a run shine."""
+    if not len(shine):
+        return False
+    return bool(np.mean(_lit(shine, _segments(len(shine)))) >= MIN_LIT_SHARE)
+
+
+def _outshines(snr: Image, offset: float, core: float) -> bool:
+    """Tell whether a line stands out among those that run beside it."""
+    profile = _nanmedian(snr, 0)
+    across = np.abs(np.arange(len(profile)) - REACH_PX - offset)
+    size = min(2 * int(core) + 1, 7)
+    smooth = np.convolve(profile, np.ones(size) / size, "same")
+    beside = smooth[size:-size][across[size:-size] > 2 * core + size / 2 + 1]
+    beside = beside[np.isfinite(beside)]
+    if len(beside) < SIDE_BAND_PX:
+        return False
+    level = float(np.median(beside))
+    scatter = 1.4826 * float(np.median(np.abs(beside - level)))
+    return bool(smooth[round(REACH_PX + offset)] - level > PARALLEL_SIGMA * scatter)
+
+
+def _drift(angle: float, length: int) -> float:
+    """Return how far a line leaves its row or column over its length, pixels."""
+    return length * min(abs(np.sin(angle)), abs(np.cos(angle)))
+
+
+def _fades_from_a_star(snr: Image, shine: Array, run: tuple[int, int]) -> bool:
+    """Tell whether a line is a bright star's: it fades away from it on both sides."""
+    core = snr[:, REACH_PX - 3 : REACH_PX + 4]
+    # Saturated cores are bad, and NaN here; a bright one may be neither.
+    is_star = (np.isnan(core) | (core > STAR_SIGMA)).mean(axis=1) > 0.7
+    runs = np.flatnonzero(np.diff(np.r_[0, is_star.astype(int), 0]))
+    for a, b in zip(runs[::2], runs[1::2], strict=True):
+        star = (a + b) / 2
+        if b - a < STAR_RUN_PX or not run[0] - 30 <= star <= run[1] + 30:
+            continue
+        sides = []
+        for side in (shine[run[0] : a][::-1], shine[b : run[1]]):
+            part = side[np.isfinite(side)]
+            if len(part) >= SEGMENT_PX:
+                inner, outer = part[: max(len(part) // 4, 5)], part[len(part) // 2 :]
+                sides.append((np.median(inner), np.median(outer)))
+        if sides and all(inner > FADING * outer for inner, outer in sides):
+            return True
+    return False
