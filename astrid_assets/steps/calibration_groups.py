@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,11 @@ class Group:
     setup: Setup
     temperature_c: float | None
     frames: tuple[Observation, ...]
+
+    @cached_property
+    def day(self) -> int:
+        """The night as a number of days."""
+        return date.fromisoformat(self.night).toordinal()
 
     @property
     def name(self) -> str:
@@ -112,8 +118,13 @@ def suitable(
     band = wish.band if kind == "flat" else ""
     alike = [g for g in groups if (g.kind, g.band) == (kind, band)]
     of_setup = [g for g in alike if g.setup == wish.setup]
-    limit = getattr(settings.max_age_days, kind)
-    young = [g for g in of_setup if _days(g.night, wish.night) <= limit]
+    limit: int = getattr(settings.max_age_days, kind)
+    today = date.fromisoformat(wish.night).toordinal()
+
+    def age(group: Group) -> tuple[int, int]:
+        return abs(group.day - today), group.day
+
+    young = [g for g in of_setup if age(g)[0] <= limit]
     enough = [g for g in young if len(g.frames) >= settings.min_master_frames]
     near = [g for g in enough if is_near(g, wish, settings)]
     far = [g for g in enough if not is_near(g, wish, settings)]
@@ -121,10 +132,9 @@ def suitable(
         near, far = enough, []
     others = far if settings.temperature_policy == "nearest" else []
     chosen = (
-        *sorted(near, key=lambda g: (_days(g.night, wish.night), g.night)),
-        *sorted(others, key=lambda g: (_off(g, wish), _days(g.night, wish.night),
-                                       g.night)),
-    )  # fmt: skip
+        *sorted(near, key=lambda g: (age(g), _off(g, wish))),
+        *sorted(others, key=lambda g: (_off(g, wish), age(g))),
+    )
     if chosen:
         return Choice(chosen)
     what = f"{kind} {band}".strip()
@@ -133,10 +143,9 @@ def suitable(
     if not of_setup:
         return Choice((), f"no {what} frames with the set-up {_words(wish.setup)}")
     if not young:
-        best = min(of_setup, key=lambda g: (_days(g.night, wish.night), g.night))
-        days = _days(best.night, wish.night)
-        return Choice((), f"the nearest {best.name} are {days} days away, at most "
-                      f"{limit} allowed (calibration.max_age_days)")  # fmt: skip
+        best = min(of_setup, key=age)
+        return Choice((), f"the nearest {best.name} are {age(best)[0]} days away, at "
+                      f"most {limit} allowed (calibration.max_age_days)")  # fmt: skip
     if not enough:
         best = max(young, key=lambda g: (len(g.frames), g.night))
         return Choice((), f"{len(best.frames)} {best.name}, "
@@ -191,10 +200,6 @@ def _in_order(
 def _mean_temperature(frames: Sequence[Observation]) -> float | None:
     known = [f.ccd_temperature_c for f in frames if f.ccd_temperature_c is not None]
     return fmean(known) if known else None
-
-
-def _days(one: str, other: str) -> int:
-    return abs((date.fromisoformat(one) - date.fromisoformat(other)).days)
 
 
 def _words(setup: Setup) -> str:

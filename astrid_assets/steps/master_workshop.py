@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from math import isnan
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,9 @@ class Workshop:
         with tools.catalogue.read() as session:
             available = observations.calibration_frames(session, profile.name, KINDS)
         self.groups = groups_of(available, profile.calibration.temperature_tolerance_c)
+        self._alike: dict[tuple[str, str], list[Group]] = defaultdict(list)
+        for group in self.groups:
+            self._alike[group.kind, group.band].append(group)
         self._made: dict[Group, CalibrationMaster | str] = {}
 
     def keys_of(
@@ -143,7 +147,9 @@ class Workshop:
         self, kind: Kind, wish: Wish
     ) -> tuple[CalibrationMaster, list[tuple[str, str]]] | str:
         """Return the best master that can be made, with its flags; or why none."""
-        choice = suitable(self.groups, kind, wish, self.profile.calibration)
+        band = wish.band if kind == "flat" else ""
+        alike = self._alike.get((kind, band), [])
+        choice = suitable(alike, kind, wish, self.profile.calibration)
         why = choice.why_none
         for group in choice.groups:
             master = self._master(group)
