@@ -19,11 +19,12 @@ from __future__ import annotations
 import argparse
 import json
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from known_pairs import CASES, blind, blind_stack, make_pair
 from rich.console import Console
 from rich.table import Table
 from scipy.optimize import minimize
@@ -37,9 +38,6 @@ from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import ScienceError
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.measuring import measure
-from astrid_assets.science.settings import ProcessingSettings
-from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair
 from astrid_assets.science.threads import set_threads
 
 if TYPE_CHECKING:
@@ -47,32 +45,14 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.detection.candidate import Candidate
     from astrid_assets.science.differencing.difference import Difference
-    from astrid_assets.science.frame import Frame
+    from astrid_assets.science.simulation.pair import SimulatedPair
 
-SHAPE = (1024, 1024)
-TRANSIENTS = 90
 LOWEST_SIGMA = 4.0  # of the candidates that are listed at all
 MATCH_PX = 2.5
-SKY_E = 400.0
-BLIND_OFFSET_PX = (0.21, -0.27)  # what the header's WCS is wrong by
 BORDER_PX = 20.0
 STAR_NEAR_PX = 30.0  # a false candidate nearer than this to a saturated star is its
 BRIGHT_SNR = 50.0  # a PSF error of 1 % is half a sigma
-COSMIC_RAYS_PER_MPX = 60
 
-CASES: dict[str, dict[str, object]] = {
-    "reference sharper": {"science_fwhm_px": 3.2, "reference_fwhm_px": 2.5},
-    "science sharper": {"science_fwhm_px": 2.5, "reference_fwhm_px": 3.2},
-    "crossed": {
-        "science_ellipticity": (0.12, 0.0),
-        "reference_ellipticity": (-0.12, 0.0),
-    },
-    "varying PSF": {"psf_variation": 0.10},
-    "jitter": {"jitter_px": 0.15, "shift_px": (0.096, 0.072)},
-    "crowded": {"stars_per_mpx": 15_000.0},
-    "cosmic rays": {},
-    "saturated": {"saturation_e": 15_000.0},
-}
 AIMS = {
     "reference sharper": (5.0, 1), "science sharper": (5.0, 1), "crossed": (5.1, 1),
     "varying PSF": (5.4, 3), "jitter": (5.6, 2), "crowded": (5.8, 2),
@@ -141,70 +121,23 @@ def main() -> None:
         options.json.write_text(json.dumps(rows, indent=1))
 
 
-def make_pair(case: str, seed: int, shape: tuple[int, int] = SHAPE) -> SimulatedPair:
-    """Simulate one pair of a case; registered unless only the stars know better."""
-    share = shape[0] * shape[1] / (SHAPE[0] * SHAPE[1])
-    pair = simulate_pair(
-        seed, shape, n_transients=round(TRANSIENTS * share), snr_range=(3.0, 50.0),
-        negative_fraction=0.0 if case == "cosmic rays" else 0.3, **CASES[case],
-    )  # type: ignore[arg-type]  # fmt: skip
-    # The case's offset is one that no WCS knows of.
-    science = replace(pair.science, wcs=pair.reference.wcs)
-    if case == "cosmic rays":
-        rng = np.random.default_rng([seed, 17])
-        science = replace(science, data=science.data + cosmic_rays(rng, shape))
-    return replace(pair, science=science)
-
-
-def cosmic_rays(
-    rng: np.random.Generator, shape: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Draw tracks: most short, energies over two decades, as thick detectors see."""
-    ny, nx = shape
-    light = np.zeros(shape)
-    for _ in range(rng.poisson(COSMIC_RAYS_PER_MPX * ny * nx / 1e6)):
-        x, y = rng.uniform(0, nx), rng.uniform(0, ny)
-        angle = rng.uniform(0, 2 * np.pi)
-        length = min(rng.exponential(4.0), 30.0)
-        steps = max(1, int(np.ceil(length * 4)))
-        each = 10 ** rng.uniform(2.2, 4.2) * max(length, 1.0) ** 0.5 / steps
-        for t in np.linspace(0, length, steps):
-            column, row = int(x + t * np.cos(angle)), int(y + t * np.sin(angle))
-            if 0 <= column < nx and 0 <= row < ny:
-                light[row, column] += each
-    return light.astype(np.float32)
-
-
-def blind(frame: Frame, sky_e: float, *, moved: bool) -> Frame:
-    """Forget all that the simulation told, and measure it."""
-    raw = replace(
-        frame, data=frame.data + np.float32(sky_e), psf=None, variance=None,
-        saturation_e=frame.saturation_e + sky_e, sky_rms_e=None, zero_point_mag=None,
-    )  # fmt: skip
-    measured = measure(raw, None, ProcessingSettings())
-    if measured.frame.wcs is None or not moved:
-        return measured.frame
-    wcs = measured.frame.wcs.deepcopy()
-    wcs.wcs.crpix = wcs.wcs.crpix + np.array(BLIND_OFFSET_PX)
-    wcs.wcs.set()
-    return replace(measured.frame, wcs=wcs)
-
-
 def run_pair(case: str, way: str, seed: int, method: str) -> Found:
     """Simulate, subtract, search and compare with the truth."""
     set_threads(1)
     pair = make_pair(case, seed)
     science, reference = pair.science, pair.reference
-    settings = DifferencingSettings(**({"method": method} if method else {}))
+    settings = DifferencingSettings.model_validate({"method": method} if method else {})
     try:
         if way == "blind":
-            science = blind(science, SKY_E, moved=True)
-            reference = blind(reference, SKY_E, moved=False)
+            science = blind(science)
+            reference = blind_stack(reference, float(science.sky_rms_e or 0))
         difference = subtract(science, reference, settings)
     except ScienceError as error:
         return Found(failed=[error.reason.code])
     candidates = detect(
-        difference, science, DetectionSettings(threshold_sigma=LOWEST_SIGMA)
+        difference,
+        science,
+        DetectionSettings.model_validate({"threshold_sigma": LOWEST_SIGMA}),
     )
     return compare(pair, difference, candidates)
 

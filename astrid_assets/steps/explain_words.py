@@ -27,6 +27,7 @@ REJECTED_FOR = {
     "shape": "it is too wide or too elongated for a point source",
     "reference_hole": "the reference lies below the sky there",
     "bad_fit": "the PSF does not describe it",
+    "overdensity": "one of many candidates in one place: something else went wrong",
 }
 """Why a candidate is no detection; a reason unknown here is told by its name."""
 

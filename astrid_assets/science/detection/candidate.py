@@ -12,12 +12,13 @@ class RejectReason(IntFlag):
     DIPOLE = 1 << 0  # an opposite-sign neighbour: misregistration, PSF residual
     COSMIC_RAY = 1 << 1  # sharper than the PSF
     TRAIL = 1 << 2  # beside a masked trail
-    HALO = 1 << 3  # in the wings of a saturated star
+    HALO = 1 << 3  # in the wings or on a spike of a saturated star
     EDGE = 1 << 4  # less than a full PSF lies in the frame
     MASKED = 1 << 5  # too many unusable pixels under it
     SHAPE = 1 << 6  # too wide or too elongated for a point source
     REFERENCE_HOLE = 1 << 7  # the reference lies below the sky here
     BAD_FIT = 1 << 8  # the PSF does not describe it
+    OVERDENSITY = 1 << 9  # one of many in one place: something else went wrong there
 
 
 def names_of(reasons: int) -> list[str]:

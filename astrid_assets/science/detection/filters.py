@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from astrid_assets.science.detection.candidate import RejectReason
 from astrid_assets.science.detection.peaks import Peaks, disc, window
@@ -42,7 +43,7 @@ def failed_tests(
         RejectReason.DIPOLE: is_dipole(difference.score, peaks, fwhm_px, settings),
         RejectReason.COSMIC_RAY: is_sharp(shapes, source, settings),
         RejectReason.TRAIL: (near & MaskBit.TRAIL).any(axis=1),
-        RejectReason.HALO: (at_peak & MaskBit.HALO) != 0,
+        RejectReason.HALO: (at_peak & (MaskBit.HALO | MaskBit.SPIKE)) != 0,
         RejectReason.EDGE: (at_peak & MaskBit.EDGE) != 0,
         RejectReason.MASKED: ((near & UNUSABLE) != 0).mean(axis=1)
         > settings.max_masked_fraction,
@@ -53,7 +54,23 @@ def failed_tests(
     reasons = np.zeros(len(peaks), dtype=np.int64)
     for reason, fails in tests.items():
         reasons[fails] |= int(reason)
+    crowd = is_crowded(peaks, reasons == 0, fwhm_px, settings)
+    reasons[crowd] |= int(RejectReason.OVERDENSITY)
     return reasons
+
+
+def is_crowded(
+    peaks: Peaks, kept: Fails, fwhm_px: float, settings: DetectionSettings
+) -> Fails:
+    """Whether more candidates that pass all other tests lie here than skies have."""
+    crowd = np.zeros(len(peaks), dtype=bool)
+    if np.count_nonzero(kept) < settings.overdensity_count:
+        return crowd
+    places = np.column_stack([peaks.x, peaks.y])[kept]
+    radius = settings.overdensity_radius_fwhm * fwhm_px
+    counts = KDTree(places).query_ball_point(places, radius, return_length=True)
+    crowd[kept] = np.asarray(counts) >= settings.overdensity_count
+    return crowd
 
 
 def bits_near(mask: Mask, peaks: Peaks, radius_px: float) -> NDArray[np.int64]:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from astrid_assets.science.detection import peaks_kernels
+from astrid_assets.science.threads import in_bands
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -60,11 +63,8 @@ def find_peaks(
     A parabola through three pixels per axis of the flux gives place and height; a
     peak is listed when that height is at or above the threshold.
     """
-    height = np.abs(score)
     # The pixel of a peak may be lower than the peak itself.
-    rows, columns = np.nonzero(height >= 0.9 * threshold)
-    is_top = _is_highest(height, score, rows, columns, radius_px)
-    rows, columns = rows[is_top], columns[is_top]
+    rows, columns = _highest(score, disc(radius_px), 0.9 * threshold)
     x, y, peak, summit = _refine(flux, rows, columns)
     error = flux_err[rows, columns].astype(np.float64)
     listed = np.abs(peak / error) >= threshold
@@ -89,11 +89,15 @@ def window(
     fill: float = 0,
 ) -> NDArray[Number]:
     """Cut squares around pixels: (n, 2 r + 1, 2 r + 1), `fill` outside the image."""
-    padded = np.pad(image, radius, constant_values=fill)
-    offsets = np.arange(2 * radius + 1)
-    return padded[
-        rows[:, None, None] + offsets[:, None], columns[:, None, None] + offsets
-    ]
+    offsets = np.arange(-radius, radius + 1)
+    ny, nx = image.shape
+    y = rows[:, None, None] + offsets[:, None]
+    x = columns[:, None, None] + offsets
+    cut = image[np.clip(y, 0, ny - 1), np.clip(x, 0, nx - 1)]
+    outside = (y < 0) | (y >= ny) | (x < 0) | (x >= nx)
+    if outside.any():
+        cut[outside] = fill
+    return cut
 
 
 def disc(radius_px: float) -> NDArray[np.bool_]:
@@ -103,20 +107,21 @@ def disc(radius_px: float) -> NDArray[np.bool_]:
     return np.hypot(dx, dy) <= radius_px
 
 
-def _is_highest(
-    height: Image,
-    score: Image,
-    rows: NDArray[np.intp],
-    columns: NDArray[np.intp],
-    radius: int,
-) -> NDArray[np.bool_]:
-    """Highest among the pixels of its own sign; of equals, the first in the image."""
-    around = disc(radius)
-    same_sign = np.sign(window(score, rows, columns, radius))
-    near = window(height, rows, columns, radius) * around
-    near = np.where(same_sign == np.sign(score[rows, columns])[:, None, None], near, 0)
-    flat = near.reshape(len(rows), near.shape[1] * near.shape[2])
-    return flat.argmax(axis=1) == flat.shape[1] // 2
+def _highest(
+    score: Image, around: NDArray[np.bool_], lowest: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pixels that top their surroundings, row by row."""
+    found: dict[int, tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
+
+    def search(first: int, last: int) -> None:
+        found[first] = peaks_kernels.highest_pixels(score, around, lowest, first, last)
+
+    in_bands(search, len(score))
+    parts = [found[first] for first in sorted(found)]
+    return (
+        np.concatenate([rows for rows, _ in parts]),
+        np.concatenate([columns for _, columns in parts]),
+    )
 
 
 def _refine(

@@ -51,6 +51,15 @@ class DetectionSettings(Settings):
     hole_sigma: float = Field(
         5.0, ge=3, description="depth of the reference below the sky that is a hole"
     )
+    overdensity_count: int = Field(
+        6,
+        ge=2,
+        description="so many candidates that pass all other tests within the radius "
+        "are an artefact, not transients",
+    )
+    overdensity_radius_fwhm: float = Field(
+        8.0, gt=0, description="radius in which candidates are counted for it"
+    )
     association_radius_arcsec: float = Field(
         1.5, gt=0, description="detections closer than this are the same object"
     )

@@ -34,8 +34,7 @@ TERM_ROUNDS = 3
 NORMAL_MEDIAN = 0.6745  # half of Gaussian residuals are below so many sigma
 BLANK_SIGMA = 3.0  # static sources below it do not touch the scatter
 MIN_BLANK_FRACTION = 0.2  # in crowded fields the emptiest fifth counts as blank
-GOOD_GROWTH = MaskBit.COSMIC_RAY | MaskBit.BAD
-WIDE_GROWTH = MaskBit.SATURATED | MaskBit.TRAIL | MaskBit.NO_DATA
+WIDE_GROWTH = MaskBit.SATURATED | MaskBit.BLEEDING | MaskBit.TRAIL | MaskBit.NO_DATA
 
 
 def robust_sigma(values: NDArray[np.floating]) -> float:
