@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from astrid_assets.storage.catalogue import now
 from astrid_assets.web.api.router import api_router
 from astrid_assets.web.headers import SafeHeaders
+from astrid_assets.web.pages.browse import error_page
 from astrid_assets.web.pages.router import pages_router
 from astrid_assets.web.problems import install_problems
 from astrid_assets.web.security import LoginLimiter, SameOrigin
@@ -43,6 +44,7 @@ def create_app(settings: WebSettings, clock: Clock = now) -> FastAPI:
     app.add_middleware(SameOrigin, hosts=settings.hosts, loopback=settings.is_loopback)
     app.add_middleware(SafeHeaders)
     install_problems(app)
+    app.state.error_page = error_page
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.include_router(api_router())
     app.include_router(pages_router())

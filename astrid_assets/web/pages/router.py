@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from astrid_assets.web.pages import home, pictures, review
+from astrid_assets.web.pages import browse, login, pictures, review
 
 
 def pages_router() -> APIRouter:
     """Return the routes of all pages."""
     router = APIRouter(include_in_schema=False)
-    for part in (home, review, pictures):
+    for part in (browse, login, review, pictures):
         router.include_router(part.router)
     return router

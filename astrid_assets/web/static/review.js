@@ -194,13 +194,14 @@ function decide(label, classification) {
 
 function measured(started, shown) {
   const before = performance.now();
-  const wait = () => requestAnimationFrame(() => {
+  // The second frame begins when the first has been painted.
+  const wait = () => requestAnimationFrame(() => requestAnimationFrame(() => {
     if (current && !$("candidate").hidden) {
       performance.measure("astrid-next", { start: started, end: performance.now() });
     } else if (performance.now() - before < 5000) {
       wait();
     }
-  });
+  }));
   wait();
   return shown;
 }

@@ -1,0 +1,242 @@
+"""Pages for looking around: nights, objects, detections, explanations, learning."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from sqlalchemy import select
+
+from astrid_assets.science.detection.candidate import names_of as failed_tests
+from astrid_assets.science.mask_bits import names_of as mask_names
+from astrid_assets.steps.explain import explain
+from astrid_assets.storage import (
+    candidates,
+    datasets,
+    labels,
+    models,
+    review_queue,
+    reviewer_stats,
+)
+from astrid_assets.storage.reliability import ASSET as LEARNED
+from astrid_assets.storage.tables import (
+    NightSummary,
+    SkyObject,
+    Survey,
+    TrainingDataset,
+    TrainingRun,
+)
+from astrid_assets.web.pages.templating import page
+from astrid_assets.web.problems import Problem, not_found
+from astrid_assets.web.security import reader
+from astrid_assets.web.state import WebState, state_of
+from astrid_assets.web.views.detection import links, scores_of, views
+from astrid_assets.web.views.light_curve import light_curve
+from astrid_assets.web.views.lineage import lineage
+from astrid_assets.web.views.night import night_view, survey_nights
+from astrid_assets.web.views.words import degrees, facts_in_words, hours
+
+router = APIRouter(dependencies=[Depends(reader)])
+
+State = Annotated[WebState, Depends(state_of)]
+Text = Annotated[str | None, Query(max_length=40)]
+
+CURVE_ROWS = 500  # of an object's table; the picture shows all
+
+
+@router.get("/")
+def front(request: Request, state: State) -> Response:
+    """Show the surveys and their newest nights."""
+    with state.catalogue.read() as session:
+        surveys = survey_nights(session)
+        waiting = review_queue.waiting(session)
+        champion = models.champion(session)
+    return page(
+        request, "home.html", surveys=surveys, waiting=waiting, champion=champion
+    )
+
+
+@router.get("/browse/nights/{survey}/{night}")
+def night(
+    request: Request,
+    state: State,
+    survey: str,
+    night: str,
+    page_number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
+) -> Response:
+    """Show a night: frames, quality, differences, detections."""
+    with state.catalogue.read() as session:
+        view = night_view(session, survey, night, page_number)
+        if not view.frames:
+            raise not_found("night", f"{night} of {survey}")
+        ids = [row.detection_id for row in view.detections]
+        known = labels.labels_for(session, ids)
+        scores = scores_of(session, view.detections)
+    return page(request, "night.html", view=view, labels=known, scores=scores)
+
+
+@router.get("/browse/pictures/{survey}/{night}/{number}")
+def night_picture(state: State, survey: str, night: str, number: int) -> Response:
+    """Return a picture that a step kept of a night."""
+    with state.catalogue.read() as session:
+        pictures = list(night_view(session, survey, night).pictures.values())
+    if not 0 <= number < len(pictures):
+        raise not_found("picture", str(number))
+    kind = "image/svg+xml" if pictures[number].endswith(".svg") else "image/png"
+    return Response(state.store.get(pictures[number]), media_type=kind)
+
+
+@router.get("/browse/objects/{object_id}")
+def sky_object(request: Request, state: State, object_id: str) -> Response:
+    """Show an object: its light curve and its detections."""
+    with state.catalogue.read() as session:
+        place = session.get(SkyObject, object_id)
+        if place is None:
+            raise not_found("object", object_id)
+        curve = light_curve(session, object_id)
+        seen = candidates.light_curve(session, object_id)[-CURVE_ROWS:]
+        known = labels.labels_for(session, [row.detection_id for row in seen])
+        scores = scores_of(session, seen)
+    return page(
+        request,
+        "object.html",
+        place=place,
+        position=f"{hours(place.ra_deg)} {degrees(place.dec_deg)}",
+        links=links(place.ra_deg, place.dec_deg),
+        curve=curve,
+        seen=seen,
+        labels=known,
+        scores=scores,
+    )
+
+
+@router.get("/browse/detections/{detection_id}")
+def detection(request: Request, state: State, detection_id: str) -> Response:
+    """Show a detection with its lineage, from the raw frame to trained models."""
+    with state.catalogue.read() as session:
+        line = lineage(session, detection_id)
+        if line is None:
+            raise not_found("detection", detection_id)
+        row = candidates.detections_by_ids(session, [detection_id])
+        view = views(session, list(row.values()), state.planes)
+    return page(
+        request,
+        "detection.html",
+        line=line,
+        view=view[0] if view else None,
+        words=facts_in_words(view[0]) if view else [],
+        failed=failed_tests(line.candidate.reasons),
+        mask=mask_names(line.candidate.mask_bits),
+    )
+
+
+@router.get("/browse/explain")
+def explanation(
+    request: Request,
+    state: State,
+    ra: Annotated[float | None, Query(ge=-360, le=360)] = None,
+    dec: Annotated[float | None, Query(ge=-90, le=90)] = None,
+    survey: Text = None,
+    date: Annotated[str, Query(max_length=10)] = "",
+) -> Response:
+    """Say why there is a detection at a place, or why not."""
+    with state.catalogue.read() as session:
+        surveys = list(session.scalars(select(Survey.name).order_by(Survey.name)))
+    found = None
+    if ra is not None and dec is not None:
+        if survey and survey not in surveys:
+            raise not_found("survey", survey)
+        found = explain(
+            state.catalogue, state.store, survey or None, ra % 360, dec, date or None
+        )
+    return page(
+        request,
+        "explain.html",
+        surveys=surveys,
+        ra=ra,
+        dec=dec,
+        survey=survey or "",
+        date=date,
+        found=found,
+    )
+
+
+@router.get("/browse/reviewers")
+def reviewers(request: Request, state: State, survey: Text = None) -> Response:
+    """Show the queues, how reviewers agree, and what their labels are worth."""
+    with state.catalogue.read() as session:
+        surveys = list(session.scalars(select(Survey.name).order_by(Survey.name)))
+        if survey and survey not in surveys:
+            raise not_found("survey", survey)
+        agreement = reviewer_stats.agreement(session, survey or None)
+        waiting = review_queue.waiting(session, survey or None)
+        learned = {
+            row.survey: row.summary
+            for row in session.scalars(
+                select(NightSummary).where(
+                    NightSummary.asset == LEARNED, NightSummary.night == ""
+                )
+            )
+            if not survey or row.survey == survey
+        }
+    return page(
+        request,
+        "reviewers.html",
+        surveys=surveys,
+        survey=survey or "",
+        agreement=agreement,
+        waiting=waiting,
+        learned=learned,
+    )
+
+
+@router.get("/browse/datasets")
+def all_datasets(request: Request, state: State) -> Response:
+    """Show the frozen dataset versions."""
+    with state.catalogue.read() as session:
+        found = datasets.all_datasets(session)
+    return page(request, "datasets.html", datasets=found)
+
+
+@router.get("/browse/datasets/{dataset_id}")
+def one_dataset(request: Request, state: State, dataset_id: str) -> Response:
+    """Show a dataset: its splits, its quality, the models trained on it."""
+    with state.catalogue.read() as session:
+        found = session.get(TrainingDataset, dataset_id)
+        if found is None:
+            raise not_found("dataset", dataset_id)
+        splits = datasets.split_counts(session, dataset_id)
+        runs = list(
+            session.scalars(
+                select(TrainingRun).where(TrainingRun.dataset_id == dataset_id)
+            )
+        )
+    return page(request, "dataset.html", dataset=found, splits=splits, runs=runs)
+
+
+@router.get("/browse/models")
+def all_models(request: Request, state: State) -> Response:
+    """Show the models, and every decision about which is in force."""
+    with state.catalogue.read() as session:
+        found = models.all_models(session)
+        champion = models.champion(session)
+        decisions = models.deployments(session)[::-1]
+        runs = {run.id: run for run in models.training_runs(session)}
+    return page(
+        request,
+        "models.html",
+        models=found,
+        champion=champion,
+        decisions=decisions,
+        runs=runs,
+    )
+
+
+def error_page(request: Request, problem: Problem) -> Response:
+    """Draw a problem for people; the API answers the same as JSON."""
+    if problem.status == 401:
+        target = f"/login?then={request.url.path}"
+        return Response(status_code=303, headers={"Location": target})
+    answer = page(request, "problem.html", problem.status, problem=problem)
+    answer.headers.update(problem.headers)
+    return answer
