@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astrid_assets.science.background import Background, measure_background
 from astrid_assets.science.calibration.calibrate import calibrate
+from astrid_assets.science.calibration.masters import sampled_median
 from astrid_assets.science.cosmic_rays import find_cosmic_rays, spare_stars
 from astrid_assets.science.defects import (
     grown_saturation,
@@ -25,10 +27,12 @@ from astrid_assets.science.defects import (
 )
 from astrid_assets.science.errors import FrameRejected, Reason, TooFewStars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.measuring_kernels import subtract_sky
 from astrid_assets.science.psf import fit_psf
 from astrid_assets.science.quality.frame_quality import FrameQuality, judge
 from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
 from astrid_assets.science.stars import measure_stars, typical_shape, with_psf_fluxes
+from astrid_assets.science.threads import in_bands
 from astrid_assets.science.trails import find_trails, trail_mask
 
 if TYPE_CHECKING:
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 GOOD_SNR = 5.0
 VARIANCE_FLOOR = 1e-3
+NOISE_RATIO = (0.85, 1.2)
+"""Noise over its prediction; a gain that is off by a third moves it this far."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +64,11 @@ class MeasuredFrame:
         Unflagged stars with S/N above 5.
     pattern
         Patterns in the noise.
+    sky_gradient_e : electrons
+        Largest difference of the sky over the frame.
+    noise_ratio
+        Scatter of the sky over what gain and read noise predict for a raw frame;
+        NaN for calibrated ones, whose sky may be gone.
     reasons, flags
         Limits broken, as far as the frame alone shows.
     """
@@ -71,6 +82,8 @@ class MeasuredFrame:
     sky_rms_e: float
     bad_fraction: float
     pattern: NoisePattern
+    sky_gradient_e: float = float("nan")
+    noise_ratio: float = float("nan")
     reasons: tuple[Reason, ...] = ()
     flags: tuple[Reason, ...] = ()
 
@@ -93,7 +106,12 @@ def measure(
     """Calibrate a frame, mask it, take off its sky, and measure its stars and PSF.
 
     The noise of the sky is measured on the frame, so frames whose sky was already
-    subtracted get the right variance too; sources add their Poisson noise.
+    subtracted get the right variance too; sources add their Poisson noise ::
+
+        variance = rms² + max(light, 0) / flat
+
+    with the flat's response, because light that was divided by it is fewer photons
+    than it seems.
 
     Parameters
     ----------
@@ -124,9 +142,13 @@ def measure(
     if settings.mask_trails:
         mask = _with_trails(data, mask, sky)
     sky = measure_background(data, _unusable(mask), settings.background_mesh_px)
-    frame = _subtracted(frame, data, mask, sky)
+    flat = None if masters is None else masters.flat
+    frame = _subtracted(frame, data, mask, sky, flat)
     frame, stars = _without_cosmic_rays(frame, settings)
-    return _with_psf(frame, stars, sky, pattern, settings)
+    measured = _with_psf(frame, stars, sky, pattern, settings)
+    if masters is None:
+        return measured
+    return _with_noise_ratio(measured, masters)
 
 
 def _unusable(mask: Mask) -> NDArray[np.bool_]:
@@ -182,16 +204,44 @@ def _with_trails(data: Image, mask: Mask, sky: Background) -> Mask:
     return with_bit(mask, on_trail, MaskBit.TRAIL)
 
 
-def _subtracted(frame: Frame, data: Image, mask: Mask, sky: Background) -> Frame:
-    """Take off the sky and give every pixel its variance."""
-    missing = (mask & MaskBit.NO_DATA) != 0
-    light = np.where(missing, 0, data - sky.level).astype(np.float32)
-    lowest = VARIANCE_FLOOR * sky.rms_e**2
-    variance = np.maximum(sky.rms**2 + np.maximum(light, 0), lowest)
-    return replace(
-        frame, data=light, mask=mask, variance=variance.astype(np.float32),
-        sky_rms_e=sky.rms_e, psf=None,
+def _subtracted(
+    frame: Frame, data: Image, mask: Mask, sky: Background, flat: Image | None
+) -> Frame:
+    """Take off the sky and give every pixel its variance, in one pass."""
+    light, variance = np.empty_like(data), np.empty_like(data)
+    nothing = np.empty((0, 0), dtype=np.float32)
+    in_bands(
+        partial(
+            subtract_sky, data, mask, sky.level, sky.rms,
+            nothing if flat is None else flat, int(MaskBit.NO_DATA),
+            VARIANCE_FLOOR * sky.rms_e**2, light, variance,
+        ),
+        data.shape[0],
     )  # fmt: skip
+    return replace(
+        frame, data=light, mask=mask, variance=variance, sky_rms_e=sky.rms_e, psf=None
+    )
+
+
+def _with_noise_ratio(measured: MeasuredFrame, masters: Masters) -> MeasuredFrame:
+    """Compare the scatter of the sky with what the detector's numbers predict.
+
+    A ratio off 1 tells of a wrong gain or read noise, of which no frame speaks
+    otherwise; it is flagged and changes nothing, because the noise is measured.
+    """
+    frame = measured.frame
+    dark = 0.0 if masters.dark is None else sampled_median(masters.dark)
+    expected = max(measured.sky_level_e, 0.0) + dark * frame.exposure_s
+    ratio = measured.sky_rms_e / np.sqrt(expected + frame.read_noise_e**2)
+    low, high = NOISE_RATIO
+    flags = measured.flags
+    if not low <= ratio <= high:
+        text = (
+            f"the sky is {ratio:.2f} times as noisy as gain and read noise predict: "
+            "one of them is wrong in the profile, or the noise is not white"
+        )
+        flags = (*flags, Reason("noise_ratio", text, {"ratio": float(ratio)}))
+    return replace(measured, noise_ratio=float(ratio), flags=flags)
 
 
 def _without_cosmic_rays(
@@ -247,6 +297,7 @@ def _with_psf(
         frame=frame, stars=stars, n_stars=int(np.count_nonzero(good)),
         fwhm_px=psf.fwhm_px, elongation=elongation, sky_level_e=sky.level_e,
         sky_rms_e=sky.rms_e, bad_fraction=_bad_fraction(frame.mask), pattern=pattern,
+        sky_gradient_e=float(np.ptp(sky.level[::8, ::8])),
     )  # fmt: skip
     reasons, flags = judge(
         measured.quality, settings, pattern=pattern, saturation_e=frame.saturation_e

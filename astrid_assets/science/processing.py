@@ -228,11 +228,14 @@ def _judged(
     quality = replace(quality, quality_score=quality_score(quality, settings, standard))
     stars = with_sky_positions(measured.stars, frame.wcs)
     reasons = [*reasons, *more_reasons]
+    judged = {note.code for note in (*reasons, *flags)}
+    # What only the frame's own measurement knew, such as its noise.
+    own = tuple(note for note in measured.flags if note.code not in judged)
     log.info(
         "%s %s: %s", "rejected" if reasons else "accepted", frame.frame_id,
         ", ".join(r.code for r in reasons) or f"FWHM {quality.fwhm_px:.2f} px",
     )  # fmt: skip
     return ProcessedFrame(
         frame=frame, stars=stars, quality=quality, reasons=tuple(reasons),
-        flags=(*flags, *more_flags),
+        flags=(*flags, *own, *more_flags),
     )  # fmt: skip

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from astrid_assets.pictures.diagnostics import diagnostics_picture
 from astrid_assets.pictures.thumbnails import frame_picture
+from astrid_assets.science.diagnostics import frame_diagnostics
 from astrid_assets.science.errors import Reason, ScienceError
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.processing import (
@@ -24,6 +26,8 @@ from astrid_assets.surveys.catalogue_file import read_catalogue
 from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image
 
 if TYPE_CHECKING:
+    from astrid_assets.science.diagnostics import FrameDiagnostics
+    from astrid_assets.science.frame import Frame
     from astrid_assets.science.processing import MeasuredFrame, ProcessedFrame
     from astrid_assets.steps.anchors import AnchorKey
     from astrid_assets.steps.masters import MasterKeys
@@ -37,6 +41,13 @@ MEASURED = (
     "quality_score",
 )  # fmt: skip
 """Columns of a preprocess run that are copied from the frame's quality."""
+
+DIAGNOSED = (
+    "astrometric_rms_x_px", "astrometric_rms_y_px", "astrometric_rms_x_mas",
+    "astrometric_rms_y_mas", "wcs_kind", "zero_point_error_mag", "psf_residual",
+    "noise_ratio",
+)  # fmt: skip
+"""Columns copied from its diagnostics."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +68,10 @@ class FrameTask:
 
 @dataclass(frozen=True)
 class FrameOutcome:
-    """The catalogue row of a frame, and its picture."""
+    """The catalogue row of a frame, and the object keys of its pictures by caption."""
 
     row: dict[str, object]
-    picture_key: str | None = None
-    caption: str = ""
+    pictures: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,17 +105,36 @@ def process_frame(task: FrameTask) -> FrameOutcome:
     except ScienceError as error:
         return FrameOutcome(_row(task, None, None, [error.reason], []))
     key = _keep(task, processed)
+    found = frame_diagnostics(processed, measured)
     row = _row(
-        task, processed, key, list(processed.reasons), [*flags, *processed.flags]
-    )
+        task, processed, key, list(processed.reasons), [*flags, *processed.flags],
+        found,
+    )  # fmt: skip
     if not task.with_picture:
         return FrameOutcome(row)
-    png = frame_picture(processed.frame.data, processed.frame.mask & UNUSABLE)
+    return FrameOutcome(row, _pictures(task, processed.frame, found))
+
+
+def _pictures(task: FrameTask, frame: Frame, found: FrameDiagnostics) -> dict[str, str]:
+    """Draw the frame and its diagnostics; object keys by caption."""
     name = task.path.rsplit("/", 1)[-1]
-    picture = keep_picture(
-        task.store, task.profile.name, task.night, f"{task.observation_id}-frame", png
-    )
-    return FrameOutcome(row, picture, f"processed {name}")
+    drawn = {
+        "frame": (
+            f"processed {name}",
+            frame_picture(frame.data, frame.mask & UNUSABLE),
+        ),
+        "diagnostics": (
+            f"masks, PSF and residuals {name}",
+            diagnostics_picture(frame, found.details),
+        ),
+    }
+    return {
+        caption: keep_picture(
+            task.store, task.profile.name, task.night,
+            f"{task.observation_id}-{what}", png,
+        )
+        for what, (caption, png) in drawn.items()
+    }  # fmt: skip
 
 
 def offer_anchor(task: FrameTask) -> AnchorOffer:
@@ -156,6 +185,7 @@ def _row(
     key: str | None,
     reasons: list[Reason],
     flags: list[Reason],
+    found: FrameDiagnostics | None = None,
 ) -> dict[str, object]:
     quality = processed.quality if processed else None
     row: dict[str, object] = {
@@ -169,4 +199,7 @@ def _row(
     }
     for name in MEASURED:
         row[name] = getattr(quality, name) if quality else None
+    for name in DIAGNOSED:
+        row[name] = getattr(found, name) if found else None
+    row["diagnostics"] = found.details if found else None
     return row

@@ -121,6 +121,8 @@ def _report(
         "fwhm_px": _median(accepted, "fwhm_px"),
         "limiting_mag": _median(accepted, "limiting_mag"),
         "astrometric_rms_px": _median(accepted, "astrometric_rms_px"),
+        "psf_residual": _median(accepted, "psf_residual"),
+        "noise_ratio": _median(accepted, "noise_ratio"),
         "quality_score": _median(accepted, "quality_score"),
     }
     verdicts = (
@@ -128,9 +130,7 @@ def _report(
         rejected_fraction(len(accepted), codes),
     )
     pictures = {
-        outcome.caption: outcome.picture_key
-        for outcome in found
-        if outcome.picture_key is not None
+        caption: key for outcome in found for caption, key in outcome.pictures.items()
     }
     return NightReport(profile.name, night, ASSET, summary, verdicts, pictures=pictures)
 

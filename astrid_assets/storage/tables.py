@@ -223,6 +223,16 @@ class PreprocessRun(Base):
     limiting_mag: Mapped[float | None]
     astrometric_rms_px: Mapped[float | None]
     n_matched: Mapped[int | None]
+    astrometric_rms_x_px: Mapped[float | None]
+    astrometric_rms_y_px: Mapped[float | None]
+    astrometric_rms_x_mas: Mapped[float | None]
+    astrometric_rms_y_mas: Mapped[float | None]
+    wcs_kind: Mapped[str | None] = mapped_column(String(20))
+    zero_point_error_mag: Mapped[float | None]
+    psf_residual: Mapped[float | None]
+    noise_ratio: Mapped[float | None]
+    diagnostics: Mapped[Json | None]
+    """Masks by bit, maps of PSF, residuals and zero point (`science.diagnostics`)."""
     bad_fraction: Mapped[float | None]
     ra_deg: Mapped[float | None]
     dec_deg: Mapped[float | None]
