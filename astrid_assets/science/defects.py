@@ -1,8 +1,12 @@
 """Pixels that hold no usable signal, found from their values alone.
 
-Missing pixels, saturated cores with their bleeding, whole numbers that ran over
-(a 16-bit file turns a bright core into a large negative number), the border, and
-the halos of saturated stars. Cosmic rays and trails have modules of their own.
+Missing pixels, saturated cores with their bleeding, and whole numbers that ran over
+(a 16-bit file turns a bright core into a large negative number). What surrounds
+bright stars is in `bright_stars`; cosmic rays and trails have modules of their own.
+
+A hot pixel that no master knows looks like a cosmic ray of one pixel in one frame, and
+is marked as one; only other frames can tell. A dead one is marked when it lies far
+below the sky.
 """
 
 from __future__ import annotations
@@ -11,10 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from astrid_assets.science.components import grow, label
+from astrid_assets.science import defects_kernels as kernels
+from astrid_assets.science.bright_stars import halos_and_edges
+from astrid_assets.science.components import grow, patches
 from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
     from astrid_assets.science.background import Background
@@ -26,85 +32,184 @@ IMPOSSIBLE_SIGMA = 10.0
 WRAP_NEIGHBOUR_SIGMA = 50.0
 """An impossible pixel beside one this bright is an overrun saturated core."""
 
+WRAP_REACH_PX = 2
 SATURATION_GROW_PX = 2
-HALO_FWHM = 3.0
-"""Beyond the saturated pixels, where the wings outshine the fainter stars."""
+MIN_BLEED_PX = 6
+"""Full pixels in line beyond a core's own diameter, before they are bleeding."""
 
-EDGE_FWHM = 1.5
-MAX_HALO_PX = 60
-MIN_HALO_AREA_PX = 2
+BLEED_RATIO = 1.8
+"""Length over width of full patches that show which way charge runs."""
+
+OVERFLOW_SIGMA = 3.0
+MAX_OVERFLOW_PX = 200
+"""How far on charge below saturation is followed."""
 
 Bool = NDArray[np.bool_]
+Index = NDArray[np.intp]
+
+__all__ = [
+    "bleeding_pixels",
+    "grown_saturation",
+    "halos_and_edges",
+    "impossible_pixels",
+    "missing_pixels",
+    "saturated_pixels",
+    "with_bit",
+]
 
 
 def with_bit(mask: Mask, where: Bool, bit: MaskBit) -> Mask:
     """Return the mask with a bit set where asked."""
-    return mask | np.where(where, np.uint16(bit), np.uint16(0))
+    return kernels.or_bit(mask, where, int(bit))
 
 
 def missing_pixels(data: Image, mask: Mask) -> tuple[Image, Mask]:
     """Return data without NaN and the mask with NO_DATA where they were."""
-    missing = ~np.isfinite(data)
-    marked = with_bit(mask, missing, MaskBit.NO_DATA)
-    gone = (marked & MaskBit.NO_DATA) != 0
-    return np.where(gone, 0, data).astype(np.float32), marked
+    filled, marked = np.empty(data.shape, np.float32), mask.copy()
+    light = np.asarray(data, dtype=np.float32)
+    in_bands(
+        lambda a, b: kernels.mark_missing(
+            light, filled, marked, int(MaskBit.NO_DATA), a, b
+        ),
+        len(data),
+    )
+    return filled, marked
 
 
 def saturated_pixels(data: Image, mask: Mask, saturation_e: float) -> Mask:
     """Mark pixels at or above saturation; `data` still holds the sky."""
     if not np.isfinite(saturation_e):
         return mask
-    full = data >= saturation_e
-    return with_bit(mask, full, MaskBit.SATURATED)
+    marked = mask.copy()
+    in_bands(
+        lambda a, b: kernels.mark_full(
+            data, saturation_e, marked, int(MaskBit.SATURATED), a, b
+        ),
+        len(data),
+    )
+    return marked
 
 
 def impossible_pixels(data: Image, mask: Mask, sky: Background) -> Mask:
     """Mark pixels far below the sky: overrun cores as SATURATED, others as BAD."""
-    good = (mask & MaskBit.NO_DATA) == 0
-    snr = np.where(good, (data - sky.level) / sky.rms, 0)
-    low = snr < -IMPOSSIBLE_SIGMA
-    if not low.any():
+    low = np.zeros(mask.shape, dtype=np.bool_)
+    skip = int(MaskBit.NO_DATA)
+    in_bands(
+        lambda a, b: kernels.far_below(
+            data, sky.level, sky.rms, mask, skip, IMPOSSIBLE_SIGMA, low, a, b
+        ),
+        len(data),
+    )
+    found = patches(low)
+    if not found.count:
         return mask
-    labels, n = label(low)
-    brightest = ndimage.maximum_filter(snr, size=5)
-    peak = np.asarray(ndimage.maximum(brightest, labels, np.arange(n + 1)))
-    overrun = low & (peak[labels] > WRAP_NEIGHBOUR_SIGMA)
-    marked = with_bit(mask, overrun, MaskBit.SATURATED)
-    return with_bit(marked, low & ~overrun, MaskBit.BAD)
+    rows, columns, number = found.pixels()
+    beside = kernels.brightest_near(
+        data, sky.level, sky.rms, mask, skip, rows, columns, WRAP_REACH_PX
+    )
+    brightest = np.zeros(found.count, np.float32)
+    np.maximum.at(brightest, number, beside)
+    overrun = (brightest > WRAP_NEIGHBOUR_SIGMA)[number]
+    marked = mask.copy()
+    marked[rows[overrun], columns[overrun]] |= np.uint16(MaskBit.SATURATED)
+    marked[rows[~overrun], columns[~overrun]] |= np.uint16(MaskBit.BAD)
+    return marked
 
 
 def grown_saturation(mask: Mask) -> Mask:
     """Widen SATURATED by the pixels its charge spills into."""
-    full = (mask & MaskBit.SATURATED) != 0
-    if not full.any():
+    full = kernels.has_bits(mask, int(MaskBit.SATURATED))
+    return with_bit(mask, grow(full, SATURATION_GROW_PX), MaskBit.SATURATED)
+
+
+def bleeding_pixels(data: Image, mask: Mask, sky: Background) -> Mask:
+    """Mark BLEEDING: charge that ran along columns or rows from saturated stars.
+
+    Which of the two is found from the longest saturated patches of the frame; a star
+    is where its patch is widest, and what lies beyond its own radius has run there.
+    Past the full pixels the charge is followed as long as it outshines both sides.
+
+    Parameters
+    ----------
+    data : (ny, nx), electrons, sky included
+    mask : (ny, nx)
+        With SATURATED where pixels are full, not yet grown.
+    sky
+        Its noise is what charge is compared with.
+    """
+    found = patches(kernels.has_bits(mask, int(MaskBit.SATURATED)))
+    rows, columns, number = found.pixels()
+    order = np.argsort(number, kind="stable")
+    rows, columns = rows[order], columns[order]
+    sizes = np.bincount(number, minlength=found.count)
+    ends = np.cumsum(sizes)
+    stars = [
+        (rows[end - size : end], columns[end - size : end])
+        for size, end in zip(sizes, ends, strict=True)
+        if size > MIN_BLEED_PX
+    ]
+    is_upright = _runs_along_columns(stars)
+    if is_upright is None:
         return mask
-    grown = grow(full, SATURATION_GROW_PX)
-    return with_bit(mask, grown, MaskBit.SATURATED)
+    bled = np.zeros(mask.shape, dtype=bool)
+    light, rms, out = data, sky.rms, bled
+    if not is_upright:
+        stars = [(x, y) for y, x in stars]
+        light, rms, out = light.T, rms.T, bled.T
+    for along, across in stars:
+        y, x = _beyond_the_core(along, across)
+        if len(y):
+            out[y, x] = True
+            _follow((light, rms), out, along, across, y)
+    return with_bit(mask, grow(bled), MaskBit.BLEEDING)
 
 
-def halos_and_edges(mask: Mask, fwhm_px: float) -> Mask:
-    """Mark HALO around saturated stars and EDGE along the border."""
-    marked = mask.copy()
-    edge = int(np.ceil(EDGE_FWHM * fwhm_px))
-    for border in (np.s_[:edge], np.s_[-edge:], np.s_[:, :edge], np.s_[:, -edge:]):
-        marked[border] |= np.uint16(MaskBit.EDGE)
-    full = (mask & MaskBit.SATURATED) != 0
-    labels, n = label(full)
-    ny, nx = mask.shape
-    for number, box in enumerate(ndimage.find_objects(labels), start=1):
-        core = labels[box] == number
-        area = int(core.sum())
-        if n == 0 or area < MIN_HALO_AREA_PX:
+def _runs_along_columns(stars: list[tuple[Index, Index]]) -> bool | None:
+    """Tell whether charge runs along columns, rows (False), or nowhere (None)."""
+    excess = [0.0, 0.0]
+    for rows, columns in stars:
+        height, width = _longest(columns), _longest(rows)
+        for way, (long, short) in enumerate(((height, width), (width, height))):
+            if long > BLEED_RATIO * short and long - short >= MIN_BLEED_PX:
+                excess[way] += long - short
+    if not any(excess):
+        return None
+    return excess[0] >= excess[1]
+
+
+def _longest(lines: Index) -> int:
+    """Return the number of pixels in the line that has most."""
+    return int(np.bincount(lines - lines.min()).max())
+
+
+def _beyond_the_core(along: Index, across: Index) -> tuple[Index, Index]:
+    """Return the full pixels of a patch that are farther off than its star is wide."""
+    nothing = along[:0], across[:0]
+    widths = np.bincount(along - along.min())
+    widest = widths.max()
+    if _longest(across) - widest < MIN_BLEED_PX:
+        return nothing
+    centre = along.min() + float(np.flatnonzero(widths >= 0.8 * widest).mean())
+    far = np.abs(along - centre) > widest / 2 + 1
+    return along[far], across[far]
+
+
+def _follow(
+    images: tuple[Image, Image], out: Bool, along: Index, across: Index,
+    bled: Index,
+) -> None:  # fmt: skip
+    """Mark what the charge reaches past the full pixels of its columns."""
+    low, high = int(bled.min()), int(bled.max())
+    for end, step in ((low, -1), (high, 1)):
+        # A star may have bled one way only.
+        if end not in (along.min(), along.max()):
             continue
-        radius = min(HALO_FWHM * fwhm_px + np.sqrt(area / np.pi), MAX_HALO_PX)
-        # The star is where the saturated patch is widest, not in its bleeding.
-        rows = core.sum(axis=1)
-        widest = np.flatnonzero(rows == rows.max())
-        y = box[0].start + float(widest.mean())
-        x = box[1].start + float(np.flatnonzero(core[widest[0]]).mean())
-        y0, y1 = max(int(y - radius), 0), min(int(y + radius) + 2, ny)
-        x0, x1 = max(int(x - radius), 0), min(int(x + radius) + 2, nx)
-        yy, xx = np.mgrid[y0:y1, x0:x1]
-        inside = np.hypot(yy - y, xx - x) <= radius
-        marked[y0:y1, x0:x1] = with_bit(marked[y0:y1, x0:x1], inside, MaskBit.HALO)
-    return marked
+        for column in np.unique(across[along == end]):
+            start = end + step, int(column)
+            length = kernels.overflow_end(
+                *images, start, (step, 0), MAX_OVERFLOW_PX, OVERFLOW_SIGMA
+            )
+            first, last = sorted((start[0], start[0] + step * length))
+            if step < 0:
+                first, last = first + 1, last + 1
+            out[max(first, 0) : max(last, 0), column] = True
