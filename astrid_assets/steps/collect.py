@@ -32,6 +32,7 @@ from astrid_assets.steps import versions
 from astrid_assets.steps.settings import CollectionSettings, TooFewLabels
 from astrid_assets.storage import ids, labels, layout
 from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.review_events import drawn_masks
 from astrid_assets.storage.tables import TrainingDataset, TrainingSample
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def collect_dataset(
             sources=settings.sources,
         )
         last_sequence = labels.last_sequence(session)
+        drawn = drawn_masks(session, [row.detection_id for row in rows])
     rows = [row for row in rows if row.agreement >= settings.min_agreement]
     rows = sorted(rows, key=lambda row: (row.night, row.detection_id))
     rows = rows[-settings.max_samples :]
@@ -93,7 +95,12 @@ def collect_dataset(
 
     images = read_cutouts(tools.store, [(r.cutout_key, r.cutout_index) for r in rows])
     masks = np.stack(
-        [training_mask(row.label, row.fwhm_px, CUTOUT_SIZE) for row in rows]
+        [
+            training_mask(
+                row.label, row.fwhm_px, CUTOUT_SIZE, drawn=drawn.get(row.detection_id)
+            )
+            for row in rows
+        ]
     )
     splits = _splits(rows, real, settings)
     samples = _table(rows, splits, images, masks)

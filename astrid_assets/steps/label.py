@@ -1,9 +1,11 @@
 """Labels of a night: the consensus of all events, and the known truth of simulations.
 
-Events come from people (`labels.append_events`). In a simulated survey a "truth
-reviewer" appends one event per detection, marked ``truth``, by matching detections to
-the known changes; completeness against that truth is measured on the way. Labels are
-a view of the events and can be made again at any time.
+Events come from people (`review_events.say`), and their labels follow at once; here
+the night's places in the review queue are opened and its labels judged as a whole.
+In a simulated survey a "truth reviewer" appends one event per detection, marked
+``truth``, by matching detections to the known changes; completeness against that
+truth is measured on the way. Labels are a view of the events and can be made again at
+any time.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.labelling.consensus import Vote, consensus
 from astrid_assets.science.labelling.truth_match import match_truth
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.quality.gates import label_agreement, label_balance
@@ -26,15 +27,17 @@ from astrid_assets.steps.nights import (
     unchanged_report,
 )
 from astrid_assets.storage import candidates, frames, gates, labels
-from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.frame_store import difference_from_fits
-from astrid_assets.storage.tables import Label
+from astrid_assets.storage.reliability import learn
+from astrid_assets.storage.review_places import open_night
+from astrid_assets.storage.review_views import refresh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from astrid_assets.storage.candidates import DetectionRow
-    from astrid_assets.storage.tables import ValidationEvent
+    from astrid_assets.storage.tables import Label, ValidationEvent
     from astrid_assets.surveys.profile import SimulatedSource, SurveyProfile
 
     Events = Mapping[str, Sequence[ValidationEvent]]
@@ -86,6 +89,7 @@ def _label_night(
             _newest(events),
             sorted(str(run.difference_key) for _, run in differences),
             profile.has_known_truth,
+            profile.labels,
         )
         before = unchanged_report(session, profile.name, night, ASSET, input_hash)
     if before and not force:
@@ -96,16 +100,21 @@ def _label_night(
         truth = _review_by_truth(tools, profile, night, found)
     with tools.catalogue.begin() as session:
         events = labels.events_for(session, [row.detection_id for row in found])
-        rows = _consensus_rows(events)
-        report = _report(profile.name, night, len(found), rows, truth)
-        upsert(session, Label, rows)
+        newest, ids = _newest(events), list(events)
+        open_night(session, profile.name, night)
+        if profile.labels.method == "dawid_skene":
+            learn(session, profile.name)
+            refresh(session, ids)
+        known = [label for _, label in sorted(labels.labels_for(session, ids).items())]
+        report = _report(profile.name, night, len(found), known, truth)
         # The truth reviewer's own events must not make the next run start over.
         input_hash = hash_of(
             versions.LABEL,
             [row.detection_id for row in found],
-            _newest(events),
+            newest,
             sorted(str(run.difference_key) for _, run in differences),
             profile.has_known_truth,
+            profile.labels,
         )
         finish(session, report, input_hash)
     return report
@@ -113,29 +122,6 @@ def _label_night(
 
 def _newest(events: Events) -> int:
     return max((own[-1].sequence for own in events.values()), default=0)
-
-
-def _consensus_rows(events: Events) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for detection_id, own in sorted(events.items()):
-        agreed = consensus(
-            Vote(e.sequence, e.reviewer, e.label, e.source, e.classification)
-            for e in own
-        )
-        if agreed is None:
-            continue
-        rows.append(
-            {
-                "detection_id": detection_id,
-                "label": agreed.label,
-                "classification": agreed.classification,
-                "source": agreed.source,
-                "n_votes": agreed.n_votes,
-                "agreement": agreed.agreement,
-                "last_sequence": agreed.last_sequence,
-            }
-        )
-    return rows
 
 
 def _review_by_truth(
@@ -229,10 +215,10 @@ def _report(
     survey: str,
     night: str,
     n_found: int,
-    rows: Sequence[dict[str, object]],
+    rows: Sequence[Label],
     truth: dict[str, object],
 ) -> NightReport:
-    counts = Counter(str(row["label"]) for row in rows)
+    counts = Counter(row.label for row in rows)
     summary: dict[str, object] = {
         "detections": n_found,
         "labelled": len(rows),
@@ -241,12 +227,12 @@ def _report(
         "bogus": counts["bogus"],
         "disputed": counts["disputed"],
         "unsure": counts["unsure"],
-        "by_source": dict(Counter(str(row["source"]) for row in rows)),
+        "by_source": dict(Counter(row.source for row in rows)),
     }
     if truth:
         summary["truth"] = truth
     verdicts = (
-        label_agreement([float(str(row["agreement"])) for row in rows]),
+        label_agreement([row.agreement for row in rows]),
         label_balance(
             counts["real"], counts["bogus"], holds_back=False, limits=BALANCE_LIMITS
         ),

@@ -26,6 +26,7 @@ from pydantic import (
 from astrid_assets.science.calibration.overscan import OverscanModel
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.differencing.settings import DifferencingSettings
+from astrid_assets.science.labelling.rules import DEFAULT_RULES, ConsensusRules
 from astrid_assets.science.settings import (
     InjectionSettings,
     LightCurveSettings,
@@ -284,6 +285,7 @@ class SurveyProfile(Section):
     detection: DetectionSettings = DetectionSettings.model_validate({})
     injection: InjectionSettings = InjectionSettings.model_validate({})
     light_curves: LightCurveSettings = LightCurveSettings.model_validate({})
+    labels: ConsensusRules = DEFAULT_RULES
 
     @field_validator("name")
     @classmethod

@@ -25,6 +25,7 @@ def training_mask(
     size: int = CUTOUT_SIZE,
     *,
     offset_px: tuple[float, float] = (0.0, 0.0),
+    drawn: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
     """Return 1 inside the PSF's footprint for ``real``, nowhere for ``bogus``.
 
@@ -38,6 +39,8 @@ def training_mask(
         Side of the cutout; its centre is pixel ``[size // 2, size // 2]``.
     offset_px : (x, y)
         Centroid relative to the centre pixel.
+    drawn : (size, size)
+        What a reviewer drew; counts in place of the footprint.
 
     Returns
     -------
@@ -50,6 +53,10 @@ def training_mask(
     mask = np.zeros((size, size), dtype=np.uint8)
     if label == "bogus":
         return mask
+    if drawn is not None:
+        if drawn.shape != mask.shape:
+            raise ValueError(f"a mask of {drawn.shape} for a cutout of {mask.shape}")
+        return (drawn != 0).astype(np.uint8)
     radius = fwhm_px * np.sqrt(np.log(1 / FOOTPRINT_LEVEL) / (4 * np.log(2)))
     y, x = np.mgrid[:size, :size] - size // 2
     x0, y0 = offset_px
