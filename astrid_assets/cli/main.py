@@ -19,11 +19,12 @@ COMMANDS = {
     "backfill": "Run nights through the graph, from raw frames to labels.",
     "status": "Show how far each survey is and what is held back.",
     "report": "Write the HTML report.",
+    "review": "Start the review page, where people label candidates.",
     "explain": "Say of a place on the sky what was found there, and why not more.",
     "reviewer": "Add and list the people who label, and make their API tokens.",
     "labels": "Import and export labels as CSV, Parquet or JSON lines.",
     "alerts": "Import public alerts with their cutouts and catalogue labels.",
-    "ui": "Start the Dagster UI, its daemon and MLflow.",
+    "ui": "Start the Dagster UI, its daemon, MLflow and the review page.",
     "doctor": "Check the installation and what a crash left behind.",
 }
 """In the order in which a newcomer meets them; each is the function of that name in

@@ -1,4 +1,4 @@
-"""`astrid ui`: the Dagster UI, its daemon and MLflow, for as long as you look.
+"""`astrid ui`: the Dagster UI, its daemon, MLflow and the review page, while you look.
 
 Everything listens on this machine only. One lock per home keeps a second daemon
 away: two of them would both work off the same backfills.
@@ -21,12 +21,14 @@ import click
 from astrid_assets.cli.children import LOOPBACK, Child, Program, port_is_free, stop
 from astrid_assets.resources.home import DAGSTER_HOME, artifacts_folder, tracking_uri
 from astrid_assets.tracking_server import without_password
+from astrid_assets.web.settings import DAGSTER_URL, DEFAULT_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 DAGSTER_PORT = 3000
 MLFLOW_PORT = 5000
+REVIEW_PORT = DEFAULT_PORT
 START_LIMIT_S = 180.0  # MLflow's first start migrates its database: 20 s when idle
 
 
@@ -34,8 +36,16 @@ START_LIMIT_S = 180.0  # MLflow's first start migrates its database: 20 s when i
 @click.option("--port", default=DAGSTER_PORT, show_default=True, help="Dagster UI.")
 @click.option("--mlflow-port", default=MLFLOW_PORT, show_default=True, help="MLflow.")
 @click.option("--mlflow/--no-mlflow", "with_mlflow", default=True, show_default=True)
-def ui(port: int, mlflow_port: int, with_mlflow: bool) -> None:
-    """Start the Dagster UI, its daemon and MLflow; Ctrl-C stops them all.
+@click.option(
+    "--review-port", default=REVIEW_PORT, show_default=True, help="Review page."
+)
+@click.option("--review/--no-review", "with_review", default=True, show_default=True)
+def ui(
+    port: int, mlflow_port: int, with_mlflow: bool, review_port: int, with_review: bool
+) -> None:
+    """Start the Dagster UI, its daemon, MLflow and the review page.
+
+    Ctrl-C stops them all.
 
     \b
     Example:
@@ -51,6 +61,8 @@ def ui(port: int, mlflow_port: int, with_mlflow: bool) -> None:
         with workplace.dagster_instance() as instance:
             workplace.fail_orphans(instance)
         programs = programs_to_start(home, port, mlflow_port, with_mlflow=with_mlflow)
+        if with_review:
+            programs.append(review_program(home, review_port, port))
         refuse_taken_ports(programs)
         sys.exit(supervise(programs, Path(os.environ[DAGSTER_HOME])))
 
@@ -99,13 +111,26 @@ def programs_to_start(
     return programs
 
 
+def review_program(home: Path, port: int, dagster_port: int) -> Program:
+    """Return the review page as a program of its own."""
+    command = [str(Path(sys.executable).parent / "astrid"), "review"]
+    return Program(
+        "Review",
+        [*command, "--host", LOOPBACK, "--port", str(port)],
+        home / "logs" / "review.log",
+        port,
+        {DAGSTER_URL: f"http://{LOOPBACK}:{dagster_port}"},
+    )
+
+
 def refuse_taken_ports(programs: Sequence[Program]) -> None:
     """Raise ClickException if a program could not listen where it should."""
     for program in programs:
         if program.port is not None and not port_is_free(program.port):
             raise click.ClickException(
                 f"port {program.port} is taken, so {program.name} cannot listen there: "
-                "stop what uses it, or choose another with --port or --mlflow-port"
+                "stop what uses it, or choose another with --port, --mlflow-port or "
+                "--review-port"
             )
 
 

@@ -164,16 +164,18 @@ def test_an_mlflow_server_elsewhere_is_not_started_again(home, monkeypatch, caps
 
 @pytest.mark.slow
 def test_dagster_and_mlflow_answer_and_leave_nothing_behind(home):
-    ports = free_port(), free_port()
+    ports = free_port(), free_port(), free_port()
     command = [sys.executable, "-c", "from astrid_assets.cli.main import main; main()"]
     command += ["ui", "--port", str(ports[0]), "--mlflow-port", str(ports[1])]
+    command += ["--review-port", str(ports[2])]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
         told = lines_until(process, "Ctrl-C", limit_s=240)
         assert told[-1:] == ["Ctrl-C stops everything."], told
-        for port, path in zip(ports, ("server_info", "health"), strict=True):
+        paths = ("server_info", "health", "health")
+        for port, path in zip(ports, paths, strict=True):
             address = f"http://127.0.0.1:{port}/{path}"
             with urllib.request.urlopen(address, timeout=30) as answer:
                 assert answer.status == 200

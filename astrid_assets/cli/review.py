@@ -1,0 +1,58 @@
+"""`astrid review`: the review page and the pages around it, on this machine."""
+
+from __future__ import annotations
+
+import click
+
+from astrid_assets.web.settings import DEFAULT_PORT
+
+
+@click.command()
+@click.option("--host", default=None, help="Address to listen on; default: loopback.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=None,
+    help=f"Default: ASTRID_WEB_PORT or {DEFAULT_PORT}.",
+)  # fmt: skip
+@click.option("--login", is_flag=True, help="Ask for a login on loopback too.")
+def review(host: str | None, port: int | None, login: bool) -> None:
+    """Start the review page; Ctrl-C stops it.
+
+    Needs the catalogue and the store, and no Dagster process. Bound to anything but
+    this machine it asks everybody for a login (`astrid reviewer add NAME`).
+
+    \b
+    Example:
+      astrid review
+      astrid review --port 8080 --login
+    """  # noqa: D301  click's mark for a paragraph that keeps its lines
+    from dataclasses import replace
+
+    import uvicorn
+
+    from astrid_assets.cli import workplace
+    from astrid_assets.cli.children import port_is_free
+    from astrid_assets.web.app import create_app
+    from astrid_assets.web.settings import settings_from_environment
+
+    try:
+        settings = settings_from_environment(host, port)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    if login:
+        settings = replace(settings, login_required=True)
+    if settings.is_loopback and not port_is_free(settings.port):
+        raise click.ClickException(
+            f"port {settings.port} is taken: stop what uses it, or choose another with "
+            "--port"
+        )
+    workplace.open_catalogue().close()
+    shown = "127.0.0.1" if settings.is_loopback else settings.host
+    click.echo(f"Review       http://{shown}:{settings.port}/review")
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+    )
