@@ -46,13 +46,16 @@ SPIKE_FROM_FWHM, SPIKE_TO_FWHM = 1.5, 10.0
 """Beyond the saturated pixels, where spikes are looked for."""
 
 SPIKE_SIGMA = 8.0
-"""Of a direction's light above that of other directions."""
+"""Of a direction's light above that of the directions beside it."""
 
 SPIKE_LIGHT_SIGMA = 0.5
 """Mean light per pixel, in sigma of the sky, where a spike ends."""
 
+ASIDE = 11
+"""Angles to either side, 22 degrees, where a spike's light is compared."""
+
 MAX_SPIKES = 4
-SPIKE_APART_DEG = 12.0
+SPIKE_APART_DEG = 20.0
 BLOCK_PX = 8
 
 Array = NDArray[np.float64]
@@ -189,16 +192,17 @@ def _spike_angles(
         total[usable] += np.clip(arms[usable] / noise, -20, 20)
         squares[usable] += 1
     contrast = total / np.sqrt(np.maximum(squares, 1))
-    usual = float(np.median(contrast))
-    # Spikes widen only the upper side.
-    scatter = max(1.0, usual - float(np.percentile(contrast, 16)))
+    contrast = sum(np.roll(contrast, k) for k in (-2, -1, 0, 1, 2)) / 5
+    contrast -= np.median(contrast)
+    # A spike is narrow; the wings of an elongated star are not.
+    aside = np.maximum(np.roll(contrast, ASIDE), np.roll(contrast, -ASIDE))
+    is_spike = contrast - aside > np.maximum(SPIKE_SIGMA, 0.5 * contrast)
     found: list[float] = []
     for k in np.argsort(-contrast, kind="stable"):
-        if contrast[k] - usual < SPIKE_SIGMA * scatter or len(found) == MAX_SPIKES:
-            break
         apart = [abs((k * 180 / ANGLES - a + 90) % 180 - 90) for a in found]
-        if all(a > SPIKE_APART_DEG for a in apart):
+        if is_spike[k] and all(a > SPIKE_APART_DEG for a in apart):
             found.append(k * 180 / ANGLES)
+    found = found[:MAX_SPIKES]
     return np.radians(found)
 
 

@@ -186,9 +186,10 @@ def _least_shares(
     return (margin * star).astype(np.float32)
 
 
-def _shares_of_stars(shares: Image) -> NDArray[np.float64] | None:
+def _shares_of_stars(beside: Image) -> NDArray[np.float64] | None:
     """Return the shares on which most round maxima agree."""
-    shares = shares[np.all(np.isfinite(shares), axis=1)].astype(np.float64)
+    usable = np.all(np.isfinite(beside), axis=1)
+    shares: NDArray[np.float64] = beside[usable].astype(np.float64)
     row, column, up, down = shares.T
     square = row * column
     along, across = ROUNDNESS
@@ -205,7 +206,7 @@ def _shares_of_stars(shares: Image) -> NDArray[np.float64] | None:
         return None
     first = int(np.argmax(members))
     agreeing = shares[first : last[first]]
-    return np.percentile(agreeing, SHARPEST_PERCENTILE, axis=0)
+    return np.percentile(agreeing, SHARPEST_PERCENTILE, axis=0).astype(np.float64)
 
 
 @lru_cache(maxsize=64)

@@ -16,8 +16,9 @@ import numpy as np
 from astrid_assets.science.background import Background, measure_background
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import sampled_median
-from astrid_assets.science.cosmic_rays import find_cosmic_rays, spare_stars
+from astrid_assets.science.cosmic_rays import find_cosmic_rays
 from astrid_assets.science.defects import (
+    bleeding_pixels,
     grown_saturation,
     halos_and_edges,
     impossible_pixels,
@@ -134,7 +135,8 @@ def measure(
     mask = saturated_pixels(data, mask, frame.saturation_e)
     _require_data(mask, settings)
     sky = measure_background(data, _unusable(mask), settings.background_mesh_px)
-    marked = grown_saturation(impossible_pixels(data, mask, sky))
+    marked = bleeding_pixels(data, impossible_pixels(data, mask, sky), sky)
+    marked = grown_saturation(marked)
     pattern = noise_pattern(data - sky.level, sky.rms, _unusable(mask))
     early = _early_quality(marked, sky)
     _stop_if_hopeless(early, settings, pattern, frame.saturation_e)
@@ -247,21 +249,12 @@ def _with_noise_ratio(measured: MeasuredFrame, masters: Masters) -> MeasuredFram
 def _without_cosmic_rays(
     frame: Frame, settings: ProcessingSettings
 ) -> tuple[Frame, Stars]:
-    """Mark cosmic rays, give back the cores of real stars, and find the stars."""
+    """Mark cosmic rays and find the stars."""
     if not settings.remove_cosmic_rays:
         return frame, measure_stars(frame)
-    bad = _unusable(frame.mask)
-    found = find_cosmic_rays(frame.data, _variance(frame), bad)
+    found = find_cosmic_rays(frame.data, _variance(frame), _unusable(frame.mask))
     marked = _marked(frame, found)
-    stars = measure_stars(marked)
-    fwhm, _ = typical_shape(stars)
-    if not np.isfinite(fwhm) or not found.any():
-        return marked, stars
-    spared = spare_stars(found, frame.data, bad, fwhm)
-    if np.array_equal(spared, found):
-        return marked, stars
-    marked = _marked(frame, spared)
-    return marked, measure_stars(marked, fwhm)
+    return marked, measure_stars(marked)
 
 
 def _variance(frame: Frame) -> Image:
@@ -289,7 +282,8 @@ def _with_psf(
             found=len(stars),
             needed=error.measurements["needed"],
         ) from error
-    frame = replace(frame, psf=psf, mask=halos_and_edges(frame.mask, psf.fwhm_px))
+    mask = halos_and_edges(frame.mask, psf.fwhm_px, frame.data, sky.rms_e)
+    frame = replace(frame, psf=psf, mask=mask)
     stars = with_psf_fluxes(stars, frame)
     _, elongation = typical_shape(stars)
     good = (stars.flag == 0) & (stars.flux > GOOD_SNR * stars.flux_err)

@@ -43,8 +43,9 @@ MIN_DRIFT_PX = 4.0
 
 STAR_SIGMA = 100.0
 STAR_RUN_PX = 4
+NEAR_PX = 30
 FADING = 2.5
-"""A spike is so much brighter beside its star than in its outer half."""
+"""A spike is so much brighter beside its star than far from it."""
 
 
 @dataclass(frozen=True)
@@ -321,17 +322,28 @@ def _fades_from_a_star(snr: Image, shine: Array, run: tuple[int, int]) -> bool:
     core = snr[:, REACH_PX - 3 : REACH_PX + 4]
     # Saturated cores are bad, and NaN here; a bright one may be neither.
     is_star = (np.isnan(core) | (core > STAR_SIGMA)).mean(axis=1) > 0.7
-    runs = np.flatnonzero(np.diff(np.r_[0, is_star.astype(int), 0]))
-    for a, b in zip(runs[::2], runs[1::2], strict=True):
-        star = (a + b) / 2
-        if b - a < STAR_RUN_PX or not run[0] - 30 <= star <= run[1] + 30:
+    edges = np.flatnonzero(np.diff(np.r_[0, is_star.astype(int), 0])).reshape(-1, 2)
+    first, last = run
+    stars = [
+        (a, b)
+        for a, b in edges
+        if b - a >= STAR_RUN_PX and first - NEAR_PX <= b and a <= last + NEAR_PX
+    ]
+    if not stars:
+        return False
+    # Between two stars, and from the outer ones to the ends.
+    starts, ends = [first, *(b for _, b in stars)], [*(a for a, _ in stars), last]
+    fading: list[bool] = []
+    for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        part = shine[start:end]
+        part = part[np.isfinite(part)]
+        if len(part) < 2 * SEGMENT_PX:
             continue
-        sides = []
-        for side in (shine[run[0] : a][::-1], shine[b : run[1]]):
-            part = side[np.isfinite(side)]
-            if len(part) >= SEGMENT_PX:
-                inner, outer = part[: max(len(part) // 4, 5)], part[len(part) // 2 :]
-                sides.append((np.median(inner), np.median(outer)))
-        if sides and all(inner > FADING * outer for inner, outer in sides):
-            return True
-    return False
+        size = max(min(len(part) // 5, NEAR_PX), 5)
+        blocks = np.array_split(part, max(len(part) // SEGMENT_PX, 2))
+        darkest = np.percentile([np.median(block) for block in blocks], 25)
+        if number > 0:
+            fading.append(bool(np.median(part[:size]) > FADING * darkest))
+        if number < len(stars):
+            fading.append(bool(np.median(part[-size:]) > FADING * darkest))
+    return bool(fading) and all(fading)
