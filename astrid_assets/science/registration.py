@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 FILL_SIGMA_PX = 2.0  # masked pixels take the mean of good ones about this near
 FILL_REACH_PX = 6  # three of those sigma
+PHASES = 300  # pixels whose sub-pixel phases stand for all
+R2_STEPS = np.array([0.7548776662466927, 0.5698402909980532])
+"""Steps of the two-dimensional sequence of lowest discrepancy: 1 / g and 1 / g²
+with g³ = g + 1."""
 MIN_FILL_WEIGHT = 1e-4  # further from good pixels than this: the sky level, 0
 
 
@@ -69,7 +73,8 @@ def resample(
     first, so nothing rings. Their bits reach the four pixels nearest to them, and
     ``INTERPOLATED`` all sixteen that lean on them. Places outside the image are 0
     with ``NO_DATA``. The variance is that of white noise with the same power on the
-    scale of a PSF; the smoothed single pixels scatter less, see `pixel_power`.
+    scale of a PSF; the smoothed single pixels scatter less, see `pixel_power`. A
+    pixel that is clearly wider than the image's is the mean of several samples.
 
     Parameters
     ----------
@@ -179,9 +184,10 @@ def spline_response(
         Mean power response: the factor on the spectrum of white noise.
     """
     ny, nx = mapping.shape
-    step = max(1, min(ny, nx) // 16)
-    columns, rows = np.meshgrid(np.arange(0.0, nx, step), np.arange(0.0, ny, step))
-    places = mapping.at(columns.ravel(), rows.ravel())
+    # Evenly spread over the grid, but in no step that the phases could follow.
+    spread = np.arange(PHASES)
+    columns, rows = (spread * R2_STEPS[:, None]) % 1 * [[nx], [ny]]
+    places = mapping.at(np.floor(columns), np.floor(rows))
     offsets = (np.arange(mapping.samples) + 0.5) / mapping.samples - 0.5
     signal, power = [], []
     for at, (by_x, by_y) in zip(places, mapping.linear(), strict=True):
