@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from astrid_assets.science.background import robust_sigma
+from astrid_assets.science.quality import noise_pattern_kernels as kernels
+from astrid_assets.science.threads import in_bands, threads
 
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Image
 
 CLIP_SIGMA = 5.0
+BRIGHT_SIGMA = 20.0  # brighter pixels widen the mask of a source no further
 SOURCE_SIGMA = 1.0
 """Sky smoothed over `SMOOTHING_PX` above this many sigma of a pixel is a source."""
 
@@ -30,7 +33,10 @@ MIN_STRIP_SHARE = 0.5
 MIN_SKY_SHARE = 0.4
 """With less blank sky than that, unresolved stars look like a ripple."""
 
+SMALLEST = 1e-9
 Bool = NDArray[np.bool_]
+Strips = tuple[NDArray[np.float32], NDArray[np.int32]]
+"""Sum and number of good pixels of each."""
 
 
 @dataclass(frozen=True)
@@ -51,51 +57,88 @@ class NoisePattern:
 
 def noise_pattern(residual: Image, rms: Image, bad: Bool) -> NoisePattern:
     """Measure the patterns of a sky-subtracted frame."""
-    snr = np.where(bad, 0, residual / rms)
-    smooth = ndimage.gaussian_filter(np.clip(snr, -CLIP_SIGMA, 20), SMOOTHING_PX)
-    sky = ~bad & (smooth < SOURCE_SIGMA)
-    if not sky.any():
+    snr, sky = _blank_sky(residual, rms, bad)
+    sums = np.empty((len(snr), 3))
+    in_bands(lambda a, b: kernels.moments(snr, sky, sums, a, b), len(snr))
+    n_sky, total, squares = sums.sum(axis=0)
+    if not n_sky:
         return NoisePattern(float("inf"), float("inf"), float("nan"), float("nan"))
-    snr = np.where(sky, np.clip(snr, -CLIP_SIGMA, CLIP_SIGMA), 0).astype(np.float64)
-    own = float(np.std(snr[sky]))
+    own = max(float(np.sqrt(squares / n_sky - (total / n_sky) ** 2)), SMALLEST)
+    flat, upright = _strips(snr, sky)
     ripple = float("nan")
-    if np.mean(sky) > MIN_SKY_SHARE:
+    if n_sky > MIN_SKY_SHARE * snr.size:
         ripple = max(
-            _excess(snr, sky, (1, STRIP_PX), own, robust=True),
-            _excess(snr, sky, (STRIP_PX, 1), own, robust=True),
+            _scatter(*strips, STRIP_PX, own, robust=True) for strips in (flat, upright)
         )
+    ny, nx = snr.shape
     return NoisePattern(
-        columns=_excess(snr, sky, (len(snr), 1), own, robust=False),
-        rows=_excess(snr, sky, (1, snr.shape[1]), own, robust=False),
+        columns=_scatter(upright[0].sum(axis=0), upright[1].sum(axis=0), ny, own),
+        rows=_scatter(flat[0].sum(axis=1), flat[1].sum(axis=1), nx, own),
         ripple=ripple,
-        wave=_strongest_wave(snr) / max(own, 1e-9),
+        wave=_strongest_wave(snr) / own,
     )
 
 
-def _strongest_wave(snr: NDArray[np.float64]) -> float:
-    """Amplitude of the strongest sine wave with a period below `LONGEST_WAVE_PX`."""
+def _blank_sky(residual: Image, rms: Image, bad: Bool) -> tuple[Image, Bool]:
+    """Cut S/N of the sky, 0 elsewhere; sources are found at half the resolution."""
+    residual, rms = np.ascontiguousarray(residual), np.ascontiguousarray(rms)
+    small = np.empty([-(-side // 2) for side in residual.shape], dtype=np.float32)
+    in_bands(
+        lambda a, b: kernels.halve_snr(
+            residual, rms, bad, -CLIP_SIGMA, BRIGHT_SIGMA, small, a, b
+        ),
+        len(small),
+    )
+    smooth = np.empty_like(small)
+    ndimage.gaussian_filter(small, SMOOTHING_PX / 2, truncate=3, output=smooth)
+    snr = np.empty(residual.shape, dtype=np.float32)
+    sky = np.empty(residual.shape, dtype=np.bool_)
+    in_bands(
+        lambda a, b: kernels.blank_sky(
+            residual, rms, bad, smooth, SOURCE_SIGMA, CLIP_SIGMA, snr, sky, a, b
+        ),
+        len(snr),
+    )
+    return snr, sky
+
+
+def _strips(snr: Image, sky: Bool) -> tuple[Strips, Strips]:
+    """Sums and numbers of strips along rows and along columns."""
     ny, nx = snr.shape
-    power = np.abs(np.asarray(fft.rfft2(snr.astype(np.float32))))
-    v, u = np.fft.fftfreq(ny)[:, None], np.fft.rfftfreq(nx)[None, :]
-    # Sky gradients and halos are slow; rows and columns have measures of their own.
-    slow = np.hypot(u, v) < 1 / LONGEST_WAVE_PX
-    axes = (np.abs(u) < 1.5 / nx) | (np.abs(v) < 1.5 / ny)
-    power[slow | axes] = 0
-    return float(2 * power.max() / snr.size)
+    flat = ny, nx // STRIP_PX
+    upright = ny // STRIP_PX, nx
+    rows = np.empty(flat, np.float32), np.empty(flat, np.int32)
+    columns = np.empty(upright, np.float32), np.empty(upright, np.int32)
+    in_bands(lambda a, b: kernels.along_rows(snr, sky, *rows, STRIP_PX, a, b), ny)
+    in_bands(
+        lambda a, b: kernels.along_columns(snr, sky, *columns, STRIP_PX, a, b),
+        upright[0],
+    )
+    return rows, columns
 
 
-def _excess(
-    snr: NDArray[np.float64], sky: Bool, block: tuple[int, int], own: float,
-    *, robust: bool,
+def _strongest_wave(snr: Image) -> float:
+    """Amplitude of the strongest sine wave with a period below `LONGEST_WAVE_PX`.
+
+    Sky gradients and halos are slow; rows and columns have measures of their own.
+    """
+    ny, nx = snr.shape
+    spectrum = np.asarray(fft.rfft2(snr, workers=threads()))
+    power = np.empty(ny)
+    in_bands(
+        lambda a, b: kernels.strongest(spectrum, ny, nx, LONGEST_WAVE_PX, power, a, b),
+        ny,
+    )
+    return float(2 * np.sqrt(power.max()) / snr.size)
+
+
+def _scatter(
+    total: NDArray[np.floating], count: NDArray[np.integer], full: int, own: float,
+    *, robust: bool = False,
 ) -> float:  # fmt: skip
-    """Scatter of block means over what white noise gives."""
-    high, wide = block
-    ny, nx = (side // step * step for side, step in zip(snr.shape, block, strict=True))
-    parts = (ny // high, high, nx // wide, wide)
-    total = snr[:ny, :nx].reshape(parts).sum(axis=(1, 3))
-    count = sky[:ny, :nx].reshape(parts).sum(axis=(1, 3))
-    enough = count > MIN_STRIP_SHARE * high * wide
+    """Scatter of means over what white noise gives; 1 where too few have sky."""
+    enough = count > MIN_STRIP_SHARE * full
     if np.count_nonzero(enough) < 2:
         return 1.0
-    scaled = total[enough] / np.sqrt(count[enough]) / max(own, 1e-9)
+    scaled = total[enough] / np.sqrt(count[enough]) / own
     return robust_sigma(scaled) if robust else float(np.std(scaled))

@@ -1,0 +1,69 @@
+"""Kernels of the background: halving a frame, and masks back at full size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.science.compiled import compiled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.frame import Image
+
+
+@compiled
+def unusable(
+    data: Image, bad: NDArray[np.bool_], out: NDArray[np.bool_], first: int, last: int
+) -> None:
+    """Mark pixels that must not count or are not finite."""
+    for y in range(first, last):
+        for x in range(data.shape[1]):
+            # The difference of NaN, or of infinity, with itself is NaN.
+            out[y, x] = bad[y, x] | (data[y, x] - data[y, x] != 0)
+
+
+@compiled
+def halve(
+    data: Image, bad: NDArray[np.bool_],
+    small: Image, small_bad: NDArray[np.bool_], first: int, last: int,
+) -> None:  # fmt: skip
+    """Average the good ones of each four pixels; bad where there is none."""
+    ny, nx = data.shape
+    for y in range(first, last):
+        for x in range(small.shape[1]):
+            total, count = np.float32(0), 0
+            for row in range(2 * y, min(2 * y + 2, ny)):
+                for column in range(2 * x, min(2 * x + 2, nx)):
+                    if not bad[row, column]:
+                        total += data[row, column]
+                        count += 1
+            small_bad[y, x] = count == 0
+            small[y, x] = total / np.float32(count) if count else np.float32(0)
+
+
+@compiled
+def significance(
+    small: Image, level: Image, rms: Image, bad: NDArray[np.bool_],
+    low: float, high: float, least: float, out: Image, first: int, last: int,
+) -> None:  # fmt: skip
+    """Height over the sky in units of its noise, cut at both ends; 0 where bad."""
+    for y in range(first, last):
+        for x in range(small.shape[1]):
+            noise = max(rms[y, x], np.float32(least))
+            snr = (small[y, x] - level[y, x]) / noise
+            cut = min(max(snr, np.float32(low)), np.float32(high))
+            out[y, x] = np.float32(0) if bad[y, x] else cut
+
+
+@compiled
+def join_doubled(
+    bad: NDArray[np.bool_], small: NDArray[np.bool_],
+    out: NDArray[np.bool_], first: int, last: int,
+) -> None:  # fmt: skip
+    """Add a mask of half the size to one of full size."""
+    for y in range(first, last):
+        for x in range(bad.shape[1]):
+            out[y, x] = bad[y, x] | small[y // 2, x // 2]

@@ -1,0 +1,112 @@
+"""Kernels of the noise patterns: blank sky, its sums over strips, its spectrum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.science.compiled import compiled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.frame import Image
+
+
+@compiled
+def halve_snr(
+    residual: Image, rms: Image, bad: NDArray[np.bool_],
+    low: float, high: float, small: Image, first: int, last: int,
+) -> None:  # fmt: skip
+    """Average the cut S/N of each four pixels; bad ones are 0."""
+    ny, nx = residual.shape
+    for y in range(first, last):
+        for x in range(small.shape[1]):
+            total, count = np.float32(0), 0
+            for row in range(2 * y, min(2 * y + 2, ny)):
+                for column in range(2 * x, min(2 * x + 2, nx)):
+                    count += 1
+                    if not bad[row, column]:
+                        snr = residual[row, column] / rms[row, column]
+                        total += min(max(snr, np.float32(low)), np.float32(high))
+            small[y, x] = total / np.float32(count)
+
+
+@compiled
+def blank_sky(
+    residual: Image, rms: Image, bad: NDArray[np.bool_], smooth: Image,
+    limit: float, cut: float, snr: Image, sky: NDArray[np.bool_],
+    first: int, last: int,
+) -> None:  # fmt: skip
+    """Cut S/N where no source is, else 0; `smooth` has half the size."""
+    for y in range(first, last):
+        for x in range(residual.shape[1]):
+            is_sky = (not bad[y, x]) & (smooth[y // 2, x // 2] < limit)
+            height = residual[y, x] / rms[y, x]
+            height = min(max(height, np.float32(-cut)), np.float32(cut))
+            snr[y, x] = height if is_sky else np.float32(0)
+            sky[y, x] = is_sky
+
+
+@compiled
+def moments(
+    snr: Image, sky: NDArray[np.bool_], sums: NDArray[np.float64], first: int, last: int
+) -> None:
+    """Number, sum and sum of squares of the sky's pixels, per row."""
+    for y in range(first, last):
+        count, total, square = 0, 0.0, 0.0
+        for x in range(snr.shape[1]):
+            count += sky[y, x]
+            total += snr[y, x]
+            square += snr[y, x] * snr[y, x]
+        sums[y, 0], sums[y, 1], sums[y, 2] = count, total, square
+
+
+@compiled
+def along_rows(
+    snr: Image, sky: NDArray[np.bool_], total: Image, count: NDArray[np.int32],
+    wide: int, first: int, last: int,
+) -> None:  # fmt: skip
+    """Sums over strips of `wide` pixels along rows."""
+    for y in range(first, last):
+        for strip in range(total.shape[1]):
+            height, number = np.float32(0), 0
+            for x in range(strip * wide, (strip + 1) * wide):
+                height += snr[y, x]
+                number += sky[y, x]
+            total[y, strip], count[y, strip] = height, number
+
+
+@compiled
+def along_columns(
+    snr: Image, sky: NDArray[np.bool_], total: Image, count: NDArray[np.int32],
+    high: int, first: int, last: int,
+) -> None:  # fmt: skip
+    """Sums over strips of `high` pixels along columns; bands are rows of strips."""
+    for strip in range(first, last):
+        total[strip] = 0
+        count[strip] = 0
+        for y in range(strip * high, (strip + 1) * high):
+            for x in range(snr.shape[1]):
+                total[strip, x] += snr[y, x]
+                count[strip, x] += sky[y, x]
+
+
+@compiled
+def strongest(
+    spectrum: NDArray[np.complex64], ny: int, nx: int, longest: float,
+    power: NDArray[np.float64], first: int, last: int,
+) -> None:  # fmt: skip
+    """Largest square of a wave shorter than `longest`, off both axes, per row."""
+    for row in range(first, last):
+        v = (row if row <= ny // 2 else row - ny) / ny
+        best = 0.0
+        if abs(v) >= 1.5 / ny:
+            for column in range(2, spectrum.shape[1]):
+                u = column / nx
+                value = spectrum[row, column]
+                square = value.real * value.real + value.imag * value.imag
+                is_fast = u * u + v * v >= 1 / (longest * longest)
+                best = max(best, square) if is_fast else best
+        power[row] = best
