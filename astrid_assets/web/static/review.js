@@ -345,7 +345,8 @@ const KEYS = {
 };
 for (const button of document.querySelectorAll("button[data-label]")) {
   const { label, class: name, key } = button.dataset;
-  button.addEventListener("click", () => decide(label, name));
+  // The second click of a double click is meant for nothing that came meanwhile.
+  button.addEventListener("click", (event) => { if (event.detail < 2) decide(label, name); });
   if (key) KEYS[key] = () => decide(label, name);
 }
 for (const button of document.querySelectorAll("[data-view]")) {

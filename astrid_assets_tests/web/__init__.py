@@ -1,0 +1,1 @@
+"""The web application: pages, the API, and who may use them."""
