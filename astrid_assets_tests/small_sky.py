@@ -15,7 +15,7 @@ from astrid_assets.science.errors import Reason
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.wcs_tools import footprint, tangent_plane
-from astrid_assets.storage import ids
+from astrid_assets.storage import gates, ids
 from astrid_assets.storage.frame_store import difference_to_fits, frame_to_fits
 from astrid_assets.storage.tables import (
     Candidate,
@@ -126,6 +126,11 @@ def small_sky(catalogue: Catalogue, store: ObjectStore) -> SmallSky:
             )
         )  # fmt: skip
     return SmallSky(catalogue, store, detections[0], object_id, made[0])
+
+
+def finish_detections(session: Session, night: str) -> None:
+    """Say that a night's detections are finished, as the step does."""
+    gates.record_summary(session, SURVEY, night, "detections", {}, "hash")
 
 
 def _end_differently(session: Session, made: list[str], rejected: str) -> None:

@@ -387,7 +387,7 @@ def _key_of(cursor: str, kind: str) -> Key:
         or parts[:1] != [kind]
         or [type(part) for part in parts[1:]] != list(types)
         or any(isinstance(p, float) and not np.isfinite(p) for p in parts)
-        or any(isinstance(p, str) and not PLAIN.fullmatch(p) for p in parts)
+        or any(isinstance(p, str) and not PLAIN.fullmatch(p) for p in parts[1:])
     ):
         raise BadCursor(
             "this cursor belongs to another search: leave it out, or follow `next` of "
