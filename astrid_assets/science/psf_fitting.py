@@ -46,8 +46,9 @@ RADIUS_FWHM = 4.0
 
 MIN_RADIUS, MAX_RADIUS = 8, 31
 NODES_PER_PIXEL = ((4.2, 2), (np.inf, 1))
-"""Up to which FWHM (of adaptive moments, pixels) how many nodes: with one, a Moffat
-PSF of 3 pixels cannot be drawn better than to 1 % of its peak; with two, one of 1.5."""
+"""Up to which FWHM (of moments, along the short axis, pixels) how many nodes: with
+one, a Moffat PSF of 3 pixels cannot be drawn better than to 1 % of its peak; with two,
+one of 1.3 can."""
 
 ROUNDS = ((1.0, 12), (0.3, 12), (0.3, 24))
 """Per round, how far a node may stray from the profile, as a share of it, and steps
@@ -80,18 +81,21 @@ def fit(frame: Frame, stars: Stars) -> PsfModel:
     """Measure the PSF; see `psf.fit_psf`."""
     _variance(frame)
     chosen = choose_psf_stars(stars)
-    fwhm, _ = typical_shape(chosen)
-    step = next(nodes for limit, nodes in NODES_PER_PIXEL if fwhm < limit)
+    fwhm, elongation = typical_shape(chosen)
+    narrow = fwhm / np.sqrt(elongation)
+    step = next(nodes for limit, nodes in NODES_PER_PIXEL if narrow < limit)
     radius = int(np.clip(np.ceil(RADIUS_FWHM * fwhm), MIN_RADIUS, MAX_RADIUS))
     shapes = shapes_of(frame, chosen, fwhm)
-    count = number_of_terms(shapes, frame.shape, chosen.x, chosen.y)
-    profile = moffat(np.nanmedian(shapes, axis=0), step * radius, step)
+    errors = chosen.flux_err / chosen.flux
+    count, keep = number_of_terms(shapes, errors, frame.shape, chosen.x, chosen.y)
+    if np.count_nonzero(keep) < MIN_PSF_STARS:
+        raise TooFewStars("PSF", int(np.count_nonzero(keep)), MIN_PSF_STARS)
+    profile = moffat(np.median(shapes[keep], axis=0), step * radius, step)
     nodes = profile.stamp[None]
     z = np.zeros_like(nodes)
     psf = _model(nodes, frame.shape, fwhm, len(chosen), step)
     around, index = _with_neighbours(stars, chosen, 1.5 * radius)
     usable = ((frame.mask & UNUSABLE) == 0) & np.isfinite(frame.data)
-    keep = np.ones(len(chosen), dtype=bool)
     for turn, (freedom, steps) in enumerate(ROUNDS):
         found = fit_point_sources(
             frame, psf, around.x, around.y, usable=usable,
@@ -114,7 +118,7 @@ def fit(frame: Frame, stars: Stars) -> PsfModel:
         if turn:
             weights = sample.information(nodes.shape[1])[0]
             profile = profile.measured(nodes[0], weights)
-        expected = prior(profile.stamp, len(z), freedom, SMOOTHING_FWHM * fwhm * step)
+        expected = prior(profile.stamp, len(z), freedom, SMOOTHING_FWHM * narrow * step)
         nodes, z = solve(z, sample, expected, steps)
         nodes = normalised(nodes, step)
         psf = _model(nodes, frame.shape, fwhm, int(np.count_nonzero(keep)), step)
@@ -194,7 +198,7 @@ def _sample(
     shift = np.column_stack([y - np.rint(y), x - np.rint(x)])
     good = stamps(usable, x, y, radius).astype(bool)
     left = stamps(found.residual, x, y, radius).astype(np.float64)
-    light = stamps(frame.data, x, y, radius).astype(np.float64)
+    light = np.where(good, stamps(frame.data, x, y, radius), 0).astype(np.float64)
     variance = stamps(_variance(frame), x, y, radius, fill=1.0).astype(np.float64)
     terms = psf.terms_at(x, y)
     blank = Sample(left, left, terms, shift, psf.oversampling)

@@ -44,6 +44,9 @@ MAX_BEND = 0.004
 pixels of the PSF, which go with its inverse square, by 2 d^2."""
 
 OUTLIER_MAD = 5.0
+ROBUST_ROUNDS = 8
+LEAST_SCATTER = 0.003
+"""Of log size and ellipticities: smaller differences do not matter."""
 
 
 def choose_psf_stars(stars: Stars) -> Stars:
@@ -90,9 +93,9 @@ def shapes_of(frame: Frame, stars: Stars, fwhm_px: float) -> Array:
 
 
 def number_of_terms(
-    shapes: Array, frame_shape: tuple[int, int], x: Array, y: Array
-) -> int:
-    """Choose the order of the polynomial: 1, 3, 6 or 10 terms.
+    shapes: Array, errors: Array, frame_shape: tuple[int, int], x: Array, y: Array
+) -> tuple[int, NDArray[np.bool_]]:
+    """Choose the order of the polynomial, 1, 3, 6 or 10 terms, and the usual stars.
 
     Each order predicts the shape of every star from all others; a higher one is
     taken when its prediction is better by more than `MIN_GAIN`.
@@ -101,36 +104,61 @@ def number_of_terms(
     ----------
     shapes : (n, 3)
         Log size and ellipticities.
+    errors : (n,)
+        Of the shapes.
     x, y : (n,), pixels
+
+    Returns
+    -------
+    count
+    usual : (n,)
+        Whose shapes follow the trend: galaxies and blends do not.
 
     References
     ----------
     Allen 1974, Technometrics 16, 125: the prediction sum of squares.
     """
-    good = np.isfinite(shapes).all(axis=1)
-    shapes = shapes[good]
-    terms = polynomials(x[good], y[good], frame_shape, max(STARS_PER_ORDER))
-    allowed = [k for k, needed in STARS_PER_ORDER.items() if len(shapes) >= needed]
-    if len(allowed) == 1:
-        return 1
-    design = terms[:, : allowed[-1]]
-    left = shapes - design @ np.linalg.lstsq(design, shapes)[0]
-    scatter = 1.4826 * np.median(np.abs(left - np.median(left, axis=0)), axis=0)
-    scatter = np.maximum(scatter, 1e-6)
-    kept = (np.abs(left) < OUTLIER_MAD * scatter).all(axis=1)
-    shapes, terms = shapes[kept] / scatter, terms[kept]
+    usual: NDArray[np.bool_] = np.asarray(np.isfinite(shapes).all(axis=1))
+    seen, terms = shapes[usual], polynomials(x[usual], y[usual], frame_shape, 10)
+    allowed = [k for k, needed in STARS_PER_ORDER.items() if len(seen) >= needed]
+    if len(seen) < MIN_PSF_STARS:
+        return 1, usual
+    kept, scatter = _usual(seen, errors[usual], terms[:, : min(allowed[-1], 6)])
+    if np.count_nonzero(kept) < MIN_PSF_STARS:
+        return 1, usual
+    usual[usual] = kept
+    seen, terms = seen[kept] / scatter, terms[kept]
     best, least = 1, np.inf
     for count in allowed:
-        if len(shapes) < STARS_PER_ORDER[count]:
+        if len(seen) < STARS_PER_ORDER[count]:
             break
-        error = _prediction_error(shapes, terms[:, :count])
+        error = _prediction_error(seen, terms[:, :count])
         if error < (1 - MIN_GAIN) * least:
             best, least = count, error
-    if best == 3 and len(shapes) >= STARS_PER_ORDER[6]:
-        slopes = np.linalg.lstsq(terms[:, :3], shapes)[0][1:] * scatter
+    if best == 3 and len(seen) >= STARS_PER_ORDER[6]:
+        slopes = np.linalg.lstsq(terms[:, :3], seen)[0][1:] * scatter
         bend = 2 * float(np.abs(slopes).sum(axis=0).max()) ** 2
-        return 6 if bend > MAX_BEND else 3
-    return best
+        best = 6 if bend > MAX_BEND else 3
+    return best, usual
+
+
+def _usual(
+    values: Array, errors: Array, design: Array
+) -> tuple[NDArray[np.bool_], Array]:
+    """Return which rows follow a smooth trend, and the scatter about it: (n,), (3,).
+
+    Galaxies and blends must neither bend the trend nor hide in its scatter.
+    """
+    weight = np.ones(len(values))
+    far: Array = np.zeros(len(values))
+    scatter: Array = np.ones(values.shape[1])
+    for _ in range(ROBUST_ROUNDS):
+        root = np.sqrt(weight)[:, None]
+        left = values - design @ np.linalg.lstsq(root * design, root * values)[0]
+        scatter = np.maximum(1.4826 * np.median(np.abs(left), axis=0), LEAST_SCATTER)
+        far[:] = np.abs(left / np.hypot(scatter, errors[:, None])).max(axis=1)
+        weight = 1 / (1 + (far / 2) ** 2) ** 2
+    return far < OUTLIER_MAD, scatter
 
 
 def _prediction_error(values: Array, design: Array) -> float:
