@@ -60,6 +60,9 @@ REACH_PX = 6
 STAR_SNR = 25.0
 """Peak S/N of maxima that show how sharp a star is."""
 
+BORDER_PX = 2
+"""Where no cosmic ray is started: half a star is as sharp as one."""
+
 LEAST_SHARE = 0.22
 """Of a star's peak that is in the next pixel when its FWHM is 1.2 pixels."""
 
@@ -140,15 +143,18 @@ def _one_round(
     lowest = OBJLIM if least is None else OBJLIM_BESIDE_STARS
     is_core = (significance > SIGCLIP) & (contrast > lowest)
     new = pixels[is_core]
+    contrast = contrast[is_core]
     if least is not None:
         args = clean, variance, bad, new, least, SHARP_SIGMA
-        clear = contrast[is_core] > contrast_of_stars(float(least[:2].mean()))
+        clear = contrast > contrast_of_stars(float(least[:2].mean()))
         new = new[clear | kernels.sharper(*args)]
+    new = kernels.away_from_stars(clean, variance, bad, new, STAR_SNR, BORDER_PX)
     taken.ravel()[new] = True
     for limit in (SIGCLIP, NEIGHBOUR_SIGMA):
         ring = kernels.neighbours(new, taken, 1, seen)
         significance, _ = _judged(images, ring, np.inf)
         ring = ring[significance > limit]
+        ring = kernels.away_from_stars(clean, variance, bad, ring, STAR_SNR, 0)
         taken.ravel()[ring] = True
         new = np.concatenate([new, ring])
     return new

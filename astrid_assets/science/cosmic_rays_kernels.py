@@ -19,6 +19,12 @@ Index = NDArray[np.intp]
 LEAST_SKY_SHARE = 0.04
 """Of a pixel's variance that must be sky, when its own light seems to be all of it."""
 
+RIM = 3
+"""Pixels beside a hole in a bright star that are left alone."""
+
+HOLE_REACH = 6
+"""Pixels from which a window around a pixel takes its medians."""
+
 LEAST_FINE_STRUCTURE = 0.01
 """In sigma; what divides must not vanish."""
 
@@ -50,19 +56,30 @@ def _sky(data: Image, variance: Image, y: int, x: int) -> float:
 def without_holes(data: Image, bad: Bool, out: Image, first: int, last: int) -> None:
     """Copy, with bad pixels as bright as their brightest good neighbour.
 
-    The rim of a hole would stand out otherwise.
+    The rim of a hole would stand out otherwise, and so would it if the middle of a
+    wide one were left dark: the windows around the rim reach `HOLE_REACH` into it.
     """
-    ny, nx = data.shape
     for y in range(first, last):
         out[y] = data[y]
-        for x in range(nx):
+        for x in range(data.shape[1]):
             if bad[y, x]:
-                brightest = np.float32(0)
-                for v in range(max(y - 2, 0), min(y + 3, ny)):
-                    for u in range(max(x - 2, 0), min(x + 3, nx)):
-                        if not bad[v, u] and data[v, u] > brightest:
-                            brightest = data[v, u]
-                out[y, x] = brightest
+                out[y, x] = _brightest(data, bad, y, x)
+
+
+@compiled
+def _brightest(data: Image, bad: Bool, y: int, x: int) -> float:
+    """Return the brightest good pixel near by, or else a little farther; at least 0."""
+    ny, nx = data.shape
+    for reach in (2, HOLE_REACH):
+        brightest, any_good = np.float32(0), False
+        for v in range(max(y - reach, 0), min(y + reach + 1, ny)):
+            for u in range(max(x - reach, 0), min(x + reach + 1, nx)):
+                if not bad[v, u]:
+                    any_good = True
+                    brightest = max(brightest, data[v, u])
+        if any_good:
+            return brightest
+    return np.float32(0)
 
 
 @compiled
@@ -299,6 +316,30 @@ def sharper(
             if total > 0 and total**2 > sigmas**2 * (spread2 + factor**2 * vp):
                 out[k] = True
     return out
+
+
+@compiled
+def away_from_stars(
+    clean: Image, variance: Image, bad: Bool, pixels: Index, snr: float, border: int
+) -> Index:
+    """Keep pixels that are neither beside a hole in a bright star nor on the border.
+
+    The steep flank of half a star has no shape that could be compared.
+    """
+    ny, nx = clean.shape
+    kept = np.empty(len(pixels), np.intp)
+    count = 0
+    for k in range(len(pixels)):
+        y, x = pixels[k] // nx, pixels[k] % nx
+        is_rim = min(y, x, ny - 1 - y, nx - 1 - x) < border
+        for v in range(max(y - RIM, 0), min(y + RIM + 1, ny)):
+            for u in range(max(x - RIM, 0), min(x + RIM + 1, nx)):
+                if bad[v, u] and clean[v, u] > snr * np.sqrt(variance[y, x]):
+                    is_rim = True
+        if not is_rim:
+            kept[count] = pixels[k]
+            count += 1
+    return kept[:count].copy()
 
 
 @compiled

@@ -73,16 +73,20 @@ def find_trails(data: Image, rms: Image, bad: Bool) -> list[Trail]:
     step = max(1, int(np.ceil(max(data.shape) / BINNED_SIDE)))
     values, good = _binned(data, rms, bad, step)
     trails: list[Trail] = []
-    rejected = 0
-    while len(trails) < MAX_TRAILS and rejected < MAX_REJECTED:
-        line = _strongest_line(values, good, step)
-        if line is None:
-            break
-        seen = traced(data, rms, bad, line.x, line.y, line.sigma, line.step)
-        if seen.is_trail:
-            trails.append(seen.trail)
-        rejected += not seen.is_trail
-        _erase(values, good, step, seen.trail, line)
+    rejected, is_new = 0, True
+    while is_new and len(trails) < MAX_TRAILS:
+        is_new = False
+        for line in _outstanding_lines(values, good, step):
+            if rejected == MAX_REJECTED or _is_erased(good, line, step):
+                continue
+            seen = traced(data, rms, bad, line.x, line.y, line.sigma, line.step)
+            _erase(values, good, step, seen.trail, line)
+            if seen.is_trail:
+                # Its light was in all sums: they are taken anew without it.
+                trails.append(seen.trail)
+                is_new = True
+                break
+            rejected += 1
     return trails
 
 
@@ -110,18 +114,26 @@ def _binned(data: Image, rms: Image, bad: Bool, step: int) -> tuple[Image, Image
     return values, good
 
 
-def _strongest_line(values: Image, good: Image, step: int) -> _Line | None:
-    """Return the line that stands out most, at any width, length and direction."""
-    best: _Line | None = None
+def _outstanding_lines(values: Image, good: Image, step: int) -> list[_Line]:
+    """Return the lines that stand out, of any width, length and direction."""
+    lines: list[_Line] = []
     while max(values.shape) >= COARSEST_SIDE:
-        # Few long lines at coarse scales: pieces of them are what stars can fake.
         shortest = min(SHORTEST_BINS, max(min(values.shape) // 4, 8))
-        for line in _lines_of_scale(values, good, step, shortest):
-            if line.sigma > (LINE_SIGMA if best is None else best.sigma):
-                best = line
+        lines += _lines_of_scale(values, good, step, shortest)
         values, good = kernels.halve(values, good)
         step *= 2
-    return best
+    lines = [line for line in lines if line.sigma > LINE_SIGMA]
+    return sorted(lines, key=lambda line: -line.sigma)
+
+
+def _is_erased(good: Image, line: _Line, step: int) -> bool:
+    """Tell whether most of a line has been taken out since it was found."""
+    share = np.linspace(0, 1, 21)
+    y, x = (
+        np.clip((a + share * (b - a)) / step, 0, side - 1).astype(np.intp)
+        for (a, b), side in zip((line.y, line.x), good.shape, strict=True)
+    )
+    return bool(np.mean(good[y, x] == 0) > 0.5)
 
 
 def _lines_of_scale(
