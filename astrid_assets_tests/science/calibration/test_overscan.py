@@ -19,6 +19,7 @@ from astrid_assets.science.calibration.overscan import (
 )
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.surveys.fits_door import raw_image_to_frame, read_headers, read_image
+from astrid_assets.surveys.profile import ProfileError
 from astrid_assets_tests.surveys.fits_files import light, survey
 
 STRIP = (slice(0, 120), slice(2, 12))
@@ -203,3 +204,19 @@ def test_the_end_of_the_linear_range_counts_as_saturation():
     assert frame.saturation_e == 40_000 * 1.5
     full = frame.data >= frame.saturation_e
     assert (full.sum(), full[10, 10]) == (1, True)
+
+
+def test_sections_are_given_for_the_frame_or_for_its_amplifiers():
+    with pytest.raises(ProfileError, match="amplifiers have sections of their own"):
+        survey(
+            '[detector]\ntrim = "header"\n'
+            '[[detector.amplifiers]]\ndata = "[1:40,1:50]"\n'
+        )
+
+
+def test_an_amplifier_outside_the_image_is_refused(rng):
+    content = light(two_amplifiers(rng).astype(np.uint16))
+    profile = survey('[[detector.amplifiers]]\ndata = "[1:400,1:50]"\n')
+    with pytest.raises(FrameRejected, match="does not lie inside") as caught:
+        read_image(content, 0, "a.fits", profile)
+    assert caught.value.code == "bad_section"
