@@ -29,6 +29,7 @@ QUALITIES = ((60.0, 20), (20.0, 10), (8.0, 5), (3.0, MIN_STARS))
 """S/N asked of both fluxes, and how many stars must have it: the logarithm of a
 noisy flux is biased by (N/S)^2 / 2."""
 
+FIELD_SNR = 20.0
 POG = 2.5 / np.log(10)
 """Magnitudes per relative change of flux."""
 
@@ -111,10 +112,7 @@ def zero_point(
     error = POG * np.hypot(*relative)
     level = robust_level(change, error)
     left = change - level.value
-    field = UNKNOWN
-    if shape is not None:
-        total = np.hypot(error, max(level.excess, SCATTER_FLOOR_MAG))
-        field = variation(stars.x[chosen], stars.y[chosen], left, total, shape)
+    field = UNKNOWN if shape is None else _field(stars, anchor, level.value, shape)
     weights = 1 / np.hypot(error, max(level.excess, SCATTER_FLOOR_MAG)) ** 2
     return ZeroPoint(
         mag=anchor_zero_point_mag + level.value,
@@ -127,11 +125,27 @@ def zero_point(
     )
 
 
+def _field(
+    stars: Stars, anchor: Stars, level: float, shape: tuple[int, int]
+) -> FieldVariation:
+    """Measure the variation over the frame, with fainter stars too: many places."""
+    flag, snr = stars.flag | anchor.flag, _lower_snr(stars, anchor)
+    chosen = (flag == 0) & (snr > FIELD_SNR)
+    left = 2.5 * np.log10(stars.flux[chosen] / anchor.flux[chosen]) - level
+    relative = [s.flux_err[chosen] / s.flux[chosen] for s in (stars, anchor)]
+    error = np.hypot(POG * np.hypot(*relative), SCATTER_FLOOR_MAG)
+    return variation(stars.x[chosen], stars.y[chosen], left, error, shape)
+
+
+def _lower_snr(stars: Stars, anchor: Stars) -> Array:
+    one, other = (s.flux / np.maximum(s.flux_err, 1e-9) for s in (stars, anchor))
+    return np.minimum(one, other)
+
+
 def usable_stars(stars: Stars, anchor: Stars) -> NDArray[np.bool_]:
     """Choose the pairs to compare: clean and bright ones where there are enough."""
-    flag = stars.flag | anchor.flag
+    flag, snr = stars.flag | anchor.flag, _lower_snr(stars, anchor)
     lost = (flag & (StarFlag.SATURATED | StarFlag.MASKED)) != 0
-    snr = np.minimum(*(s.flux / np.maximum(s.flux_err, 1e-9) for s in (stars, anchor)))
     for least, enough in QUALITIES:
         chosen = (flag == 0) & (snr > least)
         if chosen.sum() >= enough:

@@ -70,7 +70,7 @@ def variation(
     left : (n,), magnitudes
         Departure of each star from the frame's zero point.
     error : (n,), magnitudes
-        Of each star, its own scatter included.
+        Of each star, from its photons; what it scatters beyond is found here.
     shape
         ``(ny, nx)`` of the frame.
     """

@@ -24,6 +24,7 @@ from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose
 from astrid_assets.science.simulation.scene import Plan
+from astrid_assets.science.stars import select
 from astrid_assets.science.wcs_tools import moved
 from astrid_assets_tests.science.star_fields import raw_frame, star_field, tangent_wcs
 
@@ -117,10 +118,25 @@ def test_a_good_frame_is_accepted_and_placed_within_a_twentieth_of_a_pixel(secon
     assert np.median(found[1] - y) == pytest.approx(0, abs=0.05)
 
 
+def test_bright_stars_scatter_by_less_than_a_twentieth_of_a_pixel(second):
+    residuals = second[1].solution.residuals
+    assert residuals.used.sum() > 15
+    assert residuals.snr[residuals.used].min() > 50
+    assert max(residuals.rms_px) < 0.05
+    assert max(residuals.rms_mas) < 50 * PLAN.scene.pixel_scale_arcsec
+    grid = residuals.grid(PLAN.shape)
+    assert np.nanmax(np.abs(grid[..., :2])) < 0.3
+    assert second[1].solution.offset_px == pytest.approx(np.hypot(3, 2), abs=0.1)
+
+
 def test_magnitudes_follow_the_clouds(first, second):
     (truth0, _), (truth, processed) = first, second
     expected = truth.zero_point_mag - truth0.zero_point_mag
-    assert processed.frame.zero_point_mag - 25 == pytest.approx(expected, abs=0.03)
+    found = processed.brightness
+    assert processed.frame.zero_point_mag == found.mag
+    assert found.mag - 25 == pytest.approx(expected, abs=0.01)
+    assert found.mag - 25 == pytest.approx(expected, abs=4 * found.error_mag)
+    assert not found.field.is_uneven
     ratio = truth.transparency / truth0.transparency
     assert processed.quality.transparency == pytest.approx(ratio, rel=0.03)
 
@@ -196,6 +212,32 @@ def test_a_frame_without_header_wcs_is_placed_by_its_stars(masters, first):
     ra, dec = truth.wcs.all_pix2world(200.0, 200.0, 0)
     there = np.array(found.frame.wcs.all_world2pix(ra, dec, 0))
     assert np.abs(there - 200).max() < 0.1
+
+
+def test_patchy_clouds_are_flagged(masters, first):
+    measured = first[1]
+    anchor = make_anchor(measured, SETTINGS)
+    stars = measured.stars
+    dimmed = replace(stars, flux=stars.flux * (1 - 0.2 * stars.x / PLAN.shape[1]))
+    found = solve(replace(measured, stars=dimmed), anchor, SETTINGS)
+    assert [flag.code for flag in found.flags] == ["patchy_clouds"]
+    assert found.is_accepted
+
+
+def test_a_frame_at_the_edge_of_its_field_shows_another_one(masters, first):
+    measured = first[1]
+    anchor = make_anchor(measured, SETTINGS)
+    ny, nx = PLAN.shape
+    shifted = replace(measured.stars, x=measured.stars.x + 0.6 * nx,
+                      y=measured.stars.y + 0.4 * ny)  # fmt: skip
+    seen = (shifted.x < nx) & (shifted.y < ny)
+    elsewhere = replace(measured, stars=select(shifted, seen))
+    found = solve(elsewhere, anchor, SETTINGS)
+    assert [reason.code for reason in found.reasons] == ["wrong_field"]
+    assert "24%" in found.reasons[0].message
+    assert found.frame.wcs is None
+    lenient = SETTINGS.model_copy(update={"min_overlap": 0.1})
+    assert solve(elsewhere, anchor, lenient).frame.wcs is not None
 
 
 def test_without_any_wcs_the_anchor_is_local_and_defines_the_sky(rng):

@@ -125,6 +125,17 @@ def test_good_sparse_frames_agree_on_the_sky(kmtnet):
             assert found[row["file"]].quality.astrometric_rms_px < 0.4
 
 
+@pytest.mark.data
+@pytest.mark.slow
+def test_frames_of_another_field_are_rejected_for_that(kmtnet):
+    rows, found, _ = kmtnet
+    elsewhere = [r["file"] for r in rows if r["visual_tag"] == "wrong_field"]
+    assert len(elsewhere) == 2
+    for file in elsewhere:
+        assert [reason.code for reason in found[file].reasons] == ["wrong_field"]
+        assert found[file].frame.wcs is None
+
+
 @pytest.fixture(scope="module")
 def saao(shared_data):
     """The crowded series without a WCS, solved against its earliest good frame."""
@@ -149,14 +160,14 @@ def test_every_crowded_frame_is_solved_from_its_stars(saao):
     rows, found, first, _ = saao
     for row, processed in zip(rows, found, strict=True):
         assert processed.is_accepted, (row["file"], processed.reasons)
-        assert processed.quality.astrometric_rms_px < 0.3
-        assert processed.quality.n_matched > 50
+        assert max(processed.solution.residuals.rms_px) < 0.1
+        assert processed.quality.n_matched > 200
     target = (float(rows[first]["target_x0"]), float(rows[first]["target_y0"]))
     ra, dec = found[first].frame.wcs.all_pix2world(*target, 0)
     for row, processed in zip(rows, found, strict=True):
         x, y = processed.frame.wcs.all_world2pix(ra, dec, 0)
-        assert x == pytest.approx(float(row["target_x0"]), abs=0.3)
-        assert y == pytest.approx(float(row["target_y0"]), abs=0.3)
+        assert x == pytest.approx(float(row["target_x0"]), abs=0.1)
+        assert y == pytest.approx(float(row["target_y0"]), abs=0.1)
 
 
 @pytest.mark.data
@@ -176,3 +187,64 @@ def test_the_known_cosmic_ray_is_marked_and_only_where_it_is(saao):
         if row["file"].startswith("cosmic_ray_pair"):
             hit = (one.frame.mask[near] & MaskBit.COSMIC_RAY) != 0
             assert hit.any() == ("i0017" in row["file"])
+
+
+@pytest.fixture(scope="module")
+def drifting(shared_data):
+    """One night of a small telescope: raw frames without WCS that drift far."""
+    folder = shared_data / "microobservatory_hatp32"
+    # Raw frames: the columns' pattern is the missing bias's.
+    settings = ProcessingSettings(
+        wcs="stars", max_noise_pattern=40, pixel_scale_arcsec=5.21, max_elongation=2
+    )
+    rows = sorted(table(folder), key=lambda row: float(row["mjd_obs"]))
+    measured = []
+    for row in rows:
+        with fits.open(folder / row["file"]) as hdus:
+            data = next(h.data for h in hdus if h.data is not None).astype(np.float32)
+        frame = Frame(
+            frame_id=row["file"], data=data, mask=np.zeros(data.shape, np.uint16),
+            observed_mjd=float(row["mjd_obs"]), exposure_s=60.0, band="clear",
+            saturation_e=4000.0,
+        )  # fmt: skip
+        measured.append(measure(frame, None, settings))
+    return measured, settings
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_a_night_that_drifts_by_160_pixels_is_aligned(drifting):
+    measured, settings = drifting
+    anchor = make_anchor(measured[0], settings)
+    middle = np.array([[325.0, 250.0]])
+    drifts = []
+    for one in measured:
+        found = solve(one, anchor, settings)
+        assert found.frame.wcs is not None, found.reasons
+        assert max(found.solution.residuals.rms_px) < 0.1
+        moved = found.solution.match.pixel_map(middle, middle) - middle
+        drifts.append(float(np.hypot(*moved[0])))
+    assert max(drifts) > 150
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_going_round_by_another_frame_leads_to_the_same_place(drifting):
+    """A to B directly, and A to C to B: the errors of three independent solutions."""
+    measured, settings = drifting
+    first, last = (
+        make_anchor(measured[0], settings),
+        make_anchor(measured[-1], settings),
+    )
+    direct = solve(measured[-1], first, settings).frame.wcs
+    x, y = (g.ravel() for g in np.meshgrid(np.linspace(250, 640, 5),
+                                           np.linspace(60, 440, 5)))  # fmt: skip
+    for one in measured[1:-1]:
+        here = solve(one, first, settings).frame.wcs.all_pix2world(x, y, 0)
+        there = solve(one, last, settings).frame.wcs.all_pix2world(x, y, 0)
+        straight = np.array(first.wcs.all_world2pix(*here, 0))
+        on_last = last.wcs.all_world2pix(*there, 0)
+        around = np.array(
+            first.wcs.all_world2pix(*direct.all_pix2world(*on_last, 0), 0)
+        )
+        assert np.sqrt(np.mean((straight - around) ** 2)) < 0.1
