@@ -30,6 +30,10 @@ MIN_MESH_PX, MAX_MESH_PX = 24, 256
 MIN_MESHES_PER_SIDE = 4
 """Fewer meshes than this do not follow a gradient, whatever hides the sky."""
 
+MEDIAN_MESHES = 3
+"""A mesh takes the median of so many a side: a star in it does no harm, but the top
+of a nebula is lost."""
+
 MIN_GOOD_PIXELS = 500
 """Fewer usable pixels carry no sky worth the name."""
 
@@ -42,6 +46,9 @@ SMOOTHING = np.array([0.03, 0.23, 0.48, 0.23, 0.03])
 LOWEST_SNR, HIGHEST_SNR = -5.0, 50.0
 BLOCK_PX = 16
 """Large sources are looked for in blocks of that side."""
+
+BRIGHT_SNR = 10.0
+"""In units of the noise of four pixels; what the mesh misses of a nebula is less."""
 
 SKIRT = 0.5
 """Galaxies are masked so much of their size further out than they show."""
@@ -126,11 +133,11 @@ def measure_background(
             good_pixels=good,
         )
     mesh = mesh_px or default_mesh(data.shape)
-    sources = _sources(data, missing, mesh)
+    sources, snr = _sources(data, missing, mesh)
     fraction = float(np.mean(sources))
-    hidden = missing
+    hidden, is_nebulous = missing, False
     if fraction < CROWDED_SOURCE_FRACTION:
-        sources, widest = _with_skirts(sources)
+        sources, widest, is_nebulous = _with_skirts(sources, snr)
         if mesh_px is None:
             mesh = _wide_enough(mesh, widest, data.shape)
     if fraction + np.mean(missing) < MAX_SOURCE_FRACTION:
@@ -139,7 +146,7 @@ def measure_background(
             lambda a, b: kernels.join_doubled(missing, sources, hidden, a, b),
             len(data),
         )
-    level, rms = _mesh(data, hidden, mesh)
+    level, rms = _mesh(data, hidden, mesh, 1 if is_nebulous else MEDIAN_MESHES)
     part = _every(data.size)
     seen = ~hidden.ravel()[part]
     levels = level.ravel()[part][seen]
@@ -196,14 +203,16 @@ def _every(size: int) -> slice:
     return slice(None, None, (size // SAMPLE) | 1)
 
 
-def _mesh(data: Image, bad: Bool, mesh: int) -> tuple[Image, Image]:
+def _mesh(
+    data: Image, bad: Bool, mesh: int, median: int = MEDIAN_MESHES
+) -> tuple[Image, Image]:
     """Measure level and rms maps with SEP."""
-    sky = sep.Background(data, mask=bad, bw=mesh, bh=mesh, fw=3, fh=3)
+    sky = sep.Background(data, mask=bad, bw=mesh, bh=mesh, fw=median, fh=median)
     return sky.back(dtype=np.float32), sky.rms(dtype=np.float32)
 
 
-def _sources(data: Image, bad: Bool, mesh: int) -> Bool:
-    """Mark sources, on pixels of twice the size: smoothed S/N above the limit."""
+def _sources(data: Image, bad: Bool, mesh: int) -> tuple[Bool, Image]:
+    """Mark sources, on pixels of twice the size, by their smoothed S/N; return both."""
     half = [-(-side // 2) for side in data.shape]
     small = np.empty(half, dtype=np.float32)
     small_bad = np.empty(half, dtype=np.bool_)
@@ -219,32 +228,43 @@ def _sources(data: Image, bad: Bool, mesh: int) -> Bool:
     smooth = ndimage.correlate1d(snr, SMOOTHING, axis=0, mode="constant")
     ndimage.correlate1d(smooth, SMOOTHING, axis=1, mode="constant", output=snr)
     # White noise is smoothed by the root of the sum of squares along each axis.
-    found = np.asarray(snr > SOURCE_SIGMA * float((SMOOTHING**2).sum()), dtype=np.bool_)
-    return grow(found)
+    limit = SOURCE_SIGMA * float((SMOOTHING**2).sum())
+    return grow(np.asarray(snr > limit, dtype=np.bool_)), snr
 
 
-def _with_skirts(sources: Bool) -> tuple[Bool, float]:
-    """Widen the mask of large sources by their faint outskirts.
+def _with_skirts(sources: Bool, snr: Image) -> tuple[Bool, float, bool]:
+    """Widen the mask of large bright sources by their faint outskirts.
 
-    Also returns the diameter of the widest one in pixels, 0 when none is large.
+    Also returns the diameter of the widest one in pixels, 0 when none is large, and
+    whether there is a nebula: what the mesh did not quite follow of it is wide, but
+    hardly above the sky. It belongs to the sky.
     """
     side = BLOCK_PX // 2
     ny, nx = (n // side for n in sources.shape)
-    blocks = sources[: ny * side, : nx * side].reshape(ny, side, nx, side)
+    inner = np.s_[: ny * side, : nx * side]
+    share = sources[inner].reshape(ny, side, nx, side).mean(axis=(1, 3))
+    height = snr[inner].reshape(ny, side, nx, side).mean(axis=(1, 3))
     full = np.zeros((ny, nx), dtype=np.bool_)
     # Trails and bleeding are thinner than three blocks.
-    ndimage.binary_opening(blocks.mean(axis=(1, 3)) > 0.5, np.ones((3, 3)), output=full)
-    if not full.any():
-        return sources, 0.0
+    ndimage.binary_opening(share > 0.5, np.ones((3, 3)), output=full)
     labels, n = label(full)
-    area = np.bincount(labels.ravel(), minlength=n + 1)[1:]
-    wide = np.zeros_like(full)
-    for number, count in enumerate(area, start=1):
-        reach = SKIRT * np.sqrt(count)
-        wide |= ndimage.distance_transform_edt(labels != number) <= reach
-    skirts = np.zeros_like(sources)
-    skirts[: ny * side, : nx * side] = wide.repeat(side, axis=0).repeat(side, axis=1)
-    return sources | skirts, float(2 * np.sqrt(area.max() / np.pi) * BLOCK_PX)
+    wide, diffuse, widest = np.zeros_like(full), np.zeros_like(full), 0.0
+    for number in range(1, n + 1):
+        patch = labels == number
+        if height[patch].max() < BRIGHT_SNR:
+            diffuse |= patch
+            continue
+        area = np.count_nonzero(patch)
+        wide |= ndimage.distance_transform_edt(~patch) <= SKIRT * np.sqrt(area)
+        widest = max(widest, float(2 * np.sqrt(area / np.pi) * BLOCK_PX))
+    masked = sources.copy()
+    masked[inner] |= _blown_up(wide, side)
+    masked[inner] &= ~(_blown_up(diffuse, side) & (snr[inner] < BRIGHT_SNR))
+    return masked, widest, bool(diffuse.any())
+
+
+def _blown_up(blocks: Bool, side: int) -> Bool:
+    return blocks.repeat(side, axis=0).repeat(side, axis=1)
 
 
 def _wide_enough(mesh: int, widest_px: float, shape: tuple[int, ...]) -> int:

@@ -39,9 +39,10 @@ def test_noise_that_varies_over_the_frame_is_mapped(rng):
 
 
 def test_unresolved_stars_do_not_count_as_noise(rng):
-    n = 14_000
-    x, y = rng.uniform(0, SHAPE[1], n), rng.uniform(0, SHAPE[0], n)
-    light = paint(SHAPE, x, y, 100 * (1 + rng.pareto(1.0, n)), 3.5)
+    n = 1560
+    x, y = rng.uniform(0, SHAPE[1] / 3, (2, n))
+    part = paint((128, 128), x, y, 100 * (1 + rng.pareto(1.0, n)), 3.5)
+    light = np.tile(part, (3, 3))  # painting takes time
     light = np.minimum(light, 50_000)
     image = noisy(rng, light, 300, 5)
     sky = measure_background(image, NOTHING_BAD)
