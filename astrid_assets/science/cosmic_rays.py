@@ -77,7 +77,7 @@ SHARPEST_PERCENTILE = 15.0
 SHARE_MARGIN = 0.85
 """Of the stars' own share: the PSF varies over the frame."""
 
-SHARP_SIGMA = 4.0
+SHARP_SIGMA = 3.0
 """Of the light that is missing beside a cosmic ray."""
 
 STAR_FWHM_RATIO = 0.75
