@@ -60,7 +60,11 @@ NUMBERS = {
 }
 """Header keyword of each number; NaN where it was not written."""
 
-OPTIONAL = {"ZPMAG": "zero_point_mag", "LIMMAG": "limiting_mag"}
+OPTIONAL = {
+    "ZPMAG": "zero_point_mag",
+    "LIMMAG": "limiting_mag",
+    "RESPOWER": "residual_power",
+}
 
 
 def difference_to_fits(difference: Difference) -> bytes:

@@ -70,7 +70,7 @@ def measure_common_stars(new: Prepared, ref: Prepared, min_stars: int) -> Common
         data,
         spline_coefficients(fill_masked(ref.frame.data, ref_bad)),
         mapping,
-        new.psf.at,
+        new.psfs_at,
         RegisteredPsf(ref.psf, mapping).at,
         fwhm,
         sky_sigma(ref.variance, ~ref_bad),

@@ -72,6 +72,9 @@ class Difference:
         5 sigma, median over the usable pixels; None without zero point.
     area_deg2
         Usable area searched.
+    residual_power
+        What constant stars leave of their power, noise taken off: the median of
+        (residual / flux)²; None without bright stars.
     reasons, flags
         Why it must not be used (empty: accepted), and what is worth knowing.
     """
@@ -100,6 +103,7 @@ class Difference:
     coverage: float
     limiting_mag: float | None
     area_deg2: float
+    residual_power: float | None = None
     reasons: tuple[Reason, ...] = ()
     flags: tuple[Reason, ...] = ()
 

@@ -48,6 +48,18 @@ def reasons_against(
             {"offset_px": d.offset_px, "limit": s.max_offset_px},
         ),
         (
+            d.residual_power is not None and d.residual_power > s.max_residual_power,
+            "residual_power",
+            (
+                f"constant stars leave {d.residual_power or 0:.0%} of their power, at "
+                f"most {s.max_residual_power:.0%} accepted: wrong PSFs or registration"
+            ),
+            {
+                "residual_power": d.residual_power or 0.0,
+                "limit": s.max_residual_power,
+            },
+        ),
+        (
             not d.std_score <= s.max_std_score,
             "noisy_score",
             (
@@ -112,13 +124,60 @@ def flags_of(
                     },
                 )
             )
-    if difference.psf_error >= settings.max_psf_error:
-        flags.append(
-            Reason(
-                "poor_psf_match",
-                f"bright stars leave {difference.psf_error:.1%} of their flux: a PSF "
-                "is wrong or varies over the frame",
-                {"psf_error": difference.psf_error, "limit": settings.max_psf_error},
-            )
-        )
-    return tuple(flags)
+    return (*flags, *_warnings(difference, settings))
+
+
+def _warnings(
+    difference: Difference, settings: DifferencingSettings
+) -> tuple[Reason, ...]:
+    """Name every limit beyond which a person should look."""
+    d, s = difference, settings
+    tests = (
+        (
+            d.psf_error >= s.max_psf_error,
+            "poor_psf_match",
+            (
+                f"bright stars leave {d.psf_error:.1%} of their flux: a PSF is wrong "
+                "or varies over the frame"
+            ),
+            {"psf_error": d.psf_error, "limit": s.max_psf_error},
+        ),
+        (
+            d.coverage < s.warn_coverage,
+            "partial_coverage",
+            f"the reference covers only {d.coverage:.0%} of the frame",
+            {"coverage": d.coverage, "limit": s.warn_coverage},
+        ),
+        (
+            d.n_stars < s.warn_stars,
+            "few_stars",
+            f"{d.n_stars} common stars gave flux ratio and registration",
+            {"n_stars": float(d.n_stars), "limit": float(s.warn_stars)},
+        ),
+        (
+            d.flux_ratio_scatter > s.warn_ratio_scatter,
+            "flux_ratio_scatter",
+            (
+                f"the stars' flux ratios scatter by {d.flux_ratio_scatter:.1%}: thin "
+                "clouds, or a flat field that changed"
+            ),
+            {"scatter": d.flux_ratio_scatter, "limit": s.warn_ratio_scatter},
+        ),
+        (
+            d.astrometric_noise_px > s.warn_astrometric_noise_px,
+            "astrometric_noise",
+            (
+                f"stars scatter by {d.astrometric_noise_px:.2f} px per axis about the "
+                "registration"
+            ),
+            {
+                "astrometric_noise_px": d.astrometric_noise_px,
+                "limit": s.warn_astrometric_noise_px,
+            },
+        ),
+    )
+    return tuple(
+        Reason(code, message, numbers)
+        for broken, code, message, numbers in tests
+        if broken
+    )

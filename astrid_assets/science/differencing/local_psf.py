@@ -1,36 +1,41 @@
 """PSFs that change over the frame, as few stamps times powers of the place.
 
 A PSF at (x, y) is ``sum_k terms_k(x, y) * stamps[k]`` with the terms 1, u, v, u², uv,
-v², u and v running from -1 to 1 over the frame. As many terms are taken as both PSFs
-of a pair need.
+v², u³ …, u and v running from -1 to 1 over the frame. As many terms are taken as both
+PSFs of a pair need.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.frame import Image
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike
 
-PsfAt: TypeAlias = Callable[[float, float], Image]
-"""A stamp, unit sum, centred on its middle, at a position (x, y)."""
+    from astrid_assets.science.frame import Image
+
+Places: TypeAlias = NDArray[np.float64]
+
+PsfsAt: TypeAlias = "Callable[[Places, Places], Stamps]"
+"""Stamps (n, s, s), unit sum, centred on their middle, at positions x, y (n,)."""
 
 Stamps: TypeAlias = NDArray[np.float32]
 """(k, n, n): the first is the PSF in the middle, the others change it."""
 
-POWERS = ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
-COUNTS = (1, 3, 6)
-SAMPLES = 7  # positions per axis at which PSFs are sampled
+POWERS = (
+    (0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3),
+)  # fmt: skip
+COUNTS = (1, 3, 6, 10)
+SAMPLES = 5  # positions per axis at which PSFs are sampled
 
 
 def local_psfs(
-    new_at: PsfAt, ref_at: PsfAt, shape: tuple[int, int], tolerance: float
+    new_at: PsfsAt, ref_at: PsfsAt, shape: tuple[int, int], tolerance: float
 ) -> tuple[Stamps, Stamps, float]:
     """Describe both PSFs with the fewest terms that suffice for both.
 
@@ -44,16 +49,14 @@ def local_psfs(
     new, ref
         Equally many stamps.
     error
-        What is left: above `tolerance` when even six terms do not suffice.
+        What is left: above `tolerance` when even cubic terms do not suffice.
     """
     ny, nx = shape
-    grid = [
-        (float(x), float(y))
-        for y in np.linspace(0, ny - 1, SAMPLES)
-        for x in np.linspace(0, nx - 1, SAMPLES)
-    ]
-    x, y = np.array(grid).T
-    new, ref = (np.array([at(*place) for place in grid]) for at in (new_at, ref_at))
+    y, x = np.meshgrid(
+        np.linspace(0, ny - 1, SAMPLES), np.linspace(0, nx - 1, SAMPLES), indexing="ij"
+    )
+    x, y = x.ravel(), y.ravel()
+    new, ref = new_at(x, y), ref_at(x, y)
     fitted = _fit(new, ref, terms(x, y, shape, COUNTS[0]))
     for count in COUNTS[1:]:
         if fitted[2] <= tolerance:

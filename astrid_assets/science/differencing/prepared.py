@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from astrid_assets.science.errors import FrameRejected
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
+    from astrid_assets.science.differencing.local_psf import Places, Stamps
     from astrid_assets.science.frame import Frame, Image
     from astrid_assets.science.psf import PsfModel
 
@@ -22,6 +25,12 @@ class Prepared:
     variance: Image
     psf: PsfModel
     wcs: WCS
+
+    def psfs_at(self, x: Places, y: Places) -> Stamps:
+        """Return the PSF at positions: (n, s, s)."""
+        return np.array(
+            [self.psf.at(float(a), float(b)) for a, b in zip(x, y, strict=True)]
+        )
 
 
 def prepared(frame: Frame) -> Prepared:

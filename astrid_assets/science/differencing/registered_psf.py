@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.science.differencing.filters import Axes
+    from astrid_assets.science.differencing.local_psf import Places, Stamps
     from astrid_assets.science.frame import Image
     from astrid_assets.science.psf import PsfModel
 
@@ -47,21 +48,28 @@ class RegisteredPsf:
         self._linear = mapping.linear()
         self._signal, self._power = spline_response(mapping, TABLE)
 
-    def at(self, x: float, y: float) -> Image:
-        """Return the stamp at a position of the science grid: unit sum, centred."""
+    def at(self, x: Places, y: Places) -> Stamps:
+        """Return the stamps at places of the science grid: unit sum, centred."""
         ny, nx = self._mapping.shape
         in_x, in_y = self._mapping.at(np.clip(x, 0, nx - 1), np.clip(y, 0, ny - 1))
-        stamp = self._turn(self._psf.at(float(in_x), float(in_y)))
-        shape = (2 * stamp.shape[0], 2 * stamp.shape[0])
-        spectrum = forward(stamp, shape) * self._response(self._signal, shape)
-        smoothed = back(spectrum, shape)[: stamp.shape[0], : stamp.shape[1]]
-        return (smoothed / smoothed.sum()).astype(np.float32)
+        stamps = np.array(
+            [
+                self._turn(self._psf.at(float(a), float(b)))
+                for a, b in zip(in_x, in_y, strict=True)
+            ]
+        )
+        n = stamps.shape[1]
+        shape = (2 * n, 2 * n)
+        spectra = forward(stamps, shape) * self._response(self._signal, shape)
+        smoothed = back(spectra, shape)[:, :n, :n]
+        total = smoothed.sum(axis=(1, 2), keepdims=True)
+        return (smoothed / total).astype(np.float32)
 
     @property
     def centre(self) -> Image:
         """The stamp in the middle of the science grid."""
         ny, nx = self._mapping.shape
-        return self.at((nx - 1) / 2, (ny - 1) / 2)
+        return self.at(np.array([(nx - 1) / 2]), np.array([(ny - 1) / 2]))[0]
 
     def noise_axes(self, shape: tuple[int, int]) -> Axes:
         """Return the power the spline leaves of white noise, along y and half of x.

@@ -25,6 +25,25 @@ class DifferencingSettings(Settings):
     min_coverage: float = Field(
         0.1, gt=0, lt=1, description="fraction of the frame the reference must cover"
     )
+    warn_coverage: float = Field(
+        0.2, gt=0, lt=1, description="flagged when the reference covers less"
+    )
+    warn_stars: int = Field(
+        8, ge=1, description="flagged when fewer common stars were found"
+    )
+    warn_ratio_scatter: float = Field(
+        0.1, gt=0, description="relative scatter of the stars' flux ratios; flagged"
+    )
+    warn_astrometric_noise_px: float = Field(
+        0.25,
+        gt=0,
+        description="scatter of the registration per axis; flagged above it",
+    )
+    max_residual_power: float = Field(
+        0.2,
+        gt=0,
+        description="power that constant stars leave, over theirs in the science frame",
+    )
     max_std_score: float = Field(
         1.5, gt=1, description="std(S_corr) on blank sky above this: a bad subtraction"
     )

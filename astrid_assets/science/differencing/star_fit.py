@@ -20,7 +20,7 @@ from astrid_assets.science.differencing.noise import MAD_TO_SIGMA
 from astrid_assets.science.differencing.transform import back, forward
 
 if TYPE_CHECKING:
-    from astrid_assets.science.differencing.local_psf import PsfAt
+    from astrid_assets.science.differencing.local_psf import PsfsAt
     from astrid_assets.science.frame import Image
     from astrid_assets.science.registration import PixelMapping
 
@@ -81,8 +81,8 @@ def compare_stars(
     new: Image,
     ref_coefficients: Image,
     mapping: PixelMapping,
-    new_psf_at: PsfAt,
-    ref_psf_at: PsfAt,
+    new_psf_at: PsfsAt,
+    ref_psf_at: PsfsAt,
     fwhm_px: float,
     ref_noise: float,
 ) -> CommonStars | None:
@@ -106,12 +106,8 @@ def compare_stars(
         + np.arange(-half, half + 1)[:, None]
     )
     stamps = new[rows, columns]
-    new_psfs = np.array(
-        [new_psf_at(*at) for at in zip(sources.x, sources.y, strict=True)]
-    )
-    ref_psfs = np.array(
-        [ref_psf_at(*at) for at in zip(sources.x, sources.y, strict=True)]
-    )
+    new_psfs = new_psf_at(sources.x, sources.y)
+    ref_psfs = ref_psf_at(sources.x, sources.y)
     new_matched = _convolve(stamps, ref_psfs)
     area = mapping.area_at(columns, rows)
     at_x, at_y = mapping.at(columns, rows)

@@ -101,7 +101,7 @@ def subtract(
 
     powers = _noise_powers(new_data, sigmas[0], ~filled, new.psf.fwhm_px, ref, ref_psf)
     new_stamps, ref_stamps, _ = local_psfs(
-        new.psf.at, ref_psf.at, science.shape, settings.psf_tolerance
+        new.psfs_at, ref_psf.at, science.shape, settings.psf_tolerance
     )
     noises = Noises(*sigmas, *powers)
     variances = new.variance, ref_variance
@@ -133,7 +133,7 @@ def subtract(
     )
     flux, flux_err, score = noise.score_of(matched, usable, terms, new.psf.fwhm_px)
     blank = noise.blank_sky(matched.flux_ref, flux_err, usable)
-    reference_rms = noise.robust_sigma(ref_data[blank])
+    reference_rms = noise.robust_sigma(noise.sampled(ref_data[blank]))
     factors = (
         psf_factor(new.psf.centre, powers[0]),
         psf_factor(ref_psf.centre, powers[1]),
@@ -150,18 +150,23 @@ def subtract(
         psf_d=matched.psf_d,
         wcs=new.wcs,
         zero_point_mag=science.zero_point_mag,
-        std_score=noise.robust_sigma(score[blank]),
+        std_score=noise.robust_sigma(noise.sampled(score[blank])),
         flux_ratio=stars.ratio,
         flux_ratio_scatter=stars.ratio_scatter,
         n_stars=len(stars),
         offset_px=stars.offset_px,
         astrometric_noise_px=terms.jitter_px * np.sqrt(2),
         psf_error=terms.psf_error,
-        sky_rms_e=noise.robust_sigma(new_data[blank]),
+        sky_rms_e=noise.robust_sigma(noise.sampled(new_data[blank])),
         reference_rms_e=reference_rms,
         noise_factor=factors[1] * sigmas[1] / reference_rms,
         coverage=_coverage(science.mask, ref_bits),
-        limiting_mag=_limiting_mag(science.zero_point_mag, flux_err[usable]),
+        limiting_mag=_limiting_mag(
+            science.zero_point_mag, noise.sampled(flux_err[usable])
+        ),
+        residual_power=noise.residual_power(
+            matched, usable, stars.x, stars.y, new.psf.fwhm_px
+        ),
         area_deg2=float(proj_plane_pixel_area(new.wcs.celestial) * usable.sum()),
     )
     log.info(

@@ -86,10 +86,10 @@ def field_psfs(tolerance=0.01):
     """PSFs whose width changes by 20 % over the frame, differently in both images."""
 
     def new(x, y):
-        return gaussian(3.4 * (1 + 0.1 * (2 * x / 239 - 1)))
+        return np.array([gaussian(3.4 * (1 + 0.1 * (2 * a / 239 - 1))) for a in x])
 
     def ref(x, y):
-        return gaussian(2.6 * (1 + 0.1 * (2 * y / 255 - 1) ** 2))
+        return np.array([gaussian(2.6 * (1 + 0.1 * (2 * b / 255 - 1) ** 2)) for b in y])
 
     stamps = local_psfs(new, ref, SHAPE, tolerance)
     return stamps[0], stamps[1]
