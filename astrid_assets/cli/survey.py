@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from astrid_assets.cli.survey_anchor import anchor
+
 if TYPE_CHECKING:
     from astrid_assets.surveys.profile import SurveyProfile
 
@@ -22,6 +24,9 @@ def survey() -> None:
       astrid survey add mysurvey --folder /data/frames
       astrid survey check mysurvey
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
+
+
+survey.add_command(anchor)
 
 
 @survey.command()

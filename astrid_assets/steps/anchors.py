@@ -2,7 +2,9 @@
 
 An anchor is chosen from the first night that offers a usable frame, the best-ranked
 one, among frames that may enter a reference. It is then frozen, so that processing a
-night again gives the same bytes whatever was processed in between.
+night again gives the same bytes whatever was processed in between. A person who
+finds it bad, or has changed the profile, may have it chosen again (`choose_again`);
+nights that hang on it are then processed again, because its key is in their hashes.
 """
 
 from __future__ import annotations
@@ -14,10 +16,11 @@ from typing import TYPE_CHECKING
 from astrid_assets.science.processing import anchor_from_frame
 from astrid_assets.science.reference import may_enter
 from astrid_assets.steps.masters import masters_of
-from astrid_assets.storage import frames, ids
+from astrid_assets.storage import frames, ids, observations
 from astrid_assets.storage.catalogue import now, upsert
 from astrid_assets.storage.frame_store import frame_from_fits, stars_from_fits
 from astrid_assets.storage.tables import FieldAnchor
+from astrid_assets.surveys.catalogue_file import read_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,6 +71,42 @@ def ensure_anchors(
     return anchors
 
 
+def choose_again(
+    tools: Tools, profile: SurveyProfile, group: Group, *, avoid_present: bool = False
+) -> AnchorKey | None:
+    """Choose the anchor of a field and band anew, by the same rule.
+
+    The same data and profile choose the same frame and bytes again.
+
+    Parameters
+    ----------
+    avoid_present
+        Leave out the frame that is the anchor now: it turned out bad.
+
+    Returns
+    -------
+    None when no frame can be the anchor; the present one is then kept.
+    """
+    with tools.catalogue.read() as session:
+        present = frames.anchor(session, profile.name, *group)
+        avoided = present.observation_id if present and avoid_present else None
+        nights = observations.nights(session, profile.name)
+    for night in nights:
+        with tools.catalogue.read() as session:
+            lights = observations.of_night(
+                session, profile.name, night, status="registered", kind="light"
+            )
+        members = [
+            frame
+            for frame in lights
+            if (frame.field, frame.band) == group and frame.id != avoided
+        ]
+        chosen = _choose(tools, profile, group, members) if members else None
+        if chosen is not None:
+            return chosen
+    return None
+
+
 @lru_cache(maxsize=8)
 def load_anchor(store: ObjectStore, anchor: AnchorKey) -> Anchor:
     """Read an anchor; it is a processed frame with its stars."""
@@ -83,6 +122,9 @@ def _choose(
     # Imported here: a frame task loads anchors, and choosing one runs frame tasks.
     from astrid_assets.steps.frame_task import FrameTask, offer_anchor
 
+    if profile.catalogue is not None:
+        # A file that cannot be read is told once, before the frames' work.
+        read_catalogue(profile.catalogue)
     eligible = [
         frame
         for frame in members
@@ -119,6 +161,7 @@ def _choose(
         "observation_id": best.observation_id,
         "stars_key": str(best.frame_key),
         "is_local": best.is_local,
+        "tie": best.tie,
         "created_at": now(),
     }
     with tools.catalogue.begin() as session:

@@ -49,6 +49,17 @@ def anchor(session: Session, survey: str, field: str, band: str) -> FieldAnchor 
     )
 
 
+def anchors(session: Session, survey: str) -> list[tuple[FieldAnchor, Observation]]:
+    """Return a survey's anchors with their frames, by field and band."""
+    query = (
+        select(FieldAnchor, Observation)
+        .join(Observation, Observation.id == FieldAnchor.observation_id)
+        .where(FieldAnchor.survey == survey)
+        .order_by(FieldAnchor.field, FieldAnchor.band)
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
 def accepted_before(
     session: Session,
     survey: str,
