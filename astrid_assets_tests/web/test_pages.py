@@ -1,0 +1,242 @@
+"""Pages over real HTTP: all links work, the safe headers are there, nobody peeks."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from sqlalchemy import update
+
+from astrid_assets.pictures.light_curve_svg import LightPoint, light_curve_svg
+from astrid_assets.storage import accounts, reviewer_stats
+from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.object_store import FolderObjectStore
+from astrid_assets.storage.review_events import Statement, say
+from astrid_assets.storage.tables import Survey
+from astrid_assets.web.settings import WebSettings
+from astrid_assets_tests.api.serving import asked
+from astrid_assets_tests.storage.world import WHEN
+from astrid_assets_tests.web.scripted import known_truth, label_all, wrong_shares
+from astrid_assets_tests.web.small_sky import NIGHT, SmallSky, make_sky
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import httpx
+
+PAGES = ["/", "/browse/reviewers", "/browse/datasets", "/browse/models", "/login"]
+HTML = {"accept": "text/html"}
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Catalogue:
+    made = Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}")
+    made.migrate()
+    return made
+
+
+@pytest.fixture
+def sky(catalogue: Catalogue, tmp_path: Path) -> SmallSky:
+    return make_sky(catalogue, FolderObjectStore(tmp_path / "store"), 12)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> WebSettings:
+    return WebSettings(
+        database_url=f"sqlite:///{tmp_path / 'catalogue.db'}",
+        store_url=str(tmp_path / "store"),
+    )
+
+
+@pytest.fixture
+def client(sky: SmallSky, settings: WebSettings) -> Iterator[httpx.Client]:
+    with asked(settings) as client:
+        yield client
+
+
+def test_every_link_leads_somewhere(client: httpx.Client, sky: SmallSky):
+    todo = [*PAGES, "/browse/explain?ra=150&dec=2", f"/browse/nights/sim/{NIGHT}"]
+    seen: set[str] = set()
+    while todo:
+        address = todo.pop()
+        if address in seen or len(seen) > 120:
+            continue
+        seen.add(address)
+        answer = client.get(address, headers=HTML)
+        assert answer.status_code == 200, address
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        if answer.headers["content-type"].startswith("text/html"):
+            found = re.findall(r'(?:href|src)="(/[^"]*)"', answer.text)
+            todo += [link.replace("&amp;", "&") for link in found]
+            # Nothing inline runs, so nothing may be there.
+            assert not re.search(r"<script(?![^>]*src=)|style=|\son\w+=", answer.text)
+    kinds = {re.sub(r"[0-9a-f-]{36}", "ID", address).split("?")[0] for address in seen}
+    assert {"/browse/detections/ID", "/browse/objects/ID", "/review"} <= kinds
+    assert {"/pictures/ID/science.png", "/pictures/ID/light-curve.svg"} <= kinds
+
+
+def test_a_detection_leads_back_to_the_raw_frame(client, sky, catalogue):
+    with catalogue.begin() as session:
+        statement = Statement(
+            event_key="k", detection_id=sky.detection_ids[0], reviewer="ann",
+            label="real", classification="supernova", notes="<b>bold</b>",
+        )  # fmt: skip
+        say(session, statement, WHEN)
+    text = client.get(f"/browse/detections/{sky.detection_ids[0]}").text
+    for words in ("light-f1-r-0.fits", "SHA-256", "Reference", "ann", "supernova",
+                  "unet v1 says", "in no training dataset yet"):  # fmt: skip
+        assert words in text
+    assert "&lt;b&gt;bold" in text
+    assert "<b>bold" not in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/browse/detections/..%2F..%2Fetc", "/pictures/x/science.png",
+        "/browse/nights/sim/1999-01-01", "/browse/objects/x", "/browse/datasets/x",
+        "/browse/explain?ra=1&dec=1&survey=none",
+    ],
+)  # fmt: skip
+def test_what_is_not_there_is_told(client: httpx.Client, path: str):
+    answer = client.get(path, headers=HTML)
+    assert answer.status_code == 404
+    assert "Back to the front page" in answer.text
+
+
+def test_pictures_of_unknown_planes_are_refused(client, sky):
+    id_ = sky.detection_ids[0]
+    for path in (
+        f"/pictures/{id_}/variance.png",
+        f"/pictures/{id_}/science.png?stretch=x",
+    ):
+        assert client.get(path).status_code == 422
+
+
+def test_a_reviewer_sees_neither_score_nor_reason_nor_others(client, sky):
+    items = client.post("/review/next", json={"count": 5}).json()
+    assert len(items) == 5
+    for item in items:
+        text = str(item)
+        for hidden in ("score_kind", "drawn_as", "uncertain", "unet", "votes"):
+            assert hidden not in text
+        assert item["facts"]["neighbour"]["distance_px"] > 0
+        assert item["turn"] is not None
+        assert item["planes"] == ["science", "reference", "difference", "score"]
+
+
+def test_a_decision_with_nonsense_is_refused(client, sky):
+    good = {"event_key": "k" * 8, "detection_id": sky.detection_ids[0], "label": "real"}
+    for change in (
+        {"label": "perhaps"}, {"classification": "dipole"}, {"confidence": 2},
+        {"reviewer": "bob"}, {"event_key": "k"}, {"source": "truth"},
+    ):  # fmt: skip
+        assert client.post("/review/events", json=good | change).status_code == 422
+    unknown = good | {"detection_id": "nobody"}
+    assert client.post("/review/events", json=unknown).status_code == 404
+    assert client.post("/review/events", json=good).json()["is_new"] is True
+    assert client.post("/review/events", json=good).json()["is_new"] is False
+
+
+def test_strangers_log_in_where_that_is_asked(sky, catalogue, settings):
+    with catalogue.begin() as session:
+        accounts.add_reviewer(session, "ann", "reviewer", "a long password")
+    with asked(replace(settings, login_required=True)) as client:
+        closed = client.get("/review", headers=HTML, follow_redirects=False)
+        assert closed.headers["location"].startswith("/login")
+        assert client.post("/review/next", json={"count": 1}).status_code == 401
+        form = client.get("/login?then=/review")
+        token = re.findall(r'name="csrf" value="([^"]+)"', form.text)[0]
+        entry = {"name": "ann", "password": "wrong", "csrf": token, "then": "/review"}
+        refused = client.post("/login", data=entry)
+        assert refused.status_code == 401
+        assert "do not belong together" in refused.text
+        assert "wrong" not in re.findall(r"<form.*</form>", refused.text, re.DOTALL)[0]
+        assert client.post("/login", data=entry | {"csrf": "x"}).status_code == 403
+        entry["password"] = "a long password"
+        entered = client.post("/login", data=entry, follow_redirects=False)
+        assert entered.headers["location"] == "/review"
+        assert client.post("/review/next", json={"count": 1}).status_code == 200
+        elsewhere = client.get("/login?then=//evil.example/")
+        assert "evil" not in elsewhere.text
+
+
+def test_masks_come_back_to_the_pixels_they_were_drawn_on(client, sky):
+    id_ = sky.detection_ids[3]
+    shown = client.get(f"/review/masks/{id_}").json()
+    assert shown["drawn"] is False
+    painted = {"event_key": str(uuid.uuid4()), "bits": shown["bits"]}
+    kept = client.post(f"/review/masks/{id_}", json=painted)
+    assert kept.json() == {"is_new": True}
+    again = client.get(f"/review/masks/{id_}").json()
+    assert again == shown | {"drawn": True}
+    for bits in ("!", "AAAA"):
+        bad = {"event_key": str(uuid.uuid4()), "bits": bits}
+        assert client.post(f"/review/masks/{id_}", json=bad).status_code == 422
+
+
+def test_consensus_beats_every_reviewer(catalogue, settings, tmp_path, rng):
+    sky = make_sky(catalogue, FolderObjectStore(tmp_path / "store"), 150)
+    profile = "[labels]\ndouble_share = 1.0\n"
+    with catalogue.begin() as session:
+        session.execute(update(Survey).values(profile_toml=profile))
+        for id_ in sky.detection_ids:
+            label = "real" if rng.random() < 0.4 else "bogus"
+            statement = Statement(event_key=id_, detection_id=id_, reviewer="truth",
+                                  label=label, source="truth")  # fmt: skip
+            say(session, statement, WHEN)
+    truth = known_truth(catalogue)
+    assert len(truth) == 150
+    with asked(settings) as client:
+        label_all(client, truth, dict.fromkeys(("ann", "bob", "cyd"), 0.1), rng)
+        people, decided, n_labels = wrong_shares(catalogue, truth)
+        text = client.get("/browse/reviewers").text
+    assert n_labels >= 145
+    assert min(people.values()) > 0.02
+    # Who is asked what is drawn by lot, so the best of three may be lucky.
+    assert decided < sum(people.values()) / 3
+    for words in ("Fleiss", "ann", "right on known ones"):
+        assert words in text
+    with catalogue.read() as session:
+        found = reviewer_stats.agreement(session)
+    assert found.noise == pytest.approx(0.1, abs=0.05)
+    assert found.fleiss == pytest.approx(1 - 2 * 0.1 * 0.9 / 0.48, abs=0.2)
+    gold = {r.reviewer: 1 - (r.gold.value or 0) for r in found.reviewers}
+    assert gold == pytest.approx(people)
+
+
+def test_the_web_application_loads_nothing_heavy():
+    code = (
+        "import sys; from astrid_assets.web.app import create_app; "
+        "print([m for m in ('torch', 'dagster', 'matplotlib', 'mlflow', 'ray', "
+        "'lightning', 'onnxruntime', 'numba') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_light_curve_shows_detections_and_limits():
+    points = [
+        LightPoint(60000.0, 1.0, 10.0, "r", is_detection=False),
+        LightPoint(60001.0, 100.0, 10.0, "r", is_detection=True, is_marked=True),
+        LightPoint(60002.0, 80.0, 10.0, "<g>", is_detection=True),
+    ]
+    svg = light_curve_svg(points, "µJy").decode()
+    assert svg.count("v10m-3") == 1  # one arrow
+    assert svg.count('r="3.5"') == 2
+    assert svg.count('r="8"') == 1
+    assert "&lt;g&gt;" in svg
+    y = [float(v) for v in re.findall(r'cy="([\d.]+)" r="3.5"', svg)]
+    assert y[0] < y[1]  # brighter is higher
+    assert "no measurements" in light_curve_svg([], "µJy").decode()
+    one = light_curve_svg(points[:1], "µJy")
+    assert np.char.find(one.decode(), "nan") < 0
