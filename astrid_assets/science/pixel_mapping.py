@@ -123,19 +123,6 @@ class PixelMapping:
         dx, dy = offset(x, y)
         return PixelMapping(self.node_x + dx, self.node_y + dy, self.step, self.shape)
 
-    def shifted(self, dx: ArrayLike, dy: ArrayLike) -> PixelMapping:
-        """Return the mapping with its positions moved by `dx`, `dy`.
-
-        Numbers, or smooth fields of the grid's shape: they are taken every `step`
-        pixels.
-        """
-        return PixelMapping(
-            self.node_x + self._on_nodes(dx),
-            self.node_y + self._on_nodes(dy),
-            self.step,
-            self.shape,
-        )
-
     def fields(self) -> Array:
         """Return x, y and the area ratio on the nodes, (3, n, m)."""
         return np.stack([self.node_x, self.node_y, self._node_area])
@@ -162,21 +149,6 @@ class PixelMapping:
             for b in range(4):
                 total += up[a] * across[b] * nodes[row + a, column + b]
         return total
-
-    def _on_nodes(self, field: ArrayLike) -> Array:
-        """Take a smooth field every `step` pixels; straight on beyond its border."""
-        values = np.asarray(field, dtype=np.float64)
-        if values.ndim == 0:
-            return values
-        values = np.broadcast_to(values, self.shape)
-        for axis, (n, step) in enumerate(zip(self.shape, self.step, strict=True)):
-            at = np.arange(self.node_x.shape[axis]) * step
-            low = np.minimum(at, max(n - 2, 0))
-            high = np.minimum(low + 1, n - 1)
-            part = np.expand_dims(at - low, 1 - axis)
-            first = np.take(values, low, axis)
-            values = first + part * (np.take(values, high, axis) - first)
-        return values
 
 
 def basis_of(step: int) -> Array:
