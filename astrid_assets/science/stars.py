@@ -98,7 +98,7 @@ def measure_stars(
         return empty_stars()
     shapes, strayed = _shapes_at(data, usable, x, y, width)
     x, y = shapes.x, shapes.y
-    flux, flux_err = _flux(frame, data, sigma, x, y, width)
+    flux, flux_err = _flux(frame, data, usable, sigma, x, y, width)
     stars = Stars(
         x=x, y=y, flux=flux, flux_err=flux_err,
         fwhm_px=shapes.fwhm_px * _fwhm_scale(frame), elongation=shapes.elongation,
@@ -213,7 +213,8 @@ def _sigma(frame: Frame, usable: NDArray[np.bool_]) -> Image:
     """Return the noise of the blank sky per pixel."""
     if frame.variance is None:
         return measure_background(frame.data, ~usable).rms
-    sky = frame.variance - np.maximum(frame.data, 0)
+    # NaN counts as no light; saturated light has its noise like any other.
+    sky = frame.variance - np.fmax(frame.data, 0)
     step = max(1, min(frame.shape) // ROWS_FOR_FLOOR)
     floor = np.median(frame.variance[::step]) * 0.04
     return np.sqrt(np.maximum(sky, floor)).astype(np.float32)
@@ -233,14 +234,14 @@ def _fwhm_scale(frame: Frame) -> float:
 
 
 def _flux(
-    frame: Frame, data: Image, sigma: Image, x: Array, y: Array, fwhm_px: float
-) -> tuple[Array, Array]:
+    frame: Frame, data: Image, usable: NDArray[np.bool_], sigma: Image,
+    x: Array, y: Array, fwhm_px: float,
+) -> tuple[Array, Array]:  # fmt: skip
     """Measure fluxes and their errors in electrons."""
     if frame.psf is not None:
         return psf_flux(frame, frame.psf, x, y)
-    bad = (frame.mask & UNUSABLE) != 0
     radius = max(APERTURE_FWHM * fwhm_px, 2.0)
-    flux, err, _ = sep.sum_circle(data, x, y, radius, err=sigma, mask=bad, subpix=5)
+    flux, err, _ = sep.sum_circle(data, x, y, radius, err=sigma, mask=~usable, subpix=5)
     poisson = np.maximum(flux, 0)
     return flux, np.sqrt(err**2 + poisson)
 

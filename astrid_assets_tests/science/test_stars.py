@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.spatial import KDTree
 
+from astrid_assets.science import threads
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.psf import fit_psf
 from astrid_assets.science.shapes import measure_shapes
@@ -154,3 +157,67 @@ def test_measuring_twice_gives_the_same_bytes(rng):
 def test_the_mode_ignores_a_tail():
     values = np.concatenate([np.linspace(2.95, 3.05, 20), np.linspace(4, 9, 15)])
     assert half_sample_mode(values) == pytest.approx(3.0, abs=0.06)
+
+
+def test_noise_on_the_wings_of_a_bright_star_is_no_star(rng):
+    x, y = np.array([190.0]), np.array([200.0])
+    light = paint((384, 384), x, y, np.array([3e6]), 3.0)
+    stars = measure_stars(flat_frame(noisy(rng, light), 300, 5), 3.3)
+    near = np.hypot(stars.x - 190, stars.y - 200) < 30
+    assert np.count_nonzero(near) == 1
+
+
+def test_a_saturated_star_is_one_star_not_a_ring(rng):
+    x, y = np.array([190.0]), np.array([200.0])
+    light = paint((384, 384), x, y, np.array([3e6]), 4.0)
+    image = np.minimum(noisy(rng, light), 6e4)
+    frame = flat_frame(image, 300, 5)
+    mask = np.where(image >= 6e4, np.uint16(MaskBit.SATURATED), np.uint16(0))
+    stars = measure_stars(replace(frame, mask=mask), 4.4)
+    near = np.hypot(stars.x - 190, stars.y - 200) < 12
+    assert np.count_nonzero(near) == 1
+    assert stars.flag[near][0] & StarFlag.SATURATED
+
+
+def test_crowded_stars_are_found_that_share_one_island(rng):
+    field = star_field(rng, 700, fwhm_px=3.0, faintest_e=2000)
+    stars, index = matched(field, flat_frame(field.image, 300, 5))
+    bright = field.flux > 5000
+    assert np.mean(index[bright] >= 0) > 0.85
+    assert len(stars) <= 700
+
+
+def test_the_brightest_are_kept_when_there_are_more_than_asked_for(rng):
+    frame = flat_frame(star_field(rng, 200).image, 300, 5)
+    everything, few = measure_stars(frame), measure_stars(frame, max_stars=30)
+    assert len(few) <= 30
+    assert few.flux[0] == everything.flux[0]
+    assert few.flux.min() > np.median(everything.flux)
+
+
+def test_the_number_of_threads_does_not_matter(rng, monkeypatch):
+    frame = flat_frame(star_field(rng, 200).image, 300, 5)
+    monkeypatch.setattr(threads, "_limit", [1])
+    one = measure_stars(frame)
+    monkeypatch.setattr(threads, "_limit", [3])
+    three = measure_stars(frame)
+    for name, column in vars(one).items():
+        assert column.tobytes() == getattr(three, name).tobytes()
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
+def test_masks_and_nan_anywhere_give_finite_stars(seed, share):
+    rng = np.random.default_rng(seed)
+    frame = flat_frame(star_field(rng, 12, (96, 80)).image, 300, 5)
+    lost = rng.random(frame.shape) < share * rng.random()
+    value = np.float32(rng.choice([np.nan, np.inf, -np.inf, 1e30, 0]))
+    bit = np.uint16(rng.choice([int(b) for b in MaskBit]))
+    frame = replace(
+        frame, data=np.where(lost, value, frame.data),
+        mask=np.where(lost, bit, np.uint16(0)),
+    )  # fmt: skip
+    stars = measure_stars(frame)
+    for name in ("x", "y", "flux", "flux_err", "fwhm_px", "elongation"):
+        assert np.isfinite(getattr(stars, name)).all()
+    assert (np.diff(stars.flux) <= 0).all()
