@@ -32,6 +32,7 @@ UNIX_EPOCH_MJD = 40_587.0
 DAY_S = 86_400.0
 SUPERNOVA = re.compile(r"\b(SN|SLSN)")
 NOISE_CLIP_SIGMA = 3.0
+PEAK_PX = 2  # a candidate's peak lies this near the middle of its cutout
 FWHM_PER_SIGMA = 2.3548
 
 
@@ -177,7 +178,9 @@ def _ztf(row: Row) -> Alert:
         # Packets show every change as positive.
         third=sign * _square(row, "cutout_difference", name),
         third_is_score=False,
-        numbers={key: float(str(row[key])) for key in numbers if row[key] is not None},
+        numbers={
+            key: float(str(row[key])) for key in numbers if row.get(key) is not None
+        },
         opinions=_catalogued(row),
     )
 
@@ -211,9 +214,11 @@ def _meerlicht(row: Row) -> Alert:
         for what in ("science", "reference", "scorr")
     }
     score = images["scorr"]
-    ny, nx = score.shape
-    middle = score[ny // 4 : 3 * ny // 4, nx // 4 : 3 * nx // 4]
-    peak = float(middle.flat[int(np.nanargmax(np.abs(middle)))])
+    y, x = (score.shape[0] - 1) // 2, (score.shape[1] - 1) // 2
+    middle = np.nan_to_num(
+        score[y - PEAK_PX : y + PEAK_PX + 1, x - PEAK_PX : x + PEAK_PX + 1]
+    )
+    peak = float(middle.flat[int(np.abs(middle).argmax())])
     when = dt.datetime.fromisoformat(str(row["date_obs"])).replace(tzinfo=dt.UTC)
     return Alert(
         name=name,

@@ -46,6 +46,6 @@ def create_app(settings: WebSettings, clock: Clock = now) -> FastAPI:
     install_problems(app)
     app.state.error_page = error_page
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.include_router(api_router())
+    app.include_router(api_router(needs_login=settings.needs_login))
     app.include_router(pages_router())
     return app

@@ -51,6 +51,12 @@ MAX_RADIUS_ARCSEC = 36_000.0  # ten degrees
 @router.get("/detections", responses=responses(422))
 def detections(
     state: State,
+    flag: Annotated[
+        list[Flag], Query(default_factory=list, description="one of these masks")
+    ],
+    without_flag: Annotated[
+        list[Flag], Query(default_factory=list, description="none of these masks")
+    ],
     survey: SurveyName = None,
     night: Night = None,
     start: Annotated[dt.datetime | None, Query(description="first moment, UTC")] = None,
@@ -65,10 +71,6 @@ def detections(
     score_kind: Literal["model", "snr_ranking"] | None = None,
     min_sigma: Annotated[float | None, Query(description="of |S_corr|")] = None,
     sign: Literal["1", "-1"] | None = None,
-    flag: Annotated[list[Flag] | None, Query(description="one of these masks")] = None,
-    without_flag: Annotated[
-        list[Flag] | None, Query(description="none of these")
-    ] = None,
     label: Literal["real", "bogus", "disputed", "unsure", "none"] | None = None,
     label_source: SourceWord | None = None,
     object_id: Id | None = None,
@@ -150,7 +152,7 @@ def events(state: State, detection_id: Id) -> list[EventOut]:
 @router.post(
     "/detections/{detection_id}/validation-events",
     status_code=201,
-    responses=responses(401, 403, 404, 409, 422) | {200: {"model": EventOut}},
+    responses=responses(400, 401, 403, 404, 409, 422) | {200: {"model": EventOut}},
 )
 def say(
     state: State, person: Writer, detection_id: Id, body: EventIn, response: Response
@@ -190,9 +192,9 @@ def blind(row: FoundDetection) -> BlindDetection:
     return BlindDetection.model_validate(_values(row))
 
 
-def _bits(names: list[Flag] | None) -> int:
+def _bits(names: list[Flag]) -> int:
     bits = 0
-    for name in names or ():
+    for name in names:
         bits |= MaskBit[name.upper()]
     return bits
 

@@ -44,7 +44,7 @@ def queues(state: State, survey: SurveyName = None) -> QueueOut:
     return QueueOut(survey=survey, waiting=waiting)
 
 
-@router.post("/queues/next", responses=responses(401, 403, 422))
+@router.post("/queues/next", responses=responses(400, 401, 403, 422))
 def next_items(state: State, person: Writer, body: NextIn) -> list[BlindDetection]:
     """Lease the next detections to a reviewer; nobody else gets them meanwhile.
 
@@ -79,8 +79,12 @@ def next_items(state: State, person: Writer, body: NextIn) -> list[BlindDetectio
 def export(
     state: State,
     suffix: Suffix,
-    survey: Annotated[list[Text] | None, Query(description="of these surveys")] = None,
-    source: Annotated[list[SourceWord] | None, Query(description="from these")] = None,
+    survey: Annotated[
+        list[Text], Query(default_factory=list, description="of these surveys")
+    ],
+    source: Annotated[
+        list[SourceWord], Query(default_factory=list, description="from these")
+    ],
     after_sequence: Annotated[int, Query(ge=0, le=2**62)] = 0,
 ) -> StreamingResponse:
     """Return every event with reviewer, time, label, and what was shown."""
@@ -89,8 +93,8 @@ def export(
 
     rows = exported_events(
         state.catalogue,
-        surveys=survey or (),
-        sources=source or (),
+        surveys=survey,
+        sources=source,
         after_sequence=after_sequence,
     )
     return StreamingResponse(
@@ -100,7 +104,7 @@ def export(
     )
 
 
-@session_router.post("/session", responses=responses(401, 403, 422, 429))
+@session_router.post("/session", responses=responses(400, 401, 403, 422, 429))
 def login(request: Request, response: Response, body: LoginIn) -> PersonOut:
     """Log in with name and password; the answer sets the cookie."""
     person = log_in(request, response, body.name, body.password)

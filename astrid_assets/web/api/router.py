@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from fastapi import APIRouter, Depends, Security
 from fastapi.security import HTTPBearer
 
@@ -16,30 +14,29 @@ from astrid_assets.web.api import (
     training,
 )
 from astrid_assets.web.problems import responses
-from astrid_assets.web.security import Person, reader
+from astrid_assets.web.security import reader
 
 BEARER = HTTPBearer(auto_error=False, description="`astrid reviewer token NAME`")
 
 
-def _documented(
-    person: Annotated[Person | None, Depends(reader)],
-    _token: Annotated[object, Security(BEARER)],
-) -> Person | None:
-    return person
-
-
-def api_router() -> APIRouter:
+def api_router(*, needs_login: bool) -> APIRouter:
     """Return the routes of the API.
 
     Who may not read gets 401 everywhere but at ``/health`` and ``/session``; who may
     not write is refused by the operations that do.
+
+    Parameters
+    ----------
+    needs_login
+        Whether the document says that a token is needed.
     """
     router = APIRouter()
     router.include_router(browse.health_router)
     router.include_router(reviewing.session_router)
-    closed = APIRouter(
-        dependencies=[Depends(_documented)], responses=responses(401, 403, 503)
-    )
+    guards = [Depends(reader)]
+    if needs_login:
+        guards.append(Security(BEARER))
+    closed = APIRouter(dependencies=guards, responses=responses(401, 403, 503))
     for part in (browse, detections, cutouts, sky, training, reviewing):
         closed.include_router(part.router)
     router.include_router(closed)
