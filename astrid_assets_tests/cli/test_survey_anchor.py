@@ -28,8 +28,8 @@ def test_an_anchor_is_shown_with_what_it_is_tied_to(cli, frames):
         session.add(
             Observation(
                 id="o1", survey="mine", night="2025-03-01", source_path="one.fits",
-                hdu=0, sha256="0", size_bytes=1, kind="light", status="registered", band="r",
-                field="f1", registered_at=now(),
+                hdu=0, sha256="0", size_bytes=1, kind="light", status="registered",
+                band="r", field="f1", registered_at=now(),
             )
         )  # fmt: skip
         session.flush()
