@@ -1,0 +1,70 @@
+"""The variance plane against the scatter that frames really have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from astrid_assets.science.calibration.masters import Masters
+from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.measuring import measure
+from astrid_assets.science.settings import ProcessingSettings
+from astrid_assets_tests.science.star_fields import paint, raw_frame
+
+SHAPE, SKY_E, READ_NOISE_E = (512, 512), 400.0, 6.0
+SETTINGS = ProcessingSettings(remove_cosmic_rays=False)
+
+
+def exposure(rng, response):
+    """Return the true light and a frame of it behind a detector's response."""
+    n = 150
+    x, y = rng.uniform(0, SHAPE[1], n), rng.uniform(0, SHAPE[0], n)
+    light = paint(SHAPE, x, y, 3e3 * (1 + rng.pareto(1.0, n)), 3.0)
+    seen = rng.poisson((light + SKY_E) * response)
+    image = seen + rng.normal(0, READ_NOISE_E, SHAPE)
+    frame = raw_frame(image.astype(np.float32))
+    return light, replace(frame, read_noise_e=READ_NOISE_E)
+
+
+def responses():
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]] / SHAPE[0] - 0.5
+    vignetted = (1.15 - 0.9 * (x**2 + y**2)).astype(np.float32)
+    return {"even": np.ones(SHAPE, np.float32), "vignetted": vignetted}
+
+
+@pytest.mark.parametrize("name", ["even", "vignetted"])
+def test_variance_is_the_scatter_within_three_percent(rng, name):
+    response = responses()[name]
+    masters = Masters(flat=response) if name == "vignetted" else None
+    sky, stars = [], []
+    for _ in range(3):
+        light, frame = exposure(rng, response)
+        found = measure(frame, masters, SETTINGS).frame
+        assert found.variance is not None
+        pull = (found.data - light) / np.sqrt(found.variance)
+        good = (found.mask & ~np.uint16(MaskBit.EDGE)) == 0
+        sky.append(pull[good & (light < 0.5)])
+        stars.append(pull[good & (light > 2 * SKY_E)])
+    assert np.std(np.concatenate(sky)) == pytest.approx(1, abs=0.03)
+    assert len(np.concatenate(stars)) > 1000
+    assert np.std(np.concatenate(stars)) == pytest.approx(1, abs=0.03)
+
+
+def test_noise_as_predicted_is_not_flagged_and_a_wrong_gain_is(rng):
+    response = responses()["even"]
+    _, frame = exposure(rng, response)
+    right = measure(frame, Masters(flat=response), SETTINGS)
+    assert right.noise_ratio == pytest.approx(1, abs=0.05)
+    assert "noise_ratio" not in {flag.code for flag in right.flags}
+    # A gain read as half the true one halves signal and noise, not their squares.
+    half = replace(frame, data=frame.data / 2)
+    wrong = measure(half, Masters(flat=response), SETTINGS)
+    assert wrong.noise_ratio == pytest.approx(np.sqrt(0.5), abs=0.05)
+    assert "noise_ratio" in {flag.code for flag in wrong.flags}
+
+
+def test_calibrated_frames_predict_no_noise(rng):
+    _, frame = exposure(rng, responses()["even"])
+    assert np.isnan(measure(frame, None, SETTINGS).noise_ratio)
