@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from astrid_assets.science import cosmic_rays_kernels as kernels
+from astrid_assets.science import star_shape_kernels as star_shapes
 from astrid_assets.science.components import patches
 from astrid_assets.science.shapes import measure_shapes
 from astrid_assets.science.threads import in_bands
@@ -147,14 +148,14 @@ def _one_round(
     if least is not None:
         args = clean, variance, bad, new, least, SHARP_SIGMA
         clear = contrast > contrast_of_stars(float(least[:2].mean()))
-        new = new[clear | kernels.sharper(*args)]
-    new = kernels.away_from_stars(clean, variance, bad, new, STAR_SNR, BORDER_PX)
+        new = new[clear | star_shapes.sharper(*args)]
+    new = star_shapes.away_from_stars(clean, variance, bad, new, STAR_SNR, BORDER_PX)
     taken.ravel()[new] = True
     for limit in (SIGCLIP, NEIGHBOUR_SIGMA):
         ring = kernels.neighbours(new, taken, 1, seen)
         significance, _ = _judged(images, ring, np.inf)
         ring = ring[significance > limit]
-        ring = kernels.away_from_stars(clean, variance, bad, ring, STAR_SNR, 0)
+        ring = star_shapes.away_from_stars(clean, variance, bad, ring, STAR_SNR, 0)
         taken.ravel()[ring] = True
         new = np.concatenate([new, ring])
     return new
@@ -185,7 +186,7 @@ def _least_shares(
         share = np.exp(-0.5 / ((fwhm_px / 2.3548) ** 2 + 1 / 12))
         star = np.array([share, share, share**2, share**2])
     else:
-        star = _shares_of_stars(kernels.shares(clean, bad, maxima))
+        star = _shares_of_stars(star_shapes.shares(clean, bad, maxima))
         if star is None:
             return None
     margin = np.array([SHARE_MARGIN, SHARE_MARGIN, SHARE_MARGIN**2, SHARE_MARGIN**2])
