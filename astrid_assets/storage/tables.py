@@ -489,6 +489,7 @@ class ValidationEvent(Base):
     __tablename__ = "validation_events"
     __table_args__ = (
         CheckConstraint(SOURCE_IS_KNOWN, name="ck_validation_events_source"),
+        Index("ix_validation_events_reviewer", "reviewer", "detection_id"),
     )
     sequence: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"),
@@ -509,8 +510,9 @@ class ValidationEvent(Base):
     """What was on the screen, also after the night was made again; None: the label
     came without looking."""
     drawn_as: Mapped[str | None] = mapped_column(String(20))
-    """Why it was shown: uncertain | random | disputed | second | repeat | gold; None:
-    the reviewer came to it by themselves. Only ``random`` measures purity."""
+    """Why it was shown: uncertain | unscored (no model says how certain it is) |
+    random | disputed | second | repeat | gold; None: the reviewer came to it by
+    themselves. Only ``random`` measures purity."""
     created_at: Mapped[dt.datetime]
 
 
