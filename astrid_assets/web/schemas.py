@@ -205,26 +205,27 @@ class ObjectOut(Out):
 
 
 class PointOut(Out):
-    """Flux at an object's place on one frame; forced where nothing was detected."""
+    """Flux at an object's place on one frame, against the reference."""
 
     observation_id: str
     detection_id: str | None
     night: str
     band: str
     observed_mjd: float
-    flux_e: float
+    flux_e: float = Field(description="electrons of its frame")
     flux_err_e: float
-    mag: float | None
+    flux_ujy: float | None = Field(description="null where no zero point is known")
+    flux_err_ujy: float | None
+    mag: float | None = Field(description="of the flux's size, where it is seen")
     mag_err: float | None
     limit_mag: float | None = Field(description="5 sigma, where nothing is seen")
-    is_forced: bool
-    is_usable: bool
 
 
 class LightCurveOut(Out):
     """An object's light curve, in order of time."""
 
     object: ObjectOut
+    is_forced: bool = Field(description="measured on every frame, not on detections")
     points: list[PointOut]
 
 

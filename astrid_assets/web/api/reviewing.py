@@ -27,7 +27,6 @@ from astrid_assets.web.security import (
     login_needed,
     visitor,
 )
-from astrid_assets.web.views.queue import QueueWatch
 from astrid_assets.web.views.queue import next_items as draw_next
 
 Suffix = Literal["csv", "jsonl", "parquet"]
@@ -52,7 +51,7 @@ def next_items(state: State, person: Writer, body: NextIn) -> list[BlindDetectio
     nothing is left.
     """
     wish = review_queue.Wish(person.name, body.survey, night_text(body.night))
-    QueueWatch().keep_up(state.catalogue)
+    state.queue.keep_up(state.catalogue)
     drawn = draw_next(state.catalogue, wish, body.count, state.clock())
     with state.catalogue.read() as session:
         found = [search.detection(session, item.detection_id) for item in drawn]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from astrid_assets.storage import candidates, light_curves
 from astrid_assets.storage.tables import SkyObject
 from astrid_assets.web.api.common import Night, State, SurveyName, night_text, text_id
 from astrid_assets.web.problems import not_found, responses
@@ -18,9 +17,11 @@ from astrid_assets.web.schemas import (
     ObjectOut,
     PointOut,
 )
-
-if TYPE_CHECKING:
-    from astrid_assets.storage.light_curves import ForcedPoint
+from astrid_assets.web.views.light_curve import (
+    MICROJANSKY_ZERO_POINT,
+    CurvePoint,
+    light_curve,
+)
 
 router = APIRouter(tags=["sky"])
 
@@ -40,37 +41,22 @@ def sky_object(state: State, object_id: Id) -> ObjectOut:
 
 
 @router.get("/objects/{object_id}/lightcurve", responses=responses(404, 422))
-def light_curve(state: State, object_id: Id) -> LightCurveOut:
-    """Return the fluxes at an object's place, with limits where nothing is seen."""
+def object_light_curve(state: State, object_id: Id) -> LightCurveOut:
+    """Return the fluxes at an object's place, with limits where nothing is seen.
+
+    Forced photometry on every frame where it was measured, else detections only.
+    """
     id_ = text_id(object_id)
     with state.catalogue.read() as session:
         found = session.get(SkyObject, id_)
         if found is None:
             raise not_found("object", id_)
-        forced = light_curves.forced_light_curve(session, id_)
-        seen = candidates.light_curve(session, id_)
-    points = [_forced(point) for point in forced]
-    measured = {point.observation_id for point in forced}
-    points += [
-        PointOut(
-            observation_id=row.observation_id,
-            detection_id=row.detection_id,
-            night=row.night,
-            band=row.band,
-            observed_mjd=row.observed_mjd,
-            flux_e=row.flux_e,
-            flux_err_e=row.flux_err_e,
-            mag=row.mag,
-            mag_err=row.mag_err,
-            limit_mag=None,
-            is_forced=False,
-            is_usable=True,
-        )
-        for row in seen
-        if row.observation_id not in measured
-    ]
-    points.sort(key=lambda point: (point.observed_mjd, point.observation_id))
-    return LightCurveOut(object=ObjectOut.model_validate(found), points=points)
+        curve = light_curve(session, id_)
+    return LightCurveOut(
+        object=ObjectOut.model_validate(found),
+        is_forced=curve.forced,
+        points=[_told(point) for point in curve.points],
+    )
 
 
 @router.get("/explain", responses=responses(422, 503))
@@ -92,25 +78,13 @@ def explanation(
     return ExplanationOut.model_validate(found)
 
 
-def _forced(point: ForcedPoint) -> PointOut:
-    zero, flux, error = point.zero_point_mag, point.flux_e, point.flux_err_e
-    is_seen = abs(flux) >= SEEN_SIGMA * error > 0
-    mag = limit = None
-    if zero is not None and is_seen:
-        mag = zero - 2.5 * math.log10(abs(flux))
-    elif zero is not None and error > 0 and point.is_usable:
-        limit = zero - 2.5 * math.log10(LIMIT_SIGMA * error)
-    return PointOut(
-        observation_id=point.observation_id,
-        detection_id=point.detection_id,
-        night=point.night,
-        band=point.band,
-        observed_mjd=point.observed_mjd,
-        flux_e=flux,
-        flux_err_e=error,
-        mag=mag,
-        mag_err=MAG_PER_RELATIVE_ERROR * error / abs(flux) if mag is not None else None,
-        limit_mag=limit,
-        is_forced=True,
-        is_usable=point.is_usable,
-    )
+def _told(point: CurvePoint) -> PointOut:
+    flux, error = point.flux_ujy, point.flux_err_ujy
+    mag = mag_err = limit = None
+    if flux is not None and error is not None and error > 0:
+        if abs(flux) >= SEEN_SIGMA * error:
+            mag = MICROJANSKY_ZERO_POINT - 2.5 * math.log10(abs(flux))
+            mag_err = MAG_PER_RELATIVE_ERROR * error / abs(flux)
+        else:
+            limit = MICROJANSKY_ZERO_POINT - 2.5 * math.log10(LIMIT_SIGMA * error)
+    return PointOut(**point.model_dump(), mag=mag, mag_err=mag_err, limit_mag=limit)
