@@ -70,7 +70,7 @@ def cutout_picture(
     if wide:
         png = _wide(state, row, run, frame_key, plane, stretch)
     else:
-        stamps = state.planes.stamps(spot_of(row, run.difference_key))
+        stamps = state.planes.stamps(spot_of(row, run.difference_key, run.method))
         png = _cutout(stamps, plane, stretch)
     return Response(png, media_type="image/png", headers=KEEP)
 
@@ -100,7 +100,7 @@ def object_curve(state: State, object_id: str) -> Response:
 def mask(state: State, detection_id: str) -> MaskView:
     """Return the training mask of a detection as it lies on its picture."""
     row, run, _ = _found(state, detection_id)
-    turn = state.planes.stamps(spot_of(row, run.difference_key)).orientation
+    turn = state.planes.stamps(spot_of(row, run.difference_key, run.method)).orientation
     with state.catalogue.read() as session:
         own = drawn_masks(session, [detection_id]).get(detection_id)
     whole = training_mask("real", row.fwhm_px, CUTOUT_SIZE) if own is None else own
@@ -117,7 +117,9 @@ def save_mask(
     row, run, _ = _found(state, detection_id)
     whole = None
     if painted.bits is not None:
-        turn = state.planes.stamps(spot_of(row, run.difference_key)).orientation
+        turn = state.planes.stamps(
+            spot_of(row, run.difference_key, run.method)
+        ).orientation
         whole = np.zeros((CUTOUT_SIZE, CUTOUT_SIZE), dtype=np.uint8)
         whole[1:, 1:] = as_stored(_unpacked(painted.bits), turn)
     with state.catalogue.begin() as session:

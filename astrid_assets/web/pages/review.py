@@ -227,18 +227,15 @@ def items_of(state: WebState, detection_ids: list[str]) -> list[Item]:
     with state.catalogue.read() as session:
         known = candidates.detections_by_ids(session, detection_ids)
         rows = [known[id_] for id_ in detection_ids if id_ in known]
-        keys = {
-            row[0]: row[1]
-            for row in session.execute(
-                select(DifferenceRun.id, DifferenceRun.difference_key).where(
-                    DifferenceRun.id.in_({row.difference_id for row in rows})
-                )
-            )
-        }
+        query = select(DifferenceRun).where(
+            DifferenceRun.id.in_({row.difference_id for row in rows})
+        )
+        runs = {run.id: run for run in session.scalars(query)}
         measured = facts(session, rows, state.planes)
     found = []
     for row, fact in zip(rows, measured, strict=True):
-        stamps = state.planes.stamps(spot_of(row, keys[row.difference_id]))
+        run = runs[row.difference_id]
+        stamps = state.planes.stamps(spot_of(row, run.difference_key, run.method))
         turn = stamps.orientation
         found.append(
             Item(

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 MJD_EPOCH = dt.datetime(1858, 11, 17, tzinfo=dt.UTC)
 
+ALERT_DIFFERENCE = "alert_d"
+"""Method of alerts whose third cutout is the difference over its sigma."""
+
 NO_CATALOGUE = "no catalogue of known objects is loaded"
 
 
@@ -138,6 +141,7 @@ def facts(
             DifferenceRun.flags,
             DifferenceRun.difference_key,
             PreprocessRun.flags,
+            DifferenceRun.method,
         )
         .join(
             PreprocessRun, PreprocessRun.observation_id == DifferenceRun.observation_id
@@ -148,12 +152,12 @@ def facts(
     moving = _moving(session, {(row.survey, row.night) for row in rows})
     found = []
     for row in rows:
-        _, flags, difference_key, frame_flags = about[row.difference_id]
+        _, flags, difference_key, frame_flags, method = about[row.difference_id]
         found.append(
             DetectionFacts(
                 **_measured(row),
                 flags=flags_in_words(row.mask_bits, [*frame_flags, *flags]),
-                neighbour=_neighbour(row, difference_key, planes),
+                neighbour=_neighbour(row, difference_key, method, planes),
                 known_objects=_known(moving.get(row.detection_id)),
                 has_difference=difference_key is not None,
                 links=links(row.ra_deg, row.dec_deg),
@@ -245,17 +249,24 @@ def _measured(row: DetectionRow) -> dict[str, Any]:
     }
 
 
-def spot_of(row: DetectionRow, difference_key: str | None) -> Spot:
+def spot_of(row: DetectionRow, difference_key: str | None, method: str) -> Spot:
     """Return where the pixels of a detection are kept."""
-    return Spot(row.cutout_key, row.cutout_index, difference_key, row.x, row.y)
+    return Spot(
+        row.cutout_key,
+        row.cutout_index,
+        difference_key,
+        row.x,
+        row.y,
+        third_is_difference=method == ALERT_DIFFERENCE,
+    )
 
 
 def _neighbour(
-    row: DetectionRow, difference_key: str | None, planes: Planes | None
+    row: DetectionRow, difference_key: str | None, method: str, planes: Planes | None
 ) -> Neighbour | None:
     if planes is None or difference_key is None:
         return None
-    found = planes.stamps(spot_of(row, difference_key)).neighbour
+    found = planes.stamps(spot_of(row, difference_key, method)).neighbour
     if found is None:
         return None
     return Neighbour(
