@@ -311,7 +311,6 @@ def _filtered(wanted: DetectionFilter) -> Select[tuple[object, ...]]:
     least = {
         Observation.observed_mjd: wanted.start_mjd,
         Detection.score: wanted.min_score,
-        func.abs(Candidate.score_sigma): wanted.min_sigma,
     }
     most = {
         Observation.observed_mjd: wanted.end_mjd,
@@ -322,6 +321,10 @@ def _filtered(wanted: DetectionFilter) -> Select[tuple[object, ...]]:
         *(column >= value for column, value in least.items() if value is not None),
         *(column <= value for column, value in most.items() if value is not None),
     ]
+    if wanted.min_sigma is not None:
+        # Both ends of the index, where the size alone has none.
+        score, least_sigma = Candidate.score_sigma, abs(wanted.min_sigma)
+        tests.append(or_(score >= least_sigma, score <= -least_sigma))
     if wanted.with_mask:
         tests.append(Candidate.mask_bits.bitwise_and(wanted.with_mask) != 0)
     if wanted.without_mask:

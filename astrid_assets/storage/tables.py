@@ -334,7 +334,7 @@ class Candidate(Base):
     ra_deg: Mapped[float | None]
     dec_deg: Mapped[float | None]
     healpix: Mapped[int | None] = mapped_column(BigInteger, index=True)
-    score_sigma: Mapped[float]
+    score_sigma: Mapped[float] = mapped_column(index=True)
     sign: Mapped[int]
     flux_e: Mapped[float]
     flux_err_e: Mapped[float]
