@@ -32,6 +32,7 @@ from astrid_assets.science.measuring_kernels import subtract_sky
 from astrid_assets.science.psf import fit_psf
 from astrid_assets.science.quality.frame_quality import FrameQuality, judge
 from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
+from astrid_assets.science.saturated_hits import mark_saturated_hits
 from astrid_assets.science.stars import measure_stars, typical_shape, with_psf_fluxes
 from astrid_assets.science.threads import in_bands
 from astrid_assets.science.trails import find_trails, trail_mask
@@ -135,15 +136,15 @@ def measure(
     mask = saturated_pixels(data, mask, frame.saturation_e)
     _require_data(mask, settings)
     sky = measure_background(data, _unusable(mask), settings.background_mesh_px)
-    marked = bleeding_pixels(data, impossible_pixels(data, mask, sky), sky)
-    marked = grown_saturation(marked)
+    marked = mark_saturated_hits(data, impossible_pixels(data, mask, sky), sky)
+    marked = grown_saturation(bleeding_pixels(data, marked, sky))
     pattern = noise_pattern(data - sky.level, sky.rms, _unusable(mask))
     early = _early_quality(marked, sky)
     _stop_if_hopeless(early, settings, pattern, frame.saturation_e)
-    mask = marked
-    if settings.mask_trails:
-        mask = _with_trails(data, mask, sky)
-    sky = measure_background(data, _unusable(mask), settings.background_mesh_px)
+    mask = _with_trails(data, marked, sky) if settings.mask_trails else marked
+    if mask is not marked:
+        # A trail raised the sky around it; nothing else that was found since did.
+        sky = measure_background(data, _unusable(mask), settings.background_mesh_px)
     flat = None if masters is None else masters.flat
     frame = _subtracted(frame, data, mask, sky, flat)
     frame, stars = _without_cosmic_rays(frame, settings)
