@@ -57,6 +57,19 @@ def test_files_stay_short_enough_to_read() -> None:
     assert long == {}
 
 
+def test_compiled_code_in_the_cache_cannot_be_stale() -> None:
+    calling = {
+        f"{path.stem} -> {node.module.rsplit('.', 1)[-1]}"
+        for path in PACKAGE.rglob("*_kernels.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        and node.module is not None
+        and node.module.endswith("_kernels")
+    }
+    # The one that `compiled` tells of.
+    assert calling <= {"registration_kernels -> pixel_mapping_kernels"}
+
+
 def test_nothing_catches_everything() -> None:
     wide = [
         f"{path.relative_to(PACKAGE)}:{node.lineno}"

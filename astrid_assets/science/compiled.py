@@ -3,7 +3,12 @@
 Only kernels live behind this: short functions over arrays and numbers, in modules
 named ``*_kernels.py``. They release the GIL, so `threads.in_bands` can run one of
 them over bands of rows; numba's own threads are not used, because a worker process
-must be able to say how many cores it takes. The machine code is cached on disk.
+must be able to say how many cores it takes.
+
+The machine code is cached on disk beside the source and made anew when that one file
+changes. A kernel that calls a kernel of another file would not notice a change there,
+so each file holds what its kernels call; `registration_kernels` alone calls another
+file, `pixel_mapping_kernels`, and both must change together.
 """
 
 from __future__ import annotations
