@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float64]
 
-MAX_SUMMIT_PX = 1.0  # from the pixel where the score peaks to where the flux does
+MAX_SUMMIT_PX = 1.0  # from a pixel to the vertex of the parabola through it
+PLATEAU = 0.7  # of its peak that the score keeps to where the flux peaks
+CLIMB_PX = 2  # from where the score peaks to where the flux does: noise grows there
 
 Number = TypeVar("Number", np.float32, np.uint16)
 
@@ -27,9 +29,10 @@ Number = TypeVar("Number", np.float32, np.uint16)
 class Peaks:
     """Peaks, highest |score| first; arrays of shape (n,).
 
-    `column`, `row` is the pixel of the peak, `x`, `y` its sub-pixel place, `flux`
-    and `flux_err` in electrons, `score` their ratio, `sign` +1 or -1. `is_summit`
-    is False where the flux has no maximum there: a slope of something brighter.
+    `column`, `row` is the pixel where the score peaks and `score` its height there;
+    `x`, `y` the sub-pixel place where the flux does, `flux` and `flux_err` in
+    electrons; `sign` +1 or -1. `is_summit` is False where the flux has no maximum
+    near: a slope of something brighter.
     """
 
     column: NDArray[np.intp]
@@ -38,12 +41,8 @@ class Peaks:
     y: Values
     flux: Values
     flux_err: Values
+    score: Values
     is_summit: NDArray[np.bool_]
-
-    @property
-    def score(self) -> Values:
-        """Signal to noise at the sub-pixel peak."""
-        return self.flux / self.flux_err
 
     @property
     def sign(self) -> Values:
@@ -60,25 +59,43 @@ def find_peaks(
 ) -> Peaks:
     """Find the pixels that top |score| within a radius, and refine them.
 
-    A parabola through three pixels per axis of the flux gives place and height; a
-    peak is listed when that height is at or above the threshold.
+    A parabola through three pixels per axis gives place and height; a peak is listed
+    when that height is at or above the threshold.
     """
     # The pixel of a peak may be lower than the peak itself.
     rows, columns = _highest(score, disc(radius_px), 0.9 * threshold)
-    x, y, peak, summit = _refine(flux, rows, columns)
-    error = flux_err[rows, columns].astype(np.float64)
-    listed = np.abs(peak / error) >= threshold
-    order = np.lexsort((columns[listed], rows[listed], -np.abs(peak / error)[listed]))
-    kept = np.flatnonzero(listed)[order]
-    return Peaks(
-        columns[kept],
-        rows[kept],
-        x[kept],
-        y[kept],
-        peak[kept],
-        error[kept],
-        summit[kept],
+    _, _, height, _ = _refine(flux, rows, columns)
+    height = height / flux_err[rows, columns]
+    listed = np.flatnonzero(np.abs(height) >= threshold)
+    order = np.lexsort((columns[listed], rows[listed], -np.abs(height[listed])))
+    kept = listed[order]
+    rows, columns = rows[kept], columns[kept]
+    top_rows, top_columns = _climbed(flux, rows, columns)
+    # On the slope of something constant the score falls on the way up.
+    falls = np.abs(score[top_rows, top_columns]) < PLATEAU * np.abs(
+        score[rows, columns]
     )
+    top_rows, top_columns = (
+        np.where(falls, rows, top_rows),
+        np.where(falls, columns, top_columns),
+    )
+    x, y, peak, summit = _refine(flux, top_rows, top_columns)
+    error = flux_err[top_rows, top_columns].astype(np.float64)
+    return Peaks(columns, rows, x, y, peak, error, height[kept], summit)
+
+
+def _climbed(
+    flux: Image, rows: NDArray[np.intp], columns: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Go from pixel to higher neighbour, at most `CLIMB_PX` steps."""
+    ny, nx = flux.shape
+    sign = np.sign(flux[rows, columns])
+    for _ in range(CLIMB_PX):
+        near = window(flux, rows, columns, 1) * sign[:, None, None]
+        highest = near.reshape(len(rows), 9).argmax(axis=1)
+        rows = np.clip(rows + highest // 3 - 1, 0, ny - 1)
+        columns = np.clip(columns + highest % 3 - 1, 0, nx - 1)
+    return rows, columns
 
 
 def window(

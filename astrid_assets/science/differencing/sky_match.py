@@ -16,6 +16,7 @@ import numpy as np
 import sep
 from scipy import fft
 
+from astrid_assets.science.differencing.noise import robust_sigma
 from astrid_assets.science.differencing.transform import (
     StampSpectrum,
     back,
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.frame import Image
 
-MESH_PX = 128  # wider than any galaxy that must not be flattened
+MESH_PX = 128
+FINEST_MESH_PX = 32  # a point source in it is still an outlier
+STRUCTURED_VARIANCE = 3.0  # of the meshes' means, over what pixel noise explains
 BLOCK_PX = 256  # length over which a band may change its level
 CLIP_SIGMA = 3.0
 BANDED_VARIANCE = 1.5  # of the bands' means, over what pixel noise explains
@@ -55,20 +58,34 @@ def sky_difference(
     noise : electrons per pixel
         Of ``new - ref`` on blank sky.
     """
-    mesh = min(MESH_PX, *(max(n // 2, 8) for n in new.shape))
-    level = sep.Background(
-        _blurred_difference(new, ref, new_psf, ref_psf),
-        mask=bad,
-        bw=mesh,
-        bh=mesh,
-        fw=3,
-        fh=3,
-    ).back(dtype=np.float32)
+    level = _level(_blurred_difference(new, ref, new_psf, ref_psf), bad, noise)
     flat = new - ref - level
     quiet = ~bad & (np.abs(flat) < CLIP_SIGMA * noise)
     rows = _bands(flat, quiet, noise)
     columns = _bands((flat - rows).T, quiet.T, noise).T
     return (level + rows + columns).astype(np.float32)
+
+
+def _level(blurred: Image, bad: NDArray[np.bool_], noise: float) -> Image:
+    """Return the sky's level, as fine as it is known to be structured.
+
+    Meshes are halved while what the last one left scatters by clearly more than the
+    noise of their means: fringes, and sky that was guessed between crowded stars.
+    """
+    mesh = min(MESH_PX, *(max(n // 2, 8) for n in blurred.shape))
+    level = sep.Background(blurred, mask=bad, bw=mesh, bh=mesh, fw=3, fh=3).back(
+        dtype=np.float32
+    )
+    while mesh >= 2 * FINEST_MESH_PX:
+        mesh //= 2
+        finer = sep.Background(
+            blurred - level, mask=bad, bw=mesh, bh=mesh, fw=1, fh=1
+        ).back(dtype=np.float32)
+        means = finer[mesh // 2 :: mesh, mesh // 2 :: mesh]
+        if robust_sigma(means) ** 2 < STRUCTURED_VARIANCE * (noise / mesh) ** 2:
+            break
+        level = level + finer
+    return level
 
 
 def _blurred_difference(
