@@ -103,7 +103,10 @@ def mask(state: State, detection_id: str) -> MaskView:
     turn = state.planes.stamps(spot_of(row, run.difference_key, run.method)).orientation
     with state.catalogue.read() as session:
         own = drawn_masks(session, [detection_id]).get(detection_id)
-    whole = training_mask("real", row.fwhm_px, CUTOUT_SIZE) if own is None else own
+    # A source without a known PSF gets an empty mask to draw on.
+    whole = np.zeros((CUTOUT_SIZE, CUTOUT_SIZE), np.uint8) if own is None else own
+    if own is None and row.fwhm_px:
+        whole = training_mask("real", row.fwhm_px, CUTOUT_SIZE)
     seen = as_seen(whole[1:, 1:], turn)
     bits = base64.b64encode(np.packbits(seen).tobytes()).decode()
     return MaskView(bits=bits, drawn=own is not None)

@@ -7,7 +7,7 @@ function maskElement(id) {
   return document.getElementById("mask-" + id);
 }
 
-async function openMask(item, view) {
+async function openMask(item) {
   const answer = await fetch("/review/masks/" + encodeURIComponent(item.facts.id));
   if (!answer.ok) return;
   const mask = await answer.json();

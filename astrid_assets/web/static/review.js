@@ -38,7 +38,7 @@ function loadPictures(item) {
     const picture = new Image();
     picture.alt = plane + " cutout, S/N " + item.facts.snr.toFixed(1);
     picture.draggable = false;
-    picture.src = pictureUrl(item, plane, view.wide);
+    picture.src = pictureUrl(item, plane, view.wide && item.facts.has_difference);
     item.pictures[plane] = picture;
     loads.push(picture.decode().catch(() => { picture.classList.add("missing"); }));
   }
@@ -289,7 +289,11 @@ function changeConfidence(step) {
 async function changeView(name) {
   if (name === "help") return $("help").showModal();
   if (!current) return;
-  if (name === "mask") return openMask(current, view);
+  if (name === "mask") return openMask(current);
+  if (name === "wide" && !view.wide && !current.facts.has_difference) {
+    $("last").textContent = "No whole frame is kept of this one: there is no wider view.";
+    return;
+  }
   if (name === "stretch") view.stretch = STRETCHES[(STRETCHES.indexOf(view.stretch) + 1) % STRETCHES.length];
   else view[name] = !view[name];
   const button = document.querySelector("[data-view=" + name + "]");

@@ -65,9 +65,9 @@ class DetectionFacts(BaseModel):
     band: str
     observation_id: str
     object_id: str | None
-    observed_mjd: float
-    observed_at: dt.datetime
-    exposure_s: float
+    observed_mjd: float | None
+    observed_at: dt.datetime | None
+    exposure_s: float | None
     x: float
     y: float
     ra_deg: float | None
@@ -80,7 +80,7 @@ class DetectionFacts(BaseModel):
     mag_err: float | None
     limiting_mag: float | None
     fwhm_px: float | None
-    frame_fwhm_px: float
+    frame_fwhm_px: float | None
     fwhm_ratio: float | None = Field(description="of the source over the frame's stars")
     elongation: float | None
     flags: list[str] = Field(description="of pixels, frame and difference, in words")
@@ -240,13 +240,17 @@ def _measured(row: DetectionRow) -> dict[str, Any]:
     return {
         "id": row.detection_id,
         **{name: getattr(row, name) for name in same},
-        "observed_at": MJD_EPOCH + dt.timedelta(days=row.observed_mjd),
+        "observed_at": _moment(row.observed_mjd),
         "position": place,
         "snr": row.score_sigma,
         "fwhm_px": row.candidate_fwhm_px,
         "frame_fwhm_px": row.fwhm_px,
         "fwhm_ratio": ratio,
     }
+
+
+def _moment(mjd: float | None) -> dt.datetime | None:
+    return None if mjd is None else MJD_EPOCH + dt.timedelta(days=mjd)
 
 
 def spot_of(row: DetectionRow, difference_key: str | None, method: str) -> Spot:

@@ -46,7 +46,7 @@ def facts_in_words(fact: DetectionFacts) -> list[tuple[str, str]]:
         ("Nearest reference source", _neighbour(fact)),
         ("Known objects", fact.known_objects),
         ("Position", fact.position or "no coordinates"),
-        ("Taken", f"{fact.observed_at:%Y-%m-%d %H:%M:%S} UTC, {fact.exposure_s:g} s"),
+        ("Taken", _taken(fact)),
         ("Survey", " · ".join(filter(None, (fact.survey, fact.field, fact.band)))),
     ]
     if fact.limiting_mag is not None:
@@ -54,9 +54,21 @@ def facts_in_words(fact: DetectionFacts) -> list[tuple[str, str]]:
     return rows
 
 
+def _taken(fact: DetectionFacts) -> str:
+    if fact.observed_at is None:
+        return "at an unknown time"
+    text = f"{fact.observed_at:%Y-%m-%d %H:%M:%S} UTC"
+    return text if fact.exposure_s is None else f"{text}, {fact.exposure_s:g} s"
+
+
 def _fwhm(fact: DetectionFacts) -> str:
-    if fact.fwhm_px is None or fact.fwhm_ratio is None:
-        return f"not measurable; stars have {fact.frame_fwhm_px:.1f} px"
+    stars = "stars not measured"
+    if fact.frame_fwhm_px is not None:
+        stars = f"stars have {fact.frame_fwhm_px:.1f} px"
+    if fact.fwhm_px is None:
+        return f"not measurable; {stars}"
+    if fact.fwhm_ratio is None:
+        return f"{fact.fwhm_px:.1f} px; {stars}"
     text = f"{fact.fwhm_px:.1f} px, {fact.fwhm_ratio:.2f} × that of stars"
     if fact.elongation is None:
         return text
