@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_ROUNDS = 200
+MAX_ROUNDS = 3000  # two weak reviewers beside a good one converge slowly
 CONVERGED = 1e-6  # largest change of a posterior
 PRIOR_RIGHT, PRIOR_WRONG = 4.0, 1.0
 """Votes each reviewer is taken to have cast before: four right for one wrong, per

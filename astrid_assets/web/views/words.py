@@ -77,6 +77,8 @@ def _fwhm(fact: DetectionFacts) -> str:
 
 def _neighbour(fact: DetectionFacts) -> str:
     found = fact.neighbour
+    if not fact.has_difference:
+        return "not known: the reference itself is not kept"
     if found is None:
         return "none found nearby"
     text = f"{found.distance_px:.1f} px away"
