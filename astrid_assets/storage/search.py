@@ -1,4 +1,4 @@
-"""Searches over detections and observations, page by page; no table is read whole.
+"""Searches over detections, page by page; no table is read whole.
 
 A page ends with a cursor: the sort key of its last row, from which the next page goes
 on. Rows that come or go between two pages shift nothing and repeat nothing, and the
@@ -7,25 +7,20 @@ hundredth page costs what the first does.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from sqlalchemy import and_, func, or_, select, tuple_
+from sqlalchemy import and_, or_, tuple_
 
 from astrid_assets.storage.detection_rows import DetectionRow, select_detections
+from astrid_assets.storage.paging import MAX_PAGE, Page, cursor_of, key_of
 from astrid_assets.storage.sky_index import cone_ranges, distance_arcsec
 from astrid_assets.storage.tables import (
     Candidate,
     Detection,
     Label,
     Observation,
-    PreprocessRun,
-    Survey,
 )
 
 if TYPE_CHECKING:
@@ -34,27 +29,11 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import InstrumentedAttribute, Session
 
-    Key = tuple[float | str, ...]
+    from astrid_assets.storage.paging import Key
 
 Sort = Literal["newest", "oldest", "score"]
-PLAIN = re.compile(r"[0-9a-f-]*")  # what ids and nights are made of
 UNLABELLED = "none"
-MAX_PAGE = 1000
 MAX_ROUNDS = 50  # pages read to fill one from a cone whose pixels hold mostly others
-
-Row = TypeVar("Row")
-
-
-class BadCursor(ValueError):
-    """A cursor that is none of ours, or of another search."""
-
-
-@dataclass(frozen=True)
-class Page(Generic[Row]):
-    """Rows in their order; `cursor` is None on the last page."""
-
-    rows: list[Row]
-    cursor: str | None
 
 
 @dataclass(frozen=True)
@@ -114,44 +93,20 @@ class FoundDetection(DetectionRow):
     agreement: float | None
 
 
-@dataclass(frozen=True)
-class ObservationFilter:
-    """Which images to list; None asks nothing."""
-
-    survey: str | None = None
-    night: str | None = None
-    start_night: str | None = None
-    end_night: str | None = None
-    kind: str | None = None
-    status: str | None = None
-    field: str | None = None
-    band: str | None = None
-
-
-@dataclass(frozen=True)
-class FoundObservation:
-    """An image and what became of it; `run` is None before it was processed."""
-
-    observation: Observation
-    run: PreprocessRun | None
-
-
-@dataclass(frozen=True)
-class SurveyCount:
-    """A survey with its number of images and the nights it spans."""
-
-    survey: Survey
-    n_observations: int
-    first_night: str | None
-    last_night: str | None
-
-
 SORT_KEYS: dict[str, tuple[InstrumentedAttribute[float], ...]] = {
     "newest": (Observation.observed_mjd, Observation.id, Detection.id),  # type: ignore[dict-item]  # ids are text
     "oldest": (Observation.observed_mjd, Observation.id, Detection.id),  # type: ignore[dict-item]  # ids are text
     "score": (Detection.score, Detection.id),  # type: ignore[dict-item]  # ids are text
 }
 """Sort keys stand in one index, so that a page is read from where it begins."""
+
+
+KEY_TYPES: dict[str, tuple[type, ...]] = {
+    "newest": (float, str, str),
+    "oldest": (float, str, str),
+    "score": (float, str),
+}
+"""Of the parts of a cursor."""
 
 
 def detections(
@@ -180,7 +135,7 @@ def detections(
     ValueError
         If the cone is no place on the sky.
     """
-    after = None if cursor is None else _key_of(cursor, sort)
+    after = None if cursor is None else key_of(cursor, sort, KEY_TYPES[sort])
     query = _filtered(wanted)
     columns = SORT_KEYS[sort]
     descending = sort != "oldest"
@@ -196,95 +151,19 @@ def detections(
         room = limit - len(found)
         found += near[:room]
         if len(near) > room:
-            return Page(found, _cursor(sort, _sort_key(found[-1], sort)))
+            return Page(found, cursor_of(sort, _sort_key(found[-1], sort)))
         if is_last:
             return Page(found, None)
         after = _sort_key(rows[-1], sort)
         if len(found) == limit:
             break
-    return Page(found, None if after is None else _cursor(sort, after))
+    return Page(found, None if after is None else cursor_of(sort, after))
 
 
 def detection(session: Session, detection_id: str) -> FoundDetection | None:
     """Return one current detection with its label."""
     row = session.execute(_selected().where(Detection.id == detection_id)).first()
     return None if row is None else FoundDetection(*row)
-
-
-def observations(
-    session: Session,
-    wanted: ObservationFilter,
-    *,
-    limit: int = 50,
-    cursor: str | None = None,
-) -> Page[FoundObservation]:
-    """Return one page of images, newest night first, with what became of them.
-
-    Raises
-    ------
-    BadCursor
-        If the cursor belongs to no search of images.
-    """
-    table = Observation
-    query = (
-        select(table, PreprocessRun)
-        .outerjoin(PreprocessRun, PreprocessRun.observation_id == table.id)
-        .order_by(table.night.desc(), table.id.desc())
-    )
-    for name in ("survey", "night", "kind", "status", "field", "band"):
-        value = getattr(wanted, name)
-        if value is not None:
-            query = query.where(getattr(table, name) == value)
-    if wanted.start_night is not None:
-        query = query.where(table.night >= wanted.start_night)
-    if wanted.end_night is not None:
-        query = query.where(table.night <= wanted.end_night)
-    if cursor is not None:
-        night, last = map(str, _key_of(cursor, "observations"))
-        query = query.where(
-            table.night <= night, tuple_(table.night, table.id) < (night, last)
-        )
-    limit = min(limit, MAX_PAGE)
-    rows = [
-        FoundObservation(r[0], r[1]) for r in session.execute(query.limit(limit + 1))
-    ]
-    if len(rows) <= limit:
-        return Page(rows, None)
-    last_row = rows[limit - 1].observation
-    key = (last_row.night, last_row.id)
-    return Page(rows[:limit], _cursor("observations", key))
-
-
-def observation(session: Session, observation_id: str) -> FoundObservation | None:
-    """Return one image with what became of it."""
-    query = (
-        select(Observation, PreprocessRun)
-        .outerjoin(PreprocessRun, PreprocessRun.observation_id == Observation.id)
-        .where(Observation.id == observation_id)
-    )
-    row = session.execute(query).first()
-    return None if row is None else FoundObservation(row[0], row[1])
-
-
-def surveys(session: Session) -> list[SurveyCount]:
-    """Return all surveys by name, with how many images they have."""
-    night = func.nullif(Observation.night, "")
-    counts = (
-        select(
-            Observation.survey,
-            func.count().label("n"),
-            func.min(night).label("first"),
-            func.max(night).label("last"),
-        )
-        .group_by(Observation.survey)
-        .subquery()
-    )
-    query = (
-        select(Survey, counts.c.n, counts.c.first, counts.c.last)
-        .outerjoin(counts, counts.c.survey == Survey.name)
-        .order_by(Survey.name)
-    )
-    return [SurveyCount(r[0], r[1] or 0, r[2], r[3]) for r in session.execute(query)]
 
 
 def _selected() -> Select[tuple[object, ...]]:
@@ -370,30 +249,3 @@ def _sort_key(row: FoundDetection, sort: Sort) -> Key:
     if sort == "score":
         return (row.score, row.detection_id)
     return (row.observed_mjd, row.observation_id, row.detection_id)
-
-
-def _cursor(kind: str, key: Key) -> str:
-    text = json.dumps([kind, *key])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _key_of(cursor: str, kind: str) -> Key:
-    types = (str, str) if kind == "observations" else (float, str, str)
-    types = (float, str) if kind == "score" else types
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError, RecursionError):
-        parts = None
-    if (
-        not isinstance(parts, list)
-        or parts[:1] != [kind]
-        or [type(part) for part in parts[1:]] != list(types)
-        or any(isinstance(p, float) and not np.isfinite(p) for p in parts)
-        or any(isinstance(p, str) and not PLAIN.fullmatch(p) for p in parts[1:])
-    ):
-        raise BadCursor(
-            "this cursor belongs to another search: leave it out, or follow `next` of "
-            "a page with the same sort order"
-        )
-    return tuple(parts[1:])

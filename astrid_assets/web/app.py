@@ -15,10 +15,11 @@ from starlette.staticfiles import StaticFiles
 from astrid_assets.storage.catalogue import now
 from astrid_assets.web.api.router import api_router
 from astrid_assets.web.headers import SafeHeaders
+from astrid_assets.web.login_limits import LoginLimiter
+from astrid_assets.web.origin import SameOrigin
 from astrid_assets.web.pages.browse import error_page
 from astrid_assets.web.pages.router import pages_router
 from astrid_assets.web.problems import install_problems
-from astrid_assets.web.security import LoginLimiter, SameOrigin
 from astrid_assets.web.state import open_state
 
 if TYPE_CHECKING:

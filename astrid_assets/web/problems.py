@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from astrid_assets.storage.catalogue import CatalogueUnavailable
-from astrid_assets.storage.search import BadCursor
+from astrid_assets.storage.paging import BadCursor
 from astrid_assets.storage.store_errors import ObjectMissing, StoreError
 from astrid_assets.surveys.profile import ProfileError
 

@@ -5,44 +5,31 @@ own choice, unless a login is required; bound elsewhere, a login or an API token
 needed (`WebSettings.needs_login`). Secrets travel in the ``Authorization`` header or
 in an HttpOnly cookie, never in an address, so they appear in no log.
 
-Other sites cannot write through a visitor's browser: `SameOrigin` refuses unsafe
-requests that a browser marks as coming from elsewhere (fetch metadata, else Origin),
-cookies are SameSite, and forms carry a token besides. Names with a dot are refused on
-the loopback address: they are somebody's domain that was pointed at this machine.
-
-References
-----------
-OWASP, Cross-Site Request Forgery Prevention Cheat Sheet (fetch metadata);
-OWASP, Password Storage Cheat Sheet (scrypt).
+Other sites cannot write through a visitor's browser: `origin` refuses their requests,
+cookies are SameSite, and forms carry a token besides. Guessing is slowed down by
+`login_limits`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import secrets
-import threading
-import time
-from collections import defaultdict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 from fastapi import Request  # noqa: TC002  FastAPI reads the annotation
-from starlette.datastructures import Headers
 
 from astrid_assets.storage import accounts
+from astrid_assets.web.origin import is_loopback
 from astrid_assets.web.problems import Problem
 from astrid_assets.web.state import WebState, state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from astrid_assets.storage.tables import Reviewer
+    from astrid_assets.web.login_limits import LoginLimiter
 
 SESSION_COOKIE = "astrid_session"
 NAME_COOKIE = "astrid_name"
@@ -51,13 +38,6 @@ CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
 NAME_HEADER = "astrid-reviewer"
 LOCAL_NAME = "local"
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-MAX_FAILURES_PER_NAME = 10
-MAX_FAILURES_PER_ADDRESS = 30
-FAILURE_WINDOW_S = 15 * 60
-MAX_REMEMBERED = 10_000  # names and addresses; beyond that the oldest are forgotten
-HASHES_AT_ONCE = 2  # each takes 32 MiB and a tenth of a second
 
 
 @dataclass(frozen=True)
@@ -71,54 +51,6 @@ class Person:
     def may(self, role: str) -> bool:
         """Return whether they may do what this role may."""
         return accounts.ROLES.index(self.role) >= accounts.ROLES.index(role)
-
-
-@dataclass
-class LoginLimiter:
-    """Counts failed logins per name and per address; kept in memory."""
-
-    clock: Callable[[], float] = time.monotonic
-    _failures: dict[str, deque[float]] = field(
-        default_factory=lambda: defaultdict(deque)
-    )
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    hashing: threading.Semaphore = field(
-        default_factory=lambda: threading.Semaphore(HASHES_AT_ONCE)
-    )
-
-    def check(self, name: str, address: str) -> None:
-        """Raise Problem 429 after too many failures."""
-        with self._lock:
-            for key, most in _keys(name, address):
-                recent = self._recent(key)
-                if len(recent) >= most:
-                    wait = int(recent[0] + FAILURE_WINDOW_S - self.clock()) + 1
-                    raise Problem(
-                        429,
-                        "too many failed logins; wait a quarter of an hour, or use an "
-                        "API token",
-                        code="too-many-logins",
-                        headers={"Retry-After": str(wait)},
-                    )
-
-    def failed(self, name: str, address: str) -> None:
-        """Count a failure."""
-        with self._lock:
-            for key, _ in _keys(name, address):
-                self._recent(key).append(self.clock())
-            while len(self._failures) > MAX_REMEMBERED:
-                self._failures.pop(next(iter(self._failures)))
-
-    def succeeded(self, name: str) -> None:
-        """Forget the failures of a name."""
-        with self._lock:
-            self._failures.pop(f"name {name}", None)
-
-    def _recent(self, key: str) -> deque[float]:
-        times = self._failures[key]
-        while times and times[0] <= self.clock() - FAILURE_WINDOW_S:
-            times.popleft()
-        return times
 
 
 def visitor(request: Request) -> Person | None:
@@ -187,7 +119,7 @@ def log_in(request: Request, response: Response, name: str, password: str) -> Pe
     """
     state = state_of(request)
     address = request.client.host if request.client else ""
-    if request.url.scheme != "https" and not _is_loopback(address):
+    if request.url.scheme != "https" and not is_loopback(address):
         raise Problem(
             403,
             "passwords are taken over HTTPS only: put a proxy with a certificate in "
@@ -285,75 +217,6 @@ def login_needed() -> Problem:
     )
 
 
-class SameOrigin:
-    """ASGI middleware: refuses other sites' writes and borrowed host names."""
-
-    def __init__(self, app: ASGIApp, *, hosts: tuple[str, ...], loopback: bool) -> None:
-        self.app = app
-        self.hosts = hosts
-        self.loopback = loopback
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer it with a problem."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        if not self._host_is_ours(headers.get("host", "")):
-            problem = Problem(
-                400,
-                "this server does not answer to that host name; list it in "
-                "ASTRID_WEB_HOSTS when a proxy uses it",
-                code="wrong-host",
-            )
-            await problem.response()(scope, receive, send)
-            return
-        if scope["method"] not in SAFE_METHODS and _is_foreign(headers):
-            problem = Problem(
-                403,
-                "another site sent this request; nothing was changed",
-                code="cross-site",
-            )
-            await problem.response()(scope, receive, send)
-            return
-        await self.app(scope, receive, send)
-
-    def _host_is_ours(self, host: str) -> bool:
-        name = _host_name(host)
-        if name in self.hosts:
-            return True
-        if self.hosts and not self.loopback:
-            return False
-        return not self.loopback or "." not in name or _is_address(name)
-
-
-def _is_foreign(headers: Headers) -> bool:
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site not in {"same-origin", "none"}
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
-
-
-def _host_name(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower().rstrip(".")
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_loopback(address: str) -> bool:
-    # A test client has a name for an address.
-    return not _is_address(address) or ipaddress.ip_address(address).is_loopback
-
-
 def _with_role(request: Request, role: str) -> Person:
     person = visitor(request)
     if person is None:
@@ -413,10 +276,3 @@ def _form_token(request: Request, secret: str) -> str:
     # Bound to the login, so that a token from before it is worth nothing after it.
     login = request.cookies.get(SESSION_COOKIE, "")
     return hmac.new(secret.encode(), login.encode(), hashlib.sha256).hexdigest()
-
-
-def _keys(name: str, address: str) -> tuple[tuple[str, int], tuple[str, int]]:
-    return (
-        (f"name {name}", MAX_FAILURES_PER_NAME),
-        (f"address {address}", MAX_FAILURES_PER_ADDRESS),
-    )

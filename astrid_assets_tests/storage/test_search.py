@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.storage import search
+from astrid_assets.storage import search, search_images
 from astrid_assets.storage.catalogue import upsert
+from astrid_assets.storage.paging import BadCursor
 from astrid_assets.storage.search import (
-    BadCursor,
     Cone,
     DetectionFilter,
-    ObservationFilter,
 )
 from astrid_assets.storage.sky_index import distance_arcsec
 from astrid_assets.storage.tables import Candidate, Detection, Label
@@ -200,23 +199,25 @@ def test_observations_page_with_what_became_of_them(filled: Catalogue) -> None:
     with filled.begin() as session:
         World(session).observation("2025-03-02", 50, kind="bias")
     with filled.read() as session:
-        pages = list(_pages(session, ObservationFilter()))
+        pages = list(_pages(session, search_images.ObservationFilter()))
     rows = list(itertools.chain.from_iterable(pages))
     nights = [row.observation.night for row in rows]
     assert nights == sorted(nights, reverse=True)
     assert len({row.observation.id for row in rows}) == len(rows) == FRAMES + 1
     assert [row.observation.kind for row in rows if row.run is None] == ["bias"]
     with filled.read() as session:
-        only = search.observations(session, ObservationFilter(kind="bias"))
+        only = search_images.observations(
+            session, search_images.ObservationFilter(kind="bias")
+        )
     assert len(only.rows) == 1
 
 
 def _pages(
-    session: Session, wanted: ObservationFilter
-) -> list[list[search.FoundObservation]]:
+    session: Session, wanted: search_images.ObservationFilter
+) -> list[list[search_images.FoundObservation]]:
     pages, cursor = [], None
     while True:
-        page = search.observations(session, wanted, limit=2, cursor=cursor)
+        page = search_images.observations(session, wanted, limit=2, cursor=cursor)
         pages.append(page.rows)
         cursor = page.cursor
         if cursor is None:
@@ -227,7 +228,7 @@ def test_surveys_are_counted(filled: Catalogue) -> None:
     with filled.begin() as session:
         World(session, "empty")
     with filled.read() as session:
-        counts = {item.survey.name: item for item in search.surveys(session)}
+        counts = {item.survey.name: item for item in search_images.surveys(session)}
     assert counts["sim"].n_observations == FRAMES
     assert counts["sim"].last_night == "2025-03-05"
     assert (counts["empty"].n_observations, counts["empty"].last_night) == (0, None)

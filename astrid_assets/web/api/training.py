@@ -21,14 +21,13 @@ from astrid_assets.storage.tables import TrainingDataset
 from astrid_assets.web.api.common import Admin, Limit, State, text_id
 from astrid_assets.web.dagster_client import DagsterClient, Run
 from astrid_assets.web.problems import Problem, not_found, responses
-from astrid_assets.web.schemas import (
+from astrid_assets.web.schemas import Id, PageOf
+from astrid_assets.web.schemas_training import (
     CollectIn,
     DatasetDetail,
     DatasetOut,
     FileOut,
-    Id,
     LoadedOut,
-    PageOf,
     QualityOut,
     RunOut,
     SampleOut,

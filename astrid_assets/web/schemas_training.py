@@ -1,0 +1,117 @@
+"""What the API takes and gives about training datasets."""
+
+from __future__ import annotations
+
+import datetime as dt  # noqa: TC003  pydantic reads the annotations
+from typing import Any, Literal
+
+from pydantic import Field
+
+from astrid_assets.web.schemas import Body, Out, SourceWord, Text
+
+
+class CollectIn(Body):
+    """What goes into a training dataset; the names of the requirement papers."""
+
+    name: str = Field(
+        default="all-labels",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00]*$",
+        description="a name for people",
+    )
+    survey_ids: list[Text] = Field(default=[], max_length=200)
+    start: dt.date | dt.datetime | None = Field(
+        default=None, description="first night, as a date or time"
+    )
+    end: dt.date | dt.datetime | None = Field(
+        default=None, description="last night, as a date or time"
+    )
+    confidence_threshold: float = Field(
+        default=0.6,
+        ge=0,
+        le=1,
+        description="least agreement of the reviewers; a model's own confidence never "
+        "makes a label here",
+    )
+    max_samples: int = Field(default=20_000, ge=10, le=10_000_000)
+    min_samples: int = Field(default=60, ge=10, le=10_000_000)
+    sources: list[SourceWord] = Field(
+        default=["person", "catalogue", "import", "truth"],
+        min_length=1,
+        description="label sources to accept",
+    )
+    seed: int = Field(default=1, ge=0, le=2**31 - 1)
+
+
+class RunOut(Out):
+    """A run to follow."""
+
+    run_id: str
+    status: str
+    follow: str = Field(description="address that tells how it stands")
+    ui: str = Field(description="the run in Dagster's own pages")
+    dataset_id: str | None = None
+
+
+class DatasetOut(Out):
+    """A frozen dataset version."""
+
+    id: str
+    name: str
+    description: str | None
+    content_hash: str
+    collection_params: dict[str, Any]
+    total_samples: int
+    anomaly_ratio: float
+    quality_score: float
+    mlflow_run_id: str | None
+    created_at: dt.datetime
+    created_by: str
+    status: str
+
+
+class DatasetDetail(DatasetOut):
+    """A dataset version with the size of its splits."""
+
+    splits: dict[str, int]
+
+
+class QualityOut(Out):
+    """What is known of a dataset's quality."""
+
+    dataset_id: str
+    quality_score: float
+    report: dict[str, Any]
+
+
+class FileOut(Out):
+    """A file of a dataset."""
+
+    href: str
+    key: str
+    media_type: str
+    sha256_starts_with: str
+
+
+class LoadedOut(Out):
+    """Everything needed to train on a dataset: its files and where samples are."""
+
+    dataset_id: str
+    content_hash: str
+    splits: dict[str, int]
+    files: dict[Literal["images", "masks", "samples"], FileOut]
+    samples: str = Field(description="address of the list of samples")
+
+
+class SampleOut(Out):
+    """One labelled cutout; paths name object and row (``key#17``)."""
+
+    id: str
+    detection_id: str
+    observation_id: str
+    image_path: str
+    mask_path: str
+    labels: dict[str, Any]
+    metadata: dict[str, Any] = Field(validation_alias="metadata_")
+    split: str
