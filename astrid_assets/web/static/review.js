@@ -3,6 +3,7 @@
 
 const AHEAD = 6;             // candidates with their pictures ready
 const BLINK_MS = 500;
+const ASK_AGAIN_MS = 30000;  // others may leave something, new nights may come
 const STRETCHES = ["normal", "faint", "bright"];
 const CONFIDENCE = ["", "0.5", "0.75", "1"];
 const LINK_REL = "noopener noreferrer";
@@ -51,7 +52,9 @@ function loadPictures(item) {
 }
 
 function fetchMore() {
-  if (fetching || exhausted || queue.length >= AHEAD) return fetching;
+  if (fetching || queue.length >= AHEAD) return fetching;
+  // Nothing new came last time: ask again when there is nothing left to show.
+  if (exhausted && (queue.length || current)) return null;
   fetching = (async () => {
     const answer = await fetch("/review/next", {
       method: "POST",
@@ -85,7 +88,7 @@ async function advance() {
   } else {
     current = null;
     $("candidate").hidden = true;
-    say("Loading …");
+    if (!exhausted) say("Loading …");
   }
   try {
     await fetchMore();
@@ -98,8 +101,10 @@ async function advance() {
   }
   if (!current) {
     if (queue.length) await advance();
-    else if (exhausted) say("Nothing is left to review here. Thank you!");
-    else setTimeout(() => { if (!current) advance(); }, 1000);
+    else {
+      if (exhausted) say("Nothing is left to review here. Thank you!");
+      setTimeout(() => { if (!current) advance(); }, exhausted ? ASK_AGAIN_MS : 1000);
+    }
   }
 }
 

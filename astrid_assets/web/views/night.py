@@ -10,7 +10,13 @@ from sqlalchemy import func, select
 from astrid_assets.storage import frames, gates, observations
 from astrid_assets.storage.candidates import DetectionRow
 from astrid_assets.storage.detection_rows import select_detections
-from astrid_assets.storage.tables import Candidate, Detection, NightSummary, Survey
+from astrid_assets.storage.tables import (
+    Candidate,
+    Detection,
+    Label,
+    NightSummary,
+    Survey,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -29,7 +35,7 @@ DETECTIONS_SHOWN = 60
 
 @dataclass(frozen=True)
 class NightLine:
-    """One line of a survey's list of nights; counts as the night itself reported."""
+    """One line of a survey's list of nights: what its steps counted, and labels now."""
 
     night: str
     frames: int
@@ -158,6 +164,7 @@ def _survey(session: Session, name: str) -> SurveyNights:
             select(table).where(table.survey == name, table.night >= nights[-1])
         )
     }
+    labelled = _labelled(session, name, nights[-1])
     held = gates.held_back(session, name, gates.NIGHTLY_ASSETS[-1])
 
     def number(night: str, asset: str, what: str) -> int:
@@ -170,14 +177,27 @@ def _survey(session: Session, name: str) -> SurveyNights:
             number(night, "processed_frames", "accepted"),
             number(night, "difference_images", "differences"),
             number(night, "detections", "detections"),
-            number(night, "validated_labels", "real"),
-            number(night, "validated_labels", "bogus"),
-            number(night, "validated_labels", "disputed"),
+            labelled.get((night, "real"), 0),
+            labelled.get((night, "bogus"), 0),
+            labelled.get((night, "disputed"), 0),
             night in held,
         )
         for night in nights
     ]
     return SurveyNights(name, total, lines)
+
+
+def _labelled(
+    session: Session, survey: str, first_night: str
+) -> dict[tuple[str, str], int]:
+    """Count the labels of a survey's newest nights; they follow every decision."""
+    query = (
+        select(Detection.night, Label.label, func.count())
+        .join(Label, Label.detection_id == Detection.id)
+        .where(Detection.survey == survey, Detection.night >= first_night)
+        .group_by(Detection.night, Label.label)
+    )
+    return {(row[0], row[1]): row[2] for row in session.execute(query)}
 
 
 def _detections(
