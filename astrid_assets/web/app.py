@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from astrid_assets.storage.catalogue import now
+from astrid_assets.web.api.description import describe
 from astrid_assets.web.api.router import api_router
 from astrid_assets.web.headers import SafeHeaders
 from astrid_assets.web.login_limits import LoginLimiter
@@ -49,4 +50,5 @@ def create_app(settings: WebSettings, clock: Clock = now) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.include_router(api_router(needs_login=settings.needs_login))
     app.include_router(pages_router())
+    describe(app)
     return app

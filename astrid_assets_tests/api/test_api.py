@@ -267,6 +267,18 @@ def test_every_error_is_a_problem_with_a_sentence(client: httpx.Client) -> None:
         assert " " in problem["detail"]
 
 
+def test_the_description_tells_problems_as_they_are(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    assert document["info"]["version"] == client.get("/health").json()["version"]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if status >= "400":
+                    assert list(response["content"]) == ["application/problem+json"], (
+                        path
+                    )
+
+
 def test_a_catalogue_without_tables_is_told_with_its_remedy(
     client: httpx.Client, sky: SmallSky
 ) -> None:
