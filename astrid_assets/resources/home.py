@@ -30,6 +30,16 @@ COMPUTE_LOGS_URL = "ASTRID_COMPUTE_LOGS_URL"
 FIRST_NIGHT = "ASTRID_FIRST_NIGHT"
 DAGSTER_HOME = "DAGSTER_HOME"
 
+WEB_VARIABLES = (
+    "ASTRID_WEB_HOST",
+    "ASTRID_WEB_PORT",
+    "ASTRID_WEB_LOGIN",
+    "ASTRID_WEB_PUBLIC",
+    "ASTRID_WEB_HOSTS",
+    "ASTRID_DAGSTER_URL",
+)
+"""Of the review page and the API; read by `web.settings`."""
+
 VARIABLES = (
     HOME,
     DATABASE_URL,
@@ -45,6 +55,7 @@ VARIABLES = (
     DAGSTER_DATABASE_URL,
     COMPUTE_LOGS_URL,
     FIRST_NIGHT,
+    *WEB_VARIABLES,
 )
 """Every variable of ours, in the order of `.env.example`."""
 
