@@ -157,6 +157,7 @@ class DetectionDetail(DetectionOut):
     source_path: str
     scores: list[ScoreOut]
     n_events: int
+    method: str = Field(description="zogy, …; alert_d, alert_scorr: a public alert")
     cutouts: dict[str, str] = Field(description="address of each cutout by its name")
 
 

@@ -13,7 +13,12 @@ from astropy.wcs import WCS
 from PIL import Image as Pillow
 
 from astrid_assets.storage.catalogue import upsert
-from astrid_assets.storage.tables import Detection, TrainingDataset
+from astrid_assets.storage.tables import (
+    Candidate,
+    Detection,
+    DifferenceRun,
+    TrainingDataset,
+)
 from astrid_assets.web.dagster_client import DagsterClient
 from astrid_assets_tests import small_sky as values
 from astrid_assets_tests.storage.world import WHEN
@@ -86,6 +91,27 @@ def test_a_detection_names_its_cutouts_and_each_is_there(
         place = WCS(hdus[0].header).all_pix2world([[32, 32]], 0)[0]
         assert place == pytest.approx(values.PLACE, abs=1e-7)
         assert hdus[0].header["BUNIT"] == "electron"
+
+
+def test_an_alert_has_no_plane_that_was_never_published(
+    client: httpx.Client, sky: SmallSky
+) -> None:
+    for method, missing in (("alert_d", "score"), ("alert_scorr", "difference")):
+        with sky.catalogue.begin() as session:
+            candidate = session.get_one(Detection, sky.detection_id).candidate_id
+            difference = session.get_one(Candidate, candidate).difference_id
+            run = session.get_one(DifferenceRun, difference)
+            run.method, run.difference_key = method, None
+        detail = client.get(f"/detections/{sky.detection_id}").json()
+        assert detail["method"] == method
+        assert len(detail["cutouts"]) == 6
+        assert f"{missing}.png" not in detail["cutouts"]
+        for address in detail["cutouts"].values():
+            assert client.get(address).status_code == 200, address
+        address = f"/detections/{sky.detection_id}/cutouts/{missing}.png"
+        answer = client.get(address)
+        assert answer.status_code == 404
+        assert f"without its {missing} image" in answer.json()["detail"]
 
 
 PATH_TRICKS = (

@@ -81,10 +81,19 @@ def cutout(
     image, wcs, unit = _plane(state, found, run, stamps, plane, with_wcs=True)
     name = f"{found.detection_id}-{plane}.fits"
     return Response(
-        _fits(image, wcs, unit, found, plane),
+        _fits(image, wcs, unit, found, (plane, run.method)),
         media_type="image/fits",
         headers=CACHE | {"Content-Disposition": f'attachment; filename="{name}"'},
     )
+
+
+def planes_of(run: DifferenceRun) -> tuple[Plane, ...]:
+    """Return what there is of a detection: alerts come with one of the last two."""
+    if run.method == ALERT_DIFFERENCE:
+        return ("science", "reference", "difference")
+    if run.difference_key is None:
+        return ("science", "reference", "score")
+    return PLANES
 
 
 def _plane(
@@ -97,13 +106,14 @@ def _plane(
     with_wcs: bool,
 ) -> tuple[Stamp, WCS | None, str]:
     """Return an image, its WCS and its unit."""
+    if plane not in planes_of(run):
+        there = "the difference" if plane == "score" else "the score"
+        raise Problem(
+            404,
+            f"this detection came without its {plane} image: look at {there}",
+            code="not-found",
+        )
     if plane == "difference" and run.difference_key is None:
-        if run.method != ALERT_DIFFERENCE:
-            raise Problem(
-                404,
-                "this detection came without its difference image: look at the score",
-                code="not-found",
-            )
         return stamps[CHANNELS["score"]], None, "sigma"
     wcs = None
     if run.difference_key is not None and (with_wcs or plane == "difference"):
@@ -131,7 +141,11 @@ def _png(
 
 
 def _fits(
-    image: Stamp, wcs: WCS | None, unit: str, found: FoundDetection, plane: Plane
+    image: Stamp,
+    wcs: WCS | None,
+    unit: str,
+    found: FoundDetection,
+    what: tuple[Plane, str],
 ) -> bytes:
     from astropy.io import fits
 
@@ -140,7 +154,7 @@ def _fits(
     hdu = fits.PrimaryHDU(np.ascontiguousarray(image))
     header = hdu.header
     header["OBJECT"] = (found.detection_id, "detection")
-    header["PLANE"] = plane
+    header["PLANE"], header["METHOD"] = what
     header["BUNIT"] = unit
     header["SURVEY"] = text_card(found.survey)
     header["NIGHT"] = text_card(found.night)

@@ -12,6 +12,7 @@ from astrid_assets.science.mask_bits import names_of as mask_names
 from astrid_assets.storage import candidates, labels, review_events, search
 from astrid_assets.storage.review_events import Statement
 from astrid_assets.storage.search import Cone, DetectionFilter, FoundDetection
+from astrid_assets.storage.tables import DifferenceRun
 from astrid_assets.web.api.common import (
     Cursor,
     Limit,
@@ -24,7 +25,7 @@ from astrid_assets.web.api.common import (
     text_id,
     time_of,
 )
-from astrid_assets.web.api.cutouts import FORMATS, PLANES
+from astrid_assets.web.api.cutouts import FORMATS, planes_of
 from astrid_assets.web.problems import Problem, not_found, responses
 from astrid_assets.web.schemas import (
     BlindDetection,
@@ -121,9 +122,10 @@ def detection(state: State, detection_id: Id) -> DetectionDetail:
             raise not_found("detection", id_)
         scores = candidates.scores(session, id_)
         events = labels.events_for(session, [id_]).get(id_, [])
+        run = session.get_one(DifferenceRun, found.difference_id)
     cutouts = {
         f"{plane}.{kind}": f"/detections/{id_}/cutouts/{plane}.{kind}"
-        for plane in PLANES
+        for plane in planes_of(run)
         for kind in FORMATS
     }
     return DetectionDetail.model_validate(
@@ -131,6 +133,7 @@ def detection(state: State, detection_id: Id) -> DetectionDetail:
         | {
             "scores": [ScoreOut.model_validate(score) for score in scores],
             "n_events": len(events),
+            "method": run.method,
             "cutouts": cutouts,
         }
     )
