@@ -12,12 +12,12 @@ class DetectionSettings(Settings):
         5.0, ge=3, description="peak |S_corr| from which on a candidate is listed"
     )
     max_fwhm_ratio: float = Field(
-        2.0, gt=1, description="FWHM of the candidate over that of the PSF"
+        1.6, gt=1, description="FWHM of the candidate over that of the PSF"
     )
     min_fwhm_ratio: float = Field(
         0.5, gt=0, lt=1, description="sharper than this is a cosmic ray or hot pixel"
     )
-    max_elongation: float = Field(2.0, gt=1, description="a/b of the candidate")
+    max_elongation: float = Field(1.6, gt=1, description="a/b of the candidate")
     shape_sigma: float = Field(
         2.5,
         ge=0,

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from astrid_assets.science.detection.peaks import Peaks, disc, window
+from astrid_assets.science.differencing.transform import StampSpectrum, back
 
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Image
@@ -24,6 +26,12 @@ Values = NDArray[np.float64]
 FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 RADIUS_FWHM = 2.0
 FIT_RADIUS_FWHM = 1.0
+MIN_RADIUS_PX = 7  # holds one lit pixel's response anywhere near the peak
+RESPONSE_PX = 7
+ONE_PIXEL = np.zeros((RESPONSE_PX, RESPONSE_PX), dtype=np.float32)
+ONE_PIXEL[RESPONSE_PX // 2, RESPONSE_PX // 2] = 1
+TINY = 1e-12
+PASSED_POWER = 1e-4  # of the PSF's transform: what is below it tells nothing
 MAX_WIDTH = 0.95  # weighted second moment over the weight's own: beyond it, no width
 SHARP_SHAPES = (
     ((0, 0),),
@@ -70,14 +78,17 @@ class PointSource:
 
     stamp: Image
     fwhm_px: float
+    pixel_response: Image
+    """What one lit pixel of the science frame looks like there: (7, 7)."""
 
     @classmethod
-    def of(cls, psf_d: Image) -> PointSource:
+    def of(cls, psf_d: Image, science_psf: Image | None = None) -> PointSource:
         """Measure the FWHM of a PSF from its height: exact for a Gaussian."""
         # Area of a Gaussian: 2 pi sigma^2 = flux / peak.
         peak = float(psf_d.max())
         sigma = np.sqrt(1 / (2 * np.pi * peak))
-        return cls(psf_d, float(sigma / FWHM_TO_SIGMA))
+        pixel = ONE_PIXEL if science_psf is None else _pixel(psf_d, science_psf)
+        return cls(psf_d, float(sigma / FWHM_TO_SIGMA), pixel)
 
     def size_ratio_of(self, fwhm_ratio: float) -> float:
         """Return the weighted moment of a source that much wider, over the PSF's."""
@@ -88,6 +99,24 @@ class PointSource:
         """Return the weighted ellipticity of a source of that a/b, PSF-sized."""
         major, minor = elongation / (1 + elongation), 1 / (1 + elongation)
         return (major - minor) / (major + minor)
+
+
+def _pixel(psf_d: Image, science_psf: Image) -> Image:
+    """Undo the science frame's PSF in that of the difference: the filter is left."""
+    n = 2 * max(psf_d.shape[0], science_psf.shape[0])
+    seen, through = (
+        StampSpectrum(stamp, (n, n)).whole() for stamp in (psf_d, science_psf)
+    )
+    power = np.abs(through) ** 2
+    # Where the PSF passes nothing, the filter is not known: a pixel stays a pixel.
+    known = power / (power + PASSED_POWER)
+    filtered = back(
+        known * seen * np.conj(through) / (power + 1e-12) + (1 - known), (n, n)
+    )
+    r = RESPONSE_PX // 2
+    return np.roll(filtered, (r, r), axis=(0, 1))[:RESPONSE_PX, :RESPONSE_PX].astype(
+        np.float32
+    )
 
 
 def measure_shapes(
@@ -101,7 +130,7 @@ def measure_shapes(
     noise : (n,), electrons per pixel
         Of `d` around each peak.
     """
-    radius = int(np.ceil(RADIUS_FWHM * source.fwhm_px))
+    radius = max(int(np.ceil(RADIUS_FWHM * source.fwhm_px)), MIN_RADIUS_PX)
     data = window(d, peaks.row, peaks.column, radius).astype(np.float64)
     data *= peaks.sign[:, None, None]
     shift_x, shift_y = peaks.x - peaks.column, peaks.y - peaks.row
@@ -130,7 +159,11 @@ def measure_shapes(
         size_error=size_error / expected.trace,
         ellipticity=ellipticity,
         ellipticity_error=cross_error / expected.trace,
-        sharp_gain=_sharp_gain(data, model, noise),
+        sharp_gain=np.where(
+            peaks.sign > 0,
+            _sharp_gain(data, model, noise, source.pixel_response),
+            _sharp_gain(data, model, noise, ONE_PIXEL),
+        ),
         chi2=chi2,
         n_pixels=n_pixels,
     )
@@ -168,18 +201,26 @@ def _intrinsic(found: _Moments, sigma2: float) -> tuple[Values, Values]:
     return np.where(answers, fwhm, np.nan), np.where(answers, elongation, np.nan)
 
 
-def _sharp_gain(data: Values, model: Values, noise: Values) -> Values:
-    """Chi-square gained by a few bright pixels over the PSF, near the peak."""
+def _sharp_gain(
+    data: Values, model: Values, noise: Values, pixel_response: Image
+) -> Values:
+    """Chi-square gained by a few lit pixels over the PSF, near the peak."""
     norm = np.sqrt((model**2).sum(axis=(1, 2)))
     psf = (data * model).sum(axis=(1, 2)) / norm / noise
-    half = data.shape[1] // 2
-    near = data[:, half - 2 : half + 4, half - 2 : half + 4]
+    half, r = data.shape[1] // 2, pixel_response.shape[0] // 2
+    # Positions of the first lit pixel: two around the peak; the others lie beyond.
+    low, high = half - 2 - r, half + 3 + r + 1
+    windows = sliding_window_view(
+        data[:, low:high, low:high], (2 * r + 2, 2 * r + 2), axis=(1, 2)
+    )
     sharpest = np.full(len(data), -np.inf)
-    size = near.shape[1] - 1
     for pixels in SHARP_SHAPES:
-        total = sum(near[:, r : r + size, c : c + size] for r, c in pixels)
-        light = np.asarray(total).max(axis=(1, 2)) / np.sqrt(len(pixels)) / noise
-        sharpest = np.maximum(sharpest, light)
+        lit = np.zeros((2 * r + 2, 2 * r + 2))
+        for row, column in pixels:
+            lit[row : row + 2 * r + 1, column : column + 2 * r + 1] += pixel_response
+        lit /= np.sqrt((lit**2).sum())
+        light = np.einsum("nyxij,ij->nyx", windows, lit, optimize=True)
+        sharpest = np.maximum(sharpest, light.max(axis=(1, 2)) / noise)
     return np.sign(sharpest) * sharpest**2 - np.sign(psf) * psf**2
 
 

@@ -65,7 +65,7 @@ def detect(
     # Around bright sources the noise is larger than on blank sky by this much.
     sky_noise, flux_noise = _typical_noise(difference)
     noise = sky_noise * np.maximum(peaks.flux_err / flux_noise, 1)
-    source = PointSource.of(difference.psf_d)
+    source = PointSource.of(difference.psf_d, science.psf.centre)
     shapes = measure_shapes(difference.d, noise, peaks, source)
     reasons = failed_tests(peaks, shapes, difference, source, fwhm_px, settings)
     bits = bits_near(difference.mask, peaks, fwhm_px)
