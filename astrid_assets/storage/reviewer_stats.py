@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Integer, and_, case, cast, func, select
+from sqlalchemy import Integer, and_, case, cast, func, or_, select
 from sqlalchemy.orm import aliased
 
 from astrid_assets.science.labelling.agreement import (
@@ -59,9 +59,10 @@ class Share:
 class ReviewerStats:
     """One reviewer: votes for real or bogus, and how they compare.
 
-    `with_others`: pairs with other people's votes on the same detections, and how
-    many say the same; `gold`: votes on detections whose label is known; `repeats`:
-    decisions on one's own earlier candidates, and how many stayed.
+    `with_others`: pairs with other people's votes on the same detections (those asked
+    to settle a dispute left out), and how many say the same; `gold`: votes on
+    detections whose label is known; `repeats`: decisions on one's own earlier
+    candidates, and how many stayed.
     """
 
     reviewer: str
@@ -130,6 +131,8 @@ def reviewer_stats(
             others.label.in_(WORDS),
             others.source == "person",
             others.reviewer != Vote.reviewer,
+            _is_independent(Vote),
+            _is_independent(others),
         ),
     )
     gold = _per_reviewer(
@@ -178,6 +181,8 @@ def agreement(session: Session, survey: str | None = None) -> Agreement:
             second.source == "person",
             first.label.in_(WORDS),
             second.label.in_(WORDS),
+            _is_independent(first),
+            _is_independent(second),
         )
         .group_by(first.reviewer, second.reviewer, first.label, second.label)
         .order_by(first.reviewer, second.reviewer, first.label, second.label)
@@ -272,7 +277,7 @@ def _vote_table(session: Session, survey: str | None) -> tuple[np.ndarray, np.nd
     inner = select(
         _count(Vote.label == "bogus").label("bogus"),
         _count(Vote.label == "real").label("real"),
-    ).where(Vote.source == "person", Vote.label.in_(WORDS))
+    ).where(Vote.source == "person", Vote.label.in_(WORDS), _is_independent(Vote))
     if survey is not None:
         inner = inner.join(Detection, Detection.id == Vote.detection_id).where(
             Detection.survey == survey
@@ -284,6 +289,14 @@ def _vote_table(session: Session, survey: str | None) -> tuple[np.ndarray, np.nd
     rows = np.array([tuple(row) for row in session.execute(query)], dtype=np.int64)
     rows = rows.reshape(-1, 3)
     return rows[:, :2], rows[:, 2]
+
+
+def _is_independent(vote: type[Vote]) -> ColumnElement[bool]:
+    """Leave out votes that were asked for because others had disagreed already.
+
+    They are there for hard candidates only and would make reviewers look worse.
+    """
+    return or_(vote.drawn_as.is_(None), vote.drawn_as != "disputed")
 
 
 def _people(query: Rows, survey: str | None, reviewer: str | None) -> Rows:

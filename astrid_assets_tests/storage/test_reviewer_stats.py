@@ -94,6 +94,21 @@ def test_counts_agree_with_votes_counted_by_hand(catalogue: Catalogue):
     assert found.noise == pytest.approx((1 - np.sqrt(1 - 2 * 0.4)) / 2)
 
 
+def test_who_settles_a_dispute_says_nothing_about_agreement(catalogue: Catalogue):
+    with catalogue.begin() as session:
+        one, other = night(session, 2)
+        speak(session, "ann", one, "real")
+        speak(session, "bob", one, "bogus")
+        speak(session, "cyd", one, "real", drawn_as="disputed")
+        for name in ("ann", "bob"):
+            speak(session, name, other, "real")
+        found = agreement(session)
+    assert [(p.first, p.second, p.both) for p in found.pairs] == [("ann", "bob", 2)]
+    assert found.noise == pytest.approx(0.5)
+    shares = {r.reviewer: r.with_others.total for r in found.reviewers}
+    assert shares == {"ann": 2, "bob": 2, "cyd": 0}
+
+
 def test_only_the_random_sample_measures_purity(catalogue: Catalogue):
     with catalogue.begin() as session:
         ids = night(session, 8)
