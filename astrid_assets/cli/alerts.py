@@ -48,21 +48,20 @@ def import_(file: Path, survey: str) -> None:
     )
     from astrid_assets.steps.alerts import import_alerts
     from astrid_assets.surveys.alert_files import NoAlerts
-    from astrid_assets.surveys.profile import FolderSource, SurveyProfile
+    from astrid_assets.surveys.profile import AlertSource, SurveyProfile
 
     prepare_home()
     catalogue = open_catalogue()
     known = {row.name: row for row in stored_surveys(catalogue)}
     if survey in known:
         profile = profile_of(known[survey])
-        if profile.description != DESCRIPTION:
+        if not isinstance(profile.source, AlertSource):
             raise click.ClickException(
                 f"{survey} is a survey of frames; name another one with --survey"
             )
     else:
-        source = FolderSource(path=file.resolve().parent)
         profile = SurveyProfile(
-            name=checked_name(survey), description=DESCRIPTION, source=source
+            name=checked_name(survey), description=DESCRIPTION, source=AlertSource()
         )
         with dagster_instance() as instance:
             store_survey(catalogue, instance, survey, profile_toml(profile))

@@ -212,3 +212,5 @@ def _where(profile: SurveyProfile) -> str:
             return source.manifest
         case "simulated":
             return f"simulated: {source.scene}, {source.nights} nights"
+        case "alerts":
+            return "public alerts"

@@ -105,8 +105,14 @@ class SimulatedSource(Section):
     shape: tuple[int, int] = (768, 768)
 
 
+class AlertSource(Section):
+    """No frames: the survey's detections are public alerts that somebody imports."""
+
+    kind: Literal["alerts"] = "alerts"
+
+
 Source = Annotated[
-    FolderSource | ObjectPrefixSource | ArchiveSource | SimulatedSource,
+    FolderSource | ObjectPrefixSource | ArchiveSource | SimulatedSource | AlertSource,
     Field(discriminator="kind"),
 ]
 

@@ -97,9 +97,26 @@ def open_source(
         from astrid_assets.surveys.archive import ArchiveFrames
 
         return ArchiveFrames(source)
+    if isinstance(source, profiles.AlertSource):
+        return NoFrames()
     from astrid_assets.surveys.simulated import SimulatedSource
 
     return SimulatedSource(profile)
+
+
+class NoFrames:
+    """The source of a survey of alerts, which come by `astrid alerts import`."""
+
+    def files(self) -> Iterator[SourceFile]:
+        """Yield nothing."""
+        return iter(())
+
+    def read(self, path: str) -> bytes:
+        """Raise FileUnavailable."""
+        raise FileUnavailable(f"{path}: a survey of alerts has no frames")
+
+    def check(self) -> None:
+        """Raise nothing: that there are no frames is as it should be."""
 
 
 def is_wanted(path: str, patterns: Sequence[str], exclude: Sequence[str]) -> bool:

@@ -98,7 +98,9 @@ def test_alerts_come_in_as_a_survey_of_their_own(
     assert first.exit_code == 0, first.output
     assert "3 alerts: 2 detections on 2 nights; labels: 1 new" in first.output
     assert "1 refused: small cutout" in first.output
-    assert "alerts" in cli("survey", "list").output
+    assert "public alerts" in cli("survey", "list").output
+    # A survey without frames stops no backfill of the others.
+    assert "no frame with a date" in cli("backfill").output
     status = cli("status").output
     assert "alerts" in status
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.surveys.profile import SurveyProfile
 
-TOML = 'name = "alerts"\n[source]\nkind = "folder"\npath = "/nowhere"\n'
+TOML = 'name = "alerts"\n[source]\nkind = "alerts"\n'
 SIDE = 63
 
 
