@@ -1,0 +1,98 @@
+"""A real microlensing event among the crowded stars of the bulge, and a cosmic ray."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from astrid_assets.science.detection.settings import DetectionSettings
+from astrid_assets.science.detection.sources import detect
+from astrid_assets.science.differencing.settings import DifferencingSettings
+from astrid_assets.science.differencing.subtraction import subtract
+from astrid_assets.science.frame import Frame
+from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.processing import make_anchor, measure, solve
+from astrid_assets.science.settings import ProcessingSettings
+
+GAIN_E_PER_ADU, SATURATION_ADU = 1.9, 65_000.0
+REFERENCE = "reference/kb13475_i0177.fits"
+SCIENCE = (
+    "science/kb13475_i0097.fits",
+    "science/kb13475_i0105.fits.fz",
+    "science/kb13475_i0072.fits.fz",
+    "science/kb13475_i0020.fits.fz",
+)
+STRUCK = "cosmic_ray_pair/kb13475_i0017.fits.fz"
+RAY = slice(150, 157), slice(364, 371)
+
+pytestmark = [pytest.mark.data, pytest.mark.slow]
+
+
+def measured(folder, row):
+    with fits.open(folder / row["file"]) as hdus:
+        data = next(h for h in hdus if h.data is not None).data
+    frame = Frame(
+        frame_id=row["file"],
+        data=data.astype(np.float32) * np.float32(GAIN_E_PER_ADU),
+        mask=np.zeros(data.shape, np.uint16),
+        wcs=None,
+        observed_mjd=float(row["mjd_start"]),
+        exposure_s=float(row["exptime_s"]),
+        band="I",
+        gain_e_per_adu=GAIN_E_PER_ADU,
+        read_noise_e=5.0,
+        saturation_e=SATURATION_ADU * GAIN_E_PER_ADU,
+    )
+    return measure(frame, None, ProcessingSettings(wcs="stars"))
+
+
+@pytest.fixture(scope="module")
+def event(shared_data):
+    """Per frame: its row of the table, the processed frame, the difference."""
+    folder = shared_data / "saao_microlensing"
+    with (folder / "frames.csv").open() as file:
+        rows = {row["file"]: row for row in csv.DictReader(file)}
+    settings = ProcessingSettings(wcs="stars")
+    first = measured(folder, rows[REFERENCE])
+    anchor = make_anchor(first, settings)
+    reference = solve(first, anchor, settings).frame
+    found = {}
+    for name in (*SCIENCE, STRUCK):
+        frame = solve(measured(folder, rows[name]), anchor, settings).frame
+        difference = subtract(frame, reference, DifferencingSettings())
+        found[name] = rows[name], frame, difference
+    return found
+
+
+@pytest.mark.parametrize("name", SCIENCE)
+def test_the_event_is_a_kept_detection_at_its_place(event, name):
+    row, frame, difference = event[name]
+    assert difference.is_accepted
+    x, y = float(row["target_x0"]), float(row["target_y0"])
+    kept = [c for c in detect(difference, frame, DetectionSettings()) if c.is_kept]
+    (here,) = [c for c in kept if np.hypot(c.x - x, c.y - y) < 1]
+    assert here.score > 20
+
+
+def test_its_light_curve_follows_the_published_one(event):
+    ours, theirs = [], []
+    for name in SCIENCE:
+        row, _, difference = event[name]
+        x, y = round(float(row["target_x0"])), round(float(row["target_y0"]))
+        near = difference.flux[y - 1 : y + 2, x - 1 : x + 2]
+        # On the scale of the reference, which is that of the table.
+        ours.append(near.max() / difference.flux_ratio)
+        theirs.append(float(row["target_flux_change_vs_baseline"]))
+    ratio = np.array(ours) / np.array(theirs)
+    # The table's numbers are smoothed peaks, good to some per cent.
+    np.testing.assert_allclose(ratio, np.median(ratio), rtol=0.08)
+
+
+def test_the_cosmic_ray_is_called_one(event):
+    _, frame, difference = event[STRUCK]
+    assert (frame.mask[RAY] & MaskBit.COSMIC_RAY).any()
+    kept = [c for c in detect(difference, frame, DetectionSettings()) if c.is_kept]
+    assert not [c for c in kept if np.hypot(c.x - 367, c.y - 153) < 8]
