@@ -18,10 +18,11 @@ from astrid_assets.storage import accounts, reviewer_stats
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import FolderObjectStore
 from astrid_assets.storage.review_events import Statement, say
-from astrid_assets.storage.tables import Survey
+from astrid_assets.storage.tables import Candidate, Detection, ForcedFlux, Survey
 from astrid_assets.web.settings import WebSettings
+from astrid_assets.web.views.light_curve import light_curve
 from astrid_assets_tests.api.serving import asked
-from astrid_assets_tests.storage.world import WHEN
+from astrid_assets_tests.storage.world import WHEN, World
 from astrid_assets_tests.web.scripted import known_truth, label_all, wrong_shares
 from astrid_assets_tests.web.small_sky import NIGHT, SmallSky, make_sky
 
@@ -240,3 +241,31 @@ def test_a_light_curve_shows_detections_and_limits():
     assert "no measurements" in light_curve_svg([], "µJy").decode()
     one = light_curve_svg(points[:1], "µJy")
     assert np.char.find(one.decode(), "nan") < 0
+
+
+def test_frames_that_show_nothing_give_limits(client, sky, catalogue):
+    with catalogue.begin() as session:
+        row = session.get_one(Detection, sky.detection_ids[0])
+        world = World(session)
+        empty = world.difference(world.processed(world.observation("2025-03-05", 1)))
+        seen = session.get_one(Candidate, row.candidate_id).difference_id
+        for difference, flux in ((seen, 3000.0), (empty, 40.0)):
+            session.add(
+                ForcedFlux(
+                    object_id=row.object_id, difference_id=difference, flux_e=flux,
+                    flux_err_e=100.0, mask_bits=0, is_usable=True,
+                )
+            )  # fmt: skip
+        session.flush()
+        curve = light_curve(session, str(row.object_id))
+    assert curve.forced
+    assert [point.detection_id for point in curve.points] == [row.id, None]
+    # Microjansky of AB magnitudes: zero point 25 on the first frame, none on the other.
+    expected = 3000 * 10 ** (0.4 * (23.9 - 25))
+    assert curve.points[0].flux_ujy == pytest.approx(expected)
+    assert curve.points[1].flux_ujy is None
+    svg = client.get(f"/pictures/{row.id}/light-curve.svg").text
+    assert svg.count("v10m-3") == 1
+    assert "electrons" in svg
+    page = client.get(f"/browse/objects/{row.object_id}").text
+    assert "arrows 3 σ limits" in page
