@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from astrid_assets.storage.catalogue import now
 from astrid_assets.web.api.description import describe
 from astrid_assets.web.api.router import api_router
+from astrid_assets.web.body_limit import BodyLimit
 from astrid_assets.web.headers import SafeHeaders
 from astrid_assets.web.login_limits import LoginLimiter
 from astrid_assets.web.origin import SameOrigin
@@ -43,6 +44,7 @@ def create_app(settings: WebSettings, clock: Clock = now) -> FastAPI:
     )
     app.state.astrid = open_state(settings, clock)
     app.state.logins = LoginLimiter()
+    app.add_middleware(BodyLimit)
     app.add_middleware(SameOrigin, hosts=settings.hosts, loopback=settings.is_loopback)
     app.add_middleware(SafeHeaders)
     install_problems(app)

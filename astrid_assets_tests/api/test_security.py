@@ -268,6 +268,19 @@ def test_secrets_appear_in_no_log_and_no_answer(
             assert secret not in text
 
 
+def test_a_large_body_is_refused_however_it_comes(
+    client: httpx.Client, sky: SmallSky
+) -> None:
+    json_type = {"content-type": "application/json"}
+    large = b'{"notes": "' + b"x" * 2**21 + b'"}'
+    announced = client.post(events_of(sky), content=large, headers=json_type)
+    assert announced.status_code == 413
+    pieces = (large[i : i + 65536] for i in range(0, len(large), 65536))
+    streamed = client.post(events_of(sky), content=pieces, headers=json_type)
+    assert streamed.status_code == 400
+    assert client.get(events_of(sky)).json() == []
+
+
 def test_the_repr_of_the_settings_hides_the_keys(settings: WebSettings) -> None:
     secret = "s3cr3t-key"
     shown = repr(replace(settings, s3_access_key=secret, s3_secret_key=secret))

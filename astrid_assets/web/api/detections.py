@@ -155,7 +155,7 @@ def events(state: State, detection_id: Id) -> list[EventOut]:
 @router.post(
     "/detections/{detection_id}/validation-events",
     status_code=201,
-    responses=responses(400, 401, 403, 404, 409, 422) | {200: {"model": EventOut}},
+    responses=responses(400, 413, 401, 403, 404, 409, 422) | {200: {"model": EventOut}},
 )
 def say(
     state: State, person: Writer, detection_id: Id, body: EventIn, response: Response

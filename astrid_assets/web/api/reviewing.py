@@ -43,7 +43,7 @@ def queues(state: State, survey: SurveyName = None) -> QueueOut:
     return QueueOut(survey=survey, waiting=waiting)
 
 
-@router.post("/queues/next", responses=responses(400, 401, 403, 422))
+@router.post("/queues/next", responses=responses(400, 413, 401, 403, 422))
 def next_items(state: State, person: Writer, body: NextIn) -> list[BlindDetection]:
     """Lease the next detections to a reviewer; nobody else gets them meanwhile.
 
@@ -103,7 +103,7 @@ def export(
     )
 
 
-@session_router.post("/session", responses=responses(400, 401, 403, 422, 429))
+@session_router.post("/session", responses=responses(400, 413, 401, 403, 422, 429))
 def login(request: Request, response: Response, body: LoginIn) -> PersonOut:
     """Log in with name and password; the answer sets the cookie."""
     person = log_in(request, response, body.name, body.password)

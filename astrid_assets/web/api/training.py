@@ -47,7 +47,9 @@ PARTS: tuple[FilePart, ...] = ("images", "masks", "samples")
 
 
 @router.post(
-    "/datasets/collect", status_code=202, responses=responses(400, 401, 403, 422, 503)
+    "/datasets/collect",
+    status_code=202,
+    responses=responses(400, 413, 401, 403, 422, 503),
 )
 def collect(state: State, person: Admin, body: CollectIn) -> RunOut:
     """Freeze the labelled detections into a dataset version, as a run to follow."""
