@@ -20,6 +20,7 @@ from astropy.io import fits
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from PIL import Image as Pillow
 
 from astrid_assets.science.background import measure_background
 from astrid_assets.science.calibration.calibrate import calibrate
@@ -230,7 +231,7 @@ def flat_field(data: Path, out: Path) -> str:
     return draw_row(
         out / "flat-field.png",
         [(raw.data - np.median(bias), "CAFOS, raw"), (done.data, "calibrated")],
-        scale="flat",
+        scale="same",
     )
 
 
@@ -267,21 +268,27 @@ def frame_of(path: Path, *, gain: float = 1.0, saturation_e: float = np.inf) -> 
 def draw_row(path: Path, panels: Sequence[Panel], scale: str = "sky") -> str:
     """Draw panels side by side; `sky`: one asinh scale about zero, in sky sigmas.
 
-    `flat`: linear between the 2nd and 98th percentile; `own`: asinh for each panel.
+    `flat`: linear between the 2nd and 98th percentile of each panel; `same`: linear,
+    all panels as wide as the first; `own`: asinh for each panel.
     """
     figure = Figure(
         figsize=(PANEL_INCH * len(panels), PANEL_INCH + 0.3), dpi=DPI,
         layout="constrained",
     )  # fmt: skip
-    FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     first = panels[0][0]
     low, middle = np.nanpercentile(first, [15.87, 50])
     sigma = max(float(middle - low), 1e-6)
+    if scale == "same":
+        sigma = float(np.ptp(np.nanpercentile(first, [2, 98])))
     for axes, panel in zip(
         np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True
     ):
         _panel(axes, panel, scale, sigma)
-    figure.savefig(path, metadata={"Software": None})
+    canvas.draw()
+    # A palette takes a third of the bytes.
+    drawn = Pillow.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    drawn.quantize(96).save(path, optimize=True)
     return f"{path}: {path.stat().st_size // 1024} kB"
 
 
@@ -290,6 +297,8 @@ def _panel(axes: Axes, panel: Panel, scale: str, sigma: float) -> None:
     low, middle, high = np.nanpercentile(image, [2, 50, 98])
     if scale == "flat":
         grey = (image - low) / max(high - low, 1e-9)
+    elif scale == "same":
+        grey = 0.5 + (image - middle) / max(sigma, 1e-9)
     elif scale == "own":
         own = max(float(middle - low) / 2, 1e-6)
         grey = 0.2 + 0.8 * np.arcsinh((image - middle) / (2 * own)) / np.arcsinh(60)
