@@ -24,6 +24,7 @@ SHAPE = (1024, 1024)
 TRANSIENTS = 90
 SKY_E = 400.0
 STACKED = 6  # exposures in the reference
+STACK_MESH_PX = 64  # a deep stack of a crowded field fills larger meshes with stars
 BLIND_OFFSET_PX = (0.21, -0.27)  # what the header's WCS is wrong by
 COSMIC_RAYS_PER_MPX = 60
 
@@ -94,7 +95,7 @@ def blind_stack(frame: Frame, member_rms_e: float) -> Frame:
     """Measure a reference; a stack has its noise from that of its members."""
     bad = (frame.mask & UNUSABLE) != 0
     data = frame.data + np.float32(SKY_E)
-    sky = measure_background(data, bad, ProcessingSettings().background_mesh_px)
+    sky = measure_background(data, bad, STACK_MESH_PX)
     light = np.where(bad, frame.data, data - sky.level).astype(np.float32)
     variance = (member_rms_e**2 + np.maximum(light, 0)) / np.float32(STACKED)
     found = replace(

@@ -53,6 +53,10 @@ class Peaks:
         """Count the peaks."""
         return len(self.x)
 
+    def chosen(self, which: NDArray[np.intp]) -> Peaks:
+        """Return some of them."""
+        return Peaks(**{name: values[which] for name, values in vars(self).items()})
+
 
 def find_peaks(
     score: Image, flux: Image, flux_err: Image, threshold: float, radius_px: int

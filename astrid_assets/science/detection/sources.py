@@ -6,14 +6,19 @@ with its reasons, so that people can see what was thrown away and why.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astrid_assets.science.detection.candidate import Candidate
 from astrid_assets.science.detection.filters import bits_near, failed_tests
-from astrid_assets.science.detection.peaks import find_peaks
-from astrid_assets.science.detection.shapes import PointSource, measure_shapes
+from astrid_assets.science.detection.peaks import Peaks, find_peaks, window
+from astrid_assets.science.detection.shapes import (
+    PointSource,
+    measure_shapes,
+    sharp_gain,
+)
 from astrid_assets.science.differencing.noise import robust_sigma
 from astrid_assets.science.errors import FrameRejected, ShapeMismatch
 from astrid_assets.science.mask_bits import UNUSABLE
@@ -24,8 +29,11 @@ if TYPE_CHECKING:
     from astrid_assets.science.detection.settings import DetectionSettings
     from astrid_assets.science.differencing.difference import Difference
     from astrid_assets.science.frame import Frame
+    from astrid_assets.science.psf import PsfModel
 
 MAG_PER_RELATIVE_ERROR = 2.5 / np.log(10)
+BLANK_SIGMA = 5.0  # of a pixel of the reference
+BLANK_SHARE = 0.25  # of the source's: a fainter reference changes no shape
 SAMPLE_PX = 100_000  # tell a scatter to 0.3 %
 
 
@@ -67,6 +75,12 @@ def detect(
     noise = sky_noise * np.maximum(peaks.flux_err / flux_noise, 1)
     source = PointSource.of(difference.psf_d, science.psf.centre)
     shapes = measure_shapes(difference.d, noise, peaks, source)
+    shapes = replace(
+        shapes,
+        sharp_gain=np.maximum(
+            shapes.sharp_gain, _gain_on_blank(difference, science, science.psf, peaks)
+        ),
+    )
     reasons = failed_tests(peaks, shapes, difference, source, fwhm_px, settings)
     bits = bits_near(difference.mask, peaks, fwhm_px)
     ra, dec = difference.wcs.all_pix2world(peaks.x, peaks.y, 0)
@@ -90,6 +104,27 @@ def detect(
         )
         for i in range(len(peaks))
     ]
+
+
+def _gain_on_blank(
+    difference: Difference, science: Frame, psf: PsfModel, peaks: Peaks
+) -> NDArray[np.float64]:
+    """Sharpness in the science frame itself, where the reference shows nothing."""
+    gain = np.full(len(peaks), -np.inf)
+    at = peaks.row, peaks.column
+    beneath = np.abs(window(difference.registered_reference, *at, 2)).max(axis=(1, 2))
+    light = window(science.data, *at, 1).max(axis=(1, 2))
+    faint = np.maximum(BLANK_SIGMA * difference.reference_rms_e, BLANK_SHARE * light)
+    is_blank = beneath < faint
+    chosen = np.flatnonzero(is_blank & (peaks.sign > 0))
+    if len(chosen):
+        stamps = np.array(
+            [psf.at(float(peaks.x[i]), float(peaks.y[i])) for i in chosen]
+        )
+        gain[chosen] = sharp_gain(
+            science.data, difference.sky_rms_e, peaks.chosen(chosen), stamps
+        )
+    return gain
 
 
 def _typical_noise(difference: Difference) -> tuple[float, float]:

@@ -256,3 +256,34 @@ def test_a_frame_of_another_shape_or_without_psf_is_refused():
 def test_reasons_have_names():
     assert names_of(int(RejectReason.DIPOLE | RejectReason.HALO)) == ["dipole", "halo"]
     assert names_of(0) == []
+
+
+def test_a_lit_pixel_is_a_cosmic_ray_though_the_difference_smears_it():
+    # A softer reference of the same depth: the filter of D is wider than a pixel.
+    pair = pair_of(
+        3, n_transients=0, science_fwhm_px=2.0, reference_fwhm_px=2.6,
+        reference_exposures=1,
+    )  # fmt: skip
+    x, y = quiet_place(pair)
+    hit = np.zeros((3, 3))
+    hit[1, 1], hit[1, 2] = 450.0, 130.0
+    struck = with_stamp(pair.science, hit, x, y)
+    (candidate,) = near(candidates_of(struck, pair.reference), x, y)
+    assert candidate.reasons & RejectReason.COSMIC_RAY
+
+
+def test_many_good_candidates_in_one_place_are_an_artefact():
+    pair = pair_of(3, n_transients=0)
+    x, y = quiet_place(pair, margin=80, away=40)
+    science = pair.science
+    for dx, dy in [(-16, 0), (16, 0), (0, 16), (0, -16), (0, 0), (16, 16), (-16, 16)]:
+        light = 2500 * stamp(3.3, 21)
+        science = with_stamp(science, light, x + dx, y + dy)
+    found = candidates_of(science, pair.reference)
+    crowd = [c for c in near(found, x, y, 24) if abs(c.score) > 8]
+    assert len(crowd) == 7
+    assert any(c.reasons & RejectReason.OVERDENSITY for c in crowd)
+    few = candidates_of(
+        science, pair.reference, DetectionSettings(overdensity_count=12)
+    )
+    assert not any(c.reasons & RejectReason.OVERDENSITY for c in few)
