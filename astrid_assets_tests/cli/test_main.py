@@ -13,7 +13,7 @@ from astrid_assets.storage.catalogue import CatalogueUnavailable
 
 PATHS = [
     *((name,) for name in COMMANDS),
-    *(("survey", name) for name in ("add", "list", "show", "check")),
+    *(("survey", name) for name in ("add", "list", "show", "check", "anchor")),
 ]
 
 
