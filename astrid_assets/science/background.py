@@ -53,8 +53,15 @@ BRIGHT_SNR = 10.0
 SKIRT = 0.5
 """Galaxies are masked so much of their size further out than they show."""
 
-MAX_SOURCE_FRACTION = 0.7
-"""Above it the field is a sheet of stars and the clipped first pass is better."""
+MAX_HIDDEN_FRACTION = 0.9
+"""Above it the field is a sheet of stars; only the clipped first pass is left."""
+
+MIN_OPEN_MESHES = 0.5
+"""SEP leaves out meshes that are more than half hidden, and its sky is 0 without
+any. With fewer than this share of them left, all are measured by what they have."""
+
+MIN_OPEN_SHARE = 0.05
+"""Meshes with less of their pixels left are left out all the same."""
 
 CROWDED_SOURCE_FRACTION = 0.3
 CONFUSION_RATIO = 0.85
@@ -140,12 +147,13 @@ def measure_background(
         sources, widest, is_nebulous = _with_skirts(sources, snr)
         if mesh_px is None:
             mesh = _wide_enough(mesh, widest, data.shape)
-    if fraction + np.mean(missing) < MAX_SOURCE_FRACTION:
-        hidden = np.empty_like(missing)
-        in_bands(
-            lambda a, b: kernels.join_doubled(missing, sources, hidden, a, b),
-            len(data),
-        )
+    joined = np.empty_like(missing)
+    in_bands(
+        lambda a, b: kernels.join_doubled(missing, sources, joined, a, b), len(data)
+    )
+    # Some mesh is then open for more than the least share.
+    if np.mean(joined) < MAX_HIDDEN_FRACTION:
+        hidden = joined
     level, rms = _mesh(data, hidden, mesh, 1 if is_nebulous else MEDIAN_MESHES)
     part = _every(data.size)
     seen = ~hidden.ravel()[part]
@@ -206,7 +214,26 @@ def _every(size: int) -> slice:
 def _mesh(
     data: Image, bad: Bool, mesh: int, median: int = MEDIAN_MESHES
 ) -> tuple[Image, Image]:
-    """Measure level and rms maps with SEP."""
+    """Measure level and rms maps with SEP.
+
+    A large galaxy hides its own meshes, and the sky is known from the others. A
+    crowd hides more than half of every mesh: what is left between its stars is the
+    sky that there is, and counts for the whole mesh.
+    """
+    # Fewer bad pixels than that cannot close so many meshes.
+    if np.mean(bad) > (1 - MIN_OPEN_MESHES) / 2:
+        n_meshes = -(-data.shape[0] // mesh) * -(-data.shape[1] // mesh)
+        if kernels.count_open(bad, mesh) < MIN_OPEN_MESHES * n_meshes:
+            filled, still_bad = np.empty_like(data), np.empty_like(bad)
+            kernels.fill_meshes(data, bad, mesh, MIN_OPEN_SHARE, filled, still_bad)
+            data, bad = filled, still_bad
+            if not kernels.count_open(bad, mesh):
+                raise FrameRejected(
+                    "missing_data",
+                    f"no mesh of {mesh} x {mesh} pixels has a share of "
+                    f"{MIN_OPEN_SHARE} that is usable",
+                    mesh_px=mesh,
+                )
     sky = sep.Background(data, mask=bad, bw=mesh, bh=mesh, fw=median, fh=median)
     return sky.back(dtype=np.float32), sky.rms(dtype=np.float32)
 
@@ -290,7 +317,7 @@ def _pixel_noise(
     fine = ndimage.convolve1d(fine, step, axis=1).astype(np.float32)
     near_bad = grow(bad & ~_bright(residual, rms))
     high = near_bad | (np.abs(residual) > 2 * rms)
-    if np.count_nonzero(~high) < MIN_GOOD_PIXELS:
+    if np.mean(high) > MAX_HIDDEN_FRACTION:
         return float("inf"), rms
     _, fine_rms = _mesh(np.where(high, 0, fine).astype(np.float32), high, mesh)
     return robust_sigma(fine[~high]), fine_rms

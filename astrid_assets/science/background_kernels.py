@@ -67,3 +67,55 @@ def join_doubled(
     for y in range(first, last):
         for x in range(bad.shape[1]):
             out[y, x] = bad[y, x] | small[y // 2, x // 2]
+
+
+@compiled
+def fill_meshes(
+    data: Image, bad: NDArray[np.bool_], mesh: int, least: float,
+    filled: Image, still_bad: NDArray[np.bool_],
+) -> None:  # fmt: skip
+    """Repeat the good pixels of each mesh in its bad ones.
+
+    The values of a mesh keep their distribution. A mesh stays as it was where less
+    than the share `least` of it is good.
+    """
+    ny, nx = data.shape
+    values = np.empty(mesh * mesh, dtype=np.float32)
+    for bottom in range(0, ny, mesh):
+        top = min(bottom + mesh, ny)
+        for left in range(0, nx, mesh):
+            right = min(left + mesh, nx)
+            n = 0
+            for y in range(bottom, top):
+                for x in range(left, right):
+                    filled[y, x] = data[y, x]
+                    still_bad[y, x] = bad[y, x]
+                    if not bad[y, x]:
+                        values[n] = data[y, x]
+                        n += 1
+            if n == 0 or n < least * (top - bottom) * (right - left):
+                continue
+            k = 0
+            for y in range(bottom, top):
+                for x in range(left, right):
+                    if bad[y, x]:
+                        filled[y, x] = values[k % n]
+                        still_bad[y, x] = False
+                        k += 1
+
+
+@compiled
+def count_open(bad: NDArray[np.bool_], mesh: int) -> int:
+    """Count the meshes that are good in at least half of their pixels."""
+    ny, nx = bad.shape
+    number = 0
+    for bottom in range(0, ny, mesh):
+        top = min(bottom + mesh, ny)
+        for left in range(0, nx, mesh):
+            right = min(left + mesh, nx)
+            n = 0
+            for y in range(bottom, top):
+                for x in range(left, right):
+                    n += not bad[y, x]
+            number += 2 * n >= (top - bottom) * (right - left)
+    return number

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.wcs import WCS
 from numpy.typing import NDArray
+from scipy.signal import fftconvolve
 
 from astrid_assets.science.frame import Frame
 
@@ -59,6 +60,18 @@ def paint(
             stamp = star(column, row, fwhm_px, radius=radius, elongation=elongation)
             image[i : i + 2 * radius + 1, j : j + 2 * radius + 1] += light * stamp
     return image[radius:-radius, radius:-radius]
+
+
+def crowd(
+    rng: np.random.Generator, per_mpx: float, shape: tuple[int, int], *,
+    faintest_e: float, fwhm_px: float = 3.0, brightest_e: float = 2e5,
+) -> Array:  # fmt: skip
+    """Return the light of very many stars, each in the middle of its pixel."""
+    n = round(per_mpx * shape[0] * shape[1] / 1e6)
+    flux = np.minimum(faintest_e * (1 + rng.pareto(0.9, n)), brightest_e)
+    points = np.zeros(shape)
+    np.add.at(points, tuple(rng.integers(0, side, n) for side in shape), flux)
+    return np.maximum(fftconvolve(points, star(0, 0, fwhm_px), mode="same"), 0)
 
 
 def star_field(

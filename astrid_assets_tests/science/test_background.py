@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from astrid_assets.science.background import measure_background, robust_sigma
+from astrid_assets.science.background import (
+    MIN_GOOD_PIXELS,
+    measure_background,
+    robust_sigma,
+)
+from astrid_assets.science.background_kernels import count_open, fill_meshes
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets_tests.science.star_fields import noisy, paint, star_field
 
@@ -62,6 +67,42 @@ def test_a_constant_image_is_rejected_as_constant():
     with pytest.raises(FrameRejected) as caught:
         measure_background(np.full(SHAPE, 7, dtype=np.float32), NOTHING_BAD)
     assert caught.value.code == "constant"
+
+
+def test_pixels_too_sparse_for_any_mesh_are_rejected_as_missing(rng):
+    image = rng.normal(300, 15, SHAPE).astype(np.float32)
+    bad = rng.random(SHAPE) > 0.01
+    assert np.count_nonzero(~bad) > MIN_GOOD_PIXELS
+    with pytest.raises(FrameRejected) as caught:
+        measure_background(image, bad)
+    assert caught.value.code == "missing_data"
+
+
+def test_meshes_are_filled_with_their_own_values_in_even_shares(rng):
+    data = rng.normal(0, 1, (70, 50)).astype(np.float32)
+    bad = rng.random(data.shape) < 0.7
+    bad[:32, :32] = True
+    filled, still_bad = np.empty_like(data), np.empty_like(bad)
+    fill_meshes(data, bad, 32, 0.05, filled, still_bad)
+    assert still_bad[:32, :32].all()
+    assert not still_bad[32:].any()
+    assert not still_bad[:, 32:].any()
+    np.testing.assert_array_equal(filled[~bad], data[~bad])
+    for mesh in (np.s_[:32, 32:], np.s_[32:64, :32], np.s_[64:, 32:]):
+        values, counts = np.unique(filled[mesh], return_counts=True)
+        np.testing.assert_array_equal(values, np.unique(data[mesh][~bad[mesh]]))
+        assert np.ptp(counts) <= 1
+
+
+def test_a_mesh_is_open_from_half_of_its_pixels_on():
+    bad = np.zeros((48, 40), dtype=np.bool_)
+    assert count_open(bad, 16) == 9
+    bad[:8, :16] = True  # half of the first
+    assert count_open(bad, 16) == 9
+    bad[8, 0] = True
+    bad[32:, 36:] = True  # half of the last, which is half as wide
+    bad[47, 35] = True
+    assert count_open(bad, 16) == 7
 
 
 def test_a_frame_without_pixels_is_rejected_as_missing():

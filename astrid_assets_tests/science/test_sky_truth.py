@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from astrid_assets.science import threads
 from astrid_assets.science.background import default_mesh, measure_background
-from astrid_assets_tests.science.star_fields import paint
+from astrid_assets_tests.science.star_fields import crowd, paint
 
 SIDE = 768
 SHAPE = (SIDE, SIDE)
@@ -85,12 +85,44 @@ def test_a_crowd_of_stars_raises_the_sky_by_less_than_half_its_noise(rng):
     x, y = rng.uniform(0, SIDE / 3, (2, 650))
     flux = np.minimum(800 * (1 + rng.pareto(0.9, 650)), 2e5)
     # Painting takes time: nine times the same crowd.
-    crowd = np.tile(paint((SIDE // 3, SIDE // 3), x, y, flux, 3.0), (3, 3))
-    sky = measure_background(observed(rng, crowd), NOTHING_BAD)
+    light = np.tile(paint((SIDE // 3, SIDE // 3), x, y, flux, 3.0), (3, 3))
+    sky = measure_background(observed(rng, light), NOTHING_BAD)
     noise = np.sqrt(SKY_E + READ_NOISE_E**2)
     assert sky.source_fraction > 0.2
     assert sky.level_e - SKY_E < 0.5 * noise
     assert sky.rms_e == pytest.approx(noise, rel=0.1)
+
+
+@pytest.mark.parametrize("exposures", [1, 6, 30])
+@pytest.mark.parametrize("faintest_e", [100.0, 800.0])
+@pytest.mark.parametrize("per_mpx", [3_000, 15_000, 40_000])
+def test_the_sky_of_a_crowd_is_right_to_what_its_light_leaves_open(
+    rng, per_mpx, faintest_e, exposures
+):
+    """The sky shows only between the stars, and there shines their unresolved light.
+
+    Confusion is a share of the light of the median pixel; a share of the noise is
+    what stars below the noise add. Both err upwards only.
+    """
+    light = crowd(rng, per_mpx, SHAPE, faintest_e=faintest_e)
+    noise = np.sqrt((SKY_E + READ_NOISE_E**2) / exposures)
+    scatter = np.sqrt((light + SKY_E + READ_NOISE_E**2) / exposures)
+    image = (SKY_E + light + scatter * rng.normal(size=SHAPE)).astype(np.float32)
+    sky = measure_background(image, NOTHING_BAD)
+    error = sky.level_e - SKY_E
+    assert -0.05 * noise < error < 0.3 * noise + 0.3 * np.median(light)
+    assert sky.gradient_e < 0.3 * noise + 0.3 * np.median(light)
+    assert sky.rms_e == pytest.approx(noise, rel=0.15)
+
+
+@pytest.mark.parametrize("share", [0.55, 0.8])
+def test_a_frame_that_lacks_most_of_every_mesh_has_the_sky_of_the_rest(rng, share):
+    truth = SKY_E + GRADIENTS["moonlight"]
+    lost = rng.random(SHAPE) < share
+    sky = measure_background(observed(rng, 0 * X, truth), lost)
+    noise = np.sqrt(np.median(truth) + READ_NOISE_E**2)
+    assert np.abs(sky.level - truth)[48:-48, 48:-48].max() < 0.3 * noise
+    assert sky.rms_e == pytest.approx(noise, rel=0.05)
 
 
 def test_a_trail_is_no_wide_source(rng):
