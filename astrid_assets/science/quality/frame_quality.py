@@ -64,7 +64,7 @@ def judge(
     Parameters
     ----------
     pattern
-        Patterns in its noise, when measured.
+        Patterns in its noise, when measured; NaN where stars hid them.
     saturation_e : electrons
     standard
         The field's anchor; None judges only what the frame itself tells.
@@ -152,7 +152,8 @@ def _judge_detector(
     )  # fmt: skip
     if pattern is None:
         return
-    worst = max(pattern.columns, pattern.rows)
+    # A crowd may hide columns, rows, or all: NaN breaks no limit.
+    worst = float(np.fmax(pattern.columns, pattern.rows))
     failed = worst > settings.max_noise_pattern
     _note(
         reasons, failed, "readout_noise",
@@ -202,13 +203,14 @@ def _judge_stars(
         f"{settings.max_fwhm_ratio:.1f} times allowed",
         fwhm_px=quality.fwhm_px, ratio=ratio, limit=settings.max_fwhm_ratio,
     )  # fmt: skip
+    long = quality.elongation > settings.max_elongation
+    # Trailing widens stars too, and the air is not to blame for it.
     _note(
-        flags, ratio > settings.poor_seeing_ratio and not out, "poor_seeing",
+        flags, ratio > settings.poor_seeing_ratio and not (out or long), "poor_seeing",
         f"stars are {quality.fwhm_px:.1f} px wide, {ratio:.1f} times those of the "
         "field's anchor",
         fwhm_px=quality.fwhm_px, ratio=ratio, limit=settings.poor_seeing_ratio,
     )  # fmt: skip
-    long = quality.elongation > settings.max_elongation
     message = f"stars are {quality.elongation:.2f} times as long as wide: trailed"
     _note(
         reasons, long, "elongated_stars",

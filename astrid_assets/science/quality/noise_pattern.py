@@ -30,6 +30,9 @@ SMOOTHING_PX = 2.0
 STRIP_PX = 16
 LONGEST_WAVE_PX = 40.0
 MIN_STRIP_SHARE = 0.5
+MIN_STRIPS = 8
+"""A scatter of fewer means is off by a quarter and more."""
+
 MIN_SKY_SHARE = 0.4
 """With less blank sky than that, unresolved stars look like a ripple."""
 
@@ -44,9 +47,11 @@ class NoisePattern:
     """How much more means scatter than white noise would; 1 is white.
 
     `columns` and `rows`: means of whole columns and rows; `ripple`: means of
-    strips of 16 pixels along rows or columns, whichever is worse (NaN in crowded
-    fields, where it cannot be told from faint stars). `wave`: amplitude of the
-    strongest single wave over the noise of a pixel.
+    strips of 16 pixels along rows or columns, whichever is worse. `wave`: amplitude
+    of the strongest single wave over the noise of a pixel.
+
+    NaN is what stars hide: sky left in less than half of a column or row is not its
+    mean, and a ripple cannot be told from faint stars in a crowd.
     """
 
     columns: float
@@ -62,7 +67,7 @@ def noise_pattern(residual: Image, rms: Image, bad: Bool) -> NoisePattern:
     in_bands(lambda a, b: kernels.moments(snr, sky, sums, a, b), len(snr))
     n_sky, total, squares = sums.sum(axis=0)
     if not n_sky:
-        return NoisePattern(float("inf"), float("inf"), float("nan"), float("nan"))
+        return NoisePattern(*[float("nan")] * 4)
     own = max(float(np.sqrt(squares / n_sky - (total / n_sky) ** 2)), SMALLEST)
     flat, upright = _strips(snr, sky)
     ripple = float("nan")
@@ -136,9 +141,9 @@ def _scatter(
     total: NDArray[np.floating], count: NDArray[np.integer], full: int, own: float,
     *, robust: bool = False,
 ) -> float:  # fmt: skip
-    """Scatter of means over what white noise gives; 1 where too few have sky."""
+    """Scatter of means over what white noise gives; NaN where too few have sky."""
     enough = count > MIN_STRIP_SHARE * full
-    if np.count_nonzero(enough) < 2:
-        return 1.0
+    if np.count_nonzero(enough) < MIN_STRIPS:
+        return float("nan")
     scaled = total[enough] / np.sqrt(count[enough]) / own
     return robust_sigma(scaled) if robust else float(np.std(scaled))

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from astrid_assets.science import threads
-from astrid_assets.science.quality.noise_pattern import noise_pattern
-from astrid_assets_tests.science.star_fields import paint
+from astrid_assets.science.measuring import measure
+from astrid_assets.science.quality.frame_quality import FrameQuality, judge
+from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
+from astrid_assets.science.settings import ProcessingSettings
+from astrid_assets_tests.science.star_fields import crowd, paint, raw_frame
 
 SHAPE = (500, 611)  # odd sides: neither blocks nor halves fit
 NOISE_E = 10.0
@@ -69,10 +72,44 @@ def test_stars_and_bad_pixels_are_no_pattern(rng):
     assert pattern.ripple == pytest.approx(1, abs=0.08)
 
 
-def test_a_frame_without_sky_says_so():
+def test_a_frame_without_sky_is_not_measured():
     pattern = pattern_of(np.zeros(SHAPE), np.ones(SHAPE, bool))
-    assert np.isinf(pattern.columns)
-    assert np.isnan(pattern.wave)
+    assert all(np.isnan(value) for value in vars(pattern).values())
+
+
+def test_columns_without_enough_sky_are_not_called_white(rng):
+    image = white(rng)
+    image[:, ::2] += 40 * NOISE_E
+    image[: SHAPE[0] * 2 // 3] += 40 * NOISE_E
+    pattern = pattern_of(image)
+    assert np.isnan(pattern.columns)
+    assert np.isnan(pattern.ripple)
+
+
+@pytest.mark.parametrize("faintest_e", [100.0, 800.0])
+@pytest.mark.parametrize("per_mpx", [15_000, 40_000])
+def test_a_crowd_is_no_failed_readout(rng, per_mpx, faintest_e):
+    light = crowd(rng, per_mpx, SHAPE, faintest_e=faintest_e)
+    scatter = np.sqrt((light + 425) / 6)
+    image = (400 + light + scatter * rng.normal(size=SHAPE)).astype(np.float32)
+    measured = measure(raw_frame(image), None, ProcessingSettings())
+    assert measured.reasons == ()
+    values = np.array(list(vars(measured.pattern).values()))
+    assert not np.isinf(values).any()
+
+
+@pytest.mark.parametrize("broken", ["columns", "rows"])
+def test_what_stars_hide_breaks_no_limit_and_hides_no_failure(broken):
+    hidden = dict.fromkeys(["columns", "rows", "ripple", "wave"], float("nan"))
+    quality = FrameQuality(
+        n_stars=500, fwhm_px=3, elongation=1, sky_level_e=1, sky_rms_e=1, bad_fraction=0
+    )
+    settings = ProcessingSettings()
+    assert judge(quality, settings, pattern=NoisePattern(**hidden)) == ([], [])
+    failed = NoisePattern(**{**hidden, broken: 50.0})
+    reasons, _ = judge(quality, settings, pattern=failed)
+    assert [reason.code for reason in reasons] == ["readout_noise"]
+    assert reasons[0].measurements["pattern"] == 50
 
 
 def test_the_number_of_threads_changes_nothing(rng):
