@@ -88,6 +88,10 @@ class PixelMapping:
 
     def linear(self) -> Array:
         """Return the mean Jacobian, (2, 2): rows x and y of the image."""
+        return self._linear.copy()
+
+    @cached_property
+    def _linear(self) -> Array:
         ny, nx = self.shape
         rows, columns = np.arange(float(ny)), np.arange(float(nx))
         left, right = self.at(0, rows), self.at(nx - 1, rows)
