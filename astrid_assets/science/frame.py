@@ -54,6 +54,9 @@ class Frame:
         PSF model; None before processing.
     sky_rms_e : electrons per pixel
         Robust scatter of the blank sky; None before processing.
+    psf_noise_factor
+        Noise on the scale of the PSF over what `variance` says of single pixels, where
+        the frame's making tells it (stacks); None: to be measured on its sky.
     """
 
     frame_id: str
@@ -70,6 +73,7 @@ class Frame:
     zero_point_mag: float | None = None
     psf: PsfModel | None = None
     sky_rms_e: float | None = None
+    psf_noise_factor: float | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -14,6 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.science.differencing.common_stars import measure_common_stars
+from astrid_assets.science.differencing.noise import sky_sigma
+from astrid_assets.science.differencing.noise_spectrum import (
+    measure_spectrum,
+    psf_factor,
+)
 from astrid_assets.science.differencing.prepared import prepared
 from astrid_assets.science.errors import FrameRejected, NoReference, TooFewStars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astrid_assets.science.differencing.prepared import Prepared
     from astrid_assets.science.frame import Frame, Image, Mask
     from astrid_assets.science.registration import PixelMapping
     from astrid_assets.science.settings import ReferenceSettings
@@ -79,8 +85,9 @@ def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Fra
     """Stack frames on the grid of the sharpest: clipped, noise-weighted mean.
 
     Its `frame_id` is that of the sharpest member (`dataclasses.replace` gives it
-    its own). Its variance is that of single pixels, which resampling has smoothed:
-    differencing measures how their noise is correlated.
+    its own). Its variance is that of single pixels, which resampling has smoothed;
+    `psf_noise_factor` says by how much more it scatters on the scale of the PSF.
+    Members weigh by their noise on that scale, which resampling leaves alone.
 
     Parameters
     ----------
@@ -116,6 +123,7 @@ def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Fra
             f.saturation_e * m.scale for f, m in zip(ordered, members, strict=True)
         ),
         sky_rms_e=_blank_rms(data, mask),
+        psf_noise_factor=_psf_noise_factor(members),
         psf=None,
     )
     return replace(stack, psf=fit_psf(stack, measure_stars(stack)))
@@ -123,12 +131,17 @@ def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Fra
 
 @dataclass(frozen=True)
 class _Member:
-    """A frame on the stack's grid, in the electrons of the sharpest frame."""
+    """A frame on the stack's grid, in the electrons of the sharpest frame.
+
+    `sky` is its blank sky's variance per pixel; `weight` the inverse variance of white
+    noise that scatters as much on the scale of the PSF.
+    """
 
     data: Image
     variance: Image
     mask: Mask
     scale: float
+    sky: float
     weight: float
 
 
@@ -145,14 +158,37 @@ def _member(frame: Frame, base: Frame) -> _Member:
     scale = _scale(frame, base)
     ready = prepared(frame)
     data, variance, mask = frame.data, ready.variance, frame.mask
+    usable = (mask & UNUSABLE) == 0
+    if not usable.any():
+        raise FrameRejected("no_overlap", f"frame {frame.frame_id} has no good pixel")
+    noise = sky_sigma(variance, usable)
+    psf_noise, power = noise * _own_factor(ready, noise, usable), 1.0
     if frame is not base:
         mapping = _aligned(frame, base)
         data, variance, mask = resample(data, variance, mask, mapping, base.shape)
-        variance *= np.float32(pixel_power(mapping))
-    data, variance = data * np.float32(scale), variance * np.float32(scale**2)
-    usable = (mask & UNUSABLE) == 0
-    sky = float(np.percentile(variance[usable], 30)) if usable.any() else np.inf
-    return _Member(data, variance, mask, scale, 1 / sky)
+        power = pixel_power(mapping)
+        variance *= np.float32(power)
+    return _Member(
+        data * np.float32(scale),
+        variance * np.float32(scale**2),
+        mask,
+        scale,
+        sky=power * (scale * noise) ** 2,
+        weight=1 / (scale * psf_noise) ** 2,
+    )
+
+
+def _own_factor(ready: Prepared, noise: float, usable: NDArray[np.bool_]) -> float:
+    """Return the frame's own noise on the scale of its PSF over that of its pixels."""
+    data, psf = ready.frame.data, ready.psf
+    spectrum = measure_spectrum(data, noise, usable, psf.fwhm_px)
+    return psf_factor(psf.centre, spectrum.axes)
+
+
+def _psf_noise_factor(members: Sequence[_Member]) -> float:
+    """Return the stack's noise on the scale of the PSF over that of its pixels."""
+    sky = sum(m.weight**2 * m.sky for m in members)
+    return float(np.sqrt(sum(m.weight for m in members) / sky))
 
 
 def _scale(frame: Frame, base: Frame) -> float:

@@ -6,7 +6,7 @@ Part of the hash that says whether a night is done, and Dagster's `code_version`
 REGISTER = "1"
 MASTERS = "1"
 PROCESS = "2"
-REFERENCE = "1"
+REFERENCE = "2"
 SUBTRACT = "2"
 DETECT = "2"
 INJECT = "1"

@@ -112,6 +112,7 @@ def frame_from_fits(content: bytes) -> Frame:
             zero_point_mag=number_or_none(header, "ZPMAG"),
             psf=_psf_from(hdus) if "PSF" in hdus else None,
             sky_rms_e=number_or_none(header, "SKYRMS"),
+            psf_noise_factor=number_or_none(header, "PSFNOISE"),
         )
 
 
@@ -167,6 +168,7 @@ def _header(frame: Frame) -> fits.Header:
         ("SATURATE", frame.saturation_e, "[electron] sky included"),
         ("ZPMAG", frame.zero_point_mag, "[mag] of one electron"),
         ("SKYRMS", frame.sky_rms_e, "[electron] per pixel"),
+        ("PSFNOISE", frame.psf_noise_factor, "noise of PSFs over that of pixels"),
     ):
         set_number(header, key, value, comment)
     return header

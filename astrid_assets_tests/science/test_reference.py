@@ -179,6 +179,7 @@ PLACES = {
     "four, shifted": NEAR,
     "eight, shifted": NEAR + FAR,
     "turned a little": ((0, 0, 0), (1.3, 0.2, 0.4), (0.3, 0.9, -0.3), (0.5, 0.5, 5)),
+    "turned": ((0, 0, 0), (1.3, 0.2, 30), (0.4, -0.7, 25), (0.5, 0.5, 45)),
     "the other side of the pier": ((0, 0, 0), (0.4, 0.3, 180), (0.5, 0.5, 180)),
 }
 
@@ -190,6 +191,25 @@ def test_subtracting_from_a_reference_leaves_blank_sky_of_unit_scatter(places):
     stack = build_reference(frames, ReferenceSettings(min_frames=1))
     d = subtract(exposure(8, (-0.5, -0.5, 0), shape), stack, DifferencingSettings())
     assert d.std_score == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_frame_without_a_good_pixel_cannot_be_stacked(which):
+    frames = list(exposures(2))
+    blind = np.full(SHAPE, MaskBit.BAD, np.uint16)
+    frames[which] = replace(frames[which], mask=blind)
+    with pytest.raises(FrameRejected) as caught:
+        build_reference(frames, SETTINGS)
+    assert caught.value.code == "no_overlap"
+
+
+def test_half_a_pixel_weighs_no_more_than_none():
+    frames = [exposure(i, place) for i, place in ((0, (0, 0, 0)), (4, HALF))]
+    stack = build_reference(frames, SETTINGS)
+    # Two equally deep frames: half the variance on the scale of the PSF.
+    of_psf = stack.psf_noise_factor**2 * np.percentile(stack.variance, 30)
+    assert of_psf == pytest.approx(np.percentile(frames[0].variance, 30) / 2, rel=0.02)
+    assert stack.psf_noise_factor > 1.1
 
 
 def test_a_frame_without_zero_point_cannot_be_stacked():

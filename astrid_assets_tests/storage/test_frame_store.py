@@ -37,6 +37,7 @@ SKY_RMS = 18.0
 SCALARS = [
     "frame_id", "band", "observed_mjd", "exposure_s", "gain_e_per_adu",
     "read_noise_e", "saturation_e", "zero_point_mag", "sky_rms_e",
+    "psf_noise_factor",
 ]  # fmt: skip
 
 
@@ -76,6 +77,7 @@ def frame(rng: np.random.Generator) -> Frame:
         zero_point_mag=27.123456789012,
         psf=PsfModel(rng.random((3, 25, 25)).astype(np.float32), SHAPE, 3.3, 22),
         sky_rms_e=SKY_RMS,
+        psf_noise_factor=1.123456789012,
     )
 
 

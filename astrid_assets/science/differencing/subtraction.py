@@ -213,6 +213,8 @@ def _noise_powers(
     of_ref = measure_spectrum(
         ref.frame.data, noise.sky_sigma(ref.variance, good), good, ref.psf.fwhm_px
     )
+    if ref.frame.psf_noise_factor is not None:
+        of_ref = of_ref.scaled_to(ref.frame.psf_noise_factor, ref.psf.centre)
 
     def resampled(shape: tuple[int, int]) -> Axes:
         own, smoothing = of_ref.axes(shape), ref_psf.noise_axes(shape)

@@ -73,3 +73,11 @@ def test_without_blank_sky_nothing_is_claimed(rng):
     spectrum = measured(image)
     assert not spectrum.is_measured
     assert all(np.all(axis == 1) for axis in spectrum.axes((32, 32)))
+
+
+def test_a_known_factor_keeps_the_shape_of_the_spectrum(rng):
+    spectrum = measured(row_filtered(rng))
+    scaled = spectrum.scaled_to(0.8, psf())
+    assert psf_factor(psf(), scaled.axes) == pytest.approx(0.8)
+    before, after = (np.outer(*s.axes((64, 64))) for s in (spectrum, scaled))
+    assert np.ptp(after / before) == pytest.approx(0, abs=1e-5)
