@@ -133,6 +133,7 @@ def measure(
     if masters is not None:
         frame = calibrate(frame, masters)
     data, mask = missing_pixels(frame.data, frame.mask)
+    frame = replace(frame, data=data)  # lets the copy with its holes go
     mask = saturated_pixels(data, mask, frame.saturation_e)
     _require_data(mask, settings)
     sky = measure_background(data, _unusable(mask), settings.background_mesh_px)
@@ -147,8 +148,13 @@ def measure(
         sky = measure_background(data, _unusable(mask), settings.background_mesh_px)
     flat = None if masters is None else masters.flat
     frame = _subtracted(frame, data, mask, sky, flat)
+    level_e, gradient_e = sky.level_e, sky.gradient_e
+    # Finding stars takes the most memory; the sky's maps are not needed for it.
+    del data, mask, marked, sky
     frame, stars = _without_cosmic_rays(frame, settings)
-    measured = _with_psf(frame, stars, sky, pattern, settings)
+    measured = replace(
+        _with_psf(frame, stars, level_e, pattern, settings), sky_gradient_e=gradient_e
+    )
     if masters is None:
         return measured
     return _with_noise_ratio(measured, masters)
@@ -269,7 +275,7 @@ def _marked(frame: Frame, cosmic_rays: NDArray[np.bool_]) -> Frame:
 
 
 def _with_psf(
-    frame: Frame, stars: Stars, sky: Background, pattern: NoisePattern,
+    frame: Frame, stars: Stars, sky_level_e: float, pattern: NoisePattern,
     settings: ProcessingSettings,
 ) -> MeasuredFrame:  # fmt: skip
     """Measure the PSF, put the stars on its scale, and judge what they show."""
@@ -283,22 +289,22 @@ def _with_psf(
             found=len(stars),
             needed=error.measurements["needed"],
         ) from error
-    mask = halos_and_edges(frame.mask, psf.fwhm_px, frame.data, sky.rms_e)
+    sky_rms_e = frame.sky_rms_e or 0.0
+    mask = halos_and_edges(frame.mask, psf.fwhm_px, frame.data, sky_rms_e)
     frame = replace(frame, psf=psf, mask=mask)
     stars = with_psf_fluxes(stars, frame)
     _, elongation = typical_shape(stars)
     good = (stars.flag == 0) & (stars.flux > GOOD_SNR * stars.flux_err)
     measured = MeasuredFrame(
         frame=frame, stars=stars, n_stars=int(np.count_nonzero(good)),
-        fwhm_px=psf.fwhm_px, elongation=elongation, sky_level_e=sky.level_e,
-        sky_rms_e=sky.rms_e, bad_fraction=_bad_fraction(frame.mask), pattern=pattern,
-        sky_gradient_e=float(np.ptp(sky.level[::8, ::8])),
+        fwhm_px=psf.fwhm_px, elongation=elongation, sky_level_e=sky_level_e,
+        sky_rms_e=sky_rms_e, bad_fraction=_bad_fraction(frame.mask), pattern=pattern,
     )  # fmt: skip
     reasons, flags = judge(
         measured.quality, settings, pattern=pattern, saturation_e=frame.saturation_e
     )
     log.info(
         "measured %s: %d stars, FWHM %.2f px, sky %.1f +- %.2f e-",
-        frame.frame_id, measured.n_stars, psf.fwhm_px, sky.level_e, sky.rms_e,
+        frame.frame_id, measured.n_stars, psf.fwhm_px, sky_level_e, sky_rms_e,
     )  # fmt: skip
     return replace(measured, reasons=tuple(reasons), flags=tuple(flags))
