@@ -27,6 +27,7 @@ import sys
 import tempfile
 import threading
 import time
+import tracemalloc
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -90,10 +91,14 @@ class World:
 
 @dataclass(frozen=True)
 class Line:
-    """One step: median CPU seconds of ours and of the other program, if any."""
+    """One step: median CPU seconds of ours and of the other program, if any.
+
+    `frames`: peak of what ours allocates beyond its input, in float32 frames.
+    """
 
     step: str
     ours_s: float
+    frames: float
     peer: str = ""
     peer_s: float | None = None
 
@@ -116,7 +121,7 @@ def main() -> None:
     megapixels = options.side**2 / 1e6
     lines = steps(world, options.rounds)
     table = Table(title=f"one thread, {options.side}², CPU seconds")
-    for name in ("step", "ours", "per Mpx", "instead", "takes", "ratio"):
+    for name in ("step", "ours", "per Mpx", "frames", "instead", "takes", "ratio"):
         table.add_column(
             name, justify="left" if name in ("step", "instead") else "right"
         )
@@ -125,7 +130,7 @@ def main() -> None:
         peer_s = "" if line.peer_s is None else f"{line.peer_s:.2f}"
         table.add_row(
             line.step, f"{line.ours_s:.3f}", f"{line.ours_s / megapixels:.3f}",
-            line.peer, peer_s, ratio,
+            f"{line.frames:.1f}", line.peer, peer_s, ratio,
         )  # fmt: skip
     console.print(table)
     chain = median_cpu(lambda: run_chain(world), options.rounds)
@@ -253,7 +258,7 @@ def steps(world: World, rounds: int) -> list[Line]:
                 other.append(_cpu(theirs))
         lines.append(
             Line(
-                step, statistics.median(mine), peer,
+                step, statistics.median(mine), _peak(ours) / raw.data.nbytes, peer,
                 statistics.median(other) if other else None,
             )
         )  # fmt: skip
@@ -313,6 +318,16 @@ def _largest_size(work: Callable[[], object]) -> float:
     over.set()
     watcher.join()
     return float(largest[0] - before)
+
+
+def _peak(work: Callable[[], object]) -> float:
+    """Return the largest memory that numpy takes meanwhile, in bytes."""
+    tracemalloc.start()
+    try:
+        work()
+        return float(tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()
 
 
 def median_cpu(work: Callable[[], object], rounds: int) -> float:
