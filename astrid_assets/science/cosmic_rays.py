@@ -23,8 +23,6 @@ from scipy.special import ndtr
 
 from astrid_assets.science import cosmic_rays_kernels as kernels
 from astrid_assets.science import star_shape_kernels as star_shapes
-from astrid_assets.science.components import patches
-from astrid_assets.science.shapes import measure_shapes
 from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
@@ -80,11 +78,6 @@ SHARE_MARGIN = 0.85
 
 SHARP_SIGMA = 3.0
 """Of the light that is missing beside a cosmic ray."""
-
-STAR_FWHM_RATIO = 0.75
-"""A marked place at least this wide, in FWHM of the stars, is a star's core."""
-
-STAR_ELONGATION = 1.6
 
 
 def find_cosmic_rays(
@@ -233,33 +226,3 @@ def contrast_of_stars(share: float) -> float:
         _, contrast = _judged((star, star, flat + star), middle, 0.0)
         highest = max(highest, float(contrast[0]))
     return max(CONTRAST_MARGIN * highest, OBJLIM_WIDE)
-
-
-def spare_stars(found: Bool, data: Image, bad: Bool, fwhm_px: float) -> Bool:
-    """Give back what was marked in the cores of stars.
-
-    Parameters
-    ----------
-    found : (ny, nx)
-        Pixels marked as cosmic rays.
-    data : (ny, nx), sky-subtracted electrons
-    bad : (ny, nx)
-        Unusable for other reasons.
-    fwhm_px : pixels
-        Of the frame's stars.
-    """
-    row, column, number = patches(found).pixels()
-    if not len(row):
-        return found
-    # The brightest pixel of each patch, the first of them where some are equal.
-    order = np.lexsort((-data[row, column], number))
-    first = np.flatnonzero(np.diff(number[order], prepend=-1))
-    y, x = (at[order][first].astype(float) for at in (row, column))
-    shapes = measure_shapes(data, ~bad, x, y, fwhm_px)
-    near = np.hypot(shapes.x - x, shapes.y - y) < 0.5 * fwhm_px
-    star = near & (shapes.fwhm_px > STAR_FWHM_RATIO * fwhm_px)
-    star &= (shapes.fwhm_px < 1.5 * fwhm_px) & (shapes.elongation < STAR_ELONGATION)
-    spared = found.copy()
-    given_back = star[number]
-    spared[row[given_back], column[given_back]] = False
-    return spared

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from astrid_assets.science.frame import Image, Mask
 
 Array = NDArray[np.float64]
-LIMIT_SIGMA = 5.0
 MIN_HOLE_FRAMES = 4
 HOLE_SIGMA = 3.0
 MIN_DARK_SHARE = 0.8
@@ -84,11 +83,6 @@ def forced_fluxes(
         out.mask_bits[i] = int(mask[row, column])
         out.is_usable[i] = not int(mask[row, column]) & UNUSABLE
     return out
-
-
-def limiting_magnitude(flux_err_e: float, zero_point_mag: float) -> float:
-    """Return the magnitude that would have stood out by five sigma."""
-    return zero_point_mag - 2.5 * float(np.log10(LIMIT_SIGMA * flux_err_e))
 
 
 def is_persistent_hole(flux_e: Array, flux_err_e: Array) -> bool:

@@ -248,6 +248,7 @@ def _report(
     }
     verdict = completeness(
         int((counted & is_found).sum()), int(counted.sum()),
+        sum(outcome.failure is not None for outcome in found),
         profile.injection.min_completeness, GATE_SNR,
     )  # fmt: skip
     pictures = {}

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 SESSION_COOKIE = "astrid_session"
 NAME_COOKIE = "astrid_name"
 CSRF_COOKIE = "astrid_csrf"
-CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
 NAME_HEADER = "astrid-reviewer"
 LOCAL_NAME = "local"

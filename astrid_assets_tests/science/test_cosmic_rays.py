@@ -12,7 +12,7 @@ from scipy import ndimage
 from astrid_assets.science import cosmic_rays
 from astrid_assets.science.background import measure_background
 from astrid_assets.science.components import grow
-from astrid_assets.science.cosmic_rays import find_cosmic_rays, spare_stars
+from astrid_assets.science.cosmic_rays import find_cosmic_rays
 from astrid_assets.science.defects import grown_saturation, saturated_pixels
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.threads import set_threads
@@ -67,7 +67,6 @@ def test_stars_are_spared(rng, fwhm_px):
     frame = flat_frame(field.image, 300, 5)
     bad = np.zeros(frame.shape, dtype=bool)
     found = find_cosmic_rays(frame.data, frame.variance, bad)
-    found = spare_stars(found, frame.data, bad, fwhm_px)
     rows = np.clip(np.rint(field.y).astype(int), 0, frame.shape[0] - 1)
     columns = np.clip(np.rint(field.x).astype(int), 0, frame.shape[1] - 1)
     assert np.count_nonzero(found[rows, columns]) <= 1

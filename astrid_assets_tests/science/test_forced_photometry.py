@@ -9,7 +9,6 @@ from scipy.signal import fftconvolve
 from astrid_assets.science.forced_photometry import (
     forced_fluxes,
     is_persistent_hole,
-    limiting_magnitude,
 )
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets_tests.science.star_fields import star
@@ -73,10 +72,6 @@ def test_outside_there_is_nothing_and_under_a_mask_it_is_not_usable(rng):
     assert np.isfinite(found.flux_e).tolist() == [True, False, False, False]
     assert found.is_usable.tolist() == [False, False, False, False]
     assert found.mask_bits[0] == int(MaskBit.COSMIC_RAY)
-
-
-def test_the_limit_is_five_sigma():
-    assert limiting_magnitude(20.0, 25.0) == pytest.approx(20.0)
 
 
 def test_a_source_of_the_reference_alone_is_a_hole(rng):

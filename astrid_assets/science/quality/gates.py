@@ -123,21 +123,23 @@ def score_noise(stds: Sequence[float], lowest: float, highest: float) -> Verdict
 
 
 def completeness(
-    found: int, total: int, minimum: float, snr: tuple[float, float]
+    found: int, total: int, failures: int, minimum: float, snr: tuple[float, float]
 ) -> Verdict:
     """Injected transients of this significance come back, as far as their number says.
 
     Fails only when even the upper end of the 95 % interval lies below the limit: a
-    dozen injections that lost two by chance hold nobody up.
+    dozen injections that lost two by chance hold nobody up. Fails too when injected
+    frames could not be subtracted or searched at all, which tells nothing else.
     """
     return Verdict(
         "completeness",
-        passed=total == 0 or upper_bound(found, total) >= minimum,
+        passed=not failures and (total == 0 or upper_bound(found, total) >= minimum),
         holds_back=False,
         value=found / total if total else None,
         limit=f">= {minimum:g}",
         detail=f"{found} of {total} injected transients of S/N {snr[0]:g} to "
-        f"{snr[1]:g} found",
+        f"{snr[1]:g} found"
+        + (f"; {failures} injected frames gave no answer" if failures else ""),
     )
 
 

@@ -14,7 +14,6 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
-from astrid_assets.storage import candidates
 from astrid_assets.storage.tables import (
     DifferenceRun,
     Label,
@@ -194,14 +193,6 @@ def scores_of(session: Session, rows: Sequence[DetectionRow]) -> dict[str, Score
         for model in session.scalars(select(Model).where(Model.id.in_(ids)))
     }
     return {row.detection_id: _score(row, models) for row in rows}
-
-
-def detection_view(
-    session: Session, detection_id: str, planes: Planes | None
-) -> DetectionView | None:
-    """Return one current detection, None when there is none of this id."""
-    row = candidates.detections_by_ids(session, [detection_id]).get(detection_id)
-    return None if row is None else views(session, [row], planes)[0]
 
 
 def links(ra_deg: float | None, dec_deg: float | None) -> list[Link]:

@@ -6,6 +6,7 @@ import pytest
 
 from astrid_assets.science.quality.gates import (
     candidate_density,
+    completeness,
     coverage,
     dataset_quality,
     evaluation_floor,
@@ -14,6 +15,7 @@ from astrid_assets.science.quality.gates import (
     held_back_by,
     label_agreement,
     label_balance,
+    reference_is_clean,
     rejected_fraction,
     score_noise,
 )
@@ -95,3 +97,26 @@ def test_a_good_score_on_a_handful_of_samples_is_not_enough():
     assert evaluation_floor(0.99, 0.9, 500, 0.7).passed
     assert not evaluation_floor(0.99, 0.9, 12, 0.7).passed
     assert not evaluation_floor(0.85, 0.9, 500, 0.7).passed
+
+
+def test_completeness_fails_only_when_it_is_credibly_low():
+    snr = (10.0, 20.0)
+    assert completeness(12, 12, 0, 0.8, snr).passed
+    assert completeness(9, 12, 0, 0.8, snr).passed  # two thirds to nine tenths
+    assert not completeness(4, 12, 0, 0.8, snr).passed
+    assert not completeness(60, 100, 0, 0.8, snr).passed
+    assert completeness(0, 0, 0, 0.8, snr).value is None
+
+
+def test_injected_frames_without_an_answer_are_not_passed_over():
+    verdict = completeness(0, 0, 1, 0.8, (10.0, 20.0))
+    assert not verdict.passed
+    assert "no answer" in verdict.detail
+
+
+def test_a_hole_on_every_frame_is_a_stained_reference():
+    assert reference_is_clean([]).passed
+    verdict = reference_is_clean(["10.00000 +2.00000"])
+    assert not verdict.passed
+    assert not verdict.holds_back
+    assert "10.00000 +2.00000" in verdict.detail
