@@ -119,6 +119,7 @@ def difference_from_fits(content: bytes) -> Difference:
             flags=_reasons_from(header, "FLAG"),
             zero_point_mag=number_or_none(header, "ZPMAG"),
             limiting_mag=number_or_none(header, "LIMMAG"),
+            residual_power=number_or_none(header, "RESPOWER"),
             **numbers,
         )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
+    from astrid_assets.science.differencing.evidence import Evidence
     from astrid_assets.science.errors import Reason
     from astrid_assets.science.frame import Image, Mask
 
@@ -75,6 +76,9 @@ class Difference:
     residual_power
         What constant stars leave of their power, noise taken off: the median of
         (residual / flux)²; None without bright stars.
+    evidence
+        The measurements behind these numbers, for pictures; None when it was read
+        from a file.
     reasons, flags
         Why it must not be used (empty: accepted), and what is worth knowing.
     """
@@ -104,6 +108,7 @@ class Difference:
     limiting_mag: float | None
     area_deg2: float
     residual_power: float | None = None
+    evidence: Evidence | None = None
     reasons: tuple[Reason, ...] = ()
     flags: tuple[Reason, ...] = ()
 

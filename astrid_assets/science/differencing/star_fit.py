@@ -60,6 +60,10 @@ class CommonStars:
         Median length of that offset.
     scatter_px
         Per axis, photon noise taken off.
+    ratios : (n,)
+        Each star's own ratio over `ratio`.
+    left_px : (n, 2), x and y
+        Where each lies from where the final mapping puts it.
     """
 
     x: Values
@@ -70,6 +74,8 @@ class CommonStars:
     mapping: PixelMapping
     offset_px: float
     scatter_px: float
+    ratios: Values
+    left_px: Values
 
     def __len__(self) -> int:
         """Count the stars."""
@@ -262,6 +268,8 @@ def _summary(
         mapping=mapping.moved(offset),
         offset_px=float(np.median(np.hypot(*model[keep].T))),
         scatter_px=float(np.sqrt(max(measured**2 - photon**2, 0.0))),
+        ratios=fit.ratio[keep] / ratio,
+        left_px=residual,
     )
 
 

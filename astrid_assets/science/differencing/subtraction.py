@@ -16,6 +16,7 @@ from astropy.wcs.utils import proj_plane_pixel_area
 from astrid_assets.science.differencing import noise
 from astrid_assets.science.differencing.common_stars import measure_common_stars
 from astrid_assets.science.differencing.difference import Difference
+from astrid_assets.science.differencing.evidence import gather
 from astrid_assets.science.differencing.filters import Noises
 from astrid_assets.science.differencing.judgement import flags_of, reasons_against
 from astrid_assets.science.differencing.kernel_fit import matching_blurs
@@ -133,6 +134,7 @@ def subtract(
     )
     flux, flux_err, score = noise.score_of(matched, usable, terms, new.psf.fwhm_px)
     blank = noise.blank_sky(matched.flux_ref, flux_err, usable)
+    blank_scores = noise.sampled(score[blank])
     reference_rms = noise.robust_sigma(noise.sampled(ref_data[blank]))
     factors = (
         psf_factor(new.psf.centre, powers[0]),
@@ -150,7 +152,7 @@ def subtract(
         psf_d=matched.psf_d,
         wcs=new.wcs,
         zero_point_mag=science.zero_point_mag,
-        std_score=noise.robust_sigma(noise.sampled(score[blank])),
+        std_score=noise.robust_sigma(blank_scores),
         flux_ratio=stars.ratio,
         flux_ratio_scatter=stars.ratio_scatter,
         n_stars=len(stars),
@@ -168,6 +170,7 @@ def subtract(
             matched, usable, stars.x, stars.y, new.psf.fwhm_px
         ),
         area_deg2=float(proj_plane_pixel_area(new.wcs.celestial) * usable.sum()),
+        evidence=gather(stars, matched, blank_scores),
     )
     log.info(
         "subtracted %s - %s: %d stars, flux ratio %.3f, offset %.2f px, std %.3f",

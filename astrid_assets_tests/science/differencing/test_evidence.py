@@ -1,0 +1,46 @@
+"""The single measurements agree with the numbers that stand for them."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from astrid_assets.science.differencing.evidence import SCORE_EDGES
+from astrid_assets.science.differencing.settings import DifferencingSettings
+from astrid_assets.science.differencing.subtraction import subtract
+from astrid_assets.science.simulation.pair import simulate_pair
+
+
+@functools.cache
+def difference():
+    pair = simulate_pair(3, (384, 384), n_transients=0, stars_per_mpx=3000.0)
+    return subtract(pair.science, pair.reference, DifferencingSettings())
+
+
+def test_the_stars_are_those_that_were_counted():
+    evidence = difference().evidence
+    assert len(evidence.x) == difference().n_stars
+    scatter = 1.4826 * np.median(np.abs(evidence.ratio - 1))
+    assert scatter == pytest.approx(difference().flux_ratio_scatter)
+    assert abs(np.median(evidence.ratio) - 1) < 0.02
+    assert np.median(np.hypot(evidence.dx_px, evidence.dy_px)) < 0.1
+
+
+def test_constant_stars_leave_nothing_but_noise():
+    evidence = difference().evidence
+    bright = evidence.snr > 100
+    assert bright.sum() > 5
+    assert np.median(np.abs(evidence.residual[bright])) < 0.02
+
+
+def test_scores_of_blank_sky_are_distributed_as_gaussian_noise_is():
+    counts = difference().evidence.score_counts
+    assert counts.sum() > 20_000
+    # Pixels of one PSF hang together: some ten of them are one independent number.
+    expected = counts.sum() * np.diff(norm.cdf(SCORE_EDGES))
+    many = expected > 300
+    away = (counts - expected)[many] / np.sqrt(10 * expected[many])
+    assert np.abs(away).max() < 4
