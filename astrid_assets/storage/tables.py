@@ -309,6 +309,12 @@ class DifferenceRun(Base):
     n_stars: Mapped[int | None]
     coverage: Mapped[float | None]
     offset_px: Mapped[float | None]
+    astrometric_noise_px: Mapped[float | None]
+    residual_power: Mapped[float | None]
+    psf_error: Mapped[float | None]
+    noise_factor: Mapped[float | None]
+    cross_check: Mapped[Json | None]
+    """How the other method's fluxes compare; None where none was asked."""
     limiting_mag: Mapped[float | None]
     area_deg2: Mapped[float | None]
     subtracted_at: Mapped[dt.datetime]
