@@ -26,7 +26,7 @@ from astrid_assets.science.quality.frame_quality import (
     quality_score,
 )
 from astrid_assets.science.stars import select, with_sky_positions
-from astrid_assets.science.wcs_tools import footprint, overlap
+from astrid_assets.science.wcs_tools import footprint, overlap, share_covered
 from astrid_assets.science.zero_point import ZeroPoint, limiting_mag, zero_point
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ def solve(
         flags = (*flags, *_cloud_flags(brightness))
     except TooFewStars as error:
         extra = (error.reason,)
-    judged = _judged(measured, frame, _placed(quality, frame), standard, settings,
-                     extra, flags)  # fmt: skip
+    judged = _judged(measured, frame, _placed(quality, frame, anchor), standard,
+                     settings, extra, flags)  # fmt: skip
     return replace(judged, solution=solution, brightness=brightness)
 
 
@@ -191,15 +191,16 @@ def _cloud_flags(found: ZeroPoint) -> tuple[Reason, ...]:
     return (Reason("patchy_clouds", text, numbers),)
 
 
-def _placed(quality: FrameQuality, frame: Frame) -> FrameQuality:
-    """Add where the frame lies and how much sky it covers."""
+def _placed(quality: FrameQuality, frame: Frame, anchor: Anchor) -> FrameQuality:
+    """Add where the frame lies, and how much of the sky and its field it covers."""
     if frame.wcs is None:
         return quality
     ra, dec, radius, area = footprint(frame.wcs, frame.shape)
     usable = 1 - quality.bad_fraction
     return replace(
-        quality, ra_deg=ra, dec_deg=dec, radius_deg=radius, area_deg2=area * usable
-    )
+        quality, ra_deg=ra, dec_deg=dec, radius_deg=radius, area_deg2=area * usable,
+        field_coverage=share_covered(anchor.wcs, anchor.shape, frame.wcs, frame.shape),
+    )  # fmt: skip
 
 
 def _pointing_flags(solution: Solution, had_header: bool) -> tuple[Reason, ...]:

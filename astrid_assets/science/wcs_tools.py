@@ -106,6 +106,13 @@ def overlap(
     )
 
 
+def share_covered(
+    field: WCS, field_shape: tuple[int, int], wcs: WCS, shape: tuple[int, int]
+) -> float:
+    """Return the share of a field that a frame covers, 0 to 1."""
+    return _inside(field, field_shape, wcs, shape)
+
+
 def _inside(
     wcs: WCS, shape: tuple[int, int], other: WCS, other_shape: tuple[int, int]
 ) -> float:

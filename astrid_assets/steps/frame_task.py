@@ -38,7 +38,7 @@ MEASURED = (
     "n_stars", "fwhm_px", "elongation", "sky_level_e", "sky_rms_e", "zero_point_mag",
     "zero_point_scatter_mag", "transparency", "limiting_mag", "astrometric_rms_px",
     "n_matched", "bad_fraction", "ra_deg", "dec_deg", "radius_deg", "area_deg2",
-    "quality_score",
+    "field_coverage", "quality_score",
 )  # fmt: skip
 """Columns of a preprocess run that are copied from the frame's quality."""
 

@@ -5,8 +5,8 @@ Part of the hash that says whether a night is done, and Dagster's `code_version`
 
 REGISTER = "1"
 MASTERS = "1"
-PROCESS = "2"
-REFERENCE = "2"
+PROCESS = "3"
+REFERENCE = "3"
 SUBTRACT = "2"
 DETECT = "2"
 INJECT = "1"

@@ -238,6 +238,8 @@ class PreprocessRun(Base):
     dec_deg: Mapped[float | None]
     radius_deg: Mapped[float | None]
     area_deg2: Mapped[float | None]
+    field_coverage: Mapped[float | None]
+    """Share of the field's anchor that lies on the frame."""
     quality_score: Mapped[float | None]
     processed_at: Mapped[dt.datetime]
 
@@ -257,11 +259,17 @@ class ReferenceFrame(Base):
     frame_key: Mapped[str] = mapped_column(Text)
     fwhm_px: Mapped[float | None]
     limiting_mag: Mapped[float | None]
+    coverage: Mapped[float | None]
+    """Share of its pixels that are good."""
     created_at: Mapped[dt.datetime]
 
 
 class ReferenceMember(Base):
-    """One frame inside a reference."""
+    """One frame inside a reference.
+
+    `rank` counts from 1, the best; `weight` is the frame's share of what the members
+    know of a point source. None: chosen before there was a ranking.
+    """
 
     __tablename__ = "reference_members"
     reference_id: Mapped[str] = mapped_column(
@@ -270,6 +278,8 @@ class ReferenceMember(Base):
     observation_id: Mapped[str] = mapped_column(
         ForeignKey("observations.id"), primary_key=True
     )
+    rank: Mapped[int | None]
+    weight: Mapped[float | None]
 
 
 class NightReference(Base):
@@ -742,6 +752,8 @@ class NightSummary(Base):
     summary: Mapped[Json]
     input_hash: Mapped[str] = mapped_column(String(64))
     """Hash of what went in; unchanged means there is nothing to do."""
+    data_version: Mapped[str | None] = mapped_column(String(64))
+    """Hash of what came out, where the step tells; None: as what went in."""
     finished_at: Mapped[dt.datetime]
 
 

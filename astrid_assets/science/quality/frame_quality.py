@@ -42,6 +42,7 @@ class FrameQuality:
     dec_deg: float | None = None
     radius_deg: float | None = None
     area_deg2: float | None = None
+    field_coverage: float | None = None
     quality_score: float | None = None
 
 
