@@ -3,11 +3,13 @@
 The unit is ``scipy.fft.rfft2`` of the same float32 frame with two workers. Products
 are D, P_D, the PSF flux S / F_S with S_n and S_r, its variance with source,
 registration and PSF noise, its error and S_corr. Runs of all contestants take turns
-and the median counts, so a busy machine slows all of them alike. Memory is the peak
-of what is allocated on top of the inputs, in frames of float32.
+and the median counts, so a busy machine slows all of them alike; programs that take
+seconds run once. Memory is the peak of what is allocated on top of the inputs, in
+frames of float32. The last column is the time over N log2 N: where it is flat, the
+cost grows like that of a transform.
 
     .venv/bin/python benchmarks/differencing.py
-    .venv/bin/python benchmarks/differencing.py --sides 1024 2048 --runs 9
+    .venv/bin/python benchmarks/differencing.py --sides 2048 4096 8192 --no-programs
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ from __future__ import annotations
 import argparse
 import time
 import tracemalloc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import sep
+from differencing_peers import WORKERS, Pair, bound, programs, textbook
 from rich.console import Console
 from rich.table import Table
 from scipy import fft
@@ -28,6 +31,7 @@ from astrid_assets.science.detection.peaks import find_peaks
 from astrid_assets.science.differencing.filters import Noises
 from astrid_assets.science.differencing.noise import ErrorTerms, score_of
 from astrid_assets.science.differencing.zogy import match
+from astrid_assets.science.simulation.painting import paint_stars
 from astrid_assets.science.simulation.point_spread import PsfField
 
 if TYPE_CHECKING:
@@ -37,80 +41,117 @@ if TYPE_CHECKING:
     from astrid_assets.science.frame import Image
 
 SIDES = (1024, 2048, 4096)
-RUNS = 5
+RUNS = 7
+FEWEST_RUNS = 3  # of frames larger than 2048²
+SLOW_S = 2.0  # whatever takes longer runs once
 SIGMA_E = 20.0
-WORKERS = 2
+FWHMS_PX = 3.2, 2.7
+STARS_PER_MPX = 1000.0
 TERMS = ErrorTerms(jitter_px=0.02, psf_error=0.005)
 NOISES = Noises(SIGMA_E, SIGMA_E / 2)
+UNIT, BOUND = "rfft2", "14 transforms (textbook's bound)"
 
 
 @dataclass(frozen=True)
 class Scene:
     """Two frames of noise with some stars, and PSFs that are constant or change."""
 
-    new: Image
-    ref: Image
-    new_variance: Image
-    ref_variance: Image
+    pair: Pair
     usable: np.ndarray
     constant: tuple[Stamps, Stamps]
     changing: tuple[Stamps, Stamps]
 
 
+@dataclass(frozen=True)
+class Cost:
+    """Median seconds of wall clock and of CPU, and frames of memory at the peak."""
+
+    wall_s: float
+    cpu_s: float
+    frames: float
+
+
 def main() -> None:
     """Time every contestant on frames of every size and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="What the difference costs.")
     parser.add_argument("--sides", type=int, nargs="*", default=SIDES)
     parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--no-programs", action="store_true", help="none but ours")
     options = parser.parse_args()
-    table = Table("side", "what", "s", "units", "CPU units", "frames of memory")
+    table = Table(
+        "side", "what", "s", "units", "CPU units", "over the bound",
+        "frames of memory", "ns / (N log2 N)",
+    )  # fmt: skip
+    notes: list[str] = []
     for side in options.sides:
         scene = make_scene(side)
-        for name, numbers in measured(contestants(scene), side, options.runs).items():
-            table.add_row(str(side), name, *numbers)
-    Console().print(table)
+        works = contestants(scene)
+        if not options.no_programs:
+            found, missing = programs(scene.pair)
+            works |= found
+            notes += [text for text in missing if text not in notes]
+        runs = options.runs if side <= 2048 else min(options.runs, FEWEST_RUNS)
+        costs = measured(works, side, runs)
+        for name, cost in costs.items():
+            table.add_row(str(side), name, *numbers(cost, costs, side))
+        table.add_section()
+    console = Console(width=132)
+    console.print(table)
+    for note in notes:
+        console.print(f"not timed: {note}")
 
 
 def make_scene(side: int) -> Scene:
-    """Draw frames of a size."""
+    """Draw frames of a size; the reference has four times the exposure."""
     rng = np.random.default_rng(side)
     shape = side, side
-    new = rng.normal(0, SIGMA_E, shape).astype(np.float32)
-    ref = rng.normal(0, SIGMA_E / 2, shape).astype(np.float32)
-    still = {"frame_shape": shape, "fwhm_bowl": 0.0}
-    bent = still | {"fwhm_bowl": 0.05, "fwhm_slope": (0.04, 0.03)}
-    constant, changing = (
-        tuple(
-            PsfField(fwhm_px=fwhm, **options).model().coefficients
-            for fwhm in (3.2, 2.7)
-        )
-        for options in (still, bent)
-    )
+    count = round(STARS_PER_MPX * side * side / 1e6)
+    x, y = rng.uniform(0, side, (2, count))
+    light = 10 ** rng.uniform(2.5, 5.0, count)
+
+    def expose(field: PsfField, sigma: float) -> tuple[Image, Image]:
+        image = np.zeros(shape, dtype=np.float32)
+        paint_stars(image, x, y, light, field)
+        variance = (sigma**2 + image * (sigma / SIGMA_E) ** 2).astype(np.float32)
+        image += np.sqrt(variance) * rng.standard_normal(shape, dtype=np.float32)
+        return image, variance
+
+    fields = [PsfField(frame_shape=shape, fwhm_px=fwhm) for fwhm in FWHMS_PX]
+    bent = [replace(f, fwhm_bowl=0.05, fwhm_slope=(0.04, 0.03)) for f in fields]
+    new_psf, ref_psf = (field.model().coefficients for field in fields)
+    new_bent, ref_bent = (field.model().coefficients for field in bent)
+    new, new_variance = expose(fields[0], SIGMA_E)
+    ref, ref_variance = expose(fields[1], SIGMA_E / 2)
     return Scene(
-        new=new,
-        ref=ref,
-        new_variance=np.full(shape, SIGMA_E**2, np.float32),
-        ref_variance=np.full(shape, SIGMA_E**2 / 4, np.float32),
+        pair=Pair(
+            new=new, ref=ref, new_psf=new_psf[0], ref_psf=ref_psf[0],
+            new_sigma=SIGMA_E, ref_sigma=SIGMA_E / 2,
+            new_variance=new_variance, ref_variance=ref_variance,
+        ),
         usable=np.ones(shape, dtype=bool),
-        constant=constant,
-        changing=changing,
-    )
+        constant=(new_psf, ref_psf),
+        changing=(new_bent, ref_bent),
+    )  # fmt: skip
 
 
 def contestants(scene: Scene) -> dict[str, Callable[[], object]]:
-    """Return the unit, our own products, and the search for peaks."""
+    """Return the unit, the textbook, our own products, and the search for peaks."""
+    pair = scene.pair
 
     def products(psfs: tuple[Stamps, Stamps]) -> tuple[Image, Image, Image]:
         matched = match(
-            scene.new, scene.ref, *psfs, scene.new_variance, scene.ref_variance, NOISES
+            pair.new, pair.ref, *psfs, pair.new_variance, pair.ref_variance, NOISES
         )
-        return score_of(matched, scene.usable, TERMS, 3.2)
+        return score_of(matched, scene.usable, TERMS, FWHMS_PX[0])
 
     flux, flux_err, score = products(scene.constant)
     return {
-        "rfft2": lambda: fft.rfft2(scene.new, workers=WORKERS),
+        UNIT: lambda: fft.rfft2(pair.new, workers=WORKERS),
+        BOUND: lambda: bound(pair),
         "all products, constant PSF": lambda: products(scene.constant),
         "all products, changing PSF": lambda: products(scene.changing),
+        "textbook ZOGY in float32": lambda: textbook(pair),
+        "textbook ZOGY in complex128": lambda: textbook(pair, doubly=True),
         "peaks of the score": lambda: find_peaks(score, flux, flux_err, 5.0, 3),
         "sep.extract on the score": lambda: sep.extract(score, 5.0, minarea=1),
     }
@@ -118,30 +159,55 @@ def contestants(scene: Scene) -> dict[str, Callable[[], object]]:
 
 def measured(
     works: dict[str, Callable[[], object]], side: int, runs: int
-) -> dict[str, tuple[str, ...]]:
+) -> dict[str, Cost]:
     """Time all in turns; memory once each."""
-    for work in works.values():
-        work()
+    slow, peaks = set(), {}
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
-    for _ in range(runs):
-        for name, work in works.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            work()
-            spent[name].append((time.perf_counter() - wall, time.process_time() - cpu))
-    medians = {name: np.median(times, axis=0) for name, times in spent.items()}
-    unit = medians["rfft2"]
-    rows = {}
     for name, work in works.items():
+        work()  # compiles and plans
         tracemalloc.start()
         work()
-        peak = tracemalloc.get_traced_memory()[1] / (4 * side * side)
+        peaks[name] = tracemalloc.get_traced_memory()[1] / (4 * side * side)
         tracemalloc.stop()
-        wall, cpu = medians[name]
-        rows[name] = (
-            f"{wall:.3f}", f"{wall / unit[0]:.1f}", f"{cpu / unit[1]:.1f}",
-            f"{peak:.1f}",
-        )  # fmt: skip
-    return rows
+        began = _now()
+        work()
+        if _now()[0] - began[0] > SLOW_S and name not in (UNIT, BOUND):
+            slow.add(name)
+            spent[name].append(_since(began))
+    for _ in range(runs):
+        for name, work in works.items():
+            if name not in slow:
+                began = _now()
+                work()
+                spent[name].append(_since(began))
+    return {
+        name: Cost(
+            float(np.median([wall for wall, _ in times])),
+            float(np.median([cpu for _, cpu in times])),
+            peaks[name],
+        )
+        for name, times in spent.items()
+    }
+
+
+def numbers(cost: Cost, costs: dict[str, Cost], side: int) -> tuple[str, ...]:
+    """Return a row: seconds, ratios, memory, and how the time grows."""
+    pixels = side * side
+    return (
+        f"{cost.wall_s:.3f}", f"{cost.wall_s / costs[UNIT].wall_s:.1f}",
+        f"{cost.cpu_s / costs[UNIT].cpu_s:.1f}",
+        f"{cost.wall_s / costs[BOUND].wall_s:.2f}", f"{cost.frames:.1f}",
+        f"{1e9 * cost.wall_s / (pixels * np.log2(pixels)):.3f}",
+    )  # fmt: skip
+
+
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+def _since(began: tuple[float, float]) -> tuple[float, float]:
+    wall, cpu = _now()
+    return wall - began[0], cpu - began[1]
 
 
 if __name__ == "__main__":
