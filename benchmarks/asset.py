@@ -1,0 +1,252 @@
+"""What a frame costs from the store to its detections, step by step.
+
+A simulated pair is measured as the pipeline does it and stored; then the night's own
+functions read, register, subtract, write, read again, detect and cut. Every step is
+timed without those inside it, in units of one ``scipy.fft.rfft2`` of the same float32
+frame with two workers, the median of runs that take turns with the unit. hotpants alone
+takes 294 such units at 2048², from FITS to FITS and without registration or detection.
+
+    .venv/bin/python benchmarks/asset.py
+    .venv/bin/python benchmarks/asset.py --side 4096 --runs 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import tempfile
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy import fft
+
+from astrid_assets.science.detection.settings import DetectionSettings
+from astrid_assets.science.differencing import noise, subtraction
+from astrid_assets.science.differencing.settings import DifferencingSettings
+from astrid_assets.science.measuring import measure
+from astrid_assets.science.settings import ProcessingSettings
+from astrid_assets.science.simulation.pair import simulate_pair
+from astrid_assets.science.threads import set_threads
+from astrid_assets.steps import detect, subtract
+from astrid_assets.storage.client_store import ClientStore
+from astrid_assets.storage.frame_store import frame_to_fits
+from astrid_assets.storage.object_store import open_object_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from astrid_assets.science.frame import Frame
+    from astrid_assets.storage.object_store import ObjectStore
+
+SIDE, RUNS = 2048, 7
+STARS_PER_MPX = 1000.0
+SKY_E = 400.0
+TRANSIENTS = 60
+NIGHT = "2026-01-01"
+WORKERS = 2
+HOTPANTS_UNITS = 294  # at 2048², measured on a machine of this kind
+OTHER, ALL = "the rest of the steps", "all"
+
+STEPS: dict[str, tuple[tuple[object, str], ...]] = {
+    "store: files, hashes": ((ClientStore, "get"), (ClientStore, "put")),
+    "read": (
+        (subtract, "frame_from_fits"),
+        (detect, "frame_from_fits"),
+        (detect, "difference_from_fits"),
+    ),
+    "common stars": ((subtraction, "measure_common_stars"),),
+    "resample": ((subtraction, "resample"),),
+    "masks": ((subtraction, "_union_mask"), (subtraction, "fill_masked")),
+    "sky": ((subtraction, "sky_difference"),),
+    "noise spectra": ((subtraction, "_noise_powers"),),
+    "local PSFs": ((subtraction, "local_psfs"),),
+    "ZOGY": ((subtraction, "match"),),
+    "error terms": ((noise, "measure_terms"), (noise, "residual_power")),
+    "score": ((noise, "score_of"),),
+    "the rest of the subtraction": ((subtract, "subtract"),),
+    "write": ((subtract, "difference_to_fits"),),
+    "detect": ((detect, "detect"),),
+    "cutouts": ((detect, "cut"),),
+}
+"""What is timed: functions of modules, by the names their callers use."""
+
+
+class Stopwatch:
+    """Wall and CPU seconds of each step, those of the steps inside it taken off."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        self._running: list[str] = []
+        self._last = self._now()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Count the time to a step until it ends."""
+        self._pass()
+        self._running.append(name)
+        yield
+        self._pass()
+        self._running.pop()
+
+    def timed(self, name: str, work: Callable[..., object]) -> Callable[..., object]:
+        """Return a function that counts its time to a step."""
+
+        @functools.wraps(work)
+        def run(*given: object, **named: object) -> object:
+            with self.step(name):
+                return work(*given, **named)
+
+        return run
+
+    def _pass(self) -> None:
+        now = self._now()
+        if self._running:
+            total = self.spent[self._running[-1]]
+            total[0] += now[0] - self._last[0]
+            total[1] += now[1] - self._last[1]
+        self._last = now
+
+    @staticmethod
+    def _now() -> tuple[float, float]:
+        return time.perf_counter(), time.process_time()
+
+
+def main() -> None:
+    """Print where the time goes with one thread and with two."""
+    parser = argparse.ArgumentParser(description="What a frame costs, step by step.")
+    parser.add_argument("--side", type=int, default=SIDE, help="pixels")
+    parser.add_argument("--runs", type=int, default=RUNS)
+    options = parser.parse_args()
+    shape = options.side, options.side
+    table = Table(title=f"{options.side}²: one frame from the store to its detections")
+    for name in ("step", "1 thread: s", "units", "2 threads: s", "units", "CPU s"):
+        table.add_column(name, justify="left" if name == "step" else "right")
+    with tempfile.TemporaryDirectory(prefix="astrid-asset-") as folder:
+        store = open_object_store(folder)
+        keys = tuple(
+            store.put(name, frame_to_fits(frame, None), ".fits")
+            for name, frame in zip("sr", make_frames(shape), strict=True)
+        )
+        one, two = (measured(store, keys, n, options.runs, shape) for n in (1, 2))
+    for name in (*STEPS, OTHER, ALL):
+        if name == ALL:
+            table.add_section()
+        cells = [
+            (f"{spent[name][0]:.3f}", f"{spent[name][0] / unit:.1f}")
+            for spent, unit in (one, two)
+        ]
+        table.add_row(name, *cells[0], *cells[1], f"{two[0][name][1]:.3f}")
+    console = Console()
+    console.print(table)
+    units = two[0][ALL][0] / two[1]
+    console.print(f"unit: {1000 * one[1]:.1f} and {1000 * two[1]:.1f} ms")
+    if options.side == SIDE:
+        console.print(
+            f"hotpants alone takes {HOTPANTS_UNITS / units:.1f} times as long"
+        )
+
+
+def make_frames(shape: tuple[int, int]) -> tuple[Frame, Frame]:
+    """Return a science frame and a reference, measured as every frame is."""
+    pair = simulate_pair(
+        3, shape, stars_per_mpx=STARS_PER_MPX, psf_variation=0.05, shift_px=(7.3, -4.6),
+        reference_exposures=1, n_transients=TRANSIENTS, snr_range=(8.0, 60.0),
+        science_sky_e=SKY_E, reference_sky_e=SKY_E,
+    )  # fmt: skip
+    return _measured(pair.science), _measured(pair.reference)
+
+
+def _measured(frame: Frame) -> Frame:
+    raw = replace(
+        frame, data=frame.data + np.float32(SKY_E), psf=None, variance=None,
+        saturation_e=frame.saturation_e + SKY_E, sky_rms_e=None,
+    )  # fmt: skip
+    found = measure(raw, None, ProcessingSettings()).frame
+    return replace(found, wcs=frame.wcs, zero_point_mag=frame.zero_point_mag)
+
+
+def measured(
+    store: ObjectStore,
+    keys: tuple[str, ...],
+    threads: int,
+    runs: int,
+    shape: tuple[int, int],
+) -> tuple[dict[str, tuple[float, float]], float]:
+    """Return the median wall and CPU seconds of every step, and those of the unit."""
+    set_threads(threads)
+    image = np.ones(shape, dtype=np.float32)
+    run_frame(store, *keys)  # compiles
+    times: list[dict[str, list[float]]] = []
+    units: list[float] = []
+    for _ in range(runs):
+        for _ in range(3):
+            began = time.perf_counter()
+            fft.rfft2(image, workers=WORKERS)
+            units.append(time.perf_counter() - began)
+        watch = Stopwatch()
+        with watched(watch):
+            run_frame(store, *keys)
+        times.append(watch.spent)
+    medians = {
+        name: (
+            float(np.median([spent[name][0] for spent in times])),
+            float(np.median([spent[name][1] for spent in times])),
+        )
+        for name in (*STEPS, OTHER)
+    }
+    medians[ALL] = (
+        float(np.median([sum(wall for wall, _ in s.values()) for s in times])),
+        float(np.median([sum(cpu for _, cpu in s.values()) for s in times])),
+    )
+    return medians, float(np.median(units))
+
+
+@contextmanager
+def watched(watch: Stopwatch) -> Iterator[None]:
+    """Let every step of `STEPS` be timed meanwhile."""
+    before = [
+        (owner, name, getattr(owner, name))
+        for places in STEPS.values()
+        for owner, name in places
+    ]
+    for step, places in STEPS.items():
+        for owner, name in places:
+            setattr(owner, name, watch.timed(step, getattr(owner, name)))
+    try:
+        with watch.step(OTHER):
+            yield
+    finally:
+        for owner, name, work in before:
+            setattr(owner, name, work)
+
+
+def run_frame(store: ObjectStore, science_key: str, reference_key: str) -> None:
+    """Subtract and detect as the assets do, without their catalogue."""
+    row, _ = subtract.subtract_frame(
+        subtract.SubtractTask(
+            store=store, survey="benchmark", night=NIGHT, observation_id="science",
+            frame_key=science_key, reference_id="reference",
+            reference_key=reference_key, reason=None, settings=DifferencingSettings(),
+            settings_hash="none",
+        )
+    )  # fmt: skip
+    assert row["status"] == "accepted", row["reasons"]
+    found = detect.detect_frame(
+        detect.DetectTask(
+            store=store, survey="benchmark", night=NIGHT, observation_id="science",
+            difference_id=str(row["id"]), difference_key=str(row["difference_key"]),
+            frame_key=science_key, settings=DetectionSettings(), model_id=None,
+            model_key=None,
+        )
+    )  # fmt: skip
+    assert len(found.detections) > TRANSIENTS / 2, len(found.detections)
+
+
+if __name__ == "__main__":
+    main()
