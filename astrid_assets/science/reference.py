@@ -1,14 +1,8 @@
-"""Reference frames: which frames make one, and their stack.
-
-The reference of a night is built from strictly earlier nights, so that nothing
-is subtracted from itself. Choosing is a pure function of what is known of the
-frames; stacking works on their pixels.
-"""
+"""Reference frames: the stack of frames that were chosen (`reference_choice`)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +19,7 @@ from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.psf import fit_psf
 from astrid_assets.science.registration import pixel_mapping, pixel_power, resample
 from astrid_assets.science.stars import measure_stars
+from astrid_assets.science.zero_point import limiting_mag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,42 +38,6 @@ CLIP_FLUX_FRACTION = 0.3
 MIN_FRAMES_TO_CLIP = 3  # of two that disagree nobody knows which is wrong
 ANY_MEMBER_BITS = int(MaskBit.SATURATED | MaskBit.HALO)
 """Set when any member has them: the PSF is no longer the stack's there."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReferenceCandidate:
-    """What the choice needs to know of an accepted frame."""
-
-    observation_id: str
-    night: str
-    path: str
-    observed_mjd: float
-    fwhm_px: float
-
-
-def choose_members(
-    candidates: Sequence[ReferenceCandidate], settings: ReferenceSettings
-) -> list[str]:
-    """Choose the observations of a reference, in time order; empty: none yet.
-
-    Whole nights are taken, earliest first, until enough frames are within the FWHM
-    limit of the sharpest among them. Later nights cannot change that choice, so a
-    field keeps its reference once it is complete.
-    """
-    pool = sorted(
-        (c for c in candidates if may_enter(c.path, c.night, settings)),
-        key=lambda c: (c.night, c.observed_mjd, c.observation_id),
-    )
-    members: list[ReferenceCandidate] = []
-    for night in sorted({c.night for c in pool}):
-        taken = [c for c in pool if c.night <= night]
-        limit = settings.max_fwhm_ratio * min(c.fwhm_px for c in taken)
-        members = [c for c in taken if c.fwhm_px <= limit]
-        if len(members) >= settings.frames:
-            break
-    if len(members) < settings.min_frames:
-        return []
-    return [c.observation_id for c in members]
 
 
 def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Frame:
@@ -129,6 +88,36 @@ def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Fra
     return replace(stack, psf=fit_psf(stack, measure_stars(stack)))
 
 
+def depth_of(stack: Frame) -> tuple[float, float]:
+    """Return what a stack, or a single frame, is worth as a reference.
+
+    Returns
+    -------
+    limiting_mag
+        Of a point source at 5 sigma of the blank sky, by the stack's own noise on the
+        scale of its PSF.
+    coverage
+        Share of its pixels that are good.
+
+    Raises
+    ------
+    FrameRejected
+        ``unprocessed`` without a zero point, ``no_overlap`` without a good pixel.
+    """
+    if stack.zero_point_mag is None:
+        raise FrameRejected("unprocessed", f"{stack.frame_id} has no zero point")
+    ready = prepared(stack)
+    usable = (stack.mask & UNUSABLE) == 0
+    if not usable.any():
+        raise FrameRejected("no_overlap", f"{stack.frame_id} has no good pixel")
+    noise = sky_sigma(ready.variance, usable)
+    factor = stack.psf_noise_factor
+    if factor is None:
+        factor = _own_factor(ready, noise, usable)
+    faintest = limiting_mag(stack.zero_point_mag, noise * factor, ready.psf)
+    return faintest, float(usable.mean())
+
+
 @dataclass(frozen=True)
 class _Member:
     """A frame on the stack's grid, in the electrons of the sharpest frame.
@@ -143,15 +132,6 @@ class _Member:
     scale: float
     sky: float
     weight: float
-
-
-def may_enter(path: str, night: str, settings: ReferenceSettings) -> bool:
-    """Tell whether a frame of this source path and night may enter references."""
-    if settings.before is not None and night >= settings.before:
-        return False
-    return not settings.paths or any(
-        fnmatchcase(path, pattern) for pattern in settings.paths
-    )
 
 
 def _member(frame: Frame, base: Frame) -> _Member:

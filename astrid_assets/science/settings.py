@@ -4,6 +4,8 @@ They stand in the survey's profile, in Dagster's launchpad and in the catalogue
 (as a hash) alike. Every limit has a unit and a reason.
 """
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -123,13 +125,34 @@ class ReferenceSettings(Settings):
         description="frames of later nights may enter too (never of the night itself): "
         "for references taken after the science frames",
     )
-    frames: int = Field(
-        6, ge=1, description="the earliest nights are taken until this many are found"
+    exclude: tuple[str, ...] = Field(
+        (),
+        description="glob patterns of source paths; such frames never enter",
     )
+    known_transients: Literal["exclude", "keep"] = Field(
+        "exclude",
+        description="exclude: no frame enters on which people or an imported "
+        "catalogue call a brightening real; keep: for fields that always have some",
+    )
+    frames: int = Field(
+        6, ge=1,
+        description="the earliest nights are looked at until this many are good; so "
+        "many of them, the best ones, are stacked",
+    )  # fmt: skip
     min_frames: int = Field(1, ge=1, description="fewer than this: no reference yet")
     max_fwhm_ratio: float = Field(
         1.5, gt=1, description="against the sharpest frame of the pool"
     )
+    max_shallower_mag: float = Field(
+        0.75, gt=0,
+        description="limiting magnitude against the deepest frame of the pool: at the "
+        "limit a frame weighs a quarter of it, for all of its faults",
+    )  # fmt: skip
+    min_coverage: float = Field(
+        0.5, gt=0, le=1,
+        description="share of the field that a frame must show with good pixels: the "
+        "stack's depth has a step at the border of each that shows less",
+    )  # fmt: skip
 
 
 class InjectionSettings(Settings):

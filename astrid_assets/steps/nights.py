@@ -51,6 +51,8 @@ class NightReport:
     unchanged: bool = False
     pictures: dict[str, str] = field(default_factory=dict)
     """Object keys of pictures (PNG or SVG) by caption, from `keep_picture`."""
+    data_version: str | None = None
+    """Hash of what the night came to, where a step can tell; None: as its inputs."""
 
 
 def load_profile(catalogue: Catalogue, survey: str) -> SurveyProfile:
@@ -113,6 +115,7 @@ def finish(session: Session, report: NightReport, input_hash: str) -> None:
         report.asset,
         report.summary | {"pictures": report.pictures},
         input_hash,
+        report.data_version,
     )
 
 

@@ -7,17 +7,14 @@ frames share it, and it is stacked once.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from astrid_assets.pictures.thumbnails import frame_picture
-from astrid_assets.science.errors import NoReference, ScienceError
+from astrid_assets.science.errors import ScienceError
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.reference import (
-    ReferenceCandidate,
-    build_reference,
-    choose_members,
-)
+from astrid_assets.science.reference import build_reference, depth_of
+from astrid_assets.science.reference_choice import ReferenceCandidate, choose_members
 from astrid_assets.steps import versions
 from astrid_assets.steps.nights import (
     NightReport,
@@ -27,6 +24,7 @@ from astrid_assets.steps.nights import (
     keep_picture,
     unchanged_report,
 )
+from astrid_assets.steps.reference_words import missing_reason, ranking_told
 from astrid_assets.storage import frames, ids, layout
 from astrid_assets.storage.catalogue import now, upsert
 from astrid_assets.storage.frame_store import frame_from_fits, frame_to_fits
@@ -41,11 +39,13 @@ from astrid_assets.storage.tables import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sqlalchemy.orm import Session
+
     from astrid_assets.science.errors import Reason
+    from astrid_assets.science.reference_choice import RankedFrame
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "reference_frames"
-
 Member = tuple[Observation, PreprocessRun]
 
 
@@ -62,33 +62,16 @@ def _reference_night(
 ) -> NightReport:
     survey = profile.name
     with tools.catalogue.read() as session:
-        groups = sorted(
-            {
-                (observation.field, observation.band)
-                for observation, run in frames.preprocess_runs_of_night(
-                    session, survey, night
-                )
-                if run.status == "accepted"
-            }
-        )
-        pools = {
-            group: frames.accepted_before(
-                session,
-                survey,
-                *group,
-                night,
-                later_too=profile.reference.later_nights,
-            )
-            for group in groups
-        }
-        choices = {
-            group: _choose(pool, profile, night) for group, pool in pools.items()
-        }
+        choices = _choices(session, profile, night)
         input_hash = hash_of(
             versions.REFERENCE,
             [
-                [*group, [run.frame_key for _, run in members], reason and reason.code]
-                for group, (members, reason) in choices.items()
+                [
+                    *group,
+                    [run.frame_key for _, run in choice.members],
+                    [(r.frame.observation_id, r.why_not) for r in choice.considered],
+                ]
+                for group, choice in choices.items()
             ],
             profile.reference,
         )
@@ -97,36 +80,112 @@ def _reference_night(
         return before
 
     chosen: list[dict[str, object]] = []
-    summary: dict[str, object] = {"fields": len(groups), "missing": 0}
+    summary: dict[str, object] = {"fields": len(choices), "missing": 0}
     shown: dict[str, str] = {}
-    for (field, band), (members, missing) in choices.items():
-        reason = missing
-        reference_id = None
-        if members:
+    for (field, band), choice in choices.items():
+        name = f"{field} {band}".strip()
+        reason = choice.missing
+        reference = None
+        if choice.members:
             try:
-                reference = _stacked(tools, profile, field, band, members)
-                reference_id = reference.id
-                shown[f"reference {field} {band}".strip()] = reference.frame_key
-                summary[f"frames {field} {band}".rstrip()] = reference.n_frames
+                reference = _stacked(tools, profile, field, band, choice)
             except ScienceError as error:
                 reason = error.reason
-        summary["missing"] = int(str(summary["missing"])) + (reference_id is None)
+        if reference is None:
+            summary["missing"] = int(str(summary["missing"])) + 1
+        else:
+            shown[f"reference {name}"] = reference.frame_key
+            summary |= {
+                f"frames {name}": reference.n_frames,
+                f"limiting_mag {name}": reference.limiting_mag,
+                f"coverage {name}": reference.coverage,
+            }
+        summary |= ranking_told(name, choice.considered)
         chosen.append(
             {
                 "survey": survey,
                 "night": night,
                 "field": field,
                 "band": band,
-                "reference_id": reference_id,
+                "reference_id": reference.id if reference else None,
                 "reason": reason.as_dict() if reason else None,
             }
         )
-    pictures = dict(_picture(tools, survey, night, *item) for item in shown.items())
-    report = NightReport(survey, night, ASSET, summary, pictures=pictures)
+    report = NightReport(
+        survey,
+        night,
+        ASSET,
+        summary,
+        pictures=dict(_picture(tools, survey, night, *item) for item in shown.items()),
+        # Another ranking that leads to the same stacks changes nothing downstream.
+        data_version=ids.content_hash(
+            [[c["field"], c["band"], c["reference_id"], c["reason"]] for c in chosen]
+        ),
+    )
     with tools.catalogue.begin() as session:
         upsert(session, NightReference, chosen)
         finish(session, report, input_hash)
     return report
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The frames of a reference and all that were looked at; or why there are none."""
+
+    members: list[Member]
+    considered: tuple[RankedFrame, ...]
+    missing: Reason | None
+
+
+def _choices(
+    session: Session, profile: SurveyProfile, night: str
+) -> dict[tuple[str, str], _Choice]:
+    """Choose the reference of each field and band that the night has frames of."""
+    groups = sorted(
+        {
+            (observation.field, observation.band)
+            for observation, run in frames.preprocess_runs_of_night(
+                session, profile.name, night
+            )
+            if run.status == "accepted"
+        }
+    )
+    return {group: _choose(session, profile, *group, night) for group in groups}
+
+
+def _choose(
+    session: Session, profile: SurveyProfile, field: str, band: str, night: str
+) -> _Choice:
+    settings = profile.reference
+    where = (session, profile.name, field, band)
+    pool = frames.accepted_before(*where, night, later_too=settings.later_nights)
+    known = (
+        frames.with_known_transients(*where)
+        if settings.known_transients == "exclude"
+        else set()
+    )
+    choice = choose_members([_candidate(*pair, known) for pair in pool], settings)
+    by_id = {pair[0].id: pair for pair in pool}
+    members = [by_id[name] for name in choice.members]
+    missing = None if members else missing_reason(choice, settings, night)
+    return _Choice(members, choice.considered, missing)
+
+
+def _candidate(
+    observation: Observation, run: PreprocessRun, known: set[str]
+) -> ReferenceCandidate:
+    return ReferenceCandidate(
+        observation_id=observation.id,
+        night=observation.night,
+        path=observation.source_path,
+        observed_mjd=observation.observed_mjd or 0.0,
+        fwhm_px=run.fwhm_px or float("inf"),
+        limiting_mag=run.limiting_mag,
+        coverage=run.field_coverage,
+        bad_fraction=run.bad_fraction or 0.0,
+        flags=frozenset(str(flag["code"]) for flag in run.flags),
+        has_known_transient=observation.id in known,
+    )
 
 
 def _picture(
@@ -137,42 +196,11 @@ def _picture(
     return caption, keep_picture(tools.store, survey, night, caption, png)
 
 
-def _choose(
-    pool: Sequence[Member], profile: SurveyProfile, night: str
-) -> tuple[list[Member], Reason | None]:
-    candidates = [
-        ReferenceCandidate(
-            observation_id=observation.id,
-            night=observation.night,
-            path=observation.source_path,
-            observed_mjd=observation.observed_mjd or 0.0,
-            fwhm_px=run.fwhm_px or float("inf"),
-        )
-        for observation, run in pool
-    ]
-    members = set(choose_members(candidates, profile.reference))
-    if len(members) < profile.reference.min_frames:
-        needed = profile.reference.min_frames
-        reason = NoReference(
-            f"{len(members)} earlier good frames of this field and band before "
-            f"{night}, {needed} needed; run earlier nights first, or relax "
-            "[reference] in the profile (later_nights = true takes frames of later "
-            "nights as well)",
-            found=len(members),
-            needed=needed,
-        ).reason
-        return [], reason
-    return [pair for pair in pool if pair[0].id in members], None
-
-
 def _stacked(
-    tools: Tools, profile: SurveyProfile, field: str, band: str, members: list[Member]
+    tools: Tools, profile: SurveyProfile, field: str, band: str, choice: _Choice
 ) -> ReferenceFrame:
-    version = hash_of(
-        versions.REFERENCE,
-        [run.frame_key for _, run in members],
-        profile.reference.max_fwhm_ratio,
-    )
+    members = choice.members
+    version = hash_of(versions.REFERENCE, [run.frame_key for _, run in members])
     with tools.catalogue.read() as session:
         known = frames.reference_by_version(session, version)
     if known and tools.store.exists(known.frame_key):
@@ -184,6 +212,7 @@ def _stacked(
     stack = replace(
         build_reference(members_read, profile.reference), frame_id=reference_id
     )
+    limiting_mag, coverage = depth_of(stack)
     key = tools.store.put(
         layout.reference(profile.name, field, band, version[:12]),
         frame_to_fits(stack, None),
@@ -199,12 +228,19 @@ def _stacked(
         "n_frames": len(members),
         "frame_key": key,
         "fwhm_px": stack.psf.fwhm_px if stack.psf else None,
-        "limiting_mag": None,
+        "limiting_mag": round(limiting_mag, 4),
+        "coverage": round(coverage, 6),
         "created_at": now(),
     }
     links = [
-        {"reference_id": reference_id, "observation_id": observation.id}
-        for observation, _ in members
+        {
+            "reference_id": reference_id,
+            "observation_id": r.frame.observation_id,
+            "rank": r.rank,
+            "weight": r.weight,
+        }
+        for r in choice.considered
+        if r.rank is not None
     ]
     with tools.catalogue.begin() as session:
         upsert(session, ReferenceFrame, [row])

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
+from astrid_assets.science.labelling.consensus import REAL
 from astrid_assets.storage.gates import held_back_by
 from astrid_assets.storage.observations import IN_TIME, in_chunks
 from astrid_assets.storage.tables import (
     CalibrationMaster,
+    Candidate,
+    Detection,
     DifferenceRun,
     FieldAnchor,
+    Label,
     NightReference,
     Observation,
     PreprocessRun,
@@ -91,6 +95,35 @@ def accepted_before(
         .order_by(Observation.night, *IN_TIME)
     )
     return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def with_known_transients(
+    session: Session, survey: str, field: str, band: str
+) -> set[str]:
+    """Return frames on which something is known to have brightened.
+
+    Known is what people or an imported catalogue call real on any difference of the
+    frame, the present one or an earlier: it shone on the frame either way, and a
+    choice that asked only for present ones would swing back and forth. The labels of
+    a simulation's truth do not count: they exist only after references were made, so
+    the choice would depend on the order of work.
+    """
+    query = (
+        select(Detection.observation_id)
+        .join(Label, Label.detection_id == Detection.id)
+        .join(Candidate, Candidate.id == Detection.candidate_id)
+        .join(Observation, Observation.id == Detection.observation_id)
+        .where(
+            Observation.survey == survey,
+            Observation.field == field,
+            Observation.band == band,
+            Label.label == REAL,
+            Label.source != "truth",
+            Candidate.sign > 0,
+        )
+        .distinct()
+    )
+    return set(session.scalars(query))
 
 
 def masters(session: Session, survey: str) -> list[CalibrationMaster]:

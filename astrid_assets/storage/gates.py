@@ -140,12 +140,14 @@ def record_summary(
     asset: str,
     summary: Mapping[str, object],
     input_hash: str,
+    data_version: str | None = None,
 ) -> None:
     """Keep the counts of a finished night; the same again keep their time."""
     known = session.get(NightSummary, (survey, night, asset))
     counts = plain(summary)
     if known:
-        if known.input_hash == input_hash and known.summary == counts:
+        hashes = (known.input_hash, known.data_version)
+        if hashes == (input_hash, data_version) and known.summary == counts:
             return
         session.delete(known)
         session.flush()
@@ -155,6 +157,7 @@ def record_summary(
         "asset": asset,
         "summary": counts,
         "input_hash": input_hash,
+        "data_version": data_version,
         "finished_at": now(),
     }
     upsert(session, NightSummary, [row])
@@ -165,6 +168,18 @@ def summary(
 ) -> NightSummary | None:
     """Return the last finished run of an asset on a night."""
     return session.get(NightSummary, (survey, night, asset))
+
+
+def data_version(session: Session, survey: str, night: str, asset: str) -> str:
+    """Return what names the content of a finished night: the same is the same.
+
+    Raises
+    ------
+    sqlalchemy.exc.NoResultFound
+        If the asset has not finished the night.
+    """
+    row = session.get_one(NightSummary, (survey, night, asset))
+    return row.data_version or row.input_hash
 
 
 def summaries(

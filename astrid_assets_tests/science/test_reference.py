@@ -1,4 +1,4 @@
-"""References: which frames enter, and what their stack is worth."""
+"""References: what the stack of some frames is worth."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.wcs import WCS
+from scipy.ndimage import maximum_filter
+from scipy.signal import fftconvolve
 
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import FrameRejected, NoReference
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
-from astrid_assets.science.reference import (
-    ReferenceCandidate,
-    build_reference,
-    choose_members,
-)
+from astrid_assets.science.reference import build_reference, depth_of
 from astrid_assets.science.settings import ReferenceSettings
 from astrid_assets.science.simulation.painting import paint_stars
 from astrid_assets.science.simulation.point_spread import PsfField
@@ -29,50 +27,7 @@ SKY_E, READ_NOISE_E = 400.0, 10.0
 STARS_PER_PX = 0.0025
 
 
-def candidate(number, night, fwhm=3.0, path="a.fits"):
-    return ReferenceCandidate(
-        observation_id=f"o{number}",
-        night=f"2025-03-{night:02d}",
-        path=path,
-        observed_mjd=60700.0 + night + number / 100,
-        fwhm_px=fwhm,
-    )
-
-
-def test_whole_nights_are_taken_earliest_first_until_there_are_enough():
-    pool = [candidate(i, night=1 + i // 2) for i in range(10)]
-    chosen = choose_members(pool[::-1], ReferenceSettings(frames=3))
-    assert chosen == ["o0", "o1", "o2", "o3"]
-
-
-def test_later_nights_cannot_change_a_complete_reference():
-    early = [candidate(i, night=1) for i in range(3)]
-    sharper_later = [candidate(9, night=5, fwhm=1.0)]
-    settings = ReferenceSettings(frames=3)
-    assert choose_members(early + sharper_later, settings) == choose_members(
-        early, settings
-    )
-
-
-def test_blurred_frames_stay_out():
-    pool = [candidate(0, 1, fwhm=3.0), candidate(1, 1, fwhm=5.0), candidate(2, 2)]
-    assert choose_members(pool, ReferenceSettings(frames=2)) == ["o0", "o2"]
-
-
-def test_paths_and_dates_limit_the_pool():
-    pool = [
-        candidate(0, 1, path="reference/a.fits"),
-        candidate(1, 1, path="science/b.fits"),
-        candidate(2, 3, path="reference/c.fits"),
-    ]
-    by_path = ReferenceSettings(paths=("reference/*",))
-    assert choose_members(pool, by_path) == ["o0", "o2"]
-    before = by_path.model_copy(update={"before": "2025-03-03"})
-    assert choose_members(pool, before) == ["o0"]
-
-
-def test_too_few_frames_make_no_reference():
-    assert choose_members([candidate(0, 1)], ReferenceSettings(min_frames=2)) == []
+def test_without_frames_there_is_no_reference():
     with pytest.raises(NoReference):
         build_reference([], SETTINGS)
 
@@ -90,15 +45,16 @@ def turned_wcs(shape, shift, turn_deg):
     return wcs, turn
 
 
-def exposure(number, place, shape=SHAPE, seed=3):
+def exposure(number, place, shape=SHAPE, seed=3, draw=0):
     """One frame of a sky: of its own noise, seeing and transparency.
 
-    `place` is the frame's shift along x and y in pixels and its turn in degrees.
+    `place` is the frame's shift along x and y in pixels and its turn in degrees;
+    another `draw` is the same exposure with other noise.
     """
     # Frames of one random stream would share noise: what a Poisson draw takes from
     # the stream depends little on its mean. Only the stars are common to all.
     sky = np.random.default_rng(seed)
-    noise = np.random.default_rng([seed, number])
+    noise = np.random.default_rng([seed, number, draw])
     middle = (np.array(shape[::-1]) - 1) / 2
     n = round(STARS_PER_PX * 4 * shape[0] * shape[1])
     at = sky.uniform(-2, 2, (n, 2)) * middle
@@ -191,6 +147,55 @@ def test_subtracting_from_a_reference_leaves_blank_sky_of_unit_scatter(places):
     stack = build_reference(frames, ReferenceSettings(min_frames=1))
     d = subtract(exposure(8, (-0.5, -0.5, 0), shape), stack, DifferencingSettings())
     assert d.std_score == pytest.approx(1, abs=0.02)
+
+
+DEPTHS = (
+    "a single frame",
+    "half a pixel",
+    "two, shifted",
+    "four, shifted",
+    "the other side of the pier",
+)
+
+
+@pytest.mark.parametrize("name", DEPTHS)
+def test_a_stack_states_how_faint_a_star_it_shows(name):
+    shape = (512, 512)
+    stacks = [
+        build_reference(
+            [exposure(i, p, shape, draw=draw) for i, p in enumerate(PLACES[name])],
+            SETTINGS,
+        )
+        for draw in (1, 2, 3)
+    ]
+    # Two of the same stars: what is left of their difference is the noise of both.
+    left = stacks[0].data - stacks[1].data
+    psf = stacks[0].psf.centre.astype(float)
+    flux = fftconvolve(left, psf[::-1, ::-1] / (psf**2).sum(), mode="same")
+    # Noise of its own says where the sky is, or the selection would know the scatter.
+    near_sky = fftconvolve(stacks[2].data, psf, mode="same")
+    unusable = (stacks[0].mask | stacks[1].mask) & UNUSABLE != 0
+    blank = ~maximum_filter(unusable, 15) & (near_sky < np.percentile(near_sky, 40))
+    scatter = 1.4826 * np.median(np.abs(flux[blank])) / np.sqrt(2)
+    limit, coverage = depth_of(stacks[0])
+    truth = stacks[0].zero_point_mag - 2.5 * np.log10(5 * scatter)
+    assert limit == pytest.approx(truth, abs=0.03)
+    assert coverage == pytest.approx(1 - unusable.mean(), abs=0.01)
+
+
+def test_more_frames_make_a_deeper_stack():
+    depths = [
+        depth_of(build_reference(list(exposures(n)), SETTINGS))[0] for n in (1, 2, 4)
+    ]
+    # In clouds a frame's noise is larger by what its transparency, 1 to 0.7, lacks.
+    for depth, frames in ((depths[1], 1 + 0.9**2), (depths[2], 1 + 0.81 + 0.64 + 0.49)):
+        assert depth - depths[0] == pytest.approx(1.25 * np.log10(frames), abs=0.05)
+
+
+def test_a_stack_without_zero_point_has_no_depth():
+    (frame,) = exposures(1)
+    with pytest.raises(FrameRejected, match="zero point"):
+        depth_of(replace(frame, zero_point_mag=None))
 
 
 @pytest.mark.parametrize("which", [0, 1])
