@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -34,16 +35,22 @@ class Prepared:
 
 
 def prepared(frame: Frame) -> Prepared:
-    """Check that a frame was processed.
+    """Check that a frame was processed; what is not finite counts as missing.
 
     Raises
     ------
     FrameRejected
         ``unprocessed``.
     """
-    if frame.variance is None or frame.psf is None or frame.wcs is None:
+    variance, psf, wcs = frame.variance, frame.psf, frame.wcs
+    if variance is None or psf is None or wcs is None:
         raise FrameRejected(
             "unprocessed",
             f"frame {frame.frame_id} lacks a variance, PSF or WCS: process it first",
         )
-    return Prepared(frame, frame.variance, frame.psf, frame.wcs)
+    unknown = ~(np.isfinite(frame.data) & np.isfinite(variance))
+    unknown &= (frame.mask & UNUSABLE) == 0
+    if unknown.any():
+        missing = np.where(unknown, np.uint16(MaskBit.NO_DATA), np.uint16(0))
+        frame = replace(frame, mask=frame.mask | missing)
+    return Prepared(frame, variance, psf, wcs)
