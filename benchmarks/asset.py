@@ -228,14 +228,15 @@ def watched(watch: Stopwatch) -> Iterator[None]:
 
 def run_frame(store: ObjectStore, science_key: str, reference_key: str) -> None:
     """Subtract and detect as the assets do, without their catalogue."""
-    row, _ = subtract.subtract_frame(
+    outcome = subtract.subtract_frame(
         subtract.SubtractTask(
             store=store, survey="benchmark", night=NIGHT, observation_id="science",
-            frame_key=science_key, reference_id="reference",
+            group=("field", "r"), frame_key=science_key, reference_id="reference",
             reference_key=reference_key, reason=None, settings=DifferencingSettings(),
             settings_hash="none",
         )
     )  # fmt: skip
+    row = outcome.row
     assert row["status"] == "accepted", row["reasons"]
     found = detect.detect_frame(
         detect.DetectTask(

@@ -9,6 +9,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from astrid_assets.checks._verdicts import night_evaluations
 from astrid_assets.partitions import survey_date
+from astrid_assets.science.quality.difference_gates import FRAME_GATES, METHODS_AGREE
 from astrid_assets.storage.catalogue import Catalogue
 
 NIGHTLY_GATES: Mapping[str, Mapping[str, str]] = {
@@ -25,8 +26,8 @@ NIGHTLY_GATES: Mapping[str, Mapping[str, str]] = {
         "rejected_fraction": "Most of the night's frames are usable.",
     },
     "difference_images": {
-        "coverage": "The reference covers enough of the frames.",
-        "score_noise": "std(S_corr) on blank sky is near 1.",
+        **{gate.gate: gate.claim for gate in FRAME_GATES},
+        METHODS_AGREE: "Both methods of subtraction give the same fluxes.",
     },
     "detections": {
         "candidate_density": "Fewer candidates than a bad subtraction leaves.",

@@ -16,6 +16,7 @@ from astrid_assets.science.mask_bits import MaskBit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from astrid_assets.science.frame import Frame, Image, Mask
@@ -48,26 +49,32 @@ def diagnostics_picture(frame: Frame, details: dict[str, object]) -> bytes:
     details
         As `science.diagnostics.FrameDiagnostics.details` holds them.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 2.9), dpi=DPI, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
     mask_axes, psf_axes, width_axes, offset_axes = figure.subplots(1, 4)
-    _masks(mask_axes, frame.data, frame.mask)
+    draw_masks(mask_axes, frame.data, frame.mask)
     if frame.psf is not None:
         _psf(psf_axes, frame.psf.centre)
     _widths(width_axes, details)
     _offsets(offset_axes, details)
+    return palette_png(figure)
+
+
+def palette_png(figure: Figure) -> bytes:
+    """Return a figure as a PNG with a palette: a third of the bytes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    # A palette takes a third of the bytes.
     drawn = Pillow.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
     buffer = io.BytesIO()
     drawn.quantize(64).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
-def _masks(axes: Axes, data: Image, mask: Mask) -> None:
+def draw_masks(axes: Axes, data: Image, mask: Mask) -> None:
+    """Draw a frame in grey with its mask planes in colour."""
     step = max(1, int(np.ceil(max(data.shape) / MAX_SIDE)))
     ny, nx = (side // step * step for side in data.shape)
     blocks = (ny // step, step, nx // step, step)
@@ -87,7 +94,7 @@ def _masks(axes: Axes, data: Image, mask: Mask) -> None:
     axes.set_title("mask planes", fontsize=9)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
-    _bare(axes)
+    bare(axes)
 
 
 def _psf(axes: Axes, stamp: Image) -> None:
@@ -96,13 +103,13 @@ def _psf(axes: Axes, stamp: Image) -> None:
         interpolation="nearest",
     )  # fmt: skip
     axes.set_title("PSF (square root)", fontsize=9)
-    _bare(axes)
+    bare(axes)
 
 
 def _widths(axes: Axes, details: dict[str, object]) -> None:
     grid = _grid(details, "psf", "fwhm_px")
     axes.set_title("FWHM over the frame (px)", fontsize=9)
-    _bare(axes)
+    bare(axes)
     if grid is None:
         return
     shown = axes.imshow(grid, origin="lower", cmap="viridis")
@@ -122,7 +129,7 @@ def _widths(axes: Axes, details: dict[str, object]) -> None:
 def _offsets(axes: Axes, details: dict[str, object]) -> None:
     dx, dy = (_grid(details, "astrometry", n) for n in ("dx_px", "dy_px"))
     axes.set_title("residuals of the stars", fontsize=9)
-    _bare(axes)
+    bare(axes)
     if dx is None or dy is None:
         return
     y, x = np.mgrid[: len(dx), : len(dx)]
@@ -146,6 +153,7 @@ def _grid(
     )
 
 
-def _bare(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
+    """Take the ticks away: pixels and grids need no numbers."""
     axes.set_xticks([])
     axes.set_yticks([])

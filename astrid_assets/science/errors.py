@@ -71,6 +71,7 @@ class TooFewStars(ScienceError):
             found=found,
             needed=needed,
         )
+        self.found = found
 
 
 class ShapeMismatch(ScienceError):

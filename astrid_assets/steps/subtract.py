@@ -1,15 +1,20 @@
-"""Subtract each accepted frame of a night from its reference (ZOGY)."""
+"""Subtract the reference from each accepted frame of a night, and judge the night."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from astrid_assets.pictures.subtraction import gates_picture
 from astrid_assets.pictures.thumbnails import triplet_picture
 from astrid_assets.science.differencing.subtraction import subtract
-from astrid_assets.science.errors import Reason, ScienceError
-from astrid_assets.science.quality.gates import coverage, score_noise
+from astrid_assets.science.errors import Reason, ScienceError, TooFewStars
+from astrid_assets.science.quality.difference_gates import (
+    judge_differences,
+    methods_agree,
+)
 from astrid_assets.steps import versions
+from astrid_assets.steps.cross_check import check_frame, check_tasks
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
@@ -34,6 +39,17 @@ if TYPE_CHECKING:
 
 ASSET = "difference_images"
 PICTURE = "science, reference, difference"
+GATES_PICTURE = "what the subtraction's gates judged"
+METHODS_PICTURE = "fluxes by both methods"
+
+MEASURED = (
+    "std_score", "flux_ratio", "flux_ratio_scatter", "n_stars", "coverage",
+    "offset_px", "astrometric_noise_px", "residual_power", "psf_error",
+    "noise_factor", "limiting_mag", "area_deg2",
+)  # fmt: skip
+"""Columns of a difference that are copied as they were measured."""
+
+Row = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,9 @@ class SubtractTask:
     survey: str
     night: str
     observation_id: str
+    group: tuple[str, str]
+    """Field and band."""
+
     frame_key: str
     reference_id: str | None
     reference_key: str | None
@@ -51,6 +70,14 @@ class SubtractTask:
     settings: DifferencingSettings
     settings_hash: str
     with_picture: bool = False
+
+
+@dataclass(frozen=True)
+class SubtractOutcome:
+    """The row of one difference, and object keys of its pictures by caption."""
+
+    row: Row
+    pictures: dict[str, str] = field(default_factory=dict)
 
 
 def subtract_nights(
@@ -84,8 +111,8 @@ def subtract_nights(
             yield done[night]
             continue
         found = [next(outcomes) for _ in tasks[night]]
-        rows = [row for row, _ in found]
-        report = _report(profile, night, rows, [key for _, key in found])
+        rows, pictures = _checked(tools, tasks[night], found)
+        report = _report(profile, night, rows, pictures)
         with tools.catalogue.begin() as session:
             upsert(session, DifferenceRun, rows)
             frames.make_current(
@@ -95,6 +122,27 @@ def subtract_nights(
             )
             finish(session, report, hashes[night])
         yield report
+
+
+def _checked(
+    tools: Tools, tasks: Sequence[SubtractTask], found: Sequence[SubtractOutcome]
+) -> tuple[list[Row], dict[str, str]]:
+    """Add how the other method compares to the rows it was asked for."""
+    rows = [outcome.row for outcome in found]
+    pictures: dict[str, str] = {}
+    for outcome in found:
+        pictures |= outcome.pictures
+    checks = check_tasks(tasks, rows)
+    numbers = dict.fromkeys(checks)
+    for observation_id, (told, picture) in zip(
+        checks, tools.compute.map(check_frame, checks.values()), strict=True
+    ):
+        numbers[observation_id] = told
+        if picture:
+            pictures[METHODS_PICTURE] = picture
+    return [
+        row | {"cross_check": numbers.get(str(row["observation_id"]))} for row in rows
+    ], pictures
 
 
 def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[SubtractTask]:
@@ -115,6 +163,7 @@ def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[SubtractTas
                     survey=profile.name,
                     night=night,
                     observation_id=observation.id,
+                    group=(observation.field, observation.band),
                     frame_key=run.frame_key,
                     reference_id=reference.id if reference else None,
                     reference_key=reference.frame_key if reference else None,
@@ -129,9 +178,9 @@ def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[SubtractTas
     return tasks
 
 
-def subtract_frame(task: SubtractTask) -> tuple[dict[str, object], str | None]:
-    """Subtract one frame and keep the difference: its catalogue row, its picture."""
-    row: dict[str, object] = {
+def subtract_frame(task: SubtractTask) -> SubtractOutcome:
+    """Subtract one frame and keep the difference: its catalogue row, its pictures."""
+    row: Row = {
         "id": ids.difference_id(
             task.observation_id, task.reference_id, task.settings_hash
         ),
@@ -144,22 +193,16 @@ def subtract_frame(task: SubtractTask) -> tuple[dict[str, object], str | None]:
         "reasons": [],
         "flags": [],
         "difference_key": None,
-        "std_score": None,
-        "flux_ratio": None,
-        "flux_ratio_scatter": None,
-        "n_stars": None,
-        "coverage": None,
-        "offset_px": None,
-        "limiting_mag": None,
-        "area_deg2": None,
         "subtracted_at": now(),
+        "cross_check": None,
+        **dict.fromkeys(MEASURED),
     }
     if task.reference_key is None:
         missing = Reason(
             "no_reference",
             "no reference was chosen for this night: materialize reference_frames",
         )
-        return row | {"reasons": [task.reason or missing.as_dict()]}, None
+        return SubtractOutcome(row | {"reasons": [task.reason or missing.as_dict()]})
     science = frame_from_fits(task.store.get(task.frame_key))
     try:
         difference = subtract(
@@ -167,31 +210,42 @@ def subtract_frame(task: SubtractTask) -> tuple[dict[str, object], str | None]:
             frame_from_fits(task.store.get(task.reference_key)),
             task.settings,
         )
+    except TooFewStars as error:
+        told = {"reasons": [error.reason.as_dict()], "n_stars": int(error.found)}
+        return SubtractOutcome(row | told)
     except ScienceError as error:
-        return row | {"reasons": [error.reason.as_dict()]}, None
+        return SubtractOutcome(row | {"reasons": [error.reason.as_dict()]})
     key = task.store.put(
         layout.difference(task.survey, task.night, task.observation_id),
         difference_to_fits(difference),
         ".fits",
     )
-    picture = _picture(task, science, difference) if task.with_picture else None
-    return row | _measured(difference) | {"difference_key": key}, picture
+    pictures = _pictures(task, science, difference) if task.with_picture else {}
+    return SubtractOutcome(
+        row | _measured(difference) | {"difference_key": key}, pictures
+    )
 
 
-def _picture(task: SubtractTask, science: Frame, difference: Difference) -> str:
-    png = triplet_picture(
+def _pictures(
+    task: SubtractTask, science: Frame, difference: Difference
+) -> dict[str, str]:
+    triplet = triplet_picture(
         science.data, difference.registered_reference, difference.d, difference.mask
     )
-    name = f"{task.observation_id}-triplet"
-    return keep_picture(task.store, task.survey, task.night, name, png)
+    drawn = {
+        PICTURE: ("triplet", triplet),
+        GATES_PICTURE: ("gates", gates_picture(difference, task.settings)),
+    }
+    return {
+        caption: keep_picture(
+            task.store, task.survey, task.night, f"{task.observation_id}-{name}", png
+        )
+        for caption, (name, png) in drawn.items()
+    }
 
 
-def _measured(difference: Difference) -> dict[str, object]:
-    names = (
-        "std_score", "flux_ratio", "flux_ratio_scatter", "n_stars", "coverage",
-        "offset_px", "limiting_mag", "area_deg2",
-    )  # fmt: skip
-    return {name: getattr(difference, name) for name in names} | {
+def _measured(difference: Difference) -> Row:
+    return {name: getattr(difference, name) for name in MEASURED} | {
         "status": "rejected" if difference.reasons else "accepted",
         "reasons": [reason.as_dict() for reason in difference.reasons],
         "flags": [flag.as_dict() for flag in difference.flags],
@@ -201,8 +255,8 @@ def _measured(difference: Difference) -> dict[str, object]:
 def _report(
     profile: SurveyProfile,
     night: str,
-    rows: Sequence[Mapping[str, object]],
-    shown: Sequence[str | None],
+    rows: Sequence[Row],
+    pictures: dict[str, str],
 ) -> NightReport:
     accepted = [row for row in rows if row["status"] == "accepted"]
     codes: dict[str, int] = {}
@@ -210,7 +264,6 @@ def _report(
         for reason in row["reasons"]:  # type: ignore[attr-defined]  # JSON list
             codes[reason["code"]] = codes.get(reason["code"], 0) + 1
     stds = [float(str(r["std_score"])) for r in rows if r["std_score"] is not None]
-    covered = [float(str(r["coverage"])) for r in rows if r["coverage"] is not None]
     limits = [
         float(str(r["limiting_mag"])) for r in accepted if r["limiting_mag"] is not None
     ]
@@ -222,10 +275,8 @@ def _report(
         "std_score": [round(std, 4) for std in stds],
         "limiting_mag": round(sum(limits) / len(limits), 3) if limits else None,
     }
-    verdicts = (
-        coverage(covered, settings.min_coverage),
-        score_noise(stds, settings.min_std_score, settings.max_std_score),
-    )
-    drawn = [key for key in shown if key]
-    pictures = {PICTURE: drawn[0]} if drawn else {}
+    checks = [row["cross_check"] for row in rows if row["cross_check"]]
+    verdicts = judge_differences(rows, settings)
+    if settings.cross_check:
+        verdicts += (methods_agree(checks, settings),)  # type: ignore[arg-type]  # JSON
     return NightReport(profile.name, night, ASSET, summary, verdicts, pictures=pictures)

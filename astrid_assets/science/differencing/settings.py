@@ -16,6 +16,18 @@ class DifferencingSettings(Settings):
         "fitted kernel with the noise's correlation taken out, where PSFs are not to "
         "be trusted, or as a check",
     )
+    cross_check: bool = Field(
+        default=True,
+        description="subtract the night's first accepted frame of each field and band "
+        "by the other method too, and compare",
+    )
+    max_method_difference: float = Field(
+        0.04,
+        gt=0,
+        description="what both methods differ by at constant stars, over their flux "
+        "(median): 0.002 to 0.03 when all is well, 0.06 when a PSF is 20 % too wide; "
+        "flagged",
+    )
     max_flux_ratio: float = Field(
         5.0, gt=1, description="largest F_n/F_r (or its inverse) accepted"
     )

@@ -2,12 +2,12 @@
 
 A gate judges numbers that an asset measured; it computes no science. Assets keep the
 verdicts in the catalogue, where the next asset reads which frames and nights to leave
-out; `checks` shows the same verdicts in Dagster.
+out; `checks` shows the same verdicts in Dagster. The gates of the subtraction, one
+for each number of a difference, are in `difference_gates`.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -86,39 +86,6 @@ def rejected_fraction(accepted: int, rejected: Sequence[str]) -> Verdict:
         value=fraction,
         limit=f"<= {MAX_REJECTED_FRACTION:g}",
         detail=f"{len(rejected)} of {total} frames rejected{_counted(rejected)}",
-    )
-
-
-def coverage(fractions: Sequence[float], minimum: float) -> Verdict:
-    """The reference covers enough of every frame that was subtracted."""
-    value = min(fractions) if fractions else None
-    return Verdict(
-        "coverage",
-        passed=not fractions or max(fractions) >= minimum,
-        holds_back=True,
-        value=value,
-        limit=f">= {minimum:g}",
-        detail=f"{len(fractions)} frames; the least covered one counts, "
-        "the night is held back when none is covered",
-    )
-
-
-def score_noise(stds: Sequence[float], lowest: float, highest: float) -> Verdict:
-    """std(S_corr) on blank sky is near 1: significances mean what they say."""
-    worst = (
-        max(stds, key=lambda std: abs(math.log(std)) if std > 0 else math.inf)
-        if stds
-        else None
-    )
-    good = [std for std in stds if lowest <= std <= highest]
-    return Verdict(
-        "score_noise",
-        passed=not stds or bool(good),
-        holds_back=True,
-        value=worst,
-        limit=f"{lowest:g} to {highest:g}",
-        detail=f"{len(good)} of {len(stds)} differences inside the limits; "
-        "those outside are rejected one by one",
     )
 
 

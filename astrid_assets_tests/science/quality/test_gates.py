@@ -7,7 +7,6 @@ import pytest
 from astrid_assets.science.quality.gates import (
     candidate_density,
     completeness,
-    coverage,
     dataset_quality,
     evaluation_floor,
     frame_quality,
@@ -17,7 +16,6 @@ from astrid_assets.science.quality.gates import (
     label_balance,
     reference_is_clean,
     rejected_fraction,
-    score_noise,
 )
 
 
@@ -26,8 +24,6 @@ def test_an_empty_night_fails_no_gate():
         frames_arrived(0, 0),
         frame_quality(0, []),
         rejected_fraction(0, []),
-        coverage([], 0.1),
-        score_noise([], 0.7, 1.5),
         candidate_density(0, 0.0, 100.0),
         label_agreement([]),
         label_balance(0, 0, holds_back=True, limits=(0.1, 0.9)),
@@ -51,23 +47,6 @@ def test_losing_most_frames_only_warns():
     assert verdict.value == pytest.approx(0.75)
     assert not verdict.passed
     assert held_back_by([verdict]) == []
-
-
-@pytest.mark.parametrize(
-    ("stds", "passes"),
-    [([1.0], True), ([1.6], False), ([0.5], False), ([1.6, 1], True)],
-)
-def test_score_noise_asks_for_one_honest_difference(stds, passes):
-    assert score_noise(stds, 0.7, 1.5).passed is passes
-
-
-def test_the_worst_std_is_the_value_shown():
-    assert score_noise([1.0, 1.3, 0.6], 0.7, 1.5).value == 0.6
-
-
-def test_coverage_holds_back_only_when_no_frame_is_covered():
-    assert coverage([0.05, 0.9], 0.1).passed
-    assert not coverage([0.05, 0.02], 0.1).passed
 
 
 def test_a_flood_of_candidates_is_held_back():

@@ -1,0 +1,64 @@
+"""Subtract a night's first accepted frame of each field and band by both methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from astrid_assets.pictures.subtraction import methods_picture
+from astrid_assets.science.cross_check import OTHER, cross_check
+from astrid_assets.science.errors import ScienceError
+from astrid_assets.steps.nights import keep_picture
+from astrid_assets.storage.frame_store import difference_from_fits, frame_from_fits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from astrid_assets.steps.subtract import SubtractTask
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class CheckTask:
+    """A difference to make again by the other method; travels to a worker process."""
+
+    task: SubtractTask
+    difference_key: str
+    with_picture: bool
+
+
+def check_tasks(
+    tasks: Sequence[SubtractTask], rows: Sequence[Mapping[str, object]]
+) -> dict[str, CheckTask]:
+    """Choose what is checked, by the id of its observation."""
+    chosen: dict[tuple[str, str], CheckTask] = {}
+    for task, row in zip(tasks, rows, strict=True):
+        if task.settings.cross_check and row["status"] == "accepted":
+            chosen.setdefault(
+                task.group,
+                CheckTask(task, str(row["difference_key"]), with_picture=not chosen),
+            )
+    return {check.task.observation_id: check for check in chosen.values()}
+
+
+def check_frame(check: CheckTask) -> tuple[Row, str | None]:
+    """Compare both methods on one pair: the numbers that are kept, and a picture."""
+    task = check.task
+    if task.reference_key is None:
+        raise ValueError(f"{task.observation_id} was accepted without a reference")
+    try:
+        found = cross_check(
+            frame_from_fits(task.store.get(task.frame_key)),
+            frame_from_fits(task.store.get(task.reference_key)),
+            difference_from_fits(task.store.get(check.difference_key)),
+            task.settings,
+        )
+    except ScienceError as error:
+        # That the fitted kernel needs more stars says nothing against the difference.
+        return {"method": OTHER[task.settings.method], "failure": str(error)}, None
+    if not check.with_picture:
+        return found.numbers(), None
+    png = methods_picture(found, task.settings)
+    name = f"{task.observation_id}-methods"
+    return found.numbers(), keep_picture(task.store, task.survey, task.night, name, png)

@@ -1,0 +1,199 @@
+"""Gates of the subtraction: a good pair passes all, a bad one fails for its reason."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from astrid_assets.science.differencing.settings import DifferencingSettings
+from astrid_assets.science.differencing.subtraction import subtract
+from astrid_assets.science.errors import TooFewStars
+from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.quality.difference_gates import (
+    FRAME_GATES,
+    MIN_AGREEING,
+    judge_differences,
+    methods_agree,
+    over_frames,
+)
+from astrid_assets.science.quality.gates import held_back_by
+from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair
+
+SETTINGS = DifferencingSettings()
+INF = float("inf")
+AGREED = {
+    "method": "kernel", "star_difference": 0.01, "flux_ratio": 1.001,
+    "agreeing": 0.995, "correlation": 0.99, "n_changes": 9,
+}  # fmt: skip
+
+
+@functools.cache
+def pair(**options: float) -> SimulatedPair:
+    usual = {"stars_per_mpx": 4000.0, "n_transients": 0}
+    return simulate_pair(4, (256, 256), **(usual | options))
+
+
+def good() -> SimulatedPair:
+    return pair()
+
+
+def covered_by_a_tenth() -> SimulatedPair:
+    crowded = pair(stars_per_mpx=20_000.0)
+    mask = crowded.reference.mask.copy()
+    mask[:, 38:] |= np.uint16(MaskBit.NO_DATA)
+    return replace(crowded, reference=replace(crowded.reference, mask=mask))
+
+
+def with_variances_times(factor: float) -> SimulatedPair:
+    science, reference = (
+        replace(frame, variance=frame.variance * np.float32(factor))
+        for frame in (good().science, good().reference)
+    )
+    return replace(good(), science=science, reference=reference)
+
+
+def with_a_sharper_psf_than_its_stars() -> SimulatedPair:
+    psf = pair(science_fwhm_px=1.6).science.psf
+    return replace(good(), science=replace(good().science, psf=psf))
+
+
+def with_a_rippled_flat() -> SimulatedPair:
+    y, x = np.mgrid[:256, :256]
+    flat = 1 + 0.4 * np.sin(x / 20) * np.sin(y / 23)
+    data = (good().science.data * flat).astype(np.float32)
+    return replace(good(), science=replace(good().science, data=data))
+
+
+def with_a_shifted_wcs() -> SimulatedPair:
+    wcs = good().reference.wcs.deepcopy()
+    wcs.wcs.crpix += np.array([3.5, 0])
+    return replace(good(), reference=replace(good().reference, wcs=wcs))
+
+
+def failed_gates(made: SimulatedPair) -> set[str]:
+    difference = subtract(made.science, made.reference, SETTINGS)
+    row = {gate.number: getattr(difference, gate.number) for gate in FRAME_GATES}
+    verdicts = judge_differences([row], SETTINGS)
+    assert all(verdict.value is not None for verdict in verdicts)
+    # What holds the night back is what the difference is rejected for.
+    assert bool(held_back_by(verdicts)) == bool(difference.reasons)
+    return {verdict.gate for verdict in verdicts if not verdict.passed}
+
+
+def test_a_good_pair_passes_every_gate():
+    assert failed_gates(good()) == set()
+
+
+@pytest.mark.parametrize(
+    ("gate", "made"),
+    [
+        ("ample_coverage", covered_by_a_tenth),
+        ("score_noise", lambda: with_variances_times(0.2)),
+        ("score_noise", lambda: with_variances_times(4.0)),
+        ("residual_power", lambda: pair(jitter_px=1.6, stars_per_mpx=3000.0)),
+        ("psf_match", with_a_sharper_psf_than_its_stars),
+        ("ample_stars", lambda: pair(stars_per_mpx=300.0)),
+        ("flux_ratio", lambda: pair(flux_ratio=8.0)),
+        ("flux_ratio_scatter", with_a_rippled_flat),
+        ("astrometric_offset", with_a_shifted_wcs),
+        ("astrometric_scatter", lambda: pair(jitter_px=0.5)),
+    ],
+)
+def test_a_pair_made_bad_in_one_way_fails_the_gate_for_it(gate, made):
+    failed = failed_gates(made())
+    assert gate in failed
+    # Half a FWHM between the same stars, or a flat that is wrong by 40 %, spoil more.
+    others = failed - {gate, "psf_match", "flux_ratio_scatter", "astrometric_scatter"}
+    assert others == set()
+
+
+def test_a_reference_that_covers_almost_nothing_holds_the_night_back():
+    # What little it covers has too few stars for a difference of its own.
+    verdicts = judge_differences([numbers(coverage=0.05)], SETTINGS)
+    assert held_back_by(verdicts) == ["coverage"]
+
+
+def test_the_stars_of_a_pair_that_has_too_few_are_judged():
+    empty = pair(stars_per_mpx=60.0)
+    with pytest.raises(TooFewStars) as error:
+        subtract(empty.science, empty.reference, SETTINGS)
+    unmeasured = {gate.number: None for gate in FRAME_GATES}
+    row = unmeasured | {"n_stars": error.value.found}
+    assert held_back_by(judge_differences([row], SETTINGS)) == ["stars_used"]
+
+
+def numbers(**changed: float) -> dict[str, object]:
+    usual = {
+        "coverage": 0.98, "std_score": 1.0, "residual_power": 0.001, "psf_error": 0.01,
+        "n_stars": 40, "flux_ratio": 1.0, "flux_ratio_scatter": 0.02, "offset_px": 0.1,
+        "astrometric_noise_px": 0.02,
+    }  # fmt: skip
+    return usual | changed
+
+
+@pytest.mark.parametrize("gate", [gate for gate in FRAME_GATES if gate.holds_back])
+def test_a_night_is_held_back_only_when_no_frame_is_inside(gate):
+    low, high = gate.limits(SETTINGS)
+    bad = numbers(**{gate.number: 1.2 * high if high < INF else 0.5 * low})
+    mixed = {v.gate: v for v in judge_differences([numbers(), bad], SETTINGS)}
+    assert mixed[gate.gate].passed
+    assert "1 of 2 differences outside" in mixed[gate.gate].detail
+    assert held_back_by(judge_differences([bad, bad], SETTINGS)) == [gate.gate]
+
+
+@pytest.mark.parametrize("gate", [gate for gate in FRAME_GATES if not gate.holds_back])
+def test_a_gate_that_warns_does_so_for_a_single_frame(gate):
+    low, high = gate.limits(SETTINGS)
+    bad = numbers(**{gate.number: 1.2 * high if high < INF else 0.7 * low})
+    verdicts = judge_differences([numbers(), numbers(), bad], SETTINGS)
+    assert [v.gate for v in verdicts if not v.passed] == [gate.gate]
+    assert held_back_by(verdicts) == []
+
+
+def test_worst_and_typical_value_are_told():
+    verdict = over_frames("score_noise", [1.0, 1.3, 0.6], (0.7, 1.5), holds_back=True)
+    assert verdict.value == 0.6  # further from 1 than 1.3 is, as a factor
+    assert "typical 1, worst 0.6" in verdict.detail
+    assert verdict.limit == "0.7 to 1.5"
+
+
+def test_a_scatter_that_is_no_number_is_outside():
+    verdict = over_frames("score_noise", [float("nan")], (0.7, 1.5), holds_back=True)
+    assert not verdict.passed
+
+
+def test_a_night_without_differences_fails_no_gate():
+    verdicts = [*judge_differences([], SETTINGS), methods_agree([], SETTINGS)]
+    assert all(verdict.passed for verdict in verdicts)
+    assert all(verdict.value is None for verdict in verdicts)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"star_difference": 0.05},
+        {"flux_ratio": 1.05},
+        {"agreeing": MIN_AGREEING - 0.01},
+    ],
+)
+def test_methods_that_disagree_in_any_way_warn(changed):
+    assert methods_agree([AGREED], SETTINGS).passed
+    verdict = methods_agree([AGREED, AGREED | changed], SETTINGS)
+    assert not verdict.passed
+    assert not verdict.holds_back
+
+
+def test_few_changes_tell_no_flux_ratio():
+    check = AGREED | {"flux_ratio": 1.2, "n_changes": 2}
+    assert methods_agree([check], SETTINGS).passed
+
+
+def test_a_pair_the_other_method_cannot_do_is_told_and_not_held_against_it():
+    failed = {"method": "kernel", "failure": "2 stars for the matching kernel"}
+    verdict = methods_agree([failed], SETTINGS)
+    assert verdict.passed
+    assert verdict.value is None
+    assert "2 stars for the matching kernel" in verdict.detail
