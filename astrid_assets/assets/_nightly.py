@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import base64
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 import dagster as dg
 from pydantic import Field
 
+from astrid_assets.assets._materializations import Materializations
 from astrid_assets.partitions import Night, nights_of, survey_date
 from astrid_assets.steps.nights import NightReport, Tools, load_profile
+from astrid_assets.storage import gates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
+
+Row = Mapping[str, object]
+NightlyEvents = Iterator[dg.AssetMaterialization | dg.MaterializeResult]
+"""What a nightly asset yields: an event for each night, and its output."""
 
 nightly_asset = partial(
     dg.asset,
@@ -61,8 +67,9 @@ def run_nights(
     step: NightlyStep,
     *,
     force: bool,
-) -> None:
-    """Run a step over the partitions of this run and show a report for each."""
+) -> NightlyEvents:
+    """Run a step over the partitions of this run; tell of each when it is done."""
+    told = Materializations(context)
     by_survey: dict[str, list[str]] = defaultdict(list)
     for night in nights_of(context.partition_keys):
         by_survey[night.survey].append(night.date)
@@ -70,22 +77,31 @@ def run_nights(
         profile = load_profile(tools.catalogue, survey)
         try:
             for report in step(tools, profile, nights, force=force):
-                _show(context, report, tools.store)
+                yield _told(context, told, report, tools)
         except dg.DagsterExecutionInterruptedError as error:
             # The retry policy must not start again what a person stopped.
             raise dg.Failure("interrupted", allow_retries=False) from error
+    yield told.end()
 
 
-def _show(
-    context: dg.AssetExecutionContext, report: NightReport, store: ObjectStore
-) -> None:
+def _told(
+    context: dg.AssetExecutionContext,
+    told: Materializations,
+    report: NightReport,
+    tools: Tools,
+) -> dg.AssetMaterialization:
+    """Return the event of a night, with its counts, failed gates and pictures."""
     context.log.info(
         "%s %s %s%s: %s",
         report.asset,
         report.survey,
         report.night,
         " (unchanged)" if report.unchanged else "",
-        {k: v for k, v in report.summary.items() if v not in ({}, None)},
+        {
+            name: value
+            for name, value in report.summary.items()
+            if value not in ({}, None) and not _is_table(value)
+        },
     )
     metadata: dict[str, dg.MetadataValue] = {}
     for name, value in report.summary.items():
@@ -97,6 +113,8 @@ def _show(
             )
         elif isinstance(value, str) and value:
             metadata[name] = dg.MetadataValue.text(value)
+        elif _is_table(value):
+            metadata[name] = _table(value)
         elif value:
             metadata[name] = dg.MetadataValue.json(value)  # type: ignore[arg-type]  # a dict or list from JSON
     for verdict in report.verdicts:
@@ -105,9 +123,20 @@ def _show(
                 f"FAILED: {verdict.value} (limit {verdict.limit}); {verdict.detail}"
             )
     for caption, key in report.pictures.items():
-        metadata[caption] = picture(store.get(key), caption)
-    key = Night(report.survey, report.night).key
-    context.add_asset_metadata(metadata, partition_key=key)
+        metadata[caption] = picture(tools.store.get(key), caption)
+    with tools.catalogue.read() as session:
+        version = gates.data_version(session, report.survey, report.night, report.asset)
+    return told.of(Night(report.survey, report.night), version, metadata)
+
+
+def _is_table(value: object) -> TypeGuard[list[Row]]:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _table(rows: list[Row]) -> dg.MetadataValue:
+    """Return rows of equal columns as the UI's table, whose cells have no types."""
+    cells = [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in cells])
 
 
 def picture(content: bytes, caption: str) -> dg.MetadataValue:

@@ -2,7 +2,12 @@
 
 import dagster as dg
 
-from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.assets._nightly import (
+    NightlyConfig,
+    NightlyEvents,
+    nightly_asset,
+    run_nights,
+)
 from astrid_assets.assets.raw_observations import raw_observations
 from astrid_assets.compute import Compute
 from astrid_assets.steps import versions
@@ -23,9 +28,9 @@ def calibration_masters(
     catalogue: dg.ResourceParam[Catalogue],
     store: dg.ResourceParam[ObjectStore],
     compute: dg.ResourceParam[Compute],
-) -> None:
+) -> NightlyEvents:
     """Master bias, dark and flat frames, and which of them each light frame uses."""
     from astrid_assets.steps.masters import masters_nights
 
     tools = Tools(catalogue, store, compute)
-    run_nights(context, tools, masters_nights, force=config.force)
+    yield from run_nights(context, tools, masters_nights, force=config.force)

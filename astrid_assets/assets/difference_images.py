@@ -2,7 +2,12 @@
 
 import dagster as dg
 
-from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.assets._nightly import (
+    NightlyConfig,
+    NightlyEvents,
+    nightly_asset,
+    run_nights,
+)
 from astrid_assets.assets.processed_frames import processed_frames
 from astrid_assets.assets.reference_frames import reference_frames
 from astrid_assets.compute import Compute
@@ -24,9 +29,9 @@ def difference_images(
     catalogue: dg.ResourceParam[Catalogue],
     store: dg.ResourceParam[ObjectStore],
     compute: dg.ResourceParam[Compute],
-) -> None:
+) -> NightlyEvents:
     """Science minus reference by ZOGY: D, its PSF, and S_corr in sigma."""
     from astrid_assets.steps.subtract import subtract_nights
 
     tools = Tools(catalogue, store, compute)
-    run_nights(context, tools, subtract_nights, force=config.force)
+    yield from run_nights(context, tools, subtract_nights, force=config.force)

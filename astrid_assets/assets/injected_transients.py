@@ -2,7 +2,12 @@
 
 import dagster as dg
 
-from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.assets._nightly import (
+    NightlyConfig,
+    NightlyEvents,
+    nightly_asset,
+    run_nights,
+)
 from astrid_assets.assets.difference_images import difference_images
 from astrid_assets.compute import Compute
 from astrid_assets.steps import versions
@@ -23,9 +28,9 @@ def injected_transients(
     catalogue: dg.ResourceParam[Catalogue],
     store: dg.ResourceParam[ObjectStore],
     compute: dg.ResourceParam[Compute],
-) -> None:
+) -> NightlyEvents:
     """Artificial transients in frames of the night: what would have been found."""
     from astrid_assets.steps.injected_transients import inject_nights
 
     tools = Tools(catalogue, store, compute)
-    run_nights(context, tools, inject_nights, force=config.force)
+    yield from run_nights(context, tools, inject_nights, force=config.force)

@@ -2,7 +2,12 @@
 
 import dagster as dg
 
-from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.assets._nightly import (
+    NightlyConfig,
+    NightlyEvents,
+    nightly_asset,
+    run_nights,
+)
 from astrid_assets.assets.detections import detections
 from astrid_assets.compute import Compute
 from astrid_assets.steps import versions
@@ -23,9 +28,9 @@ def light_curves(
     catalogue: dg.ResourceParam[Catalogue],
     store: dg.ResourceParam[ObjectStore],
     compute: dg.ResourceParam[Compute],
-) -> None:
+) -> NightlyEvents:
     """Fluxes of objects on every frame, seen there or not, and what moves."""
     from astrid_assets.steps.light_curves import measure_nights
 
     tools = Tools(catalogue, store, compute)
-    run_nights(context, tools, measure_nights, force=config.force)
+    yield from run_nights(context, tools, measure_nights, force=config.force)

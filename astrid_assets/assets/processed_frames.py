@@ -2,7 +2,12 @@
 
 import dagster as dg
 
-from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.assets._nightly import (
+    NightlyConfig,
+    NightlyEvents,
+    nightly_asset,
+    run_nights,
+)
 from astrid_assets.assets.calibration_masters import calibration_masters
 from astrid_assets.assets.raw_observations import raw_observations
 from astrid_assets.compute import Compute
@@ -24,9 +29,9 @@ def processed_frames(
     catalogue: dg.ResourceParam[Catalogue],
     store: dg.ResourceParam[ObjectStore],
     compute: dg.ResourceParam[Compute],
-) -> None:
+) -> NightlyEvents:
     """Calibrated, masked and solved frames with variance, PSF and zero point."""
     from astrid_assets.steps.process import process_nights
 
     tools = Tools(catalogue, store, compute)
-    run_nights(context, tools, process_nights, force=config.force)
+    yield from run_nights(context, tools, process_nights, force=config.force)

@@ -4,7 +4,12 @@ from functools import partial
 
 import dagster as dg
 
-from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.assets._nightly import (
+    NightlyConfig,
+    NightlyEvents,
+    nightly_asset,
+    run_nights,
+)
 from astrid_assets.compute import Compute
 from astrid_assets.steps import versions
 from astrid_assets.steps.nights import Tools
@@ -25,12 +30,12 @@ def raw_observations(
     store: dg.ResourceParam[ObjectStore],
     compute: dg.ResourceParam[Compute],
     sources: dg.ResourceParam[SourceOptions],
-) -> None:
+) -> NightlyEvents:
     """Frames that the survey's source holds for a night, registered by content."""
     from astrid_assets.steps.register import register_from_source
 
     tools = Tools(catalogue, store, compute)
-    run_nights(
+    yield from run_nights(
         context,
         tools,
         partial(register_from_source, options=sources),

@@ -2,7 +2,12 @@
 
 import dagster as dg
 
-from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.assets._nightly import (
+    NightlyConfig,
+    NightlyEvents,
+    nightly_asset,
+    run_nights,
+)
 from astrid_assets.assets.processed_frames import processed_frames
 from astrid_assets.compute import Compute
 from astrid_assets.steps import versions
@@ -23,9 +28,9 @@ def reference_frames(
     catalogue: dg.ResourceParam[Catalogue],
     store: dg.ResourceParam[ObjectStore],
     compute: dg.ResourceParam[Compute],
-) -> None:
+) -> NightlyEvents:
     """Stacks of good frames of earlier nights, one per field and band."""
     from astrid_assets.steps.reference import reference_nights
 
     tools = Tools(catalogue, store, compute)
-    run_nights(context, tools, reference_nights, force=config.force)
+    yield from run_nights(context, tools, reference_nights, force=config.force)

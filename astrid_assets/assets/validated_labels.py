@@ -2,7 +2,12 @@
 
 import dagster as dg
 
-from astrid_assets.assets._nightly import NightlyConfig, nightly_asset, run_nights
+from astrid_assets.assets._nightly import (
+    NightlyConfig,
+    NightlyEvents,
+    nightly_asset,
+    run_nights,
+)
 from astrid_assets.assets.detections import detections
 from astrid_assets.compute import Compute
 from astrid_assets.steps import versions
@@ -23,9 +28,9 @@ def validated_labels(
     catalogue: dg.ResourceParam[Catalogue],
     store: dg.ResourceParam[ObjectStore],
     compute: dg.ResourceParam[Compute],
-) -> None:
+) -> NightlyEvents:
     """The consensus of what reviewers said about the night's detections."""
     from astrid_assets.steps.label import label_nights
 
     tools = Tools(catalogue, store, compute)
-    run_nights(context, tools, label_nights, force=config.force)
+    yield from run_nights(context, tools, label_nights, force=config.force)
