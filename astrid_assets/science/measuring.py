@@ -28,7 +28,7 @@ from astrid_assets.science.defects import (
 )
 from astrid_assets.science.errors import FrameRejected, Reason, TooFewStars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
-from astrid_assets.science.measuring_kernels import subtract_sky
+from astrid_assets.science.measuring_kernels import subtract_sky, without_noise
 from astrid_assets.science.psf import fit_psf
 from astrid_assets.science.quality.frame_quality import FrameQuality, judge
 from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 GOOD_SNR = 5.0
 VARIANCE_FLOOR = 1e-3
+LIGHT_REACH_PX, LIGHT_SIGMA = 2, 2.0
+"""Light shows where its mean over 5 x 5 pixels is above so many of its own sigma."""
 NOISE_RATIO = (0.85, 1.2)
 """Noise over its prediction; a gain that is off by a third moves it this far."""
 
@@ -110,10 +112,10 @@ def measure(
     The noise of the sky is measured on the frame, so frames whose sky was already
     subtracted get the right variance too; sources add their Poisson noise ::
 
-        variance = rms² + max(light, 0) / flat
+        variance = rms² + light / flat
 
-    with the flat's response, because light that was divided by it is fewer photons
-    than it seems.
+    where light shows (positive noise is none), with the flat's response, because
+    light that was divided by it is fewer photons than it seems.
 
     Parameters
     ----------
@@ -151,7 +153,12 @@ def measure(
     level_e, gradient_e = sky.level_e, sky.gradient_e
     # Finding stars takes the most memory; the sky's maps are not needed for it.
     del data, mask, marked, sky
-    frame, stars = _without_cosmic_rays(frame, settings)
+    if settings.remove_cosmic_rays:
+        # Their criterion knows what a pixel's own light adds to its variance.
+        found = find_cosmic_rays(frame.data, _variance(frame), _unusable(frame.mask))
+        frame = replace(frame, mask=with_bit(frame.mask, found, MaskBit.COSMIC_RAY))
+    _forget_noise(frame, flat)
+    stars = measure_stars(frame)
     measured = replace(
         _with_psf(frame, stars, level_e, pattern, settings), sky_gradient_e=gradient_e
     )
@@ -253,25 +260,22 @@ def _with_noise_ratio(measured: MeasuredFrame, masters: Masters) -> MeasuredFram
     return replace(measured, noise_ratio=float(ratio), flags=flags)
 
 
-def _without_cosmic_rays(
-    frame: Frame, settings: ProcessingSettings
-) -> tuple[Frame, Stars]:
-    """Mark cosmic rays and find the stars."""
-    if not settings.remove_cosmic_rays:
-        return frame, measure_stars(frame)
-    found = find_cosmic_rays(frame.data, _variance(frame), _unusable(frame.mask))
-    marked = _marked(frame, found)
-    return marked, measure_stars(marked)
+def _forget_noise(frame: Frame, flat: Image | None) -> None:
+    """Take from the variance, in place, the photons that are only positive noise."""
+    response = np.empty((0, 0), dtype=np.float32) if flat is None else flat
+    in_bands(
+        partial(
+            without_noise, frame.data, response, LIGHT_REACH_PX, LIGHT_SIGMA,
+            _variance(frame),
+        ),
+        frame.shape[0],
+    )  # fmt: skip
 
 
 def _variance(frame: Frame) -> Image:
     if frame.variance is None:
         raise ValueError(f"{frame.frame_id} has no variance yet")
     return frame.variance
-
-
-def _marked(frame: Frame, cosmic_rays: NDArray[np.bool_]) -> Frame:
-    return replace(frame, mask=with_bit(frame.mask, cosmic_rays, MaskBit.COSMIC_RAY))
 
 
 def _with_psf(

@@ -1,4 +1,4 @@
-"""The pass over the pixels in `measuring`: sky off, variance on."""
+"""The passes over the pixels in `measuring`: sky off, variance on."""
 
 from __future__ import annotations
 
@@ -29,3 +29,42 @@ def subtract_sky(
             response = flat[y, x] if flat.size else one
             photons = max(value, zero) / (response if response > zero else one)
             variance[y, x] = max(rms[y, x] * rms[y, x] + photons, floor)
+
+
+@compiled
+def without_noise(
+    light: Image, flat: Image, reach: int, significant: float, variance: Image,
+    first: int, last: int,
+) -> None:  # fmt: skip
+    """Take out of the variance what positive noise put there as photons, in place.
+
+    Light counts fully where its mean over ``2 reach + 1`` pixels a side is
+    significant; elsewhere only as far as that mean stands out of its own noise.
+    `light`, `flat` and `variance` are as in `subtract_sky`.
+    """
+    ny, nx = light.shape
+    zero, one = np.float32(0), np.float32(1)
+    column = np.zeros(nx, dtype=np.float64)
+    for y in range(first, last):
+        low, high = max(y - reach, 0), min(y + reach, ny - 1)
+        for x in range(nx):
+            column[x] = 0.0
+        for row in range(low, high + 1):
+            for x in range(nx):
+                column[x] += light[row, x]
+        total = 0.0
+        for x in range(min(reach, nx)):
+            total += column[x]
+        for x in range(nx):
+            if x + reach < nx:
+                total += column[x + reach]
+            if x - reach - 1 >= 0:
+                total -= column[x - reach - 1]
+            response = flat[y, x] if flat.size else one
+            share = one / (response if response > zero else one)
+            sky = variance[y, x] - max(light[y, x], zero) * share
+            n = (high - low + 1) * (min(x + reach, nx - 1) - max(x - reach, 0) + 1)
+            mean = np.float32(total / n)
+            noise = np.sqrt(max(sky, zero) / np.float32(n))
+            if mean <= np.float32(significant) * noise:
+                variance[y, x] = sky + max(mean - noise, zero) * share

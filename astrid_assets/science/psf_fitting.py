@@ -61,9 +61,6 @@ CLIP_SIGMA = 5.0
 MODEL_ERROR = 0.01
 """Relative error granted to the model: one bright star must not rule the fit."""
 
-SKY_SHARE = 0.05
-"""Least share of a pixel's variance that is the sky's."""
-
 SKY_FREEDOM = 0.02
 """Sky left under a star, in units of the noise of a pixel."""
 
@@ -198,12 +195,13 @@ def _sample(
     shift = np.column_stack([y - np.rint(y), x - np.rint(x)])
     good = stamps(usable, x, y, radius).astype(bool)
     left = stamps(found.residual, x, y, radius).astype(np.float64)
-    light = np.where(good, stamps(frame.data, x, y, radius), 0).astype(np.float64)
     variance = stamps(_variance(frame), x, y, radius, fill=1.0).astype(np.float64)
     terms = psf.terms_at(x, y)
     blank = Sample(left, left, terms, shift, psf.oversampling)
     own = blank.laid(psf.spline_nodes()) * flux[:, None, None]
-    sky = np.maximum(variance - np.maximum(light, 0), SKY_SHARE * variance)
+    # A stamp's darkest pixel has hardly any light of its own.
+    sky = np.where(good, variance, np.inf).min(axis=(1, 2), keepdims=True)
+    sky = np.where(np.isfinite(sky), sky, 1.0)
     noise = sky + np.maximum(own, 0)
     span = np.arange(-radius, radius + 1)
     distance = np.hypot(span[:, None], span[None, :])

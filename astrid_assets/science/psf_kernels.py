@@ -19,9 +19,6 @@ Array = NDArray[np.float64]
 Stamps = NDArray[np.float64]
 Image = NDArray[np.float32]
 
-SKY_SHARE = 0.05
-"""Least share of a pixel's variance that is the sky's."""
-
 MARGIN = 64
 """Nodes that a stamp may reach beyond the grid, where there is no PSF."""
 
@@ -199,7 +196,7 @@ def flux_at(
 
 @compiled
 def place_step(
-    image: Image, data: Image, variance: Image, usable: NDArray[np.bool_],
+    image: Image, variance: Image, usable: NDArray[np.bool_],
     laid: Array, slope_y: Array, slope_x: Array, row: int, column: int, flux: float,
     out: Array,
 ) -> bool:  # fmt: skip
@@ -210,15 +207,18 @@ def place_step(
     ny, nx = image.shape
     radius = len(laid) // 2
     ff = fy = fx = yy = yx = xx = rf = ry = rx = 0.0
+    sky = np.inf  # a stamp's darkest pixel has hardly any light of its own
+    for y in range(max(row - radius, 0), min(row + radius + 1, ny)):
+        for x in range(max(column - radius, 0), min(column + radius + 1, nx)):
+            if usable[y, x]:
+                sky = min(sky, variance[y, x])
     for j in range(-radius, radius + 1):
         for i in range(-radius, radius + 1):
             y, x = row + j, column + i
             if not (0 <= y < ny and 0 <= x < nx and usable[y, x]):
                 continue
             p = laid[radius + j, radius + i]
-            sky = variance[y, x] - max(data[y, x], 0.0)
-            noise = max(sky, SKY_SHARE * variance[y, x]) + max(flux * p, 0.0)
-            w = 1 / noise
+            w = 1 / (sky + max(flux * p, 0.0))
             gy, gx = (
                 flux * slope_y[radius + j, radius + i],
                 flux * slope_x[radius + j, radius + i],
@@ -251,7 +251,7 @@ def place_step(
 
 @compiled
 def fit_stars(  # noqa: PLR0915  one loop, inlined for speed
-    image: Image, data: Image, variance: Image, usable: NDArray[np.bool_],
+    image: Image, variance: Image, usable: NDArray[np.bool_],
     nodes: Array, terms: Array, step: int, radius: int, reach: int,
     steps: int, limit: float, share: float, subtract: bool,
     places: Array, fluxes: Array,
@@ -311,7 +311,7 @@ def fit_stars(  # noqa: PLR0915  one loop, inlined for speed
             by *= -step
             bx *= -step
             known = place_step(
-                image, data, variance, usable, laid, by, bx, row, column, flux, move
+                image, variance, usable, laid, by, bx, row, column, flux, move
             )
             if known:
                 y += min(max(move[0], -0.5), 0.5)

@@ -124,7 +124,7 @@ def _fit(
         raise ValueError("PSF fluxes need a frame with a variance")
     radius = min(int(np.ceil(RADIUS_FWHM * psf.fwhm_px)) + 1, psf.size // 2)
     fit_stars(
-        image, frame.data, frame.variance, usable, psf.spline_nodes(),
+        image, frame.variance, usable, psf.spline_nodes(),
         psf.terms_at(places[:, 1], places[:, 0]), psf.oversampling, radius,
         psf.size // 2, steps, LIMIT_FWHM * psf.fwhm_px, MIN_PSF_SHARE, subtract,
         places, fluxes,

@@ -41,6 +41,7 @@ SHARP_SHAPES = (
     ((0, 1), (1, 0)),
     ((0, 0), (0, 1), (1, 0), (1, 1)),
 )  # pixels (row, column) that a cosmic ray or hot pixel lights
+FREE_PIXELS = 4  # of a square, each with its own light, where pixels are independent
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,16 @@ def _sharp_gain(
         lit /= np.sqrt((lit**2).sum())
         light = np.einsum("nyxij,ij->nyx", windows, lit, optimize=True)
         sharpest = np.maximum(sharpest, light.max(axis=(1, 2)) / noise)
-    return np.sign(sharpest) * sharpest**2 - np.sign(psf) * psf**2
+    found = np.sign(sharpest) * sharpest**2
+    if pixel_response is ONE_PIXEL:
+        found = np.maximum(found, _free_square(windows[..., r:-r, r:-r], noise))
+    return found - np.sign(psf) * psf**2
+
+
+def _free_square(windows: Values, noise: Values) -> Values:
+    """Chi-square that four pixels of free light explain, less what freedom does."""
+    power = np.square(np.maximum(windows, 0)).sum(axis=(3, 4)).max(axis=(1, 2))
+    return power / noise**2 - (FREE_PIXELS - 1)
 
 
 def _chi2(

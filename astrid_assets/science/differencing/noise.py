@@ -33,8 +33,10 @@ MIN_BRIGHT_STARS = 5
 PRIOR_STARS = 4
 POWER_SNR = 10.0  # fainter stars leave mostly noise
 TERM_ROUNDS = 3
+SPREAD_FWHM = 1.5  # how far from a star a wrong PSF still leaves its share of it
 NORMAL_MEDIAN = 0.6745  # half of Gaussian residuals are below so many sigma
 BLANK_SIGMA = 3.0  # static sources below it do not touch the scatter
+BLANK_EXCESS = 0.1  # of the variance for registration and PSF: 5 % of a scatter
 MIN_BLANK_FRACTION = 0.2  # in crowded fields the emptiest fifth counts as blank
 WIDE_GROWTH = MaskBit.SATURATED | MaskBit.BLEEDING | MaskBit.TRAIL | MaskBit.NO_DATA
 
@@ -174,7 +176,7 @@ def score_of(
     the flux of sources present in both images, spread over the size of a PSF.
     """
     ny = matched.flux.shape[0]
-    half = max(1, round(fwhm_px))
+    half = max(1, round(SPREAD_FWHM * fwhm_px))
     rows, static, flux_err, score = (np.empty_like(matched.flux) for _ in range(4))
     flux = matched.flux.copy()
     in_bands(
@@ -197,15 +199,20 @@ def score_of(
 
 
 def blank_sky(
-    flux_ref: Image, flux_err: Image, usable: NDArray[np.bool_]
+    flux_ref: Image, flux_err: Image, variance: Image, usable: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Pixels where neither mask nor reference shows anything."""
-    significance = np.abs(flux_ref / flux_err)
-    limit = max(
-        BLANK_SIGMA,
-        float(np.quantile(sampled(significance[usable]), MIN_BLANK_FRACTION)),
-    )
-    return usable & (significance <= limit)
+    """Pixels where neither mask nor reference nor an error of the stars' counts.
+
+    Parameters
+    ----------
+    variance : (ny, nx)
+        Without the terms for registration and PSF, which `flux_err` holds: beside a
+        bright star the score would tell of them and not of the noise.
+    """
+    shown = np.abs(flux_ref / flux_err) / BLANK_SIGMA
+    np.maximum(shown, (flux_err**2 / variance - 1) / BLANK_EXCESS, out=shown)
+    limit = max(1.0, float(np.quantile(sampled(shown[usable]), MIN_BLANK_FRACTION)))
+    return usable & (shown <= limit)
 
 
 def grow_mask(mask: Mask, radius_px: float) -> Mask:

@@ -71,6 +71,7 @@ def subtract(
     Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27.
     """
     new, ref = prepared(science), prepared(reference)
+    science, reference = new.frame, ref.frame
     stars = measure_common_stars(new, ref, settings.min_stars)
     ref_data, ref_variance, ref_bits = resample(
         reference.data, ref.variance, reference.mask, stars.mapping, science.shape
@@ -85,9 +86,11 @@ def subtract(
     filled = ((science.mask | ref_bits) & UNUSABLE) != 0
     new_data = fill_masked(science.data, filled)
     ref_data = fill_masked(ref_data * np.float32(stars.ratio), filled)
-    ref_variance *= np.float32(stars.ratio**2)
+    # So do the variances: those of bad pixels say nothing of their neighbours.
+    new_variance = fill_masked(new.variance, filled)
+    ref_variance = fill_masked(ref_variance * np.float32(stars.ratio**2), filled)
     sigmas = (
-        noise.sky_sigma(new.variance, usable),
+        noise.sky_sigma(new_variance, usable),
         noise.sky_sigma(ref_variance, usable),
     )
     ref_psf = RegisteredPsf(ref.psf, stars.mapping)
@@ -105,12 +108,12 @@ def subtract(
         new.psfs_at, ref_psf.at, science.shape, settings.psf_tolerance
     )
     noises = Noises(*sigmas, *powers)
-    variances = new.variance, ref_variance
+    variances = new_variance, ref_variance
     if settings.method == "kernel":
         blurs = matching_blurs(
             new_data,
             ref_data,
-            new.variance + ref_variance,
+            new_variance + ref_variance,
             usable,
             stars.x,
             stars.y,
@@ -133,7 +136,7 @@ def subtract(
         ),
     )
     flux, flux_err, score = noise.score_of(matched, usable, terms, new.psf.fwhm_px)
-    blank = noise.blank_sky(matched.flux_ref, flux_err, usable)
+    blank = noise.blank_sky(matched.flux_ref, flux_err, matched.variance, usable)
     blank_scores = noise.sampled(score[blank])
     reference_rms = noise.robust_sigma(noise.sampled(ref_data[blank]))
     factors = (
