@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 DPI = 80
 INK, ACCENT, FAINT = "#1f2937", "#c2410c", "#9ca3af"
@@ -35,31 +36,62 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> bytes:
 
 
 def completeness_curve(
-    edges: Sequence[float], found: Sequence[int], injected: Sequence[int]
+    edges: Sequence[float],
+    found: Sequence[int],
+    injected: Sequence[int],
+    repeats: tuple[Sequence[int], Sequence[int]] | None = None,
+    limit: float = 0.95,
 ) -> bytes:
-    """Draw the fraction found per S/N bin with 68 % binomial (Wilson) intervals."""
+    """Draw the fraction found per S/N bin with 68 % binomial (Wilson) intervals.
+
+    Parameters
+    ----------
+    repeats
+        Detections per bin that another frame showed too, and those it could show:
+        their share, the purity, is drawn beside the completeness.
+    limit
+        Drawn as a dotted line.
+    """
 
     def draw(figure: Figure) -> None:
         axes: Axes = figure.subplots()
-        total = np.maximum(np.array(injected, dtype=float), 1)
-        share = np.array(found) / total
-        centre = (share + 0.5 / total) / (1 + 1 / total)
-        half = np.sqrt(share * (1 - share) / total + 0.25 / total**2) / (1 + 1 / total)
-        x = np.arange(len(share))
-        shown = np.array(injected) > 0
-        axes.errorbar(
-            x[shown], centre[shown], half[shown], fmt="none", ecolor=FAINT, capsize=3
-        )
-        axes.plot(x[shown], share[shown], "o", color=ACCENT)
+        x = np.arange(len(found))
+        if repeats is None:
+            _shares(axes, x, found, injected, ACCENT, None)
+        else:
+            _shares(axes, x - 0.08, found, injected, ACCENT, "injected and found")
+            _shares(axes, x + 0.08, *repeats, INK, "detections seen twice (purity)")
+            axes.legend(fontsize=7, frameon=False, loc="lower right")
         labels = [
             f"{low:g}–{high:g}" if np.isfinite(high) else f"> {low:g}"
             for low, high in pairwise(edges)
         ]
         axes.set(xlabel="theoretical S/N", ylabel="fraction found", ylim=(0, 1.05))
+        if repeats is not None:
+            axes.set(xlabel="S/N", ylabel="share")
         axes.set_xticks(x, labels)
-        axes.axhline(0.95, color=FAINT, lw=0.8, ls=":")
+        axes.axhline(limit, color=FAINT, lw=0.8, ls=":")
 
     return _png(draw, (4.4, 3))
+
+
+def _shares(
+    axes: Axes,
+    x: NDArray[np.floating] | NDArray[np.integer],
+    some: Sequence[int],
+    of: Sequence[int],
+    colour: str,
+    label: str | None,
+) -> None:
+    total = np.maximum(np.array(of, dtype=float), 1)
+    share = np.array(some) / total
+    centre = (share + 0.5 / total) / (1 + 1 / total)
+    half = np.sqrt(share * (1 - share) / total + 0.25 / total**2) / (1 + 1 / total)
+    shown = np.array(of) > 0
+    axes.errorbar(
+        x[shown], centre[shown], half[shown], fmt="none", ecolor=FAINT, capsize=3
+    )
+    axes.plot(x[shown], share[shown], "o", color=colour, label=label)
 
 
 def light_curve(

@@ -1,42 +1,48 @@
-"""Measure completeness: artificial transients in some frames of every night.
+"""Measure completeness and purity: artificial transients in some frames of a night.
 
 The injected frame goes through the same subtraction and detection as the real one,
 and is thrown away; only what became of each transient is kept, apart from real
-detections. Seeds come from the difference, so a rerun injects the same ones.
+detections. Seeds come from the difference, so a rerun injects the same ones. Purity
+needs no injection: it asks the night's next frame whether it shows the same.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.pictures.plots import completeness_curve
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import ScienceError
 from astrid_assets.science.injection import (
-    SNR_EDGES,
+    MATCH_FWHM,
     extended_sources,
     half_found_snr,
     inject,
     plan_injections,
     recover,
 )
-from astrid_assets.science.quality.gates import completeness
+from astrid_assets.science.injection_summary import position_scale_px
+from astrid_assets.science.purity import Repeats, repeats
 from astrid_assets.steps import versions
+from astrid_assets.steps.injection_report import (
+    ASSET,
+    InjectOutcome,
+    Row,
+    night_report,
+)
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
     finish,
     hash_of,
-    keep_picture,
     unchanged_report,
 )
 from astrid_assets.storage import frames, gates, light_curves
 from astrid_assets.storage.catalogue import upsert
+from astrid_assets.storage.difference_store import score_planes_from_fits
 from astrid_assets.storage.frame_store import (
     difference_from_fits,
     frame_from_fits,
@@ -49,16 +55,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astrid_assets.science.detection.candidate import Candidate
     from astrid_assets.science.injection import Injections, Recovery
     from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.tables import DifferenceRun
     from astrid_assets.surveys.profile import SurveyProfile
-
-ASSET = "injected_transients"
-PICTURE = "injected transients: fraction found by theoretical S/N"
-GATE_SNR = (10.0, 20.0)
-"""S/N between which the gate counts: bright enough that noise loses none."""
-
-Row = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,16 @@ class InjectTask:
     difference_key: str
     frame_key: str
     reference_key: str
+    partner: Partner | None
+    """Of the same night, field, band and reference; None where there is none."""
 
 
 @dataclass(frozen=True)
-class InjectOutcome:
-    """What became of the transients of one frame, or why there is nothing to say."""
+class Partner:
+    """The difference of another frame, and its electrons per electron of this one."""
 
-    rows: list[Row]
-    others: int = 0
-    limit_mag: float | None = None
-    failure: str | None = None
+    difference_key: str
+    scale: float
 
 
 def inject_nights(
@@ -96,7 +97,10 @@ def inject_nights(
         tasks[night] = [] if night in held else _tasks(tools, profile, night)
         hashes[night] = hash_of(
             versions.INJECT,
-            [(t.difference_key, t.frame_key, t.reference_key) for t in tasks[night]],
+            [
+                (t.difference_key, t.frame_key, t.reference_key, _key(t.partner))
+                for t in tasks[night]
+            ],
             profile.injection,
             profile.differencing,
             profile.detection,
@@ -114,7 +118,7 @@ def inject_nights(
             yield done[night]
             continue
         found = [next(outcomes) for _ in tasks[night]]
-        report = _report(tools, profile, night, found)
+        report = night_report(tools, profile, night, found)
         with tools.catalogue.begin() as session:
             light_curves.forget_injections(
                 session, [task.difference_id for task in tasks[night]]
@@ -131,15 +135,20 @@ def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[InjectTask]
         return []
     tasks = []
     taken: dict[tuple[str, str], int] = {}
+    accepted: dict[tuple[str, str], list[DifferenceRun]] = {}
     with tools.catalogue.read() as session:
         pairs = frames.differences_with_frames(session, profile.name, night)
         keys = {run.id: key for run, key in pairs}
-        for observation, run in frames.current_differences_of_night(
-            session, profile.name, night
-        ):
-            group = observation.field, observation.band
-            if run.status != "accepted" or run.id not in keys:
-                continue
+        runs = [
+            ((observation.field, observation.band), run)
+            for observation, run in frames.current_differences_of_night(
+                session, profile.name, night
+            )
+            if run.status == "accepted" and run.id in keys
+        ]
+        for group, run in runs:
+            accepted.setdefault(group, []).append(run)
+        for group, run in runs:
             if taken.get(group, 0) >= profile.injection.frames_per_night:
                 continue
             choice = frames.night_reference(session, profile.name, night, *group)
@@ -152,13 +161,33 @@ def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[InjectTask]
                     store=tools.store, profile=profile, difference_id=run.id,
                     difference_key=str(run.difference_key), frame_key=keys[run.id],
                     reference_key=reference.frame_key,
+                    partner=_partner(run, accepted[group]),
                 )
             )  # fmt: skip
     return tasks
 
 
+def _partner(run: DifferenceRun, group: Sequence[DifferenceRun]) -> Partner | None:
+    """Choose the next frame of the group, the first one after the last."""
+    place = [other.id for other in group].index(run.id)
+    for other in (*group[place + 1 :], *group[:place]):
+        if (
+            other.reference_id == run.reference_id
+            and other.flux_ratio is not None
+            and run.flux_ratio is not None
+        ):
+            return Partner(
+                str(other.difference_key), scale=other.flux_ratio / run.flux_ratio
+            )
+    return None
+
+
+def _key(partner: Partner | None) -> str | None:
+    return partner.difference_key if partner else None
+
+
 def inject_into_frame(task: InjectTask) -> InjectOutcome:
-    """Inject, subtract, detect and compare, for one frame."""
+    """Inject, subtract, detect and compare; and ask the partner, for one frame."""
     profile = task.profile
     content = task.store.get(task.frame_key)
     science, stars = frame_from_fits(content), stars_from_fits(content)
@@ -173,17 +202,38 @@ def inject_into_frame(task: InjectTask) -> InjectOutcome:
     )
     changed = inject(rng, science, planned)
     try:
+        before = detect(real, science, profile.detection)
         difference = subtract(changed, reference, profile.differencing)
         found = detect(difference, changed, profile.detection)
     except ScienceError as error:
         return InjectOutcome([], failure=str(error))
     recovery = recover(planned, found, fwhm)
-    kept = sum(candidate.is_kept for candidate in found)
+    kept = [candidate for candidate in found if candidate.is_kept]
+    # Nothing that the real difference shows lies near an injection.
+    new = sum(not _is_among(candidate, before, fwhm) for candidate in kept)
     return InjectOutcome(
         _rows(task.difference_id, planned, recovery),
-        others=kept - int(recovery.found.sum()),
+        others=len(kept) - int(recovery.found.sum()),
+        made_by_injection=max(new - int(recovery.found.sum()), 0),
+        position_scale_px=position_scale_px(difference.psf_d),
+        repeats=_repeats(task, before),
         limit_mag=_limit(real.zero_point_mag, real.flux_err, planned, recovery),
     )
+
+
+def _is_among(one: Candidate, listed: Sequence[Candidate], fwhm_px: float) -> bool:
+    return any(
+        one.sign == other.sign
+        and np.hypot(one.x - other.x, one.y - other.y) < MATCH_FWHM * fwhm_px
+        for other in listed
+    )
+
+
+def _repeats(task: InjectTask, found: Sequence[Candidate]) -> Repeats | None:
+    if task.partner is None:
+        return None
+    other = score_planes_from_fits(task.store.get(task.partner.difference_key))
+    return repeats(found, other, task.partner.scale)
 
 
 def _limit(
@@ -221,64 +271,3 @@ def _rows(difference_id: str, planned: Injections, recovery: Recovery) -> list[R
         }
         for i in range(len(planned))
     ]
-
-
-def _report(
-    tools: Tools, profile: SurveyProfile, night: str, found: Sequence[InjectOutcome]
-) -> NightReport:
-    rows = [row for outcome in found for row in outcome.rows]
-    snr = np.abs(_column(rows, "snr"))
-    is_found = _column(rows, "found").astype(bool)
-    counted = (snr >= GATE_SNR[0]) & (snr < GATE_SNR[1])
-    bins = [(snr >= low) & (snr < high) for low, high in pairwise(SNR_EDGES)]
-    limits = [o.limit_mag for o in found if o.limit_mag is not None]
-    half = half_found_snr(snr, is_found) if rows else None
-    summary: dict[str, object] = {
-        "injected_frames": len(found),
-        "injected": len(rows),
-        "found": int(is_found.sum()),
-        "half_found_snr": None if half is None else round(half, 2),
-        "limiting_mag": round(float(np.mean(limits)), 3) if limits else None,
-        "edges": [None if np.isinf(edge) else edge for edge in SNR_EDGES],
-        "injected_by_snr": [int(b.sum()) for b in bins],
-        "found_by_snr": [int((b & is_found).sum()) for b in bins],
-        "other_detections": sum(outcome.others for outcome in found),
-        **_errors(rows, is_found),
-        "failures": [o.failure for o in found if o.failure],
-    }
-    verdict = completeness(
-        int((counted & is_found).sum()), int(counted.sum()),
-        sum(outcome.failure is not None for outcome in found),
-        profile.injection.min_completeness, GATE_SNR,
-    )  # fmt: skip
-    pictures = {}
-    if rows:
-        png = completeness_curve(
-            SNR_EDGES,
-            [int((b & is_found).sum()) for b in bins],
-            [int(b.sum()) for b in bins],
-        )
-        name = f"{night}-completeness"
-        pictures[PICTURE] = keep_picture(tools.store, profile.name, night, name, png)
-    return NightReport(
-        profile.name, night, ASSET, summary, (verdict,), pictures=pictures
-    )
-
-
-def _errors(rows: Sequence[Row], is_found: NDArray[np.bool_]) -> dict[str, object]:
-    """Flux and position errors of what was found, against their truth."""
-    if not is_found.any():
-        return {}
-    true, flux = (_column(rows, n)[is_found] for n in ("flux_e", "measured_flux_e"))
-    error = _column(rows, "measured_flux_err_e")[is_found]
-    offset = np.hypot(_column(rows, "dx_px"), _column(rows, "dy_px"))[is_found]
-    return {
-        "flux_over_truth": round(float(np.median(flux / true)), 4),
-        "flux_within_one_sigma": round(float(np.mean(np.abs(flux - true) < error)), 3),
-        "position_error_px": round(float(np.median(offset)), 3),
-    }
-
-
-def _column(rows: Sequence[Row], name: str) -> NDArray[np.float64]:
-    values = [row[name] for row in rows]
-    return np.array([np.nan if v is None else v for v in values], dtype=np.float64)

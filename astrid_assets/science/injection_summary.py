@@ -1,0 +1,126 @@
+"""What injections say together: shares found, and errors beside what theory wants."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrid_assets.science.injection import SNR_EDGES
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Image
+
+Values = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+MAD_TO_SIGMA = 1.4826
+MIN_TOLD = 5  # fewer sources tell no scatter
+SURE_SNR = 10.0  # from here on noise loses none: what is lost was lost to its place
+
+
+def position_scale_px(psf: Image) -> float:
+    """Return the theoretical error of a position, per axis, at S/N 1.
+
+    Of a fit to a source of this PSF in white noise: the Cramér-Rao bound
+    ``sqrt(sum P² / sum (dP/dx)²)``, the mean of both axes' information. A Gaussian
+    gives ``sqrt(2) sigma``.
+
+    Parameters
+    ----------
+    psf : (n, n)
+        That of the difference, whose noise is white.
+    """
+    spectrum = np.abs(np.fft.fft2(psf.astype(np.float64))) ** 2
+    frequency = 2 * np.pi * np.fft.fftfreq(psf.shape[0])
+    # By Parseval, the slopes of the band-limited PSF rather than differences of pixels.
+    slopes = spectrum * (frequency[:, None] ** 2 + frequency[None, :] ** 2) / 2
+    return float(np.sqrt(spectrum.sum() / slopes.sum()))
+
+
+def by_snr(snr: Values, found: Bool) -> tuple[list[int], list[int]]:
+    """Count all, and those found, between `SNR_EDGES`."""
+    bins = [(snr >= low) & (snr < high) for low, high in pairwise(SNR_EDGES)]
+    return [int(b.sum()) for b in bins], [int((b & found).sum()) for b in bins]
+
+
+def shares_above(
+    snr: Values, found: Bool, on_galaxy: Bool, *, least: float = SURE_SNR
+) -> dict[str, dict[str, int]]:
+    """Count the sure ones on and off galaxies, and of both signs.
+
+    Parameters
+    ----------
+    snr : (n,)
+        Negative where light was taken away.
+    """
+    sure = np.abs(snr) >= least
+    groups = {
+        "off_galaxies": ~on_galaxy,
+        "on_galaxies": on_galaxy,
+        "brighter": snr > 0,
+        "fainter": snr < 0,
+    }
+    return {
+        name: {
+            "injected": int((sure & which).sum()),
+            "found": int((sure & which & found).sum()),
+        }
+        for name, which in groups.items()
+    }
+
+
+def errors_by_snr(
+    snr: Values,
+    flux: Values,
+    measured: Values,
+    measured_err: Values,
+    offsets_px: Values,
+    theory_px: Values,
+) -> dict[str, list[float | None]]:
+    """Compare errors with what they should be, between `SNR_EDGES`; None: too few.
+
+    Parameters
+    ----------
+    snr, flux, measured, measured_err : (n,)
+        Of the sources that were found: S/N promised, flux put in, flux and error that
+        came out.
+    offsets_px : (n, 2)
+        Measured minus true position.
+    theory_px : (n,)
+        Error per axis that theory promises.
+
+    Returns
+    -------
+    lists by bin
+        ``flux_bias`` (median, relative), ``flux_pull`` (scatter in units of the quoted
+        error: 1), ``flux_within_error`` (share: 0.68), ``position_px`` (scatter per
+        axis) and ``position_theory_px``. Of the faintest, noise decides which are
+        found: their fluxes are biased upwards.
+    """
+    out: dict[str, list[float | None]] = {
+        name: []
+        for name in (
+            "flux_bias", "flux_pull", "flux_within_error", "position_px",
+            "position_theory_px",
+        )
+    }  # fmt: skip
+    for low, high in pairwise(SNR_EDGES):
+        b = (np.abs(snr) >= low) & (np.abs(snr) < high)
+        if b.sum() < MIN_TOLD:
+            for values in out.values():
+                values.append(None)
+            continue
+        pull = (measured[b] - flux[b]) / measured_err[b]
+        told = {
+            "flux_bias": np.median(measured[b] / flux[b]) - 1,
+            "flux_pull": MAD_TO_SIGMA * np.median(np.abs(pull)),
+            "flux_within_error": np.mean(np.abs(pull) < 1),
+            "position_px": MAD_TO_SIGMA * np.median(np.abs(offsets_px[b])),
+            "position_theory_px": np.median(theory_px[b]),
+        }
+        for name, value in told.items():
+            out[name].append(round(float(value), 4))
+    return out

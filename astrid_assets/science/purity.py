@@ -1,0 +1,90 @@
+"""Purity without truth: whether the sky shows a detection twice in one night.
+
+A change on the sky is on every frame of its field and band of that night; noise, cosmic
+rays, ghosts and hot pixels are on one. So of the detections that another frame is deep
+enough to show, the share that it does show is the purity as far as single frames can
+spoil it. What it cannot know: what moves is missed (counted as false), what the
+reference itself has wrong is on every frame (counted as true).
+
+Counting the other sign instead says little: variable stars fade as often as they
+brighten, and artefacts of the science frame have one sign.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from astrid_assets.science.mask_bits import UNUSABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from astropy.wcs import WCS
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.detection.candidate import Candidate
+    from astrid_assets.science.frame import Image, Mask
+
+DEEP_ENOUGH_SIGMA = 5.0  # expected on the other frame: noise hides 2 % of such below
+SHOWN_SIGMA = 3.0  # of the same sign, within a pixel: noise shows it at 1 % of places
+MEANING = (
+    "share of the detections that the night's next frame of the field and band, where "
+    "it is deep enough, shows too; counts what moves as false and faults of the "
+    "reference as true"
+)
+
+
+class Planes(Protocol):
+    """What is looked up on the other frame: a difference, or its score planes."""
+
+    @property
+    def score(self) -> Image: ...  # noqa: D102
+    @property
+    def flux_err(self) -> Image: ...  # noqa: D102
+    @property
+    def mask(self) -> Mask: ...  # noqa: D102
+    @property
+    def wcs(self) -> WCS: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Detections that another frame could show, (n,): their |score|, and whether."""
+
+    score: NDArray[np.float64]
+    repeated: NDArray[np.bool_]
+
+
+def repeats(
+    candidates: Sequence[Candidate], other: Planes, scale: float = 1.0
+) -> Repeats:
+    """Look up the kept candidates of one frame on another of the same night.
+
+    Parameters
+    ----------
+    other
+        The other frame's difference, from the same reference.
+    scale
+        Electrons there per electron here.
+    """
+    kept = [candidate for candidate in candidates if candidate.is_kept]
+    if not kept:
+        return Repeats(np.zeros(0), np.zeros(0, dtype=bool))
+    sign, score, flux, ra, dec = np.array(
+        [(c.sign, abs(c.score), abs(c.flux_e), c.ra_deg, c.dec_deg) for c in kept]
+    ).T
+    x, y = other.wcs.all_world2pix(ra, dec, 0)
+    ny, nx = other.score.shape
+    inside = (x >= 1) & (x < nx - 2) & (y >= 1) & (y < ny - 2)  # False for NaN
+    column = np.rint(np.where(inside, x, 1)).astype(int)
+    row = np.rint(np.where(inside, y, 1)).astype(int)
+    dy, dx = np.mgrid[-1:2, -1:2].reshape(2, -1)
+    near = row[:, None] + dy, column[:, None] + dx
+    usable = ((other.mask[near] & UNUSABLE) == 0).all(axis=1)
+    expected = scale * flux / other.flux_err[row, column]
+    tested = inside & usable & (expected >= DEEP_ENOUGH_SIGMA)
+    shown = (sign[:, None] * other.score[near]).max(axis=1) >= SHOWN_SIGMA
+    return Repeats(score[tested], shown[tested])
