@@ -60,13 +60,16 @@ class Plane:
     ) -> Matched:
         """All products where blurs and PSFs change over the frame."""
         variance = self.variance(new_variance, ref_variance)
-        d, flux, flux_ref = self.local_products(new, ref)
+        d, flux, mean = self.local_products(new, ref)
         flux_scale, d_scale, sky = self.scales()
         d /= d_scale
         flux /= flux_scale
+        mean /= flux_scale
         variance /= flux_scale**2
         variance += sky
-        return self.result(d, flux, flux + flux_ref, flux_ref, variance)
+        # From their mean, so that swapping both images swaps both fluxes exactly.
+        half: Image = np.multiply(flux, np.float32(0.5))
+        return self.result(d, flux, mean + half, mean - half, variance)
 
     def result(
         self, d: Image, flux: Image, flux_new: Image, flux_ref: Image, variance: Image
@@ -109,7 +112,7 @@ class Plane:
         return self._back(d), self._back(n), self._back(r)
 
     def local_products(self, new: Image, ref: Image) -> tuple[Image, Image, Image]:
-        """D, S and S_r, over the middle's F_D and F_S, of PSFs that change."""
+        """D, S and (S_n + S_r) / 2, over the middle's F_D and F_S; PSFs change."""
         n, r = self._forward(new), self._forward(ref)
         crossed = self._crossed(n, r)
         del n
@@ -133,6 +136,7 @@ class Plane:
     def _crossed(self, n: Spectrum, r: Spectrum) -> Image:
         """Both images blurred with the blurs of each place, subtracted.
 
+        The mean of both, blurred as in the middle, is left in place of `r`.
         On the padded plane: what is blurred over the edge belongs to the frame.
         """
         ny, nx = self._padded
@@ -147,10 +151,10 @@ class Plane:
         )
         total = np.zeros(self._padded, dtype=np.float32)
         part = np.empty_like(n)
-        for k in range(count):
+        for k in reversed(range(count)):  # the first, the middle's, loses `r`
             bn = StampSpectrum(self._blurs.new[k], self._padded)
             br = StampSpectrum(self._blurs.ref[k], self._padded)
-            in_blocks(_crosser(n, r, bn, br, part), n.shape[1])
+            in_blocks(_crosser(n, r, bn, br, part, keeps=k > 0), n.shape[1])
             plane = self._whole(part)
             add = _adder(total, plane, along_y[k], along_x[k])
             in_bands(add, ny)
@@ -196,11 +200,12 @@ class Plane:
 
 
 def _crosser(
-    n: Spectrum, r: Spectrum, bn: StampSpectrum, br: StampSpectrum, out: Spectrum
-) -> Callable[[int, int], None]:
+    n: Spectrum, r: Spectrum, bn: StampSpectrum, br: StampSpectrum, out: Spectrum,
+    *, keeps: bool,
+) -> Callable[[int, int], None]:  # fmt: skip
     def cross(a: int, b: int) -> None:
         zogy_kernels.cross_block(
-            n[:, a:b], r[:, a:b], bn.columns(a, b), br.columns(a, b), out[:, a:b]
+            n[:, a:b], r[:, a:b], bn.columns(a, b), br.columns(a, b), out[:, a:b], keeps
         )
 
     return cross

@@ -58,18 +58,26 @@ def match_block(
 
 
 @compiled
-def cross_block(n: Block, r: Block, bn: Block, br: Block, out: Block) -> None:
-    """Write ``b_n N - b_r R``: both images blurred to look alike, subtracted."""
+def cross_block(
+    n: Block, r: Block, bn: Block, br: Block, out: Block, keeps: bool
+) -> None:
+    """Write ``b_n N - b_r R``: both images blurred to look alike, subtracted.
+
+    Their mean is written over `r` unless that is kept.
+    """
+    half = np.float32(0.5)
     for i in range(n.shape[0]):
         for j in range(n.shape[1]):
             a, b, x, y = br[i, j], bn[i, j], n[i, j], r[i, j]
-            real = (b.real * x.real - b.imag * x.imag) - (
-                a.real * y.real - a.imag * y.imag
-            )
-            imag = (b.real * x.imag + b.imag * x.real) - (
-                a.real * y.imag + a.imag * y.real
-            )
-            out[i, j] = complex(real, imag)
+            new_real = b.real * x.real - b.imag * x.imag
+            new_imag = b.real * x.imag + b.imag * x.real
+            ref_real = a.real * y.real - a.imag * y.imag
+            ref_imag = a.real * y.imag + a.imag * y.real
+            out[i, j] = complex(new_real - ref_real, new_imag - ref_imag)
+            if not keeps:
+                r[i, j] = complex(
+                    half * (new_real + ref_real), half * (new_imag + ref_imag)
+                )
 
 
 @compiled
@@ -78,7 +86,7 @@ def filter_block(
     vny: Line, vnx: Line, vry: Line, vrx: Line,
     f_d: float, f_s: float, floor: float, tiny: float,
 ) -> None:  # fmt: skip
-    """Write S to `s`, D over the blurred difference `c`, and S_r over `r`."""
+    """Write S to `s`, D over the blurred difference `c`, and over `r` its filtered."""
     over_d, over_s = np.float32(1 / f_d), np.float32(1 / f_s)
     q, least = np.float32(floor), np.float32(tiny)
     for i in range(c.shape[0]):
@@ -98,11 +106,8 @@ def filter_block(
                 real * x.real - imag * x.imag, real * x.imag + imag * x.real
             )
             c[i, j] = complex(x.real * white, x.imag * white)
-            blurred_real = a.real * y.real - a.imag * y.imag
-            blurred_imag = a.real * y.imag + a.imag * y.real
             r[i, j] = complex(
-                real * blurred_real - imag * blurred_imag,
-                real * blurred_imag + imag * blurred_real,
+                real * y.real - imag * y.imag, real * y.imag + imag * y.real
             )
 
 
