@@ -15,17 +15,26 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
+from astrid_assets.checks.nightly import NIGHTLY_GATES
 from astrid_assets.compute import Compute
 from astrid_assets.definitions import build_definitions
 from astrid_assets.jobs import LEARNING_ASSETS, RANGE_END, RANGE_START
 from astrid_assets.partitions import Night
 from astrid_assets.report.summary import collect_report
-from astrid_assets.storage import candidates, light_curves, models
+from astrid_assets.steps import injection_report
+from astrid_assets.steps.subtract import (
+    GATES_PICTURE,
+    MEASURED,
+    METHODS_PICTURE,
+    PICTURE,
+)
+from astrid_assets.storage import candidates, gates, light_curves, models
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.storage.object_store import ObjectStore, open_object_store
 from astrid_assets.storage.tables import (
     Deployment,
+    DifferenceRun,
     Label,
     PreprocessRun,
     SkyObject,
@@ -176,8 +185,73 @@ def test_checks_report_each_night_by_itself(embedded: World) -> None:
     ]
     told = {(e.check_name, e.partition) for e in evaluations}
     for night in NIGHTS:
-        assert ("coverage", str(Night(NAME, night).key)) in told
+        for gate in NIGHTLY_GATES["difference_images"]:
+            assert (gate, str(Night(NAME, night).key)) in told
     assert all("limit" in evaluation.metadata for evaluation in evaluations)
+    later = [e for e in evaluations if str(NIGHTS[-1]) in str(e.partition)]
+    assert all("value" in evaluation.metadata for evaluation in later)
+    assert all(evaluation.passed for evaluation in later)
+
+
+def test_the_gates_of_a_night_are_shown_as_pictures(embedded: World) -> None:
+    key = str(Night(NAME, NIGHTS[-1]).key)
+    for asset, captions in (
+        ("difference_images", (PICTURE, GATES_PICTURE, METHODS_PICTURE)),
+        ("injected_transients", (injection_report.PICTURE,)),
+    ):
+        event = embedded.instance.fetch_materializations(
+            dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=[key]), limit=1
+        ).records[0]
+        shown = event.asset_materialization
+        assert shown is not None
+        for caption in captions:
+            text = str(shown.metadata[caption].value)
+            assert "data:image/png;base64," in text
+            assert len(text) < 60_000
+
+
+def test_every_number_of_a_subtraction_is_kept(embedded: World) -> None:
+    with embedded.catalogue.read() as session:
+        runs = [
+            run
+            for run in session.scalars(select(DifferenceRun))
+            if run.status == "accepted"
+        ]
+    assert runs
+    for run in runs:
+        assert all(getattr(run, name) is not None for name in MEASURED)
+    checked = [run.cross_check for run in runs if run.cross_check]
+    # The first accepted frame of each night; both methods agree on all of them.
+    assert len(NIGHTS) - 2 <= len(checked) <= len(NIGHTS)
+    assert all(check["star_difference"] < 0.04 for check in checked)
+
+
+def test_purity_by_asking_another_frame_is_that_of_the_truth(embedded: World) -> None:
+    seen = real = tested = labelled = 0
+    with embedded.catalogue.read() as session:
+        query = select(ValidationEvent)
+        labels = {event.detection_id: event for event in session.scalars(query)}
+        for night in NIGHTS:
+            found = gates.summary(session, NAME, night, "injected_transients")
+            assert found is not None
+            if found.summary["purity"] is None:
+                assert found.summary["purity_means"]
+                continue
+            tested += sum(found.summary["tested_by_snr"])
+            seen += sum(found.summary["repeated_by_snr"])
+            # Asteroids are real and do not repeat, as the report says.
+            still = [
+                labels[row.detection_id]
+                for row in candidates.detections_of_night(session, NAME, night)
+                if row.sign > 0
+            ]
+            labelled += len(still)
+            real += sum(
+                label.label == "real" and label.classification != "asteroid"
+                for label in still
+            )
+    assert tested > 30
+    assert seen / tested == pytest.approx(real / labelled, abs=0.12)
 
 
 def test_running_the_nights_again_changes_nothing(embedded: World) -> None:

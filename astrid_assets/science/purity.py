@@ -3,8 +3,10 @@
 A change on the sky is on every frame of its field and band of that night; noise, cosmic
 rays, ghosts and hot pixels are on one. So of the detections that another frame is deep
 enough to show, the share that it does show is the purity as far as single frames can
-spoil it. What it cannot know: what moves is missed (counted as false), what the
-reference itself has wrong is on every frame (counted as true).
+spoil it. What it cannot know: what moves is counted as false; what the reference has
+wrong is on every frame, and artefacts that stand still on a detector that does, are
+counted as true. Faults of the reference look like sources that fade (asteroids and
+ghosts in it): the two signs are told apart, and that of fading ones is flattered.
 
 Counting the other sign instead says little: variable stars fade as often as they
 brighten, and artefacts of the science frame have one sign.
@@ -30,10 +32,11 @@ if TYPE_CHECKING:
 
 DEEP_ENOUGH_SIGMA = 5.0  # expected on the other frame: noise hides 2 % of such below
 SHOWN_SIGMA = 3.0  # of the same sign, within a pixel: noise shows it at 1 % of places
+SHOWN_SHARE = 0.5  # of what is expected: the flank of a ghost that moved is less
 MEANING = (
-    "share of the detections that the night's next frame of the field and band, where "
-    "it is deep enough, shows too; counts what moves as false and faults of the "
-    "reference as true"
+    "share of the detections that brightened, which the night's next frame of the "
+    "field and band, where it is deep enough, shows too; what moves counts as false. "
+    "Of those that faded: faults of the reference count as true"
 )
 
 
@@ -52,9 +55,11 @@ class Planes(Protocol):
 
 @dataclass(frozen=True)
 class Repeats:
-    """Detections that another frame could show, (n,): their |score|, and whether."""
+    """Detections that another frame could show, (n,): their score, and whether."""
 
     score: NDArray[np.float64]
+    """In sigma, negative where the source faded."""
+
     repeated: NDArray[np.bool_]
 
 
@@ -74,7 +79,7 @@ def repeats(
     if not kept:
         return Repeats(np.zeros(0), np.zeros(0, dtype=bool))
     sign, score, flux, ra, dec = np.array(
-        [(c.sign, abs(c.score), abs(c.flux_e), c.ra_deg, c.dec_deg) for c in kept]
+        [(c.sign, c.score, abs(c.flux_e), c.ra_deg, c.dec_deg) for c in kept]
     ).T
     x, y = other.wcs.all_world2pix(ra, dec, 0)
     ny, nx = other.score.shape
@@ -86,5 +91,6 @@ def repeats(
     usable = ((other.mask[near] & UNUSABLE) == 0).all(axis=1)
     expected = scale * flux / other.flux_err[row, column]
     tested = inside & usable & (expected >= DEEP_ENOUGH_SIGMA)
-    shown = (sign[:, None] * other.score[near]).max(axis=1) >= SHOWN_SIGMA
+    least = np.maximum(SHOWN_SIGMA, SHOWN_SHARE * expected)
+    shown = (sign[:, None] * other.score[near]).max(axis=1) >= least
     return Repeats(score[tested], shown[tested])

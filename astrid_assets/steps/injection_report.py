@@ -103,20 +103,27 @@ def _purity(seen: Sequence[Repeats]) -> dict[str, object]:
     if not seen:
         return {"purity": None, "purity_means": "no second frame of the night to ask"}
     repeated, tested = _repeats_by_snr(seen)
+    faded = _repeats_by_snr(seen, sign=-1)
     return {
-        "purity": round(sum(repeated) / sum(tested), 3) if sum(tested) else None,
+        "purity": _share(repeated, tested),
+        "purity_of_fading": _share(*faded),
         "purity_means": MEANING,
         "tested_by_snr": tested,
         "repeated_by_snr": repeated,
     }
 
 
-def _repeats_by_snr(seen: Sequence[Repeats]) -> tuple[list[int], list[int]]:
-    tested, repeated = by_snr(
-        np.concatenate([one.score for one in seen]),
-        np.concatenate([one.repeated for one in seen]),
-    )
-    return repeated, tested
+def _repeats_by_snr(
+    seen: Sequence[Repeats], sign: int = 1
+) -> tuple[list[int], list[int]]:
+    score = sign * np.concatenate([one.score for one in seen])
+    repeated = np.concatenate([one.repeated for one in seen])
+    tested, shown = by_snr(score, repeated)  # the other sign lies below all edges
+    return shown, tested
+
+
+def _share(some: Sequence[int], of: Sequence[int]) -> float | None:
+    return round(sum(some) / sum(of), 3) if sum(of) else None
 
 
 def _errors(

@@ -80,7 +80,7 @@ def test_what_the_other_frame_cannot_show_is_not_asked():
     bright = repeats(found, other, scale=0.5)
     everything = repeats(found, other)
     assert len(bright.score) < len(everything.score)
-    assert bright.score.min() > DEEP_ENOUGH_SIGMA
+    assert np.abs(bright.score).min() > DEEP_ENOUGH_SIGMA
 
 
 def test_a_source_off_the_other_frame_is_not_asked():
@@ -88,6 +88,20 @@ def test_a_source_off_the_other_frame_is_not_asked():
     moved = other.wcs.deepcopy()
     moved.wcs.crval = [151.0, 2.0]
     assert len(repeats(found, replace(other, wcs=moved)).score) == 0
+
+
+def test_the_flank_of_something_brighter_is_no_repetition():
+    _, _, found, other = night()
+    moved = other.wcs.deepcopy()
+    moved.wcs.crpix += np.array([5.0, 0])
+    assert repeats(found, replace(other, wcs=moved)).repeated.mean() < 0.1
+
+
+def test_scores_keep_their_sign():
+    _, _, found, other = night()
+    score = repeats(found, other).score
+    assert (score < 0).any()
+    assert (score > 0).any()
 
 
 def test_the_opposite_sign_is_no_repetition():
