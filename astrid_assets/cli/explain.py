@@ -82,6 +82,8 @@ def _numbers(frame: FrameExplanation) -> list[str]:
             f"reference {frame.reference_version[:12]} of frames up to "
             f"{frame.reference_last_night}"
         )
+    if frame.subtraction is not None and frame.subtraction.words:
+        lines.append(f"subtraction: {frame.subtraction.words}")
     if frame.masked_by:
         lines.append("mask there: " + ", ".join(frame.masked_by))
     notes = [*frame.frame_flags, *frame.difference_flags]

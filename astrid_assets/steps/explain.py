@@ -19,6 +19,7 @@ from astrid_assets.steps.explanation import (
     Explanation,
     FrameExplanation,
     ReasonSaid,
+    SubtractionNumbers,
 )
 from astrid_assets.storage import coverage
 from astrid_assets.storage.stamps import difference_there, frame_there
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from astrid_assets.storage.coverage import FoundThere, FrameHistory
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.storage.stamps import DifferenceThere, Place
-    from astrid_assets.storage.tables import GateVerdict, PreprocessRun
+    from astrid_assets.storage.tables import DifferenceRun, GateVerdict, PreprocessRun
 
 MATCH_FWHM = 1.0
 """A candidate within this many FWHM of the position is what was asked for."""
@@ -240,6 +241,7 @@ def _explained(
         frame_flags=_said(run.flags if run else []),
         difference_reasons=facts.difference_reasons,
         difference_flags=_said(difference.flags if difference else []),
+        subtraction=_numbers(difference) if difference else None,
         masked_by=facts.masked_by,
         score_sigma=score,
         peak_sigma=facts.peak_sigma,
@@ -251,6 +253,23 @@ def _explained(
         fwhm_px=_fwhm(run),
         candidates=candidates,
         held_back_by=facts.held_back_by,
+    )
+
+
+def _numbers(run: DifferenceRun) -> SubtractionNumbers:
+    return SubtractionNumbers(
+        method=run.method,
+        std_score=run.std_score,
+        residual_power=run.residual_power,
+        psf_error=run.psf_error,
+        coverage=run.coverage,
+        n_stars=run.n_stars,
+        flux_ratio=run.flux_ratio,
+        flux_ratio_scatter=run.flux_ratio_scatter,
+        offset_px=run.offset_px,
+        astrometric_noise_px=run.astrometric_noise_px,
+        noise_factor=run.noise_factor,
+        method_difference=(run.cross_check or {}).get("star_difference"),
     )
 
 

@@ -34,6 +34,48 @@ class CandidateThere:
 
 
 @dataclass(frozen=True)
+class SubtractionNumbers:
+    """What the gates of the subtraction judged; None where it was not measured.
+
+    `method_difference`: what both methods differ by at constant stars, over their
+    flux; only some frames of a night are subtracted twice.
+    """
+
+    method: str
+    std_score: float | None
+    residual_power: float | None
+    psf_error: float | None
+    coverage: float | None
+    n_stars: int | None
+    flux_ratio: float | None
+    flux_ratio_scatter: float | None
+    offset_px: float | None
+    astrometric_noise_px: float | None
+    noise_factor: float | None
+    method_difference: float | None
+
+    @property
+    def words(self) -> str:
+        """The numbers in one line; empty where there are none."""
+        told = (
+            ("std(S_corr) {:.3f}", self.std_score),
+            ("residual power {:.2%}", self.residual_power),
+            ("bright stars leave {:.1%}", self.psf_error),
+            ("covered {:.0%}", self.coverage),
+            ("{} stars", self.n_stars),
+            ("flux ratio {:.3f}", self.flux_ratio),
+            ("± {:.1%}", self.flux_ratio_scatter),
+            ("offset {:.2f} px", self.offset_px),
+            ("scatter {:.3f} px", self.astrometric_noise_px),
+            ("methods differ by {:.1%}", self.method_difference),
+        )
+        words = ", ".join(
+            text.format(value) for text, value in told if value is not None
+        )
+        return words.replace(", ±", " ±")
+
+
+@dataclass(frozen=True)
 class FrameExplanation:
     """What one frame shows at the place and what became of it.
 
@@ -53,6 +95,8 @@ class FrameExplanation:
         PSF flux of a change there.
     limit_mag
         Of a change of `LIMIT_SIGMA` there.
+    subtraction
+        None where the frame was never subtracted.
     """
 
     observation_id: str
@@ -74,6 +118,7 @@ class FrameExplanation:
     frame_flags: list[ReasonSaid]
     difference_reasons: list[ReasonSaid]
     difference_flags: list[ReasonSaid]
+    subtraction: SubtractionNumbers | None
     masked_by: list[str]
     score_sigma: float | None
     peak_sigma: float | None

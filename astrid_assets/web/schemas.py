@@ -249,6 +249,23 @@ class CandidateThereOut(Out):
     label: str | None
 
 
+class SubtractionNumbersOut(Out):
+    """What the gates of a subtraction judged; null where it was not measured."""
+
+    method: str
+    std_score: float | None
+    residual_power: float | None
+    psf_error: float | None
+    coverage: float | None
+    n_stars: int | None
+    flux_ratio: float | None
+    flux_ratio_scatter: float | None
+    offset_px: float | None
+    astrometric_noise_px: float | None
+    noise_factor: float | None
+    method_difference: float | None
+
+
 class FrameExplanationOut(Out):
     """What one frame shows at the place and what became of it."""
 
@@ -271,6 +288,7 @@ class FrameExplanationOut(Out):
     frame_flags: list[ReasonOut]
     difference_reasons: list[ReasonOut]
     difference_flags: list[ReasonOut]
+    subtraction: SubtractionNumbersOut | None
     masked_by: list[str]
     score_sigma: float | None
     peak_sigma: float | None

@@ -53,6 +53,21 @@ def test_a_detection_is_told_with_its_numbers(answer: Explanation) -> None:
     assert "no model was deployed" in found.sentence
 
 
+def test_the_numbers_of_the_subtraction_are_told(answer: Explanation) -> None:
+    told = frame(answer, "detected").subtraction
+    assert told is not None
+    assert told.residual_power == sky.NUMBERS["residual_power"]
+    assert told.method_difference == sky.NUMBERS["cross_check"]["star_difference"]
+    assert told.words == (
+        "std(S_corr) 1.012, residual power 0.30%, covered 97%, 41 stars, flux ratio "
+        "0.980 ± 1.5%, offset 0.21 px, scatter 0.030 px, methods differ by 0.7%"
+    )
+    other = frame(answer, "below_threshold").subtraction
+    assert other is not None
+    assert other.words == ""
+    assert frame(answer, "not_processed").subtraction is None
+
+
 def test_a_dropped_candidate_is_told_with_all_its_reasons(answer: Explanation) -> None:
     dropped = frame(answer, "rejected_candidate")
     assert dropped.candidates[0].reasons == ["dipole", "edge"]
