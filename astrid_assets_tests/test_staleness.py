@@ -1,4 +1,4 @@
-"""A changed reference makes exactly the nights stale that use it, in Dagster too."""
+"""What has changed makes exactly the nights stale that depend on it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,29 @@ from astrid_assets.compute import Compute
 from astrid_assets.definitions import build_definitions
 from astrid_assets.jobs import RANGE_END, RANGE_START
 from astrid_assets.partitions import Night
+from astrid_assets.steps.detect import detect_nights
+from astrid_assets.steps.nights import Tools, load_profile
+from astrid_assets.steps.outdated import outdated_nights
+from astrid_assets.steps.reference import reference_nights
+from astrid_assets.steps.subtract import subtract_nights
 from astrid_assets.storage import observations
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.storage.object_store import ObjectStore, open_object_store
 from astrid_assets.surveys.sources import SourceOptions
 from astrid_assets.tracking import Tracking
-from astrid_assets_tests.small_survey import NAME, add_survey, profile_toml
+from astrid_assets_tests.small_survey import (
+    NAME,
+    add_survey,
+    objects_of,
+    profile_toml,
+    rows_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from astrid_assets.surveys.profile import SurveyProfile
 
 NIGHTS = [f"2025-03-0{day}" for day in range(1, 6)]
 TOML = profile_toml(nights=len(NIGHTS), side=256)
@@ -42,6 +55,16 @@ class World:
     catalogue: Catalogue
     store: ObjectStore
     instance: dg.DagsterInstance
+
+    @property
+    def tools(self) -> Tools:
+        """What a step works with."""
+        return Tools(self.catalogue, self.store, Compute("serial", 1))
+
+    @property
+    def profile(self) -> SurveyProfile:
+        """The profile in force."""
+        return load_profile(self.catalogue, NAME)
 
     @functools.cached_property
     def definitions(self) -> dg.Definitions:
@@ -190,3 +213,52 @@ def test_an_input_that_comes_later_than_what_needs_it_makes_that_stale(
         other.run(("reference_frames",), NIGHTS[:1])
         assert other.status("difference_images")[NIGHTS[0]] == StaleStatus.STALE
         assert other.status("difference_images")[NIGHTS[1]] == StaleStatus.FRESH
+
+
+def test_finished_nights_are_not_outdated_and_looking_changes_nothing(
+    world: World,
+) -> None:
+    rows, objects = rows_of(world.catalogue), objects_of(world.store)
+    assert outdated_nights(world.tools, world.profile) == {}
+    for setting, asset in (
+        ("[detector]\nread_noise_e = 7.0", "raw_observations"),
+        ("[calibration]\nmin_master_frames = 6", "calibration_masters"),
+        ("[processing]\nmin_stars = 6", "processed_frames"),
+        ("[differencing]\nmax_std_score = 1.4", "difference_images"),
+    ):
+        section, _, line = setting.partition("\n")
+        toml = TOML.replace(section, setting) if section in TOML else TOML + setting
+        add_survey(world.catalogue, toml)
+        outdated = outdated_nights(world.tools, world.profile)
+        assert outdated == dict.fromkeys(NIGHTS, asset), line
+    add_survey(world.catalogue, TOML)
+    assert rows_of(world.catalogue) == rows
+    assert objects_of(world.store) == objects
+
+
+CHANGES = {
+    "both": "[reference]\nframes = 2\n[detection]\nthreshold_sigma = 5.5",
+    "nothing": "[reference]\nmax_shallower_mag = 0.9",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_outdated_is_exactly_what_running_again_would_do(
+    world: World, change: str
+) -> None:
+    # The profile ends with its references.
+    reference, _, rest = change.partition("[detection]")
+    more = f"[detection]{rest}" if rest else ""
+    add_survey(world.catalogue, TOML + reference.removeprefix("[reference]") + more)
+    told = outdated_nights(world.tools, world.profile)
+    assert bool(told) == (change != CHANGES["nothing"])
+    done: dict[str, str] = {}
+    for asset, step in (
+        ("reference_frames", reference_nights),
+        ("difference_images", subtract_nights),
+        ("detections", detect_nights),
+    ):
+        for report in step(world.tools, world.profile, NIGHTS):
+            if not report.unchanged and asset == told.get(report.night, asset):
+                done.setdefault(report.night, asset)
+    assert told == done

@@ -47,6 +47,9 @@ class NightCounts:
     """Why frames or differences were refused, with how many of them."""
     held_back: list[str] = field(default_factory=list)
     """Gates that keep the night from going on."""
+    outdated: str | None = None
+    """First asset whose inputs or settings have changed since; None: not looked for,
+    or none has."""
 
 
 def night_counts(
@@ -90,6 +93,8 @@ def night_table(nights: Iterable[NightCounts], title: str) -> Table:
         numbers = [getattr(row, name) for name in COLUMNS.values()]
         remarks = [escape(f"{code} {n}") for code, n in sorted(row.reasons.items())]
         remarks += [f"[red]held back by {escape(gate)}[/red]" for gate in row.held_back]
+        if row.outdated is not None:
+            remarks.append(f"[yellow]outdated: {row.outdated}[/yellow]")
         table.add_row(
             row.survey,
             row.night,

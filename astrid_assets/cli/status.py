@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from sqlalchemy.orm import Session
 
+    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.tables import Survey
+
 SHOWN_HELD_BACK = 10
 MANY = 1000  # verdicts looked at for what is held back
 
@@ -17,7 +21,10 @@ MANY = 1000  # verdicts looked at for what is held back
 @click.command()
 @click.option("--survey", help="Show every night of this survey.")
 def status(survey: str | None) -> None:
-    """Show how far each survey is, the model in force and what is held back.
+    """Show how far each survey is, the model in force and what needs somebody.
+
+    Nights are outdated when their inputs or settings have changed since they were
+    done. No frame is read to find out, and new files are not looked for.
 
     \b
     Example:
@@ -34,19 +41,50 @@ def status(survey: str | None) -> None:
     console = Console()
     catalogue = open_catalogue()
     if survey is not None:
-        stored_survey(catalogue, survey)
+        outdated = _outdated(catalogue, stored_survey(catalogue, survey))
         with catalogue.read() as session:
-            console.print(night_table(night_counts(session, survey), "Nights"))
+            counts = night_counts(session, survey)
+        for row in counts:
+            row.outdated = outdated.get(row.night)
+        console.print(night_table(counts, "Nights"))
         return
-    names = [row.name for row in stored_surveys(catalogue)]
-    if not names:
+    rows = stored_surveys(catalogue)
+    if not rows:
         click.echo("No survey yet. Try `astrid demo`, or add frames of your own:")
         click.echo("  astrid survey add NAME --folder PATH")
         return
     with catalogue.read() as session:
-        _print_surveys(console, session, names)
+        _print_surveys(console, session, [row.name for row in rows])
         _print_learning(console, session)
         _print_held_back(console, session)
+    for row in rows:
+        _print_outdated(console, row.name, _outdated(catalogue, row))
+
+
+def _outdated(catalogue: Catalogue, row: Survey) -> dict[str, str]:
+    from astrid_assets.cli.surveys import profile_of
+    from astrid_assets.cli.workplace import open_store
+    from astrid_assets.compute import Compute
+    from astrid_assets.steps.nights import Tools
+    from astrid_assets.steps.outdated import outdated_nights
+
+    tools = Tools(catalogue, open_store(), Compute())
+    return outdated_nights(tools, profile_of(row))
+
+
+def _print_outdated(console: Console, survey: str, outdated: dict[str, str]) -> None:
+    if not outdated:
+        return
+    nights = sorted(outdated)
+    counts = Counter(outdated.values())
+    told = ", ".join(f"{asset} of {n}" for asset, n in counts.items())
+    span = nights[0] if len(nights) == 1 else f"{nights[0]} to {nights[-1]}"
+    console.print(
+        f"[yellow]Outdated[/yellow] {survey} {span}: inputs or settings have changed "
+        f"since they were done ({told}). `astrid status --survey {survey}` shows "
+        f"which, `astrid backfill --survey {survey}` does them again.",
+        highlight=False,
+    )
 
 
 def _print_surveys(console: Console, session: Session, names: list[str]) -> None:

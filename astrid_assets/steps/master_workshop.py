@@ -82,8 +82,9 @@ class Workshop:
             }  # fmt: skip
             keys[frame.id], new = self._keys(frame, kept, marked)
             rows += new
-        with self.tools.catalogue.begin() as session:
-            upsert(session, FrameMaster, rows)
+        if rows:
+            with self.tools.catalogue.begin() as session:
+                upsert(session, FrameMaster, rows)
         return keys
 
     def masters_for_night(

@@ -17,7 +17,7 @@ from astrid_assets.storage.tables import Survey
 from astrid_assets.surveys.profile import ProfileError, SurveyProfile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pydantic import BaseModel
     from sqlalchemy.orm import Session
@@ -76,6 +76,16 @@ def load_profile(catalogue: Catalogue, survey: str) -> SurveyProfile:
 def hash_of(version: str, *parts: object) -> str:
     """Return the hash of what goes into a step: its version, settings and inputs."""
     return ids.content_hash([version, *(_plain(part) for part in parts)])
+
+
+def version_of(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return the hash of the rows that a night came to, whenever they were written."""
+    return ids.content_hash(
+        [
+            {name: value for name, value in row.items() if not name.endswith("_at")}
+            for row in rows
+        ]
+    )
 
 
 def files_hash(profile: SurveyProfile, files: Sequence[tuple[str, int, int]]) -> str:

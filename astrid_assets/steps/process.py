@@ -21,6 +21,7 @@ from astrid_assets.steps.nights import (
     finish,
     hash_of,
     unchanged_report,
+    version_of,
 )
 from astrid_assets.storage import observations
 from astrid_assets.storage.catalogue import upsert
@@ -132,7 +133,15 @@ def _report(
     pictures = {
         caption: key for outcome in found for caption, key in outcome.pictures.items()
     }
-    return NightReport(profile.name, night, ASSET, summary, verdicts, pictures=pictures)
+    return NightReport(
+        profile.name,
+        night,
+        ASSET,
+        summary,
+        verdicts,
+        pictures=pictures,
+        data_version=version_of(rows),
+    )
 
 
 def _first_code(row: Mapping[str, object]) -> str:

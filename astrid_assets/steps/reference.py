@@ -23,6 +23,7 @@ from astrid_assets.steps.nights import (
     hash_of,
     keep_picture,
     unchanged_report,
+    version_of,
 )
 from astrid_assets.steps.reference_words import missing_reason, ranking_told
 from astrid_assets.storage import frames, ids, layout
@@ -70,10 +71,10 @@ def _reference_night(
                     *group,
                     [run.frame_key for _, run in choice.members],
                     [(r.frame.observation_id, r.why_not) for r in choice.considered],
+                    choice.missing and choice.missing.as_dict(),
                 ]
                 for group, choice in choices.items()
             ],
-            profile.reference,
         )
         before = unchanged_report(session, survey, night, ASSET, input_hash)
     if before and not force:
@@ -118,9 +119,7 @@ def _reference_night(
         summary,
         pictures=dict(_picture(tools, survey, night, *item) for item in shown.items()),
         # Another ranking that leads to the same stacks changes nothing downstream.
-        data_version=ids.content_hash(
-            [[c["field"], c["band"], c["reference_id"], c["reason"]] for c in chosen]
-        ),
+        data_version=version_of(chosen),
     )
     with tools.catalogue.begin() as session:
         upsert(session, NightReference, chosen)

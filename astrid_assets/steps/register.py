@@ -20,6 +20,7 @@ from astrid_assets.steps.nights import (
     files_hash,
     finish,
     unchanged_report,
+    version_of,
 )
 from astrid_assets.storage import ids, layout, observations
 from astrid_assets.storage.catalogue import now, upsert
@@ -247,4 +248,7 @@ def _report(
         "megabytes": round(sum(int(str(row["size_bytes"])) for row in rows) / 1e6, 3),
     }
     verdict = frames_arrived(len(registered), len(refused))
-    return NightReport(survey, night, ASSET, summary, (verdict,))
+    # A file that was only copied or touched is still the same observations.
+    return NightReport(
+        survey, night, ASSET, summary, (verdict,), data_version=version_of(rows)
+    )

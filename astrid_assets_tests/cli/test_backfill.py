@@ -8,6 +8,7 @@ import pytest
 
 from astrid_assets.cli.workplace import dagster_instance, open_catalogue
 from astrid_assets.storage import gates, observations
+from astrid_assets.storage.tables import Survey
 
 RAW = ("--upto", "raw_observations")
 
@@ -123,3 +124,20 @@ def test_status_shows_what_has_run_and_what_has_not(cli, survey):
     (row,) = [line.split() for line in nights.splitlines() if "2025-03-01" in line]
     # Three frames, none refused; whatever comes later has not run.
     assert row == ["mine", "2025-03-01", "3", "–", "0", "–", "–", "–", "–"]
+
+
+def test_status_says_which_nights_a_changed_profile_has_left_behind(cli, survey):
+    cli("backfill", *RAW)
+    assert "Outdated" not in cli("status").output
+    with open_catalogue().begin() as session:
+        session.get_one(
+            Survey, survey
+        ).profile_toml += "\n[detector]\nread_noise_e = 7\n"
+    overview = " ".join(cli("status").output.split())
+    assert "Outdated mine 2025-03-01 to 2025-03-02" in overview
+    assert "(raw_observations of 2)" in overview
+    assert "`astrid backfill --survey mine` does them again" in overview
+    nights = "".join(cli("status", "--survey", survey).output.split())
+    assert nights.count("outdated:raw_observations") == 2
+    cli("backfill", *RAW)
+    assert "Outdated" not in cli("status").output
