@@ -57,6 +57,7 @@ NUMBERS = {
     "NOISEFAC": "noise_factor",
     "COVERAGE": "coverage",
     "AREADEG2": "area_deg2",
+    "SKYSTRUC": "sky_structure",
 }
 """Header keyword of each number; NaN where it was not written."""
 

@@ -75,10 +75,12 @@ def find_peaks(
     kept = listed[order]
     rows, columns = rows[kept], columns[kept]
     top_rows, top_columns = _climbed(flux, rows, columns)
-    # On the slope of something constant the score falls on the way up.
+    # On the slope of something constant the score falls on the way up, and two steps
+    # do not reach the top.
     falls = np.abs(score[top_rows, top_columns]) < PLATEAU * np.abs(
         score[rows, columns]
     )
+    falls &= ~_is_top(flux, top_rows, top_columns)
     top_rows, top_columns = (
         np.where(falls, rows, top_rows),
         np.where(falls, columns, top_columns),
@@ -100,6 +102,14 @@ def _climbed(
         rows = np.clip(rows + highest // 3 - 1, 0, ny - 1)
         columns = np.clip(columns + highest % 3 - 1, 0, nx - 1)
     return rows, columns
+
+
+def _is_top(
+    flux: Image, rows: NDArray[np.intp], columns: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Whether no neighbour is higher."""
+    near = np.abs(window(flux, rows, columns, 1))
+    return np.asarray(near.max(axis=(1, 2)) <= near[:, 1, 1])
 
 
 def window(

@@ -32,6 +32,7 @@ ONE_PIXEL = np.zeros((RESPONSE_PX, RESPONSE_PX), dtype=np.float32)
 ONE_PIXEL[RESPONSE_PX // 2, RESPONSE_PX // 2] = 1
 TINY = 1e-12
 PASSED_POWER = 1e-4  # of the PSF's transform: what is below it tells nothing
+MISMATCH = 0.3  # of a constant star's pixels, between PSFs that are not matched
 MAX_WIDTH = 0.95  # weighted second moment over the weight's own: beyond it, no width
 SHARP_SHAPES = (
     ((0, 0),),
@@ -152,7 +153,7 @@ def measure_shapes(
         found.cross / found.trace - expected.cross / expected.trace,
     )
     fwhm, elongation = _intrinsic(found, sigma2)
-    chi2, n_pixels = _chi2(data, model, noise, source.fwhm_px)
+    chi2, n_pixels = _chi2(data, model, noise[:, None, None], source.fwhm_px)
     return Shapes(
         fwhm_px=fwhm,
         elongation=elongation,
@@ -170,21 +171,38 @@ def measure_shapes(
     )
 
 
-def sharp_gain(image: Image, noise: float, peaks: Peaks, stamps: Image) -> Values:
-    """Return by how much a few lit pixels fit an image better than its PSF.
+def fit_on_frame(
+    images: tuple[Image, Image], peaks: Peaks, stamps: Image,
+    noises: tuple[float, float], fwhm_px: float,
+) -> tuple[Values, Values]:  # fmt: skip
+    """Return how rises look in the image that they are in, per peak.
 
-    Chi-square, per peak, of the image that has the source in it: the difference's
-    filter may have smeared what hit single pixels.
+    The difference's filter may have smeared what hit single pixels, and around
+    bright stars its noise is large.
 
     Parameters
     ----------
-    image : (ny, nx), electrons
-    noise : electrons per pixel
+    images : (ny, nx), electrons
+        The science frame, and the reference on its grid.
     stamps : (n, s, s)
-        PSF of the image at each peak, centred.
+        PSF of the science frame at each peak, centred.
+    noises : electrons per pixel
+        Of both skies.
+
+    Returns
+    -------
+    sharp_gain
+        By how much a few lit pixels fit the science frame better than the PSF,
+        chi-square; it means something only where the reference shows nothing.
+    chi2
+        Reduced, of the PSF on the frame less the reference, whose light counts as
+        noise by `MISMATCH` of it: the PSFs differ.
     """
     radius = max(stamps.shape[1] // 2, MIN_RADIUS_PX)
-    data = window(image, peaks.row, peaks.column, radius).astype(np.float64)
+    data, static = (
+        window(image, peaks.row, peaks.column, radius).astype(np.float64)
+        for image in images
+    )
     shift_x, shift_y = peaks.x - peaks.column, peaks.y - peaks.row
     model = np.concatenate(
         [
@@ -192,7 +210,12 @@ def sharp_gain(image: Image, noise: float, peaks: Peaks, stamps: Image) -> Value
             for i, stamp in enumerate(stamps)
         ]
     )
-    return _sharp_gain(data, model, np.full(len(data), noise), ONE_PIXEL)
+    light = np.maximum(peaks.flux[:, None, None] * model, 0) + np.maximum(static, 0)
+    noise = np.sqrt(sum(n**2 for n in noises) + light + (MISMATCH * static) ** 2)
+    return (
+        _sharp_gain(data, model, np.full(len(data), noises[0]), ONE_PIXEL),
+        _chi2(data - static, model, noise, fwhm_px)[0],
+    )
 
 
 @dataclass(frozen=True)
@@ -262,13 +285,17 @@ def _free_square(windows: Values, noise: Values) -> Values:
 def _chi2(
     data: Values, model: Values, noise: Values, fwhm_px: float
 ) -> tuple[Values, int]:
+    """Reduced chi-square of the model near the peak; noise per pixel, as `data`."""
     half = data.shape[1] // 2
     around = disc(FIT_RADIUS_FWHM * fwhm_px)
     r = around.shape[0] // 2
     cut = slice(half - r, half + r + 1)
-    seen, expected = data[:, cut, cut][:, around], model[:, cut, cut][:, around]
+    seen, expected, error = (
+        np.broadcast_to(values, data.shape)[:, cut, cut][:, around]
+        for values in (data, model, noise)
+    )
     flux = (seen * expected).sum(axis=1) / (expected**2).sum(axis=1)
-    residual = (seen - flux[:, None] * expected) / noise[:, None]
+    residual = (seen - flux[:, None] * expected) / error
     n = int(around.sum())
     return (residual**2).sum(axis=1) / max(n - 3, 1), n
 

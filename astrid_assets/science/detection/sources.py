@@ -16,8 +16,8 @@ from astrid_assets.science.detection.filters import bits_near, failed_tests
 from astrid_assets.science.detection.peaks import Peaks, find_peaks, window
 from astrid_assets.science.detection.shapes import (
     PointSource,
+    fit_on_frame,
     measure_shapes,
-    sharp_gain,
 )
 from astrid_assets.science.differencing.noise import robust_sigma
 from astrid_assets.science.errors import FrameRejected, ShapeMismatch
@@ -75,11 +75,11 @@ def detect(
     noise = sky_noise * np.maximum(peaks.flux_err / flux_noise, 1)
     source = PointSource.of(difference.psf_d, science.psf.centre)
     shapes = measure_shapes(difference.d, noise, peaks, source)
+    gain, chi2 = _fit_on_frame(difference, science, science.psf, peaks)
     shapes = replace(
         shapes,
-        sharp_gain=np.maximum(
-            shapes.sharp_gain, _gain_on_blank(difference, science, science.psf, peaks)
-        ),
+        sharp_gain=np.maximum(shapes.sharp_gain, gain),
+        chi2=np.maximum(shapes.chi2, chi2),
     )
     reasons = failed_tests(peaks, shapes, difference, source, fwhm_px, settings)
     bits = bits_near(difference.mask, peaks, fwhm_px)
@@ -106,25 +106,32 @@ def detect(
     ]
 
 
-def _gain_on_blank(
+def _fit_on_frame(
     difference: Difference, science: Frame, psf: PsfModel, peaks: Peaks
-) -> NDArray[np.float64]:
-    """Sharpness in the science frame itself, where the reference shows nothing."""
-    gain = np.full(len(peaks), -np.inf)
-    at = peaks.row, peaks.column
-    beneath = np.abs(window(difference.registered_reference, *at, 2)).max(axis=(1, 2))
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fit rises on the science frame less the reference: chi-squares, else -inf.
+
+    The first is what lit pixels gain over the PSF, where the reference shows nothing;
+    the second the PSF's own, with what the two images' PSFs differ by as noise.
+    """
+    gain, chi2 = np.full(len(peaks), -np.inf), np.full(len(peaks), -np.inf)
+    chosen = np.flatnonzero(peaks.sign > 0)
+    if not len(chosen):
+        return gain, chi2
+    rises = peaks.chosen(chosen)
+    stamps = np.array([psf.at(*at) for at in zip(rises.x, rises.y, strict=True)])
+    at = rises.row, rises.column
     light = window(science.data, *at, 1).max(axis=(1, 2))
+    beneath = np.abs(window(difference.registered_reference, *at, 2)).max(axis=(1, 2))
     faint = np.maximum(BLANK_SIGMA * difference.reference_rms_e, BLANK_SHARE * light)
-    is_blank = beneath < faint
-    chosen = np.flatnonzero(is_blank & (peaks.sign > 0))
-    if len(chosen):
-        stamps = np.array(
-            [psf.at(float(peaks.x[i]), float(peaks.y[i])) for i in chosen]
-        )
-        gain[chosen] = sharp_gain(
-            science.data, difference.sky_rms_e, peaks.chosen(chosen), stamps
-        )
-    return gain
+    gained, fitted = fit_on_frame(
+        (science.data, difference.registered_reference), rises, stamps,
+        (science.sky_rms_e or difference.sky_rms_e, difference.reference_rms_e),
+        psf.fwhm_px,
+    )  # fmt: skip
+    gain[chosen] = np.where(beneath < faint, gained, -np.inf)
+    chi2[chosen] = fitted
+    return gain, chi2
 
 
 def _typical_noise(difference: Difference) -> tuple[float, float]:

@@ -79,6 +79,9 @@ class Difference:
     evidence
         The measurements behind these numbers, for pictures; None when it was read
         from a file.
+    sky_structure
+        Variance of the sky's patches wider than the PSF over that of noise; enters
+        S_corr.
     reasons, flags
         Why it must not be used (empty: accepted), and what is worth knowing.
     """
@@ -108,6 +111,7 @@ class Difference:
     limiting_mag: float | None
     area_deg2: float
     residual_power: float | None = None
+    sky_structure: float = 0.0
     evidence: Evidence | None = None
     reasons: tuple[Reason, ...] = ()
     flags: tuple[Reason, ...] = ()

@@ -110,6 +110,16 @@ def flags_of(
                 {"science": factors[0], "reference": factors[1]},
             )
         )
+    if difference.sky_structure:
+        flags.append(
+            Reason(
+                "structured_sky",
+                "the skies differ by patches wider than the PSF, which add "
+                f"{difference.sky_structure:.0%} to the variance of a flux: fringes, a "
+                "flat field that changed, or sky guessed between crowded stars",
+                {"sky_structure": difference.sky_structure},
+            )
+        )
     if expected_ratio is not None:
         relative = difference.flux_ratio / expected_ratio
         if abs(relative - 1) > RATIO_DISAGREEMENT:

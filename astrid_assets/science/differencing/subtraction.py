@@ -28,6 +28,7 @@ from astrid_assets.science.differencing.noise_spectrum import (
 from astrid_assets.science.differencing.prepared import prepared
 from astrid_assets.science.differencing.registered_psf import RegisteredPsf
 from astrid_assets.science.differencing.sky_match import sky_difference
+from astrid_assets.science.differencing.sky_structure import structure_share
 from astrid_assets.science.differencing.zogy import match, match_blurred
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
@@ -137,6 +138,11 @@ def subtract(
     )
     flux, flux_err, score = noise.score_of(matched, usable, terms, new.psf.fwhm_px)
     blank = noise.blank_sky(matched.flux_ref, flux_err, matched.variance, usable)
+    structure = structure_share(matched.flux, matched.variance, blank, new.psf.fwhm_px)
+    if structure:
+        typical = float(np.median(noise.sampled(matched.variance[blank])))
+        flux_err = np.hypot(flux_err, np.float32(np.sqrt(structure * typical)))
+        score = flux / flux_err
     blank_scores = noise.sampled(score[blank])
     reference_rms = noise.robust_sigma(noise.sampled(ref_data[blank]))
     factors = (
@@ -162,6 +168,7 @@ def subtract(
         offset_px=stars.offset_px,
         astrometric_noise_px=terms.jitter_px * np.sqrt(2),
         psf_error=terms.psf_error,
+        sky_structure=structure,
         sky_rms_e=noise.robust_sigma(noise.sampled(new_data[blank])),
         reference_rms_e=reference_rms,
         noise_factor=factors[1] * sigmas[1] / reference_rms,
