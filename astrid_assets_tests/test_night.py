@@ -20,6 +20,7 @@ from astrid_assets.compute import Compute
 from astrid_assets.definitions import build_definitions
 from astrid_assets.jobs import LEARNING_ASSETS, RANGE_END, RANGE_START
 from astrid_assets.partitions import Night
+from astrid_assets.report.page import render_report
 from astrid_assets.report.summary import collect_report
 from astrid_assets.steps import injection_report
 from astrid_assets.steps.subtract import (
@@ -441,6 +442,22 @@ def test_the_graph_runs_on_postgres_s3_and_an_mlflow_server(
             champion = models.champion(session)
         assert champion is not None
         assert world.tracking.alias_version(champion.name, "champion") is not None
+
+
+def test_the_report_tells_every_gate_and_what_injections_found(
+    embedded: World,
+) -> None:
+    report, page = render_report(embedded.catalogue, embedded.store)
+    part = report.surveys[0]
+    told = {line.gate: line for line in part.gates}
+    assert set(NIGHTLY_GATES["difference_images"]) <= set(told)
+    for line in told.values():
+        assert line.lowest <= line.typical <= line.highest
+        assert f"{line.gate.replace('_', ' ')}</td>" in page
+    assert part.injections is not None
+    assert sum(part.injections.injected) > 100
+    assert 0 < part.injections.repeated <= part.injections.tested
+    assert "Completeness and purity" in page
 
 
 def test_nine_of_ten_changes_above_ten_sigma_are_found(embedded: World) -> None:

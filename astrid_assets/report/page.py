@@ -83,6 +83,10 @@ def overall_completeness(report: Report) -> float | None:
     return found / injected if injected else None
 
 
+SHOWN = ("name", "nights", "truth", "purity", "gates", "injections")
+"""Of a survey's part, as it is."""
+
+
 def bin_labels(edges: Sequence[float]) -> list[str]:
     """Return ``5–7`` and so on for the bins between edges."""
     return [
@@ -97,7 +101,8 @@ def _survey(
     truth = part.truth
     shown = [night for night in part.nights if night.pictures][-NIGHTS_WITH_PICTURES:]
     return {
-        **{name: getattr(part, name) for name in ("name", "nights", "truth", "purity")},
+        **{name: getattr(part, name) for name in SHOWN},
+        "injection_bins": bin_labels(part.injections.edges) if part.injections else [],
         "total": part.total,
         "bins": bin_labels(truth.edges) if truth else [],
         "completeness_png": _uri(

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from astrid_assets.storage import models
+from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.storage.tables import (
     Deployment,
     GateVerdict,
@@ -77,12 +79,41 @@ class TruthCounts:
 
 
 @dataclass(frozen=True)
+class GateLine:
+    """One gate over a survey's nights; the values are each night's worst."""
+
+    asset: str
+    gate: str
+    limit: str
+    holds_back: bool
+    nights: int
+    lowest: float
+    typical: float
+    highest: float
+    failed: list[str]
+    """Nights."""
+
+
+@dataclass(frozen=True)
+class InjectionCounts:
+    """Injected transients by S/N, and detections that a second frame could show."""
+
+    edges: list[float]
+    injected: list[int]
+    found: list[int]
+    tested: int
+    repeated: int
+
+
+@dataclass(frozen=True)
 class SurveyPart:
     """A survey's nights and, where there is one, its truth."""
 
     name: str
     nights: list[NightLine]
     truth: TruthCounts | None
+    gates: list[GateLine] = field(default_factory=list)
+    injections: InjectionCounts | None = None
 
     def total(self, name: str) -> int:
         """Return the sum of a count over the nights."""
@@ -134,19 +165,74 @@ def _survey(session: Session, survey: str) -> SurveyPart:
     ):
         by_night[row.night][row.asset] = row.summary
     held: dict[str, list[str]] = defaultdict(list)
-    for verdict in session.scalars(
-        select(GateVerdict).where(
-            GateVerdict.survey == survey,
-            GateVerdict.passed.is_(False),
-            GateVerdict.holds_back.is_(True),
+    verdicts = list(
+        session.scalars(
+            select(GateVerdict)
+            .where(GateVerdict.survey == survey)
+            .order_by(GateVerdict.night, GateVerdict.gate)
         )
-    ):
-        held[verdict.night].append(verdict.gate)
+    )
+    for verdict in verdicts:
+        if verdict.holds_back and not verdict.passed:
+            held[verdict.night].append(verdict.gate)
     nights = [_line(night, by_night[night], held[night]) for night in by_night]
     return SurveyPart(
         survey,
         [line for line in nights if line.lights or line.refused],
         _truth(by_night),
+        _gates(verdicts),
+        _injections(by_night),
+    )
+
+
+def _gates(verdicts: Sequence[GateVerdict]) -> list[GateLine]:
+    """Sum up the verdicts that had something to judge, in the order of the graph."""
+    by_gate: dict[tuple[str, str], list[GateVerdict]] = defaultdict(list)
+    for verdict in verdicts:
+        if verdict.value is not None:
+            by_gate[verdict.asset, verdict.gate].append(verdict)
+    lines = []
+    for (asset, gate), own in by_gate.items():
+        values = [verdict.value for verdict in own if verdict.value is not None]
+        lines.append(
+            GateLine(
+                asset=asset,
+                gate=gate,
+                limit=own[-1].limit,
+                holds_back=own[-1].holds_back,
+                nights=len(own),
+                lowest=min(values),
+                typical=median(values),
+                highest=max(values),
+                failed=[verdict.night for verdict in own if not verdict.passed],
+            )
+        )
+    order = {asset: number for number, asset in enumerate(NIGHTLY_ASSETS)}
+    return sorted(lines, key=lambda line: (order.get(line.asset, 99), line.gate))
+
+
+def _injections(
+    by_night: Mapping[str, Mapping[str, Mapping[str, object]]],
+) -> InjectionCounts | None:
+    summaries = [
+        assets["injected_transients"]
+        for assets in by_night.values()
+        if assets.get("injected_transients", {}).get("injected")
+    ]
+    if not summaries:
+        return None
+
+    def total(name: str) -> list[int]:
+        counts: list[list[int]] = [s[name] for s in summaries if name in s]  # type: ignore[misc]  # JSON
+        return [sum(column) for column in zip(*counts, strict=True)]
+
+    edges: list[float | None] = summaries[0]["edges"]  # type: ignore[assignment]  # JSON
+    return InjectionCounts(
+        edges=[float("inf") if edge is None else edge for edge in edges],
+        injected=total("injected_by_snr"),
+        found=total("found_by_snr"),
+        tested=sum(total("tested_by_snr")),
+        repeated=sum(total("repeated_by_snr")),
     )
 
 
@@ -157,9 +243,10 @@ def _line(
     processed = assets.get("processed_frames", {})
     differences = assets.get("difference_images", {})
     detections = assets.get("detections", {})
+    injected = assets.get("injected_transients", {})
     labels = assets.get("validated_labels", {})
     pictures: dict[str, str] = {}
-    for summary in (processed, differences, detections):
+    for summary in (processed, differences, detections, injected):
         pictures |= dict(summary.get("pictures") or {})  # type: ignore[call-overload]  # JSON
     return NightLine(
         night=night,
