@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from astrid_assets.storage.catalogue import Catalogue
-    from astrid_assets.storage.tables import Survey
+    from astrid_assets.storage.tables import GateVerdict, Survey
 
 SHOWN_HELD_BACK = 10
 MANY = 1000  # verdicts looked at for what is held back
@@ -144,6 +144,19 @@ def _print_held_back(console: Console, session: Session) -> None:
         )
     if len(held) > SHOWN_HELD_BACK:
         console.print(f"… and {len(held) - SHOWN_HELD_BACK} more")
-    warned = len(failed) - len(held)
-    if warned:
-        console.print(f"{warned} gates warned without holding anything back")
+    _print_warnings(console, [row for row in failed if not row.holds_back])
+
+
+def _print_warnings(console: Console, warned: list[GateVerdict]) -> None:
+    """One line for each gate of a survey; its newest verdict speaks for all."""
+    by_gate: dict[tuple[str, str, str], list[GateVerdict]] = {}
+    for row in warned:
+        by_gate.setdefault((row.survey, row.asset, row.gate), []).append(row)
+    for (survey, asset, gate), rows in sorted(by_gate.items()):
+        newest = rows[0]
+        value = "no value" if newest.value is None else f"{newest.value:.4g}"
+        console.print(
+            f"[yellow]Warned[/yellow] {survey} {asset}: {gate} on {len(rows)} nights; "
+            f"{newest.night} has {value}, limit {newest.limit}. {newest.detail}",
+            highlight=False,
+        )

@@ -1,0 +1,35 @@
+"""What gates held back, and what they warned of, is told with value and limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from astrid_assets.cli.status import _print_held_back
+from astrid_assets.science.quality.difference_gates import over_frames
+from astrid_assets.storage import gates
+from astrid_assets_tests.catalogues import catalogue
+
+if TYPE_CHECKING:
+    from astrid_assets.storage.catalogue import Catalogue
+
+__all__ = ["catalogue"]
+
+
+def test_gates_that_failed_are_told_one_line_each(catalogue: Catalogue) -> None:
+    noisy = over_frames("score_noise", [1.7], (0.7, 1.5), holds_back=True)
+    few = over_frames("ample_stars", [5, 40], (8, float("inf")), holds_back=False)
+    fine = over_frames("coverage", [0.9], (0.1, float("inf")), holds_back=True)
+    with catalogue.begin() as session:
+        for night in ("2025-03-01", "2025-03-02"):
+            gates.record(session, "wide", night, "difference_images", [few, fine])
+        gates.record(session, "wide", "2025-03-03", "difference_images", [noisy])
+    console = Console(width=300, record=True)
+    with catalogue.read() as session:
+        _print_held_back(console, session)
+    held, warned = console.export_text().strip().splitlines()
+    assert "Held back wide 2025-03-03 difference_images: score_noise is 1.7" in held
+    assert "limit 0.7 to 1.5" in held
+    assert "Warned wide difference_images: ample_stars on 2 nights" in warned
+    assert "has 5, limit >= 8. 1 of 2 differences outside" in warned
