@@ -68,3 +68,20 @@ def test_noise_as_predicted_is_not_flagged_and_a_wrong_gain_is(rng):
 def test_calibrated_frames_predict_no_noise(rng):
     _, frame = exposure(rng, responses()["even"])
     assert np.isnan(measure(frame, None, SETTINGS).noise_ratio)
+
+
+def test_positive_noise_is_no_light_where_the_sky_has_few_electrons(rng):
+    """With 2 electrons of noise, rectified noise would add a fifth to the variance."""
+    x, y = rng.uniform(0, 512, (2, 80))
+    light = paint(SHAPE, x, y, np.full(80, 2e3), 3.0)
+    image = rng.poisson(light + 4).astype(np.float32)
+    frame = replace(raw_frame(image), read_noise_e=0.0)
+    found = measure(frame, None, SETTINGS).frame
+    blank = (light < 0.01) & (found.mask == 0)
+    scatter = float(np.std((found.data - light)[blank]))
+    # Clipping takes 4 % from the skewed scatter of so few electrons.
+    assert np.mean(found.variance[blank]) == pytest.approx(scatter**2, rel=0.06)
+    on_stars = (light > 40) & (found.mask == 0)
+    assert np.mean(found.variance[on_stars]) == pytest.approx(
+        np.mean(light[on_stars]) + 4, rel=0.03
+    )

@@ -11,11 +11,16 @@ from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
 
+from astrid_assets.science.detection.settings import DetectionSettings
+from astrid_assets.science.detection.sources import detect
+from astrid_assets.science.differencing.settings import DifferencingSettings
+from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.processing import anchor_rank, make_anchor, measure, solve
-from astrid_assets.science.settings import ProcessingSettings
+from astrid_assets.science.reference import build_reference
+from astrid_assets.science.settings import ProcessingSettings, ReferenceSettings
 
 KINDS = {  # what the eye saw → codes that say the same
     "readout_failure": {"readout_noise"}, "wrong_field": {"wrong_field"},
@@ -189,6 +194,38 @@ def test_the_known_cosmic_ray_is_marked_and_only_where_it_is(saao):
             assert hit.any() == ("i0017" in row["file"])
 
 
+def kept(frame, reference):
+    """The difference, and what is kept of it above 6 sigma."""
+    difference = subtract(frame, reference, DifferencingSettings())
+    found = detect(difference, frame, DetectionSettings())
+    return difference, [c for c in found if c.is_kept and abs(c.score) > 6]
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_the_event_is_found_in_the_crowd_on_every_frame(saao):
+    rows, found, _, _ = saao
+    frames = [processed.frame for processed in found]
+    faint = [
+        frame for row, frame in zip(rows, frames, strict=True)
+        if row["file"].startswith("reference/")
+    ]  # fmt: skip
+    reference = build_reference(faint, ReferenceSettings())
+    others = []
+    for row, frame in zip(rows, frames, strict=True):
+        if row["file"].startswith("reference/"):
+            continue
+        difference, candidates = kept(frame, reference)
+        assert difference.is_accepted
+        assert difference.std_score == pytest.approx(1, abs=0.16)
+        target = float(row["target_x0"]), float(row["target_y0"])
+        far = [np.hypot(c.x - target[0], c.y - target[1]) for c in candidates]
+        assert min(far) < 1, row["file"]
+        others.append(len(far) - 1)
+    # Two of them are variable stars that several frames show.
+    assert np.mean(others) < 4
+
+
 @pytest.fixture(scope="module")
 def drifting(shared_data):
     """One night of a small telescope: raw frames without WCS that drift far."""
@@ -248,3 +285,17 @@ def test_going_round_by_another_frame_leads_to_the_same_place(drifting):
             first.wcs.all_world2pix(*direct.all_pix2world(*on_last, 0), 0)
         )
         assert np.sqrt(np.mean((straight - around) ** 2)) < 0.1
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize("n_members", [4, 6])
+def test_nothing_is_found_where_nothing_happens(drifting, n_members):
+    measured, settings = drifting
+    anchor = make_anchor(measured[0], settings)
+    frames = [solve(one, anchor, settings).frame for one in measured]
+    reference = build_reference(frames[:n_members], ReferenceSettings())
+    for frame in frames[n_members:]:
+        difference, candidates = kept(frame, reference)
+        assert difference.is_accepted
+        assert candidates == []

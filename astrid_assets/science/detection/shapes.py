@@ -192,11 +192,11 @@ def fit_on_frame(
     Returns
     -------
     sharp_gain
-        By how much a few lit pixels fit the science frame better than the PSF,
-        chi-square; it means something only where the reference shows nothing.
+        By how much a few lit pixels fit the frame less the reference better than the
+        PSF, chi-square; it means something only where the reference shows nothing.
     chi2
-        Reduced, of the PSF on the frame less the reference, whose light counts as
-        noise by `MISMATCH` of it: the PSFs differ.
+        Reduced, of the PSF, with `MISMATCH` of the reference's light as noise: the
+        images' PSFs differ.
     """
     radius = max(stamps.shape[1] // 2, MIN_RADIUS_PX)
     data, static = (
@@ -213,7 +213,7 @@ def fit_on_frame(
     light = np.maximum(peaks.flux[:, None, None] * model, 0) + np.maximum(static, 0)
     noise = np.sqrt(sum(n**2 for n in noises) + light + (MISMATCH * static) ** 2)
     return (
-        _sharp_gain(data, model, np.full(len(data), noises[0]), ONE_PIXEL),
+        _sharp_gain(data - static, model, np.full(len(data), noises[0]), ONE_PIXEL),
         _chi2(data - static, model, noise, fwhm_px)[0],
     )
 

@@ -272,6 +272,38 @@ def test_a_lit_pixel_is_a_cosmic_ray_though_the_difference_smears_it():
     assert candidate.reasons & RejectReason.COSMIC_RAY
 
 
+def test_a_hit_on_four_pixels_is_no_star_where_stars_are_as_sharp():
+    pair = pair_of(3, n_transients=0, science_fwhm_px=1.9, reference_fwhm_px=2.2)
+    x, y = quiet_place(pair)
+    hit = np.zeros((5, 5))
+    hit[2:4, 2:4] = [[160.0, 130.0], [280.0, 95.0]]
+    (candidate,) = near(
+        candidates_of(with_stamp(pair.science, hit, x, y), pair.reference), x, y
+    )
+    assert candidate.reasons & RejectReason.COSMIC_RAY
+    star = with_stamp(pair.science, 1200 * stamp(1.9), x, y)
+    (source,) = near(candidates_of(star, pair.reference), x, y)
+    assert source.is_kept
+    assert source.score == pytest.approx(candidate.score, rel=0.5)
+
+
+def test_a_track_beside_a_star_is_seen_on_the_frame_itself():
+    """Where the noise of D is large, the frame less the reference tells more."""
+    pair = blank_pair()
+    star = np.argsort(-pair.stars_flux_e * (pair.stars_flux_e < 8e4))
+    inside = [
+        i for i in star
+        if 60 < pair.stars_x[i] < 388 and 60 < pair.stars_y[i] < 388
+    ]  # fmt: skip
+    x, y = round(pair.stars_x[inside[0]]) + 6, round(pair.stars_y[inside[0]])
+    track = np.zeros((11, 11))
+    track[:, 5] = 260.0
+    found = candidates_of(with_stamp(pair.science, track, x, y), pair.reference)
+    hits = near(found, x, y, 6)
+    assert hits
+    assert not any(candidate.is_kept for candidate in hits)
+
+
 def test_many_good_candidates_in_one_place_are_an_artefact():
     pair = pair_of(3, n_transients=0)
     x, y = quiet_place(pair, margin=80, away=40)
