@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import binary_dilation
 
 from astrid_assets.science.differencing import noise_kernels
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
@@ -217,20 +216,17 @@ def blank_sky(
 
 def grow_mask(mask: Mask, radius_px: float) -> Mask:
     """Spread unusable bits over what they spoil; the other bits stay as they are."""
-    grown = mask.copy()
+    grown = np.array(mask, order="C")
+    present = int(np.bitwise_or.reduce(mask, axis=None)) & UNUSABLE
     for bit in MaskBit:
-        if not bit & UNUSABLE:
-            continue
-        plane = (mask & bit) != 0
-        if not plane.any():
-            continue
-        radius = radius_px if bit & WIDE_GROWTH else radius_px / 2
-        grown[_dilate(plane, radius)] |= np.uint16(bit)
+        if bit & present:
+            radius = radius_px if bit & WIDE_GROWTH else radius_px / 2
+            noise_kernels.spread(mask, np.uint16(bit), disc_reach(radius), grown)
     return grown
 
 
-def _dilate(plane: NDArray[np.bool_], radius_px: float) -> NDArray[np.bool_]:
-    r = max(1, int(np.ceil(radius_px)))
-    dy, dx = np.mgrid[-r : r + 1, -r : r + 1]
-    disc = np.hypot(dx, dy) <= max(radius_px, 1.0)
-    return np.asarray(binary_dilation(plane, structure=disc), dtype=np.bool_)
+def disc_reach(radius_px: float) -> NDArray[np.int64]:
+    """Return the half width of each row of a disc of at least one pixel: (2 r + 1,)."""
+    radius = max(radius_px, 1.0)
+    rows = np.arange(-int(radius), int(radius) + 1)
+    return np.sqrt(radius**2 - rows**2).astype(np.int64)

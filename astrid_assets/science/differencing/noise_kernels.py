@@ -78,3 +78,38 @@ def score_rows(
             else:
                 flux[i, j] = np.float32(0)
                 score[i, j] = np.float32(0)
+
+
+@compiled
+def spread(
+    mask: NDArray[np.uint16],
+    bit: np.uint16,
+    reach: NDArray[np.int64],
+    grown: NDArray[np.uint16],
+) -> None:
+    """Set a bit in `grown` wherever a disc around a pixel that has it in `mask` lies.
+
+    `reach` is the half width of each row of the disc.
+    """
+    ny, nx = mask.shape
+    r = len(reach) // 2
+    for y in range(ny):
+        # A sum without a way out is what the processor does sixteen at a time.
+        found = np.uint16(0)
+        for x in range(nx):
+            found |= mask[y, x]
+        if not found & bit:
+            continue
+        x = 0
+        while x < nx:
+            if not mask[y, x] & bit:
+                x += 1
+                continue
+            end = x + 1
+            while end < nx and mask[y, end] & bit:
+                end += 1
+            for row in range(max(y - r, 0), min(y + r + 1, ny)):
+                half = reach[row - y + r]
+                for column in range(max(x - half, 0), min(end + half, nx)):
+                    grown[row, column] |= bit
+            x = end + 1
