@@ -8,14 +8,15 @@ photons, so that their difference is much smaller than either error.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
-from astrid_assets.science.detection.peaks import find_peaks
+from astrid_assets.science.detection.settings import DetectionSettings
+from astrid_assets.science.detection.sources import detect
+from astrid_assets.science.differencing.noise import robust_sigma
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
     from astrid_assets.science.frame import Frame, Image
 
 Values = NDArray[np.float64]
+Bool = NDArray[np.bool_]
 Places = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 OTHER: dict[str, Literal["zogy", "kernel"]] = {"zogy": "kernel", "kernel": "zogy"}
+TESTS = DetectionSettings.model_validate({})
 CHANGE_SIGMA = 10.0  # brighter changes tell a flux ratio to a few per cent each
+SAME_PX = 3  # peaks of one source lie closer
 MAX_CHANGES = 300  # of either difference, the brightest: a flood tells no more
 BLANK_PLACES = 2500  # on a grid; they tell a correlation to 0.02
 BLANK_SIGMA = 3.0  # of a pixel of the reference
@@ -47,7 +51,7 @@ class Compared:
     other_flux_err: Values
 
     @property
-    def agree(self) -> NDArray[np.bool_]:
+    def agree(self) -> Bool:
         """Where they differ by less than the smaller error."""
         smaller = np.minimum(self.flux_err, self.other_flux_err)
         return np.abs(self.flux - self.other_flux) <= smaller
@@ -62,8 +66,8 @@ class CrossCheck:
     method
         The other one.
     changes, blank
-        At peaks above `CHANGE_SIGMA` in either difference, and on a fixed grid where
-        the reference is blank.
+        At candidates above `CHANGE_SIGMA` that pass all tests in either difference,
+        and on a fixed grid where the reference is blank.
     star_snr, star_difference : (n,)
         Of constant stars: signal to noise, and what both differ by within one FWHM
         over the star's own flux there (root of the ratio of powers).
@@ -79,9 +83,9 @@ class CrossCheck:
         """Return what is kept; None where too little was there to compare.
 
         ``flux_ratio`` is the other method's flux over the difference's, the median of
-        the bright changes; ``agreeing`` the share of all places that agree within the
-        smaller error; ``correlation`` that of the scores on blank sky;
-        ``star_difference`` the median of the stars.
+        the bright changes, ``flux_ratio_err`` its error by their scatter; ``agreeing``
+        the share of all places that agree within the smaller error; ``correlation``
+        that of the scores on blank sky; ``star_difference`` the median of the stars.
         """
         places = [*self.changes.agree, *self.blank.agree]
         ratio = self.changes.other_flux / self.changes.flux
@@ -94,6 +98,9 @@ class CrossCheck:
             "method": self.method,
             "star_difference": _median(self.star_difference),
             "flux_ratio": _median(ratio),
+            "flux_ratio_err": robust_sigma(ratio) / np.sqrt(len(ratio))
+            if len(ratio)
+            else None,
             "agreeing": float(np.mean(places)) if places else None,
             "correlation": float(np.asarray(np.corrcoef(scores))[0, 1])
             if several
@@ -127,8 +134,7 @@ def cross_check(
     method = OTHER[settings.method]
     other = subtract(science, reference, settings.model_copy(update={"method": method}))
     usable = ((difference.mask | other.mask) & UNUSABLE) == 0
-    radius = max(1, round(science.psf.fwhm_px))
-    changes = _changes((difference, other), usable, radius)
+    changes = _changes(science, (difference, other), usable)
     snr, star_difference = _at_stars(science, difference, other, usable)
     return CrossCheck(
         method=method,
@@ -145,25 +151,30 @@ def _compared(one: Difference, other: Difference, at: Places) -> Compared:
 
 
 def _changes(
-    differences: tuple[Difference, Difference], usable: NDArray[np.bool_], radius: int
+    science: Frame, differences: tuple[Difference, Difference], usable: Bool
 ) -> Places:
-    """Peaks in either difference; the same one counts once."""
+    """Places of point sources that changed, in either difference; each counts once.
+
+    Artefacts look different to each method and would tell nothing: only what passes
+    all tests of the detection counts.
+    """
     found: list[tuple[int, int]] = []
     for difference in differences:
-        peaks = find_peaks(
-            difference.score, difference.flux, difference.flux_err, CHANGE_SIGMA,
-            radius_px=radius,
-        )  # fmt: skip
-        brightest = zip(peaks.row.tolist(), peaks.column.tolist(), strict=True)
-        for row, column in islice(brightest, MAX_CHANGES):
-            near = any(max(abs(row - r), abs(column - c)) <= radius for r, c in found)
+        kept = [
+            candidate
+            for candidate in detect(difference, science, TESTS)
+            if candidate.is_kept and abs(candidate.score) >= CHANGE_SIGMA
+        ]
+        for candidate in kept[:MAX_CHANGES]:
+            row, column = candidate.peak_y, candidate.peak_x
+            near = any(max(abs(row - r), abs(column - c)) <= SAME_PX for r, c in found)
             if usable[row, column] and not near:
                 found.append((row, column))
     rows, columns = np.array(found, dtype=np.intp).reshape(-1, 2).T
     return rows, columns
 
 
-def _blank_grid(difference: Difference, usable: NDArray[np.bool_]) -> Places:
+def _blank_grid(difference: Difference, usable: Bool) -> Places:
     step = max(1, int(np.sqrt(usable.size / BLANK_PLACES)))
     part = slice(step // 2, None, step), slice(step // 2, None, step)
     reference = np.abs(difference.registered_reference[part])
@@ -173,7 +184,7 @@ def _blank_grid(difference: Difference, usable: NDArray[np.bool_]) -> Places:
 
 
 def _at_stars(
-    science: Frame, one: Difference, other: Difference, usable: NDArray[np.bool_]
+    science: Frame, one: Difference, other: Difference, usable: Bool
 ) -> tuple[Values, Values]:
     """Signal to noise of the common stars, and what both differ by over their flux."""
     if science.psf is None or other.evidence is None:

@@ -25,6 +25,7 @@ NONE = math.inf
 MAX_RATIO_APART = 0.03
 """Of both methods' fluxes of bright changes; right pairs stay within 0.003."""
 
+RATIO_SIGMA = 3.0  # of the error of the ratio, granted beyond it
 MIN_CHANGES = 3  # fewer bright changes tell no ratio
 MIN_AGREEING = 0.9
 """Of the places where both methods agree within the errors; right pairs: 0.99."""
@@ -196,7 +197,8 @@ def _disagreements(
     if difference is not None and difference > settings.max_method_difference:
         said.append(f"{difference:.1%} at stars: a PSF is wrong, or the kernel's fit")
     enough = (_number(check, "n_changes") or 0) >= MIN_CHANGES
-    if ratio is not None and enough and abs(ratio - 1) > MAX_RATIO_APART:
+    chance = RATIO_SIGMA * (_number(check, "flux_ratio_err") or 0.0)
+    if ratio is not None and enough and abs(ratio - 1) > MAX_RATIO_APART + chance:
         said.append(f"fluxes of changes differ by a factor {ratio:.3f}")
     if agreeing is not None and agreeing < MIN_AGREEING:
         said.append(f"only {agreeing:.0%} of the places agree within the errors")

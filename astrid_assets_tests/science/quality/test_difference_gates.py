@@ -26,7 +26,7 @@ SETTINGS = DifferencingSettings()
 INF = float("inf")
 AGREED = {
     "method": "kernel", "star_difference": 0.01, "flux_ratio": 1.001,
-    "agreeing": 0.995, "correlation": 0.99, "n_changes": 9,
+    "flux_ratio_err": 0.002, "agreeing": 0.995, "correlation": 0.99, "n_changes": 9,
 }  # fmt: skip
 
 
@@ -189,6 +189,8 @@ def test_methods_that_disagree_in_any_way_warn(changed):
 def test_few_changes_tell_no_flux_ratio():
     check = AGREED | {"flux_ratio": 1.2, "n_changes": 2}
     assert methods_agree([check], SETTINGS).passed
+    unsure = AGREED | {"flux_ratio": 1.06, "flux_ratio_err": 0.02}
+    assert methods_agree([unsure], SETTINGS).passed
 
 
 def test_a_pair_the_other_method_cannot_do_is_told_and_not_held_against_it():
