@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import sep
-from scipy import fft
 
+from astrid_assets.science.differencing import zogy_kernels
 from astrid_assets.science.differencing.noise import robust_sigma
 from astrid_assets.science.differencing.transform import (
     StampSpectrum,
     back,
     forward,
+    in_blocks,
+    padded_shape,
 )
+from astrid_assets.science.threads import threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,14 +95,18 @@ def _blurred_difference(
     new: Image, ref: Image, new_psf: Image, ref_psf: Image
 ) -> Image:
     ny, nx = new.shape
-    reach = max(new_psf.shape[0], ref_psf.shape[0])
-    size = [int(fft.next_fast_len(n + reach, real=True) or 0) for n in (ny, nx)]
-    shape = (size[0], size[1])
-    spectrum = (
-        forward(new, shape) * StampSpectrum(ref_psf, shape).whole()
-        - forward(ref, shape) * StampSpectrum(new_psf, shape).whole()
-    )
-    return np.ascontiguousarray(back(spectrum, shape)[:ny, :nx], dtype=np.float32)
+    shape = padded_shape((ny, nx), max(len(new_psf), len(ref_psf)))
+    n, r = forward(new, shape, threads()), forward(ref, shape, threads())
+    pn, pr = StampSpectrum(new_psf, shape), StampSpectrum(ref_psf, shape)
+
+    def cross(a: int, b: int) -> None:
+        zogy_kernels.cross_block(
+            n[:, a:b], r[:, a:b], pr.columns(a, b), pn.columns(a, b), n[:, a:b],
+            keeps=True,
+        )  # fmt: skip
+
+    in_blocks(cross, n.shape[1])
+    return np.ascontiguousarray(back(n, shape, threads())[:ny, :nx], dtype=np.float32)
 
 
 def _bands(flat: Image, quiet: NDArray[np.bool_], noise: float) -> Image:
