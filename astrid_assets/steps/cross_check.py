@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.pictures.subtraction import methods_picture
 from astrid_assets.science.cross_check import OTHER, cross_check
-from astrid_assets.science.errors import ScienceError
+from astrid_assets.science.errors import Reason, ScienceError
+from astrid_assets.science.quality.difference_gates import methods_agree
 from astrid_assets.steps.nights import keep_picture
 from astrid_assets.storage.frame_store import difference_from_fits, frame_from_fits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from astrid_assets.science.differencing.settings import DifferencingSettings
     from astrid_assets.steps.subtract import SubtractTask
 
 Row = dict[str, object]
@@ -40,6 +42,19 @@ def check_tasks(
                 CheckTask(task, str(row["difference_key"]), with_picture=not chosen),
             )
     return {check.task.observation_id: check for check in chosen.values()}
+
+
+def disagreement(told: Row, settings: DifferencingSettings) -> tuple[Reason, ...]:
+    """Return the flag of a difference with which the other method disagrees."""
+    verdict = methods_agree([told], settings)
+    if verdict.passed:
+        return ()
+    numbers = {
+        name: value
+        for name, value in told.items()
+        if isinstance(value, float) and name != "flux_ratio_err"
+    }
+    return (Reason("methods_disagree", verdict.detail, numbers),)
 
 
 def check_frame(check: CheckTask) -> tuple[Row, str | None]:

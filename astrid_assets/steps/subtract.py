@@ -14,7 +14,7 @@ from astrid_assets.science.quality.difference_gates import (
     methods_agree,
 )
 from astrid_assets.steps import versions
-from astrid_assets.steps.cross_check import check_frame, check_tasks
+from astrid_assets.steps.cross_check import check_frame, check_tasks, disagreement
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
@@ -133,16 +133,19 @@ def _checked(
     for outcome in found:
         pictures |= outcome.pictures
     checks = check_tasks(tasks, rows)
-    numbers = dict.fromkeys(checks)
-    for observation_id, (told, picture) in zip(
-        checks, tools.compute.map(check_frame, checks.values()), strict=True
+    by_id = {str(row["observation_id"]): row for row in rows}
+    for (observation_id, check), (told, picture) in zip(
+        checks.items(), tools.compute.map(check_frame, checks.values()), strict=True
     ):
-        numbers[observation_id] = told
+        row = by_id[observation_id]
+        flags = disagreement(told, check.task.settings)
+        by_id[observation_id] = row | {
+            "cross_check": told,
+            "flags": [*row["flags"], *(flag.as_dict() for flag in flags)],  # type: ignore[misc]  # JSON list
+        }
         if picture:
             pictures[METHODS_PICTURE] = picture
-    return [
-        row | {"cross_check": numbers.get(str(row["observation_id"]))} for row in rows
-    ], pictures
+    return list(by_id.values()), pictures
 
 
 def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[SubtractTask]:
