@@ -40,9 +40,13 @@ MIN_BLANK_FRACTION = 0.2  # in crowded fields the emptiest fifth counts as blank
 WIDE_GROWTH = MaskBit.SATURATED | MaskBit.BLEEDING | MaskBit.TRAIL | MaskBit.NO_DATA
 
 
-def sampled(values: Image) -> Image:
-    """Return evenly spaced ones of many values: enough for a median or a scatter."""
-    return values[:: max(1, values.size // SAMPLE)]
+def sample_of(where: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return evenly spaced ones of many pixels: enough for a median or a scatter.
+
+    Indices into the flattened image.
+    """
+    step = max(1, int(np.count_nonzero(where)) // SAMPLE)
+    return noise_kernels.every_set(np.ascontiguousarray(where), step)
 
 
 def robust_sigma(values: NDArray[np.floating]) -> float:
@@ -56,7 +60,7 @@ def sky_sigma(variance: Image, usable: NDArray[np.bool_]) -> float:
     Half the pixels of any field that can be subtracted are sky or nearly so; the
     30th percentile is sky in crowded ones too and equals it in empty ones.
     """
-    return float(np.sqrt(np.percentile(sampled(variance[usable]), 30)))
+    return float(np.sqrt(np.percentile(variance.ravel()[sample_of(usable)], 30)))
 
 
 @dataclass(frozen=True)
@@ -208,10 +212,16 @@ def blank_sky(
         Without the terms for registration and PSF, which `flux_err` holds: beside a
         bright star the score would tell of them and not of the noise.
     """
-    shown = np.abs(flux_ref / flux_err) / BLANK_SIGMA
-    np.maximum(shown, (flux_err**2 / variance - 1) / BLANK_EXCESS, out=shown)
-    limit = max(1.0, float(np.quantile(sampled(shown[usable]), MIN_BLANK_FRACTION)))
-    return usable & (shown <= limit)
+    shown = np.empty_like(flux_err)
+    in_bands(
+        lambda a, b: noise_kernels.shown_rows(
+            flux_ref, flux_err, variance, BLANK_SIGMA, BLANK_EXCESS, shown, a, b
+        ),
+        len(shown),
+    )
+    told = shown.ravel()[sample_of(usable)]
+    limit = max(1.0, float(np.quantile(told, MIN_BLANK_FRACTION)))
+    return usable & (shown <= np.float32(limit))
 
 
 def grow_mask(mask: Mask, radius_px: float) -> Mask:

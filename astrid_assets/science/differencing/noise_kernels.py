@@ -113,3 +113,41 @@ def spread(
                 for column in range(max(x - half, 0), min(end + half, nx)):
                     grown[row, column] |= bit
             x = end + 1
+
+
+@compiled
+def shown_rows(
+    flux_ref: Image, flux_err: Image, variance: Image, sigma: float, excess: float,
+    out: Image, first: int, last: int,
+) -> None:  # fmt: skip
+    """Write how far a pixel is from blank sky: 1 where the reference shows `sigma`.
+
+    Or where errors beside photon noise make up the share `excess` of the variance.
+    """
+    for i in range(first, last):
+        for j in range(out.shape[1]):
+            error = flux_err[i, j]
+            light = abs(flux_ref[i, j]) / (error * np.float32(sigma))
+            more = (error * error / variance[i, j] - np.float32(1)) / np.float32(excess)
+            out[i, j] = max(light, more)
+
+
+@compiled
+def every_set(where: NDArray[np.bool_], step: int) -> NDArray[np.intp]:
+    """Return the flat places of the first set pixel and every `step`-th after it."""
+    ny, nx = where.shape
+    count = 0
+    for i in range(ny):
+        for j in range(nx):
+            count += where[i, j]
+    places = np.empty((count + step - 1) // step, np.intp)
+    wait, found = 0, 0
+    for i in range(ny):
+        for j in range(nx):
+            if where[i, j]:
+                if wait == 0:
+                    places[found] = i * nx + j
+                    found += 1
+                    wait = step
+                wait -= 1
+    return places

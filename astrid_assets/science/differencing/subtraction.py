@@ -139,12 +139,13 @@ def subtract(
     flux, flux_err, score = noise.score_of(matched, usable, terms, new.psf.fwhm_px)
     blank = noise.blank_sky(matched.flux_ref, flux_err, matched.variance, usable)
     structure = structure_share(matched.flux, matched.variance, blank, new.psf.fwhm_px)
+    sample = noise.sample_of(blank)
     if structure:
-        typical = float(np.median(noise.sampled(matched.variance[blank])))
+        typical = float(np.median(matched.variance.ravel()[sample]))
         flux_err = np.hypot(flux_err, np.float32(np.sqrt(structure * typical)))
-        score = flux / flux_err
-    blank_scores = noise.sampled(score[blank])
-    reference_rms = noise.robust_sigma(noise.sampled(ref_data[blank]))
+        score = np.divide(flux, flux_err)
+    blank_scores = score.ravel()[sample]
+    reference_rms = noise.robust_sigma(ref_data.ravel()[sample])
     factors = (
         psf_factor(new.psf.centre, powers[0]),
         psf_factor(ref_psf.centre, powers[1]),
@@ -169,12 +170,12 @@ def subtract(
         astrometric_noise_px=terms.jitter_px * np.sqrt(2),
         psf_error=terms.psf_error,
         sky_structure=structure,
-        sky_rms_e=noise.robust_sigma(noise.sampled(new_data[blank])),
+        sky_rms_e=noise.robust_sigma(new_data.ravel()[sample]),
         reference_rms_e=reference_rms,
         noise_factor=factors[1] * sigmas[1] / reference_rms,
         coverage=_coverage(science.mask, ref_bits),
         limiting_mag=_limiting_mag(
-            science.zero_point_mag, noise.sampled(flux_err[usable])
+            science.zero_point_mag, flux_err.ravel()[noise.sample_of(usable)]
         ),
         residual_power=noise.residual_power(
             matched, usable, stars.x, stars.y, new.psf.fwhm_px
