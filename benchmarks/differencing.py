@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 SIDES = (1024, 2048, 4096)
 RUNS = 7
 FEWEST_RUNS = 3  # of frames larger than 2048²
+DOUBLE_MAX_SIDE = 4096  # beyond it 70 frames do not fit in memory
 SLOW_S = 2.0  # whatever takes longer runs once
 SIGMA_E = 20.0
 FWHMS_PX = 3.2, 2.7
@@ -145,13 +146,16 @@ def contestants(scene: Scene) -> dict[str, Callable[[], object]]:
         return score_of(matched, scene.usable, TERMS, FWHMS_PX[0])
 
     flux, flux_err, score = products(scene.constant)
+    doubly: dict[str, Callable[[], object]] = {}
+    if len(pair.new) <= DOUBLE_MAX_SIDE:
+        doubly["textbook ZOGY in complex128"] = lambda: textbook(pair, doubly=True)
     return {
         UNIT: lambda: fft.rfft2(pair.new, workers=WORKERS),
         BOUND: lambda: bound(pair),
         "all products, constant PSF": lambda: products(scene.constant),
         "all products, changing PSF": lambda: products(scene.changing),
         "textbook ZOGY in float32": lambda: textbook(pair),
-        "textbook ZOGY in complex128": lambda: textbook(pair, doubly=True),
+        **doubly,
         "peaks of the score": lambda: find_peaks(score, flux, flux_err, 5.0, 3),
         "sep.extract on the score": lambda: sep.extract(score, 5.0, minarea=1),
     }
