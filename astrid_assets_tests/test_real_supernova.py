@@ -15,6 +15,8 @@ import pytest
 from sqlalchemy import select
 
 from astrid_assets.compute import Compute
+from astrid_assets.science.differencing.settings import DifferencingSettings
+from astrid_assets.science.quality.difference_gates import methods_agree
 from astrid_assets.steps.detect import detect_nights
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.process import process_nights
@@ -49,6 +51,7 @@ class Campaign:
     subtracted: set[str]
     supernova: dict[str, DetectionRow]
     nearby: list[DetectionRow]
+    checks: list[dict[str, float]]
     table: dict[str, dict[str, str]]
 
     def named(self, tag: str) -> list[PreprocessRun]:
@@ -88,10 +91,15 @@ def campaign(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Cam
             .where(DifferenceRun.status == "accepted")
         )
         subtracted = {row[0] for row in accepted}
+        checks = [
+            run.cross_check
+            for run in session.scalars(select(DifferenceRun))
+            if run.cross_check
+        ]
         rows = candidates.cone(session, RA_DEG, DEC_DEG, 1.0)
         nearby = candidates.cone(session, RA_DEG, DEC_DEG, 5.0)
     supernova = {row.source_path: row for row in rows}
-    return Campaign(runs, subtracted, supernova, nearby, table)
+    return Campaign(runs, subtracted, supernova, nearby, checks, table)
 
 
 def test_no_good_frame_is_lost(campaign: Campaign) -> None:
@@ -154,6 +162,18 @@ def test_the_supernova_is_found_on_every_good_science_frame(
 
 def test_nothing_is_claimed_there_before_the_explosion(campaign: Campaign) -> None:
     assert [row.night for row in campaign.nearby if row.night < FIRST_SEEN] == []
+
+
+def test_both_methods_of_subtraction_agree_on_every_night(campaign: Campaign) -> None:
+    settings = DifferencingSettings.model_validate({})
+    assert len(campaign.checks) >= 17
+    for check in campaign.checks:
+        verdict = methods_agree([check], settings)
+        assert verdict.passed, verdict.detail
+    # Where the supernova alone has changed, its flux is the same by both.
+    ratios = [c["flux_ratio"] for c in campaign.checks if c["n_changes"] == 1]
+    assert len(ratios) >= 10
+    assert ratios == pytest.approx([1.0] * len(ratios), abs=0.01)
 
 
 def test_its_light_curve_rises_and_falls(campaign: Campaign) -> None:
