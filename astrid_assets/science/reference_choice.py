@@ -24,6 +24,9 @@ or about depth, which the ranking sees anyway."""
 WISHES = ("date", "path", "excluded")
 """Codes of frames that the profile rules out."""
 
+NEVER_MEANT = ("later", "date", "path")
+"""Codes of frames of other nights and folders than those a reference is made from."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceCandidate:
@@ -113,8 +116,8 @@ class ReferenceChoice:
 
     @property
     def considered(self) -> tuple[RankedFrame, ...]:
-        """The ranking without frames of nights that were never reached."""
-        return tuple(r for r in self.ranking if r.why_not != "later")
+        """The ranking without frames that nobody could have expected in it."""
+        return tuple(r for r in self.ranking if r.why_not not in NEVER_MEANT)
 
 
 def choose_members(
