@@ -8,7 +8,7 @@ import pytest
 from astrid_assets.science.differencing.transform import StampSpectrum
 
 
-@pytest.mark.parametrize("side", [1, 2, 5, 8, 31])
+@pytest.mark.parametrize("side", [1, 3, 9, 31])
 @pytest.mark.parametrize("shape", [(64, 33), (75, 90), (32, 200)])
 def test_columns_are_those_of_the_whole_plane(rng, side, shape):
     stamp = rng.normal(size=(side, side)).astype(np.float32)
