@@ -202,7 +202,8 @@ def _sample(
     # A stamp's darkest pixel has hardly any light of its own.
     sky = np.where(good, variance, np.inf).min(axis=(1, 2), keepdims=True)
     sky = np.where(np.isfinite(sky), sky, 1.0)
-    noise = sky + np.maximum(own, 0)
+    light = np.where(good, stamps(frame.data, x, y, radius), 0).astype(np.float64)
+    noise = sky + _photons(variance - sky, light, good) * np.maximum(own, 0)
     span = np.arange(-radius, radius + 1)
     distance = np.hypot(span[:, None], span[None, :])
     core = distance <= max(1.2 * psf.fwhm_px, 1.5)
@@ -221,6 +222,13 @@ def _sample(
         psf.oversampling,
     )  # fmt: skip
     return sample, np.column_stack([excess, error])
+
+
+def _photons(excess: Array, light: Array, good: Bool) -> Array:
+    """Return the variance of light over the light, (n, 1, 1): less than 1 in a stack."""
+    total = (np.maximum(light, 0) * good).sum(axis=(1, 2), keepdims=True)
+    share = (excess * good).sum(axis=(1, 2), keepdims=True) / np.maximum(total, 1e-9)
+    return np.clip(share, 0, 1)
 
 
 def _sky_left(left: Array, sky: Array, outskirts: Bool) -> Array:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.frame import Image, Mask
 
 SCORE_STEP = 1 / 32  # sigma; half of it is the most a score is off
+CHANGES = "PSF_D_CHANGES"
 TEXT_CHUNK = 60  # characters of the reasons per card
 
 NUMBERS = {
@@ -79,18 +80,20 @@ def difference_to_fits(difference: Difference) -> bytes:
         "REFERENCE", difference.registered_reference, difference.reference_rms_e
     )
     psf = fits.ImageHDU(np.asarray(difference.psf_d, dtype=np.float32), name="PSF_D")
+    planes = [
+        fits.PrimaryHDU(header=_header(difference)),
+        d,
+        score,
+        flux_err,
+        reference,
+        mask_plane("MASK", difference.mask),
+        psf,
+    ]
+    if difference.psf_d_changes is not None:
+        changes = np.asarray(difference.psf_d_changes, dtype=np.float32)
+        planes.append(fits.ImageHDU(changes, name=CHANGES))
     buffer = io.BytesIO()
-    fits.HDUList(
-        [
-            fits.PrimaryHDU(header=_header(difference)),
-            d,
-            score,
-            flux_err,
-            reference,
-            mask_plane("MASK", difference.mask),
-            psf,
-        ]
-    ).writeto(buffer, output_verify="exception")
+    fits.HDUList(planes).writeto(buffer, output_verify="exception")
     return buffer.getvalue()
 
 
@@ -115,6 +118,12 @@ def difference_from_fits(content: bytes) -> Difference:
             registered_reference=image_from(hdus, "REFERENCE"),
             psf_d=np.array(data_of(hdus, "PSF_D"), dtype=np.float32),
             wcs=WCS(naxis=2) if wcs is None else wcs,
+            psf_d_changes=(
+                np.array(data_of(hdus, CHANGES), dtype=np.float32)
+                if CHANGES in hdus
+                else None
+            ),
+            evidence=None,  # of the subtraction itself; the file holds what it told
             n_stars=integer(header, "NSTARS"),
             reasons=_reasons_from(header, "REASON"),
             flags=_reasons_from(header, "FLAG"),

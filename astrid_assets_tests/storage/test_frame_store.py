@@ -274,6 +274,7 @@ def difference(frame: Frame, rng: np.random.Generator) -> Difference:
         mask=frame.mask,
         registered_reference=rng.normal(0, 5, SHAPE).astype(np.float32),
         psf_d=rng.random((25, 25)).astype(np.float32),
+        psf_d_changes=rng.random((2, 25, 25)).astype(np.float32),
         wcs=distorted_wcs(),
         zero_point_mag=27.1,
         std_score=1.0123456789,
@@ -299,7 +300,8 @@ def difference(frame: Frame, rng: np.random.Generator) -> Difference:
 def test_a_difference_survives_but_for_a_fraction_of_its_noise(difference: Difference):
     copy = difference_from_fits(difference_to_fits(difference))
     images = {"d", "score", "flux", "flux_err", "registered_reference"}
-    arrays = images | {"mask", "psf_d", "wcs", "astrometric_noise_px"}
+    psfs = {"psf_d", "psf_d_changes"}
+    arrays = images | psfs | {"mask", "wcs", "astrometric_noise_px"}
     for field in fields(Difference):
         if field.name not in arrays:
             name = field.name
@@ -318,7 +320,10 @@ def test_a_difference_survives_but_for_a_fraction_of_its_noise(difference: Diffe
         copy.flux, difference.flux, rtol=1e-3, atol=0.53 / 32 * 111
     )
     np.testing.assert_array_equal(copy.mask, difference.mask)
-    np.testing.assert_array_equal(copy.psf_d, difference.psf_d)
+    for name in psfs:
+        np.testing.assert_array_equal(getattr(copy, name), getattr(difference, name))
+    constant = replace(difference, psf_d_changes=None)
+    assert difference_from_fits(difference_to_fits(constant)).psf_d_changes is None
     assert_same_sky(difference.wcs, copy.wcs)
 
 

@@ -122,7 +122,7 @@ def _pixel(psf_d: Image, science_psf: Image) -> Image:
 
 
 def measure_shapes(
-    d: Image, noise: Values, peaks: Peaks, source: PointSource
+    d: Image, noise: Values, peaks: Peaks, source: PointSource, stamps: Image
 ) -> Shapes:
     """Measure every peak on the difference image.
 
@@ -131,12 +131,14 @@ def measure_shapes(
     d : (ny, nx), electrons
     noise : (n,), electrons per pixel
         Of `d` around each peak.
+    stamps : (n, s, s)
+        PSF of `d` at each peak, centred.
     """
     radius = max(int(np.ceil(RADIUS_FWHM * source.fwhm_px)), MIN_RADIUS_PX)
     data = window(d, peaks.row, peaks.column, radius).astype(np.float64)
     data *= peaks.sign[:, None, None]
     shift_x, shift_y = peaks.x - peaks.column, peaks.y - peaks.row
-    model = _shifted(source.stamp, shift_x, shift_y, radius)
+    model = _laid(stamps, shift_x, shift_y, radius)
     dy, dx = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(float)
     x = dx - shift_x[:, None, None]
     y = dy - shift_y[:, None, None]
@@ -204,12 +206,7 @@ def fit_on_frame(
         for image in images
     )
     shift_x, shift_y = peaks.x - peaks.column, peaks.y - peaks.row
-    model = np.concatenate(
-        [
-            _shifted(stamp, shift_x[i : i + 1], shift_y[i : i + 1], radius)
-            for i, stamp in enumerate(stamps)
-        ]
-    )
+    model = _laid(stamps, shift_x, shift_y, radius)
     light = np.maximum(peaks.flux[:, None, None] * model, 0) + np.maximum(static, 0)
     noise = np.sqrt(sum(n**2 for n in noises) + light + (MISMATCH * static) ** 2)
     return (
@@ -298,6 +295,15 @@ def _chi2(
     residual = (seen - flux[:, None] * expected) / error
     n = int(around.sum())
     return (residual**2).sum(axis=1) / max(n - 3, 1), n
+
+
+def _laid(stamps: Image, dx: Values, dy: Values, radius: int) -> Values:
+    """Move each stamp by its own sub-pixel offset: (n, 2 r + 1, 2 r + 1)."""
+    side = 2 * radius + 1
+    laid = np.empty((len(stamps), side, side))
+    for i, stamp in enumerate(stamps):
+        laid[i] = _shifted(stamp, dx[i : i + 1], dy[i : i + 1], radius)[0]
+    return laid
 
 
 def _shifted(stamp: Image, dx: Values, dy: Values, radius: int) -> Values:

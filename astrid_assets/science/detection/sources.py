@@ -74,7 +74,10 @@ def detect(
     sky_noise, flux_noise = _typical_noise(difference)
     noise = sky_noise * np.maximum(peaks.flux_err / flux_noise, 1)
     source = PointSource.of(difference.psf_d, science.psf.centre)
-    shapes = measure_shapes(difference.d, noise, peaks, source)
+    stamps = np.array(
+        [difference.psf_d_at(*at) for at in zip(peaks.x, peaks.y, strict=True)]
+    )
+    shapes = measure_shapes(difference.d, noise, peaks, source, stamps)
     gain, chi2 = _fit_on_frame(difference, science, science.psf, peaks)
     shapes = replace(
         shapes,

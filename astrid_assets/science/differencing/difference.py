@@ -9,10 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from astrid_assets.science.differencing.local_psf import at
+
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
     from astrid_assets.science.differencing.evidence import Evidence
+    from astrid_assets.science.differencing.local_psf import Stamps
     from astrid_assets.science.errors import Reason
     from astrid_assets.science.frame import Image, Mask
 
@@ -40,6 +45,8 @@ class Difference:
         not PSF-matched.
     psf_d : (n, n)
         PSF of `d` at the centre of the frame, unit sum, centred on its middle.
+    psf_d_changes : (k, n, n)
+        The further terms of `local_psf` where that PSF changes over the frame.
     wcs
         The science frame's.
     zero_point_mag
@@ -112,9 +119,17 @@ class Difference:
     area_deg2: float
     residual_power: float | None = None
     sky_structure: float = 0.0
+    psf_d_changes: Stamps | None = None
     evidence: Evidence | None = None
     reasons: tuple[Reason, ...] = ()
     flags: tuple[Reason, ...] = ()
+
+    def psf_d_at(self, x: float, y: float) -> Image:
+        """Return the PSF of `d` at a position: (n, n)."""
+        if self.psf_d_changes is None:
+            return self.psf_d
+        shape = self.d.shape[0], self.d.shape[1]
+        return at(np.concatenate([self.psf_d[None], self.psf_d_changes]), x, y, shape)
 
     @property
     def is_accepted(self) -> bool:

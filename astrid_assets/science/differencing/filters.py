@@ -115,8 +115,8 @@ class Design:
 
     def local(
         self, blur_new: Image, blur_ref: Image, source: Image
-    ) -> tuple[float, float, float]:
-        """Return F_D, F_S and the variance of S on blank sky where these hold.
+    ) -> tuple[float, float, float, Image]:
+        """Return F_D, F_S, the variance of S on blank sky, and P_D where these hold.
 
         The filters stay those of the design. The variance is that of a flux: over
         F_S².
@@ -125,11 +125,9 @@ class Design:
         seen = bn * self._spectrum(source)
         f_s = self._mean((self._score * seen).real)
         noise = np.abs(self._score) ** 2 * self._noise(bn, br)
-        return (
-            float((seen * self._white)[0, 0].real),
-            f_s,
-            self._mean(noise) / f_s**2,
-        )
+        f_d = float((seen * self._white)[0, 0].real)
+        psf_d = self._stamp(seen * self._white / f_d, len(self.psf_d))
+        return f_d, f_s, self._mean(noise) / f_s**2, psf_d
 
     def _noise(self, bn: NDArray[np.complex128], br: NDArray[np.complex128]) -> Real:
         return self._vn * np.abs(bn) ** 2 + self._vr * np.abs(br) ** 2

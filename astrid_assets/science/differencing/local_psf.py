@@ -57,12 +57,12 @@ def local_psfs(
     )
     x, y = x.ravel(), y.ravel()
     new, ref = new_at(x, y), ref_at(x, y)
-    fitted = _fit(new, ref, terms(x, y, shape, COUNTS[0]))
+    best = _fit(new, ref, terms(x, y, shape, COUNTS[0]))
     for count in COUNTS[1:]:
-        if fitted[2] <= tolerance:
+        if best[2] <= tolerance:
             break
-        fitted = _fit(new, ref, terms(x, y, shape, count))
-    return fitted
+        best = _fit(new, ref, terms(x, y, shape, count))
+    return best
 
 
 def terms(
@@ -89,15 +89,26 @@ def at(stamps: Stamps, x: float, y: float, shape: tuple[int, int]) -> Image:
     return np.tensordot(weights, stamps, axes=1).astype(np.float32)
 
 
+def fitted(
+    sampled: NDArray[np.floating], design: NDArray[np.float64]
+) -> tuple[Stamps, float]:
+    """Describe PSFs at some places by terms; also the largest error of any, relative.
+
+    Parameters
+    ----------
+    sampled : (places, n, n)
+    design : (places, k)
+    """
+    flat = sampled.reshape(len(sampled), -1).astype(np.float64)
+    solution = np.linalg.lstsq(design, flat, rcond=None)[0]
+    scale = np.sqrt((flat**2).sum(axis=1))
+    left = np.sqrt(((flat - design @ solution) ** 2).sum(axis=1)) / scale
+    stamps = solution.reshape(-1, *sampled.shape[1:]).astype(np.float32)
+    return stamps, float(left.max())
+
+
 def _fit(
     new: NDArray[np.floating], ref: NDArray[np.floating], design: NDArray[np.float64]
 ) -> tuple[Stamps, Stamps, float]:
-    stamps, errors = [], []
-    for sampled in (new, ref):
-        flat = sampled.reshape(len(sampled), -1).astype(np.float64)
-        solution = np.linalg.lstsq(design, flat, rcond=None)[0]
-        scale = np.sqrt((flat**2).sum(axis=1))
-        left = np.sqrt(((flat - design @ solution) ** 2).sum(axis=1)) / scale
-        errors.append(float(left.max()))
-        stamps.append(solution.reshape(-1, *sampled.shape[1:]).astype(np.float32))
-    return stamps[0], stamps[1], max(errors)
+    (of_new, new_error), (of_ref, ref_error) = fitted(new, design), fitted(ref, design)
+    return of_new, of_ref, max(new_error, ref_error)

@@ -29,6 +29,8 @@ class Matched:
         (V(S_n) + V(S_r)) / F_S².
     psf_d : (n, n)
         P_D in the middle of the frame, unit sum, centred.
+    psf_d_changes : (k, n, n)
+        The further terms of `local_psf` where it changes; none where it does not.
     """
 
     d: Image
@@ -37,6 +39,7 @@ class Matched:
     flux_ref: Image
     variance: Image
     psf_d: Image
+    psf_d_changes: Stamps | None = None
 
 
 @dataclass(frozen=True)

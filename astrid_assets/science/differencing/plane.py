@@ -7,6 +7,7 @@ have been used: at most ten frames lie in memory beside the inputs.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ from astrid_assets.science.differencing.filters import (
     Design,
     Noises,
 )
-from astrid_assets.science.differencing.local_psf import axis_terms
+from astrid_assets.science.differencing.local_psf import axis_terms, fitted, terms
 from astrid_assets.science.differencing.matched import Blurs, Matched
 from astrid_assets.science.differencing.transform import (
     Spectrum,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astrid_assets.science.differencing.local_psf import Stamps
     from astrid_assets.science.frame import Image
 
 SCALE_SAMPLES = 5  # positions per axis at which flux scale and noise are computed
@@ -61,7 +63,7 @@ class Plane:
         """All products where blurs and PSFs change over the frame."""
         variance = self.variance(new_variance, ref_variance)
         d, flux, mean = self.local_products(new, ref)
-        flux_scale, d_scale, sky = self.scales()
+        flux_scale, d_scale, sky, psfs_d = self.scales()
         d /= d_scale
         flux /= flux_scale
         mean /= flux_scale
@@ -69,7 +71,8 @@ class Plane:
         variance += sky
         # From their mean, so that swapping both images swaps both fluxes exactly.
         half: Image = np.multiply(flux, np.float32(0.5))
-        return self.result(d, flux, mean + half, mean - half, variance)
+        matched = self.result(d, flux, mean + half, mean - half, variance)
+        return replace(matched, psf_d=psfs_d[0], psf_d_changes=psfs_d[1:])
 
     def result(
         self, d: Image, flux: Image, flux_new: Image, flux_ref: Image, variance: Image
@@ -160,18 +163,24 @@ class Plane:
             in_bands(add, ny)
         return total
 
-    def scales(self) -> tuple[Image, Image, Image]:
-        """Return flux and D scale over the middle's, and the sky's variance, (ny, nx).
+    def scales(self) -> tuple[Image, Image, Image, Stamps]:
+        """Return flux and D scale over the middle's, the sky's variance, and P_D.
 
-        A source's response to the middle's filters where its PSF is another.
+        The first three are (ny, nx): a source's response to the middle's filters where
+        its PSF is another. P_D comes as terms of `local_psf`.
         """
         ny, nx = self._shape
         grid_y, grid_x = (np.linspace(0, n - 1, SCALE_SAMPLES) for n in (ny, nx))
-        values = np.array(
-            [
-                [self.design.local(*self._blurs.at(x, y, self._shape)) for x in grid_x]
-                for y in grid_y
-            ]
+        found = [
+            self.design.local(*self._blurs.at(x, y, self._shape))
+            for y in grid_y
+            for x in grid_x
+        ]
+        values = np.reshape([f[:3] for f in found], (SCALE_SAMPLES, SCALE_SAMPLES, 3))
+        y, x = (axis.ravel() for axis in np.meshgrid(grid_y, grid_x, indexing="ij"))
+        psfs_d, _ = fitted(
+            np.array([f[3] for f in found]),
+            terms(x, y, self._shape, len(self._blurs.new)),
         )
         unit = np.eye(SCALE_SAMPLES)
         by_y = make_interp_spline(grid_y, unit, k=3)(np.arange(ny))
@@ -181,7 +190,7 @@ class Plane:
             for k in range(3)
         )
         middle = np.float32(self.design.f_s), np.float32(self.design.f_d)
-        return f_s / middle[0], f_d / middle[1], sky
+        return f_s / middle[0], f_d / middle[1], sky, psfs_d
 
     def _forward(self, image: Image) -> Spectrum:
         return forward(image, self._padded, threads())

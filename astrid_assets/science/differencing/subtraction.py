@@ -160,6 +160,7 @@ def subtract(
         mask=bits,
         registered_reference=ref_data,
         psf_d=matched.psf_d,
+        psf_d_changes=matched.psf_d_changes,
         wcs=new.wcs,
         zero_point_mag=science.zero_point_mag,
         std_score=noise.robust_sigma(blank_scores),

@@ -115,6 +115,23 @@ def test_constant_stars_vanish_everywhere_though_the_psf_changes():
         assert alone.flux[y, x] == pytest.approx(1e5, rel=1e-3)
 
 
+def test_a_new_source_has_the_psf_of_the_difference_of_its_place():
+    psfs = field_psfs()
+    flat = [np.full(SHAPE, s**2, np.float32) for s in (SIGMA_N, SIGMA_R)]
+    for x, y in [(25, 30), (120, 128), (210, 225)]:
+        new = add(np.zeros(SHAPE, np.float32), at(psfs[0], x, y, SHAPE), 1e5, x, y)
+        nothing = np.zeros(SHAPE, np.float32)
+        m = match(new, nothing, *psfs, *flat, Noises(SIGMA_N, SIGMA_R))
+        terms = np.concatenate([m.psf_d[None], m.psf_d_changes])
+        seen = m.d[y - 15 : y + 16, x - 15 : x + 16]
+        left = [
+            np.abs(seen - 1e5 * psf).max() / seen.max()
+            for psf in (at(terms, x, y, SHAPE), m.psf_d)
+        ]
+        assert left[0] < 0.01
+        assert left[1] > 0.05 or (x, y) == (120, 128)
+
+
 def test_the_score_of_noise_has_unit_scatter_everywhere_though_the_psf_changes(rng):
     scores = []
     flat = [np.full(SHAPE, s**2, np.float32) for s in (SIGMA_N, SIGMA_R)]
