@@ -7,7 +7,6 @@ have been used: at most ten frames lie in memory beside the inputs.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,20 +20,25 @@ from astrid_assets.science.differencing.filters import (
     Design,
     Noises,
 )
-from astrid_assets.science.differencing.local_psf import axis_terms, fitted, terms
+from astrid_assets.science.differencing.local_psf import (
+    POWERS,
+    axis_terms,
+    fitted,
+    terms,
+)
 from astrid_assets.science.differencing.matched import Blurs, Matched
 from astrid_assets.science.differencing.transform import (
     Spectrum,
     StampSpectrum,
-    forward,
+    back_columns,
+    back_rows,
+    forward_columns,
+    forward_rows,
     in_blocks,
     padded_shape,
 )
-from astrid_assets.science.threads import in_bands, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from astrid_assets.science.differencing.local_psf import Stamps
@@ -61,18 +65,26 @@ class Plane:
         self, new: Image, ref: Image, new_variance: Image, ref_variance: Image
     ) -> Matched:
         """All products where blurs and PSFs change over the frame."""
-        variance = self.variance(new_variance, ref_variance)
-        d, flux, mean = self.local_products(new, ref)
-        flux_scale, d_scale, sky, psfs_d = self.scales()
-        d /= d_scale
-        flux /= flux_scale
-        mean /= flux_scale
-        variance /= flux_scale**2
-        variance += sky
-        # From their mean, so that swapping both images swaps both fluxes exactly.
-        half: Image = np.multiply(flux, np.float32(0.5))
-        matched = self.result(d, flux, mean + half, mean - half, variance)
-        return replace(matched, psf_d=psfs_d[0], psf_d_changes=psfs_d[1:])
+        lines = self._variance_lines(new_variance, ref_variance)
+        variance: Image = np.empty(self._shape, dtype=np.float32)
+        d, flux, mean = (np.empty_like(variance) for _ in range(3))
+        flux_new, flux_ref = np.empty_like(variance), np.empty_like(variance)
+        products = self._local_lines(new, ref)
+        by_y, along_x, psfs_d = self.scales()
+        least = MIN_VARIANCE / self.design.f_s
+
+        def work(a: int, b: int) -> None:
+            for spectrum, image in zip(
+                (*products, lines), (d, flux, mean, variance), strict=True
+            ):
+                self._back(spectrum, image, a, b)
+            zogy_kernels.scale_rows(
+                d[a:b], flux[a:b], mean[a:b], variance[a:b], by_y[a:b], along_x,
+                least, flux_new[a:b], flux_ref[a:b],
+            )  # fmt: skip
+
+        in_blocks(work, self._shape[0])
+        return Matched(d, flux, flux_new, flux_ref, variance, psfs_d[0], psfs_d[1:])
 
     def result(
         self, d: Image, flux: Image, flux_new: Image, flux_ref: Image, variance: Image
@@ -84,63 +96,84 @@ class Plane:
 
     def variance(self, new_variance: Image, ref_variance: Image) -> Image:
         """Variance of the flux beyond blank sky: source noise through the filters."""
-        vn = self._forward(new_variance - np.float32(self._sigmas[0] ** 2))
-        vr = self._forward(ref_variance - np.float32(self._sigmas[1] ** 2))
+        return self._frames(self._variance_lines(new_variance, ref_variance))[0]
+
+    def _variance_lines(self, new_variance: Image, ref_variance: Image) -> Spectrum:
+        """`variance`, before it is transformed back along x."""
+        vn = self._lines(new_variance, float(self._sigmas[0] ** 2))
+        vr = self._lines(ref_variance, float(self._sigmas[1] ** 2))
         kn2 = StampSpectrum(self.design.kn2, self._padded)
         kr2 = StampSpectrum(self.design.kr2, self._padded)
 
         def work(a: int, b: int) -> None:
+            both = forward_columns(vn[:, a:b])
             zogy_kernels.variance_block(
-                vn[:, a:b], vr[:, a:b], kn2.columns(a, b), kr2.columns(a, b)
+                both, forward_columns(vr[:, a:b]), kn2.columns(a, b), kr2.columns(a, b)
             )
+            vn[:, a:b] = back_columns(both)
 
         in_blocks(work, vn.shape[1])
-        return self._back(vn)
+        return vn
 
     def products(self, new: Image, ref: Image) -> tuple[Image, Image, Image]:
         """D, S_n and S_r, over F_D and F_S, of constant PSFs."""
-        n, r = self._forward(new), self._forward(ref)
+        n, r = self._lines(new), self._lines(ref)
         d = np.empty_like(n)
         pr, pn = (StampSpectrum(stamp, self._padded) for stamp in self._middle[:2])
         (vny, vnx), (vry, vrx) = self._noises
         f_d, f_s = self.design.f_d, self.design.f_s
 
         def work(a: int, b: int) -> None:
+            nb, rb = forward_columns(n[:, a:b]), forward_columns(r[:, a:b])
+            db = np.empty_like(nb)
             zogy_kernels.match_block(
-                n[:, a:b], r[:, a:b], pn.columns(a, b), pr.columns(a, b), d[:, a:b],
+                nb, rb, pn.columns(a, b), pr.columns(a, b), db,
                 vny, vnx[a:b], vry, vrx[a:b], f_d, f_s, WHITENING_FLOOR, TINY,
             )  # fmt: skip
+            for block, lines in ((db, d), (nb, n), (rb, r)):
+                lines[:, a:b] = back_columns(block)
 
         in_blocks(work, n.shape[1])
-        return self._back(d), self._back(n), self._back(r)
+        d_image, s_n, s_r = self._frames(d, n, r)
+        return d_image, s_n, s_r
 
-    def local_products(self, new: Image, ref: Image) -> tuple[Image, Image, Image]:
-        """D, S and (S_n + S_r) / 2, over the middle's F_D and F_S; PSFs change."""
-        n, r = self._forward(new), self._forward(ref)
-        crossed = self._crossed(n, r)
-        del n
-        c = self._forward(crossed)
-        del crossed
+    def _local_lines(
+        self, new: Image, ref: Image
+    ) -> tuple[Spectrum, Spectrum, Spectrum]:
+        """D, S and (S_n + S_r) / 2, over the middle's F_D and F_S; PSFs change.
+
+        Before they are transformed back along x.
+        """
+        n, r = self._lines(new), self._lines(ref)
+        c = self._crossed(n, r)
         s = np.empty_like(c)
         bn, br, pn = (StampSpectrum(stamp, self._padded) for stamp in self._middle)
         (vny, vnx), (vry, vrx) = self._noises
         f_d, f_s = self.design.f_d, self.design.f_s
 
         def work(a: int, b: int) -> None:
+            cb, rb = forward_columns(c[:, a:b]), np.ascontiguousarray(r[:, a:b])
+            sb = np.empty_like(cb)
             zogy_kernels.filter_block(
-                c[:, a:b], r[:, a:b],
-                bn.columns(a, b), br.columns(a, b), pn.columns(a, b), s[:, a:b],
+                cb, rb, bn.columns(a, b), br.columns(a, b), pn.columns(a, b), sb,
                 vny, vnx[a:b], vry, vrx[a:b], f_d, f_s, WHITENING_FLOOR, TINY,
             )  # fmt: skip
+            for block, lines in ((cb, c), (sb, s), (rb, r)):
+                lines[:, a:b] = back_columns(block)
 
         in_blocks(work, c.shape[1])
-        return self._back(c), self._back(s), self._back(r)
+        return c, s, r
 
-    def _crossed(self, n: Spectrum, r: Spectrum) -> Image:
+    def _crossed(self, n: Spectrum, r: Spectrum) -> Spectrum:
         """Both images blurred with the blurs of each place, subtracted.
 
-        The mean of both, blurred as in the middle, is left in place of `r`.
-        On the padded plane: what is blurred over the edge belongs to the frame.
+        Both are given transformed along x only, and so is the result, in place of
+        `n`. The mean of both, blurred as in the middle, is left in place of `r`,
+        transformed along both axes. On the padded plane: what is blurred over the
+        edge belongs to the frame.
+
+        A term's factor along y is multiplied where only columns have been transformed
+        back, so all terms of the same power of x share one transform along rows.
         """
         ny, nx = self._padded
         rows, columns = np.arange(ny, dtype=float), np.arange(nx, dtype=float)
@@ -152,22 +185,42 @@ class Plane:
             np.ascontiguousarray(v.T, dtype=np.float32)
             for v in axis_terms(columns, rows, self._shape, count)
         )
-        total = np.zeros(self._padded, dtype=np.float32)
-        part = np.empty_like(n)
-        for k in reversed(range(count)):  # the first, the middle's, loses `r`
-            bn = StampSpectrum(self._blurs.new[k], self._padded)
-            br = StampSpectrum(self._blurs.ref[k], self._padded)
-            in_blocks(_crosser(n, r, bn, br, part, keeps=k > 0), n.shape[1])
-            plane = self._whole(part)
-            add = _adder(total, plane, along_y[k], along_x[k])
-            in_bands(add, ny)
-        return total
+        bn = [StampSpectrum(stamp, self._padded) for stamp in self._blurs.new]
+        br = [StampSpectrum(stamp, self._padded) for stamp in self._blurs.ref]
+        powers = [power for power, _ in POWERS[:count]]
+        sums = [n, *(np.zeros_like(n) for _ in range(max(powers)))]
 
-    def scales(self) -> tuple[Image, Image, Image, Stamps]:
-        """Return flux and D scale over the middle's, the sky's variance, and P_D.
+        def cross(a: int, b: int) -> None:
+            nb, rb = forward_columns(n[:, a:b]), forward_columns(r[:, a:b])
+            n[:, a:b] = 0
+            part = np.empty_like(nb)
+            for k in reversed(range(count)):  # the first, the middle's, loses `r`
+                zogy_kernels.cross_block(
+                    nb, rb, bn[k].columns(a, b), br[k].columns(a, b), part, k > 0
+                )
+                zogy_kernels.add_scaled(
+                    sums[powers[k]][:, a:b], back_columns(part), along_y[k]
+                )
+            r[:, a:b] = rb
 
-        The first three are (ny, nx): a source's response to the middle's filters where
-        its PSF is another. P_D comes as terms of `local_psf`.
+        in_blocks(cross, n.shape[1])
+
+        def join(a: int, b: int) -> None:
+            total = back_rows(n[a:b], nx)
+            for power in range(1, len(sums)):
+                factor = along_x[powers.index(power)]
+                zogy_kernels.sum_scaled(total, back_rows(sums[power][a:b], nx), factor)
+            n[a:b] = np.asarray(fft.rfft(total, axis=1))
+
+        in_blocks(join, ny)
+        return n
+
+    def scales(self) -> tuple[NDArray[np.float32], NDArray[np.float32], Stamps]:
+        """Return D and flux scale over the middle's, the sky's variance, and P_D.
+
+        The first three are a source's response to the middle's filters where its PSF is
+        another: the product of what is returned first, (ny, k), and second,
+        (3, k, nx). P_D comes as terms of `local_psf`.
         """
         ny, nx = self._shape
         grid_y, grid_x = (np.linspace(0, n - 1, SCALE_SAMPLES) for n in (ny, nx))
@@ -185,46 +238,26 @@ class Plane:
         unit = np.eye(SCALE_SAMPLES)
         by_y = make_interp_spline(grid_y, unit, k=3)(np.arange(ny))
         by_x = make_interp_spline(grid_x, unit, k=3)(np.arange(nx))
-        f_d, f_s, sky = (
-            np.asarray(by_y @ values[..., k] @ by_x.T, dtype=np.float32)
-            for k in range(3)
-        )
-        middle = np.float32(self.design.f_s), np.float32(self.design.f_d)
-        return f_s / middle[0], f_d / middle[1], sky, psfs_d
+        values /= self.design.f_d, self.design.f_s, 1
+        along_x = np.moveaxis(values, 2, 0) @ by_x.T
+        return by_y.astype(np.float32), along_x.astype(np.float32), psfs_d
 
-    def _forward(self, image: Image) -> Spectrum:
-        return forward(image, self._padded, threads())
+    def _lines(self, image: Image, level: float = 0.0) -> Spectrum:
+        """Transform an image less a level along x, on the padded plane."""
+        return forward_rows(image, self._padded, level)
 
-    def _whole(self, spectrum: Spectrum) -> Image:
-        """Transform back to the padded plane; the spectrum is lost."""
-        columns = fft.ifft(spectrum, axis=0, overwrite_x=True, workers=threads())
-        return np.asarray(fft.irfft(columns, n=self._padded[1], workers=threads()))
+    def _back(self, lines: Spectrum, out: Image, first: int, last: int) -> None:
+        """Transform some rows back along x, to those of the frame."""
+        rows = back_rows(lines[first:last], self._padded[1])
+        out[first:last] = rows[:, : self._shape[1]]
 
-    def _back(self, spectrum: Spectrum) -> Image:
-        """Transform back to the frame; the spectrum is lost."""
-        columns = fft.ifft(spectrum, axis=0, overwrite_x=True, workers=threads())
-        ny, nx = self._shape
-        rows = np.asarray(fft.irfft(columns[:ny], n=self._padded[1], workers=threads()))
-        return np.ascontiguousarray(rows[:, :nx])
+    def _frames(self, *planes: Spectrum) -> list[Image]:
+        """Transform planes back along x, to the frame."""
+        images: list[Image] = [np.empty(self._shape, np.float32) for _ in planes]
 
+        def work(a: int, b: int) -> None:
+            for lines, image in zip(planes, images, strict=True):
+                self._back(lines, image, a, b)
 
-def _crosser(
-    n: Spectrum, r: Spectrum, bn: StampSpectrum, br: StampSpectrum, out: Spectrum,
-    *, keeps: bool,
-) -> Callable[[int, int], None]:  # fmt: skip
-    def cross(a: int, b: int) -> None:
-        zogy_kernels.cross_block(
-            n[:, a:b], r[:, a:b], bn.columns(a, b), br.columns(a, b), out[:, a:b], keeps
-        )
-
-    return cross
-
-
-def _adder(
-    total: Image, plane: Image, along_y: NDArray[np.float32],
-    along_x: NDArray[np.float32],
-) -> Callable[[int, int], None]:  # fmt: skip
-    def add(first: int, last: int) -> None:
-        zogy_kernels.add_scaled(total, plane, along_y, along_x, first, last)
-
-    return add
+        in_blocks(work, self._shape[0])
+        return images

@@ -56,6 +56,37 @@ def padded_shape(shape: tuple[int, int], reach: int) -> tuple[int, int]:
     return rows, columns
 
 
+def forward_rows(image: Real, shape: tuple[int, int], level: float = 0.0) -> Spectrum:
+    """Transform along x only, padded with zeros; `forward_columns` does the rest.
+
+    A level is taken off before. Rows go in blocks, like columns: `in_blocks`.
+    """
+    lines = np.empty((shape[0], shape[1] // 2 + 1), dtype=np.complex64)
+    lines[len(image) :] = 0
+
+    def work(a: int, b: int) -> None:
+        part = image[a:b] - np.float32(level) if level else image[a:b]
+        lines[a:b] = np.asarray(fft.rfft(part, n=shape[1], axis=1))
+
+    in_blocks(work, len(image))
+    return lines
+
+
+def forward_columns(lines: Spectrum) -> Spectrum:
+    """Transform some columns along y, contiguous."""
+    return np.asarray(fft.fft(lines, axis=0))
+
+
+def back_columns(block: Spectrum) -> Spectrum:
+    """Undo `forward_columns`; the block is lost."""
+    return np.asarray(fft.ifft(block, axis=0, overwrite_x=True))
+
+
+def back_rows(lines: Spectrum, width: int) -> Real:
+    """Transform some rows back along x, `width` pixels wide with their padding."""
+    return np.asarray(fft.irfft(lines, n=width, axis=1))
+
+
 class StampSpectrum:
     """The transform of a centred stamp on a large plane, some columns at a time."""
 

@@ -120,10 +120,53 @@ def variance_block(vn: Block, vr: Block, kn2: Block, kr2: Block) -> None:
 
 
 @compiled
-def add_scaled(
-    total: Image, plane: Image, along_y: Line, along_x: Line, first: int, last: int
-) -> None:
-    """Add a plane times the sum of products ``along_y[:, k] * along_x[:, k]``."""
-    for i in range(first, last):
+def add_scaled(total: Block, part: Block, along_y: Line) -> None:
+    """Add a block of columns times a factor of each row."""
+    for i in range(total.shape[0]):
         for j in range(total.shape[1]):
-            total[i, j] += plane[i, j] * along_y[i] * along_x[j]
+            total[i, j] += part[i, j] * along_y[i]
+
+
+@compiled
+def sum_scaled(total: Image, plane: Image, along_x: Line) -> None:
+    """Add a block of rows times a factor of each column."""
+    for i in range(total.shape[0]):
+        for j in range(total.shape[1]):
+            total[i, j] += plane[i, j] * along_x[j]
+
+
+@compiled
+def scale_rows(
+    d: Image, flux: Image, mean: Image, variance: Image,
+    by_y: Image, along_x: NDArray[np.float32], least: float,
+    flux_new: Image, flux_ref: Image,
+) -> None:  # fmt: skip
+    """Divide the products of some rows by what the filters do in each place.
+
+    `variance` is divided and grows by the sky's; fluxes of either image are written.
+
+    Parameters
+    ----------
+    by_y : (rows, k)
+    along_x : (3, k, nx)
+        Of D's scale, the flux's, and the sky's variance: ``by_y @ along_x``.
+    """
+    nx = d.shape[1]
+    half, one, floor = np.float32(0.5), np.float32(1), np.float32(least)
+    scales = np.empty((3, nx), dtype=np.float32)
+    for i in range(d.shape[0]):
+        scales[:] = 0
+        for which in range(3):
+            for k in range(by_y.shape[1]):
+                weight = by_y[i, k]
+                for j in range(nx):
+                    scales[which, j] += weight * along_x[which, k, j]
+        for j in range(nx):
+            over = one / scales[1, j]
+            d[i, j] /= scales[0, j]
+            # From their mean, so that swapping both images swaps both fluxes exactly.
+            change, middle = flux[i, j] * over, mean[i, j] * over
+            flux[i, j] = change
+            flux_new[i, j] = middle + half * change
+            flux_ref[i, j] = middle - half * change
+            variance[i, j] = max(variance[i, j] * over * over + scales[2, j], floor)
