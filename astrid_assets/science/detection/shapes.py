@@ -17,9 +17,10 @@ from scipy.ndimage import map_coordinates
 
 from astrid_assets.science.detection.peaks import Peaks, disc, window
 from astrid_assets.science.differencing.transform import StampSpectrum, back
+from astrid_assets.science.mask_bits import UNUSABLE
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.frame import Image, Mask
 
 Values = NDArray[np.float64]
 
@@ -122,8 +123,9 @@ def _pixel(psf_d: Image, science_psf: Image) -> Image:
 
 
 def measure_shapes(
-    d: Image, noise: Values, peaks: Peaks, source: PointSource, stamps: Image
-) -> Shapes:
+    d: Image, noise: Values, peaks: Peaks, source: PointSource, stamps: Image,
+    static: tuple[Image, float],
+) -> Shapes:  # fmt: skip
     """Measure every peak on the difference image.
 
     Parameters
@@ -133,6 +135,9 @@ def measure_shapes(
         Of `d` around each peak.
     stamps : (n, s, s)
         PSF of `d` at each peak, centred.
+    static
+        The registered reference, and by how much an electron in it adds to the
+        variance of a pixel of `d`.
     """
     radius = max(int(np.ceil(RADIUS_FWHM * source.fwhm_px)), MIN_RADIUS_PX)
     data = window(d, peaks.row, peaks.column, radius).astype(np.float64)
@@ -155,7 +160,12 @@ def measure_shapes(
         found.cross / found.trace - expected.cross / expected.trace,
     )
     fwhm, elongation = _intrinsic(found, sigma2)
-    chi2, n_pixels = _chi2(data, model, noise[:, None, None], source.fwhm_px)
+    light = window(static[0], peaks.row, peaks.column, radius).astype(np.float64)
+    # A star that varies is the brightest there; a brighter neighbour excuses nothing.
+    own = window(static[0], peaks.row, peaks.column, 1).max(axis=(1, 2))
+    photons = static[1] * np.clip(light, 0, np.maximum(own, 0)[:, None, None])
+    by_pixel = np.sqrt(noise[:, None, None] ** 2 + photons)
+    chi2, n_pixels = _chi2(data, model, by_pixel, source.fwhm_px)
     return Shapes(
         fwhm_px=fwhm,
         elongation=elongation,
@@ -174,7 +184,7 @@ def measure_shapes(
 
 
 def fit_on_frame(
-    images: tuple[Image, Image], peaks: Peaks, stamps: Image,
+    images: tuple[Image, Image, Mask], peaks: Peaks, stamps: Image,
     noises: tuple[float, float], fwhm_px: float,
 ) -> tuple[Values, Values]:  # fmt: skip
     """Return how rises look in the image that they are in, per peak.
@@ -185,7 +195,8 @@ def fit_on_frame(
     Parameters
     ----------
     images : (ny, nx), electrons
-        The science frame, and the reference on its grid.
+        The science frame, the reference on its grid, and the frame's mask: unusable
+        pixels say nothing.
     stamps : (n, s, s)
         PSF of the science frame at each peak, centred.
     noises : electrons per pixel
@@ -201,17 +212,19 @@ def fit_on_frame(
         images' PSFs differ.
     """
     radius = max(stamps.shape[1] // 2, MIN_RADIUS_PX)
+    at = peaks.row, peaks.column
     data, static = (
-        window(image, peaks.row, peaks.column, radius).astype(np.float64)
-        for image in images
+        window(image, *at, radius).astype(np.float64) for image in images[:2]
     )
-    shift_x, shift_y = peaks.x - peaks.column, peaks.y - peaks.row
-    model = _laid(stamps, shift_x, shift_y, radius)
-    light = np.maximum(peaks.flux[:, None, None] * model, 0) + np.maximum(static, 0)
+    bad = (window(images[2], *at, radius) & UNUSABLE) != 0
+    model = _laid(stamps, peaks.x - peaks.column, peaks.y - peaks.row, radius)
+    source = peaks.flux[:, None, None] * model
+    light = np.maximum(source, 0) + np.maximum(static, 0)
     noise = np.sqrt(sum(n**2 for n in noises) + light + (MISMATCH * static) ** 2)
+    rise = np.where(bad, source, data - static)
     return (
-        _sharp_gain(data - static, model, np.full(len(data), noises[0]), ONE_PIXEL),
-        _chi2(data - static, model, noise, fwhm_px)[0],
+        _sharp_gain(rise, model, np.full(len(rise), noises[0]), ONE_PIXEL),
+        _chi2(rise, model, noise, fwhm_px)[0],
     )
 
 

@@ -77,12 +77,21 @@ def detect(
     stamps = np.array(
         [difference.psf_d_at(*at) for at in zip(peaks.x, peaks.y, strict=True)]
     )
-    shapes = measure_shapes(difference.d, noise, peaks, source, stamps)
-    gain, chi2 = _fit_on_frame(difference, science, science.psf, peaks)
+    # Both images' photons, on the noise of the difference's sky.
+    new2, ref2 = difference.sky_rms_e**2, difference.reference_rms_e**2
+    per_electron = sky_noise**2 / (new2 + ref2) * (1 + ref2 / new2)
+    shapes = measure_shapes(
+        difference.d, noise, peaks, source, stamps,
+        (difference.registered_reference, per_electron),
+    )  # fmt: skip
+    gain, chi2, is_blank = _fit_on_frame(difference, science, science.psf, peaks)
     shapes = replace(
         shapes,
-        sharp_gain=np.maximum(shapes.sharp_gain, gain),
-        chi2=np.maximum(shapes.chi2, chi2),
+        sharp_gain=np.where(
+            is_blank, np.maximum(shapes.sharp_gain, gain), shapes.sharp_gain
+        ),
+        # The difference's filter raises errors of the PSF; the frame itself has none.
+        chi2=np.where(is_blank, chi2, np.maximum(shapes.chi2, chi2)),
     )
     reasons = failed_tests(peaks, shapes, difference, source, fwhm_px, settings)
     bits = bits_near(difference.mask, peaks, fwhm_px)
@@ -111,30 +120,36 @@ def detect(
 
 def _fit_on_frame(
     difference: Difference, science: Frame, psf: PsfModel, peaks: Peaks
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fit rises on the science frame less the reference: chi-squares, else -inf.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Fit rises on the science frame less the reference.
 
-    The first is what lit pixels gain over the PSF, where the reference shows nothing;
-    the second the PSF's own, with what the two images' PSFs differ by as noise.
+    Returns
+    -------
+    gain
+        Chi-square that lit pixels gain over the PSF; of others than rises -inf.
+    chi2
+        Reduced, of the PSF; of others -inf.
+    is_blank
+        Rises beneath which the reference shows nothing.
     """
     gain, chi2 = np.full(len(peaks), -np.inf), np.full(len(peaks), -np.inf)
+    is_blank = np.zeros(len(peaks), dtype=np.bool_)
     chosen = np.flatnonzero(peaks.sign > 0)
     if not len(chosen):
-        return gain, chi2
+        return gain, chi2, is_blank
     rises = peaks.chosen(chosen)
     stamps = np.array([psf.at(*at) for at in zip(rises.x, rises.y, strict=True)])
     at = rises.row, rises.column
     light = window(science.data, *at, 1).max(axis=(1, 2))
     beneath = np.abs(window(difference.registered_reference, *at, 2)).max(axis=(1, 2))
     faint = np.maximum(BLANK_SIGMA * difference.reference_rms_e, BLANK_SHARE * light)
-    gained, fitted = fit_on_frame(
-        (science.data, difference.registered_reference), rises, stamps,
+    gain[chosen], chi2[chosen] = fit_on_frame(
+        (science.data, difference.registered_reference, science.mask), rises, stamps,
         (science.sky_rms_e or difference.sky_rms_e, difference.reference_rms_e),
         psf.fwhm_px,
     )  # fmt: skip
-    gain[chosen] = np.where(beneath < faint, gained, -np.inf)
-    chi2[chosen] = fitted
-    return gain, chi2
+    is_blank[chosen] = beneath < faint
+    return gain, chi2, is_blank
 
 
 def _typical_noise(difference: Difference) -> tuple[float, float]:
