@@ -74,6 +74,7 @@ class Found:
     """Offsets over the theoretical error, x and y."""
     false: list[float] = field(default_factory=list)
     blank_peaks: int = 0
+    blank_expected: float = 0.0
     near_saturated: int = 0
     saturated: int = 0
     std: list[float] = field(default_factory=list)
@@ -212,6 +213,7 @@ def _count_places(
     tree = KDTree(np.column_stack(around))
     distance, _ = tree.query(np.column_stack([xx[blank], yy[blank]]), workers=1)
     found.blank_mpx = float((distance > 10).sum() / 1e6)
+    found.blank_expected = found.blank_mpx * gaussian_peaks(difference.psf_d, 5.0)
     places = [(c.x, c.y) for c in candidates if abs(c.score) >= 5]
     if places:
         found.blank_peaks = int((tree.query(places)[0] > 10).sum())
@@ -246,6 +248,16 @@ def position_error(psf_d: NDArray[np.float32]) -> float:
     return float(np.sqrt(power.sum() / slope.sum()))
 
 
+def gaussian_peaks(psf_d: NDArray[np.float32], threshold: float) -> float:
+    """Peaks per megapixel, of both signs, that Gaussian noise alone has above sigma.
+
+    The score of white noise is a Gaussian field with the correlation of P_D with
+    itself (Adler 1981, The Geometry of Random Fields, ch. 6).
+    """
+    per_px = threshold * np.exp(-(threshold**2) / 2) / (2 * np.pi) ** 1.5
+    return float(2e6 * per_px / position_error(psf_d) ** 2)
+
+
 def summary(found: Found) -> dict[str, float]:
     """Reduce a case to the numbers of the table."""
     truth, flux = np.array(found.truth), np.array(found.flux)
@@ -266,6 +278,7 @@ def summary(found: Found) -> dict[str, float]:
         "std": float(np.mean(found.std)),
         "bright": float(np.sqrt(np.mean(np.square(found.bright)))),
         "blank": found.blank_peaks / max(found.blank_mpx, 1e-9),
+        "Gauss": found.blank_expected / max(found.blank_mpx, 1e-9),
         "per sat": found.near_saturated / max(found.saturated, 1),
         "n sat": float(found.saturated),
         "bias": float(np.median(strong[:, 1])),
@@ -301,7 +314,7 @@ def show(rows: dict[str, dict[str, float]]) -> None:
     lets so many pass; false: kept false candidates per Mpx at 5 sigma; all>10: found
     above S/N 10; S/N: median score over theory above 5; std, bright: scatter of the
     score on blank sky and rms at bright stars; blank: peaks per Mpx of blank sky above
-    5, rejected ones too; per sat: false candidates per saturated star, and how many
+    5, rejected ones too, and how many Gaussian noise has; per sat: false candidates per saturated star, and how many
     such stars; bias: median relative flux error above 20; 68 %: share within the
     quoted error; place: position error over theory; refused: pairs.
     """
