@@ -314,9 +314,10 @@ def show(rows: dict[str, dict[str, float]]) -> None:
     lets so many pass; false: kept false candidates per Mpx at 5 sigma; all>10: found
     above S/N 10; S/N: median score over theory above 5; std, bright: scatter of the
     score on blank sky and rms at bright stars; blank: peaks per Mpx of blank sky above
-    5, rejected ones too, and how many Gaussian noise has; per sat: false candidates per saturated star, and how many
-    such stars; bias: median relative flux error above 20; 68 %: share within the
-    quoted error; place: position error over theory; refused: pairs.
+    5, rejected ones too; Gauss: how many Gaussian noise has; per sat: false candidates
+    per saturated star, and how many such stars; bias: median relative flux error above
+    20; 68 %: share within the quoted error; place: position error over theory;
+    refused: pairs.
     """
     names = [n for n in next(iter(rows.values())) if not n.startswith("lost")]
     table = Table(*["case", "aim", *names, "lost above 8 sigma"])
