@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sep
 
-from astrid_assets.science.differencing import zogy_kernels
+from astrid_assets.science.differencing import sky_kernels, zogy_kernels
 from astrid_assets.science.differencing.noise import robust_sigma
 from astrid_assets.science.differencing.transform import (
     StampSpectrum,
-    back,
-    forward,
+    back_columns,
+    back_rows,
+    forward_columns,
+    forward_rows,
     in_blocks,
     padded_shape,
 )
-from astrid_assets.science.threads import threads
+from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,11 +64,19 @@ def sky_difference(
         Of ``new - ref`` on blank sky.
     """
     level = _level(_blurred_difference(new, ref, new_psf, ref_psf), bad, noise)
-    flat = new - ref - level
-    quiet = ~bad & (np.abs(flat) < CLIP_SIGMA * noise)
+    flat, quiet = np.empty_like(level), np.empty(bad.shape, dtype=np.bool_)
+    in_bands(
+        lambda a, b: sky_kernels.flatten(
+            new, ref, level, bad, CLIP_SIGMA * noise, flat, quiet, a, b
+        ),
+        len(level),
+    )
     rows = _bands(flat, quiet, noise)
-    columns = _bands((flat - rows).T, quiet.T, noise).T
-    return (level + rows + columns).astype(np.float32)
+    if rows is not None:
+        flat -= rows
+        level += rows
+    columns = _bands(flat.T, quiet.T, noise)
+    return level if columns is None else level + columns.T
 
 
 def _level(blurred: Image, bad: NDArray[np.bool_], noise: float) -> Image:
@@ -74,44 +84,76 @@ def _level(blurred: Image, bad: NDArray[np.bool_], noise: float) -> Image:
 
     Meshes are halved while what the last one left scatters by clearly more than the
     noise of their means: fringes, and sky that was guessed between crowded stars.
+
+    Parameters
+    ----------
+    blurred
+        Every second pixel of every second row.
     """
-    mesh = min(MESH_PX, *(max(n // 2, 8) for n in blurred.shape))
-    level = sep.Background(blurred, mask=bad, bw=mesh, bh=mesh, fw=3, fh=3).back(
-        dtype=np.float32
-    )
+    ny, nx = bad.shape
+    masked = np.ascontiguousarray(bad[::2, ::2])
+    mesh = min(MESH_PX, *(max(n // 2, 8) for n in bad.shape))
+    level = _meshes(blurred, masked, mesh, smooth=3)
     while mesh >= 2 * FINEST_MESH_PX:
         mesh //= 2
-        finer = sep.Background(
-            blurred - level, mask=bad, bw=mesh, bh=mesh, fw=1, fh=1
-        ).back(dtype=np.float32)
-        means = finer[mesh // 2 :: mesh, mesh // 2 :: mesh]
+        finer = _meshes(blurred - level, masked, mesh, smooth=1)
+        means = finer[mesh // 4 :: mesh // 2, mesh // 4 :: mesh // 2]
         if robust_sigma(means) ** 2 < STRUCTURED_VARIANCE * (noise / mesh) ** 2:
             break
         level = level + finer
-    return level
+    whole = np.empty((ny, nx), dtype=np.float32)
+    in_bands(lambda a, b: sky_kernels.double(level, whole, a, b), ny)
+    return whole
+
+
+def _meshes(halved: Image, bad: NDArray[np.bool_], mesh_px: int, smooth: int) -> Image:
+    """Return the background in meshes of so many pixels, of every second pixel."""
+    side = max(mesh_px // 2, 1)
+    return sep.Background(
+        halved, mask=bad, bw=side, bh=side, fw=smooth, fh=smooth
+    ).back(dtype=np.float32)
 
 
 def _blurred_difference(
     new: Image, ref: Image, new_psf: Image, ref_psf: Image
 ) -> Image:
-    ny, nx = new.shape
-    shape = padded_shape((ny, nx), max(len(new_psf), len(ref_psf)))
-    n, r = forward(new, shape, threads()), forward(ref, shape, threads())
+    """Return every second pixel of every second row of the blurred images' difference.
+
+    Blurred with both PSFs little is left of frequencies above half of Nyquist's; they
+    are left out, and only the others transformed.
+    """
+    (ny, nx), reach = new.shape, max(len(new_psf), len(ref_psf))
+    half_y, half_x = padded_shape((-(-ny // 2), -(-nx // 2)), -(-reach // 2))
+    shape = 2 * half_y, 2 * half_x
+    n, r = forward_rows(new, shape), forward_rows(ref, shape)
     pn, pr = StampSpectrum(new_psf, shape), StampSpectrum(ref_psf, shape)
+    kept = half_x // 2 + 1
+    low = np.empty((half_y, kept), dtype=np.complex64)
+    above = -(-half_y // 2)  # rows of frequencies from zero up
 
     def cross(a: int, b: int) -> None:
+        both, other = forward_columns(n[:, a:b]), forward_columns(r[:, a:b])
         zogy_kernels.cross_block(
-            n[:, a:b], r[:, a:b], pr.columns(a, b), pn.columns(a, b), n[:, a:b],
-            keeps=True,
-        )  # fmt: skip
+            both, other, pr.columns(a, b), pn.columns(a, b), both, keeps=True
+        )
+        few = np.concatenate([both[:above], both[above - half_y :]])
+        low[:, a:b] = back_columns(few)
 
-    in_blocks(cross, n.shape[1])
-    return np.ascontiguousarray(back(n, shape, threads())[:ny, :nx], dtype=np.float32)
+    in_blocks(cross, kept)
+    out = np.empty((-(-ny // 2), -(-nx // 2)), dtype=np.float32)
+
+    def rows(a: int, b: int) -> None:
+        out[a:b] = back_rows(low[a:b], half_x)[:, : out.shape[1]]
+
+    in_blocks(rows, len(out))
+    # A quarter of the frequencies gives a quarter of the pixels their values.
+    out /= 4
+    return out
 
 
-def _bands(flat: Image, quiet: NDArray[np.bool_], noise: float) -> Image:
-    """Mean level of each row in blocks, where rows differ significantly."""
-    bands = np.zeros_like(flat)
+def _bands(flat: Image, quiet: NDArray[np.bool_], noise: float) -> Image | None:
+    """Mean level of each row in blocks, where rows differ significantly in any."""
+    bands = None
     blocks = max(1, round(flat.shape[1] / BLOCK_PX))
     edges = np.linspace(0, flat.shape[1], blocks + 1).round().astype(int)
     for start, stop in itertools.pairwise(edges):
@@ -126,5 +168,6 @@ def _bands(flat: Image, quiet: NDArray[np.bool_], noise: float) -> Image:
         mean = np.where(known, mean - np.median(mean[known]), 0)
         expected = float(np.mean(noise**2 / count[known]))
         if float(np.mean(mean[known] ** 2)) > BANDED_VARIANCE * expected:
+            bands = np.zeros_like(flat) if bands is None else bands
             bands[:, start:stop] = mean[:, None]
     return bands
