@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.compiled import compiled
+from astrid_assets.science.compiled import compiled, compiled_sums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,3 +46,41 @@ def flatten(
             left = new[i, j] - ref[i, j] - level[i, j]
             flat[i, j] = left
             quiet[i, j] = (not bad[i, j]) & (abs(left) < most)
+
+
+@compiled
+def blank_scores(
+    flux: Image, variance: Image, blank: NDArray[np.bool_], limit: float, out: Image,
+    first: int, last: int,
+) -> None:  # fmt: skip
+    """Write scores of blank sky; 0 elsewhere and beyond a limit."""
+    most = np.float32(limit)
+    for i in range(first, last):
+        for j in range(out.shape[1]):
+            score = flux[i, j] / np.sqrt(variance[i, j])
+            is_sky = blank[i, j] & (abs(score) <= most)
+            out[i, j] = score if is_sky else np.float32(0)
+
+
+@compiled_sums
+def lagged_products(
+    scores: Image, lag: int, totals: NDArray[np.float64], pairs: NDArray[np.int64],
+    first: int, last: int,
+) -> None:  # fmt: skip
+    """Sum the products of each row's scores with those `lag` beside and below them.
+
+    `pairs` counts those of which neither is 0.
+    """
+    ny, nx = scores.shape
+    zero = np.float32(0)
+    for i in range(first, last):
+        line, total, count = scores[i], 0.0, 0
+        for j in range(nx - lag):
+            total += line[j] * line[j + lag]
+            count += (line[j] != zero) & (line[j + lag] != zero)
+        if i + lag < ny:
+            below = scores[i + lag]
+            for j in range(nx):
+                total += line[j] * below[j]
+                count += (line[j] != zero) & (below[j] != zero)
+        totals[i], pairs[i] = total, count

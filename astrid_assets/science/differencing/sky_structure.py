@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.differencing import sky_kernels
+from astrid_assets.science.threads import in_bands
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -38,8 +41,13 @@ def structure_share(
     blank : (ny, nx)
         Pixels of the sky.
     """
-    scores = np.where(blank, flux / np.sqrt(variance), 0)
-    scores[np.abs(scores) > CLIP_SIGMA] = 0
+    scores = np.empty(flux.shape, dtype=np.float32)
+    in_bands(
+        lambda a, b: sky_kernels.blank_scores(
+            flux, variance, blank, CLIP_SIGMA, scores, a, b
+        ),
+        len(scores),
+    )
     lag = int(np.ceil(LAG_FWHM * fwhm_px))
     near, far = _covariance(scores, lag), _covariance(scores, 2 * lag)
     share = near if far is None or near is None else 2 * near - far
@@ -48,9 +56,11 @@ def structure_share(
 
 def _covariance(scores: Image, lag: int) -> float | None:
     """Mean product of scores so far apart, along both axes; 0 is no score."""
-    total, pairs = 0.0, 0
-    for plane in (scores, scores.T):
-        one, other = plane[lag:], plane[: max(len(plane) - lag, 0)]
-        total += float(np.einsum("ij,ij->", one, other, dtype=np.float64))
-        pairs += int(np.count_nonzero((one != 0) & (other != 0)))
-    return total / pairs if pairs >= MIN_PAIRS else None
+    totals = np.empty(len(scores))
+    pairs = np.empty(len(scores), dtype=np.int64)
+    in_bands(
+        lambda a, b: sky_kernels.lagged_products(scores, lag, totals, pairs, a, b),
+        len(scores),
+    )
+    count = int(pairs.sum())
+    return float(totals.sum()) / count if count >= MIN_PAIRS else None
