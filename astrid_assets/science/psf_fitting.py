@@ -225,7 +225,7 @@ def _sample(
 
 
 def _photons(excess: Array, light: Array, good: Bool) -> Array:
-    """Return the variance of light over the light, (n, 1, 1): less than 1 in a stack."""
+    """Return the variance of light over it, (n, 1, 1): less than 1 in a stack."""
     total = (np.maximum(light, 0) * good).sum(axis=(1, 2), keepdims=True)
     share = (excess * good).sum(axis=(1, 2), keepdims=True) / np.maximum(total, 1e-9)
     return np.clip(share, 0, 1)
