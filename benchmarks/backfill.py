@@ -33,7 +33,9 @@ from astrid_assets.partitions import Night
 from astrid_assets.resources import home as addresses
 from astrid_assets.steps import (
     detect,
+    injected_transients,
     label,
+    light_curves,
     masters,
     process,
     reference,
@@ -145,6 +147,8 @@ def call_steps(catalogue: Catalogue, profile: SurveyProfile, nights: list[str]) 
         reference.reference_nights,
         subtract.subtract_nights,
         detect.detect_nights,
+        injected_transients.inject_nights,
+        light_curves.measure_nights,
         label.label_nights,
     ):
         reports = list(step(tools, profile, nights))
@@ -192,5 +196,5 @@ def ended(instance: DagsterInstance, number: int) -> bool:
 
 
 if __name__ == "__main__":
-    assert len(NIGHTLY_ASSETS) == 6, "call_steps must name every nightly step"
+    assert len(NIGHTLY_ASSETS) == 9, "call_steps must name every nightly step"
     main()
