@@ -37,6 +37,7 @@ from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import ScienceError
+from astrid_assets.science.injection_summary import position_scale_px
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.threads import set_threads
 
@@ -151,7 +152,7 @@ def compare(
     found = Found(mpx=usable.sum() / 1e6, std=[difference.std_score])
     kept = [c for c in candidates if c.is_kept]
     taken: set[int] = set()
-    unit = position_error(difference.psf_d)
+    unit = position_scale_px(difference.psf_d)
     for t in pair.transients:
         here = [
             (np.hypot(c.x - t.x, c.y - t.y), i)
@@ -236,18 +237,6 @@ def bright_stars(pair: SimulatedPair, difference: Difference) -> NDArray[np.floa
     return difference.score[rows[chosen], columns[chosen]]
 
 
-def position_error(psf_d: NDArray[np.float32]) -> float:
-    """Error per axis times S/N, pixels, of a source on white noise.
-
-    The square root of the sum of P_D² over that of its derivative squared, which is
-    taken in Fourier space: P_D is too sharp for differences of pixels.
-    """
-    power = np.abs(np.fft.fft2(psf_d.astype(float))) ** 2
-    k = 2 * np.pi * np.fft.fftfreq(psf_d.shape[0])
-    slope = power * (k[:, None] ** 2 + k**2) / 2
-    return float(np.sqrt(power.sum() / slope.sum()))
-
-
 def gaussian_peaks(psf_d: NDArray[np.float32], threshold: float) -> float:
     """Peaks per megapixel, of both signs, that Gaussian noise alone has above sigma.
 
@@ -255,7 +244,7 @@ def gaussian_peaks(psf_d: NDArray[np.float32], threshold: float) -> float:
     itself (Adler 1981, The Geometry of Random Fields, ch. 6).
     """
     per_px = threshold * np.exp(-(threshold**2) / 2) / (2 * np.pi) ** 1.5
-    return float(2e6 * per_px / position_error(psf_d) ** 2)
+    return float(2e6 * per_px / position_scale_px(psf_d) ** 2)
 
 
 def summary(found: Found) -> dict[str, float]:

@@ -72,7 +72,7 @@ class Shapes:
     ellipticity_error: Values
     sharp_gain: Values
     chi2: Values
-    n_pixels: int
+    n_pixels: NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -179,14 +179,14 @@ def measure_shapes(
             _sharp_gain(data, model, noise, ONE_PIXEL),
         ),
         chi2=chi2,
-        n_pixels=n_pixels,
+        n_pixels=np.full(len(chi2), n_pixels),
     )
 
 
 def fit_on_frame(
     images: tuple[Image, Image, Mask], peaks: Peaks, stamps: Image,
     noises: tuple[float, float], fwhm_px: float,
-) -> tuple[Values, Values]:  # fmt: skip
+) -> tuple[Values, Values, int]:  # fmt: skip
     """Return how rises look in the image that they are in, per peak.
 
     The difference's filter may have smeared what hit single pixels, and around
@@ -210,6 +210,8 @@ def fit_on_frame(
     chi2
         Reduced, of the PSF, with `MISMATCH` of the reference's light as noise: the
         images' PSFs differ.
+    n_pixels
+        Of that fit.
     """
     radius = max(stamps.shape[1] // 2, MIN_RADIUS_PX)
     at = peaks.row, peaks.column
@@ -224,7 +226,7 @@ def fit_on_frame(
     rise = np.where(bad, source, data - static)
     return (
         _sharp_gain(rise, model, np.full(len(rise), noises[0]), ONE_PIXEL),
-        _chi2(rise, model, noise, fwhm_px)[0],
+        *_chi2(rise, model, noise, fwhm_px),
     )
 
 

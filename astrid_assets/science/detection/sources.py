@@ -84,14 +84,18 @@ def detect(
         difference.d, noise, peaks, source, stamps,
         (difference.registered_reference, per_electron),
     )  # fmt: skip
-    gain, chi2, is_blank = _fit_on_frame(difference, science, science.psf, peaks)
+    gain, chi2, n_pixels, is_blank = _fit_on_frame(
+        difference, science, science.psf, peaks
+    )
+    # The difference's filter raises errors of the PSF; the frame itself has none.
+    by_frame = is_blank | (chi2 > shapes.chi2)
     shapes = replace(
         shapes,
         sharp_gain=np.where(
             is_blank, np.maximum(shapes.sharp_gain, gain), shapes.sharp_gain
         ),
-        # The difference's filter raises errors of the PSF; the frame itself has none.
-        chi2=np.where(is_blank, chi2, np.maximum(shapes.chi2, chi2)),
+        chi2=np.where(by_frame, chi2, shapes.chi2),
+        n_pixels=np.where(by_frame, n_pixels, shapes.n_pixels),
     )
     reasons = failed_tests(peaks, shapes, difference, source, fwhm_px, settings)
     bits = bits_near(difference.mask, peaks, fwhm_px)
@@ -120,7 +124,7 @@ def detect(
 
 def _fit_on_frame(
     difference: Difference, science: Frame, psf: PsfModel, peaks: Peaks
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int, NDArray[np.bool_]]:
     """Fit rises on the science frame less the reference.
 
     Returns
@@ -129,6 +133,8 @@ def _fit_on_frame(
         Chi-square that lit pixels gain over the PSF; of others than rises -inf.
     chi2
         Reduced, of the PSF; of others -inf.
+    n_pixels
+        Of that fit.
     is_blank
         Rises beneath which the reference shows nothing.
     """
@@ -136,20 +142,20 @@ def _fit_on_frame(
     is_blank = np.zeros(len(peaks), dtype=np.bool_)
     chosen = np.flatnonzero(peaks.sign > 0)
     if not len(chosen):
-        return gain, chi2, is_blank
+        return gain, chi2, 1, is_blank
     rises = peaks.chosen(chosen)
     stamps = np.array([psf.at(*at) for at in zip(rises.x, rises.y, strict=True)])
     at = rises.row, rises.column
     light = window(science.data, *at, 1).max(axis=(1, 2))
     beneath = np.abs(window(difference.registered_reference, *at, 2)).max(axis=(1, 2))
     faint = np.maximum(BLANK_SIGMA * difference.reference_rms_e, BLANK_SHARE * light)
-    gain[chosen], chi2[chosen] = fit_on_frame(
+    gain[chosen], chi2[chosen], n_pixels = fit_on_frame(
         (science.data, difference.registered_reference, science.mask), rises, stamps,
         (science.sky_rms_e or difference.sky_rms_e, difference.reference_rms_e),
         psf.fwhm_px,
     )  # fmt: skip
     is_blank[chosen] = beneath < faint
-    return gain, chi2, is_blank
+    return gain, chi2, n_pixels, is_blank
 
 
 def _typical_noise(difference: Difference) -> tuple[float, float]:

@@ -295,9 +295,8 @@ def test_a_track_beside_a_star_is_seen_on_the_frame_itself():
         i for i in star
         if 60 < pair.stars_x[i] < 388 and 60 < pair.stars_y[i] < 388
     ]  # fmt: skip
-    x, y = round(pair.stars_x[inside[0]]) + 5, round(pair.stars_y[inside[0]])
-    track = np.full((5, 1), 120.0)
-    track = np.pad(track, ((0, 0), (2, 2)))
+    x, y = round(pair.stars_x[inside[0]]) + 6, round(pair.stars_y[inside[0]])
+    track = np.pad(np.full((7, 1), 110.0), ((0, 0), (3, 3)))
     found = candidates_of(with_stamp(pair.science, track, x, y), pair.reference)
     hits = near(found, x, y, 6)
     assert hits
