@@ -136,7 +136,9 @@ def _is_table(value: object) -> TypeGuard[list[Row]]:
 def _table(rows: list[Row]) -> dg.MetadataValue:
     """Return rows of equal columns as the UI's table, whose cells have no types."""
     cells = [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
-    return dg.MetadataValue.table([dg.TableRecord(row) for row in cells])
+    # Without a schema Dagster sorts the columns by name.
+    columns = dg.TableSchema([dg.TableColumn(name) for name in cells[0]])
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in cells], columns)
 
 
 def picture(content: bytes, caption: str) -> dg.MetadataValue:
