@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from astropy.wcs import Sip
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reproject import reproject_interp
 from scipy.ndimage import gaussian_filter, maximum_filter
@@ -243,10 +243,18 @@ def test_resampling_is_linear(seed, geometry, a, b):
 def test_no_flux_is_lost(geometry, fwhm_px):
     image = painted([MIDDLE + 0.3], [MIDDLE - 0.4], fwhm_px)
     moved, _, _ = plain(image, mapping_of(*geometry))
-    assert moved.sum(dtype=float) == pytest.approx(FLUX, rel=2e-3)
+    # Aliasing at a FWHM of two pixels takes up to 0.2 %.
+    assert moved.sum(dtype=float) == pytest.approx(FLUX, rel=3e-3)
 
 
 @settings(max_examples=25, deadline=None)
+# The border runs almost along the grid's first row, and pixels are of four samples.
+@example(
+    seed=0,
+    geometry=affine(angle_deg=4.0, scale=1.1015625, shift=(-2.75, -17.75)),
+    poison=np.nan,
+    bit=0,
+)
 @given(
     seed=seeds,
     geometry=geometries,
@@ -271,8 +279,11 @@ def test_poison_anywhere_stays_in_its_mask(seed, geometry, poison, bit):
     assert np.abs(moved).max() < 30
     near = missing_at(struck, mapping)
     assert ((bits & UNUSABLE) != 0)[near].all()
-    # The spline reaches two pixels of the image, the samples of a pixel a little more.
-    border = maximum_filter(missing_at(np.zeros(SHAPE, bool), mapping), size=3)
+    # The spline reaches two pixels of the image, the samples of a pixel a little more:
+    # those of the widest one lie two thirds of a pixel of the image from its middle.
+    matrix, offset = geometry
+    middles = matrix @ np.indices(SHAPE)[::-1].reshape(2, -1) + offset[:, None]
+    border = ((middles < 0.2) | (middles > SIDE - 1.2)).any(axis=0).reshape(SHAPE)
     within = missing_at(maximum_filter(struck, size=7), mapping) | border
     leaning = (bits & (UNUSABLE | MaskBit.INTERPOLATED)) != 0
     assert not leaning[~within].any()
