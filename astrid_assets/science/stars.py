@@ -197,7 +197,9 @@ def typical_shape(stars: Stars) -> tuple[float, float]:
     bright = select(clean, np.argsort(-snr, kind="stable")[: bright_count(len(snr))])
     fwhm = half_sample_mode(bright.fwhm_px)
     near = np.abs(bright.fwhm_px / fwhm - 1) < 0.35
-    return fwhm, float(np.median(bright.elongation[near]))
+    # The mode of two stars that differ lies between them.
+    alike = bright.elongation[near] if near.any() else bright.elongation
+    return fwhm, float(np.median(alike))
 
 
 def _with_full_cores(

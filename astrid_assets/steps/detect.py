@@ -53,7 +53,8 @@ PICTURE = "score with detections (yellow up, blue down)"
 
 MEASURED = (
     "peak_x", "peak_y", "x", "y", "ra_deg", "dec_deg", "sign",
-    "flux_e", "flux_err_e", "mag", "mag_err", "fwhm_px", "elongation",
+    "flux_e", "flux_err_e", "aperture_flux_e", "aperture_flux_err_e", "mag", "mag_err",
+    "fwhm_px", "elongation",
 )  # fmt: skip
 """Columns of a candidate that are copied as they were measured."""
 

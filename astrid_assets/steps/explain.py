@@ -180,6 +180,8 @@ def _candidates(
                 score_sigma=candidate.score_sigma,
                 flux_e=candidate.flux_e,
                 flux_err_e=candidate.flux_err_e,
+                aperture_flux_e=candidate.aperture_flux_e,
+                aperture_flux_err_e=candidate.aperture_flux_err_e,
                 mag=candidate.mag,
                 is_kept=candidate.is_kept,
                 reasons=reason_names(candidate.reasons),

@@ -25,6 +25,8 @@ class CandidateThere:
     score_sigma: float
     flux_e: float
     flux_err_e: float
+    aperture_flux_e: float | None
+    aperture_flux_err_e: float | None
     mag: float | None
     is_kept: bool
     reasons: list[str]

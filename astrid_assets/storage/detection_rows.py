@@ -27,8 +27,9 @@ class DetectionRow:
     """A detection, its candidate and its frame.
 
     `x`, `y` in pixels of the processed frame; `score_sigma` is S_corr; `flux_e` the
-    PSF flux in electrons against the reference, negative where `sign` is -1;
-    `fwhm_px` that of the frame's stars, `candidate_fwhm_px` that of the source.
+    PSF flux in electrons against the reference, negative where `sign` is -1, and
+    `aperture_flux_e` that within 1.5 FWHM; `fwhm_px` that of the frame's stars,
+    `candidate_fwhm_px` that of the source.
     """
 
     detection_id: str
@@ -51,6 +52,8 @@ class DetectionRow:
     sign: int
     flux_e: float
     flux_err_e: float
+    aperture_flux_e: float | None
+    aperture_flux_err_e: float | None
     mag: float | None
     mag_err: float | None
     candidate_fwhm_px: float | None

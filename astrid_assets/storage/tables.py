@@ -354,6 +354,8 @@ class Candidate(Base):
     sign: Mapped[int]
     flux_e: Mapped[float]
     flux_err_e: Mapped[float]
+    aperture_flux_e: Mapped[float | None]
+    aperture_flux_err_e: Mapped[float | None]
     mag: Mapped[float | None]
     mag_err: Mapped[float | None]
     fwhm_px: Mapped[float | None]

@@ -117,6 +117,8 @@ class BlindDetection(Out):
     sign: int
     flux_e: float
     flux_err_e: float
+    aperture_flux_e: float | None
+    aperture_flux_err_e: float | None
     mag: float | None
     mag_err: float | None
     fwhm_px: float | None = Field(description="of the frame's stars")
@@ -241,6 +243,8 @@ class CandidateThereOut(Out):
     score_sigma: float
     flux_e: float
     flux_err_e: float
+    aperture_flux_e: float | None
+    aperture_flux_err_e: float | None
     mag: float | None
     is_kept: bool
     reasons: list[str]

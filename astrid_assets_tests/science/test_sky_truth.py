@@ -164,7 +164,9 @@ def test_units_and_poison_change_nothing_else(seed, shift, factor, poison):
     other = measure_background(struck, bad)
     assert np.isfinite(other.level).all()
     assert (other.rms > 0).all()
+    # Rounding may decide whether a pixel is clipped: a mesh's mean is known to 0.03 of
+    # the noise of a pixel, and moves by no more.
     np.testing.assert_allclose(
-        other.level, factor * plain.level + shift, atol=0.02 * 10 * factor + 1e-3
+        other.level, factor * plain.level + shift, atol=0.05 * 10 * factor + 1e-3
     )
     assert other.rms_e == pytest.approx(factor * plain.rms_e, rel=0.01)

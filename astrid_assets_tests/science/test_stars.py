@@ -19,6 +19,7 @@ from astrid_assets.science.stars import (
     StarFlag,
     half_sample_mode,
     measure_stars,
+    select,
     typical_shape,
     with_psf_fluxes,
 )
@@ -203,6 +204,17 @@ def test_the_number_of_threads_does_not_matter(rng, monkeypatch):
     three = measure_stars(frame)
     for name, column in vars(one).items():
         assert column.tobytes() == getattr(three, name).tobytes()
+
+
+def test_two_stars_that_differ_have_a_typical_shape(rng):
+    """The mode of their widths lies between them, where no star is."""
+    stars = measure_stars(flat_frame(star_field(rng, 12).image, 300, 5))
+    two = replace(
+        select(stars, np.arange(2)),
+        fwhm_px=np.array([2.0, 8.0]), elongation=np.array([1.1, 1.3]),
+        flag=np.zeros(2, np.int16),
+    )  # fmt: skip
+    assert typical_shape(two) == (5.0, pytest.approx(1.2))
 
 
 @settings(max_examples=40, deadline=None)

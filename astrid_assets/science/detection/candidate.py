@@ -42,6 +42,9 @@ class Candidate:
         S_corr at the peak; negative where the source faded.
     flux_e, flux_err_e : electrons of the science frame
         PSF flux of the change, and its error.
+    aperture_flux_e, aperture_flux_err_e : electrons of the science frame
+        Sum within 1.5 FWHM on the difference image, over the part of a point source
+        that lies there; None where more than half of that is masked.
     mag, mag_err
         Of the change's size; None without zero point.
     fwhm_px, elongation
@@ -63,6 +66,8 @@ class Candidate:
     score: float
     flux_e: float
     flux_err_e: float
+    aperture_flux_e: float | None
+    aperture_flux_err_e: float | None
     mag: float | None
     mag_err: float | None
     fwhm_px: float | None

@@ -15,11 +15,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
+from astrid_assets.science.detection.apertures import aperture_fluxes
 from astrid_assets.science.detection.peaks import Peaks, disc, window
 from astrid_assets.science.differencing.transform import StampSpectrum, back
-from astrid_assets.science.mask_bits import UNUSABLE
+from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 
 if TYPE_CHECKING:
+    from astrid_assets.science.differencing.difference import Difference
     from astrid_assets.science.frame import Image, Mask
 
 Values = NDArray[np.float64]
@@ -52,6 +54,8 @@ class Shapes:
 
     Attributes
     ----------
+    aperture_flux, aperture_flux_err : electrons
+        Along the candidate's sign; NaN where too much of it is masked.
     fwhm_px, elongation
         NaN where noise leaves no positive width.
     size_ratio, size_error
@@ -64,6 +68,8 @@ class Shapes:
         Reduced chi-square of the PSF fit, and its pixels.
     """
 
+    aperture_flux: Values
+    aperture_flux_err: Values
     fwhm_px: Values
     elongation: Values
     size_ratio: Values
@@ -123,24 +129,24 @@ def _pixel(psf_d: Image, science_psf: Image) -> Image:
 
 
 def measure_shapes(
-    d: Image, noise: Values, peaks: Peaks, source: PointSource, stamps: Image,
-    static: tuple[Image, float],
+    difference: Difference, noise: Values, peaks: Peaks, source: PointSource,
+    stamps: Image, per_electron: float,
 ) -> Shapes:  # fmt: skip
     """Measure every peak on the difference image.
 
     Parameters
     ----------
-    d : (ny, nx), electrons
     noise : (n,), electrons per pixel
-        Of `d` around each peak.
+        Of the difference around each peak.
     stamps : (n, s, s)
-        PSF of `d` at each peak, centred.
-    static
-        The registered reference, and by how much an electron in it adds to the
-        variance of a pixel of `d`.
+        Its PSF at each peak, centred.
+    per_electron
+        By how much an electron in the registered reference adds to the variance of
+        a pixel of the difference.
     """
     radius = max(int(np.ceil(RADIUS_FWHM * source.fwhm_px)), MIN_RADIUS_PX)
-    data = window(d, peaks.row, peaks.column, radius).astype(np.float64)
+    at = peaks.row, peaks.column
+    data = window(difference.d, *at, radius).astype(np.float64)
     data *= peaks.sign[:, None, None]
     shift_x, shift_y = peaks.x - peaks.column, peaks.y - peaks.row
     model = _laid(stamps, shift_x, shift_y, radius)
@@ -160,13 +166,22 @@ def measure_shapes(
         found.cross / found.trace - expected.cross / expected.trace,
     )
     fwhm, elongation = _intrinsic(found, sigma2)
-    light = window(static[0], peaks.row, peaks.column, radius).astype(np.float64)
+    usable = (window(difference.mask, *at, radius, MaskBit.NO_DATA) & UNUSABLE) == 0
+    around = window(difference.flux_err, *at, radius) / peaks.flux_err[:, None, None]
+    aperture = aperture_fluxes(
+        data, model, usable, np.hypot(x, y), noise[:, None, None] * around,
+        source.fwhm_px,
+    )  # fmt: skip
+    static = difference.registered_reference
+    light = window(static, *at, radius).astype(np.float64)
     # A star that varies is the brightest there; a brighter neighbour excuses nothing.
-    own = window(static[0], peaks.row, peaks.column, 1).max(axis=(1, 2))
-    photons = static[1] * np.clip(light, 0, np.maximum(own, 0)[:, None, None])
+    own = window(static, *at, 1).max(axis=(1, 2))
+    photons = per_electron * np.clip(light, 0, np.maximum(own, 0)[:, None, None])
     by_pixel = np.sqrt(noise[:, None, None] ** 2 + photons)
     chi2, n_pixels = _chi2(data, model, by_pixel, source.fwhm_px)
     return Shapes(
+        aperture_flux=aperture[0],
+        aperture_flux_err=aperture[1],
         fwhm_px=fwhm,
         elongation=elongation,
         size_ratio=found.trace / expected.trace,

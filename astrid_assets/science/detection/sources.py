@@ -80,10 +80,7 @@ def detect(
     # Both images' photons, on the noise of the difference's sky.
     new2, ref2 = difference.sky_rms_e**2, difference.reference_rms_e**2
     per_electron = sky_noise**2 / (new2 + ref2) * (1 + ref2 / new2)
-    shapes = measure_shapes(
-        difference.d, noise, peaks, source, stamps,
-        (difference.registered_reference, per_electron),
-    )  # fmt: skip
+    shapes = measure_shapes(difference, noise, peaks, source, stamps, per_electron)
     gain, chi2, n_pixels, is_blank = _fit_on_frame(
         difference, science, science.psf, peaks
     )
@@ -111,6 +108,8 @@ def detect(
             score=float(peaks.score[i]),
             flux_e=float(peaks.flux[i]),
             flux_err_e=float(peaks.flux_err[i]),
+            aperture_flux_e=_or_none(peaks.sign * shapes.aperture_flux, i),
+            aperture_flux_err_e=_or_none(shapes.aperture_flux_err, i),
             mag=_magnitude(difference.zero_point_mag, float(peaks.flux[i])),
             mag_err=_magnitude_error(difference.zero_point_mag, float(peaks.score[i])),
             fwhm_px=_or_none(shapes.fwhm_px, i),

@@ -75,6 +75,8 @@ class DetectionFacts(BaseModel):
     snr: float = Field(description="S_corr at the peak, in sigma; negative: it faded")
     flux_e: float
     flux_err_e: float
+    aperture_flux_e: float | None
+    aperture_flux_err_e: float | None
     mag: float | None
     mag_err: float | None
     limiting_mag: float | None
@@ -225,8 +227,8 @@ def _measured(row: DetectionRow) -> dict[str, Any]:
     same = (
         "survey", "night", "field", "band", "observation_id", "object_id",
         "observed_mjd", "exposure_s", "x", "y", "ra_deg", "dec_deg", "flux_e",
-        "flux_err_e", "mag", "mag_err", "limiting_mag", "elongation", "cutout_key",
-        "cutout_index",
+        "flux_err_e", "aperture_flux_e", "aperture_flux_err_e", "mag", "mag_err",
+        "limiting_mag", "elongation", "cutout_key", "cutout_index",
     )  # fmt: skip
     return {
         "id": row.detection_id,

@@ -42,6 +42,7 @@ def facts_in_words(fact: DetectionFacts) -> list[tuple[str, str]]:
     rows = [
         ("S/N", f"{fact.snr:+.1f} σ, {change} than the reference"),
         ("Magnitude", mag),
+        ("Flux", _flux(fact)),
         ("FWHM", _fwhm(fact)),
         ("Nearest reference source", _neighbour(fact)),
         ("Known objects", fact.known_objects),
@@ -59,6 +60,14 @@ def _taken(fact: DetectionFacts) -> str:
         return "at an unknown time"
     text = f"{fact.observed_at:%Y-%m-%d %H:%M:%S} UTC"
     return text if fact.exposure_s is None else f"{text}, {fact.exposure_s:g} s"
+
+
+def _flux(fact: DetectionFacts) -> str:
+    text = f"{fact.flux_e:.0f} ± {fact.flux_err_e:.0f} electrons by the PSF"
+    if fact.aperture_flux_e is None or fact.aperture_flux_err_e is None:
+        return text
+    by_sum = f"{fact.aperture_flux_e:.0f} ± {fact.aperture_flux_err_e:.0f}"
+    return f"{text}, {by_sum} within 1.5 FWHM"
 
 
 def _fwhm(fact: DetectionFacts) -> str:

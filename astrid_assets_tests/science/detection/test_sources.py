@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from astrid_assets.science.detection.apertures import aperture_fluxes
 from astrid_assets.science.detection.candidate import RejectReason, names_of
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
@@ -188,6 +189,68 @@ def test_what_is_no_point_source_is_rejected(light):
     )
     assert hits
     assert hits[0].reasons & (RejectReason.SHAPE | RejectReason.BAD_FIT)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"science_fwhm_px": 2.6, "reference_fwhm_px": 3.4, "shift_px": (3.3, -1.6)},
+        {"flux_ratio": 0.6, "negative_fraction": 0.5},
+    ],
+)
+def test_the_aperture_flux_of_a_point_source_is_its_flux(options):
+    """And its errors are right: 68 % lie within them, whichever the sign."""
+    pulls, ratios = [], []
+    for seed in range(2, 8):
+        pair = pair_of(seed, snr_range=(10, 100), **options)
+        candidates = candidates_of(pair.science, pair.reference)
+        for t in pair.transients:
+            for hit in near(candidates, t.x, t.y)[:1]:
+                pulls.append((hit.aperture_flux_e - t.flux_e) / hit.aperture_flux_err_e)
+                ratios.append(hit.aperture_flux_e / t.flux_e)
+    assert len(pulls) > 130
+    assert np.median(ratios) == pytest.approx(1, abs=0.01)
+    assert np.mean(np.abs(pulls) < 1) == pytest.approx(0.683, abs=0.08)
+
+
+@pytest.mark.parametrize("fwhm_px", [3.2, 5.0])
+def test_the_aperture_flux_does_not_depend_on_the_shape(fwhm_px):
+    """The PSF flux of what is sharper or wider than the PSF is wrong."""
+    pair = blank_pair()
+    x, y = quiet_place(pair)
+    science = with_stamp(pair.science, 30000 * stamp(fwhm_px), x, y)
+    hit = near(candidates_of(science, pair.reference), x, y)[0]
+    assert hit.aperture_flux_e == pytest.approx(30000, rel=0.06)
+    assert hit.flux_e != pytest.approx(30000, rel=0.2)
+
+
+def test_masked_pixels_do_not_bias_the_aperture_flux():
+    pair = blank_pair()
+    x, y = quiet_place(pair)
+    science = with_stamp(pair.science, 30000 * stamp(3.2), x, y)
+    mask = science.mask.copy()
+    mask[y + 2 : y + 5, x - 6 : x + 7] |= np.uint16(MaskBit.BAD)
+    struck = replace(science, mask=mask)
+    hit = near(candidates_of(struck, pair.reference), x, y, 4.0)[0]
+    assert hit.aperture_flux_e == pytest.approx(30000, rel=0.05)
+
+
+def test_aperture_fluxes_are_sums_over_the_light_that_they_hold():
+    r = np.hypot(*np.mgrid[-10:11, -10:11])[None]
+    model = stamp(4.0, 21)[None]
+    everywhere = np.ones(r.shape, bool)
+    half = np.broadcast_to(np.mgrid[-10:11, -10:11][0] >= 0, r.shape)
+    less = np.broadcast_to(np.mgrid[-10:11, -10:11][0] >= 1, r.shape)
+    for usable, pixels in ((everywhere, np.pi * 6**2), (half, np.pi * 18 + 6)):
+        flux, error = aperture_fluxes(
+            500 * model, model, usable, r, np.full(r.shape, 3.0), 4.0
+        )
+        assert flux == pytest.approx(500)
+        share = (model * usable * (r <= 6)).sum()
+        assert error == pytest.approx(3 * np.sqrt(pixels) / share, rel=0.05)
+    flux, _ = aperture_fluxes(model, model, less, r, np.ones(r.shape), 4.0)
+    assert np.isnan(flux)
 
 
 def test_a_star_that_moved_is_a_dipole():

@@ -1,0 +1,47 @@
+"""Aperture fluxes of candidates: what the PSF flux is without its PSF.
+
+A candidate of the PSF's shape has the same flux in both. Where they disagree by more
+than their errors it is wider, trailed or blended, or the PSF is not what was thought.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+RADIUS_FWHM = 1.5  # holds all but 0.2 % of a Gaussian
+MIN_SHARE = 0.5  # of a point source's light that usable pixels must hold
+
+
+def aperture_fluxes(
+    data: Values, model: Values, usable: NDArray[np.bool_],
+    distance_px: Values, noise: Values, fwhm_px: float,
+) -> tuple[Values, Values]:  # fmt: skip
+    """Return the flux within a circle around each candidate, and its error.
+
+    The sum of the pixels over the share of a point source's light that the same
+    pixels hold, so masked ones and the circle's finite size bias no point source.
+    NaN where less than half of that light lies on usable pixels.
+
+    Parameters
+    ----------
+    data : (n, s, s), electrons
+        Squares of the difference image.
+    model : (n, s, s)
+        A point source there, of unit sum.
+    usable : (n, s, s)
+    distance_px : (n, s, s)
+        From the candidate's place.
+    noise : (n, s, s), electrons per pixel
+    fwhm_px
+        Of the point source; the circle has `RADIUS_FWHM` of it, and pixels on its rim
+        count by how far they lie within.
+    """
+    inside = np.clip(RADIUS_FWHM * fwhm_px + 0.5 - distance_px, 0, 1)
+    weight = np.where(usable, inside, 0)
+    share = (weight * model).sum(axis=(1, 2))
+    share = np.where(share < MIN_SHARE, np.nan, share)
+    flux = (weight * data).sum(axis=(1, 2)) / share
+    return flux, np.sqrt(((weight * noise) ** 2).sum(axis=(1, 2))) / share
