@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from scipy.spatial import KDTree
 
 from astrid_assets.science.detection.peaks import disc, find_peaks, window
 from astrid_assets.science.threads import set_threads, threads
@@ -72,3 +73,27 @@ def test_windows_are_filled_beyond_the_image(noise):
     assert (cut[0, :, :2] == -7).all()
     assert (cut[1, 3:] == -7).all()
     np.testing.assert_array_equal(cut[0, 2:, 2:], noise[:3, :3])
+
+
+@pytest.mark.parametrize("snr", [5.0, 7.0, 10.0, 20.0])
+def test_a_peak_is_as_high_as_theory_says(rng, snr):
+    """Where noise makes it highest, two coordinates are fitted: S^2 + 2."""
+    sigma, side, half = 1.7, 1240, 12
+    score = gaussian_filter(rng.normal(size=(side, side)), sigma)
+    score *= np.sqrt(4 * np.pi) * sigma
+    places = np.arange(half, side - half, 2 * half)
+    rows, columns = (a.ravel() for a in np.meshgrid(places, places, indexing="ij"))
+    dy, dx = rng.uniform(-0.5, 0.5, (2, len(rows)))
+    y, x = np.mgrid[-half:half, -half:half]
+    for i, (row, column) in enumerate(zip(rows, columns, strict=True)):
+        distance2 = (x - dx[i]) ** 2 + (y - dy[i]) ** 2
+        score[row - half : row + half, column - half : column + half] += snr * np.exp(
+            -distance2 / (4 * sigma**2)
+        )
+    score = score.astype(np.float32)
+    peaks = find_peaks(score, score, np.ones_like(score), 3.0, 3)
+    places = np.column_stack([peaks.x, peaks.y])
+    distance, nearest = KDTree(places).query(np.column_stack([columns + dx, rows + dy]))
+    found = np.where(distance < 2.5, peaks.score[nearest], 0)
+    error = 1.25 / np.sqrt(len(rows)) / snr
+    assert np.median(found) / np.sqrt(snr**2 + 2) == pytest.approx(1, abs=3 * error)
