@@ -24,6 +24,7 @@ from astrid_assets.science.psf_photometry import psf_flux
 
 if TYPE_CHECKING:
     from astrid_assets.science.differencing.difference import Difference
+    from astrid_assets.science.differencing.prepared import Prepared
     from astrid_assets.science.differencing.settings import DifferencingSettings
     from astrid_assets.science.frame import Frame, Image
 
@@ -113,7 +114,7 @@ class CrossCheck:
 
 def cross_check(
     science: Frame,
-    reference: Frame,
+    reference: Frame | Prepared,
     difference: Difference,
     settings: DifferencingSettings,
 ) -> CrossCheck:

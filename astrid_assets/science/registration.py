@@ -66,6 +66,7 @@ def resample(
     mask: Mask,
     mapping: PixelMapping,
     shape: tuple[int, int],
+    spline: Image | None = None,
 ) -> tuple[Image, Image, Mask]:
     """Put an image on the grid of a mapping; flux is conserved.
 
@@ -83,6 +84,9 @@ def resample(
         Of the new grid into the image.
     shape : (ny, nx)
         The new grid; that of the mapping.
+    spline : (my, mx)
+        `spline_coefficients` of the image with its unusable pixels filled, where they
+        are known already.
     """
     if mapping.shape != tuple(shape):
         raise ValueError(f"mapping of shape {mapping.shape}, grid of shape {shape}")
@@ -94,7 +98,8 @@ def resample(
         mask = np.where(unmarked, np.uint16(MaskBit.NO_DATA), mask)
     if n_unknown:
         variance = _finite(variance)
-    coefficients = _filtered(fill_masked(image, bad) if n_bad else image.copy())
+    if spline is None:
+        spline = _filtered(fill_masked(image, bad) if n_bad else image.copy())
     spread = np.zeros((0, 0), dtype=np.uint16)
     if any_bit or n_unmarked:
         spread = np.empty_like(mask)
@@ -105,7 +110,7 @@ def resample(
     nodes, basis = mapping.fields(), basis_of(mapping.step[1])
     in_bands(
         lambda a, b: kernels.resample_rows(
-            coefficients, variance, spread, nodes, mapping.step, basis,
+            spline, variance, spread, nodes, mapping.step, basis,
             mapping.samples, values, variances, bits, a, b,
         ),
         shape[0],
@@ -129,6 +134,21 @@ def missing_at(bad: NDArray[np.bool_], mapping: PixelMapping) -> NDArray[np.bool
         len(out),
     )
     return out
+
+
+def unusable_pixels(
+    image: Image, variance: Image, mask: Mask
+) -> tuple[NDArray[np.bool_], bool]:
+    """Return the pixels without usable flux, and whether the mask knows them all.
+
+    Unusable are bits of `UNUSABLE` and what is no number, or no variance.
+    """
+    bad, (_, n_unmarked, _, _) = _unusable(
+        np.ascontiguousarray(image),
+        np.ascontiguousarray(variance, dtype=np.float32),
+        np.ascontiguousarray(mask),
+    )
+    return bad, n_unmarked == 0
 
 
 def spline_coefficients(image: Image) -> Image:
@@ -214,11 +234,12 @@ def pixel_power(mapping: PixelMapping) -> float:
 def _response(
     phase: NDArray[np.float64], k: NDArray[np.float64]
 ) -> NDArray[np.complex128]:
-    """Cardinal cubic spline at a phase 0..1, relative to the ideal shift."""
-    total = np.zeros(np.broadcast_shapes(phase.shape, k.shape), dtype=np.complex128)
-    for m in (-2, -1, 0, 1):
-        total += _b_spline(m + phase) * np.exp(-2j * np.pi * k * (m + phase))
-    return total * 6 / (4 + 2 * np.cos(2 * np.pi * k))
+    """Cardinal cubic spline at phases 0..1, (n, 1), over the ideal shift: (n, k)."""
+    whole = np.array([-2, -1, 0, 1])
+    waves = np.exp(-2j * np.pi * whole[:, None] * k)
+    shifted = np.exp(-2j * np.pi * phase * k)
+    total = np.matmul(_b_spline(whole + phase), waves, dtype=np.complex128)
+    return total * shifted * 6 / (4 + 2 * np.cos(2 * np.pi * k))
 
 
 def _b_spline(t: NDArray[np.float64]) -> NDArray[np.float64]:

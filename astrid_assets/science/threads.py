@@ -8,17 +8,24 @@ threads than there are cores. Results do not depend on the number.
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 MIN_ROWS = 64
 """A band with fewer rows costs more to hand over than to compute."""
 
 _limit: list[int] = []
+_helpers: list[tuple[int, int, ThreadPoolExecutor]] = []
+_lock = threading.Lock()
+_here = threading.local()
 
 
 def set_threads(number: int) -> None:
@@ -31,6 +38,33 @@ def threads() -> int:
     return _limit[0] if _limit else len(os.sched_getaffinity(0))
 
 
+def in_turn(work: Callable[[Given], Made], items: Iterable[Given]) -> list[Made]:
+    """Return ``work(item)`` of every item, as many at a time as threads are allowed.
+
+    The caller works too. An exception of any is raised, when all have ended.
+    """
+    todo = list(items)
+    count = min(threads(), len(todo))
+    # What runs in a helper has its share already, and would wait for itself.
+    if count <= 1 or getattr(_here, "is_helper", False):
+        return [work(item) for item in todo]
+    made: dict[int, Made] = {}
+    left = iter(range(len(todo)))
+
+    def share() -> None:
+        for i in left:
+            made[i] = work(todo[i])
+
+    helpers = [_pool().submit(share) for _ in range(count - 1)]
+    try:
+        share()
+    finally:
+        wait(helpers)
+    for helper in helpers:
+        helper.result()
+    return [made[i] for i in range(len(todo))]
+
+
 def in_bands(work: Callable[[int, int], object], rows: int) -> None:
     """Call ``work(first, last)`` for bands of rows that together make up 0..rows.
 
@@ -39,10 +73,20 @@ def in_bands(work: Callable[[int, int], object], rows: int) -> None:
     An exception of any band is raised.
     """
     count = min(threads(), max(1, rows // MIN_ROWS))
-    if count == 1:
-        work(0, rows)
-        return
     edges = [rows * k // count for k in range(count + 1)]
-    with ThreadPoolExecutor(count) as pool:
-        for done in [pool.submit(work, first, last) for first, last in pairwise(edges)]:
-            done.result()
+    in_turn(lambda band: work(*band), pairwise(edges))
+
+
+def _pool() -> ThreadPoolExecutor:
+    """Return this process's helpers: starting threads for each loop costs more."""
+    number = threads() - 1
+    with _lock:
+        # A forked process has its parent's list and none of its threads.
+        if not _helpers or _helpers[0][:2] != (os.getpid(), number):
+            pool = ThreadPoolExecutor(number, "bands", initializer=_mark)
+            _helpers[:] = [(os.getpid(), number, pool)]
+        return _helpers[0][2]
+
+
+def _mark() -> None:
+    _here.is_helper = True

@@ -10,6 +10,7 @@ from astrid_assets.science.cross_check import OTHER, cross_check
 from astrid_assets.science.errors import Reason, ScienceError
 from astrid_assets.science.quality.difference_gates import methods_agree
 from astrid_assets.steps.nights import keep_picture
+from astrid_assets.steps.reading import reference_frame
 from astrid_assets.storage.frame_store import difference_from_fits, frame_from_fits
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def check_frame(check: CheckTask) -> tuple[Row, str | None]:
     try:
         found = cross_check(
             frame_from_fits(task.store.get(task.frame_key)),
-            frame_from_fits(task.store.get(task.reference_key)),
+            reference_frame(task.store, task.reference_key),
             difference_from_fits(task.store.get(check.difference_key)),
             task.settings,
         )

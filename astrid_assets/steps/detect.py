@@ -154,7 +154,7 @@ def _accepted(
 def detect_frame(task: DetectTask) -> DetectOutcome:
     """Search one difference, keep the cutouts, return the catalogue rows."""
     difference = difference_from_fits(task.store.get(task.difference_key))
-    science = frame_from_fits(task.store.get(task.frame_key))
+    science = frame_from_fits(task.store.get(task.frame_key), with_variance=False)
     found = detect(difference, science, task.settings)
     kept = [candidate for candidate in found if candidate.reasons == 0]
     rows = [_candidate_row(task.difference_id, candidate) for candidate in found]

@@ -40,6 +40,7 @@ from astrid_assets.steps.nights import (
     hash_of,
     unchanged_report,
 )
+from astrid_assets.steps.reading import reference_frame
 from astrid_assets.storage import frames, gates, light_curves
 from astrid_assets.storage.catalogue import upsert
 from astrid_assets.storage.difference_store import score_planes_from_fits
@@ -191,7 +192,6 @@ def inject_into_frame(task: InjectTask) -> InjectOutcome:
     profile = task.profile
     content = task.store.get(task.frame_key)
     science, stars = frame_from_fits(content), stars_from_fits(content)
-    reference = frame_from_fits(task.store.get(task.reference_key))
     real = difference_from_fits(task.store.get(task.difference_key))
     if science.psf is None:
         return InjectOutcome([], failure=f"{science.frame_id} has no PSF")
@@ -203,6 +203,7 @@ def inject_into_frame(task: InjectTask) -> InjectOutcome:
     changed = inject(rng, science, planned)
     try:
         before = detect(real, science, profile.detection)
+        reference = reference_frame(task.store, task.reference_key)
         difference = subtract(changed, reference, profile.differencing)
         found = detect(difference, changed, profile.detection)
     except ScienceError as error:

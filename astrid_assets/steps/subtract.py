@@ -23,6 +23,7 @@ from astrid_assets.steps.nights import (
     keep_picture,
     unchanged_report,
 )
+from astrid_assets.steps.reading import reference_frame
 from astrid_assets.storage import frames, gates, ids, layout
 from astrid_assets.storage.catalogue import now, upsert
 from astrid_assets.storage.frame_store import difference_to_fits, frame_from_fits
@@ -210,7 +211,7 @@ def subtract_frame(task: SubtractTask) -> SubtractOutcome:
     try:
         difference = subtract(
             science,
-            frame_from_fits(task.store.get(task.reference_key)),
+            reference_frame(task.store, task.reference_key),
             task.settings,
         )
     except TooFewStars as error:

@@ -31,16 +31,20 @@ from astrid_assets.storage.fits_cards import (
     write_wcs,
 )
 from astrid_assets.storage.fits_planes import (
-    image_from,
-    mask_from,
+    file_of,
+    lossless_plane,
     mask_plane,
     noisy_plane,
+    planes_from,
     positive_plane,
     stepped_plane,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from astrid_assets.science.frame import Image, Mask
+    from astrid_assets.storage.fits_planes import Extension, Plane
 
 SCORE_STEP = 1 / 32  # sigma; half of it is the most a score is off
 CHANGES = "PSF_D_CHANGES"
@@ -71,38 +75,27 @@ OPTIONAL = {
 
 def difference_to_fits(difference: Difference) -> bytes:
     """Return a difference as the bytes of a FITS file."""
-    d = noisy_plane("DIFFERENCE", difference.d, difference.sky_rms_e)
-    d.header["BUNIT"] = "electron"
-    write_wcs(d.header, difference.wcs)
-    score = stepped_plane("SCORE", difference.score, SCORE_STEP)
-    flux_err = positive_plane("FLUX_ERR", difference.flux_err)
-    reference = noisy_plane(
-        "REFERENCE", difference.registered_reference, difference.reference_rms_e
-    )
-    psf = fits.ImageHDU(np.asarray(difference.psf_d, dtype=np.float32), name="PSF_D")
-    planes = [
-        fits.PrimaryHDU(header=_header(difference)),
-        d,
-        score,
-        flux_err,
-        reference,
-        mask_plane("MASK", difference.mask),
-        psf,
+    reference, changes = difference.registered_reference, difference.psf_d_changes
+    extensions: list[Callable[[], Extension]] = [
+        lambda: _d_plane(difference),
+        lambda: stepped_plane("SCORE", difference.score, SCORE_STEP),
+        lambda: positive_plane("FLUX_ERR", difference.flux_err),
+        lambda: noisy_plane("REFERENCE", reference, difference.reference_rms_e),
+        lambda: mask_plane("MASK", difference.mask),
+        lambda: lossless_plane("PSF_D", difference.psf_d.astype(np.float32)),
     ]
-    if difference.psf_d_changes is not None:
-        changes = np.asarray(difference.psf_d_changes, dtype=np.float32)
-        planes.append(fits.ImageHDU(changes, name=CHANGES))
-    buffer = io.BytesIO()
-    fits.HDUList(planes).writeto(buffer, output_verify="exception")
-    return buffer.getvalue()
+    if changes is not None:
+        extensions.append(lambda: lossless_plane(CHANGES, changes.astype(np.float32)))
+    return file_of(_header(difference), extensions)
 
 
 def difference_from_fits(content: bytes) -> Difference:
     """Return the difference in a file written by `difference_to_fits`."""
     with fits.open(io.BytesIO(content), lazy_load_hdus=False) as hdus:
         header = header_of(hdus, 0)
-        score = image_from(hdus, "SCORE")
-        flux_err = image_from(hdus, "FLUX_ERR")
+        d, score, flux_err, reference, mask = planes_from(
+            content, "DIFFERENCE", "SCORE", "FLUX_ERR", "REFERENCE", "MASK"
+        )
         wcs = read_wcs(header_of(hdus, "DIFFERENCE"))
         numbers = {
             name: float(str(header.get(key, "nan"))) for key, name in NUMBERS.items()
@@ -110,12 +103,12 @@ def difference_from_fits(content: bytes) -> Difference:
         return Difference(
             frame_id=text_from(header["FRAMEID"]),
             reference_id=text_from(header["REFID"]),
-            d=image_from(hdus, "DIFFERENCE"),
+            d=d,
             score=score,
             flux=score * flux_err,
             flux_err=flux_err,
-            mask=mask_from(hdus, "MASK"),
-            registered_reference=image_from(hdus, "REFERENCE"),
+            mask=mask,
+            registered_reference=reference,
             psf_d=np.array(data_of(hdus, "PSF_D"), dtype=np.float32),
             wcs=WCS(naxis=2) if wcs is None else wcs,
             psf_d_changes=(
@@ -149,13 +142,21 @@ def score_planes_from_fits(content: bytes) -> ScorePlanes:
     """Return score, flux error and mask of a file written by `difference_to_fits`."""
     with fits.open(io.BytesIO(content)) as hdus:
         wcs = read_wcs(header_of(hdus, "DIFFERENCE"))
+        score, flux_err, mask = planes_from(content, "SCORE", "FLUX_ERR", "MASK")
         return ScorePlanes(
-            score=image_from(hdus, "SCORE"),
-            flux_err=image_from(hdus, "FLUX_ERR"),
-            mask=mask_from(hdus, "MASK"),
+            score=score,
+            flux_err=flux_err,
+            mask=mask,
             wcs=WCS(naxis=2) if wcs is None else wcs,
             zero_point_mag=number_or_none(header_of(hdus, 0), "ZPMAG"),
         )
+
+
+def _d_plane(difference: Difference) -> Plane:
+    plane = noisy_plane("DIFFERENCE", difference.d, difference.sky_rms_e)
+    plane.header["BUNIT"] = "electron"
+    write_wcs(plane.header, difference.wcs)
+    return plane
 
 
 def _header(difference: Difference) -> fits.Header:

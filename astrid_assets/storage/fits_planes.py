@@ -4,29 +4,38 @@ Noise needs no precision beyond a fraction of itself, which is what makes images
 small: they are rounded to a step below the noise (with a fixed dither, so that the
 same image gives the same bytes and its mean is kept) and RICE-compressed. Exact
 zeros stay exact zeros. Any FITS reader opens these files.
+
+Extensions are compressed and read side by side, in as many threads as allowed: they
+are what a night's steps spend most of their time with outside the transforms.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from astropy.io import fits
 
-from astrid_assets.storage.fits_cards import data_of, header_of
+from astrid_assets.science.threads import in_turn
+from astrid_assets.storage.fits_cards import header_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from numpy.typing import NDArray
 
     from astrid_assets.science.frame import Image, Mask
 
-Plane = fits.CompImageHDU | fits.ImageHDU
+Plane: TypeAlias = fits.CompImageHDU | fits.ImageHDU
+Extension: TypeAlias = Plane | fits.BinTableHDU
 
 STEPS_PER_SIGMA = 16  # rounding adds 0.02 % to the variance of the noise
 RELATIVE_STEP = 0.0018  # of planes kept as logarithms: at most 0.09 % off
 DITHER_SEED = 1
 DITHERED_KEEPING_ZEROS = 2  # SUBTRACTIVE_DITHER_2 of the FITS standard
 TILE_ROWS = 64
+FITS_BLOCK = 2880  # bytes; an empty primary HDU is one
 MAX_LEVELS = 2**31 - 2**20  # what a rounded pixel may count to
 
 
@@ -48,8 +57,13 @@ def noisy_plane(name: str, image: Image, sigma: float | None) -> Plane:
 
 def stepped_plane(name: str, image: Image, step: float) -> Plane:
     """Return an image rounded to a step in its own unit."""
-    finite = image[np.isfinite(image)]
-    if finite.size and float(np.ptp(finite)) / step > MAX_LEVELS:
+    lowest, highest = float(image.min()), float(image.max())
+    if not np.isfinite(highest - lowest):
+        finite = image[np.isfinite(image)]
+        lowest, highest = (
+            (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+        )
+    if (highest - lowest) / step > MAX_LEVELS:
         return lossless_plane(name, image)
     return _rounded(name, image, -step)
 
@@ -82,15 +96,51 @@ def lossless_plane(name: str, image: Image) -> fits.ImageHDU:
     return fits.ImageHDU(np.ascontiguousarray(image), name=name)
 
 
-def image_from(hdus: fits.HDUList, name: str) -> Image:
-    """Return an image as float32, whichever way it was kept."""
-    image = np.array(data_of(hdus, name), dtype=np.float32)
-    return np.exp(image) if header_of(hdus, name).get("LNSCALE") else image
+def file_of(
+    header: fits.Header | None, extensions: Iterable[Callable[[], Extension]]
+) -> bytes:
+    """Return the bytes of a FITS file, its extensions made and compressed in threads.
+
+    Parameters
+    ----------
+    header
+        Of the primary HDU; it has no data.
+    extensions
+        What makes each, in their order; at least one.
+    """
+    first, *others = extensions
+
+    def part(make: Callable[[], Extension]) -> bytes:
+        if make is first:
+            return _file([fits.PrimaryHDU(header=header), make()])
+        return _file([fits.PrimaryHDU(), make()])[FITS_BLOCK:]
+
+    return b"".join(in_turn(part, [first, *others]))
 
 
-def mask_from(hdus: fits.HDUList, name: str) -> Mask:
-    """Return a mask as it was kept."""
-    return np.array(data_of(hdus, name), dtype=np.uint16)
+def planes_from(content: bytes, *names: str) -> list[NDArray[Any]]:
+    """Return planes of a file, read side by side.
+
+    Images come as float32, whichever way they were kept, masks as uint16.
+    """
+    return in_turn(lambda name: _plane(content, name), names)
+
+
+def _plane(content: bytes, name: str) -> NDArray[Any]:
+    # Each has a file of its own: readers of one would move each other's position. And
+    # each is a section: while `data` is read, astropy lets no one else read any.
+    with fits.open(io.BytesIO(content)) as hdus:
+        data = hdus[name].section[...]  # type: ignore[union-attr]  # astropy's list is untyped
+        if data.dtype.kind == "u":
+            return np.array(data, dtype=np.uint16)
+        image = np.array(data, dtype=np.float32)
+        return np.exp(image) if header_of(hdus, name).get("LNSCALE") else image
+
+
+def _file(hdus: Sequence[fits.PrimaryHDU | Extension]) -> bytes:
+    buffer = io.BytesIO()
+    fits.HDUList(list(hdus)).writeto(buffer, output_verify="exception")
+    return buffer.getvalue()
 
 
 def _rounded(name: str, image: Image, quantize_level: float) -> fits.CompImageHDU:

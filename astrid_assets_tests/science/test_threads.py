@@ -1,9 +1,13 @@
 """Bands cover every row once, and what goes wrong in one is heard."""
 
+import multiprocessing
+import threading
+import time
+
 import numpy as np
 import pytest
 
-from astrid_assets.science.threads import in_bands, set_threads, threads
+from astrid_assets.science.threads import in_bands, in_turn, set_threads, threads
 
 
 @pytest.fixture
@@ -36,6 +40,55 @@ def test_an_error_in_one_band_is_raised(cores):
 
     with pytest.raises(ValueError, match="to 1000"):
         in_bands(fail, 1000)
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_results_come_in_the_order_of_the_items(cores, number):
+    cores(number)
+
+    def slow(item: int) -> int:
+        time.sleep(0.001 * (7 - item % 7))
+        return item * item
+
+    assert in_turn(slow, iter(range(40))) == [i * i for i in range(40)]
+    assert in_turn(slow, []) == []
+
+
+def test_a_loop_within_a_loop_ends(cores):
+    cores(3)
+    total = in_turn(lambda i: sum(in_turn(lambda k: k * i, range(5))), range(20))
+    assert total == [10 * i for i in range(20)]
+
+
+def test_several_callers_share_the_helpers(cores):
+    cores(2)
+    found = {}
+
+    def call(which: int) -> None:
+        found[which] = in_turn(lambda i: i + which, range(30))
+
+    callers = [threading.Thread(target=call, args=(n,)) for n in range(6)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(timeout=30)
+    assert found == {n: [i + n for i in range(30)] for n in range(6)}
+
+
+def _squares(results) -> None:
+    results.put(in_turn(lambda i: i * i, range(50)))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_has_helpers_of_its_own(cores):
+    cores(2)
+    in_turn(lambda i: i, range(10))
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    child = context.Process(target=_squares, args=(results,))
+    child.start()
+    assert results.get(timeout=30) == [i * i for i in range(50)]
+    child.join(timeout=30)
 
 
 def test_fewer_than_one_thread_is_one(cores):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sep
 
-from astrid_assets.science.differencing.noise import sky_sigma
 from astrid_assets.science.differencing.registered_psf import RegisteredPsf
 from astrid_assets.science.differencing.star_fit import (
     CommonStars,
@@ -19,12 +18,10 @@ from astrid_assets.science.differencing.star_fit import (
     compare_stars,
 )
 from astrid_assets.science.errors import FrameRejected, TooFewStars
-from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.registration import (
     fill_masked,
     missing_at,
     pixel_mapping,
-    spline_coefficients,
 )
 
 if TYPE_CHECKING:
@@ -49,31 +46,25 @@ def measure_common_stars(new: Prepared, ref: Prepared, min_stars: int) -> Common
         If fewer than `min_stars` agree.
     """
     mapping = pixel_mapping(new.wcs, ref.wcs, new.frame.shape)
-    ref_bad = (ref.frame.mask & UNUSABLE) != 0
-    on_ref = missing_at(ref_bad, mapping)
-    new_bad = (new.frame.mask & UNUSABLE) != 0
-    if (on_ref | new_bad).all():
+    bad = missing_at(ref.bad, mapping) | new.bad
+    if bad.all():
         raise FrameRejected("no_overlap", "frame and reference share no good pixel")
     fwhm = max(new.psf.fwhm_px, ref.psf.fwhm_px)
-    data = fill_masked(new.frame.data, new_bad)
+    data = fill_masked(new.frame.data, new.bad)
     sources = find_sources(
-        data,
-        new_bad | on_ref,
-        sky_sigma(new.variance, ~new_bad),
-        fwhm,
-        margin_px=round(3 * fwhm) + 1,
+        data, bad, new.sky_sigma, fwhm, margin_px=round(3 * fwhm) + 1
     )
     if len(sources.x) < min_stars:
         raise TooFewStars("flux ratio", len(sources.x), min_stars)
     stars = compare_stars(
         sources,
         data,
-        spline_coefficients(fill_masked(ref.frame.data, ref_bad)),
+        ref.spline,
         mapping,
         new.psfs_at,
         RegisteredPsf(ref.psf, mapping).at,
         fwhm,
-        sky_sigma(ref.variance, ~ref_bad),
+        ref.sky_sigma,
     )
     found = 0 if stars is None else len(stars)
     if stars is None or found < min_stars:

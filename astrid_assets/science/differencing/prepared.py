@@ -1,17 +1,29 @@
-"""A frame that differencing can work on: everything optional is there."""
+"""A frame that differencing can work on, and what every pair with it needs of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.differencing.noise import sky_sigma
+from astrid_assets.science.differencing.noise_spectrum import (
+    NoiseSpectrum,
+    measure_spectrum,
+)
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.registration import (
+    fill_masked,
+    spline_coefficients,
+    unusable_pixels,
+)
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
+    from numpy.typing import NDArray
 
     from astrid_assets.science.differencing.local_psf import Places, Stamps
     from astrid_assets.science.frame import Frame, Image
@@ -20,12 +32,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A processed frame: what may be None in `Frame` is there."""
+    """A processed frame: what may be None in `Frame` is there.
+
+    What is measured here is measured once: a night subtracts the same reference from
+    many frames.
+
+    Attributes
+    ----------
+    bad : (ny, nx)
+        Pixels without usable flux; the mask says so of each.
+    """
 
     frame: Frame
     variance: Image
     psf: PsfModel
     wcs: WCS
+    bad: NDArray[np.bool_]
+
+    @cached_property
+    def sky_sigma(self) -> float:
+        """The noise of blank sky that the variance states."""
+        return sky_sigma(self.variance, ~self.bad)
+
+    @cached_property
+    def spline(self) -> Image:
+        """Coefficients of the cubic spline through the image, bad pixels filled."""
+        return spline_coefficients(fill_masked(self.frame.data, self.bad))
+
+    @cached_property
+    def spectrum(self) -> NoiseSpectrum:
+        """The noise's, as strong on the scale of the PSF as a stack's members say."""
+        found = measure_spectrum(
+            self.frame.data, self.sky_sigma, ~self.bad, self.psf.fwhm_px
+        )
+        if self.frame.psf_noise_factor is None:
+            return found
+        return found.scaled_to(self.frame.psf_noise_factor, self.psf.centre)
 
     def psfs_at(self, x: Places, y: Places) -> Stamps:
         """Return the PSF at positions: (n, s, s)."""
@@ -34,23 +76,25 @@ class Prepared:
         )
 
 
-def prepared(frame: Frame) -> Prepared:
-    """Check that a frame was processed; what is not finite counts as missing.
+def prepared(frame: Frame | Prepared) -> Prepared:
+    """Check that a frame was processed; what is no number counts as missing.
 
     Raises
     ------
     FrameRejected
         ``unprocessed``.
     """
+    if isinstance(frame, Prepared):
+        return frame
     variance, psf, wcs = frame.variance, frame.psf, frame.wcs
     if variance is None or psf is None or wcs is None:
         raise FrameRejected(
             "unprocessed",
             f"frame {frame.frame_id} lacks a variance, PSF or WCS: process it first",
         )
-    unknown = ~(np.isfinite(frame.data) & np.isfinite(variance))
-    unknown &= (frame.mask & UNUSABLE) == 0
-    if unknown.any():
-        missing = np.where(unknown, np.uint16(MaskBit.NO_DATA), np.uint16(0))
-        frame = replace(frame, mask=frame.mask | missing)
-    return Prepared(frame, variance, psf, wcs)
+    bad, is_marked = unusable_pixels(frame.data, variance, frame.mask)
+    if not is_marked:
+        missing = bad & ((frame.mask & UNUSABLE) == 0)
+        lost = np.where(missing, np.uint16(MaskBit.NO_DATA), np.uint16(0))
+        frame = replace(frame, mask=frame.mask | lost)
+    return Prepared(frame, variance, psf, wcs, bad)

@@ -51,14 +51,15 @@ log = logging.getLogger(__name__)
 
 
 def subtract(
-    science: Frame, reference: Frame, settings: DifferencingSettings
+    science: Frame, reference: Frame | Prepared, settings: DifferencingSettings
 ) -> Difference:
     """Subtract a reference from a frame (ZOGY); the score is in sigma.
 
     Parameters
     ----------
     science, reference
-        Processed: background-subtracted, with variance, PSF and WCS.
+        Processed: background-subtracted, with variance, PSF and WCS. A reference that
+        was prepared before keeps what is measured on it for the next frame.
 
     Raises
     ------
@@ -72,11 +73,12 @@ def subtract(
     Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27.
     """
     new, ref = prepared(science), prepared(reference)
-    science, reference = new.frame, ref.frame
+    science, base = new.frame, ref.frame
     stars = measure_common_stars(new, ref, settings.min_stars)
     ref_data, ref_variance, ref_bits = resample(
-        reference.data, ref.variance, reference.mask, stars.mapping, science.shape
-    )
+        base.data, ref.variance, base.mask, stars.mapping, science.shape,
+        ref.spline,
+    )  # fmt: skip
     bits = _union_mask(science.mask, ref_bits, new.psf.fwhm_px, settings)
     usable = (bits & UNUSABLE) == 0
     if not usable.any():
@@ -152,7 +154,7 @@ def subtract(
     )
     difference = Difference(
         frame_id=science.frame_id,
-        reference_id=reference.frame_id,
+        reference_id=base.frame_id,
         d=matched.d,
         score=score,
         flux=flux,
@@ -187,7 +189,7 @@ def subtract(
     log.info(
         "subtracted %s - %s: %d stars, flux ratio %.3f, offset %.2f px, std %.3f",
         science.frame_id,
-        reference.frame_id,
+        base.frame_id,
         len(stars),
         stars.ratio,
         stars.offset_px,
@@ -197,7 +199,7 @@ def subtract(
         difference,
         reasons=reasons_against(difference, settings),
         flags=flags_of(
-            difference, _ratio_by_zero_points(science, reference), factors, settings
+            difference, _ratio_by_zero_points(science, base), factors, settings
         ),
     )
 
@@ -223,16 +225,10 @@ def _noise_powers(
     ref_psf: RegisteredPsf,
 ) -> tuple[PowerOn, PowerOn]:
     """Spectra of both images' noise; the reference's as resampling leaves it."""
-    good = (ref.frame.mask & UNUSABLE) == 0
     of_new = measure_spectrum(new, new_sigma, new_good, new_fwhm_px)
-    of_ref = measure_spectrum(
-        ref.frame.data, noise.sky_sigma(ref.variance, good), good, ref.psf.fwhm_px
-    )
-    if ref.frame.psf_noise_factor is not None:
-        of_ref = of_ref.scaled_to(ref.frame.psf_noise_factor, ref.psf.centre)
 
     def resampled(shape: tuple[int, int]) -> Axes:
-        own, smoothing = of_ref.axes(shape), ref_psf.noise_axes(shape)
+        own, smoothing = ref.spectrum.axes(shape), ref_psf.noise_axes(shape)
         return own[0] * smoothing[0], own[1] * smoothing[1]
 
     return of_new.axes, resampled

@@ -7,14 +7,13 @@ next to their use, so no full spectrum of a stamp ever lies in memory.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from astrid_assets.science.threads import threads
+from astrid_assets.science.threads import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,10 +118,4 @@ def in_blocks(work: Callable[[int, int], object], columns: int) -> None:
     """
     edges = range(0, columns, BLOCK)
     spans = [(first, min(first + BLOCK, columns)) for first in edges]
-    if threads() == 1:
-        for span in spans:
-            work(*span)
-        return
-    with ThreadPoolExecutor(threads()) as pool:
-        for done in [pool.submit(work, *span) for span in spans]:
-            done.result()
+    in_turn(lambda span: work(*span), spans)

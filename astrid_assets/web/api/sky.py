@@ -7,11 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from astrid_assets.steps.explanation import Explanation  # noqa: TC001  # FastAPI reads it
 from astrid_assets.storage.tables import SkyObject
 from astrid_assets.web.api.common import Night, State, SurveyName, night_text, text_id
 from astrid_assets.web.problems import not_found, responses
 from astrid_assets.web.schemas import (
-    ExplanationOut,
     Id,
     LightCurveOut,
     ObjectOut,
@@ -66,7 +66,7 @@ def explanation(
     dec: Annotated[float, Query(ge=-90, le=90, description="degrees")],
     date: Night = None,
     survey: SurveyName = None,
-) -> ExplanationOut:
+) -> Explanation:
     """Say for each frame at a place what it shows there, and why.
 
     Covered or not, which reference, masked by what, S_corr and flux there, the
@@ -74,8 +74,7 @@ def explanation(
     """
     from astrid_assets.steps.explain import explain
 
-    found = explain(state.catalogue, state.store, survey, ra, dec, night_text(date))
-    return ExplanationOut.model_validate(found)
+    return explain(state.catalogue, state.store, survey, ra, dec, night_text(date))
 
 
 def _told(point: CurvePoint) -> PointOut:
