@@ -4,9 +4,9 @@ A simulated pair is measured as the pipeline does it and stored; then the night'
 functions read, register, subtract, write, read again, detect and cut. Every step is
 timed without those inside it, in units of one ``scipy.fft.rfft2`` of the same float32
 frame with two workers, the median of runs that take turns with the unit: for the first
-frame of a night, and for each further one, which finds the reference in memory.
-hotpants alone takes 294 such units at 2048², from FITS to FITS and without registration
-or detection.
+frame of a night, and for each further one, which finds the reference in memory. Where
+hotpants is on the path, it is timed in the same run: from uncompressed FITS to FITS, of
+images that are registered already, and without detection.
 
     .venv/bin/python benchmarks/asset.py
     .venv/bin/python benchmarks/asset.py --side 4096 --runs 3
@@ -16,14 +16,17 @@ from __future__ import annotations
 
 import argparse
 import functools
+import shutil
 import tempfile
 import time
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from differencing_peers import hotpants
 from rich.console import Console
 from rich.table import Table
 from scipy import fft
@@ -52,7 +55,6 @@ SKY_E = 400.0
 TRANSIENTS = 60
 NIGHT = "2026-01-01"
 WORKERS = 2
-HOTPANTS_UNITS = 294  # at 2048², measured on a machine of this kind
 OTHER, ALL = "the rest of the steps", "all"
 
 STEPS: dict[str, tuple[tuple[object, str], ...]] = {
@@ -124,14 +126,21 @@ def main() -> None:
     table = Table(title=f"{options.side}²: one frame from the store to its detections")
     for name in ("step", "first: s", "units", "further: s", "units", "1 thread: s"):
         table.add_column(name, justify="left" if name == "step" else "right")
+    program = shutil.which("hotpants")
     with tempfile.TemporaryDirectory(prefix="astrid-asset-") as folder:
         store = open_object_store(folder)
+        frames = make_frames(shape)
         keys = tuple(
             store.put(name, frame_to_fits(frame, None), ".fits")
-            for name, frame in zip("sr", make_frames(shape), strict=True)
+            for name, frame in zip("sr", frames, strict=True)
         )
-        _, alone, _ = measured(store, keys, 1, options.runs, shape)
+        _, single, _ = measured(store, keys, 1, options.runs, shape)
         first, further, unit = measured(store, keys, WORKERS, options.runs, shape)
+        alone_s = (
+            hotpants_seconds(program, frames, Path(folder), options.runs)
+            if program
+            else float("nan")
+        )
     for name in (*STEPS, OTHER, ALL):
         if name == ALL:
             table.add_section()
@@ -140,15 +149,34 @@ def main() -> None:
             for spent in (first, further)
             for scale, digits in ((1, 3), (unit, 1))
         ]
-        table.add_row(name, *cells, f"{alone[name]:.3f}")
+        table.add_row(name, *cells, f"{single[name]:.3f}")
     console = Console()
     console.print(table)
     console.print(f"unit: {1000 * unit:.1f} ms")
-    if options.side == SIDE:
-        times = [HOTPANTS_UNITS * unit / spent[ALL] for spent in (first, further)]
+    if program is None:
+        console.print("hotpants: not on the path")
+    else:
+        times = [alone_s / spent[ALL] for spent in (first, further)]
         console.print(
-            f"hotpants alone takes {times[0]:.1f} and {times[1]:.1f} times as long"
+            f"hotpants alone: {alone_s:.2f} s, {alone_s / unit:.0f} units, "
+            f"{times[0]:.1f} and {times[1]:.1f} times as long"
         )
+
+
+def hotpants_seconds(
+    program: str, frames: tuple[Frame, Frame], folder: Path, runs: int
+) -> float:
+    """Return the median seconds of hotpants on the pair, registered beforehand."""
+    found = subtraction.subtract(*frames, DifferencingSettings())
+    run = hotpants(
+        program, frames[0].data, found.registered_reference, found.sky_rms_e, folder
+    )
+    times = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - began)
+    return float(np.median(times))
 
 
 def make_frames(shape: tuple[int, int]) -> tuple[Frame, Frame]:

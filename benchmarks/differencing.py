@@ -15,9 +15,11 @@ cost grows like that of a transform.
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 import tracemalloc
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,11 +86,23 @@ def main() -> None:
         "frames of memory", "ns / (N log2 N)",
     )  # fmt: skip
     notes: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="astrid-differencing-") as folder:
+        time_all(options, Path(folder), table, notes)
+    console = Console(width=132)
+    console.print(table)
+    for note in notes:
+        console.print(f"not timed: {note}")
+
+
+def time_all(
+    options: argparse.Namespace, folder: Path, table: Table, notes: list[str]
+) -> None:
+    """Fill the table, and the notes on what could not be timed."""
     for side in options.sides:
         scene = make_scene(side)
         works = contestants(scene)
         if not options.no_programs:
-            found, missing = programs(scene.pair)
+            found, missing = programs(scene.pair, folder)
             works |= found
             notes += [text for text in missing if text not in notes]
         runs = options.runs if side <= 2048 else min(options.runs, FEWEST_RUNS)
@@ -96,10 +110,6 @@ def main() -> None:
         for name, cost in costs.items():
             table.add_row(str(side), name, *numbers(cost, costs, side))
         table.add_section()
-    console = Console(width=132)
-    console.print(table)
-    for note in notes:
-        console.print(f"not timed: {note}")
 
 
 def make_scene(side: int) -> Scene:

@@ -12,11 +12,9 @@ import importlib.util
 import logging
 import shutil
 import subprocess
-import tempfile
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +23,7 @@ from scipy import fft
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -114,8 +113,13 @@ def on_frame(stamp: Image, shape: tuple[int, ...]) -> Image:
     return np.roll(plane, (-(ny // 2), -(nx // 2)), axis=(0, 1))
 
 
-def programs(pair: Pair) -> tuple[dict[str, Callable[[], object]], list[str]]:
-    """Return what is installed and fits the frame, and what is not, with the reason."""
+def programs(
+    pair: Pair, folder: Path
+) -> tuple[dict[str, Callable[[], object]], list[str]]:
+    """Return what is installed and fits the frame, and what is not, with the reason.
+
+    Files of programs go to the folder.
+    """
     side = pair.new.shape[0]
     found: dict[str, Callable[[], object]] = {}
     missing = ["PyZOGY: not in the package index"]
@@ -137,7 +141,9 @@ def programs(pair: Pair) -> tuple[dict[str, Callable[[], object]], list[str]]:
     if program is None:
         missing.append("hotpants: not on the path")
     else:
-        found["hotpants"] = hotpants(program, pair)
+        found["hotpants"] = hotpants(
+            program, pair.new, pair.ref, pair.new_sigma, folder
+        )
     return found, missing
 
 
@@ -175,12 +181,13 @@ def proper_image(pair: Pair) -> Callable[[], object]:
     return run
 
 
-def hotpants(program: str, pair: Pair) -> Callable[[], object]:
-    """Return a run of hotpants, reading and writing in memory where /tmp is."""
-    folder = Path(tempfile.mkdtemp(prefix="astrid-hotpants-"))
-    for name, image in (("new", pair.new), ("ref", pair.ref)):
-        fits.writeto(folder / f"{name}.fits", image)
-    limits = [f"{x:.0f}" for x in (-10 * pair.new_sigma, 10 * pair.new.max())]
+def hotpants(
+    program: str, new: Image, ref: Image, sigma: float, folder: Path
+) -> Callable[[], object]:
+    """Return a run of hotpants with its own defaults, uncompressed FITS to FITS."""
+    for name, image in (("new", new), ("ref", ref)):
+        fits.writeto(folder / f"{name}.fits", image, overwrite=True)
+    limits = [f"{x:.0f}" for x in (-10 * sigma, 10 * new.max())]
     command = [
         program, "-inim", "new.fits", "-tmplim", "ref.fits", "-outim", "diff.fits",
         "-il", limits[0], "-iu", limits[1], "-tl", limits[0], "-tu", limits[1],

@@ -98,8 +98,8 @@ def frame_from_fits(content: bytes, *, with_variance: bool = True) -> Frame:
         header = header_of(hdus, 0)
         names = ["DATA", "MASK"]
         if with_variance and "VARIANCE" in hdus:
-            names.append("VARIANCE")
-        data, mask, *variance = planes_from(content, *names)
+            names.insert(0, "VARIANCE")  # what takes longest is begun first
+        *variance, data, mask = planes_from(content, *names)
         return Frame(
             frame_id=text_from(header["FRAMEID"]),
             data=data,
