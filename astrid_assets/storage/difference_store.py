@@ -63,6 +63,7 @@ NUMBERS = {
     "COVERAGE": "coverage",
     "AREADEG2": "area_deg2",
     "SKYSTRUC": "sky_structure",
+    "FRCHANGE": "flux_ratio_change",
 }
 """Header keyword of each number; NaN where it was not written."""
 

@@ -55,8 +55,10 @@ class Difference:
         Robust scatter of the score on blank unmasked sky; 1 when the noise is
         understood. Measured, never divided out.
     flux_ratio, flux_ratio_scatter
-        F_n / F_r (science electrons per reference electron), and the robust
-        relative scatter of the stars about it.
+        F_n / F_r (science electrons per reference electron; in the middle where it
+        changes), and the robust relative scatter of the stars about it.
+    flux_ratio_change
+        By how much that ratio changes over the frame, relative; 0 where it is constant.
     n_stars
         Stars that gave the flux ratio and the offset.
     offset_px : pixels
@@ -119,6 +121,7 @@ class Difference:
     area_deg2: float
     residual_power: float | None = None
     sky_structure: float = 0.0
+    flux_ratio_change: float = 0.0
     psf_d_changes: Stamps | None = None
     evidence: Evidence | None = None
     reasons: tuple[Reason, ...] = ()

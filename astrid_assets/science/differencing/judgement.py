@@ -120,6 +120,16 @@ def flags_of(
                 {"sky_structure": difference.sky_structure},
             )
         )
+    if difference.flux_ratio_change:
+        flags.append(
+            Reason(
+                "flux_ratio_changes",
+                "the flux ratio changes by "
+                f"{difference.flux_ratio_change:.0%} over the frame, which was "
+                "corrected: thin clouds, extinction, or a flat field that changed",
+                {"flux_ratio_change": difference.flux_ratio_change},
+            )
+        )
     if expected_ratio is not None:
         relative = difference.flux_ratio / expected_ratio
         if abs(relative - 1) > RATIO_DISAGREEMENT:

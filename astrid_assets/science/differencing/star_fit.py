@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.ndimage import map_coordinates
 
+from astrid_assets.science.differencing.flux_ratio import FluxRatio, fit_ratio
 from astrid_assets.science.differencing.noise import MAD_TO_SIGMA
 from astrid_assets.science.differencing.transform import back, forward
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float64]
 
-PERCENT_FLOOR = 0.01  # no star weighs more than one measured to this precision
 CLIP_SIGMA = 4.0
 MIN_REF_SNR = 7.0  # peak of the matched reference over its noise
 AFFINE_STARS = 12  # from here on the offset may change linearly over the frame
@@ -53,7 +53,7 @@ class CommonStars:
     x, y, snr
         The stars that were used.
     ratio, ratio_scatter
-        F_n / F_r and its robust relative scatter.
+        F_n / F_r, and the robust relative scatter of the stars about it.
     mapping
         The mapping into the reference with the measured offset applied.
     offset_px
@@ -61,7 +61,7 @@ class CommonStars:
     scatter_px
         Per axis, photon noise taken off.
     ratios : (n,)
-        Each star's own ratio over `ratio`.
+        Each star's own ratio over `ratio` at its place.
     left_px : (n, 2), x and y
         Where each lies from where the final mapping puts it.
     """
@@ -69,7 +69,7 @@ class CommonStars:
     x: Values
     y: Values
     snr: Values
-    ratio: float
+    ratio: FluxRatio
     ratio_scatter: float
     mapping: PixelMapping
     offset_px: float
@@ -246,9 +246,10 @@ def _summary(
     fwhm_px: float,
 ) -> CommonStars:
     snr = sources.snr[keep]
-    weight = 1 / np.hypot(1 / snr, PERCENT_FLOOR) ** 2
-    ratio = float(np.average(fit.ratio[keep], weights=weight))
-    scatter = MAD_TO_SIGMA * float(np.median(np.abs(fit.ratio[keep] / ratio - 1)))
+    x, y = sources.x[keep], sources.y[keep]
+    ratio = fit_ratio(x, y, fit.ratio[keep], snr, mapping.shape)
+    ratios = fit.ratio[keep] / ratio.at(x, y)
+    scatter = MAD_TO_SIGMA * float(np.median(np.abs(ratios - 1)))
     residual = (total - model)[keep]
     measured = MAD_TO_SIGMA * float(np.median(np.abs(residual)))
     photon = float(np.median(_centroid_error(snr, fwhm_px)))
@@ -260,15 +261,15 @@ def _summary(
         return dx.reshape(x.shape), dy.reshape(x.shape)
 
     return CommonStars(
-        x=sources.x[keep],
-        y=sources.y[keep],
+        x=x,
+        y=y,
         snr=snr,
         ratio=ratio,
         ratio_scatter=scatter,
         mapping=mapping.moved(offset),
         offset_px=float(np.median(np.hypot(*model[keep].T))),
         scatter_px=float(np.sqrt(max(measured**2 - photon**2, 0.0))),
-        ratios=fit.ratio[keep] / ratio,
+        ratios=ratios,
         left_px=residual,
     )
 

@@ -88,10 +88,11 @@ def subtract(
     # pixel loses the same light in both.
     filled = ((science.mask | ref_bits) & UNUSABLE) != 0
     new_data = fill_masked(science.data, filled)
-    ref_data = fill_masked(ref_data * np.float32(stars.ratio), filled)
+    ratio = stars.ratio.on_frame()
+    ref_data = fill_masked(ref_data * ratio, filled)
     # So do the variances: those of bad pixels say nothing of their neighbours.
     new_variance = fill_masked(new.variance, filled)
-    ref_variance = fill_masked(ref_variance * np.float32(stars.ratio**2), filled)
+    ref_variance = fill_masked(ref_variance * ratio**2, filled)
     sigmas = (
         noise.sky_sigma(new_variance, usable),
         noise.sky_sigma(ref_variance, usable),
@@ -166,7 +167,8 @@ def subtract(
         wcs=new.wcs,
         zero_point_mag=science.zero_point_mag,
         std_score=noise.robust_sigma(blank_scores),
-        flux_ratio=stars.ratio,
+        flux_ratio=stars.ratio.level,
+        flux_ratio_change=stars.ratio.change,
         flux_ratio_scatter=stars.ratio_scatter,
         n_stars=len(stars),
         offset_px=stars.offset_px,
@@ -191,7 +193,7 @@ def subtract(
         science.frame_id,
         base.frame_id,
         len(stars),
-        stars.ratio,
+        stars.ratio.level,
         stars.offset_px,
         difference.std_score,
     )
