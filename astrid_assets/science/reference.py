@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.ndimage import maximum_filter
 
 from astrid_assets.science.differencing.common_stars import measure_common_stars
 from astrid_assets.science.differencing.noise import sky_sigma
@@ -71,7 +72,7 @@ def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Fra
     if len(ordered) == 1:
         return base
     members = [_member(frame, base) for frame in ordered]
-    data, variance, mask = _combine(members)
+    data, variance, mask = _combine(members, prepared(base).psf.fwhm_px)
     stack = replace(
         base,
         data=data,
@@ -190,13 +191,13 @@ def _aligned(frame: Frame, base: Frame) -> PixelMapping:
         return pixel_mapping(onto.wcs, ready.wcs, base.shape)
 
 
-def _combine(members: Sequence[_Member]) -> tuple[Image, Image, Mask]:
+def _combine(members: Sequence[_Member], fwhm_px: float) -> tuple[Image, Image, Mask]:
     """Weighted mean of the good pixels; NO_DATA where there is none."""
     data = np.stack([m.data for m in members])
     variance = np.stack([m.variance for m in members])
     good = np.stack([(m.mask & UNUSABLE) == 0 for m in members])
     if len(members) >= MIN_FRAMES_TO_CLIP:
-        good &= _agrees(data, variance, good)
+        good &= _agrees(data, variance, good, fwhm_px)
     weight = np.array([m.weight for m in members], np.float32)[:, None, None] * good
     total = weight.sum(axis=0)
     covered = total > 0
@@ -215,15 +216,25 @@ def _combine(members: Sequence[_Member]) -> tuple[Image, Image, Mask]:
     )
 
 
-def _agrees(data: Image, variance: Image, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels near the median of the good ones; only rises are cosmic rays or trails."""
+def _agrees(
+    data: Image,
+    variance: Image,
+    good: NDArray[np.bool_],
+    fwhm_px: float,
+) -> NDArray[np.bool_]:
+    """Pixels near the median of the good ones, but for what PSFs may differ by.
+
+    On a star's wings members of other seeing, or trailed ones, differ by much of its
+    light; were they clipped, bright stars of the stack would have another PSF than
+    faint ones.
+    """
     order = np.sort(np.where(good, data, np.inf), axis=0)
     count = good.sum(axis=0)
     lower = np.take_along_axis(order, np.maximum((count - 1) // 2, 0)[None], axis=0)[0]
     median = np.where(count > 0, lower, 0)
-    allowed = CLIP_SIGMA * np.sqrt(variance) + CLIP_FLUX_FRACTION * np.maximum(
-        median, 0
-    )
+    around = 2 * max(1, round(fwhm_px / 2)) + 1
+    light = maximum_filter(np.maximum(median, 0), size=around)
+    allowed = CLIP_SIGMA * np.sqrt(variance) + CLIP_FLUX_FRACTION * light
     return np.abs(data - median) <= allowed
 
 

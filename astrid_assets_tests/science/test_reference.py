@@ -68,6 +68,34 @@ def test_a_cosmic_ray_no_one_marked_is_clipped_and_a_marked_one_leaves_no_hole()
     assert ((stack.mask ^ clean.mask) & UNUSABLE).sum() == 0
 
 
+@pytest.mark.parametrize("flux", [1e4, 1e6])
+def test_a_bright_star_is_the_mean_of_its_images_though_seeing_and_trails_differ(flux):
+    """Nothing is clipped of its wings, or its PSF would depend on its flux."""
+    (frame,) = exposures(1)
+    frames = [replace(frame, frame_id=f"f{i}") for i in range(5)]
+    clean = build_reference(frames, SETTINGS)
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    dy, dx = y - 150.0, x - 140.0
+    lit, painted = [], []
+    for i, frame in enumerate(frames):
+        wide, long, turn = 1.2 + 0.03 * i, (1.0, 1.2, 1.05, 1.25, 1.15)[i], 0.6 * i
+        along = dx * np.cos(turn) + dy * np.sin(turn)
+        across = dy * np.cos(turn) - dx * np.sin(turn)
+        light = np.exp(-0.5 * ((along / (wide * long)) ** 2 + (across / wide) ** 2))
+        painted.append(flux * light / light.sum())
+        variance = frame.variance + painted[-1]
+        lit.append(
+            replace(
+                frame, data=(frame.data + painted[-1]).astype(np.float32),
+                variance=variance.astype(np.float32),
+            )
+        )  # fmt: skip
+    added = build_reference(lit, SETTINGS).data - clean.data
+    here = np.s_[135:166, 125:156]
+    mean = np.mean(painted, axis=0)
+    assert np.abs(added - mean)[here].max() < 0.02 * mean.max()
+
+
 HALF = (0.5, 0.5, 0)  # smooths most
 NEAR = ((0, 0, 0), (3.4, -1.7, 0), (-2.2, 0.6, 0), (1.1, 4.5, 0))
 FAR = ((-3.3, 2.1, 0), (0.2, -4.4, 0), (2.7, 3.8, 0), (-1.6, -0.9, 0))
