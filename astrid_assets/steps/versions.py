@@ -6,7 +6,7 @@ Part of the hash that says whether a night is done, and Dagster's `code_version`
 REGISTER = "1"
 MASTERS = "1"
 PROCESS = "3"
-REFERENCE = "3"
+REFERENCE = "4"
 SUBTRACT = "4"
 DETECT = "4"
 INJECT = "2"
