@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.differencing.noise import NORMAL_MEDIAN
+from astrid_assets.science.differencing.noise import unit_scatter
 
 Values = NDArray[np.float64]
 
@@ -26,6 +26,9 @@ TERMS_BY_STARS = ((12, 2), (40, 5))
 
 SIGNIFICANT = 30.0
 """Chi-square that a further degree must gain: chance does so once in 10^6 pairs."""
+
+MOST_CHANGE = 4.0
+"""Highest over lowest ratio on a frame: where no star lies a polynomial runs away."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,15 @@ class FluxRatio:
     @property
     def change(self) -> float:
         """By how much it changes over the frame, relative; 0 where it is constant."""
-        if not len(self.terms):
-            return 0.0
+        lowest, highest = self.extremes()
+        return (highest - lowest) / self.level
+
+    def extremes(self) -> tuple[float, float]:
+        """Return the lowest and the highest ratio on the frame."""
         ny, nx = self.shape
-        x, y = (
-            a.ravel()
-            for a in np.meshgrid(np.linspace(0, nx - 1, 9), np.linspace(0, ny - 1, 9))
-        )
-        return float(np.ptp(self.at(x, y)) / self.level)
+        x, y = np.meshgrid(np.linspace(0, nx - 1, 9), np.linspace(0, ny - 1, 9))
+        found = self.at(x.ravel(), y.ravel())
+        return float(found.min()), float(found.max())
 
 
 def fit_ratio(
@@ -96,23 +100,17 @@ def fit_ratio(
             break
         # Stars may scatter by more than their photons say, then the bright ones too.
         more = _fitted(x, y, ratios, error, shape, count)
-        scatter = _scatter(ratios / more.at(x, y) - 1, error)
-        wide = np.hypot(error, scatter)
+        residual2 = (ratios / more.at(x, y) - 1) ** 2
+        wide = np.sqrt(error**2 + unit_scatter(residual2, error**2, np.ones_like(x)))
         more = _fitted(x, y, ratios, wide, shape, count)
         before, after = (
             float((((ratios / fit.at(x, y) - 1) / wide) ** 2).sum())
             for fit in (best, more)
         )
-        if before - after > SIGNIFICANT and more.at(x, y).min() > 0:
+        lowest, highest = more.extremes()
+        if before - after > SIGNIFICANT and highest < MOST_CHANGE * lowest:
             best = more
     return best
-
-
-def _scatter(residual: Values, error: Values) -> float:
-    """Return what the residuals scatter by beyond their errors, robustly."""
-    # Each residual would need this much; half of Gaussian ones need less than none.
-    needed = (residual / NORMAL_MEDIAN) ** 2 - error**2
-    return float(np.sqrt(max(np.median(needed), 0.0)))
 
 
 def _fitted(

@@ -113,10 +113,10 @@ def measure_terms(
     error2, jitter2 = prior.psf_error**2, prior.jitter_px**2
     for _ in range(TERM_ROUNDS):
         known = variance + jitter2 * slopes2
-        told = _unit_scatter(residual2[:, :1], known[:, :1], peak2)
+        told = unit_scatter(residual2[:, :1], known[:, :1], peak2)
         error2 = known_stars * told + (1 - known_stars) * prior.psf_error**2
         known = variance + error2 * peak2
-        told = _unit_scatter(residual2[:, 1:], known[:, 1:], slopes2[:, 1:])
+        told = unit_scatter(residual2[:, 1:], known[:, 1:], slopes2[:, 1:])
         jitter2 = known_stars * told + (1 - known_stars) * prior.jitter_px**2
     return ErrorTerms(float(np.sqrt(jitter2)), float(np.sqrt(error2)))
 
@@ -149,7 +149,7 @@ def residual_power(
     return max(float(np.median(left[bright] / power[bright])), 0.0)
 
 
-def _unit_scatter(
+def unit_scatter(
     residual2: NDArray[np.floating],
     known: NDArray[np.floating],
     unit: NDArray[np.floating],

@@ -61,6 +61,16 @@ def test_stars_that_scatter_make_no_slope(rng):
     assert made == 0
 
 
+def test_a_polynomial_that_runs_away_where_no_star_lies_is_refused(rng):
+    x, y = rng.uniform(0, 60, 80), rng.uniform(0, 400, 80)
+    snr = np.full(80, 100.0)
+    found = fit_ratio(
+        x, y, np.exp(-x / 100) * (1 + rng.normal(size=80) / snr), snr, SHAPE
+    )
+    lowest, highest = found.extremes()
+    assert 0 < lowest <= highest < 4 * lowest
+
+
 def test_the_frame_is_what_the_places_say():
     ratio = FluxRatio(1.3, np.array([0.1, -0.05, 0.02, 0.03, -0.04]), SHAPE)
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
