@@ -37,6 +37,7 @@ from astrid_assets.science.differencing.transform import (
     in_blocks,
     padded_shape,
 )
+from astrid_assets.science.threads import in_turn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -224,13 +225,12 @@ class Plane:
         """
         ny, nx = self._shape
         grid_y, grid_x = (np.linspace(0, n - 1, SCALE_SAMPLES) for n in (ny, nx))
-        found = [
-            self.design.local(*self._blurs.at(x, y, self._shape))
-            for y in grid_y
-            for x in grid_x
-        ]
-        values = np.reshape([f[:3] for f in found], (SCALE_SAMPLES, SCALE_SAMPLES, 3))
         y, x = (axis.ravel() for axis in np.meshgrid(grid_y, grid_x, indexing="ij"))
+        found = in_turn(
+            lambda at: self.design.local(*self._blurs.at(*at, self._shape)),
+            zip(x.tolist(), y.tolist(), strict=True),
+        )
+        values = np.reshape([f[:3] for f in found], (SCALE_SAMPLES, SCALE_SAMPLES, 3))
         psfs_d, _ = fitted(
             np.array([f[3] for f in found]),
             terms(x, y, self._shape, len(self._blurs.new)),
