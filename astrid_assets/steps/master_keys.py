@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
@@ -107,10 +106,10 @@ def bad_pixel_map(content: bytes) -> NDArray[np.bool_]:
     FrameRejected
         ``bad_pixel_map`` if there is no image of two axes in the file.
     """
-    from astropy.io import fits
+    from astrid_assets.storage.fits_opening import opened
 
     try:
-        with fits.open(io.BytesIO(content)) as hdus:
+        with opened(content) as hdus:
             for number in range(len(hdus)):
                 image = getattr(hdus[number], "data", None)
                 if isinstance(image, np.ndarray) and image.ndim == 2:

@@ -5,7 +5,6 @@ The flux image is not written: it is the score times its error, by definition.
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +29,7 @@ from astrid_assets.storage.fits_cards import (
     text_from,
     write_wcs,
 )
+from astrid_assets.storage.fits_opening import opened
 from astrid_assets.storage.fits_planes import (
     file_of,
     lossless_plane,
@@ -92,7 +92,7 @@ def difference_to_fits(difference: Difference) -> bytes:
 
 def difference_from_fits(content: bytes) -> Difference:
     """Return the difference in a file written by `difference_to_fits`."""
-    with fits.open(io.BytesIO(content), lazy_load_hdus=False) as hdus:
+    with opened(content) as hdus:
         header = header_of(hdus, 0)
         d, score, flux_err, reference, mask = planes_from(
             content, "DIFFERENCE", "SCORE", "FLUX_ERR", "REFERENCE", "MASK"
@@ -141,7 +141,7 @@ class ScorePlanes:
 
 def score_planes_from_fits(content: bytes) -> ScorePlanes:
     """Return score, flux error and mask of a file written by `difference_to_fits`."""
-    with fits.open(io.BytesIO(content)) as hdus:
+    with opened(content) as hdus:
         wcs = read_wcs(header_of(hdus, "DIFFERENCE"))
         score, flux_err, mask = planes_from(content, "SCORE", "FLUX_ERR", "MASK")
         return ScorePlanes(

@@ -19,6 +19,7 @@ from astropy.io import fits
 
 from astrid_assets.science.threads import in_turn
 from astrid_assets.storage.fits_cards import header_of
+from astrid_assets.storage.fits_opening import DITHERED_KEEPING_ZEROS, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -33,7 +34,6 @@ Extension: TypeAlias = Plane | fits.BinTableHDU
 STEPS_PER_SIGMA = 16  # rounding adds 0.02 % to the variance of the noise
 RELATIVE_STEP = 0.0018  # of planes kept as logarithms: at most 0.09 % off
 DITHER_SEED = 1
-DITHERED_KEEPING_ZEROS = 2  # SUBTRACTIVE_DITHER_2 of the FITS standard
 TILE_ROWS = 64
 FITS_BLOCK = 2880  # bytes; an empty primary HDU is one
 MAX_LEVELS = 2**31 - 2**20  # what a rounded pixel may count to
@@ -127,9 +127,8 @@ def planes_from(content: bytes, *names: str) -> list[NDArray[Any]]:
 
 
 def _plane(content: bytes, name: str) -> NDArray[Any]:
-    # Each has a file of its own: readers of one would move each other's position. And
-    # each is a section: while `data` is read, astropy lets no one else read any.
-    with fits.open(io.BytesIO(content)) as hdus:
+    # A section: while `data` is read, astropy lets no other thread read any.
+    with opened(content) as hdus:
         data = hdus[name].section[...]  # type: ignore[union-attr]  # astropy's list is untyped
         if data.dtype.kind == "u":
             return np.array(data, dtype=np.uint16)

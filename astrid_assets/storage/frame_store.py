@@ -8,7 +8,6 @@ precisely images are kept; `difference_store` does the same for differences.
 
 from __future__ import annotations
 
-import io
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -35,6 +34,7 @@ from astrid_assets.storage.fits_cards import (
     text_from,
     write_wcs,
 )
+from astrid_assets.storage.fits_opening import opened
 from astrid_assets.storage.fits_planes import (
     file_of,
     lossless_plane,
@@ -94,7 +94,7 @@ def frame_from_fits(content: bytes, *, with_variance: bool = True) -> Frame:
 
     What is searched or shown needs no variance, a third of the work.
     """
-    with fits.open(io.BytesIO(content), lazy_load_hdus=False) as hdus:
+    with opened(content) as hdus:
         header = header_of(hdus, 0)
         names = ["DATA", "MASK"]
         if with_variance and "VARIANCE" in hdus:
@@ -127,7 +127,7 @@ def stars_from_fits(content: bytes) -> Stars:
     KeyError
         If the frame was stored without stars.
     """
-    with fits.open(io.BytesIO(content), lazy_load_hdus=False) as hdus:
+    with opened(content) as hdus:
         table = table_of(hdus, "STARS")
         return Stars(
             **{

@@ -5,18 +5,18 @@ What a position asks of a file: its pixel, the mask there, the score and its err
 
 from __future__ import annotations
 
-import io
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.io import fits
 from astropy.wcs import NoConvergence
 
 from astrid_assets.storage.fits_cards import header_of, number_or_none, read_wcs
+from astrid_assets.storage.fits_opening import opened
 
 if TYPE_CHECKING:
+    from astropy.io import fits
     from astropy.wcs import WCS
     from numpy.typing import NDArray
 
@@ -65,7 +65,7 @@ def difference_there(
     content: bytes, ra_deg: float, dec_deg: float, radius_px: float
 ) -> DifferenceThere:
     """Return what a file of `difference_to_fits` says about a position."""
-    with fits.open(io.BytesIO(content)) as hdus:
+    with opened(content) as hdus:
         wcs = read_wcs(header_of(hdus, "DIFFERENCE"))
         shape = _shape(hdus, "SCORE")
         place = place_on(wcs, shape, ra_deg, dec_deg)
@@ -96,7 +96,7 @@ def frame_there(
     content: bytes, ra_deg: float, dec_deg: float
 ) -> tuple[Place, int | None]:
     """Return the place and mask of a position in a file of `frame_to_fits`."""
-    with fits.open(io.BytesIO(content)) as hdus:
+    with opened(content) as hdus:
         wcs = read_wcs(header_of(hdus, "DATA"))
         place = place_on(wcs, _shape(hdus, "MASK"), ra_deg, dec_deg)
         if not place.is_inside or place.x is None or place.y is None:
@@ -122,7 +122,7 @@ def difference_cutout(
     -------
     image : (size, size), electrons; NaN outside the frame
     """
-    with fits.open(io.BytesIO(content)) as hdus:
+    with opened(content) as hdus:
         wcs = read_wcs(header_of(hdus, "DIFFERENCE"))
         ny, nx = _shape(hdus, "DIFFERENCE")
         x0, y0 = round(x) - size // 2, round(y) - size // 2

@@ -185,9 +185,9 @@ class Planes:
             return _in_sigma(_window(hdus, "DATA", x, y, CONTEXT_HALF)), orientation
 
     def _opened(self, key: str) -> HDUList:
-        from astropy.io import fits
+        from astrid_assets.storage.fits_opening import opened
 
-        return fits.open(io.BytesIO(self.cache.get(self.store, key)))
+        return opened(self.cache.get(self.store, key))
 
 
 def _window(hdus: HDUList, name: str, x: float, y: float, half: int) -> Stamp:
