@@ -139,7 +139,7 @@ def main() -> None:
         alone_s = (
             hotpants_seconds(program, frames, Path(folder), options.runs)
             if program
-            else float("nan")
+            else None
         )
     for name in (*STEPS, OTHER, ALL):
         if name == ALL:
@@ -153,7 +153,7 @@ def main() -> None:
     console = Console()
     console.print(table)
     console.print(f"unit: {1000 * unit:.1f} ms")
-    if program is None:
+    if alone_s is None:
         console.print("hotpants: not on the path")
     else:
         times = [alone_s / spent[ALL] for spent in (first, further)]

@@ -9,9 +9,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter
 
 from astrid_assets.science.differencing.common_stars import measure_common_stars
-from astrid_assets.science.differencing.noise import sky_sigma
 from astrid_assets.science.differencing.noise_spectrum import (
-    measure_spectrum,
     psf_factor,
 )
 from astrid_assets.science.differencing.prepared import prepared
@@ -71,8 +69,9 @@ def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Fra
     base = ordered[0]
     if len(ordered) == 1:
         return base
-    members = [_member(frame, base) for frame in ordered]
-    data, variance, mask = _combine(members, prepared(base).psf.fwhm_px)
+    onto = prepared(base)
+    members = [_member(onto, onto), *(_member(prepared(f), onto) for f in ordered[1:])]
+    data, variance, mask = _combine(members, onto.psf.fwhm_px)
     stack = replace(
         base,
         data=data,
@@ -108,15 +107,11 @@ def depth_of(stack: Frame) -> tuple[float, float]:
     if stack.zero_point_mag is None:
         raise FrameRejected("unprocessed", f"{stack.frame_id} has no zero point")
     ready = prepared(stack)
-    usable = (stack.mask & UNUSABLE) == 0
-    if not usable.any():
+    if ready.bad.all():
         raise FrameRejected("no_overlap", f"{stack.frame_id} has no good pixel")
-    noise = sky_sigma(ready.variance, usable)
-    factor = stack.psf_noise_factor
-    if factor is None:
-        factor = _own_factor(ready, noise, usable)
-    faintest = limiting_mag(stack.zero_point_mag, noise * factor, ready.psf)
-    return faintest, float(usable.mean())
+    noise = ready.sky_sigma * _psf_factor(ready)
+    faintest = limiting_mag(stack.zero_point_mag, noise, ready.psf)
+    return faintest, float(1 - ready.bad.mean())
 
 
 @dataclass(frozen=True)
@@ -135,18 +130,19 @@ class _Member:
     weight: float
 
 
-def _member(frame: Frame, base: Frame) -> _Member:
-    scale = _scale(frame, base)
-    ready = prepared(frame)
+def _member(ready: Prepared, onto: Prepared) -> _Member:
+    frame = ready.frame
+    scale = _scale(frame, onto.frame)
     data, variance, mask = frame.data, ready.variance, frame.mask
-    usable = (mask & UNUSABLE) == 0
-    if not usable.any():
+    if ready.bad.all():
         raise FrameRejected("no_overlap", f"frame {frame.frame_id} has no good pixel")
-    noise = sky_sigma(variance, usable)
-    psf_noise, power = noise * _own_factor(ready, noise, usable), 1.0
-    if frame is not base:
-        mapping = _aligned(frame, base)
-        data, variance, mask = resample(data, variance, mask, mapping, base.shape)
+    noise = ready.sky_sigma
+    psf_noise, power = noise * _psf_factor(ready), 1.0
+    if ready is not onto:
+        mapping, shape = _aligned(ready, onto), onto.frame.shape
+        data, variance, mask = resample(
+            data, variance, mask, mapping, shape, ready.spline
+        )
         power = pixel_power(mapping)
         variance *= np.float32(power)
     return _Member(
@@ -159,11 +155,9 @@ def _member(frame: Frame, base: Frame) -> _Member:
     )
 
 
-def _own_factor(ready: Prepared, noise: float, usable: NDArray[np.bool_]) -> float:
-    """Return the frame's own noise on the scale of its PSF over that of its pixels."""
-    data, psf = ready.frame.data, ready.psf
-    spectrum = measure_spectrum(data, noise, usable, psf.fwhm_px)
-    return psf_factor(psf.centre, spectrum.axes)
+def _psf_factor(ready: Prepared) -> float:
+    """Return a frame's noise on the scale of its PSF over that of its pixels."""
+    return psf_factor(ready.psf.centre, ready.spectrum.axes)
 
 
 def _psf_noise_factor(members: Sequence[_Member]) -> float:
@@ -181,14 +175,13 @@ def _scale(frame: Frame, base: Frame) -> float:
     return 10 ** (0.4 * (base.zero_point_mag - frame.zero_point_mag))
 
 
-def _aligned(frame: Frame, base: Frame) -> PixelMapping:
+def _aligned(ready: Prepared, onto: Prepared) -> PixelMapping:
     """Mapping into the frame, by common stars where there are enough, else by WCS."""
-    onto, ready = prepared(base), prepared(frame)
     try:
         return measure_common_stars(onto, ready, MIN_STARS).mapping
     except TooFewStars:
         # Both WCS were verified on stars when the frames were processed.
-        return pixel_mapping(onto.wcs, ready.wcs, base.shape)
+        return pixel_mapping(onto.wcs, ready.wcs, onto.frame.shape)
 
 
 def _combine(members: Sequence[_Member], fwhm_px: float) -> tuple[Image, Image, Mask]:

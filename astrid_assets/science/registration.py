@@ -235,11 +235,11 @@ def _response(
     phase: NDArray[np.float64], k: NDArray[np.float64]
 ) -> NDArray[np.complex128]:
     """Cardinal cubic spline at phases 0..1, (n, 1), over the ideal shift: (n, k)."""
-    whole = np.array([-2, -1, 0, 1])
-    waves = np.exp(-2j * np.pi * whole[:, None] * k)
-    shifted = np.exp(-2j * np.pi * phase * k)
-    total = np.matmul(_b_spline(whole + phase), waves, dtype=np.complex128)
-    return total * shifted * 6 / (4 + 2 * np.cos(2 * np.pi * k))
+    total = np.zeros((len(phase), len(k)), dtype=np.complex128)
+    for m in (-2, -1, 0, 1):
+        total += _b_spline(m + phase) * np.exp(-2j * np.pi * k * m)
+    total *= np.exp(-2j * np.pi * phase * k)
+    return total * 6 / (4 + 2 * np.cos(2 * np.pi * k))
 
 
 def _b_spline(t: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -38,7 +38,7 @@ def threads() -> int:
     return _limit[0] if _limit else len(os.sched_getaffinity(0))
 
 
-def in_turn(work: Callable[[Given], Made], items: Iterable[Given]) -> list[Made]:
+def side_by_side(work: Callable[[Given], Made], items: Iterable[Given]) -> list[Made]:
     """Return ``work(item)`` of every item, as many at a time as threads are allowed.
 
     The caller works too. An exception of any is raised, when all have ended.
@@ -74,7 +74,7 @@ def in_bands(work: Callable[[int, int], object], rows: int) -> None:
     """
     count = min(threads(), max(1, rows // MIN_ROWS))
     edges = [rows * k // count for k in range(count + 1)]
-    in_turn(lambda band: work(*band), pairwise(edges))
+    side_by_side(lambda band: work(*band), pairwise(edges))
 
 
 def _pool() -> ThreadPoolExecutor:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from astropy.io import fits
 
-from astrid_assets.science.threads import in_turn
+from astrid_assets.science.threads import side_by_side
 from astrid_assets.storage.fits_cards import header_of
 from astrid_assets.storage.fits_opening import DITHERED_KEEPING_ZEROS, opened
 
@@ -115,7 +115,7 @@ def file_of(
             return _file([fits.PrimaryHDU(header=header), make()])
         return _file([fits.PrimaryHDU(), make()])[FITS_BLOCK:]
 
-    return b"".join(in_turn(part, [first, *others]))
+    return b"".join(side_by_side(part, [first, *others]))
 
 
 def planes_from(content: bytes, *names: str) -> list[NDArray[Any]]:
@@ -123,7 +123,7 @@ def planes_from(content: bytes, *names: str) -> list[NDArray[Any]]:
 
     Images come as float32, whichever way they were kept, masks as uint16.
     """
-    return in_turn(lambda name: _plane(content, name), names)
+    return side_by_side(lambda name: _plane(content, name), names)
 
 
 def _plane(content: bytes, name: str) -> NDArray[Any]:

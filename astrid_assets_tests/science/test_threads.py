@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from astrid_assets.science.threads import in_bands, in_turn, set_threads, threads
+from astrid_assets.science.threads import in_bands, set_threads, side_by_side, threads
 
 
 @pytest.fixture
@@ -50,13 +50,15 @@ def test_results_come_in_the_order_of_the_items(cores, number):
         time.sleep(0.001 * (7 - item % 7))
         return item * item
 
-    assert in_turn(slow, iter(range(40))) == [i * i for i in range(40)]
-    assert in_turn(slow, []) == []
+    assert side_by_side(slow, iter(range(40))) == [i * i for i in range(40)]
+    assert side_by_side(slow, []) == []
 
 
 def test_a_loop_within_a_loop_ends(cores):
     cores(3)
-    total = in_turn(lambda i: sum(in_turn(lambda k: k * i, range(5))), range(20))
+    total = side_by_side(
+        lambda i: sum(side_by_side(lambda k: k * i, range(5))), range(20)
+    )
     assert total == [10 * i for i in range(20)]
 
 
@@ -65,7 +67,7 @@ def test_several_callers_share_the_helpers(cores):
     found = {}
 
     def call(which: int) -> None:
-        found[which] = in_turn(lambda i: i + which, range(30))
+        found[which] = side_by_side(lambda i: i + which, range(30))
 
     callers = [threading.Thread(target=call, args=(n,)) for n in range(6)]
     for caller in callers:
@@ -76,13 +78,13 @@ def test_several_callers_share_the_helpers(cores):
 
 
 def _squares(results) -> None:
-    results.put(in_turn(lambda i: i * i, range(50)))
+    results.put(side_by_side(lambda i: i * i, range(50)))
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_process_has_helpers_of_its_own(cores):
     cores(2)
-    in_turn(lambda i: i, range(10))
+    side_by_side(lambda i: i, range(10))
     context = multiprocessing.get_context("fork")
     results = context.Queue()
     child = context.Process(target=_squares, args=(results,))

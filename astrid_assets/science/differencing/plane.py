@@ -37,7 +37,7 @@ from astrid_assets.science.differencing.transform import (
     in_blocks,
     padded_shape,
 )
-from astrid_assets.science.threads import in_turn
+from astrid_assets.science.threads import side_by_side
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -226,7 +226,7 @@ class Plane:
         ny, nx = self._shape
         grid_y, grid_x = (np.linspace(0, n - 1, SCALE_SAMPLES) for n in (ny, nx))
         y, x = (axis.ravel() for axis in np.meshgrid(grid_y, grid_x, indexing="ij"))
-        found = in_turn(
+        found = side_by_side(
             lambda at: self.design.local(*self._blurs.at(*at, self._shape)),
             zip(x.tolist(), y.tolist(), strict=True),
         )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from astrid_assets.science.threads import in_turn
+from astrid_assets.science.threads import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,4 +118,4 @@ def in_blocks(work: Callable[[int, int], object], columns: int) -> None:
     """
     edges = range(0, columns, BLOCK)
     spans = [(first, min(first + BLOCK, columns)) for first in edges]
-    in_turn(lambda span: work(*span), spans)
+    side_by_side(lambda span: work(*span), spans)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from astrid_assets.science.detection.apertures import RADIUS_FWHM
 from astrid_assets.science.mask_bits import MaskBit
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _flux(fact: DetectionFacts) -> str:
     if fact.aperture_flux_e is None or fact.aperture_flux_err_e is None:
         return text
     by_sum = f"{fact.aperture_flux_e:.0f} ± {fact.aperture_flux_err_e:.0f}"
-    return f"{text}, {by_sum} within 1.5 FWHM"
+    return f"{text}, {by_sum} within {RADIUS_FWHM:g} FWHM"
 
 
 def _fwhm(fact: DetectionFacts) -> str:
