@@ -68,15 +68,12 @@ class Compute:
     def __post_init__(self) -> None:
         if self.backend not in get_args(Backend):
             raise ValueError(
-                f"compute back end {self.backend!r} is none of "
-                f"{', '.join(get_args(Backend))}"
+                f"compute back end {self.backend!r} is none of {', '.join(get_args(Backend))}"
             )
         if self.workers < 1:
             raise ValueError(f"at least one worker is needed, not {self.workers}")
 
-    def map(
-        self, function: Callable[[Item], Result], items: Iterable[Item]
-    ) -> Iterator[Result]:
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield ``function(item)`` for each item, in their order.
 
         Parameters

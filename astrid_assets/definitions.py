@@ -69,16 +69,10 @@ def resources_of_the_environment() -> dict[str, object]:
     }
     has_server = home.tracking_uri().startswith(("http://", "https://"))
     return {
-        "catalogue": CatalogueResource(
-            url=_variable(home.DATABASE_URL) or home.database_url()
-        ),
-        "store": ObjectStoreResource(
-            url=_variable(home.STORE_URL) or home.store_url(), **access
-        ),
+        "catalogue": CatalogueResource(url=_variable(home.DATABASE_URL) or home.database_url()),
+        "store": ObjectStoreResource(url=_variable(home.STORE_URL) or home.store_url(), **access),
         "sources": SurveyArchives(**access),
-        "compute": ComputeResource(
-            backend=home.compute_backend(), workers=home.workers()
-        ),
+        "compute": ComputeResource(backend=home.compute_backend(), workers=home.workers()),
         "tracking": ExperimentTracking(
             tracking_uri=_variable(home.TRACKING_URI) or home.tracking_uri(),
             artifact_location=None if has_server else str(home.artifacts_folder()),

@@ -69,9 +69,7 @@ class Block:
             Night(self.survey, self.end).key,
         )
         if start == end:
-            return dg.RunRequest(
-                run_key=run_key, job_name=night_job.name, partition_key=start
-            )
+            return dg.RunRequest(run_key=run_key, job_name=night_job.name, partition_key=start)
         return dg.RunRequest(
             run_key=run_key,
             job_name=night_job.name,

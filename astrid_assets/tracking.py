@@ -79,9 +79,7 @@ def plain_run(
     """Open a run with MLflow alone, see `RunOpener`."""
     client = tracking.client()
     if run_id is None:
-        run = client.create_run(
-            tracking.experiment_id(experiment), tags=dict(tags), run_name=name
-        )
+        run = client.create_run(tracking.experiment_id(experiment), tags=dict(tags), run_name=name)
         run_id = str(run.info.run_id)
     else:
         client.update_run(run_id, status="RUNNING")

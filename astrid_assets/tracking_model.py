@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 
-def log_onnx(
-    client: MlflowClient, uri: str, name: str, content: bytes, run_id: str
-) -> str:
+def log_onnx(client: MlflowClient, uri: str, name: str, content: bytes, run_id: str) -> str:
     """Log an ONNX file to a run and register it; returns the new version."""
     import onnx
 

@@ -50,8 +50,7 @@ class ActiveRun:
         from mlflow.entities import Param
 
         entries = [
-            Param(name, _as_text(value)[:MAX_PARAM_LENGTH])
-            for name, value in params.items()
+            Param(name, _as_text(value)[:MAX_PARAM_LENGTH]) for name, value in params.items()
         ]
         for some in _chunks(entries, MAX_PARAMS):
             self.client.log_batch(self.run_id, params=some)
@@ -145,6 +144,4 @@ def _as_text(value: object) -> str:
 
 
 def _chunks(entries: Sequence[T], size: int) -> list[list[T]]:
-    return [
-        list(entries[start : start + size]) for start in range(0, len(entries), size)
-    ]
+    return [list(entries[start : start + size]) for start in range(0, len(entries), size)]

@@ -19,7 +19,5 @@ def catalogue(tmp_path: Path) -> Catalogue:
     made = Catalogue(f"sqlite:///{tmp_path}/catalogue.db")
     made.migrate()
     with made.begin() as session:
-        session.add(
-            Survey(name="wide", profile_toml="", created_at=now(), updated_at=now())
-        )
+        session.add(Survey(name="wide", profile_toml="", created_at=now(), updated_at=now()))
     return made

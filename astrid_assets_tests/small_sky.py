@@ -47,10 +47,16 @@ NIGHT = "2025-03-04"
 HELD_NIGHT = "2025-03-05"
 PROFILE = f'name = "{SURVEY}"\n[source]\nkind = "simulated"\n'
 NUMBERS = {
-    "std_score": 1.012, "residual_power": 0.003, "coverage": 0.97, "n_stars": 41,
-    "flux_ratio": 0.98, "flux_ratio_scatter": 0.015, "offset_px": 0.21,
-    "astrometric_noise_px": 0.03, "cross_check": {"star_difference": 0.007},
-}  # fmt: skip
+    "std_score": 1.012,
+    "residual_power": 0.003,
+    "coverage": 0.97,
+    "n_stars": 41,
+    "flux_ratio": 0.98,
+    "flux_ratio_scatter": 0.015,
+    "offset_px": 0.21,
+    "astrometric_noise_px": 0.03,
+    "cross_check": {"star_difference": 0.007},
+}
 """Of the subtraction of the first frame."""
 
 BAD_TEXT = "<script>alert(1)</script>"
@@ -127,11 +133,18 @@ def small_sky(catalogue: Catalogue, store: ObjectStore) -> SmallSky:
         _end_differently(session, made, detections[1])
         session.add(
             GateVerdict(
-                survey=SURVEY, night=HELD_NIGHT, asset="detections",
-                gate="candidate_density", passed=False, holds_back=True, value=9e5,
-                limit="<= 200000", detail="flooded", judged_at=WHEN,
+                survey=SURVEY,
+                night=HELD_NIGHT,
+                asset="detections",
+                gate="candidate_density",
+                passed=False,
+                holds_back=True,
+                value=9e5,
+                limit="<= 200000",
+                detail="flooded",
+                judged_at=WHEN,
             )
-        )  # fmt: skip
+        )
     return SmallSky(catalogue, store, detections[0], object_id, made[0])
 
 
@@ -157,9 +170,7 @@ def _write_differences(
     session: Session, store: ObjectStore, made: list[str], held: str, wcs: WCS
 ) -> None:
     runs = {run.observation_id: run for run in session.scalars(select(DifferenceRun))}
-    elsewhere = tangent_plane(
-        PLACE[0], PLACE[1] + 60 / 3600, SCALE_ARCSEC, (SIDE, SIDE)
-    )
+    elsewhere = tangent_plane(PLACE[0], PLACE[1] + 60 / 3600, SCALE_ARCSEC, (SIDE, SIDE))
     for number, observation_id in [*enumerate(made), (20, held)]:
         run = runs.get(observation_id)
         if run is None:
@@ -207,22 +218,47 @@ def _difference(
     error = np.full((SIDE, SIDE), FLUX_ERR_E, dtype=np.float32)
     noise = rng.normal(0, 5, (SIDE, SIDE)).astype(np.float32)
     return Difference(
-        frame_id=frame_id, reference_id="r", d=noise, score=score, flux=score * error,
-        flux_err=error, mask=mask, registered_reference=noise,
-        psf_d=np.ones((1, 1), np.float32), wcs=wcs, zero_point_mag=ZERO_POINT_MAG,
-        std_score=1.0, flux_ratio=1.0, flux_ratio_scatter=0.01, n_stars=20,
-        offset_px=0.0, astrometric_noise_px=0.0, psf_error=0.0, sky_rms_e=5.0,
-        reference_rms_e=5.0, noise_factor=1.0, coverage=1.0, limiting_mag=21.0,
-        area_deg2=0.001, reasons=reasons, flags=(),
-    )  # fmt: skip
+        frame_id=frame_id,
+        reference_id="r",
+        d=noise,
+        score=score,
+        flux=score * error,
+        flux_err=error,
+        mask=mask,
+        registered_reference=noise,
+        psf_d=np.ones((1, 1), np.float32),
+        wcs=wcs,
+        zero_point_mag=ZERO_POINT_MAG,
+        std_score=1.0,
+        flux_ratio=1.0,
+        flux_ratio_scatter=0.01,
+        n_stars=20,
+        offset_px=0.0,
+        astrometric_noise_px=0.0,
+        psf_error=0.0,
+        sky_rms_e=5.0,
+        reference_rms_e=5.0,
+        noise_factor=1.0,
+        coverage=1.0,
+        limiting_mag=21.0,
+        area_deg2=0.001,
+        reasons=reasons,
+        flags=(),
+    )
 
 
 def _frame(wcs: WCS) -> bytes:
     sky = np.random.default_rng(3).normal(0, 5, (SIDE, SIDE)).astype(np.float32)
     frame = Frame(
-        frame_id="f", data=sky, mask=np.zeros((SIDE, SIDE), np.uint16), wcs=wcs,
-        observed_mjd=60735.0, exposure_s=30.0, band="r", sky_rms_e=5.0,
-    )  # fmt: skip
+        frame_id="f",
+        data=sky,
+        mask=np.zeros((SIDE, SIDE), np.uint16),
+        wcs=wcs,
+        observed_mjd=60735.0,
+        exposure_s=30.0,
+        band="r",
+        sky_rms_e=5.0,
+    )
     return frame_to_fits(frame, None)
 
 

@@ -75,9 +75,7 @@ def test_nothing_catches_everything() -> None:
         f"{path.relative_to(PACKAGE)}:{node.lineno}"
         for path in modules()
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ExceptHandler)
-        and _is_wide(node)
-        and not _raises_again(node)
+        if isinstance(node, ast.ExceptHandler) and _is_wide(node) and not _raises_again(node)
     ]
     assert wide == []
 

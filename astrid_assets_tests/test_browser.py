@@ -131,13 +131,10 @@ def test_every_picture_of_the_report_is_drawn(browser: Browser, home: Path) -> N
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
 
 
-def test_the_ui_shows_a_night_with_its_picture(
-    browser: Browser, webserver: str
-) -> None:
+def test_the_ui_shows_a_night_with_its_picture(browser: Browser, webserver: str) -> None:
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.goto(
-        f"{webserver}/assets/difference_images?view=partitions"
-        f"&partition={NIGHTS[1]}%7C{NAME}"
+        f"{webserver}/assets/difference_images?view=partitions&partition={NIGHTS[1]}%7C{NAME}"
     )
     page.get_by_text("std_score").first.wait_for(timeout=60_000)
     page.get_by_text("Show Markdown").first.click()
@@ -146,9 +143,7 @@ def test_the_ui_shows_a_night_with_its_picture(
     assert picture.evaluate("image => image.naturalWidth") > 300
 
 
-def test_the_ui_shows_checks_with_value_and_limit(
-    browser: Browser, webserver: str
-) -> None:
+def test_the_ui_shows_checks_with_value_and_limit(browser: Browser, webserver: str) -> None:
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.goto(f"{webserver}/assets/difference_images?view=checks")
     page.get_by_text("score_noise").first.click(timeout=60_000)

@@ -112,9 +112,7 @@ def test_workers_end_with_a_killed_parent() -> None:
         "    print(*set(Compute('processes', 2).map(process_id, range(20))), flush=1)\n"
         "    time.sleep(60)\n"
     )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
-    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     with parent.stdout:
         workers = [int(word) for word in parent.stdout.readline().split()]

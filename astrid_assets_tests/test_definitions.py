@@ -79,8 +79,7 @@ def test_loading_imports_nothing_heavy_and_warns_of_nothing(
     loaded = json.loads(result.stdout)
     with capsys.disabled():
         sys.stdout.write(
-            f"\ndefinitions load in {loaded['wall_s']:.1f} s "
-            f"({loaded['cpu_s']:.1f} CPU-s)\n"
+            f"\ndefinitions load in {loaded['wall_s']:.1f} s ({loaded['cpu_s']:.1f} CPU-s)\n"
         )
     assert not set(HEAVY) & set(loaded["modules"])
     assert loaded["cpu_s"] < MAX_LOAD_CPU_S
@@ -138,9 +137,7 @@ def test_everything_can_run(defs: dg.Definitions) -> None:
         ("whole_graph", {*NIGHTLY_ASSETS, *LEARNING_ASSETS}),
     ],
 )
-def test_jobs_hold_their_assets(
-    defs: dg.Definitions, job: str, assets: set[str]
-) -> None:
+def test_jobs_hold_their_assets(defs: dg.Definitions, job: str, assets: set[str]) -> None:
     layer = defs.resolve_job_def(job).asset_layer
     assert {k.to_user_string() for k in layer.executable_asset_keys} == assets
 

@@ -38,10 +38,7 @@ def nights_in(block: Block) -> list[Night]:
     """Return the nights that Dagster runs for a block."""
     days = (dt.date.fromisoformat(block.end) - dt.date.fromisoformat(block.start)).days
     first = dt.date.fromisoformat(block.start)
-    return [
-        Night(block.survey, (first + dt.timedelta(day)).isoformat())
-        for day in range(days + 1)
-    ]
+    return [Night(block.survey, (first + dt.timedelta(day)).isoformat()) for day in range(days + 1)]
 
 
 @given(nights_of_two_surveys)
@@ -87,9 +84,7 @@ def test_tonight_is_a_partition_already() -> None:
     assert is_partition(Night("wide", today))
 
 
-def requests_at_noon(
-    catalogue: Catalogue, instance: dg.DagsterInstance
-) -> list[dg.RunRequest]:
+def requests_at_noon(catalogue: Catalogue, instance: dg.DagsterInstance) -> list[dg.RunRequest]:
     """Return what the schedule asks for on the first of April."""
     with dg.build_schedule_context(
         instance=instance,

@@ -68,9 +68,7 @@ def finished(home: Path, step: str) -> int:
     with Catalogue(f"sqlite:///{home / 'catalogue.db'}").read() as session:
         return (
             session.scalar(
-                select(func.count())
-                .select_from(NightSummary)
-                .where(NightSummary.asset == step)
+                select(func.count()).select_from(NightSummary).where(NightSummary.asset == step)
             )
             or 0
         )

@@ -73,12 +73,8 @@ __all__ = [
 ]
 
 QUICK_LEARNING = {
-    "training_dataset": {
-        "config": {"min_samples": 20, "test_fraction": 0.4, "val_fraction": 0.2}
-    },
-    "trained_unet": {
-        "config": {"epochs": 5, "base_filters": 4, "depth": 2, "min_roc_auc": 0.5}
-    },
+    "training_dataset": {"config": {"min_samples": 20, "test_fraction": 0.4, "val_fraction": 0.2}},
+    "trained_unet": {"config": {"epochs": 5, "base_filters": 4, "depth": 2, "min_roc_auc": 0.5}},
     "deployed_model": {"config": {"min_roc_auc": 0.5, "must_beat_snr": False}},
 }
 
@@ -213,11 +209,7 @@ def test_the_gates_of_a_night_are_shown_as_pictures(embedded: World) -> None:
 
 def test_every_number_of_a_subtraction_is_kept(embedded: World) -> None:
     with embedded.catalogue.read() as session:
-        runs = [
-            run
-            for run in session.scalars(select(DifferenceRun))
-            if run.status == "accepted"
-        ]
+        runs = [run for run in session.scalars(select(DifferenceRun)) if run.status == "accepted"]
     assert runs
     for run in runs:
         assert all(getattr(run, name) is not None for name in MEASURED)
@@ -248,8 +240,7 @@ def test_purity_by_asking_another_frame_is_that_of_the_truth(embedded: World) ->
             ]
             labelled += len(still)
             real += sum(
-                label.label == "real" and label.classification != "asteroid"
-                for label in still
+                label.label == "real" and label.classification != "asteroid" for label in still
             )
     assert tested > 30
     assert seen / tested == pytest.approx(real / labelled, abs=0.12)
@@ -335,8 +326,7 @@ def test_the_deployed_model_scores_the_next_nights(embedded: World) -> None:
 
     scorer = OnnxScorer(embedded.store.get(champion.onnx_key))
     stacks = {
-        row.cutout_key: np.load(io.BytesIO(embedded.store.get(row.cutout_key)))
-        for row in rows
+        row.cutout_key: np.load(io.BytesIO(embedded.store.get(row.cutout_key))) for row in rows
     }
     for row in rows:
         cutout = stacks[row.cutout_key][row.cutout_index][None]
@@ -361,14 +351,10 @@ def test_injected_transients_come_back_and_never_mix_with_detections(
 ) -> None:
     with embedded.catalogue.read() as session:
         injected = [
-            row
-            for night in NIGHTS
-            for row in light_curves.injections(session, NAME, night)
+            row for night in NIGHTS for row in light_curves.injections(session, NAME, night)
         ]
         found = [
-            row
-            for night in NIGHTS
-            for row in candidates.detections_of_night(session, NAME, night)
+            row for night in NIGHTS for row in candidates.detections_of_night(session, NAME, night)
         ]
     bright = [row for row in injected if abs(row.snr) >= 10]
     assert len(bright) > 50
@@ -390,9 +376,7 @@ def test_an_object_has_a_flux_on_every_frame_that_shows_its_place(
             curve = light_curves.forced_light_curve(session, row.object_id)
             # Before its discovery, on it, and after; at the frame's edge maybe fewer.
             assert len(curve) >= 0.7 * len(differences)
-            assert [p.observed_mjd for p in curve] == sorted(
-                p.observed_mjd for p in curve
-            )
+            assert [p.observed_mjd for p in curve] == sorted(p.observed_mjd for p in curve)
 
 
 def test_forced_and_detected_fluxes_of_a_discovery_agree(embedded: World) -> None:

@@ -56,11 +56,7 @@ class Campaign:
 
     def named(self, tag: str) -> list[PreprocessRun]:
         """Return the runs of frames with a visual tag."""
-        return [
-            self.runs[path]
-            for path, row in self.table.items()
-            if row["visual_tag"] == tag
-        ]
+        return [self.runs[path] for path, row in self.table.items() if row["visual_tag"] == tag]
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +88,7 @@ def campaign(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Cam
         )
         subtracted = {row[0] for row in accepted}
         checks = [
-            run.cross_check
-            for run in session.scalars(select(DifferenceRun))
-            if run.cross_check
+            run.cross_check for run in session.scalars(select(DifferenceRun)) if run.cross_check
         ]
         rows = candidates.cone(session, RA_DEG, DEC_DEG, 1.0)
         nearby = candidates.cone(session, RA_DEG, DEC_DEG, 5.0)
@@ -137,9 +131,7 @@ def test_bad_frames_are_named_for_what_is_wrong(
 
 def test_eleven_of_fourteen_bad_frames_are_rejected(campaign: Campaign) -> None:
     bad = [
-        campaign.runs[path]
-        for path, row in campaign.table.items()
-        if row["visual_tag"] != "good"
+        campaign.runs[path] for path, row in campaign.table.items() if row["visual_tag"] != "good"
     ]
     assert len(bad) == 14
     assert sum(run.status == "rejected" for run in bad) >= 11
@@ -154,9 +146,8 @@ def test_the_supernova_is_found_on_every_good_science_frame(
     missed = set(science) - set(campaign.supernova)
     assert missed == set()
     strong = [
-        row for row in campaign.supernova.values()
-        if row.score_sigma >= SNR_THAT_MUST_BE_FOUND
-    ]  # fmt: skip
+        row for row in campaign.supernova.values() if row.score_sigma >= SNR_THAT_MUST_BE_FOUND
+    ]
     assert len(strong) >= 15
 
 

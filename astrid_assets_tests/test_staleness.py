@@ -243,9 +243,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_outdated_is_exactly_what_running_again_would_do(
-    world: World, change: str
-) -> None:
+def test_outdated_is_exactly_what_running_again_would_do(world: World, change: str) -> None:
     # The profile ends with its references.
     reference, _, rest = change.partition("[detection]")
     more = f"[detection]{rest}" if rest else ""

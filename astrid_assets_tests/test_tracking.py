@@ -46,9 +46,7 @@ def small_model(factor: float) -> bytes:
         ],
         [helper.make_tensor("factor", kind, [], [factor])],
     )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=9
-    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=9)
     onnx.checker.check_model(model)
     return model.SerializeToString(deterministic=True)
 
@@ -128,9 +126,7 @@ def test_an_interrupted_run_is_carried_on(tracking):
         interrupted_work()
     (active,) = begun
     assert run_of(tracking, active.run_id).info.status == "KILLED"
-    with tracking.start_run(
-        "long", "unit tests", {"attempt": "2"}, run_id=active.run_id
-    ) as again:
+    with tracking.start_run("long", "unit tests", {"attempt": "2"}, run_id=active.run_id) as again:
         assert again.run_id == active.run_id
         assert run_of(tracking, again.run_id).info.status == "RUNNING"
         again.log_params({"epochs": 3})

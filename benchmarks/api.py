@@ -155,16 +155,25 @@ def fill(catalogue: Catalogue, n_detections: int) -> None:
         upsert(session, Survey, [row | {"created_at": now(), "updated_at": now()}])
         object_ids = [ids.object_id(f"bench {i}") for i in range(len(objects))]
         places = healpix_of(objects[:, 0], objects[:, 1])
-        add(session, SkyObject, [
-            {"id": id_, "survey": "wide", "ra_deg": float(ra), "dec_deg": float(dec),
-             "healpix": int(place), "created_at": now()}
-            for id_, (ra, dec), place in zip(object_ids, objects, places, strict=True)
-        ])  # fmt: skip
+        add(
+            session,
+            SkyObject,
+            [
+                {
+                    "id": id_,
+                    "survey": "wide",
+                    "ra_deg": float(ra),
+                    "dec_deg": float(dec),
+                    "healpix": int(place),
+                    "created_at": now(),
+                }
+                for id_, (ra, dec), place in zip(object_ids, objects, places, strict=True)
+            ],
+        )
     for frame in range(n_frames):
         with catalogue.begin() as session:
             seen = rng.choice(len(objects), PER_FRAME, replace=False)
-            write_frame(session, rng, frame, n_frames, objects[seen],
-                        [object_ids[i] for i in seen])  # fmt: skip
+            write_frame(session, rng, frame, n_frames, objects[seen], [object_ids[i] for i in seen])
     with catalogue.begin() as session:
         for number in range(NIGHTS):
             gates.record_summary(session, "wide", night(number), "detections", {}, "h")
@@ -186,54 +195,125 @@ def write_frame(
     sha256 = hashlib.sha256(str(frame).encode()).hexdigest()
     observation_id = ids.observation_id("wide", sha256, 0)
     difference_id = ids.difference_id(observation_id, None, "bench")
-    add(session, Observation, [nulls(Observation) | {
-        "id": observation_id, "survey": "wide", "night": night(number),
-        "source_path": f"{frame}.fits", "hdu": 0, "sha256": sha256, "size_bytes": 1,
-        "status": "registered", "kind": "light", "field": "f", "band": "r",
-        "observed_mjd": 60735.0 + number + (frame % 50) / 100, "exposure_s": 30.0,
-        "registered_at": now(),
-    }])  # fmt: skip
-    add(session, PreprocessRun, [nulls(PreprocessRun) | {
-        "id": ids.preprocess_id(observation_id), "observation_id": observation_id,
-        "settings_hash": "b", "status": "accepted", "reasons": [], "flags": [],
-        "fwhm_px": 3.0, "processed_at": now(),
-    }])  # fmt: skip
-    add(session, DifferenceRun, [nulls(DifferenceRun) | {
-        "id": difference_id, "observation_id": observation_id,
-        "settings_hash": "bench", "method": "zogy", "is_current": True,
-        "status": "accepted", "reasons": [], "flags": [], "subtracted_at": now(),
-    }])  # fmt: skip
+    add(
+        session,
+        Observation,
+        [
+            nulls(Observation)
+            | {
+                "id": observation_id,
+                "survey": "wide",
+                "night": night(number),
+                "source_path": f"{frame}.fits",
+                "hdu": 0,
+                "sha256": sha256,
+                "size_bytes": 1,
+                "status": "registered",
+                "kind": "light",
+                "field": "f",
+                "band": "r",
+                "observed_mjd": 60735.0 + number + (frame % 50) / 100,
+                "exposure_s": 30.0,
+                "registered_at": now(),
+            }
+        ],
+    )
+    add(
+        session,
+        PreprocessRun,
+        [
+            nulls(PreprocessRun)
+            | {
+                "id": ids.preprocess_id(observation_id),
+                "observation_id": observation_id,
+                "settings_hash": "b",
+                "status": "accepted",
+                "reasons": [],
+                "flags": [],
+                "fwhm_px": 3.0,
+                "processed_at": now(),
+            }
+        ],
+    )
+    add(
+        session,
+        DifferenceRun,
+        [
+            nulls(DifferenceRun)
+            | {
+                "id": difference_id,
+                "observation_id": observation_id,
+                "settings_hash": "bench",
+                "method": "zogy",
+                "is_current": True,
+                "status": "accepted",
+                "reasons": [],
+                "flags": [],
+                "subtracted_at": now(),
+            }
+        ],
+    )
     sky = places + rng.normal(0, 0.1 / 3600, places.shape)
     pixels = healpix_of(sky[:, 0], sky[:, 1])
     sigma = 5 + rng.exponential(4, len(sky))
     scores = rng.uniform(0, 1, len(sky))
-    kinds = rng.choice(["real", "bogus", "disputed", ""], len(sky),
-                       p=[0.15, 0.145, 0.005, 1 - LABELLED_SHARE])  # fmt: skip
+    kinds = rng.choice(
+        ["real", "bogus", "disputed", ""], len(sky), p=[0.15, 0.145, 0.005, 1 - LABELLED_SHARE]
+    )
     candidates, detections, labels = [], [], []
     for i, (ra, dec) in enumerate(sky):
         candidate_id = ids.candidate_id(difference_id, 1, i, i)
         detection_id = ids.detection_id(candidate_id)
-        candidates.append(nulls(Candidate) | {
-            "id": candidate_id, "difference_id": difference_id, "peak_x": i,
-            "peak_y": i, "is_current": True, "x": float(i), "y": float(i),
-            "ra_deg": float(ra), "dec_deg": float(dec), "healpix": int(pixels[i]),
-            "score_sigma": float(sigma[i]), "sign": 1, "flux_e": 1000.0,
-            "flux_err_e": 100.0, "mask_bits": 16 * (i % 50 == 0), "reasons": 0,
-            "is_kept": True,
-        })  # fmt: skip
-        detections.append({
-            "id": detection_id, "candidate_id": candidate_id,
-            "observation_id": observation_id, "object_id": object_ids[i],
-            "survey": "wide", "night": night(number), "cutout_key": "cutouts/x",
-            "cutout_index": i, "score": float(scores[i]), "score_kind": "snr_ranking",
-            "model_id": None, "detected_at": now(),
-        })  # fmt: skip
+        candidates.append(
+            nulls(Candidate)
+            | {
+                "id": candidate_id,
+                "difference_id": difference_id,
+                "peak_x": i,
+                "peak_y": i,
+                "is_current": True,
+                "x": float(i),
+                "y": float(i),
+                "ra_deg": float(ra),
+                "dec_deg": float(dec),
+                "healpix": int(pixels[i]),
+                "score_sigma": float(sigma[i]),
+                "sign": 1,
+                "flux_e": 1000.0,
+                "flux_err_e": 100.0,
+                "mask_bits": 16 * (i % 50 == 0),
+                "reasons": 0,
+                "is_kept": True,
+            }
+        )
+        detections.append(
+            {
+                "id": detection_id,
+                "candidate_id": candidate_id,
+                "observation_id": observation_id,
+                "object_id": object_ids[i],
+                "survey": "wide",
+                "night": night(number),
+                "cutout_key": "cutouts/x",
+                "cutout_index": i,
+                "score": float(scores[i]),
+                "score_kind": "snr_ranking",
+                "model_id": None,
+                "detected_at": now(),
+            }
+        )
         if kinds[i]:
-            labels.append({
-                "detection_id": detection_id, "label": str(kinds[i]),
-                "classification": None, "source": "person", "n_votes": 1,
-                "agreement": 1.0, "last_sequence": 1,
-            })  # fmt: skip
+            labels.append(
+                {
+                    "detection_id": detection_id,
+                    "label": str(kinds[i]),
+                    "classification": None,
+                    "source": "person",
+                    "n_votes": 1,
+                    "agreement": 1.0,
+                    "last_sequence": 1,
+                }
+            )
     add(session, Candidate, candidates)
     add(session, Detection, detections)
     add(session, Label, labels)

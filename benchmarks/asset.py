@@ -136,11 +136,7 @@ def main() -> None:
         )
         _, single, _ = measured(store, keys, 1, options.runs, shape)
         first, further, unit = measured(store, keys, WORKERS, options.runs, shape)
-        alone_s = (
-            hotpants_seconds(program, frames, Path(folder), options.runs)
-            if program
-            else None
-        )
+        alone_s = hotpants_seconds(program, frames, Path(folder), options.runs) if program else None
     for name in (*STEPS, OTHER, ALL):
         if name == ALL:
             table.add_section()
@@ -163,14 +159,10 @@ def main() -> None:
         )
 
 
-def hotpants_seconds(
-    program: str, frames: tuple[Frame, Frame], folder: Path, runs: int
-) -> float:
+def hotpants_seconds(program: str, frames: tuple[Frame, Frame], folder: Path, runs: int) -> float:
     """Return the median seconds of hotpants on the pair, registered beforehand."""
     found = subtraction.subtract(*frames, DifferencingSettings())
-    run = hotpants(
-        program, frames[0].data, found.registered_reference, found.sky_rms_e, folder
-    )
+    run = hotpants(program, frames[0].data, found.registered_reference, found.sky_rms_e, folder)
     times = []
     for _ in range(runs):
         began = time.perf_counter()
@@ -182,18 +174,29 @@ def hotpants_seconds(
 def make_frames(shape: tuple[int, int]) -> tuple[Frame, Frame]:
     """Return a science frame and a reference, measured as every frame is."""
     pair = simulate_pair(
-        3, shape, stars_per_mpx=STARS_PER_MPX, psf_variation=0.05, shift_px=(7.3, -4.6),
-        reference_exposures=1, n_transients=TRANSIENTS, snr_range=(8.0, 60.0),
-        science_sky_e=SKY_E, reference_sky_e=SKY_E,
-    )  # fmt: skip
+        3,
+        shape,
+        stars_per_mpx=STARS_PER_MPX,
+        psf_variation=0.05,
+        shift_px=(7.3, -4.6),
+        reference_exposures=1,
+        n_transients=TRANSIENTS,
+        snr_range=(8.0, 60.0),
+        science_sky_e=SKY_E,
+        reference_sky_e=SKY_E,
+    )
     return _measured(pair.science), _measured(pair.reference)
 
 
 def _measured(frame: Frame) -> Frame:
     raw = replace(
-        frame, data=frame.data + np.float32(SKY_E), psf=None, variance=None,
-        saturation_e=frame.saturation_e + SKY_E, sky_rms_e=None,
-    )  # fmt: skip
+        frame,
+        data=frame.data + np.float32(SKY_E),
+        psf=None,
+        variance=None,
+        saturation_e=frame.saturation_e + SKY_E,
+        sky_rms_e=None,
+    )
     found = measure(raw, None, ProcessingSettings()).frame
     return replace(found, wcs=frame.wcs, zero_point_mag=frame.zero_point_mag)
 
@@ -238,9 +241,7 @@ def measured(
 def watched(watch: Stopwatch) -> Iterator[None]:
     """Let every step of `STEPS` be timed meanwhile."""
     before = [
-        (owner, name, getattr(owner, name))
-        for places in STEPS.values()
-        for owner, name in places
+        (owner, name, getattr(owner, name)) for places in STEPS.values() for owner, name in places
     ]
     for step, places in STEPS.items():
         for owner, name in places:
@@ -257,22 +258,35 @@ def run_frame(store: ObjectStore, science_key: str, reference_key: str) -> None:
     """Subtract and detect as the assets do, without their catalogue."""
     outcome = subtract.subtract_frame(
         subtract.SubtractTask(
-            store=store, survey="benchmark", night=NIGHT, observation_id="science",
-            group=("field", "r"), frame_key=science_key, reference_id="reference",
-            reference_key=reference_key, reason=None, settings=DifferencingSettings(),
+            store=store,
+            survey="benchmark",
+            night=NIGHT,
+            observation_id="science",
+            group=("field", "r"),
+            frame_key=science_key,
+            reference_id="reference",
+            reference_key=reference_key,
+            reason=None,
+            settings=DifferencingSettings(),
             settings_hash="none",
         )
-    )  # fmt: skip
+    )
     row = outcome.row
     assert row["status"] == "accepted", row["reasons"]
     found = detect.detect_frame(
         detect.DetectTask(
-            store=store, survey="benchmark", night=NIGHT, observation_id="science",
-            difference_id=str(row["id"]), difference_key=str(row["difference_key"]),
-            frame_key=science_key, settings=DetectionSettings(), model_id=None,
+            store=store,
+            survey="benchmark",
+            night=NIGHT,
+            observation_id="science",
+            difference_id=str(row["id"]),
+            difference_key=str(row["difference_key"]),
+            frame_key=science_key,
+            settings=DetectionSettings(),
+            model_id=None,
             model_key=None,
         )
-    )  # fmt: skip
+    )
     assert len(found.detections) > TRANSIENTS / 2, len(found.detections)
 
 

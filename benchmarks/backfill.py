@@ -155,9 +155,7 @@ def call_steps(catalogue: Catalogue, profile: SurveyProfile, nights: list[str]) 
         assert all(report.unchanged for report in reports), step.__name__
 
 
-def through_daemon(
-    home: Path, instance: DagsterInstance, survey: str, nights: list[str]
-) -> float:
+def through_daemon(home: Path, instance: DagsterInstance, survey: str, nights: list[str]) -> float:
     """Run each night as a run of its own; returns the seconds until the last ended."""
     binaries = Path(sys.executable).parent
     root = addresses.project_root()

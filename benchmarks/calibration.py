@@ -41,15 +41,20 @@ def main(side: int) -> None:
     set_threads(1)
     rng = np.random.default_rng(1)
     stacks = {
-        kind: [noisy(rng, side, level) for _ in range(MEMBERS)]
-        for kind, level in LEVELS_E.items()
+        kind: [noisy(rng, side, level) for _ in range(MEMBERS)] for kind, level in LEVELS_E.items()
     }
     light = noisy(rng, side, 500.0)
     frame = Frame(
-        frame_id="light", data=light, mask=np.zeros(light.shape, np.uint16), wcs=None,
-        observed_mjd=60_735.0, exposure_s=EXPOSURE_S, band="r", read_noise_e=6.0,
+        frame_id="light",
+        data=light,
+        mask=np.zeros(light.shape, np.uint16),
+        wcs=None,
+        observed_mjd=60_735.0,
+        exposure_s=EXPOSURE_S,
+        band="r",
+        read_noise_e=6.0,
         saturation_e=60_000.0,
-    )  # fmt: skip
+    )
     warm = {kind: [image[:64] for image in stack] for kind, stack in stacks.items()}
     # Compiled before the clock runs.
     calibrate(replace(frame, data=light[:64], mask=frame.mask[:64]), masters_of(warm))
@@ -94,13 +99,14 @@ def combiners(stacks: dict[str, list[np.ndarray]]) -> list[CCDData]:
 
 def by_ccdproc(light: np.ndarray, masters: Masters) -> CCDData:
     """Calibrate by ccdproc, which knows no mask of defects."""
-    images = [CCDData(image, unit="electron") for image in (
-        light, masters.bias, masters.dark, masters.flat)]  # fmt: skip
+    images = [
+        CCDData(image, unit="electron")
+        for image in (light, masters.bias, masters.dark, masters.flat)
+    ]
     frame = subtract_bias(images[0], images[1])
     frame = subtract_dark(
-        frame, images[2], dark_exposure=1 * u.s, data_exposure=EXPOSURE_S * u.s,
-        scale=True,
-    )  # fmt: skip
+        frame, images[2], dark_exposure=1 * u.s, data_exposure=EXPOSURE_S * u.s, scale=True
+    )
     return flat_correct(frame, images[3])
 
 

@@ -82,9 +82,15 @@ def main() -> None:
     parser.add_argument("--no-programs", action="store_true", help="none but ours")
     options = parser.parse_args()
     table = Table(
-        "side", "what", "s", "units", "CPU units", "over the bound",
-        "frames of memory", "ns / (N log2 N)",
-    )  # fmt: skip
+        "side",
+        "what",
+        "s",
+        "units",
+        "CPU units",
+        "over the bound",
+        "frames of memory",
+        "ns / (N log2 N)",
+    )
     notes: list[str] = []
     with tempfile.TemporaryDirectory(prefix="astrid-differencing-") as folder:
         time_all(options, Path(folder), table, notes)
@@ -94,9 +100,7 @@ def main() -> None:
         console.print(f"not timed: {note}")
 
 
-def time_all(
-    options: argparse.Namespace, folder: Path, table: Table, notes: list[str]
-) -> None:
+def time_all(options: argparse.Namespace, folder: Path, table: Table, notes: list[str]) -> None:
     """Fill the table, and the notes on what could not be timed."""
     for side in options.sides:
         scene = make_scene(side)
@@ -135,14 +139,19 @@ def make_scene(side: int) -> Scene:
     ref, ref_variance = expose(fields[1], SIGMA_E / 2)
     return Scene(
         pair=Pair(
-            new=new, ref=ref, new_psf=new_psf[0], ref_psf=ref_psf[0],
-            new_sigma=SIGMA_E, ref_sigma=SIGMA_E / 2,
-            new_variance=new_variance, ref_variance=ref_variance,
+            new=new,
+            ref=ref,
+            new_psf=new_psf[0],
+            ref_psf=ref_psf[0],
+            new_sigma=SIGMA_E,
+            ref_sigma=SIGMA_E / 2,
+            new_variance=new_variance,
+            ref_variance=ref_variance,
         ),
         usable=np.ones(shape, dtype=bool),
         constant=(new_psf, ref_psf),
         changing=(new_bent, ref_bent),
-    )  # fmt: skip
+    )
 
 
 def contestants(scene: Scene) -> dict[str, Callable[[], object]]:
@@ -150,9 +159,7 @@ def contestants(scene: Scene) -> dict[str, Callable[[], object]]:
     pair = scene.pair
 
     def products(psfs: tuple[Stamps, Stamps]) -> tuple[Image, Image, Image]:
-        matched = match(
-            pair.new, pair.ref, *psfs, pair.new_variance, pair.ref_variance, NOISES
-        )
+        matched = match(pair.new, pair.ref, *psfs, pair.new_variance, pair.ref_variance, NOISES)
         return score_of(matched, scene.usable, TERMS, FWHMS_PX[0])
 
     flux, flux_err, score = products(scene.constant)
@@ -171,9 +178,7 @@ def contestants(scene: Scene) -> dict[str, Callable[[], object]]:
     }
 
 
-def measured(
-    works: dict[str, Callable[[], object]], side: int, runs: int
-) -> dict[str, Cost]:
+def measured(works: dict[str, Callable[[], object]], side: int, runs: int) -> dict[str, Cost]:
     """Time all in turns; memory once each."""
     slow, peaks = set(), {}
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
@@ -208,11 +213,13 @@ def numbers(cost: Cost, costs: dict[str, Cost], side: int) -> tuple[str, ...]:
     """Return a row: seconds, ratios, memory, and how the time grows."""
     pixels = side * side
     return (
-        f"{cost.wall_s:.3f}", f"{cost.wall_s / costs[UNIT].wall_s:.1f}",
+        f"{cost.wall_s:.3f}",
+        f"{cost.wall_s / costs[UNIT].wall_s:.1f}",
         f"{cost.cpu_s / costs[UNIT].cpu_s:.1f}",
-        f"{cost.wall_s / costs[BOUND].wall_s:.2f}", f"{cost.frames:.1f}",
+        f"{cost.wall_s / costs[BOUND].wall_s:.2f}",
+        f"{cost.frames:.1f}",
         f"{1e9 * cost.wall_s / (pixels * np.log2(pixels)):.3f}",
-    )  # fmt: skip
+    )
 
 
 def _now() -> tuple[float, float]:

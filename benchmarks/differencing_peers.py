@@ -80,9 +80,7 @@ def textbook(
     ----------
     Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, eqs. 12 to 16 and 25 to 33.
     """
-    forward, back = (
-        _complex_transforms() if doubly else _real_transforms(pair.new.shape)
-    )
+    forward, back = _complex_transforms() if doubly else _real_transforms(pair.new.shape)
     kind = np.float64 if doubly else np.float32
     shape = pair.new.shape
     vn, vr = kind(pair.new_sigma**2), kind(pair.ref_sigma**2)
@@ -113,9 +111,7 @@ def on_frame(stamp: Image, shape: tuple[int, ...]) -> Image:
     return np.roll(plane, (-(ny // 2), -(nx // 2)), axis=(0, 1))
 
 
-def programs(
-    pair: Pair, folder: Path
-) -> tuple[dict[str, Callable[[], object]], list[str]]:
+def programs(pair: Pair, folder: Path) -> tuple[dict[str, Callable[[], object]], list[str]]:
     """Return what is installed and fits the frame, and what is not, with the reason.
 
     Files of programs go to the folder.
@@ -141,9 +137,7 @@ def programs(
     if program is None:
         missing.append("hotpants: not on the path")
     else:
-        found["hotpants"] = hotpants(
-            program, pair.new, pair.ref, pair.new_sigma, folder
-        )
+        found["hotpants"] = hotpants(program, pair.new, pair.ref, pair.new_sigma, folder)
     return found, missing
 
 
@@ -152,14 +146,17 @@ def sfft(pair: Pair, degree: int) -> Callable[[], object]:
     configure = importlib.import_module("sfft.sfftcore.SFFTConfigure")
     subtract = importlib.import_module("sfft.sfftcore.SFFTSubtract")
     ny, nx = pair.new.shape
-    how = {
-        "BACKEND_4SUBTRACT": "Numpy", "NUM_CPU_THREADS_4SUBTRACT": WORKERS,
-        "VERBOSE_LEVEL": 0,
-    }  # fmt: skip
+    how = {"BACKEND_4SUBTRACT": "Numpy", "NUM_CPU_THREADS_4SUBTRACT": WORKERS, "VERBOSE_LEVEL": 0}
     compiled = configure.SingleSFFTConfigure.SSC(
-        NX=nx, NY=ny, KerHW=KERNEL_HALF_PX, KerPolyOrder=degree, BGPolyOrder=0,
-        ConstPhotRatio=True, NUMBA_CACHE=False, **how,
-    )  # fmt: skip
+        NX=nx,
+        NY=ny,
+        KerHW=KERNEL_HALF_PX,
+        KerPolyOrder=degree,
+        BGPolyOrder=0,
+        ConstPhotRatio=True,
+        NUMBA_CACHE=False,
+        **how,
+    )
     # It numbers axes (x, y) and computes in double precision.
     new, ref = (np.ascontiguousarray(i.T, dtype=float) for i in (pair.new, pair.ref))
     return lambda: subtract.GeneralSFFTSubtract.GSS(ref, new, ref, new, compiled, **how)
@@ -174,9 +171,7 @@ def proper_image(pair: Pair) -> Callable[[], object]:
     def run() -> object:
         with ExitStack() as quiet:
             quiet.enter_context(redirect_stdout(StringIO()))
-            return operations.subtract(
-                ref=ref, new=new, align=False, beta=False, shift=False
-            )
+            return operations.subtract(ref=ref, new=new, align=False, beta=False, shift=False)
 
     return run
 
@@ -189,10 +184,24 @@ def hotpants(
         fits.writeto(folder / f"{name}.fits", image, overwrite=True)
     limits = [f"{x:.0f}" for x in (-10 * sigma, 10 * new.max())]
     command = [
-        program, "-inim", "new.fits", "-tmplim", "ref.fits", "-outim", "diff.fits",
-        "-il", limits[0], "-iu", limits[1], "-tl", limits[0], "-tu", limits[1],
-        "-v", "0",
-    ]  # fmt: skip
+        program,
+        "-inim",
+        "new.fits",
+        "-tmplim",
+        "ref.fits",
+        "-outim",
+        "diff.fits",
+        "-il",
+        limits[0],
+        "-iu",
+        limits[1],
+        "-tl",
+        limits[0],
+        "-tu",
+        limits[1],
+        "-v",
+        "0",
+    ]
     return lambda: subprocess.run(  # noqa: S603  found on the path
         command, cwd=folder, check=True, capture_output=True
     )

@@ -42,9 +42,7 @@ Panel = tuple["Image", str] | tuple["Image", str, "NDArray[np.uint16]"]
 
 def saao(data: Path, name: str) -> Frame:
     """Read a frame of the microlensing series in electrons."""
-    return frame_of(
-        data / "saao_microlensing" / name, gain=1.9, saturation_e=1.8 * 62_000
-    )
+    return frame_of(data / "saao_microlensing" / name, gain=1.9, saturation_e=1.8 * 62_000)
 
 
 def pixels(path: Path) -> Image:
@@ -60,10 +58,15 @@ def frame_of(path: Path, *, gain: float = 1.0, saturation_e: float = np.inf) -> 
     """Return an image as a frame in electrons, without a WCS."""
     data = pixels(path) * np.float32(gain)
     return Frame(
-        frame_id=path.name, data=data, mask=np.zeros(data.shape, np.uint16),
-        observed_mjd=56500.0, exposure_s=60.0, band="x", gain_e_per_adu=gain,
+        frame_id=path.name,
+        data=data,
+        mask=np.zeros(data.shape, np.uint16),
+        observed_mjd=56500.0,
+        exposure_s=60.0,
+        band="x",
+        gain_e_per_adu=gain,
         saturation_e=saturation_e,
-    )  # fmt: skip
+    )
 
 
 def draw_row(path: Path, panels: Sequence[Panel], scale: str = "sky") -> str:
@@ -73,17 +76,14 @@ def draw_row(path: Path, panels: Sequence[Panel], scale: str = "sky") -> str:
     all panels as wide as the first; `own`: asinh for each panel.
     """
     figure = Figure(
-        figsize=(PANEL_INCH * len(panels), PANEL_INCH + 0.3), dpi=DPI,
-        layout="constrained",
-    )  # fmt: skip
+        figsize=(PANEL_INCH * len(panels), PANEL_INCH + 0.3), dpi=DPI, layout="constrained"
+    )
     first = panels[0][0]
     low, middle = np.nanpercentile(first, [15.87, 50])
     sigma = max(float(middle - low), 1e-6)
     if scale == "same":
         sigma = float(np.ptp(np.nanpercentile(first, [2, 98])))
-    for axes, panel in zip(
-        np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True
-    ):
+    for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
         _panel(axes, panel, scale, sigma)
     return save(figure, path)
 

@@ -75,9 +75,7 @@ def series(data: Path) -> list[Subtracted]:
         for row in rows
     }
     anchor = make_anchor(measured[REFERENCE], settings)
-    solved = {
-        name: solve(one, anchor, settings).frame for name, one in measured.items()
-    }
+    solved = {name: solve(one, anchor, settings).frame for name, one in measured.items()}
     return [
         Subtracted(
             row,
@@ -120,24 +118,26 @@ def triplet(data: Path, out: Path) -> str:
         axes.imshow(grey, cmap="gray", vmin=0, vmax=1, origin="lower")
         axes.set_title(title, fontsize=10)
     panels[2].imshow(
-        np.where(hidden, 0, difference.d[here]), cmap="gray", vmin=-12 * sigma,
-        vmax=12 * sigma, origin="lower",
-    )  # fmt: skip
+        np.where(hidden, 0, difference.d[here]),
+        cmap="gray",
+        vmin=-12 * sigma,
+        vmax=12 * sigma,
+        origin="lower",
+    )
     panels[2].set_title("difference D", fontsize=10)
     shown = panels[3].imshow(
-        np.ma.masked_where(hidden, difference.score[here]), cmap="PuOr_r",
-        vmin=-SCORE_SHOWN, vmax=SCORE_SHOWN, origin="lower",
-    )  # fmt: skip
+        np.ma.masked_where(hidden, difference.score[here]),
+        cmap="PuOr_r",
+        vmin=-SCORE_SHOWN,
+        vmax=SCORE_SHOWN,
+        origin="lower",
+    )
     panels[3].set_facecolor("0.75")
     at = round(y), round(x)
-    panels[3].set_title(
-        f"S_corr (event {difference.score[at]:.0f} σ, masked grey)", fontsize=10
-    )
+    panels[3].set_title(f"S_corr (event {difference.score[at]:.0f} σ, masked grey)", fontsize=10)
     figure.colorbar(shown, ax=panels[3], shrink=0.85, label="σ")
     for axes in panels:
-        axes.add_patch(
-            Circle((x - left, y - bottom), 10, fill=False, color=MARK, linewidth=2)
-        )
+        axes.add_patch(Circle((x - left, y - bottom), 10, fill=False, color=MARK, linewidth=2))
         axes.set_xticks([])
         axes.set_yticks([])
     return save(figure, out / "triplet.png", colours=256)
@@ -193,9 +193,7 @@ def microlensing(data: Path, out: Path) -> str:
     _draw_curve(whole, curve, curve.mjd, curve.mjd > 0)
     hours = 24 * (curve.mjd - THE_NIGHT_MJD)
     _draw_curve(night, curve, hours, (hours > 0) & (hours < 24))
-    whole.set_title(
-        f"KB13475, SAAO 1.0 m: {len(curve.mjd)} frames, r = {curve.r:.4f}", fontsize=10
-    )
+    whole.set_title(f"KB13475, SAAO 1.0 m: {len(curve.mjd)} frames, r = {curve.r:.4f}", fontsize=10)
     whole.set_xlabel("MJD of mid-exposure")
     night.set_title("as it leaves the caustic", fontsize=10)
     night.set_xlabel("hours UTC, 3 August 2013")
@@ -204,16 +202,25 @@ def microlensing(data: Path, out: Path) -> str:
     return save(figure, out / "microlensing.png")
 
 
-def _draw_curve(
-    axes: Axes, curve: LightCurve, time: np.ndarray, chosen: np.ndarray
-) -> None:
+def _draw_curve(axes: Axes, curve: LightCurve, time: np.ndarray, chosen: np.ndarray) -> None:
     axes.axhline(0, color="0.7", linewidth=0.8)
     axes.plot(
-        time[chosen], curve.scale * curve.published[chosen] / 1000, "s", ms=9,
-        mfc="none", color=THEIRS, label="published: smoothed peaks, scaled",
-    )  # fmt: skip
+        time[chosen],
+        curve.scale * curve.published[chosen] / 1000,
+        "s",
+        ms=9,
+        mfc="none",
+        color=THEIRS,
+        label="published: smoothed peaks, scaled",
+    )
     axes.errorbar(
-        time[chosen], curve.flux[chosen] / 1000, curve.error[chosen] / 1000, fmt="o",
-        ms=4, color=OURS, capsize=2, label="AstrID: forced PSF flux ± error",
-    )  # fmt: skip
+        time[chosen],
+        curve.flux[chosen] / 1000,
+        curve.error[chosen] / 1000,
+        fmt="o",
+        ms=4,
+        color=OURS,
+        capsize=2,
+        label="AstrID: forced PSF flux ± error",
+    )
     axes.tick_params(labelsize=8)

@@ -122,16 +122,19 @@ def main() -> None:
     lines = steps(world, options.rounds)
     table = Table(title=f"one thread, {options.side}², CPU seconds")
     for name in ("step", "ours", "per Mpx", "frames", "instead", "takes", "ratio"):
-        table.add_column(
-            name, justify="left" if name in ("step", "instead") else "right"
-        )
+        table.add_column(name, justify="left" if name in ("step", "instead") else "right")
     for line in lines:
         ratio = "" if line.peer_s is None else f"{line.peer_s / line.ours_s:.1f}"
         peer_s = "" if line.peer_s is None else f"{line.peer_s:.2f}"
         table.add_row(
-            line.step, f"{line.ours_s:.3f}", f"{line.ours_s / megapixels:.3f}",
-            f"{line.frames:.1f}", line.peer, peer_s, ratio,
-        )  # fmt: skip
+            line.step,
+            f"{line.ours_s:.3f}",
+            f"{line.ours_s / megapixels:.3f}",
+            f"{line.frames:.1f}",
+            line.peer,
+            peer_s,
+            ratio,
+        )
     console.print(table)
     chain = median_cpu(lambda: run_chain(world), options.rounds)
     others = sum(line.peer_s for line in lines if line.peer_s is not None)
@@ -145,8 +148,10 @@ def main() -> None:
             Path(path).write_bytes(pickle.dumps(one))
         answer = subprocess.run(  # noqa: S603  this file
             [sys.executable, __file__, "--only-memory", *paths],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         console.print(f"peak memory: {float(answer.stdout):.1f} float32 frames")
         wall = night(paths[1])
     console.print(
@@ -158,9 +163,8 @@ def main() -> None:
 def simulate(side: int, seed: int = 3) -> World:
     """Make an anchor, a raw frame, and the masters that fit them."""
     plan = Plan(
-        scene_name="wide", seed=seed, shape=(side, side), frames_per_night=3,
-        first_mjd=60735.0,
-    )  # fmt: skip
+        scene_name="wide", seed=seed, shape=(side, side), frames_per_night=3, first_mjd=60735.0
+    )
     gain = np.float32(plan.scene.gain_e_per_adu)
     seconds = plan.scene.exposure_s
 
@@ -181,11 +185,15 @@ def _light(plan: Plan, night: int, index: int) -> Frame:
     return Frame(
         frame_id=f"{night}.{index}",
         data=exposure.adu.astype(np.float32) * np.float32(gain),
-        mask=np.zeros(plan.shape, np.uint16), wcs=exposure.truth.wcs,
-        observed_mjd=60735.0 + night, exposure_s=scene.exposure_s, band="r",
-        gain_e_per_adu=gain, read_noise_e=scene.read_noise_e,
+        mask=np.zeros(plan.shape, np.uint16),
+        wcs=exposure.truth.wcs,
+        observed_mjd=60735.0 + night,
+        exposure_s=scene.exposure_s,
+        band="r",
+        gain_e_per_adu=gain,
+        read_noise_e=scene.read_noise_e,
         saturation_e=0.95 * scene.full_well_e,
-    )  # fmt: skip
+    )
 
 
 def run_chain(world: World) -> bytes:
@@ -224,30 +232,60 @@ def steps(world: World, rounds: int) -> list[Line]:
     written = frame_to_fits(done, stars)
     chosen = choose_psf_stars(stars)
     pairs: list[tuple[str, Callable[[], object], str, Callable[[], object] | None]] = [
-        ("calibration", lambda: calibrate(raw, masters), "numpy",
-         lambda: _plain_calibration(raw, masters)),
-        ("background", lambda: measure_background(data, bad), "sep.Background",
-         lambda: sep.Background(data, mask=bad, bw=64, bh=64).back()),
+        (
+            "calibration",
+            lambda: calibrate(raw, masters),
+            "numpy",
+            lambda: _plain_calibration(raw, masters),
+        ),
+        (
+            "background",
+            lambda: measure_background(data, bad),
+            "sep.Background",
+            lambda: sep.Background(data, mask=bad, bw=64, bh=64).back(),
+        ),
         ("noise patterns", lambda: noise_pattern(light, sky.rms, bad), "", None),
         ("trails", lambda: find_trails(light, sky.rms, bad), "", None),
-        ("cosmic rays", lambda: find_cosmic_rays(light, variance, bad), "astroscrappy",
-         lambda: astroscrappy.detect_cosmics(
-             light, inmask=bad, invar=variance, sigclip=4.5, objlim=5.0,
-             satlevel=np.inf, cleantype="medmask")),
-        ("stars", lambda: measure_stars(done, psf.fwhm_px), "sep.extract",
-         lambda: sep.extract(contiguous, 5.0, err=sigma, mask=bad)),
-        ("PSF", lambda: fit_psf(done, stars), "EPSFBuilder",
-         lambda: epsf(done, chosen, psf.size, 2)),
+        (
+            "cosmic rays",
+            lambda: find_cosmic_rays(light, variance, bad),
+            "astroscrappy",
+            lambda: astroscrappy.detect_cosmics(
+                light,
+                inmask=bad,
+                invar=variance,
+                sigclip=4.5,
+                objlim=5.0,
+                satlevel=np.inf,
+                cleantype="medmask",
+            ),
+        ),
+        (
+            "stars",
+            lambda: measure_stars(done, psf.fwhm_px),
+            "sep.extract",
+            lambda: sep.extract(contiguous, 5.0, err=sigma, mask=bad),
+        ),
+        (
+            "PSF",
+            lambda: fit_psf(done, stars),
+            "EPSFBuilder",
+            lambda: epsf(done, chosen, psf.size, 2),
+        ),
         ("PSF fluxes", lambda: with_psf_fluxes(stars, done), "", None),
-        ("WCS, zero point", lambda: solve(measured, world.anchor, SETTINGS),
-         *_astroalign(light, world)),
-        ("registration",
-         lambda: resample(done.data, variance, done.mask, mapping, done.shape),
-         *_resampler(processed.frame, world)),
-        ("write", lambda: frame_to_fits(done, stars), "astropy RICE",
-         lambda: _rice(done.data)),
+        (
+            "WCS, zero point",
+            lambda: solve(measured, world.anchor, SETTINGS),
+            *_astroalign(light, world),
+        ),
+        (
+            "registration",
+            lambda: resample(done.data, variance, done.mask, mapping, done.shape),
+            *_resampler(processed.frame, world),
+        ),
+        ("write", lambda: frame_to_fits(done, stars), "astropy RICE", lambda: _rice(done.data)),
         ("read", lambda: frame_from_fits(written), "", None),
-    ]  # fmt: skip
+    ]
     lines = []
     for step, ours, peer, theirs in pairs:
         mine: list[float] = []
@@ -258,10 +296,13 @@ def steps(world: World, rounds: int) -> list[Line]:
                 other.append(_cpu(theirs))
         lines.append(
             Line(
-                step, statistics.median(mine), _peak(ours) / raw.data.nbytes, peer,
+                step,
+                statistics.median(mine),
+                _peak(ours) / raw.data.nbytes,
+                peer,
                 statistics.median(other) if other else None,
             )
-        )  # fmt: skip
+        )
     return lines
 
 
@@ -384,9 +425,12 @@ def _resampler(frame: Frame, world: World) -> tuple[str, Callable[[], object]]:
 
 def _reprojected(frame: Frame, world: World) -> object:
     return reproject_interp(
-        (frame.data, frame.wcs), world.anchor.wcs, shape_out=frame.shape,
-        order="bicubic", return_footprint=False,
-    )  # fmt: skip
+        (frame.data, frame.wcs),
+        world.anchor.wcs,
+        shape_out=frame.shape,
+        order="bicubic",
+        return_footprint=False,
+    )
 
 
 def _rice(data: NDArray[np.float32]) -> bytes:

@@ -47,10 +47,14 @@ def make_pair(case: str, seed: int, shape: tuple[int, int] = SHAPE) -> Simulated
     """Simulate one pair of a case; registered unless only the stars know better."""
     share = shape[0] * shape[1] / (SHAPE[0] * SHAPE[1])
     pair = simulate_pair(
-        seed, shape, n_transients=round(TRANSIENTS * share), snr_range=(3.0, 50.0),
+        seed,
+        shape,
+        n_transients=round(TRANSIENTS * share),
+        snr_range=(3.0, 50.0),
         reference_exposures=STACKED,
-        negative_fraction=0.0 if case == "cosmic rays" else 0.3, **CASES[case],
-    )  # type: ignore[arg-type]  # fmt: skip
+        negative_fraction=0.0 if case == "cosmic rays" else 0.3,
+        **CASES[case],
+    )  # type: ignore[arg-type]
     # The case's offset is one that no WCS knows of.
     science = replace(pair.science, wcs=pair.reference.wcs)
     if case == "cosmic rays":
@@ -59,9 +63,7 @@ def make_pair(case: str, seed: int, shape: tuple[int, int] = SHAPE) -> Simulated
     return replace(pair, science=science)
 
 
-def cosmic_rays(
-    rng: np.random.Generator, shape: tuple[int, int]
-) -> NDArray[np.float32]:
+def cosmic_rays(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Draw tracks: most short, energies over two decades, as thick detectors see."""
     ny, nx = shape
     light = np.zeros(shape)
@@ -81,9 +83,14 @@ def cosmic_rays(
 def blind(frame: Frame) -> Frame:
     """Forget all that the simulation told, and measure it."""
     raw = replace(
-        frame, data=frame.data + np.float32(SKY_E), psf=None, variance=None,
-        saturation_e=frame.saturation_e + SKY_E, sky_rms_e=None, zero_point_mag=None,
-    )  # fmt: skip
+        frame,
+        data=frame.data + np.float32(SKY_E),
+        psf=None,
+        variance=None,
+        saturation_e=frame.saturation_e + SKY_E,
+        sky_rms_e=None,
+        zero_point_mag=None,
+    )
     found = measure(raw, None, ProcessingSettings()).frame
     wcs = frame.wcs.deepcopy()
     wcs.wcs.crpix = wcs.wcs.crpix + np.array(BLIND_OFFSET_PX)
@@ -99,7 +106,11 @@ def blind_stack(frame: Frame, member_rms_e: float) -> Frame:
     light = np.where(bad, frame.data, data - sky.level).astype(np.float32)
     variance = (member_rms_e**2 + np.maximum(light, 0)) / np.float32(STACKED)
     found = replace(
-        frame, data=light, variance=variance.astype(np.float32), psf=None,
-        sky_rms_e=member_rms_e / STACKED**0.5, zero_point_mag=None,
-    )  # fmt: skip
+        frame,
+        data=light,
+        variance=variance.astype(np.float32),
+        psf=None,
+        sky_rms_e=member_rms_e / STACKED**0.5,
+        zero_point_mag=None,
+    )
     return replace(found, psf=fit_psf(found, measure_stars(found)))

@@ -125,9 +125,18 @@ def cosmic_rays(sky: Sky, rounds: int = 3) -> list[Found]:
 
     def theirs(objlim: float) -> Bool:
         return detect_cosmics(
-            data, inmask=bad, invar=variance, sigclip=5.0, sigfrac=0.3, objlim=objlim,
-            gain=1.0, readnoise=0.0, satlevel=np.inf, niter=4, cleantype="medmask",
-        )[0]  # fmt: skip
+            data,
+            inmask=bad,
+            invar=variance,
+            sigclip=5.0,
+            sigfrac=0.3,
+            objlim=objlim,
+            gain=1.0,
+            readnoise=0.0,
+            satlevel=np.inf,
+            niter=4,
+            cleantype="medmask",
+        )[0]
 
     searches: dict[str, Callable[[], Bool]] = {
         "astrid": lambda: find_cosmic_rays(data, variance, bad)
@@ -154,9 +163,8 @@ def judged(name: str, cpu_s: float, found: Bool, sky: Sky) -> Found:
     untouched = ~near[rows, columns]
     lost = found[rows[untouched], columns[untouched]]
     return Found(
-        name, cpu_s, float(found[seen].mean()), int((found & ~near).sum()),
-        int(lost.sum()),
-    )  # fmt: skip
+        name, cpu_s, float(found[seen].mean()), int((found & ~near).sum()), int(lost.sum())
+    )
 
 
 def with_trail(sky: Sky, peak_sigma: float, sigma_px: float, angle_deg: float) -> Sky:
@@ -199,9 +207,7 @@ def defects(sky: Sky, fwhm_px: float, rounds: int = 3) -> dict[str, float]:
     return best
 
 
-def _timed_defects(
-    image: Image, mask: Mask, sky: Background, fwhm_px: float
-) -> dict[str, float]:
+def _timed_defects(image: Image, mask: Mask, sky: Background, fwhm_px: float) -> dict[str, float]:
     data = np.nan_to_num(image)
     light = data - sky.level
     steps: dict[str, Callable[[Mask], Mask]] = {

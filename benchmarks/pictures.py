@@ -178,9 +178,7 @@ def psf(data: Path, out: Path) -> str:
         low, high = max(j - half, 0), min(j + half + 1, frame.shape[1])
         left[top:bottom, low:high] -= (
             np.float32(flux)
-            * stamp[
-                top - i + half : bottom - i + half, low - j + half : high - j + half
-            ]
+            * stamp[top - i + half : bottom - i + half, low - j + half : high - j + half]
         )
     here = np.s_[200:328, 200:328]
     unusable = (frame.mask & UNUSABLE) != 0
@@ -201,9 +199,7 @@ def flat_field(data: Path, out: Path) -> str:
     """CAFOS (no licence: never published): bias and flat take the dust ring off."""
     folder = data / "calib_cafos_ngc2420"
     bias = combine([pixels(p) for p in sorted((folder / "bias").iterdir())], "bias")
-    flat = combine(
-        [pixels(p) for p in (folder / "flat_B").iterdir()], "flat", bias=bias
-    )
+    flat = combine([pixels(p) for p in (folder / "flat_B").iterdir()], "flat", bias=bias)
     raw = frame_of(folder / "light_B" / "uamA_0026.fits.fz")
     done = calibrate(raw, Masters(bias=bias, flat=flat))
     return draw_row(

@@ -65,10 +65,7 @@ def main() -> None:
         print(f"{'':34s} {'CPU s':>7s} {'frames':>7s} {'stars':>6s} {'worst':>7s}")
         for row in rows(options.side, options.stars, options.rounds, fwhm_px):
             worst = f"{row.worst:7.2%}" if np.isfinite(row.worst) else "      –"
-            print(
-                f"{row.name:34s} {row.cpu_s:7.3f} {row.frames:7.1f} "
-                f"{row.found:6d} {worst}"
-            )
+            print(f"{row.name:34s} {row.cpu_s:7.3f} {row.frames:7.1f} {row.found:6d} {worst}")
         print()
 
 
@@ -87,13 +84,14 @@ def rows(
         "PSF": (lambda: fit_psf(frame, stars), lambda p: (p.n_stars, _ours(p, truth))),
         "PSF fits of all stars": (lambda: with_psf_fluxes(stars, with_psf), _stars),
         "sep.extract (finding only)": (
-            lambda: sep_peaks(frame, sigma, psf.fwhm_px), lambda f: (len(f), np.nan),
+            lambda: sep_peaks(frame, sigma, psf.fwhm_px),
+            lambda f: (len(f), np.nan),
         ),
         "DAOStarFinder (finding only)": (
             lambda: dao_peaks(frame, float(sigma[0, 0]), psf.fwhm_px),
             lambda f: (len(f), np.nan),
         ),
-    }  # fmt: skip
+    }
     for oversampling in sorted({2, max(2, psf.oversampling), 4}):
         ways[f"EPSFBuilder, {oversampling} samples per pixel"] = (
             lambda o=oversampling: epsf(frame, chosen, psf.size, o),
@@ -114,9 +112,12 @@ def rows(
         found.append(Row(name, least[name], peak, *judged(kept[name])))
     ours = found[:3]
     total = Row(
-        "all three", sum(r.cpu_s for r in ours), max(r.frames for r in ours),
-        ours[0].found, ours[1].worst,
-    )  # fmt: skip
+        "all three",
+        sum(r.cpu_s for r in ours),
+        max(r.frames for r in ours),
+        ours[0].found,
+        ours[1].worst,
+    )
     return [*ours, total, *found[3:]]
 
 
@@ -142,18 +143,26 @@ def simulated(side: int, n_stars: int, fwhm_px: float) -> tuple[Frame, PsfField]
         off = x[part] - np.rint(x[part]), y[part] - np.rint(y[part])
         painted = stamps(psf, x[part], y[part], *off, half)
         for stamp, light, row, column in zip(
-            painted, flux[part], np.rint(y[part]).astype(int),
-            np.rint(x[part]).astype(int), strict=True,
-        ):  # fmt: skip
+            painted,
+            flux[part],
+            np.rint(y[part]).astype(int),
+            np.rint(x[part]).astype(int),
+            strict=True,
+        ):
             image[row : row + len(stamp), column : column + len(stamp)] += light * stamp
     image = image[half:-half, half:-half]
     counts = rng.poisson(image) + rng.normal(0, READ_NOISE_E, image.shape) - SKY_E
     data = counts.astype(np.float32)
     variance = np.maximum(data, 0) + np.float32(SKY_E + READ_NOISE_E**2)
     frame = Frame(
-        frame_id="benchmark", data=data, mask=np.zeros(data.shape, np.uint16),
-        variance=variance, observed_mjd=60000.0, exposure_s=60.0, band="r",
-    )  # fmt: skip
+        frame_id="benchmark",
+        data=data,
+        mask=np.zeros(data.shape, np.uint16),
+        variance=variance,
+        observed_mjd=60000.0,
+        exposure_s=60.0,
+        band="r",
+    )
     return frame, psf
 
 
@@ -164,10 +173,16 @@ def sep_peaks(frame: Frame, sigma: Image, fwhm_px: float) -> NDArray[np.void]:
     sep.set_extract_pixstack(frame.data.size)
     sep.set_sub_object_limit(16_384)
     return sep.extract(
-        frame.data, 4.0, err=sigma, minarea=3, clean=False,
-        filter_kernel=np.outer(line, line).astype(np.float32), filter_type="matched",
-        deblend_nthresh=32, deblend_cont=0.005,
-    )  # fmt: skip
+        frame.data,
+        4.0,
+        err=sigma,
+        minarea=3,
+        clean=False,
+        filter_kernel=np.outer(line, line).astype(np.float32),
+        filter_type="matched",
+        deblend_nthresh=32,
+        deblend_cont=0.005,
+    )
 
 
 def dao_peaks(frame: Frame, sigma: float, fwhm_px: float) -> object:
@@ -188,12 +203,9 @@ def epsf(frame: Frame, stars: Stars, size: int, oversampling: int) -> object:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         cut = extract_stars(
-            NDData(frame.data, uncertainty=sky),
-            Table({"x": stars.x, "y": stars.y}), size=size,
-        )  # fmt: skip
-        build = EPSFBuilder(
-            oversampling=oversampling, maxiters=EPSF_ITERATIONS, progress_bar=False
+            NDData(frame.data, uncertainty=sky), Table({"x": stars.x, "y": stars.y}), size=size
         )
+        build = EPSFBuilder(oversampling=oversampling, maxiters=EPSF_ITERATIONS, progress_bar=False)
         model, _ = build(cut)
     return model
 

@@ -120,9 +120,7 @@ def compare(sky: Sky, rounds: int = ROUNDS) -> list[Result]:
                 ("SWarp LANCZOS3, resampling", ["-COMBINE", "N"]),
                 ("SWarp LANCZOS3, whole run", ["-COMBINE_TYPE", "MEDIAN"]),
             ):
-                ways[name] = lambda extra=extra: swarped(
-                    swarp, Path(folder), sky, extra
-                )
+                ways[name] = lambda extra=extra: swarped(swarp, Path(folder), sky, extra)
         ours(sky, variance, mask)  # compile
         walls = {name: [] for name in ways}
         cpus = {name: [] for name in ways}
@@ -141,11 +139,14 @@ def compare(sky: Sky, rounds: int = ROUNDS) -> list[Result]:
     images["resample"] = ours(sky, variance, empty)
     return [
         Result(
-            name, min(walls[name]), min(cpus[name]), memory[name],
+            name,
+            min(walls[name]),
+            min(cpus[name]),
+            memory[name],
             *errors(images[name], sky),
         )
         for name in ways
-    ]  # fmt: skip
+    ]
 
 
 def make_sky(side: int, fwhm_px: float, angle_deg: float, scale: float) -> Sky:
@@ -154,9 +155,7 @@ def make_sky(side: int, fwhm_px: float, angle_deg: float, scale: float) -> Sky:
     wcs_from = tangent(side, 0.0, 1.0, (0.0, 0.0))
     wcs_to = tangent(side, angle_deg, scale, (7.3, -4.6))
     places = np.arange(STAR_SPACING_PX, side - STAR_SPACING_PX, STAR_SPACING_PX)
-    x, y = (
-        v.ravel() + rng.uniform(-0.5, 0.5, v.size) for v in np.meshgrid(places, places)
-    )
+    x, y = (v.ravel() + rng.uniform(-0.5, 0.5, v.size) for v in np.meshgrid(places, places))
     image = np.zeros((side, side))
     for column, row in zip(x, y, strict=True):
         i, j = round(row), round(column)
@@ -176,9 +175,7 @@ def gaussian(at: Array, fwhm_px: float) -> Array:
     return (erf((at + 0.5) / width) - erf((at - 0.5) / width)) / 2
 
 
-def tangent(
-    side: int, angle_deg: float, scale: float, shift: tuple[float, float]
-) -> WCS:
+def tangent(side: int, angle_deg: float, scale: float, shift: tuple[float, float]) -> WCS:
     """Make a WCS whose pixels are `scale` times as wide, turned and shifted."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
@@ -206,9 +203,7 @@ def reprojected(sky: Sky, order: str) -> Array:
     return np.nan_to_num(np.asarray(values)) * abs(ratio)
 
 
-def prepare_swarp(
-    folder: Path, sky: Sky, variance: Image, mask: NDArray[np.uint16]
-) -> None:
+def prepare_swarp(folder: Path, sky: Sky, variance: Image, mask: NDArray[np.uint16]) -> None:
     """Write frame, weight and output header as SWarp wants them."""
     header = sky.wcs_from.to_header()
     fits.writeto(folder / "in.fits", sky.image, header)
@@ -224,21 +219,41 @@ def swarped(swarp: str, folder: Path, sky: Sky, extra: list[str]) -> Array:
     """Register with SWarp; its files lie in memory."""
     subprocess.run(  # noqa: S603  our own command line
         [
-            swarp, "in.fits", "-c", "/dev/null", "-NTHREADS", str(threads()),
-            "-RESAMPLING_TYPE", "LANCZOS3", "-SUBTRACT_BACK", "N",
-            "-WEIGHT_TYPE", "MAP_WEIGHT", "-WEIGHT_SUFFIX", ".weight.fits",
-            "-WRITE_XML", "N", "-VERBOSE_TYPE", "QUIET", "-DELETE_TMPFILES", "N",
-            "-IMAGEOUT_NAME", "out.fits", "-WEIGHTOUT_NAME", "out.weight.fits", *extra,
+            swarp,
+            "in.fits",
+            "-c",
+            "/dev/null",
+            "-NTHREADS",
+            str(threads()),
+            "-RESAMPLING_TYPE",
+            "LANCZOS3",
+            "-SUBTRACT_BACK",
+            "N",
+            "-WEIGHT_TYPE",
+            "MAP_WEIGHT",
+            "-WEIGHT_SUFFIX",
+            ".weight.fits",
+            "-WRITE_XML",
+            "N",
+            "-VERBOSE_TYPE",
+            "QUIET",
+            "-DELETE_TMPFILES",
+            "N",
+            "-IMAGEOUT_NAME",
+            "out.fits",
+            "-WEIGHTOUT_NAME",
+            "out.weight.fits",
+            *extra,
         ],
-        check=True, cwd=folder, capture_output=True, timeout=SWARP_LIMIT_S,
-    )  # fmt: skip
+        check=True,
+        cwd=folder,
+        capture_output=True,
+        timeout=SWARP_LIMIT_S,
+    )
     with fits.open(folder / "in.resamp.fits") as hdus:
         values, header = np.asarray(hdus[0].data, dtype=np.float64), hdus[0].header
     # Its borders without data are cut off.
-    top, left = (
-        round(sky.wcs_to.wcs.crpix[axis] - header[f"CRPIX{axis + 1}"])
-        for axis in (1, 0)
-    )
+    top, left = (round(sky.wcs_to.wcs.crpix[axis] - header[f"CRPIX{axis + 1}"]) for axis in (1, 0))
     image = np.zeros(sky.image.shape)
     image[top : top + len(values), left : left + values.shape[1]] = values
     return image * header["FLXSCALE"]

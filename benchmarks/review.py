@@ -64,9 +64,7 @@ def main() -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def database(
-    folder: Path, *, sqlite: bool
-) -> Iterator[tuple[str, Callable[[], object]]]:
+def database(folder: Path, *, sqlite: bool) -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield the address of an empty database and what stops its server."""
     if sqlite:
         yield f"sqlite:///{folder / 'catalogue.db'}", lambda: None
@@ -184,29 +182,35 @@ def fill(catalogue: Catalogue, n: int) -> None:
         model_id = ids.model_id("0" * 64)
         session.add(
             Model(
-                id=model_id, name="unet", version="1", training_run_id=None,
-                onnx_sha256="0" * 64, onnx_key="models/x", metrics={},
-                threshold=0.5, created_at=WHEN,
+                id=model_id,
+                name="unet",
+                version="1",
+                training_run_id=None,
+                onnx_sha256="0" * 64,
+                onnx_key="models/x",
+                metrics={},
+                threshold=0.5,
+                created_at=WHEN,
             )
-        )  # fmt: skip
+        )
     for number in range(-(-n // PER_NIGHT)):
         night = str(np.datetime64("2025-01-01") + number)
         with catalogue.begin() as session:
             made = crowded_night(
-                session, night, min(PER_NIGHT, n - number * PER_NIGHT),
-                survey=SURVEY, number=number, model_id=model_id,
-            )  # fmt: skip
-            voted = [id_ for id_ in made if rng.random() < VOTED_SHARE]
-            session.execute(
-                insert(ValidationEvent), [_event(id_, rng) for id_ in voted]
+                session,
+                night,
+                min(PER_NIGHT, n - number * PER_NIGHT),
+                survey=SURVEY,
+                number=number,
+                model_id=model_id,
             )
+            voted = [id_ for id_ in made if rng.random() < VOTED_SHARE]
+            session.execute(insert(ValidationEvent), [_event(id_, rng) for id_ in voted])
             session.execute(update(Survey).values(profile_toml=""))
             open_night(session, SURVEY, night)
     if not catalogue.is_sqlite:
         with catalogue.engine.connect() as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT").execute(
-                text("ANALYZE")
-            )
+            connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
 
 
 def timed(question: Callable[[], None]) -> list[float]:

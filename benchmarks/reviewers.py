@@ -94,9 +94,7 @@ def make_survey(home: Path) -> None:
         )
 
 
-def report(
-    app: FastAPI, catalogue: Catalogue, wrong: list[float], console: Console
-) -> None:
+def report(app: FastAPI, catalogue: Catalogue, wrong: list[float], console: Console) -> None:
     """Label everything and print the numbers."""
     client = TestClient(app)
     truth = known_truth(catalogue)
@@ -109,9 +107,7 @@ def report(
         agreement = reviewer_stats.agreement(session, NAME)
         places = waiting(session, NAME)
         votes_cast = list(session.scalars(select(Vote).where(Vote.source == "person")))
-    ids, item = np.unique(
-        [vote.detection_id for vote in votes_cast], return_inverse=True
-    )
+    ids, item = np.unique([vote.detection_id for vote in votes_cast], return_inverse=True)
     _, person = np.unique([vote.reviewer for vote in votes_cast], return_inverse=True)
     said = np.array([int(vote.label == "real") for vote in votes_cast])
     learned = dawid_skene(item, person, said)

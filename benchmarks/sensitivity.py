@@ -55,10 +55,14 @@ STAR_NEAR_PX = 30.0  # a false candidate nearer than this to a saturated star is
 BRIGHT_SNR = 50.0  # a PSF error of 1 % is half a sigma
 
 AIMS = {
-    "reference sharper": (5.0, 1), "science sharper": (5.0, 1), "crossed": (5.1, 1),
-    "varying PSF": (5.4, 3), "jitter": (5.6, 2), "crowded": (5.8, 2),
+    "reference sharper": (5.0, 1),
+    "science sharper": (5.0, 1),
+    "crossed": (5.1, 1),
+    "varying PSF": (5.4, 3),
+    "jitter": (5.6, 2),
+    "crowded": (5.8, 2),
     "cosmic rays": (6.0, 3),
-}  # fmt: skip
+}
 
 
 @dataclass
@@ -144,9 +148,7 @@ def run_pair(case: str, way: str, seed: int, method: str) -> Found:
     return compare(pair, difference, candidates)
 
 
-def compare(
-    pair: SimulatedPair, difference: Difference, candidates: list[Candidate]
-) -> Found:
+def compare(pair: SimulatedPair, difference: Difference, candidates: list[Candidate]) -> Found:
     """Match candidates to the truth and collect the numbers."""
     usable = (difference.mask & UNUSABLE) == 0
     found = Found(mpx=usable.sum() / 1e6, std=[difference.std_score])
@@ -187,17 +189,22 @@ def _names(candidate: Candidate) -> list[str]:
 
 
 def _count_places(
-    pair: SimulatedPair, difference: Difference, candidates: list[Candidate],
-    false: list[Candidate], found: Found,
-) -> None:  # fmt: skip
+    pair: SimulatedPair,
+    difference: Difference,
+    candidates: list[Candidate],
+    false: list[Candidate],
+    found: Found,
+) -> None:
     """False candidates of saturated stars, and peaks on blank sky."""
     ny, nx = difference.score.shape
     full = pair.science.saturation_e or np.inf
     peak = pair.stars_flux_e * pair.science_psf.centre().max()
     inside = (
-        (pair.stars_x > BORDER_PX) & (pair.stars_x < nx - BORDER_PX)
-        & (pair.stars_y > BORDER_PX) & (pair.stars_y < ny - BORDER_PX)
-    )  # fmt: skip
+        (pair.stars_x > BORDER_PX)
+        & (pair.stars_x < nx - BORDER_PX)
+        & (pair.stars_y > BORDER_PX)
+        & (pair.stars_y < ny - BORDER_PX)
+    )
     is_full = inside & (peak > full)
     x, y = pair.stars_x[is_full], pair.stars_y[is_full]
     found.saturated = int(is_full.sum())
@@ -224,9 +231,7 @@ def bright_stars(pair: SimulatedPair, difference: Difference) -> NDArray[np.floa
     """Scores at the pixels of bright unsaturated stars, away from transients."""
     ny, nx = difference.score.shape
     x, y, flux = pair.stars_x, pair.stars_y, pair.stars_flux_e
-    inside = (
-        (x > BORDER_PX) & (x < nx - BORDER_PX) & (y > BORDER_PX) & (y < ny - BORDER_PX)
-    )
+    inside = (x > BORDER_PX) & (x < nx - BORDER_PX) & (y > BORDER_PX) & (y < ny - BORDER_PX)
     x, y, flux = x[inside], y[inside], flux[inside]
     columns, rows = np.rint(x).astype(int), np.rint(y).astype(int)
     bright = flux > BRIGHT_SNR * difference.flux_err[rows, columns]
@@ -325,13 +330,13 @@ def show(rows: dict[str, dict[str, float]]) -> None:
             table.add_row(label, "all refused")
             continue
         aim = AIMS.get(label.split(", ", maxsplit=1)[0])
-        lost = ", ".join(
-            f"{name[8:]} {n:.0f}" for name, n in numbers.items() if name[:4] == "lost"
-        )
+        lost = ", ".join(f"{name[8:]} {n:.0f}" for name, n in numbers.items() if name[:4] == "lost")
         table.add_row(
-            label, f"{aim[0]} ({aim[1]})" if aim else "",
-            *[f"{numbers[n]:.3g}" for n in names], lost,
-        )  # fmt: skip
+            label,
+            f"{aim[0]} ({aim[1]})" if aim else "",
+            *[f"{numbers[n]:.3g}" for n in names],
+            lost,
+        )
     Console(width=170).print(table)
 
 

@@ -96,9 +96,7 @@ def dataset_metadata(
 def training_metadata(trained: TrainedVersion, verdicts: Sequence[Verdict]) -> Metadata:
     """Return curves and evaluation of a training."""
     metadata: Metadata = {
-        "model": dg.MetadataValue.text(
-            f"{trained.model.name} version {trained.model.version}"
-        ),
+        "model": dg.MetadataValue.text(f"{trained.model.name} version {trained.model.version}"),
         "onnx_sha256": dg.MetadataValue.text(trained.model.onnx_sha256),
         "mlflow_run": dg.MetadataValue.text(str(trained.run.mlflow_run_id)),
         "epochs": dg.MetadataValue.int(len(trained.history)),
@@ -133,9 +131,7 @@ def evaluation_metadata(evaluation: Evaluation) -> Metadata:
     """Return the numbers of an evaluation: model against plain S/N, with intervals."""
     metadata: Metadata = {
         "roc_auc": dg.MetadataValue.float(evaluation.model.roc_auc.value),
-        "average_precision": dg.MetadataValue.float(
-            evaluation.model.average_precision.value
-        ),
+        "average_precision": dg.MetadataValue.float(evaluation.model.average_precision.value),
     }
     rows = [
         f"| {name.replace('_', ' ')} | {_interval(model)} | {_interval(snr)} |"
@@ -155,9 +151,7 @@ def evaluation_metadata(evaluation: Evaluation) -> Metadata:
 def gate_metadata(verdicts: Sequence[Verdict]) -> Metadata:
     """Return one line for each gate that failed."""
     return {
-        f"gate {v.gate}": dg.MetadataValue.text(
-            f"FAILED: {v.value} (limit {v.limit}); {v.detail}"
-        )
+        f"gate {v.gate}": dg.MetadataValue.text(f"FAILED: {v.value} (limit {v.limit}); {v.detail}")
         for v in verdicts
         if not v.passed
     }

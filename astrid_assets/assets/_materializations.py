@@ -75,9 +75,7 @@ class Materializations:
             version = versions.get(str(key), UNKNOWN)
             tags[get_input_data_version_tag(parent)] = version
             tags[get_input_event_pointer_tag(parent)] = str(newest)
-        return dg.AssetMaterialization(
-            self._key, partition=key, metadata=metadata, tags=tags
-        )
+        return dg.AssetMaterialization(self._key, partition=key, metadata=metadata, tags=tags)
 
     def end(self) -> dg.MaterializeResult:
         """Return the step's output; it stands for no event of its own."""

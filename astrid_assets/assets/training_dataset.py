@@ -48,9 +48,7 @@ def training_dataset(
         raise dg.Failure(str(error), allow_retries=False) from error
     quality = dataset.quality
     verdicts = [
-        dataset_quality(
-            quality.quality_score, quality.image_quality_score, quality.issues
-        ),
+        dataset_quality(quality.quality_score, quality.image_quality_score, quality.issues),
         label_balance(
             int(dataset.real.sum()),
             int((~dataset.real).sum()),

@@ -73,9 +73,7 @@ def whole_result(catalogue: Catalogue, asset: str, gate: str) -> dg.AssetCheckRe
     with catalogue.read() as session:
         verdict = session.get(GateVerdict, ("", "", asset, gate))
     if verdict is None:
-        return dg.AssetCheckResult(
-            passed=False, description=f"{asset} has not judged {gate} yet"
-        )
+        return dg.AssetCheckResult(passed=False, description=f"{asset} has not judged {gate} yet")
     return dg.AssetCheckResult(
         passed=verdict.passed,
         severity=severity(verdict),

@@ -112,9 +112,7 @@ def backfill(
         failures = []
         first = [item for item in plans if item.needs_later_nights]
         if first and len(assets) > len(PROCESSING):
-            failures = run_plans(
-                console, instance, job, first, assets=PROCESSING, force=force
-            )
+            failures = run_plans(console, instance, job, first, assets=PROCESSING, force=force)
         failures += run_plans(console, instance, job, plans, assets=assets, force=force)
         print_summary(console, catalogue, plans, failures)
     if failures:
@@ -157,9 +155,7 @@ def run_plans(
         for block in blocks_of(Night(p.survey, n) for p in plans for n in p.nights):
             nights = _nights_in(block, plans)
             ticks = NightTicks(bar, task, block.survey, len(nights), assets)
-            outcome = run_block(
-                job, instance, block, assets=assets, force=force, on_event=ticks
-            )
+            outcome = run_block(job, instance, block, assets=assets, force=force, on_event=ticks)
             stop_if_pointless(outcome)
             ticks.finish()
             if outcome.succeeded:
@@ -222,11 +218,7 @@ def print_summary(
     from astrid_assets.cli.night_table import night_counts, night_table
 
     with catalogue.read() as session:
-        counts = [
-            row
-            for each in plans
-            for row in night_counts(session, each.survey, each.nights)
-        ]
+        counts = [row for each in plans for row in night_counts(session, each.survey, each.nights)]
     console.print(night_table(counts, "Nights"))
     for failure in failures:
         click.echo(f"{failure.survey} {failure.night} failed:", err=True)

@@ -97,9 +97,7 @@ def add_simulated_surveys(catalogue: Catalogue, instance: DagsterInstance) -> li
     return names
 
 
-def learn(
-    console: Console, instance: DagsterInstance, job: JobDefinition
-) -> tuple[str, ...]:
+def learn(console: Console, instance: DagsterInstance, job: JobDefinition) -> tuple[str, ...]:
     """Run the learning assets; returns one line for each that failed."""
     from astrid_assets.cli.backfill import stop_if_pointless
     from astrid_assets.cli.range_runs import run_in_process

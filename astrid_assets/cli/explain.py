@@ -79,8 +79,7 @@ def _numbers(frame: FrameExplanation) -> list[str]:
         lines.append(text)
     if frame.reference_version is not None:
         lines.append(
-            f"reference {frame.reference_version[:12]} of frames up to "
-            f"{frame.reference_last_night}"
+            f"reference {frame.reference_version[:12]} of frames up to {frame.reference_last_night}"
         )
     if frame.subtraction is not None and frame.subtraction.words:
         lines.append(f"subtraction: {frame.subtraction.words}")

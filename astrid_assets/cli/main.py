@@ -47,9 +47,7 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"astrid_assets.cli.{cmd_name}")
         return getattr(module, cmd_name)
 
-    def format_commands(
-        self, ctx: click.Context, formatter: click.HelpFormatter
-    ) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any of them."""
         del ctx
         with formatter.section("Commands"):

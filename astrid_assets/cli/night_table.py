@@ -114,9 +114,7 @@ def total(nights: Iterable[NightCounts], name: str) -> int:
     return sum(getattr(row, name) or 0 for row in nights)
 
 
-def _counts(
-    survey: str, night: str, assets: Mapping[str, Mapping[str, object]]
-) -> NightCounts:
+def _counts(survey: str, night: str, assets: Mapping[str, Mapping[str, object]]) -> NightCounts:
     raw = assets.get("raw_observations")
     processed = assets.get("processed_frames")
     differences = assets.get("difference_images")

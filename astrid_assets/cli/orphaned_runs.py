@@ -109,7 +109,5 @@ def _started_at(process_id: int) -> float | None:
         return None
     # Field 22; the second field is the program's name and may hold spaces.
     ticks = int(status.rpartition(")")[2].split()[19])
-    booted_at = next(
-        int(line.split()[1]) for line in boot.splitlines() if line.startswith("btime")
-    )
+    booted_at = next(int(line.split()[1]) for line in boot.splitlines() if line.startswith("btime"))
     return booted_at + ticks / os.sysconf("SC_CLK_TCK")

@@ -50,9 +50,7 @@ def plan(
     for row in rows:
         known = nights_of_source(catalogue, profile_of(row))
         nights = tuple(
-            night
-            for night in known
-            if (not start or night >= start) and (not end or night <= end)
+            night for night in known if (not start or night >= start) and (not end or night <= end)
         )
         if nights:
             later = profile_of(row).reference.later_nights

@@ -70,9 +70,7 @@ class NightTicks:
             return
         ticks = min(done, self._n_nights) - self._done[step]
         self._done[step] = min(done, self._n_nights)
-        self._bar.update(
-            self._task, advance=ticks, description=f"{self._survey} {step}"
-        )
+        self._bar.update(self._task, advance=ticks, description=f"{self._survey} {step}")
 
     def finish(self) -> None:
         """Tick what a failed asset and those behind it left over."""

@@ -61,9 +61,7 @@ def run_block(
         RANGE_END: str(Night(block.survey, block.end).key),
     }
     ops = {name: {"config": {"force": True}} for name in assets} if force else {}
-    return run_in_process(
-        job, instance, assets=assets, tags=tags, ops=ops, on_event=on_event
-    )
+    return run_in_process(job, instance, assets=assets, tags=tags, ops=ops, on_event=on_event)
 
 
 def run_in_process(

@@ -39,9 +39,7 @@ def report(surveys: tuple[str, ...], output: Path | None) -> None:
     for name in surveys:
         stored_survey(catalogue, name)
     console = Console()
-    values, page = write_report(
-        catalogue, output or home / "report.html", list(surveys)
-    )
+    values, page = write_report(catalogue, output or home / "report.html", list(surveys))
     print_result(console, values)
     console.print(f"Report: {page}", soft_wrap=True)
 
@@ -114,8 +112,7 @@ def _print_model(console: Console, report: Report) -> None:
         return
     metrics = run.performance_metrics
     table = Table(
-        title=f"Frozen test split: {metrics['n_real']} real, "
-        f"{metrics['n_bogus']} bogus",
+        title=f"Frozen test split: {metrics['n_real']} real, {metrics['n_bogus']} bogus",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -124,8 +121,7 @@ def _print_model(console: Console, report: Report) -> None:
         table.add_column(label, justify="right")
     for name in metrics["model"]:
         cells = [
-            f"{part[name]['value']:.4f} ({part[name]['low']:.3f}–"
-            f"{part[name]['high']:.3f})"
+            f"{part[name]['value']:.4f} ({part[name]['low']:.3f}–{part[name]['high']:.3f})"
             for part in (metrics["model"], metrics["snr_ranking"])
         ]
         table.add_row(name.replace("_", " "), *cells)

@@ -10,9 +10,11 @@ from astrid_assets.web.settings import DEFAULT_PORT
 @click.command()
 @click.option("--host", default=None, help="Address to listen on; default: loopback.")
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=None,
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=None,
     help=f"Default: ASTRID_WEB_PORT or {DEFAULT_PORT}.",
-)  # fmt: skip
+)
 @click.option("--login", is_flag=True, help="Ask for a login on loopback too.")
 def review(host: str | None, port: int | None, login: bool) -> None:
     """Start the review page; Ctrl-C stops it.
@@ -42,8 +44,7 @@ def review(host: str | None, port: int | None, login: bool) -> None:
         settings = replace(settings, login_required=True)
     if settings.is_loopback and not port_is_free(settings.port):
         raise click.ClickException(
-            f"port {settings.port} is taken: stop what uses it, or choose another with "
-            "--port"
+            f"port {settings.port} is taken: stop what uses it, or choose another with --port"
         )
     workplace.open_catalogue().close()
     shown = "127.0.0.1" if settings.is_loopback else settings.host

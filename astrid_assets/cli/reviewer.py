@@ -70,9 +70,7 @@ def list_reviewers() -> None:
     with _accounts() as session:
         rows = all_reviewers(session)
         for row in rows:
-            valid = [
-                t.purpose for t in tokens_of(session, row.name) if not t.revoked_at
-            ]
+            valid = [t.purpose for t in tokens_of(session, row.name) if not t.revoked_at]
             table.add_row(
                 row.name,
                 row.role if row.is_active else "closed",

@@ -138,8 +138,7 @@ def _print_held_back(console: Console, session: Session) -> None:
         where = f"{row.survey} {row.night} {row.asset}".strip()
         value = "no value" if row.value is None else f"{row.value:.4g}"
         console.print(
-            f"[red]Held back[/red] {where}: {row.gate} is {value}, "
-            f"limit {row.limit}. {row.detail}",
+            f"[red]Held back[/red] {where}: {row.gate} is {value}, limit {row.limit}. {row.detail}",
             highlight=False,
         )
     if len(held) > SHOWN_HELD_BACK:

@@ -167,9 +167,7 @@ def _suggested_profile(home: Path, name: str, folder: Path) -> Path:
     path = home / "surveys" / f"{name}{TOML}"
     if path.exists():
         found = path.read_text(encoding="utf-8")
-        stored = {
-            row.name: row.profile_toml for row in stored_surveys(open_catalogue())
-        }
+        stored = {row.name: row.profile_toml for row in stored_surveys(open_catalogue())}
         if found not in (text, stored.get(name)):
             raise click.ClickException(
                 f"{path} has been edited and is not the stored profile; add it with "

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 @click.option("--choose-again", is_flag=True, help="Choose anew, by the same rule.")
 @click.option("--not-this-frame", is_flag=True, help="Leave the present frame out.")
 def anchor(
-    name: str, field: str | None, band: str | None, *, choose_again: bool,
-    not_this_frame: bool,
-) -> None:  # fmt: skip
+    name: str, field: str | None, band: str | None, *, choose_again: bool, not_this_frame: bool
+) -> None:
     """Show the frames that define places and magnitudes; choose them again.
 
     An anchor is frozen. Choose again when it turned out bad (--not-this-frame) or
@@ -59,9 +58,7 @@ def anchor(
     _print(found)
 
 
-def _anchors(
-    catalogue: Catalogue, name: str, field: str | None, band: str | None
-) -> Anchors:
+def _anchors(catalogue: Catalogue, name: str, field: str | None, band: str | None) -> Anchors:
     from astrid_assets.storage import frames
 
     with catalogue.read() as session:
@@ -102,7 +99,6 @@ def _print(found: Anchors) -> None:
             zero, error = (row.tie[f"zero_point{k}_mag"] for k in ("", "_err"))
             magnitudes = f"catalogue, {zero:.3f} ± {error:.3f}"
         table.add_row(
-            row.field, row.band, observation.night, observation.source_path, places,
-            magnitudes,
-        )  # fmt: skip
+            row.field, row.band, observation.night, observation.source_path, places, magnitudes
+        )
     Console().print(table)

@@ -65,9 +65,7 @@ def _keywords(report: SurveyReport) -> Table:
 
 
 def _counts(console: Console, what: str, counts: Mapping[str, int]) -> None:
-    shown = [
-        f"{escape(name) or '(none)'} {n}" for name, n in list(counts.items())[:SHOWN]
-    ]
+    shown = [f"{escape(name) or '(none)'} {n}" for name, n in list(counts.items())[:SHOWN]]
     more = len(counts) - SHOWN
     tail = f", … {more} more" if more > 0 else ""
     console.print(f"{what:<8} {', '.join(shown) or 'none'}{tail}", highlight=False)

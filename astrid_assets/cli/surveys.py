@@ -54,8 +54,7 @@ def checked_name(name: str) -> str:
     """Return the name if it can be a survey's; raises ProfileError."""
     if not SURVEY_NAME.match(name):
         raise ProfileError(
-            f"{name!r} is not a survey name: lower-case letters, digits, '-' and '_', "
-            "at most 40"
+            f"{name!r} is not a survey name: lower-case letters, digits, '-' and '_', at most 40"
         )
     return name
 
@@ -121,9 +120,7 @@ def stored_survey(catalogue: Catalogue, name: str) -> Survey:
 
 def profile_of(row: Survey) -> SurveyProfile:
     """Return the profile of a stored survey; ProfileError if it is no longer valid."""
-    return SurveyProfile.from_toml(
-        row.profile_toml, where=f"the stored profile of {row.name}"
-    )
+    return SurveyProfile.from_toml(row.profile_toml, where=f"the stored profile of {row.name}")
 
 
 def _toml(value: object) -> str:

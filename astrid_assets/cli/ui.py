@@ -36,13 +36,9 @@ START_LIMIT_S = 180.0  # MLflow's first start migrates its database: 20 s when i
 @click.option("--port", default=DAGSTER_PORT, show_default=True, help="Dagster UI.")
 @click.option("--mlflow-port", default=MLFLOW_PORT, show_default=True, help="MLflow.")
 @click.option("--mlflow/--no-mlflow", "with_mlflow", default=True, show_default=True)
-@click.option(
-    "--review-port", default=REVIEW_PORT, show_default=True, help="Review page."
-)
+@click.option("--review-port", default=REVIEW_PORT, show_default=True, help="Review page.")
 @click.option("--review/--no-review", "with_review", default=True, show_default=True)
-def ui(
-    port: int, mlflow_port: int, with_mlflow: bool, review_port: int, with_review: bool
-) -> None:
+def ui(port: int, mlflow_port: int, with_mlflow: bool, review_port: int, with_review: bool) -> None:
     """Start the Dagster UI, its daemon, MLflow and the review page.
 
     Ctrl-C stops them all.
@@ -105,9 +101,7 @@ def programs_to_start(
     ]
     # Job execution starts a second tree of workers that nothing here uses.
     environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    programs.append(
-        Program("MLflow", command, logs / "mlflow.log", mlflow_port, environment)
-    )
+    programs.append(Program("MLflow", command, logs / "mlflow.log", mlflow_port, environment))
     return programs
 
 

@@ -49,9 +49,7 @@ def prepare_home() -> Path:
             f"user write there or set {addresses.HOME} to another folder"
         ) from error
     # An empty value counts as unset, as everywhere.
-    dagster_home = os.environ.get(addresses.DAGSTER_HOME) or str(
-        addresses.project_root()
-    )
+    dagster_home = os.environ.get(addresses.DAGSTER_HOME) or str(addresses.project_root())
     os.environ[addresses.DAGSTER_HOME] = dagster_home
     if not (Path(dagster_home) / "dagster.yaml").is_file():
         raise click.ClickException(

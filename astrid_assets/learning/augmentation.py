@@ -17,9 +17,7 @@ MAX_EXTRA_NOISE_SIGMA = 0.5
 """Of the science and reference channels' own sky sigma."""
 
 
-def augment(
-    images: Tensor, masks: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def augment(images: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Turn, flip, shift and roughen each cutout with its mask.
 
     Parameters
@@ -38,9 +36,7 @@ def augment(
     return _roughen(images, generator), masks
 
 
-def _turn(
-    images: Tensor, masks: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def _turn(images: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Apply one of the square's eight symmetries to each cutout."""
     which = torch.randint(8, (len(images),), generator=generator)
     images, masks = images.clone(), masks.clone()
@@ -52,9 +48,7 @@ def _turn(
     return images, masks
 
 
-def _shift(
-    images: Tensor, masks: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def _shift(images: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Move each cutout by whole pixels; what comes in from outside is blank."""
     moves = torch.randint(
         -MAX_SHIFT_PX, MAX_SHIFT_PX + 1, (len(images), 2), generator=generator
@@ -82,9 +76,7 @@ def _roughen(images: Tensor, generator: torch.Generator) -> Tensor:
 
     Not to the score: it is a filtered image and has no white noise.
     """
-    sigma = MAX_EXTRA_NOISE_SIGMA * torch.rand(
-        (len(images), 1, 1, 1), generator=generator
-    )
+    sigma = MAX_EXTRA_NOISE_SIGMA * torch.rand((len(images), 1, 1, 1), generator=generator)
     noise = torch.randn(images[:, :2].shape, generator=generator)
     images = images.clone()
     images[:, :2] += sigma * noise

@@ -41,9 +41,7 @@ def fingerprint_of(
     for path in (images, masks):
         with path.open("rb") as file:
             content.update(hashlib.file_digest(file, "sha256").digest())
-    content.update(
-        json.dumps(settings.model_dump(exclude={"threads"}), sort_keys=True).encode()
-    )
+    content.update(json.dumps(settings.model_dump(exclude={"threads"}), sort_keys=True).encode())
     return content.hexdigest()
 
 
@@ -70,9 +68,7 @@ def state_to_resume(run_dir: Path, fingerprint: str) -> TrainingState | None:
 
 def is_finished(state: TrainingState, settings: TrainingSettings) -> bool:
     """Tell whether all epochs are done or training had stopped early."""
-    stopped = any(
-        bool(callback.get("stopped_epoch")) for callback in state["callbacks"].values()
-    )
+    stopped = any(bool(callback.get("stopped_epoch")) for callback in state["callbacks"].values())
     return stopped or state["epoch"] + 1 >= settings.epochs
 
 

@@ -55,9 +55,7 @@ class TrainArrays:
         if unknown := set(np.unique(self.labels).tolist()) - {0, 1}:
             raise UnusableDataset(f"labels must be 0 or 1, found {sorted(unknown)[:5]}")
         if unknown := set(np.unique(self.split).tolist()) - {TRAIN, VAL, TEST}:
-            raise UnusableDataset(
-                f"split must be train, val or test, found {sorted(unknown)[:5]}"
-            )
+            raise UnusableDataset(f"split must be train, val or test, found {sorted(unknown)[:5]}")
         for name in (TRAIN, VAL):
             present = set(self.labels[self.split == name].tolist())
             if present != {0, 1}:
@@ -168,9 +166,7 @@ class CutoutData(lightning.LightningDataModule):
         What is left over waits for another epoch: a batch of one or two would
         unsettle the batch normalisation.
         """
-        order = EpochShuffle(
-            self.samples.rows(TRAIN), self.seed, self.cutouts_per_epoch
-        )
+        order = EpochShuffle(self.samples.rows(TRAIN), self.seed, self.cutouts_per_epoch)
         return DataLoader(
             self.cutouts,
             batch_size=min(self.batch_size, len(order)),

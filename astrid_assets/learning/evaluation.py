@@ -80,9 +80,7 @@ class Evaluation:
     def flat(self) -> dict[str, float]:
         """Return the numbers an experiment tracker keeps, without the slices."""
         numbers = {
-            name: value
-            for name, value in asdict(self).items()
-            if isinstance(value, (int, float))
+            name: value for name, value in asdict(self).items() if isinstance(value, (int, float))
         }
         for prefix, ranking in (("", self.model), ("snr_", self.snr_ranking)):
             for name, interval in vars(ranking).items():
@@ -191,9 +189,7 @@ def compare(
     return Comparison(
         new.roc_auc.value,
         old.roc_auc.value,
-        interval_of(
-            new.roc_auc.value - old.roc_auc.value, new_samples[0] - old_samples[0]
-        ),
+        interval_of(new.roc_auc.value - old.roc_auc.value, new_samples[0] - old_samples[0]),
         interval_of(
             new.average_precision.value - old.average_precision.value,
             new_samples[1] - old_samples[1],

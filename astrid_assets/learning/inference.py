@@ -59,8 +59,7 @@ class OnnxScorer:
             )
         except refused as error:
             raise UnusableModel(
-                f"ONNX Runtime cannot load these {len(content)} bytes as a model: "
-                f"{error}"
+                f"ONNX Runtime cannot load these {len(content)} bytes as a model: {error}"
             ) from error
         inputs = {port.name: port.shape for port in self._session.get_inputs()}
         outputs = {port.name for port in self._session.get_outputs()}
@@ -99,14 +98,11 @@ class OnnxScorer:
     ) -> NDArray[np.float32]:
         if cutouts.shape[1:] != self._shape:
             raise ValueError(
-                f"this model takes cutouts of shape (n, {str(self._shape)[1:]}, got "
-                f"{cutouts.shape}"
+                f"this model takes cutouts of shape (n, {str(self._shape)[1:]}, got {cutouts.shape}"
             )
         found = np.empty((len(cutouts), *shape), dtype=np.float32)
         for start in range(0, len(cutouts), BATCH):
-            batch = np.ascontiguousarray(
-                cutouts[start : start + BATCH], dtype=np.float32
-            )
+            batch = np.ascontiguousarray(cutouts[start : start + BATCH], dtype=np.float32)
             values = self._session.run([output], {"cutouts": batch})[0]
             found[start : start + len(batch)] = np.asarray(values)
         return found

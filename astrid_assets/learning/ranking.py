@@ -65,21 +65,16 @@ def check(labels: Flags, *scores: Numbers) -> None:
     real, bogus = int(labels.sum()), int((~labels).sum())
     if real == 0 or bogus == 0:
         raise CannotEvaluate(
-            f"{real} real and {bogus} bogus cutouts: both classes are needed; label "
-            "more detections"
+            f"{real} real and {bogus} bogus cutouts: both classes are needed; label more detections"
         )
     for values in scores:
         if values.shape != labels.shape:
             raise CannotEvaluate(f"{values.shape} scores for {labels.shape} labels")
         if not np.isfinite(values).all():
-            raise CannotEvaluate(
-                f"{(~np.isfinite(values)).sum()} scores are not finite"
-            )
+            raise CannotEvaluate(f"{(~np.isfinite(values)).sum()} scores are not finite")
 
 
-def counts(
-    scores: Numbers, labels: Flags, weights: Numbers
-) -> tuple[Numbers, Numbers, Numbers]:
+def counts(scores: Numbers, labels: Flags, weights: Numbers) -> tuple[Numbers, Numbers, Numbers]:
     """Count real and bogus at and above each distinct score, highest first.
 
     Returns
@@ -119,9 +114,7 @@ def _areas(real: Numbers, bogus: Numbers) -> Numbers:
     return np.stack([auc, precision, rate])
 
 
-def ranking_of(
-    scores: Numbers, labels: Flags, weights: Numbers
-) -> tuple[Ranking, Numbers]:
+def ranking_of(scores: Numbers, labels: Flags, weights: Numbers) -> tuple[Ranking, Numbers]:
     """Return the ranking's numbers and their bootstrap samples, ``(3, b)``."""
     _, real, bogus = counts(scores, labels, np.ones((1, len(labels))))
     values = _areas(real, bogus)[:, 0]
@@ -131,8 +124,7 @@ def ranking_of(
         parts.append(_areas(real, bogus))
     samples = np.concatenate(parts, axis=1)
     auc, precision, rate = (
-        interval_of(float(value), row)
-        for value, row in zip(values, samples, strict=True)
+        interval_of(float(value), row) for value, row in zip(values, samples, strict=True)
     )
     return Ranking(auc, precision, rate), samples
 
@@ -141,14 +133,10 @@ def bootstrap_weights(
     n: int, groups: NDArray[np.str_] | None, bootstraps: int, seed: int
 ) -> Numbers:
     """Return how often each detection was drawn, ``(b, n)``."""
-    names, member = np.unique(
-        np.arange(n) if groups is None else groups, return_inverse=True
-    )
+    names, member = np.unique(np.arange(n) if groups is None else groups, return_inverse=True)
     rng = np.random.default_rng(seed)
     share = np.full(len(names), 1 / len(names))
-    return rng.multinomial(len(names), share, size=bootstraps)[:, member].astype(
-        np.float64
-    )
+    return rng.multinomial(len(names), share, size=bootstraps)[:, member].astype(np.float64)
 
 
 def interval_of(value: float, samples: Numbers) -> Interval:

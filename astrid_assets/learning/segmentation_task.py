@@ -51,9 +51,7 @@ class SegmentationTask(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of one augmented batch."""
-        generator = torch.Generator().manual_seed(
-            _mix(self.seed, self.current_epoch, batch_idx)
-        )
+        generator = torch.Generator().manual_seed(_mix(self.seed, self.current_epoch, batch_idx))
         images, masks = augment(batch["images"], batch["masks"], generator)
         logits = self.network(_channels_last(images))  # (B, 1, H, W)
         loss = segmentation_loss(logits, masks, batch["labels"])
@@ -84,9 +82,7 @@ class SegmentationTask(lightning.LightningModule):
             "epoch": float(self.current_epoch),
             "train_loss": float(np.mean(self._train_losses)),
             "val_loss": sum(float(part["total"]) for part in self._val) / count,
-            "val_candidate_loss": (
-                sum(float(part["candidate"]) for part in self._val) / count
-            ),
+            "val_candidate_loss": (sum(float(part["candidate"]) for part in self._val) / count),
             "val_auc": roc_auc(logits, labels),
         }
         self._train_losses.clear()

@@ -42,16 +42,13 @@ def slices_of(
     called = scores >= threshold
     found = {
         "snr": [
-            _slice(
-                f"{low:g}-{high:g}", called, labels, (abs_snr >= low) & (abs_snr < high)
-            )
+            _slice(f"{low:g}-{high:g}", called, labels, (abs_snr >= low) & (abs_snr < high))
             for low, high in pairwise(SNR_EDGES)
         ]
     }
     for name, values in by.items():
         found[name] = [
-            _slice(str(value), called, labels, values == value)
-            for value in np.unique(values)
+            _slice(str(value), called, labels, values == value) for value in np.unique(values)
         ]
     return {
         name: [part for part in parts if part.n_real + part.n_bogus]

@@ -38,9 +38,7 @@ def make_trainer(
     """Return a trainer that keeps the best and the last epoch in `run_dir`."""
     # All act at the end of the training epoch, in this order: the last checkpoint
     # then knows whether training has stopped and which epoch is the best.
-    stop = EarlyStopping(
-        MONITORED, patience=settings.patience, check_on_train_epoch_end=True
-    )
+    stop = EarlyStopping(MONITORED, patience=settings.patience, check_on_train_epoch_end=True)
     keep_best = ModelCheckpoint(
         run_dir,
         filename=BEST.removesuffix(".ckpt"),

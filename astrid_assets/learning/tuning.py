@@ -42,9 +42,7 @@ class SearchSettings(Settings):
     base_filters: tuple[int, ...] = Field(
         default=(4, 8, 16), min_length=1, description="numbers of filters tried"
     )
-    grace_epochs: int = Field(
-        default=3, ge=1, description="epochs before ASHA may stop a trial"
-    )
+    grace_epochs: int = Field(default=3, ge=1, description="epochs before ASHA may stop a trial")
     cpus: int = Field(default=2, ge=1, description="trials that run at once")
     seed: int = Field(default=0, ge=0, description="of the draws")
 
@@ -190,9 +188,7 @@ def _tuner(
                 grace_period=min(search.grace_epochs, settings.epochs),
             ),
         ),
-        run_config=ray_tune.RunConfig(
-            name=NAME, storage_path=str(run_dir.absolute()), verbose=0
-        ),
+        run_config=ray_tune.RunConfig(name=NAME, storage_path=str(run_dir.absolute()), verbose=0),
     )
 
 

@@ -77,9 +77,7 @@ class UNet(nn.Module):
     Ronneberger, Fischer & Brox 2015, MICCAI, arXiv:1505.04597.
     """
 
-    def __init__(
-        self, in_channels: int = 3, base_filters: int = 8, depth: int = 3
-    ) -> None:
+    def __init__(self, in_channels: int = 3, base_filters: int = 8, depth: int = 3) -> None:
         super().__init__()
         self.in_channels = in_channels
         self.base_filters = base_filters
@@ -87,16 +85,12 @@ class UNet(nn.Module):
         widths = [base_filters * 2**level for level in range(depth + 1)]
         self.compress = CompressCutouts()
         self.first = ConvPair(in_channels, widths[0])
-        self.down = nn.ModuleList(
-            ConvPair(narrow, wide) for narrow, wide in pairwise(widths)
-        )
+        self.down = nn.ModuleList(ConvPair(narrow, wide) for narrow, wide in pairwise(widths))
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(wide, narrow, 2, stride=2)
             for narrow, wide in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
-        self.merge = nn.ModuleList(
-            ConvPair(2 * narrow, narrow) for narrow in widths[-2::-1]
-        )
+        self.merge = nn.ModuleList(ConvPair(2 * narrow, narrow) for narrow in widths[-2::-1])
         self.head = nn.Conv2d(widths[0], 1, 1)
         self.pool = nn.MaxPool2d(2)
         odds = FOREGROUND_FRACTION / (1.0 - FOREGROUND_FRACTION)

@@ -41,9 +41,7 @@ def shared_level(science: Stamp, reference: Stamp) -> float:
     return max(float(np.percentile(finite, LEVEL_PERCENTILE)), MIN_LEVEL_SIGMA)
 
 
-def sky_png(
-    image: Stamp, level: float, stretch: str, orientation: Orientation | None
-) -> bytes:
+def sky_png(image: Stamp, level: float, stretch: str, orientation: Orientation | None) -> bytes:
     """Draw science or reference (in sigma of their sky) on the asinh scale.
 
     Parameters
@@ -84,6 +82,6 @@ def _png(
     return buffer.getvalue()
 
 
-PALETTE = [
-    channel for grey in range(NO_DATA) for channel in (round(grey * 255 / 254),) * 3
-] + list(NO_DATA_COLOUR)
+PALETTE = [channel for grey in range(NO_DATA) for channel in (round(grey * 255 / 254),) * 3] + list(
+    NO_DATA_COLOUR
+)

@@ -98,10 +98,7 @@ def draw_masks(axes: Axes, data: Image, mask: Mask) -> None:
 
 
 def _psf(axes: Axes, stamp: Image) -> None:
-    axes.imshow(
-        np.sqrt(np.maximum(stamp, 0)), origin="lower", cmap="gray",
-        interpolation="nearest",
-    )  # fmt: skip
+    axes.imshow(np.sqrt(np.maximum(stamp, 0)), origin="lower", cmap="gray", interpolation="nearest")
     axes.set_title("PSF (square root)", fontsize=9)
     bare(axes)
 
@@ -114,16 +111,23 @@ def _widths(axes: Axes, details: dict[str, object]) -> None:
         return
     shown = axes.imshow(grid, origin="lower", cmap="viridis")
     axes.figure.colorbar(shown, ax=axes, shrink=0.8)
-    ellipticity, angle = (
-        _grid(details, "psf", n) for n in ("ellipticity", "angle_rad")
-    )
+    ellipticity, angle = (_grid(details, "psf", n) for n in ("ellipticity", "angle_rad"))
     if ellipticity is None or angle is None:
         return
     y, x = np.mgrid[: len(grid), : len(grid)]
     axes.quiver(
-        x, y, ellipticity * np.cos(angle), ellipticity * np.sin(angle), color="white",
-        headwidth=1, headlength=0, headaxislength=0, pivot="mid", scale=1.5, width=0.01,
-    )  # fmt: skip
+        x,
+        y,
+        ellipticity * np.cos(angle),
+        ellipticity * np.sin(angle),
+        color="white",
+        headwidth=1,
+        headlength=0,
+        headaxislength=0,
+        pivot="mid",
+        scale=1.5,
+        width=0.01,
+    )
 
 
 def _offsets(axes: Axes, details: dict[str, object]) -> None:
@@ -136,14 +140,10 @@ def _offsets(axes: Axes, details: dict[str, object]) -> None:
     axes.set(xlim=(-0.7, len(dx) - 0.3), ylim=(-0.7, len(dx) - 0.3), aspect="equal")
     axes.plot(x.ravel(), y.ravel(), ".", ms=3, color=FAINT)
     arrows = axes.quiver(x, y, dx, dy, color=ACCENT, scale=0.5, width=0.01)
-    axes.quiverkey(
-        arrows, 0.5, -0.06, 0.05, "0.05 px", labelpos="E", coordinates="axes"
-    )
+    axes.quiverkey(arrows, 0.5, -0.06, 0.05, "0.05 px", labelpos="E", coordinates="axes")
 
 
-def _grid(
-    details: dict[str, object], part: str, name: str
-) -> NDArray[np.float64] | None:
+def _grid(details: dict[str, object], part: str, name: str) -> NDArray[np.float64] | None:
     values = details.get(part)
     if not isinstance(values, dict) or name not in values:
         return None

@@ -118,14 +118,10 @@ def _axes(to_x: _Scale, to_y: _Scale, unit: str) -> list[str]:
     return parts
 
 
-def _mark(
-    point: LightPoint, limit: float, to_x: _Scale, to_y: _Scale, colour: str
-) -> str:
+def _mark(point: LightPoint, limit: float, to_x: _Scale, to_y: _Scale, colour: str) -> str:
     x, y = to_x(point.mjd), to_y(point.flux)
     ring = (
-        f'<circle cx="{x}" cy="{y}" r="8" fill="none" stroke="{INK}"/>'
-        if point.is_marked
-        else ""
+        f'<circle cx="{x}" cy="{y}" r="8" fill="none" stroke="{INK}"/>' if point.is_marked else ""
     )
     if not point.is_detection and abs(point.flux) < LIMIT_SIGMA * point.flux_err:
         top = to_y(limit)

@@ -64,9 +64,7 @@ def as_seen(image: NDArray[Scalar], orientation: Orientation | None) -> NDArray[
     return np.rot90(drawn, -orientation.quarter_turns) if orientation else drawn
 
 
-def as_stored(
-    drawn: NDArray[Scalar], orientation: Orientation | None
-) -> NDArray[Scalar]:
+def as_stored(drawn: NDArray[Scalar], orientation: Orientation | None) -> NDArray[Scalar]:
     """Undo `as_seen`: return what was drawn on a picture in the array's own pixels."""
     if orientation is not None:
         drawn = np.rot90(drawn, orientation.quarter_turns)

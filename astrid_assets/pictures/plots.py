@@ -88,9 +88,7 @@ def _shares(
     centre = (share + 0.5 / total) / (1 + 1 / total)
     half = np.sqrt(share * (1 - share) / total + 0.25 / total**2) / (1 + 1 / total)
     shown = np.array(of) > 0
-    axes.errorbar(
-        x[shown], centre[shown], half[shown], fmt="none", ecolor=FAINT, capsize=3
-    )
+    axes.errorbar(x[shown], centre[shown], half[shown], fmt="none", ecolor=FAINT, capsize=3)
     axes.plot(x[shown], share[shown], "o", color=colour, label=label)
 
 

@@ -46,9 +46,7 @@ def gates_picture(difference: Difference, settings: DifferencingSettings) -> byt
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 2.9), dpi=DPI, layout="constrained")
-    noise, stars, offsets, masks = figure.subplots(
-        1, 4, width_ratios=(1.1, 1.3, 1, 1.2)
-    )
+    noise, stars, offsets, masks = figure.subplots(1, 4, width_ratios=(1.1, 1.3, 1, 1.2))
     if difference.evidence is not None:
         _noise(noise, difference, difference.evidence, settings)
         _stars(stars, difference, difference.evidence, settings)
@@ -87,9 +85,8 @@ def methods_picture(check: CrossCheck, settings: DifferencingSettings) -> bytes:
 
 
 def _noise(
-    axes: Axes, difference: Difference, evidence: Evidence,
-    settings: DifferencingSettings,
-) -> None:  # fmt: skip
+    axes: Axes, difference: Difference, evidence: Evidence, settings: DifferencingSettings
+) -> None:
     counts, width = evidence.score_counts, float(np.diff(SCORE_EDGES)[0])
     axes.stairs(np.maximum(counts, 0.1), SCORE_EDGES, color=ACCENT, fill=True)
     x = np.linspace(SCORE_EDGES[0], SCORE_EDGES[-1], 200)
@@ -105,9 +102,8 @@ def _noise(
 
 
 def _stars(
-    axes: Axes, difference: Difference, evidence: Evidence,
-    settings: DifferencingSettings,
-) -> None:  # fmt: skip
+    axes: Axes, difference: Difference, evidence: Evidence, settings: DifferencingSettings
+) -> None:
     for values, colour, label in (
         (evidence.ratio - 1, FAINT, "flux ratio - 1"),
         (evidence.residual, ACCENT, "left in the difference"),
@@ -131,20 +127,24 @@ def _stars(
 
 
 def _offsets(
-    axes: Axes, difference: Difference, evidence: Evidence,
-    settings: DifferencingSettings,
-) -> None:  # fmt: skip
+    axes: Axes, difference: Difference, evidence: Evidence, settings: DifferencingSettings
+) -> None:
     ny, nx = difference.d.shape
     bare(axes)
     axes.set(xlim=(0, nx), ylim=(0, ny), aspect="equal")
     arrows = axes.quiver(
-        evidence.x, evidence.y, evidence.dx_px, evidence.dy_px, color=ACCENT,
-        scale=2, width=0.008,
-    )  # fmt: skip
+        evidence.x, evidence.y, evidence.dx_px, evidence.dy_px, color=ACCENT, scale=2, width=0.008
+    )
     axes.quiverkey(
-        arrows, 0.5, -0.06, ARROW_PX, f"{ARROW_PX:g} px", labelpos="E",
-        coordinates="axes", fontproperties={"size": SMALL},
-    )  # fmt: skip
+        arrows,
+        0.5,
+        -0.06,
+        ARROW_PX,
+        f"{ARROW_PX:g} px",
+        labelpos="E",
+        coordinates="axes",
+        fontproperties={"size": SMALL},
+    )
     axes.set_title(
         f"offset {difference.offset_px:.2f} px (at most {settings.max_offset_px:g}), "
         f"corrected\nscatter {difference.astrometric_noise_px:.3f} px (warned "
@@ -156,9 +156,8 @@ def _offsets(
 def _fluxes(axes: Axes, check: CrossCheck) -> None:
     c = check.changes
     axes.errorbar(
-        c.flux, c.other_flux, c.other_flux_err, c.flux_err, fmt=".", color=ACCENT,
-        ecolor=FAINT,
-    )  # fmt: skip
+        c.flux, c.other_flux, c.other_flux_err, c.flux_err, fmt=".", color=ACCENT, ecolor=FAINT
+    )
     ends = [*c.flux, *c.other_flux] or [0.0, 1.0]
     axes.plot([min(ends), max(ends)], [min(ends), max(ends)], color=INK, lw=0.8)
     axes.set(xlabel="flux (e⁻)", ylabel=f"flux by {check.method} (e⁻)")
@@ -173,9 +172,7 @@ def _fluxes(axes: Axes, check: CrossCheck) -> None:
 
 def _scores(axes: Axes, check: CrossCheck) -> None:
     b, ends = check.blank, [-SCORES_SHOWN / 2, SCORES_SHOWN / 2]
-    axes.plot(
-        b.flux / b.flux_err, b.other_flux / b.other_flux_err, ",", color=ACCENT
-    )  # fmt: skip
+    axes.plot(b.flux / b.flux_err, b.other_flux / b.other_flux_err, ",", color=ACCENT)
     axes.plot(ends, ends, color=INK, lw=0.8)
     axes.set(xlim=ends, ylim=ends, aspect="equal")
     axes.set(xlabel="S_corr", ylabel=f"S_corr by {check.method}")
@@ -186,9 +183,7 @@ def _scores(axes: Axes, check: CrossCheck) -> None:
         for name, key in (("correlation", "correlation"), ("agreeing", "agreeing"))
         if numbers[key] is not None
     ]
-    axes.set_title(
-        f"{len(b.flux)} places of blank sky\n" + ", ".join(words), fontsize=SMALL
-    )
+    axes.set_title(f"{len(b.flux)} places of blank sky\n" + ", ".join(words), fontsize=SMALL)
 
 
 def _snr_axis(axes: Axes) -> None:

@@ -71,14 +71,10 @@ def triplet_picture(
     shrunk = [panels[0][::step, ::step], panels[1][::step, ::step], panels[2]]
     height = min(panel.shape[0] for panel in shrunk)
     width = min(panel.shape[1] for panel in shrunk)
-    coloured = [
-        _coloured(_grey(panel[:height, :width]), mask, step)[::-1] for panel in shrunk
-    ]
+    coloured = [_coloured(_grey(panel[:height, :width]), mask, step)[::-1] for panel in shrunk]
     gap = np.full((height, GAP, 3), 255, dtype=np.uint8)
     return _png(
-        Pillow.fromarray(
-            np.concatenate([coloured[0], gap, coloured[1], gap, coloured[2]], axis=1)
-        )
+        Pillow.fromarray(np.concatenate([coloured[0], gap, coloured[1], gap, coloured[2]], axis=1))
     )
 
 
@@ -137,15 +133,11 @@ def _grey(unit: NDArray[np.floating]) -> NDArray[np.uint8]:
     return (np.clip(np.nan_to_num(unit), 0, 1) * 255).astype(np.uint8)
 
 
-def _coloured(
-    grey: NDArray[np.uint8], mask: Mask | None, step: int
-) -> NDArray[np.uint8]:
+def _coloured(grey: NDArray[np.uint8], mask: Mask | None, step: int) -> NDArray[np.uint8]:
     picture = np.repeat(grey[:, :, None], 3, axis=2)
     if mask is not None:
         hidden = mask[::step, ::step][: grey.shape[0], : grey.shape[1]] != 0
-        picture[hidden] = (0.5 * picture[hidden] + 0.5 * np.array(MASKED)).astype(
-            np.uint8
-        )
+        picture[hidden] = (0.5 * picture[hidden] + 0.5 * np.array(MASKED)).astype(np.uint8)
     return picture
 
 

@@ -55,13 +55,10 @@ def render_report(
             for name in ("lights", "accepted", "detections")
         },
         completeness=overall_completeness(report),
-        champion=learning.champion
-        and f"{learning.champion.name} v{learning.champion.version}",
+        champion=learning.champion and f"{learning.champion.name} v{learning.champion.version}",
         surveys=[_survey(catalogue, store, part) for part in report.surveys],
         dataset=learning.dataset,
-        samples_png=_samples(catalogue, store, learning.dataset.id)
-        if learning.dataset
-        else None,
+        samples_png=_samples(catalogue, store, learning.dataset.id) if learning.dataset else None,
         evaluation=metrics,
         curves_png=_uri(training_curves(history)) if history else None,
         deployments=learning.deployments,
@@ -95,9 +92,7 @@ def bin_labels(edges: Sequence[float]) -> list[str]:
     ]
 
 
-def _survey(
-    catalogue: Catalogue, store: ObjectStore, part: SurveyPart
-) -> dict[str, object]:
+def _survey(catalogue: Catalogue, store: ObjectStore, part: SurveyPart) -> dict[str, object]:
     truth = part.truth
     shown = [night for night in part.nights if night.pictures][-NIGHTS_WITH_PICTURES:]
     return {
@@ -105,9 +100,7 @@ def _survey(
         "injection_bins": bin_labels(part.injections.edges) if part.injections else [],
         "total": part.total,
         "bins": bin_labels(truth.edges) if truth else [],
-        "completeness_png": _uri(
-            completeness_curve(truth.edges, truth.found, truth.injected)
-        )
+        "completeness_png": _uri(completeness_curve(truth.edges, truth.found, truth.injected))
         if truth
         else None,
         "pictures": [

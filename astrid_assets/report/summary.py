@@ -144,24 +144,18 @@ class Report:
     learning: LearningPart
 
 
-def collect_report(
-    catalogue: Catalogue, surveys: Sequence[str] | None = None
-) -> Report:
+def collect_report(catalogue: Catalogue, surveys: Sequence[str] | None = None) -> Report:
     """Read the report's values from the catalogue."""
     with catalogue.read() as session:
         names = list(session.scalars(select(Survey.name).order_by(Survey.name)))
-        parts = [
-            _survey(session, name) for name in names if not surveys or name in surveys
-        ]
+        parts = [_survey(session, name) for name in names if not surveys or name in surveys]
         return Report(parts, _learning(session))
 
 
 def _survey(session: Session, survey: str) -> SurveyPart:
     by_night: dict[str, dict[str, Mapping[str, object]]] = defaultdict(dict)
     for row in session.scalars(
-        select(NightSummary)
-        .where(NightSummary.survey == survey)
-        .order_by(NightSummary.night)
+        select(NightSummary).where(NightSummary.survey == survey).order_by(NightSummary.night)
     ):
         by_night[row.night][row.asset] = row.summary
     held: dict[str, list[str]] = defaultdict(list)
@@ -236,9 +230,7 @@ def _injections(
     )
 
 
-def _line(
-    night: str, assets: Mapping[str, Mapping[str, object]], held: list[str]
-) -> NightLine:
+def _line(night: str, assets: Mapping[str, Mapping[str, object]], held: list[str]) -> NightLine:
     raw = assets.get("raw_observations", {})
     processed = assets.get("processed_frames", {})
     differences = assets.get("difference_images", {})

@@ -9,9 +9,7 @@ from astrid_assets.compute import Backend, Compute
 class ComputeResource(dg.ConfigurableResource[Compute]):
     """One process, a pool of processes, or a Ray cluster."""
 
-    backend: Backend = Field(
-        default="processes", description="serial, processes or ray"
-    )
+    backend: Backend = Field(default="processes", description="serial, processes or ray")
     workers: int = Field(default=1, ge=1, description="frames computed at once")
 
     def create_resource(self, context: dg.InitResourceContext) -> Compute:

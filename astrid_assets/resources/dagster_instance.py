@@ -124,7 +124,5 @@ def _bucket_and_prefix(url: str) -> tuple[str, str]:
     scheme, _, rest = url.partition("://")
     bucket, _, prefix = rest.partition("/")
     if scheme != "s3" or not bucket:
-        raise ValueError(
-            f"{home.COMPUTE_LOGS_URL} must read s3://bucket/prefix, it is {url!r}"
-        )
+        raise ValueError(f"{home.COMPUTE_LOGS_URL} must read s3://bucket/prefix, it is {url!r}")
     return bucket, prefix.strip("/") or "dagster"

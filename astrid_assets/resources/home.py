@@ -113,9 +113,7 @@ def dagster_database_url() -> str | None:
         scheme = "postgresql+psycopg2"
     if separator == "" or scheme != "postgresql+psycopg2":
         # What it reads instead is not repeated: it may hold a password.
-        raise ValueError(
-            f"{DAGSTER_DATABASE_URL} must read postgresql://user:password@host/name"
-        )
+        raise ValueError(f"{DAGSTER_DATABASE_URL} must read postgresql://user:password@host/name")
     return f"{scheme}://{rest}"
 
 
@@ -177,8 +175,7 @@ def compute_backend() -> Backend:
         if text == backend:
             return backend
     raise ValueError(
-        f"{COMPUTE_BACKEND} must be one of {', '.join(get_args(Backend))}, it is "
-        f"{text!r}"
+        f"{COMPUTE_BACKEND} must be one of {', '.join(get_args(Backend))}, it is {text!r}"
     )
 
 

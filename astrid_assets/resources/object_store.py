@@ -11,9 +11,7 @@ class ObjectStoreResource(dg.ConfigurableResource[ObjectStore]):
 
     url: str = Field(description="a path, or s3://bucket/prefix")
     endpoint: str | None = Field(default=None, description="of the S3 service")
-    region: str | None = Field(
-        default=None, description="of the S3 service; R2 takes auto"
-    )
+    region: str | None = Field(default=None, description="of the S3 service; R2 takes auto")
     access_key: str | None = Field(default=None, description="of the S3 service")
     secret_key: str | None = Field(default=None, description="of the S3 service")
 

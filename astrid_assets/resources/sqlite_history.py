@@ -69,9 +69,7 @@ class Engines:
 class KeptEventLogStorage(SqliteEventLogStorage):
     """Dagster's event log, one file per run, with engines that are kept."""
 
-    def __init__(
-        self, base_dir: str, inst_data: ConfigurableClassData | None = None
-    ) -> None:
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines = Engines()
         super().__init__(base_dir, inst_data)
 
@@ -102,9 +100,7 @@ class KeptEventLogStorage(SqliteEventLogStorage):
 class KeptRunStorage(SqliteRunStorage):
     """Dagster's run storage with an engine that is kept."""
 
-    def __init__(
-        self, conn_string: str, inst_data: ConfigurableClassData | None = None
-    ) -> None:
+    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines = Engines(limit=1)
         super().__init__(conn_string, inst_data)
 
@@ -123,9 +119,7 @@ class KeptRunStorage(SqliteRunStorage):
 class SqliteHistory(DagsterSqliteStorage):
     """Runs, events and schedules below one folder; the first two keep their files."""
 
-    def __init__(
-        self, base_dir: str, inst_data: ConfigurableClassData | None = None
-    ) -> None:
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(base_dir, inst_data)
         history = Path(base_dir) / "history"
         self._run_storage = KeptRunStorage.from_local(str(history))

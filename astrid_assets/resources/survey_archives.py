@@ -14,9 +14,7 @@ class SurveyArchives(dg.ConfigurableResource[SourceOptions]):
     """Endpoint and credentials for sources that are object stores."""
 
     endpoint: str | None = Field(default=None, description="of the S3 service")
-    region: str | None = Field(
-        default=None, description="of the S3 service; R2 takes auto"
-    )
+    region: str | None = Field(default=None, description="of the S3 service; R2 takes auto")
     access_key: str | None = Field(default=None, description="of the S3 service")
     secret_key: str | None = Field(default=None, description="of the S3 service")
 

@@ -79,9 +79,8 @@ def anchor_rank(measured: MeasuredFrame) -> float:
 
 
 def make_anchor(
-    measured: MeasuredFrame, settings: ProcessingSettings,
-    catalogue: SkyCatalogue | None = None,
-) -> Anchor:  # fmt: skip
+    measured: MeasuredFrame, settings: ProcessingSettings, catalogue: SkyCatalogue | None = None
+) -> Anchor:
     """Make a frame the anchor of its field.
 
     Parameters
@@ -121,9 +120,8 @@ def make_anchor(
                 "pixel_scale_arcsec to look it up in the catalogue",
             )
         tie = tie_to_catalogue(
-            measured.stars, wcs, catalogue, frame.observed_mjd, frame.shape,
-            is_guess=is_local,
-        )  # fmt: skip
+            measured.stars, wcs, catalogue, frame.observed_mjd, frame.shape, is_guess=is_local
+        )
         wcs, zero_point, is_local = tie.solution.wcs, tie.zero_point_mag, False
     return Anchor(
         stars=with_sky_positions(measured.stars, wcs),

@@ -72,9 +72,8 @@ class Solution:
 
 
 def solve_wcs(
-    stars: Stars, wcs: WCS | None, anchor_stars: Stars, anchor_wcs: WCS,
-    shape: tuple[int, int],
-) -> Solution:  # fmt: skip
+    stars: Stars, wcs: WCS | None, anchor_stars: Stars, anchor_wcs: WCS, shape: tuple[int, int]
+) -> Solution:
     """Find the WCS of a frame from its stars.
 
     Parameters
@@ -97,8 +96,9 @@ def solve_wcs(
             "too_few_stars",
             f"{len(stars)} stars in the frame, {len(anchor_stars)} in the field; "
             f"{MIN_MATCHED} needed to find its place",
-            found=min(len(stars), len(anchor_stars)), needed=MIN_MATCHED,
-        )  # fmt: skip
+            found=min(len(stars), len(anchor_stars)),
+            needed=MIN_MATCHED,
+        )
     tries: list[tuple[str, Match | None]] = []
     if wcs is not None:
         match, offset = _by_header(stars, wcs, anchor_stars, shape)
@@ -117,15 +117,12 @@ def is_credible(match: Match) -> bool:
     return match.share >= MIN_SHARE and match.chance <= MAX_CHANCE
 
 
-def match_patterns(
-    stars: Stars, targets: Stars, shape: tuple[int, int]
-) -> Match | None:
+def match_patterns(stars: Stars, targets: Stars, shape: tuple[int, int]) -> Match | None:
     """Match two star lists of unknown shift, rotation and parity, pixel to pixel.
 
     None when no match is credible.
     """
-    found = _best_pattern(StarList.of(stars), StarList.of(targets), stars, targets,
-                          shape)  # fmt: skip
+    found = _best_pattern(StarList.of(stars), StarList.of(targets), stars, targets, shape)
     return found if found is not None and is_credible(found) else None
 
 
@@ -136,8 +133,7 @@ def _by_header(
     ours = StarList.of(stars, focal_plane(wcs, _pixels(stars)))
     goals = sky_to_plane(wcs, anchor.ra_deg, anchor.dec_deg)
     ny, nx = shape
-    inside = np.all((goals > -SEARCH_PX)
-                    & (goals < np.array([nx, ny]) + SEARCH_PX), axis=1)  # fmt: skip
+    inside = np.all((goals > -SEARCH_PX) & (goals < np.array([nx, ny]) + SEARCH_PX), axis=1)
     if np.count_nonzero(inside) < MIN_MATCHED:
         return None, float("nan")
     offset = voted_offset(ours.plane, goals[inside], SEARCH_PX)
@@ -164,9 +160,8 @@ def _by_patterns(
 
 
 def _best_pattern(
-    ours: StarList, theirs: StarList, stars: Stars, targets: Stars,
-    shape: tuple[int, int],
-) -> Match | None:  # fmt: skip
+    ours: StarList, theirs: StarList, stars: Stars, targets: Stars, shape: tuple[int, int]
+) -> Match | None:
     """Try the star patterns as they are, then mirrored."""
     # Saturated cores wander and rank first; they must not make up the patterns.
     points = ours.plane[_pattern_order(stars)]
@@ -198,21 +193,24 @@ def _solution(
     left = focal_plane(solved, pixels) - goals
     snr = [_snr(stars)[ours], _snr(anchor)[theirs]]
     residuals = Residuals(
-        x=pixels[:, 0], y=pixels[:, 1], dx=left[:, 0], dy=left[:, 1],
+        x=pixels[:, 0],
+        y=pixels[:, 1],
+        dx=left[:, 0],
+        dy=left[:, 1],
         snr=np.minimum(*snr),
         is_clean=(stars.flag[ours] | anchor.flag[theirs]) == 0,
         scale_arcsec=float(np.sqrt(np.prod(proj_plane_pixel_scales(solved)))) * 3600,
-    )  # fmt: skip
+    )
     return Solution(
-        solved, match, from_header=offset_px is not None,
+        solved,
+        match,
+        from_header=offset_px is not None,
         offset_px=float("nan") if offset_px is None else offset_px,
         residuals=residuals,
-    )  # fmt: skip
+    )
 
 
-def _unsolved(
-    stars: Stars, anchor: Stars, tries: list[tuple[str, Match | None]]
-) -> FrameRejected:
+def _unsolved(stars: Stars, anchor: Stars, tries: list[tuple[str, Match | None]]) -> FrameRejected:
     """Say how near to a solution the stars came."""
     said = []
     for name, match in tries:
@@ -223,12 +221,10 @@ def _unsolved(
                 f"{name} bring {len(match.ours)} together, {match.share:.0%} of the "
                 f"brighter ones, by chance with a probability up to {match.chance:.1g}"
             )
-    best = min((m for _, m in tries if m is not None), key=lambda m: m.chance,
-               default=None)  # fmt: skip
+    best = min((m for _, m in tries if m is not None), key=lambda m: m.chance, default=None)
     return FrameRejected(
         "wrong_field",
-        f"the {len(stars)} stars of the frame are not those of the field: "
-        + "; ".join(said),
+        f"the {len(stars)} stars of the frame are not those of the field: " + "; ".join(said),
         n_stars=len(stars),
         n_field=len(anchor),
         matched=len(best.ours) if best else 0,

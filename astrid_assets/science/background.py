@@ -109,9 +109,7 @@ class Background:
     source_fraction: float
 
 
-def measure_background(
-    data: Image, bad: Bool, mesh_px: int | None = None
-) -> Background:
+def measure_background(data: Image, bad: Bool, mesh_px: int | None = None) -> Background:
     """Measure sky level and noise, sources and bad pixels left out.
 
     Parameters
@@ -148,9 +146,7 @@ def measure_background(
         if mesh_px is None:
             mesh = _wide_enough(mesh, widest, data.shape)
     joined = np.empty_like(missing)
-    in_bands(
-        lambda a, b: kernels.join_doubled(missing, sources, joined, a, b), len(data)
-    )
+    in_bands(lambda a, b: kernels.join_doubled(missing, sources, joined, a, b), len(data))
     # Some mesh is then open for more than the least share.
     if np.mean(joined) < MAX_HIDDEN_FRACTION:
         hidden = joined
@@ -171,9 +167,14 @@ def measure_background(
     low, high = np.percentile(level.ravel()[part], [2, 98])
     _scale(rms, sigma, float(np.median(rms.ravel()[part][seen])))
     return Background(
-        level, rms, level_e, sigma,
-        gradient_e=float(high - low), mesh_px=mesh, source_fraction=fraction,
-    )  # fmt: skip
+        level,
+        rms,
+        level_e,
+        sigma,
+        gradient_e=float(high - low),
+        mesh_px=mesh,
+        source_fraction=fraction,
+    )
 
 
 def default_mesh(shape: tuple[int, ...]) -> int:
@@ -211,9 +212,7 @@ def _every(size: int) -> slice:
     return slice(None, None, (size // SAMPLE) | 1)
 
 
-def _mesh(
-    data: Image, bad: Bool, mesh: int, median: int = MEDIAN_MESHES
-) -> tuple[Image, Image]:
+def _mesh(data: Image, bad: Bool, mesh: int, median: int = MEDIAN_MESHES) -> tuple[Image, Image]:
     """Measure level and rms maps with SEP.
 
     A large galaxy hides its own meshes, and the sky is known from the others. A
@@ -300,9 +299,7 @@ def _wide_enough(mesh: int, widest_px: float, shape: tuple[int, ...]) -> int:
     return int(np.clip((1 + 2 * SKIRT) * widest_px, mesh, largest))
 
 
-def _pixel_noise(
-    residual: Image, rms: Image, bad: Bool, mesh: int
-) -> tuple[float, Image]:
+def _pixel_noise(residual: Image, rms: Image, bad: Bool, mesh: int) -> tuple[float, Image]:
     """Measure the noise from pixel to pixel, which unresolved stars do not raise.
 
     A second difference along both axes removes all that is smooth on the scale of

@@ -27,9 +27,13 @@ def unusable(
 
 @compiled
 def halve(
-    data: Image, bad: NDArray[np.bool_],
-    small: Image, small_bad: NDArray[np.bool_], first: int, last: int,
-) -> None:  # fmt: skip
+    data: Image,
+    bad: NDArray[np.bool_],
+    small: Image,
+    small_bad: NDArray[np.bool_],
+    first: int,
+    last: int,
+) -> None:
     """Average the good ones of each four pixels; bad where there is none."""
     ny, nx = data.shape
     for y in range(first, last):
@@ -46,9 +50,17 @@ def halve(
 
 @compiled
 def significance(
-    small: Image, level: Image, rms: Image, bad: NDArray[np.bool_],
-    low: float, high: float, least: float, out: Image, first: int, last: int,
-) -> None:  # fmt: skip
+    small: Image,
+    level: Image,
+    rms: Image,
+    bad: NDArray[np.bool_],
+    low: float,
+    high: float,
+    least: float,
+    out: Image,
+    first: int,
+    last: int,
+) -> None:
     """Height over the sky in units of its noise, cut at both ends; 0 where bad."""
     for y in range(first, last):
         for x in range(small.shape[1]):
@@ -60,9 +72,8 @@ def significance(
 
 @compiled
 def join_doubled(
-    bad: NDArray[np.bool_], small: NDArray[np.bool_],
-    out: NDArray[np.bool_], first: int, last: int,
-) -> None:  # fmt: skip
+    bad: NDArray[np.bool_], small: NDArray[np.bool_], out: NDArray[np.bool_], first: int, last: int
+) -> None:
     """Add a mask of half the size to one of full size."""
     for y in range(first, last):
         for x in range(bad.shape[1]):
@@ -71,9 +82,13 @@ def join_doubled(
 
 @compiled
 def fill_meshes(
-    data: Image, bad: NDArray[np.bool_], mesh: int, least: float,
-    filled: Image, still_bad: NDArray[np.bool_],
-) -> None:  # fmt: skip
+    data: Image,
+    bad: NDArray[np.bool_],
+    mesh: int,
+    least: float,
+    filled: Image,
+    still_bad: NDArray[np.bool_],
+) -> None:
     """Repeat the good pixels of each mesh in its bad ones.
 
     The values of a mesh keep their distribution. A mesh stays as it was where less

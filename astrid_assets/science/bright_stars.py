@@ -130,9 +130,7 @@ def _reach(star: _Star, fwhm_px: float) -> float:
     return min(12 * star.radius + 10 * fwhm_px, MAX_REACH_PX)
 
 
-def _halo_radius(
-    light: Image, skip: Bool, star: _Star, fwhm_px: float, rms_e: float
-) -> float:
+def _halo_radius(light: Image, skip: Bool, star: _Star, fwhm_px: float, rms_e: float) -> float:
     """Return the radius at which a star's wings end: dark, or no longer falling."""
     width = max(2.0, fwhm_px / 2)
     number = int((_reach(star, fwhm_px) - star.radius) / width) + 1
@@ -149,16 +147,13 @@ def _halo_radius(
 
 
 def _mark_spikes(
-    marked: Mask, images: tuple[Image, Bool], stars: list[_Star], fwhm_px: float,
-    rms_e: float,
-) -> None:  # fmt: skip
+    marked: Mask, images: tuple[Image, Bool], stars: list[_Star], fwhm_px: float, rms_e: float
+) -> None:
     """Find the frame's spike directions and mark every star's own length of them."""
     half = max(1, round(fwhm_px / 2))
     angles = _spike_angles(images, stars[:SPIKE_STARS], fwhm_px, rms_e, half)
     for star in stars if len(angles) else ():
-        radii = np.arange(
-            star.radius + fwhm_px, _reach(star, fwhm_px) + 1, dtype=np.float32
-        )
+        radii = np.arange(star.radius + fwhm_px, _reach(star, fwhm_px) + 1, dtype=np.float32)
         if len(radii) < 2 * BLOCK_PX:
             continue
         around = _around(images, star, radii)
@@ -167,23 +162,28 @@ def _mark_spikes(
             length = _lit_length(light, rms_e, half)
             if length:
                 kernels.paint_ray(
-                    marked, star.y, star.x, float(angle), float(radii[0] + length),
-                    half + 1.0, int(MaskBit.SPIKE),
-                )  # fmt: skip
+                    marked,
+                    star.y,
+                    star.x,
+                    float(angle),
+                    float(radii[0] + length),
+                    half + 1.0,
+                    int(MaskBit.SPIKE),
+                )
 
 
 def _spike_angles(
-    images: tuple[Image, Bool], stars: list[_Star], fwhm_px: float, rms_e: float,
-    half: int,
-) -> Array:  # fmt: skip
+    images: tuple[Image, Bool], stars: list[_Star], fwhm_px: float, rms_e: float, half: int
+) -> Array:
     """Return the directions, 0 to pi, in which both arms of bright stars shine."""
     angles = (np.arange(ANGLES) * np.pi / ANGLES).astype(np.float32)
     total, squares = np.zeros(ANGLES), np.zeros(ANGLES)
     for star in stars:
         radii = np.arange(
             star.radius + SPIKE_FROM_FWHM * fwhm_px,
-            star.radius + SPIKE_TO_FWHM * fwhm_px, dtype=np.float32,
-        )  # fmt: skip
+            star.radius + SPIKE_TO_FWHM * fwhm_px,
+            dtype=np.float32,
+        )
         around = _around(images, star, radii)
         arms = kernels.weaker_arms(*images, star.y, star.x, angles, radii, around, half)
         noise = 1.25 * rms_e / np.sqrt(len(radii) * (2 * half + 1))

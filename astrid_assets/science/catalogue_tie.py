@@ -76,21 +76,31 @@ class CatalogueTie:
         rms = self.solution.residuals.rms_px
         mas = self.solution.residuals.rms_mas
         return {
-            "n_matched": len(self.solution.match.ours), "map": self.solution.kind,
-            "rms_x_px": rms[0], "rms_y_px": rms[1],
-            "rms_x_mas": mas[0], "rms_y_mas": mas[1],
+            "n_matched": len(self.solution.match.ours),
+            "map": self.solution.kind,
+            "rms_x_px": rms[0],
+            "rms_y_px": rms[1],
+            "rms_x_mas": mas[0],
+            "rms_y_mas": mas[1],
             "zero_point_mag": self.zero_point_mag,
             "zero_point_err_mag": self.zero_point_err_mag,
-            "scatter_mag": self.scatter_mag, "n_stars": self.n_stars,
-            "colour_term": self.colour_term, "colour_term_err": self.colour_term_err,
+            "scatter_mag": self.scatter_mag,
+            "n_stars": self.n_stars,
+            "colour_term": self.colour_term,
+            "colour_term_err": self.colour_term_err,
             "colour_mag": self.colour_mag,
-        }  # fmt: skip
+        }
 
 
 def tie_to_catalogue(
-    stars: Stars, wcs: WCS, catalogue: SkyCatalogue, observed_mjd: float,
-    shape: tuple[int, int], *, is_guess: bool = False,
-) -> CatalogueTie:  # fmt: skip
+    stars: Stars,
+    wcs: WCS,
+    catalogue: SkyCatalogue,
+    observed_mjd: float,
+    shape: tuple[int, int],
+    *,
+    is_guess: bool = False,
+) -> CatalogueTie:
     """Solve a frame against a catalogue and find its zero point.
 
     Parameters
@@ -113,9 +123,7 @@ def tie_to_catalogue(
     here = catalogue.at(observed_mjd).near(ra, dec, SEARCH_RADII * radius)
     here = here.part(np.arange(min(len(here), MAX_STARS)))
     try:
-        solution = solve_wcs(
-            stars, None if is_guess else wcs, here.as_stars(), wcs, shape
-        )
+        solution = solve_wcs(stars, None if is_guess else wcs, here.as_stars(), wcs, shape)
     except FrameRejected as error:
         raise FrameRejected(
             "not_in_catalogue",
@@ -124,14 +132,10 @@ def tie_to_catalogue(
             **error.measurements,
         ) from error
     match = solution.match
-    return _with_magnitudes(
-        solution, select(stars, match.ours), here.part(match.theirs)
-    )
+    return _with_magnitudes(solution, select(stars, match.ours), here.part(match.theirs))
 
 
-def _with_magnitudes(
-    solution: Solution, stars: Stars, catalogue: SkyCatalogue
-) -> CatalogueTie:
+def _with_magnitudes(solution: Solution, stars: Stars, catalogue: SkyCatalogue) -> CatalogueTie:
     """Compare matched fluxes with the catalogue's magnitudes."""
     snr = stars.flux / np.maximum(stars.flux_err, 1e-9)
     lost = (stars.flag & (StarFlag.SATURATED | StarFlag.MASKED)) != 0
@@ -142,9 +146,7 @@ def _with_magnitudes(
         raise TooFewStars("zero point by the catalogue", int(chosen.sum()), MIN_STARS)
     zero = (catalogue.mag + 2.5 * np.log10(stars.flux))[chosen]
     known = catalogue.mag_err[chosen]
-    error = np.hypot(
-        np.where(np.isfinite(known), known, UNKNOWN_ERR_MAG), POG / snr[chosen]
-    )
+    error = np.hypot(np.where(np.isfinite(known), known, UNKNOWN_ERR_MAG), POG / snr[chosen])
     colour = catalogue.colour[chosen]
     coloured = np.isfinite(colour)
     spread = float(np.std(colour[coloured])) if coloured.any() else 0.0
@@ -159,9 +161,13 @@ def _with_magnitudes(
 
 
 def _tie(
-    solution: Solution, left: Array, level: Level, term: float | None = None,
-    term_err: float | None = None, colour: float | None = None,
-) -> CatalogueTie:  # fmt: skip
+    solution: Solution,
+    left: Array,
+    level: Level,
+    term: float | None = None,
+    term_err: float | None = None,
+    colour: float | None = None,
+) -> CatalogueTie:
     return CatalogueTie(
         solution=solution,
         zero_point_mag=level.value,
@@ -187,8 +193,6 @@ def _colour_fit(zero: Array, error: Array, colour: Array) -> tuple[float, float,
             break
         term = float((say * (colour - mean) * (zero - level.value)).sum() / spread)
         total = error**2 + level.excess**2
-        term_err = float(
-            np.sqrt((say**2 * (colour - mean) ** 2 * total).sum()) / spread
-        )
+        term_err = float(np.sqrt((say**2 * (colour - mean) ** 2 * total).sum()) / spread)
         level = robust_level(zero - term * colour, error)
     return term, term_err, level

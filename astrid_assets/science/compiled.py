@@ -40,7 +40,9 @@ def compiled_sums(function: Callable[P, R]) -> Callable[P, R]:
     return cast(
         "Callable[P, R]",
         njit(
-            cache=True, nogil=True, error_model="numpy",
+            cache=True,
+            nogil=True,
+            error_model="numpy",
             fastmath={"contract", "reassoc", "nsz", "arcp"},
         )(function),
-    )  # fmt: skip
+    )

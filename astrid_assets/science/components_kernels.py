@@ -118,9 +118,7 @@ def _root(parent: Index, k: int) -> int:
 
 
 @compiled
-def paint_runs(
-    row: Index, first: Index, end: Index, number: Index, labels: Index
-) -> None:
+def paint_runs(row: Index, first: Index, end: Index, number: Index, labels: Index) -> None:
     """Write every run's number plus 1 into an image of labels."""
     for k in range(len(row)):
         labels[row[k], first[k] : end[k]] = number[k] + 1

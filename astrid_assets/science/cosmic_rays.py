@@ -80,9 +80,7 @@ SHARP_SIGMA = 3.0
 """Of the light that is missing beside a cosmic ray."""
 
 
-def find_cosmic_rays(
-    data: Image, variance: Image, bad: Bool, fwhm_px: float | None = None
-) -> Bool:
+def find_cosmic_rays(data: Image, variance: Image, bad: Bool, fwhm_px: float | None = None) -> Bool:
     """Mark cosmic-ray pixels of a sky-subtracted frame; cores of stars are not.
 
     Parameters
@@ -128,9 +126,13 @@ def find_cosmic_rays(
 
 
 def _one_round(
-    images: tuple[Image, Image, Image], bad: Bool, taken: Bool,
-    least: Image | None, pixels: Index, seen: NDArray[np.uint8],
-) -> Index:  # fmt: skip
+    images: tuple[Image, Image, Image],
+    bad: Bool,
+    taken: Bool,
+    least: Image | None,
+    pixels: Index,
+    seen: NDArray[np.uint8],
+) -> Index:
     """Run the criterion of the paper on some pixels; what is found is `taken`."""
     clean, _, variance = images
     significance, contrast = _judged(images, pixels, SIGCLIP)
@@ -154,9 +156,7 @@ def _one_round(
     return new
 
 
-def _judged(
-    images: tuple[Image, Image, Image], pixels: Index, clip: float
-) -> tuple[Image, Image]:
+def _judged(images: tuple[Image, Image, Image], pixels: Index, clip: float) -> tuple[Image, Image]:
     """Return significance of some pixels, and contrast where it is above `clip`."""
     clean, data, variance = images
     significance = np.empty(len(pixels), np.float32)
@@ -170,9 +170,7 @@ def _judged(
     return significance, contrast
 
 
-def _least_shares(
-    clean: Image, bad: Bool, maxima: Index, fwhm_px: float | None
-) -> Image | None:
+def _least_shares(clean: Image, bad: Bool, maxima: Index, fwhm_px: float | None) -> Image | None:
     """Return the least light beside a star's peak along four lines, or None."""
     if fwhm_px is not None and np.isfinite(fwhm_px):
         # A pixel's own width adds to the variance of the light.

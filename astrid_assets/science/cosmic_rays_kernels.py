@@ -81,9 +81,16 @@ def _brightest(data: Image, bad: Bool, y: int, x: int) -> float:
 
 @compiled
 def outstanding(
-    clean: Image, data: Image, variance: Image, bad: Bool, clip: float, peak: float,
-    first: int, last: int, flags: Bytes,
-) -> None:  # fmt: skip
+    clean: Image,
+    data: Image,
+    variance: Image,
+    bad: Bool,
+    clip: float,
+    peak: float,
+    first: int,
+    last: int,
+    flags: Bytes,
+) -> None:
     """Flag pixels whose Laplacian stands out (1), and bright local maxima (2).
 
     The first is the paper's criterion with every median taken as zero, which only
@@ -139,9 +146,16 @@ def flagged(flags: Bytes, bit: int) -> Index:
 
 @compiled
 def judge_pixels(
-    clean: Image, data: Image, variance: Image, pixels: Index, clip: float,
-    significance: Image, contrast: Image, first: int, last: int,
-) -> None:  # fmt: skip
+    clean: Image,
+    data: Image,
+    variance: Image,
+    pixels: Index,
+    clip: float,
+    significance: Image,
+    contrast: Image,
+    first: int,
+    last: int,
+) -> None:
     """Compute the paper's significance, and above `clip` contrast to fine structure.
 
     Windows and medians (of rows first, then of those) are the published code's: a

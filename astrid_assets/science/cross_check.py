@@ -99,13 +99,9 @@ class CrossCheck:
             "method": self.method,
             "star_difference": _median(self.star_difference),
             "flux_ratio": _median(ratio),
-            "flux_ratio_err": robust_sigma(ratio) / np.sqrt(len(ratio))
-            if len(ratio)
-            else None,
+            "flux_ratio_err": robust_sigma(ratio) / np.sqrt(len(ratio)) if len(ratio) else None,
             "agreeing": float(np.mean(places)) if places else None,
-            "correlation": float(np.asarray(np.corrcoef(scores))[0, 1])
-            if several
-            else None,
+            "correlation": float(np.asarray(np.corrcoef(scores))[0, 1]) if several else None,
             "n_stars": len(self.star_snr),
             "n_changes": len(ratio),
             "n_blank": len(self.blank.flux),
@@ -151,9 +147,7 @@ def _compared(one: Difference, other: Difference, at: Places) -> Compared:
     return Compared(*(image[at].astype(np.float64) for image in values))
 
 
-def _changes(
-    science: Frame, differences: tuple[Difference, Difference], usable: Bool
-) -> Places:
+def _changes(science: Frame, differences: tuple[Difference, Difference], usable: Bool) -> Places:
     """Places of point sources that changed, in either difference; each counts once.
 
     Artefacts look different to each method and would tell nothing: only what passes
@@ -206,9 +200,7 @@ def _at_stars(
     return snr, np.sqrt((left**2).sum(axis=1)) / own
 
 
-def _profile(
-    psf_d: Image, fwhm_px: float
-) -> tuple[NDArray[np.intp], NDArray[np.intp], Values]:
+def _profile(psf_d: Image, fwhm_px: float) -> tuple[NDArray[np.intp], NDArray[np.intp], Values]:
     """Offsets within one FWHM, and what a flux image shows there of a unit source."""
     response = fftconvolve(psf_d, psf_d[::-1, ::-1]).astype(np.float64)
     middle = response.shape[0] // 2

@@ -68,9 +68,7 @@ def missing_pixels(data: Image, mask: Mask) -> tuple[Image, Mask]:
     filled, marked = np.empty(data.shape, np.float32), mask.copy()
     light = np.asarray(data, dtype=np.float32)
     in_bands(
-        lambda a, b: kernels.mark_missing(
-            light, filled, marked, int(MaskBit.NO_DATA), a, b
-        ),
+        lambda a, b: kernels.mark_missing(light, filled, marked, int(MaskBit.NO_DATA), a, b),
         len(data),
     )
     return filled, marked
@@ -82,9 +80,7 @@ def saturated_pixels(data: Image, mask: Mask, saturation_e: float) -> Mask:
         return mask
     marked = mask.copy()
     in_bands(
-        lambda a, b: kernels.mark_full(
-            data, saturation_e, marked, int(MaskBit.SATURATED), a, b
-        ),
+        lambda a, b: kernels.mark_full(data, saturation_e, marked, int(MaskBit.SATURATED), a, b),
         len(data),
     )
     return marked
@@ -195,9 +191,8 @@ def _beyond_the_core(along: Index, across: Index) -> tuple[Index, Index]:
 
 
 def _follow(
-    images: tuple[Image, Image], out: Bool, along: Index, across: Index,
-    bled: Index,
-) -> None:  # fmt: skip
+    images: tuple[Image, Image], out: Bool, along: Index, across: Index, bled: Index
+) -> None:
     """Mark what the charge reaches past the full pixels of its columns."""
     low, high = int(bled.min()), int(bled.max())
     for end, step in ((low, -1), (high, 1)):

@@ -17,9 +17,7 @@ LEAST_IN_RING = 8
 
 
 @compiled
-def mark_missing(
-    data: Image, out: Image, mask: Mask, bit: int, first: int, last: int
-) -> None:
+def mark_missing(data: Image, out: Image, mask: Mask, bit: int, first: int, last: int) -> None:
     """Copy with 0 where there is no number or the bit is set; set the bit there."""
     for y in range(first, last):
         for x in range(data.shape[1]):
@@ -29,9 +27,7 @@ def mark_missing(
 
 
 @compiled
-def mark_full(
-    data: Image, level: float, mask: Mask, bit: int, first: int, last: int
-) -> None:
+def mark_full(data: Image, level: float, mask: Mask, bit: int, first: int, last: int) -> None:
     """Set a bit where pixels reach a level."""
     for y in range(first, last):
         for x in range(data.shape[1]):
@@ -41,9 +37,16 @@ def mark_full(
 
 @compiled
 def far_below(
-    data: Image, level: Image, rms: Image, mask: Mask, skip: int, sigma: float,
-    low: Bool, first: int, last: int,
-) -> None:  # fmt: skip
+    data: Image,
+    level: Image,
+    rms: Image,
+    mask: Mask,
+    skip: int,
+    sigma: float,
+    low: Bool,
+    first: int,
+    last: int,
+) -> None:
     """Find pixels so many sigma below the sky, those with bits of `skip` left out."""
     for y in range(first, last):
         for x in range(data.shape[1]):
@@ -53,9 +56,15 @@ def far_below(
 
 @compiled
 def brightest_near(
-    data: Image, level: Image, rms: Image, mask: Mask, skip: int,
-    rows: Index, columns: Index, reach: int,
-) -> Image:  # fmt: skip
+    data: Image,
+    level: Image,
+    rms: Image,
+    mask: Mask,
+    skip: int,
+    rows: Index,
+    columns: Index,
+    reach: int,
+) -> Image:
     """Return the highest signal-to-noise around each of some pixels."""
     ny, nx = data.shape
     out = np.zeros(len(rows), np.float32)
@@ -91,9 +100,8 @@ def or_bit(mask: Mask, where: Bool, bit: int) -> Mask:
 
 @compiled
 def overflow_end(
-    data: Image, rms: Image, start: tuple[int, int],
-    step: tuple[int, int], most: int, sigma: float,
-) -> int:  # fmt: skip
+    data: Image, rms: Image, start: tuple[int, int], step: tuple[int, int], most: int, sigma: float
+) -> int:
     """Return how many pixels on charge still outshines both sides of its column.
 
     `start` is the first pixel after the full ones, `step` the way the charge ran.
@@ -123,9 +131,8 @@ def overflow_end(
 
 @compiled
 def ring_medians(
-    data: Image, skip: Bool, centre: tuple[float, float], inner: float, width: float,
-    number: int,
-) -> Image:  # fmt: skip
+    data: Image, skip: Bool, centre: tuple[float, float], inner: float, width: float, number: int
+) -> Image:
     """Return the median of good pixels in so many rings; NaN where too few."""
     ny, nx = data.shape
     y, x = centre
@@ -159,9 +166,8 @@ def ring_medians(
 
 @compiled
 def ray(
-    data: Image, skip: Bool, y: float, x: float, angle: float, radii: Image,
-    half_width: int,
-) -> Image:  # fmt: skip
+    data: Image, skip: Bool, y: float, x: float, angle: float, radii: Image, half_width: int
+) -> Image:
     """Return the mean across a ray from a star, by radius; NaN where bad."""
     ny, nx = data.shape
     c, s = np.cos(angle), np.sin(angle)
@@ -181,9 +187,15 @@ def ray(
 
 @compiled
 def weaker_arms(
-    data: Image, skip: Bool, y: float, x: float, angles: Image, radii: Image,
-    around: Image, half_width: int,
-) -> Image:  # fmt: skip
+    data: Image,
+    skip: Bool,
+    y: float,
+    x: float,
+    angles: Image,
+    radii: Image,
+    around: Image,
+    half_width: int,
+) -> Image:
     """Return by angle how much the weaker of two opposite rays exceeds its radius.
 
     `around` is the usual light at the radii. NaN where a ray has too few pixels.
@@ -215,9 +227,8 @@ def paint_disc(mask: Mask, y: float, x: float, radius: float, bit: int) -> None:
 
 @compiled
 def paint_ray(
-    mask: Mask, y: float, x: float, angle: float, length: float, half_width: float,
-    bit: int,
-) -> None:  # fmt: skip
+    mask: Mask, y: float, x: float, angle: float, length: float, half_width: float, bit: int
+) -> None:
     """Set a bit along a ray from a star."""
     ny, nx = mask.shape
     c, s = np.cos(angle), np.sin(angle)

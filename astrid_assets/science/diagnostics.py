@@ -66,9 +66,7 @@ class FrameDiagnostics:
     details: Json
 
 
-def frame_diagnostics(
-    processed: ProcessedFrame, measured: MeasuredFrame
-) -> FrameDiagnostics:
+def frame_diagnostics(processed: ProcessedFrame, measured: MeasuredFrame) -> FrameDiagnostics:
     """Collect the diagnostics of a frame, accepted or not."""
     frame = processed.frame
     psf, psf_residual = _psf_part(frame, measured.stars)
@@ -95,9 +93,7 @@ def frame_diagnostics(
         astrometric_rms_x_mas=rms[1][0],
         astrometric_rms_y_mas=rms[1][1],
         wcs_kind=None if solution is None else solution.kind,
-        zero_point_error_mag=(
-            None if brightness is None else _number(brightness.error_mag)
-        ),
+        zero_point_error_mag=(None if brightness is None else _number(brightness.error_mag)),
         psf_residual=psf_residual,
         noise_ratio=_number(measured.noise_ratio),
         details=details,

@@ -91,8 +91,7 @@ def _refitted(base: WCS, found: PixelMap) -> WCS:
     terms, cd = np.zeros((2, 2)), np.eye(2)
     for order in range(1, MAX_ORDER + 1):
         powers = [(n - j, j) for n in range(1, order + 1) for j in range(n + 1)]
-        design = np.column_stack([scaled[:, 0] ** i * scaled[:, 1] ** j
-                                  for i, j in powers])  # fmt: skip
+        design = np.column_stack([scaled[:, 0] ** i * scaled[:, 1] ** j for i, j in powers])
         terms, *_ = np.linalg.lstsq(design, plane, rcond=None)
         # Powers (1, 0) and (0, 1) come first: degrees per pixel.
         cd = np.asarray(terms[:2].T / half, dtype=np.float64)
@@ -108,9 +107,7 @@ def _refitted(base: WCS, found: PixelMap) -> WCS:
     return new
 
 
-def _tangent(
-    base: WCS, centre: NDArray[np.float64], cd: NDArray[np.float64] | None
-) -> WCS:
+def _tangent(base: WCS, centre: NDArray[np.float64], cd: NDArray[np.float64] | None) -> WCS:
     """Return a TAN projection about a place; without `cd` in degrees."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]

@@ -47,9 +47,7 @@ class ForcedFluxes:
     is_usable: NDArray[np.bool_]
 
 
-def forced_fluxes(
-    score: Image, flux_err: Image, mask: Mask, x: Array, y: Array
-) -> ForcedFluxes:
+def forced_fluxes(score: Image, flux_err: Image, mask: Mask, x: Array, y: Array) -> ForcedFluxes:
     """Measure a difference at given positions.
 
     Parameters
@@ -63,14 +61,15 @@ def forced_fluxes(
     ny, nx = score.shape
     n = len(x)
     out = ForcedFluxes(
-        np.full(n, np.nan), np.full(n, np.nan),
-        np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool),
-    )  # fmt: skip
+        np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool)
+    )
     inside = np.isfinite(x) & np.isfinite(y)
     inside[inside] &= (
-        (x[inside] >= -0.5) & (x[inside] <= nx - 0.5)
-        & (y[inside] >= -0.5) & (y[inside] <= ny - 0.5)
-    )  # fmt: skip
+        (x[inside] >= -0.5)
+        & (x[inside] <= nx - 0.5)
+        & (y[inside] >= -0.5)
+        & (y[inside] <= ny - 0.5)
+    )
     for i in np.flatnonzero(inside):
         column = min(max(round(float(x[i])), 0), nx - 1)
         row = min(max(round(float(y[i])), 0), ny - 1)

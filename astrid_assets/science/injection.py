@@ -155,17 +155,20 @@ def inject(rng: np.random.Generator, science: Frame, injections: Injections) -> 
     return replace(science, data=data, variance=variance)
 
 
-def recover(
-    injections: Injections, candidates: Sequence[Candidate], fwhm_px: float
-) -> Recovery:
+def recover(injections: Injections, candidates: Sequence[Candidate], fwhm_px: float) -> Recovery:
     """Look up each injection among the candidates of the injected difference."""
     n = len(injections)
     nothing = np.full(n, np.nan)
     out = Recovery(
-        found=np.zeros(n, dtype=bool), listed=np.zeros(n, dtype=bool),
-        reasons=np.zeros(n, dtype=np.int64), score=nothing, flux_e=nothing.copy(),
-        flux_err_e=nothing.copy(), dx_px=nothing.copy(), dy_px=nothing.copy(),
-    )  # fmt: skip
+        found=np.zeros(n, dtype=bool),
+        listed=np.zeros(n, dtype=bool),
+        reasons=np.zeros(n, dtype=np.int64),
+        score=nothing,
+        flux_e=nothing.copy(),
+        flux_err_e=nothing.copy(),
+        dx_px=nothing.copy(),
+        dy_px=nothing.copy(),
+    )
     sign = np.sign(injections.snr)
     for which in (1, -1):
         mine = [c for c in candidates if c.sign == which]
@@ -203,9 +206,7 @@ def half_found_snr(snr: Array, found: Bool) -> float | None:
         return -float(np.sum(np.log(np.where(found, share, 1 - share) + 1e-9)))
 
     start = np.array([np.log(np.median(snr[found])) - 0.5, np.log(0.15)])
-    bounds = [
-        (u.min() - 1, u.max() + 1), (np.log(SHARPEST), np.log(SOFTEST)),
-    ]  # fmt: skip
+    bounds = [(u.min() - 1, u.max() + 1), (np.log(SHARPEST), np.log(SOFTEST))]
     fitted = minimize(loss, start, method="L-BFGS-B", bounds=bounds)
     return float(np.exp(fitted.x[0]))
 
@@ -234,9 +235,12 @@ def _free_places(difference: Difference, fwhm_px: float) -> Bool:
 
 
 def _places(
-    rng: np.random.Generator, free: Bool, galaxies: Array, fwhm_px: float,
+    rng: np.random.Generator,
+    free: Bool,
+    galaxies: Array,
+    fwhm_px: float,
     settings: InjectionSettings,
-) -> tuple[Array, Array, Bool]:  # fmt: skip
+) -> tuple[Array, Array, Bool]:
     """Draw positions; those that find no room are left out."""
     ny, nx = free.shape
     chosen: list[tuple[float, float, bool]] = []
@@ -245,9 +249,7 @@ def _places(
         wants_galaxy = len(galaxies) > 0 and rng.random() < settings.galaxy_share
         for _ in range(TRIES):
             if wants_galaxy:
-                x, y = galaxies[rng.integers(len(galaxies))] + rng.normal(
-                    0, 0.5 * fwhm_px, 2
-                )
+                x, y = galaxies[rng.integers(len(galaxies))] + rng.normal(0, 0.5 * fwhm_px, 2)
             else:
                 x, y = rng.uniform(0, nx - 1), rng.uniform(0, ny - 1)
             i, j = round(float(y)), round(float(x))

@@ -103,10 +103,13 @@ def errors_by_snr(
     out: dict[str, list[float | None]] = {
         name: []
         for name in (
-            "flux_bias", "flux_pull", "flux_within_error", "position_px",
+            "flux_bias",
+            "flux_pull",
+            "flux_within_error",
+            "position_px",
             "position_theory_px",
         )
-    }  # fmt: skip
+    }
     for low, high in pairwise(SNR_EDGES):
         b = (np.abs(snr) >= low) & (np.abs(snr) < high)
         if b.sum() < MIN_TOLD:

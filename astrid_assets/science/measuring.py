@@ -104,9 +104,7 @@ class MeasuredFrame:
         )
 
 
-def measure(
-    frame: Frame, masters: Masters | None, settings: ProcessingSettings
-) -> MeasuredFrame:
+def measure(frame: Frame, masters: Masters | None, settings: ProcessingSettings) -> MeasuredFrame:
     """Calibrate a frame, mask it, take off its sky, and measure its stars and PSF.
 
     The noise of the sky is measured on the frame, so frames whose sky was already
@@ -194,15 +192,18 @@ def _require_data(mask: Mask, settings: ProcessingSettings) -> None:
 def _early_quality(mask: Mask, sky: Background) -> FrameQuality:
     """What is known before the stars are looked at."""
     return FrameQuality(
-        n_stars=0, fwhm_px=float("nan"), elongation=float("nan"),
-        sky_level_e=sky.level_e, sky_rms_e=sky.rms_e, bad_fraction=_bad_fraction(mask),
-    )  # fmt: skip
+        n_stars=0,
+        fwhm_px=float("nan"),
+        elongation=float("nan"),
+        sky_level_e=sky.level_e,
+        sky_rms_e=sky.rms_e,
+        bad_fraction=_bad_fraction(mask),
+    )
 
 
 def _stop_if_hopeless(
-    quality: FrameQuality, settings: ProcessingSettings, pattern: NoisePattern,
-    saturation_e: float,
-) -> None:  # fmt: skip
+    quality: FrameQuality, settings: ProcessingSettings, pattern: NoisePattern, saturation_e: float
+) -> None:
     """Reject a frame whose detector failed, before its noise is taken for stars."""
     reasons, _ = judge(quality, settings, pattern=pattern, saturation_e=saturation_e)
     order = {"readout_noise": 0, "bright_sky": 1, "missing_data": 2}
@@ -228,15 +229,20 @@ def _subtracted(
     nothing = np.empty((0, 0), dtype=np.float32)
     in_bands(
         partial(
-            subtract_sky, data, mask, sky.level, sky.rms,
-            nothing if flat is None else flat, int(MaskBit.NO_DATA),
-            VARIANCE_FLOOR * sky.rms_e**2, light, variance,
+            subtract_sky,
+            data,
+            mask,
+            sky.level,
+            sky.rms,
+            nothing if flat is None else flat,
+            int(MaskBit.NO_DATA),
+            VARIANCE_FLOOR * sky.rms_e**2,
+            light,
+            variance,
         ),
         data.shape[0],
-    )  # fmt: skip
-    return replace(
-        frame, data=light, mask=mask, variance=variance, sky_rms_e=sky.rms_e, psf=None
     )
+    return replace(frame, data=light, mask=mask, variance=variance, sky_rms_e=sky.rms_e, psf=None)
 
 
 def _with_noise_ratio(measured: MeasuredFrame, masters: Masters) -> MeasuredFrame:
@@ -265,11 +271,15 @@ def _forget_noise(frame: Frame, flat: Image | None) -> None:
     response = np.empty((0, 0), dtype=np.float32) if flat is None else flat
     in_bands(
         partial(
-            without_noise, frame.data, response, LIGHT_REACH_PX, LIGHT_SIGMA,
+            without_noise,
+            frame.data,
+            response,
+            LIGHT_REACH_PX,
+            LIGHT_SIGMA,
             _variance(frame),
         ),
         frame.shape[0],
-    )  # fmt: skip
+    )
 
 
 def _variance(frame: Frame) -> Image:
@@ -279,9 +289,12 @@ def _variance(frame: Frame) -> Image:
 
 
 def _with_psf(
-    frame: Frame, stars: Stars, sky_level_e: float, pattern: NoisePattern,
+    frame: Frame,
+    stars: Stars,
+    sky_level_e: float,
+    pattern: NoisePattern,
     settings: ProcessingSettings,
-) -> MeasuredFrame:  # fmt: skip
+) -> MeasuredFrame:
     """Measure the PSF, put the stars on its scale, and judge what they show."""
     try:
         psf = fit_psf(frame, stars)
@@ -300,15 +313,25 @@ def _with_psf(
     _, elongation = typical_shape(stars)
     good = (stars.flag == 0) & (stars.flux > GOOD_SNR * stars.flux_err)
     measured = MeasuredFrame(
-        frame=frame, stars=stars, n_stars=int(np.count_nonzero(good)),
-        fwhm_px=psf.fwhm_px, elongation=elongation, sky_level_e=sky_level_e,
-        sky_rms_e=sky_rms_e, bad_fraction=_bad_fraction(frame.mask), pattern=pattern,
-    )  # fmt: skip
+        frame=frame,
+        stars=stars,
+        n_stars=int(np.count_nonzero(good)),
+        fwhm_px=psf.fwhm_px,
+        elongation=elongation,
+        sky_level_e=sky_level_e,
+        sky_rms_e=sky_rms_e,
+        bad_fraction=_bad_fraction(frame.mask),
+        pattern=pattern,
+    )
     reasons, flags = judge(
         measured.quality, settings, pattern=pattern, saturation_e=frame.saturation_e
     )
     log.info(
         "measured %s: %d stars, FWHM %.2f px, sky %.1f +- %.2f e-",
-        frame.frame_id, measured.n_stars, psf.fwhm_px, sky_level_e, sky_rms_e,
-    )  # fmt: skip
+        frame.frame_id,
+        measured.n_stars,
+        psf.fwhm_px,
+        sky_level_e,
+        sky_rms_e,
+    )
     return replace(measured, reasons=tuple(reasons), flags=tuple(flags))

@@ -14,9 +14,18 @@ if TYPE_CHECKING:
 
 @compiled
 def subtract_sky(
-    data: Image, mask: Mask, level: Image, rms: Image, flat: Image, no_data: int,
-    lowest: float, light: Image, variance: Image, first: int, last: int,
-) -> None:  # fmt: skip
+    data: Image,
+    mask: Mask,
+    level: Image,
+    rms: Image,
+    flat: Image,
+    no_data: int,
+    lowest: float,
+    light: Image,
+    variance: Image,
+    first: int,
+    last: int,
+) -> None:
     """Write light and variance of rows ``first..last - 1``; 0 under `no_data`.
 
     `flat` of shape (0, 0) is none; responses of 0 and below count as 1.
@@ -33,9 +42,14 @@ def subtract_sky(
 
 @compiled
 def without_noise(
-    light: Image, flat: Image, reach: int, significant: float, variance: Image,
-    first: int, last: int,
-) -> None:  # fmt: skip
+    light: Image,
+    flat: Image,
+    reach: int,
+    significant: float,
+    variance: Image,
+    first: int,
+    last: int,
+) -> None:
     """Take out of the variance what positive noise put there as photons, in place.
 
     Light counts fully where its mean over ``2 reach + 1`` pixels a side is

@@ -181,10 +181,7 @@ def _weights(at: Array, step: int, n: int) -> tuple[NDArray[np.intp], Array]:
     """First of the four nodes around places, and the weights of all four."""
     start = np.clip(np.floor(at / step).astype(np.intp) - 1, 0, n - 4)
     t = at / step - start
-    weights = [
-        np.prod([(t - b) / (a - b) for b in range(4) if b != a], axis=0)
-        for a in range(4)
-    ]
+    weights = [np.prod([(t - b) / (a - b) for b in range(4) if b != a], axis=0) for a in range(4)]
     return start, np.array(weights, dtype=np.float64)
 
 

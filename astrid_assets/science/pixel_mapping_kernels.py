@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 
 @compiled
-def row_of_nodes(
-    nodes: NDArray[np.float64], at: float, step: int
-) -> NDArray[np.float64]:
+def row_of_nodes(nodes: NDArray[np.float64], at: float, step: int) -> NDArray[np.float64]:
     """Interpolate nodes to one row: the cubic through the four nearest rows."""
     fields, n, m = nodes.shape
     place = at / step
@@ -83,9 +81,8 @@ def positions(
 
 @compiled
 def smooth(
-    line: NDArray[np.float64], basis: NDArray[np.float64], step: int,
-    values: NDArray[np.float32],
-) -> None:  # fmt: skip
+    line: NDArray[np.float64], basis: NDArray[np.float64], step: int, values: NDArray[np.float32]
+) -> None:
     """A smooth field along a row."""
     cells = len(line) - 1
     for cell in range(cells):

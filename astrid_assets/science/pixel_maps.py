@@ -76,9 +76,7 @@ class Pairs:
 
     def part(self, which: NDArray[np.bool_ | np.intp]) -> Pairs:
         """Return some of the pairs."""
-        return Pairs(
-            self.pixels[which], self.plane[which], self.goals[which], self.sigma[which]
-        )
+        return Pairs(self.pixels[which], self.plane[which], self.goals[which], self.sigma[which])
 
 
 @dataclass(frozen=True)
@@ -114,9 +112,7 @@ def monomials(pixels: Points, shape: tuple[int, int], order: int) -> Points:
     half = max(nx, ny) / 2
     u = (pixels[:, 0] - (nx - 1) / 2) / half
     v = (pixels[:, 1] - (ny - 1) / 2) / half
-    return np.column_stack(
-        [u ** (n - j) * v**j for n in range(2, order + 1) for j in range(n + 1)]
-    )
+    return np.column_stack([u ** (n - j) * v**j for n in range(2, order + 1) for j in range(n + 1)])
 
 
 def best_map(
@@ -181,9 +177,7 @@ def swing_px(pairs: Pairs, found: PixelMap) -> float:
 def _lattice(shape: tuple[int, int]) -> Points:
     """Places from corner to corner, where a map is least held by its stars."""
     ny, nx = shape
-    return np.array(
-        [(x, y) for x in np.linspace(0, nx - 1, 5) for y in np.linspace(0, ny - 1, 5)]
-    )
+    return np.array([(x, y) for x in np.linspace(0, nx - 1, 5) for y in np.linspace(0, ny - 1, 5)])
 
 
 def _design(pixels: Points, plane: Points, found: PixelMap) -> Points:
@@ -194,9 +188,7 @@ def _design(pixels: Points, plane: Points, found: PixelMap) -> Points:
     return np.column_stack(columns)
 
 
-def _foretells(
-    pairs: Pairs, start: Points, shape: tuple[int, int], simple: int, free: int
-) -> bool:
+def _foretells(pairs: Pairs, start: Points, shape: tuple[int, int], simple: int, free: int) -> bool:
     """Whether the freer map is nearer to stars left out of the fit."""
     number = np.arange(len(pairs)) % FOLDS
     misses = np.zeros(2)
@@ -217,9 +209,7 @@ def _covered(pixels: Points, shape: tuple[int, int]) -> bool:
     quarters = counts.reshape(2, half, 2, half).sum(axis=(1, 3))
     outer = [counts[r, c] for r in (0, -1) for c in (0, -1)]
     is_cornered = sum(count > 0 for count in outer) >= len(outer) - 1
-    return bool(
-        np.mean(counts > 0) >= MIN_COVER and is_cornered and quarters.min() >= 1
-    )
+    return bool(np.mean(counts > 0) >= MIN_COVER and is_cornered and quarters.min() >= 1)
 
 
 def _fit(pairs: Pairs, start: Points, shape: tuple[int, int], freedom: int) -> PixelMap:
@@ -228,9 +218,7 @@ def _fit(pairs: Pairs, start: Points, shape: tuple[int, int], freedom: int) -> P
     return _reweighted(pairs, lambda weight: fit(pairs, weight, start, shape, freedom))
 
 
-def _reweighted(
-    pairs: Pairs, fit: Callable[[NDArray[np.float64]], PixelMap]
-) -> PixelMap:
+def _reweighted(pairs: Pairs, fit: Callable[[NDArray[np.float64]], PixelMap]) -> PixelMap:
     # Means of one, so that the sums stay of order one too.
     weight = float(np.mean(pairs.sigma**2)) / pairs.sigma**2
     found = fit(weight)
@@ -262,18 +250,16 @@ def _chi2(pairs: Pairs, found: PixelMap) -> float:
 
 
 def _fit_shift(
-    pairs: Pairs, weight: NDArray[np.float64], start: Points, shape: tuple[int, int],
-    freedom: int,
-) -> PixelMap:  # fmt: skip
+    pairs: Pairs, weight: NDArray[np.float64], start: Points, shape: tuple[int, int], freedom: int
+) -> PixelMap:
     turned = pairs.plane @ start.T
     shift = np.average(pairs.goals - turned, axis=0, weights=weight)
     return PixelMap(start, shift, shape, freedom)
 
 
 def _fit_similarity(
-    pairs: Pairs, weight: NDArray[np.float64], start: Points, shape: tuple[int, int],
-    freedom: int,
-) -> PixelMap:  # fmt: skip
+    pairs: Pairs, weight: NDArray[np.float64], start: Points, shape: tuple[int, int], freedom: int
+) -> PixelMap:
     """Shift, rotation and scale; mirrored when the start is."""
     mirror = np.diag([1.0, -1.0 if np.linalg.det(start) < 0 else 1.0])
     plane = pairs.plane @ mirror
@@ -284,9 +270,8 @@ def _fit_similarity(
 
 
 def _fit_affine(
-    pairs: Pairs, weight: NDArray[np.float64], start: Points, shape: tuple[int, int],
-    freedom: int,
-) -> PixelMap:  # fmt: skip
+    pairs: Pairs, weight: NDArray[np.float64], start: Points, shape: tuple[int, int], freedom: int
+) -> PixelMap:
     """Any linear map, with the polynomial of the freedom on top."""
     found = PixelMap(start, np.zeros(2), shape, freedom)
     design = _design(pairs.pixels, pairs.plane, found)

@@ -34,9 +34,15 @@ if TYPE_CHECKING:
     from astrid_assets.science.settings import ProcessingSettings
 
 __all__ = [
-    "Anchor", "MeasuredFrame", "ProcessedFrame", "anchor_from_frame", "anchor_rank",
-    "make_anchor", "measure", "solve",
-]  # fmt: skip
+    "Anchor",
+    "MeasuredFrame",
+    "ProcessedFrame",
+    "anchor_from_frame",
+    "anchor_rank",
+    "make_anchor",
+    "measure",
+    "solve",
+]
 
 log = logging.getLogger(__name__)
 LARGE_OFFSET_PX = 10.0
@@ -67,9 +73,7 @@ class ProcessedFrame:
         return not self.reasons
 
 
-def solve(
-    measured: MeasuredFrame, anchor: Anchor, settings: ProcessingSettings
-) -> ProcessedFrame:
+def solve(measured: MeasuredFrame, anchor: Anchor, settings: ProcessingSettings) -> ProcessedFrame:
     """Give a measured frame its WCS and zero point, and judge it.
 
     Never raises for what the data show: a frame that cannot be placed comes back
@@ -83,14 +87,13 @@ def solve(
     )
     header = frame.wcs if settings.wcs == "header" else None
     try:
-        solution = solve_wcs(
-            measured.stars, header, anchor.stars, anchor.wcs, frame.shape
-        )
+        solution = solve_wcs(measured.stars, header, anchor.stars, anchor.wcs, frame.shape)
         _require_overlap(solution, anchor, frame.shape, settings)
     except FrameRejected as error:
         lost = replace(frame, wcs=None, zero_point_mag=None)
-        return _judged(measured, lost, measured.quality, standard, settings,
-                       (_unplaced(error, measured),), ())  # fmt: skip
+        return _judged(
+            measured, lost, measured.quality, standard, settings, (_unplaced(error, measured),), ()
+        )
     frame = replace(frame, wcs=solution.wcs)
     extra: tuple[Reason, ...] = ()
     flags = _pointing_flags(solution, header is not None)
@@ -106,15 +109,15 @@ def solve(
         flags = (*flags, *_cloud_flags(brightness))
     except TooFewStars as error:
         extra = (error.reason,)
-    judged = _judged(measured, frame, _placed(quality, frame, anchor), standard,
-                     settings, extra, flags)  # fmt: skip
+    judged = _judged(
+        measured, frame, _placed(quality, frame, anchor), standard, settings, extra, flags
+    )
     return replace(judged, solution=solution, brightness=brightness)
 
 
 def _require_overlap(
-    solution: Solution, anchor: Anchor, shape: tuple[int, int],
-    settings: ProcessingSettings,
-) -> None:  # fmt: skip
+    solution: Solution, anchor: Anchor, shape: tuple[int, int], settings: ProcessingSettings
+) -> None:
     """Refuse a frame that only the patterns found, at the edge of its field.
 
     Raises
@@ -144,9 +147,7 @@ def _unplaced(error: FrameRejected, measured: MeasuredFrame) -> Reason:
     return error.reason
 
 
-def _brightness(
-    measured: MeasuredFrame, anchor: Anchor, solution: Solution
-) -> ZeroPoint:
+def _brightness(measured: MeasuredFrame, anchor: Anchor, solution: Solution) -> ZeroPoint:
     """Compare the frame's fluxes with the anchor's."""
     match = solution.match
     return zero_point(
@@ -185,9 +186,11 @@ def _cloud_flags(found: ZeroPoint) -> tuple[Reason, ...]:
         "clouds, or a flat that does not fit"
     )
     numbers = {
-        "gradient_mag": field.gradient_mag, "gradient_sigma": field.gradient_sigma,
-        "cell_mag": field.cell_mag, "cell_sigma": field.cell_sigma,
-    }  # fmt: skip
+        "gradient_mag": field.gradient_mag,
+        "gradient_sigma": field.gradient_sigma,
+        "cell_mag": field.cell_mag,
+        "cell_sigma": field.cell_sigma,
+    }
     return (Reason("patchy_clouds", text, numbers),)
 
 
@@ -198,9 +201,13 @@ def _placed(quality: FrameQuality, frame: Frame, anchor: Anchor) -> FrameQuality
     ra, dec, radius, area = footprint(frame.wcs, frame.shape)
     usable = 1 - quality.bad_fraction
     return replace(
-        quality, ra_deg=ra, dec_deg=dec, radius_deg=radius, area_deg2=area * usable,
+        quality,
+        ra_deg=ra,
+        dec_deg=dec,
+        radius_deg=radius,
+        area_deg2=area * usable,
         field_coverage=share_covered(anchor.wcs, anchor.shape, frame.wcs, frame.shape),
-    )  # fmt: skip
+    )
 
 
 def _pointing_flags(solution: Solution, had_header: bool) -> tuple[Reason, ...]:
@@ -217,15 +224,23 @@ def _pointing_flags(solution: Solution, had_header: bool) -> tuple[Reason, ...]:
 
 
 def _judged(
-    measured: MeasuredFrame, frame: Frame, quality: FrameQuality,
-    standard: FieldStandard, settings: ProcessingSettings,
-    more_reasons: tuple[Reason, ...], more_flags: tuple[Reason, ...],
-) -> ProcessedFrame:  # fmt: skip
+    measured: MeasuredFrame,
+    frame: Frame,
+    quality: FrameQuality,
+    standard: FieldStandard,
+    settings: ProcessingSettings,
+    more_reasons: tuple[Reason, ...],
+    more_flags: tuple[Reason, ...],
+) -> ProcessedFrame:
     """Hold the frame against all limits."""
     reasons, flags = judge(
-        quality, settings, pattern=measured.pattern, saturation_e=frame.saturation_e,
-        standard=standard, exposure_s=frame.exposure_s,
-    )  # fmt: skip
+        quality,
+        settings,
+        pattern=measured.pattern,
+        saturation_e=frame.saturation_e,
+        standard=standard,
+        exposure_s=frame.exposure_s,
+    )
     quality = replace(quality, quality_score=quality_score(quality, settings, standard))
     stars = with_sky_positions(measured.stars, frame.wcs)
     reasons = [*reasons, *more_reasons]
@@ -233,10 +248,15 @@ def _judged(
     # What only the frame's own measurement knew, such as its noise.
     own = tuple(note for note in measured.flags if note.code not in judged)
     log.info(
-        "%s %s: %s", "rejected" if reasons else "accepted", frame.frame_id,
+        "%s %s: %s",
+        "rejected" if reasons else "accepted",
+        frame.frame_id,
         ", ".join(r.code for r in reasons) or f"FWHM {quality.fwhm_px:.2f} px",
-    )  # fmt: skip
+    )
     return ProcessedFrame(
-        frame=frame, stars=stars, quality=quality, reasons=tuple(reasons),
+        frame=frame,
+        stars=stars,
+        quality=quality,
+        reasons=tuple(reasons),
         flags=(*flags, *own, *more_flags),
-    )  # fmt: skip
+    )

@@ -89,9 +89,7 @@ class PsfModel:
         return np.stack([ndimage.spline_filter(stamp, order=3) for stamp in stamps])
 
 
-def polynomial_terms(
-    x: float, y: float, frame_shape: tuple[int, int], count: int
-) -> Image:
+def polynomial_terms(x: float, y: float, frame_shape: tuple[int, int], count: int) -> Image:
     """Return 1, u, v, u², uv, v², u³ … (the first `count`), with u, v in -1..1."""
     return np.array(_polynomial(x, y, frame_shape)[:count], dtype=np.float32)
 

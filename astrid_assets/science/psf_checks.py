@@ -103,10 +103,12 @@ def psf_residuals(frame: Frame, psf: PsfModel, stars: Stars) -> PsfResiduals:
     total = np.maximum(weight.sum(axis=0), 1e-30)
     mean = (weight * left / peak[:, None, None]).sum(axis=0) / total
     return PsfResiduals(
-        x=x, y=y, snr=flux / found.flux_err[index],
+        x=x,
+        y=y,
+        snr=flux / found.flux_err[index],
         over_peak=np.sqrt(np.maximum(excess, 0)) / peak,
         mean_stamp=mean.astype(np.float32),
-    )  # fmt: skip
+    )
 
 
 def residual_map(
@@ -134,9 +136,7 @@ def psf_maps(psf: PsfModel, cells: int = MAP_CELLS) -> PsfMaps:
     fwhm, elongation, angle = (np.empty((cells, cells)) for _ in range(3))
     middle = _shape((nx - 1) / 2, (ny - 1) / 2, psf)
     for place in np.ndindex(cells, cells):
-        size, elongation[place], angle[place] = _shape(
-            float(x[place]), float(y[place]), psf
-        )
+        size, elongation[place], angle[place] = _shape(float(x[place]), float(y[place]), psf)
         # Moments see the wings; their ratio is that of the half-maximum widths.
         fwhm[place] = psf.fwhm_px * size / middle[0]
     return PsfMaps(x, y, fwhm, 1 - 1 / elongation, angle)

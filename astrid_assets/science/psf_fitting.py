@@ -95,9 +95,14 @@ def fit(frame: Frame, stars: Stars) -> PsfModel:
     usable = ((frame.mask & UNUSABLE) == 0) & np.isfinite(frame.data)
     for turn, (freedom, steps) in enumerate(ROUNDS):
         found = fit_point_sources(
-            frame, psf, around.x, around.y, usable=usable,
-            place_steps=2 if turn else 0, sweeps=SWEEPS if turn else 1,
-        )  # fmt: skip
+            frame,
+            psf,
+            around.x,
+            around.y,
+            usable=usable,
+            place_steps=2 if turn else 0,
+            sweeps=SWEEPS if turn else 1,
+        )
         keep &= np.isfinite(found.flux[index]) & (found.flux[index] > 0)
         if np.count_nonzero(keep) < MIN_PSF_STARS:
             raise TooFewStars("PSF", int(np.count_nonzero(keep)), MIN_PSF_STARS)
@@ -164,9 +169,7 @@ def _model(
     line = np.array([1.0, 4.0, 1.0]) / 6
     values = ndimage.convolve1d(nodes, line, axis=1, mode="constant")
     values = ndimage.convolve1d(values, line, axis=2, mode="constant")
-    return PsfModel(
-        normalised(values, step).astype(np.float32), shape, fwhm_px, n_stars, step
-    )
+    return PsfModel(normalised(values, step).astype(np.float32), shape, fwhm_px, n_stars, step)
 
 
 def _with_neighbours(
@@ -182,9 +185,8 @@ def _with_neighbours(
 
 
 def _sample(
-    frame: Frame, psf: PsfModel, found: PointSources, index: NDArray[np.intp],
-    usable: Bool,
-) -> tuple[Sample, Array]:  # fmt: skip
+    frame: Frame, psf: PsfModel, found: PointSources, index: NDArray[np.intp], usable: Bool
+) -> tuple[Sample, Array]:
     """Cut the stars out of the frame without their neighbours.
 
     Also returns per star how much its core differs from the model beyond noise
@@ -218,9 +220,8 @@ def _sample(
     error = np.sqrt(2 * np.sum(noise**2 * in_core, axis=(1, 2))) / power
     scale = np.where(flux > 0, flux, np.nan)[:, None, None]
     sample = Sample(
-        (left + own) / scale, good * scale**2 / noise_sigma**2, terms, shift,
-        psf.oversampling,
-    )  # fmt: skip
+        (left + own) / scale, good * scale**2 / noise_sigma**2, terms, shift, psf.oversampling
+    )
     return sample, np.column_stack([excess, error])
 
 

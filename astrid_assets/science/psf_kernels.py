@@ -57,9 +57,16 @@ def combine(nodes: Stamps, terms: Array, reach: int, out: Array) -> None:
 
 @compiled_sums
 def lay(
-    here: Array, along_y: Array, along_x: Array, base_y: int, base_x: int, step: int,
-    radius: int, line: Array, out: Array,
-) -> None:  # fmt: skip
+    here: Array,
+    along_y: Array,
+    along_x: Array,
+    base_y: int,
+    base_x: int,
+    step: int,
+    radius: int,
+    line: Array,
+    out: Array,
+) -> None:
     """Write the spline's value (or slope) on the pixels within `radius`.
 
     `line` is room for a row of nodes and `MARGIN` on both sides.
@@ -84,22 +91,24 @@ def lay(
         if step == 1:
             for i in range(2 * radius + 1):
                 row[i] = (
-                    along_x[0] * needed[i] + along_x[1] * needed[i + 1]
-                    + along_x[2] * needed[i + 2] + along_x[3] * needed[i + 3]
-                )  # fmt: skip
+                    along_x[0] * needed[i]
+                    + along_x[1] * needed[i + 1]
+                    + along_x[2] * needed[i + 2]
+                    + along_x[3] * needed[i + 3]
+                )
         else:
             for i in range(2 * radius + 1):
                 at = step * i
                 row[i] = (
-                    along_x[0] * needed[at] + along_x[1] * needed[at + 1]
-                    + along_x[2] * needed[at + 2] + along_x[3] * needed[at + 3]
-                )  # fmt: skip
+                    along_x[0] * needed[at]
+                    + along_x[1] * needed[at + 1]
+                    + along_x[2] * needed[at + 2]
+                    + along_x[3] * needed[at + 3]
+                )
 
 
 @compiled
-def lay_all(
-    nodes: Stamps, terms: Array, shift: Array, step: int, radius: int, out: Stamps
-) -> None:
+def lay_all(nodes: Stamps, terms: Array, shift: Array, step: int, radius: int, out: Stamps) -> None:
     """Write the PSF of each star at its offset (dy, dx) to `out` (n, 2r+1, 2r+1)."""
     size = nodes.shape[1]
     here, line = np.empty((size, size)), np.empty(size + 2 * MARGIN)
@@ -163,16 +172,20 @@ def add_star(image: Image, laid: Array, row: int, column: int, flux: float) -> N
     radius = len(laid) // 2
     for j in range(max(-radius, -row), min(radius, ny - 1 - row) + 1):
         for i in range(max(-radius, -column), min(radius, nx - 1 - column) + 1):
-            image[row + j, column + i] += np.float32(
-                flux * laid[radius + j, radius + i]
-            )
+            image[row + j, column + i] += np.float32(flux * laid[radius + j, radius + i])
 
 
 @compiled
 def flux_at(
-    image: Image, variance: Image, usable: NDArray[np.bool_], laid: Array,
-    row: int, column: int, share: float, out: Array,
-) -> None:  # fmt: skip
+    image: Image,
+    variance: Image,
+    usable: NDArray[np.bool_],
+    laid: Array,
+    row: int,
+    column: int,
+    share: float,
+    out: Array,
+) -> None:
     """Write flux and error of the stamp `laid` around a pixel; NaN when hidden."""
     ny, nx = image.shape
     radius = len(laid) // 2
@@ -196,10 +209,17 @@ def flux_at(
 
 @compiled
 def place_step(
-    image: Image, variance: Image, usable: NDArray[np.bool_],
-    laid: Array, slope_y: Array, slope_x: Array, row: int, column: int, flux: float,
+    image: Image,
+    variance: Image,
+    usable: NDArray[np.bool_],
+    laid: Array,
+    slope_y: Array,
+    slope_x: Array,
+    row: int,
+    column: int,
+    flux: float,
     out: Array,
-) -> bool:  # fmt: skip
+) -> bool:
     """Write the Newton step (dy, dx) of a star's place; False where it is unknown.
 
     Weights are those of the model's Poisson noise on the sky's: least scatter.
@@ -251,11 +271,21 @@ def place_step(
 
 @compiled
 def fit_stars(  # noqa: PLR0915  one loop, inlined for speed
-    image: Image, variance: Image, usable: NDArray[np.bool_],
-    nodes: Array, terms: Array, step: int, radius: int, reach: int,
-    steps: int, limit: float, share: float, subtract: bool,
-    places: Array, fluxes: Array,
-) -> None:  # fmt: skip
+    image: Image,
+    variance: Image,
+    usable: NDArray[np.bool_],
+    nodes: Array,
+    terms: Array,
+    step: int,
+    radius: int,
+    reach: int,
+    steps: int,
+    limit: float,
+    share: float,
+    subtract: bool,
+    places: Array,
+    fluxes: Array,
+) -> None:
     """Fit stars one after the other; `image` is left without them if `subtract`.
 
     Parameters
@@ -310,9 +340,7 @@ def fit_stars(  # noqa: PLR0915  one loop, inlined for speed
             lay(here, wy, sx, base_y, base_x, step, radius, line, bx)
             by *= -step
             bx *= -step
-            known = place_step(
-                image, variance, usable, laid, by, bx, row, column, flux, move
-            )
+            known = place_step(image, variance, usable, laid, by, bx, row, column, flux, move)
             if known:
                 y += min(max(move[0], -0.5), 0.5)
                 x += min(max(move[1], -0.5), 0.5)

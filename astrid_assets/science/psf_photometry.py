@@ -50,17 +50,20 @@ def psf_flux(frame: Frame, psf: PsfModel, x: Array, y: Array) -> tuple[Array, Ar
     NaN where most of the star lies on unusable pixels.
     """
     places, fluxes = _places(x, y), np.zeros((len(x), 2))
-    _fit(
-        frame, psf, frame.data, _usable(frame), places, fluxes,
-        steps=0, subtract=False,
-    )  # fmt: skip
+    _fit(frame, psf, frame.data, _usable(frame), places, fluxes, steps=0, subtract=False)
     return fluxes[:, 0], fluxes[:, 1]
 
 
 def fit_point_sources(
-    frame: Frame, psf: PsfModel, x: Array, y: Array, *, sweeps: int = SWEEPS,
-    place_steps: int = PLACE_STEPS, usable: Bool | None = None,
-) -> PointSources:  # fmt: skip
+    frame: Frame,
+    psf: PsfModel,
+    x: Array,
+    y: Array,
+    *,
+    sweeps: int = SWEEPS,
+    place_steps: int = PLACE_STEPS,
+    usable: Bool | None = None,
+) -> PointSources:
     """Fit places and fluxes of all stars, each with the others taken away.
 
     Parameters
@@ -82,14 +85,10 @@ def fit_point_sources(
     usable = _usable(frame) if usable is None else usable
     residual = np.where(usable, frame.data, np.float32(0))
     for _ in range(sweeps):
-        _fit(
-            frame, psf, residual, usable, places, fluxes,
-            steps=place_steps, subtract=True,
-        )  # fmt: skip
+        _fit(frame, psf, residual, usable, places, fluxes, steps=place_steps, subtract=True)
     return PointSources(
-        places[:, 1].copy(), places[:, 0].copy(),
-        fluxes[:, 0].copy(), fluxes[:, 1].copy(), residual,
-    )  # fmt: skip
+        places[:, 1].copy(), places[:, 0].copy(), fluxes[:, 0].copy(), fluxes[:, 1].copy(), residual
+    )
 
 
 def shifted_psfs(psf: PsfModel, x: Array, y: Array) -> Image:
@@ -100,10 +99,7 @@ def shifted_psfs(psf: PsfModel, x: Array, y: Array) -> Image:
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     shift = np.column_stack([y - np.rint(y), x - np.rint(x)])
     out = np.empty((len(x), psf.size, psf.size))
-    lay_all(
-        psf.spline_nodes(), psf.terms_at(x, y), shift, psf.oversampling,
-        psf.size // 2, out,
-    )  # fmt: skip
+    lay_all(psf.spline_nodes(), psf.terms_at(x, y), shift, psf.oversampling, psf.size // 2, out)
     return out.astype(np.float32)
 
 
@@ -116,16 +112,33 @@ def _usable(frame: Frame) -> Bool:
 
 
 def _fit(
-    frame: Frame, psf: PsfModel, image: Image, usable: Bool, places: Array,
-    fluxes: Array, *, steps: int, subtract: bool,
-) -> None:  # fmt: skip
+    frame: Frame,
+    psf: PsfModel,
+    image: Image,
+    usable: Bool,
+    places: Array,
+    fluxes: Array,
+    *,
+    steps: int,
+    subtract: bool,
+) -> None:
     """Fit `places` and `fluxes` in place, and take the stars off `image`."""
     if frame.variance is None:
         raise ValueError("PSF fluxes need a frame with a variance")
     radius = min(int(np.ceil(RADIUS_FWHM * psf.fwhm_px)) + 1, psf.size // 2)
     fit_stars(
-        image, frame.variance, usable, psf.spline_nodes(),
-        psf.terms_at(places[:, 1], places[:, 0]), psf.oversampling, radius,
-        psf.size // 2, steps, LIMIT_FWHM * psf.fwhm_px, MIN_PSF_SHARE, subtract,
-        places, fluxes,
-    )  # fmt: skip
+        image,
+        frame.variance,
+        usable,
+        psf.spline_nodes(),
+        psf.terms_at(places[:, 1], places[:, 0]),
+        psf.oversampling,
+        radius,
+        psf.size // 2,
+        steps,
+        LIMIT_FWHM * psf.fwhm_px,
+        MIN_PSF_SHARE,
+        subtract,
+        places,
+        fluxes,
+    )

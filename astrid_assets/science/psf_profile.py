@@ -44,15 +44,12 @@ class Profile:
         weight = information[inside] * guess
         total = np.bincount(rings, weight * guess)
         found = np.bincount(rings, weight * light)
-        middle = np.bincount(rings, self.radius[inside]) / np.maximum(
-            np.bincount(rings), 1
-        )
+        middle = np.bincount(rings, self.radius[inside]) / np.maximum(np.bincount(rings), 1)
         ratio = np.ones(len(total))
         before = 1.0
         for ring in range(len(total)):
             ratio[ring] = max(
-                (found[ring] + PRIOR_INFORMATION * before)
-                / (total[ring] + PRIOR_INFORMATION),
+                (found[ring] + PRIOR_INFORMATION * before) / (total[ring] + PRIOR_INFORMATION),
                 0.0,
             )
             before = ratio[ring]

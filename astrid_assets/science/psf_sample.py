@@ -72,9 +72,7 @@ def choose_psf_stars(stars: Stars) -> Stars:
             chosen = select(stars, which)
             order = np.argsort(-chosen.flux, kind="stable")[:MAX_PSF_STARS]
             return select(chosen, order)
-    raise TooFewStars(
-        "PSF", int(np.count_nonzero(nearly & (snr > LOW_SNR))), MIN_PSF_STARS
-    )
+    raise TooFewStars("PSF", int(np.count_nonzero(nearly & (snr > LOW_SNR))), MIN_PSF_STARS)
 
 
 def shapes_of(frame: Frame, stars: Stars, fwhm_px: float) -> Array:
@@ -142,9 +140,7 @@ def number_of_terms(
     return best, usual
 
 
-def _usual(
-    values: Array, errors: Array, design: Array
-) -> tuple[NDArray[np.bool_], Array]:
+def _usual(values: Array, errors: Array, design: Array) -> tuple[NDArray[np.bool_], Array]:
     """Return which rows follow a smooth trend, and the scatter about it: (n,), (3,).
 
     Galaxies and blends must neither bend the trend nor hide in its scatter.

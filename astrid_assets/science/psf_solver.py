@@ -52,9 +52,8 @@ class Sample:
     def only(self, keep: NDArray[np.bool_]) -> Sample:
         """Leave stars out."""
         return Sample(
-            self.light[keep], self.weight[keep], self.terms[keep],
-            self.shift[keep], self.step,
-        )  # fmt: skip
+            self.light[keep], self.weight[keep], self.terms[keep], self.shift[keep], self.step
+        )
 
     def laid(self, nodes: Array) -> Array:
         """Return the model's pixels: (n, s, s)."""
@@ -93,15 +92,11 @@ class Prior:
 
     def linear(self, z: Array) -> Array:
         """Return the deviations of the nodes: S (freedom z)."""
-        return (self.smoothing @ (self.freedom * z) @ self.smoothing) * (
-            self.freedom > 0
-        )
+        return (self.smoothing @ (self.freedom * z) @ self.smoothing) * (self.freedom > 0)
 
     def transposed(self, nodes: Array) -> Array:
         """Return freedom (S nodes)."""
-        return self.freedom * (
-            self.smoothing @ (nodes * (self.freedom > 0)) @ self.smoothing
-        )
+        return self.freedom * (self.smoothing @ (nodes * (self.freedom > 0)) @ self.smoothing)
 
 
 def prior(profile: Array, count: int, freedom: float, smoothing_nodes: float) -> Prior:
@@ -131,9 +126,7 @@ def prior(profile: Array, count: int, freedom: float, smoothing_nodes: float) ->
     return Prior(target, granted, smoothing)
 
 
-def solve(
-    start: Array, sample: Sample, expected: Prior, steps: int
-) -> tuple[Array, Array]:
+def solve(start: Array, sample: Sample, expected: Prior, steps: int) -> tuple[Array, Array]:
     """Return the nodes that fit the pixels best, held by the prior, and their z.
 
     Minimises the weighted squares of the pixels plus those of z.

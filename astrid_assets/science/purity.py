@@ -63,9 +63,7 @@ class Repeats:
     repeated: NDArray[np.bool_]
 
 
-def repeats(
-    candidates: Sequence[Candidate], other: Planes, scale: float = 1.0
-) -> Repeats:
+def repeats(candidates: Sequence[Candidate], other: Planes, scale: float = 1.0) -> Repeats:
     """Look up the kept candidates of one frame on another of the same night.
 
     Parameters

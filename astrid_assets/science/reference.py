@@ -78,9 +78,7 @@ def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Fra
         variance=variance,
         mask=mask,
         observed_mjd=float(np.mean([f.observed_mjd for f in ordered])),
-        saturation_e=min(
-            f.saturation_e * m.scale for f, m in zip(ordered, members, strict=True)
-        ),
+        saturation_e=min(f.saturation_e * m.scale for f, m in zip(ordered, members, strict=True)),
         sky_rms_e=_blank_rms(data, mask),
         psf_noise_factor=_psf_noise_factor(members),
         psf=None,
@@ -140,9 +138,7 @@ def _member(ready: Prepared, onto: Prepared) -> _Member:
     psf_noise, power = noise * _psf_factor(ready), 1.0
     if ready is not onto:
         mapping, shape = _aligned(ready, onto), onto.frame.shape
-        data, variance, mask = resample(
-            data, variance, mask, mapping, shape, ready.spline
-        )
+        data, variance, mask = resample(data, variance, mask, mapping, shape, ready.spline)
         power = pixel_power(mapping)
         variance *= np.float32(power)
     return _Member(

@@ -131,9 +131,7 @@ def choose_members(
     taken; those with flags that a stack inherits only after the others.
     """
     barred = {c.observation_id: _barred(c, settings) for c in candidates}
-    pool = sorted(
-        (c for c in candidates if barred[c.observation_id] is None), key=_in_time
-    )
+    pool = sorted((c for c in candidates if barred[c.observation_id] is None), key=_in_time)
     seen: list[ReferenceCandidate] = []
     good: list[ReferenceCandidate] = []
     why = dict(barred)
@@ -150,8 +148,7 @@ def choose_members(
     members = good[: settings.frames] if len(good) >= settings.min_frames else []
     total = sum(c.information for c in members)
     ranked = [
-        RankedFrame(c, rank, c.information / total)
-        for rank, c in enumerate(members, start=1)
+        RankedFrame(c, rank, c.information / total) for rank, c in enumerate(members, start=1)
     ]
     taken = {c.observation_id for c in members}
     others = [
@@ -190,22 +187,16 @@ def _barred(frame: ReferenceCandidate, settings: ReferenceSettings) -> str | Non
     return "coverage" if frame.usable_coverage < settings.min_coverage else None
 
 
-def _failed(
-    seen: Sequence[ReferenceCandidate], settings: ReferenceSettings
-) -> dict[str, str]:
+def _failed(seen: Sequence[ReferenceCandidate], settings: ReferenceSettings) -> dict[str, str]:
     """Hold frames against the best of them: a code for each that is not good."""
     widest = settings.max_fwhm_ratio * min(c.fwhm_px for c in seen)
     blurred = {c.observation_id: "seeing" for c in seen if c.fwhm_px > widest}
     sharp = [c for c in seen if c.observation_id not in blurred]
     shallowest = max(_depth(c) for c in sharp) - settings.max_shallower_mag
-    return blurred | {
-        c.observation_id: "depth" for c in sharp if _depth(c) < shallowest
-    }
+    return blurred | {c.observation_id: "depth" for c in sharp if _depth(c) < shallowest}
 
 
-def _why_not(
-    frame: ReferenceCandidate, why: str | None, complete_with: str | None
-) -> str:
+def _why_not(frame: ReferenceCandidate, why: str | None, complete_with: str | None) -> str:
     if complete_with is not None and frame.night > complete_with:
         # What else there is to say about it has not mattered.
         return why if why in WISHES else "later"

@@ -52,9 +52,7 @@ def pixel_mapping(wcs_from: WCS, wcs_to: WCS, shape: tuple[int, int]) -> PixelMa
         ra, dec = wcs_from.all_pix2world(x.ravel(), y.ravel(), 0)
         to_x, to_y = wcs_to.all_world2pix(ra, dec, 0, quiet=True)
         if not (np.isfinite(to_x).all() and np.isfinite(to_y).all()):
-            raise FrameRejected(
-                "bad_wcs", "the WCS of frame and reference do not see the same sky"
-            )
+            raise FrameRejected("bad_wcs", "the WCS of frame and reference do not see the same sky")
         return to_x.reshape(x.shape), to_y.reshape(x.shape)
 
     return PixelMapping.of(place, shape)
@@ -110,11 +108,21 @@ def resample(
     nodes, basis = mapping.fields(), basis_of(mapping.step[1])
     in_bands(
         lambda a, b: kernels.resample_rows(
-            spline, variance, spread, nodes, mapping.step, basis,
-            mapping.samples, values, variances, bits, a, b,
+            spline,
+            variance,
+            spread,
+            nodes,
+            mapping.step,
+            basis,
+            mapping.samples,
+            values,
+            variances,
+            bits,
+            a,
+            b,
         ),
         shape[0],
-    )  # fmt: skip
+    )
     return values, variances, bits
 
 
@@ -136,9 +144,7 @@ def missing_at(bad: NDArray[np.bool_], mapping: PixelMapping) -> NDArray[np.bool
     return out
 
 
-def unusable_pixels(
-    image: Image, variance: Image, mask: Mask
-) -> tuple[NDArray[np.bool_], bool]:
+def unusable_pixels(image: Image, variance: Image, mask: Mask) -> tuple[NDArray[np.bool_], bool]:
     """Return the pixels without usable flux, and whether the mask knows them all.
 
     Unusable are bits of `UNUSABLE` and what is no number, or no variance.
@@ -215,9 +221,7 @@ def spline_response(
         inner = np.add.outer(by_x * offsets, by_y * offsets).ravel()
         for d in inner:
             phase = ((at + d) % 1)[:, None]
-            response += _response(phase, frequencies) * np.exp(
-                2j * np.pi * frequencies * d
-            )
+            response += _response(phase, frequencies) * np.exp(2j * np.pi * frequencies * d)
         response /= len(inner)
         signal.append(response.mean(axis=0).real)
         power.append((np.abs(response) ** 2).mean(axis=0))
@@ -231,9 +235,7 @@ def pixel_power(mapping: PixelMapping) -> float:
     return float(along_x.mean() * along_y.mean() * area)
 
 
-def _response(
-    phase: NDArray[np.float64], k: NDArray[np.float64]
-) -> NDArray[np.complex128]:
+def _response(phase: NDArray[np.float64], k: NDArray[np.float64]) -> NDArray[np.complex128]:
     """Cardinal cubic spline at phases 0..1, (n, 1), over the ideal shift: (n, k)."""
     total = np.zeros((len(phase), len(k)), dtype=np.complex128)
     for m in (-2, -1, 0, 1):

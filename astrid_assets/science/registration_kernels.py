@@ -32,9 +32,14 @@ NONE = np.uint16(0)
 
 @compiled
 def find_unusable(
-    image: Image, variance: Image, mask: Mask, bad: NDArray[np.bool_],
-    count: NDArray[np.int64], first: int, last: int,
-) -> None:  # fmt: skip
+    image: Image,
+    variance: Image,
+    mask: Mask,
+    bad: NDArray[np.bool_],
+    count: NDArray[np.int64],
+    first: int,
+    last: int,
+) -> None:
     """Mark pixels that carry no flux, and count per row.
 
     `count` gets the marked pixels, those of them without a bit, those whose
@@ -83,9 +88,14 @@ def spread_bits(mask: Mask, out: Mask, first: int, last: int) -> None:
 
 @compiled
 def nearest_rows(
-    bad: NDArray[np.bool_], nodes: NDArray[np.float64], step: tuple[int, int],
-    basis: NDArray[np.float64], out: NDArray[np.bool_], first: int, last: int,
-) -> None:  # fmt: skip
+    bad: NDArray[np.bool_],
+    nodes: NDArray[np.float64],
+    step: tuple[int, int],
+    basis: NDArray[np.float64],
+    out: NDArray[np.bool_],
+    first: int,
+    last: int,
+) -> None:
     """Whether the nearest pixel of the image is bad or not there."""
     nx = out.shape[1]
     my, mx = bad.shape
@@ -157,10 +167,13 @@ def resample_rows(
 
 @compiled
 def _follow(
-    coefficients: Image, variance: Image,
-    place: NDArray[np.int32], fraction: NDArray[np.float32],
-    total: NDArray[np.float32], varied: NDArray[np.float32],
-) -> None:  # fmt: skip
+    coefficients: Image,
+    variance: Image,
+    place: NDArray[np.int32],
+    fraction: NDArray[np.float32],
+    total: NDArray[np.float32],
+    varied: NDArray[np.float32],
+) -> None:
     """Add the values and variances at the positions of a row."""
     my, mx = coefficients.shape
     nx = len(total)
@@ -200,9 +213,12 @@ def _follow(
 
 @compiled
 def _gather(
-    spread: Mask, shape: tuple[int, int], place: NDArray[np.int32],
-    fraction: NDArray[np.float32], bits: NDArray[np.uint16],
-) -> None:  # fmt: skip
+    spread: Mask,
+    shape: tuple[int, int],
+    place: NDArray[np.int32],
+    fraction: NDArray[np.float32],
+    bits: NDArray[np.uint16],
+) -> None:
     """Add the bits at the positions of a row; NO_DATA beyond the image's border."""
     my, mx = shape
     column, row = place
@@ -231,10 +247,16 @@ def _weights(fraction: NDArray[np.float32], weights: NDArray[np.float32]) -> Non
 
 @compiled
 def _run(
-    flat: NDArray[np.float32], row: int, column: int, width: int,
-    wy: NDArray[np.float32], wx: NDArray[np.float32], total: NDArray[np.float32],
-    first: int, last: int,
-) -> None:  # fmt: skip
+    flat: NDArray[np.float32],
+    row: int,
+    column: int,
+    width: int,
+    wy: NDArray[np.float32],
+    wx: NDArray[np.float32],
+    total: NDArray[np.float32],
+    first: int,
+    last: int,
+) -> None:
     """Spline values of pixels whose samples follow each other in memory."""
     begin = (row - 1) * width + column - 1
     for a in range(4):
@@ -244,19 +266,22 @@ def _run(
         w2, w3 = wx[2, first:last], wx[3, first:last]
         for k in range(last - first):
             out[k] += part[k] * (
-                w0[k] * line[k]
-                + w1[k] * line[k + 1]
-                + w2[k] * line[k + 2]
-                + w3[k] * line[k + 3]
+                w0[k] * line[k] + w1[k] * line[k + 1] + w2[k] * line[k + 2] + w3[k] * line[k + 3]
             )
 
 
 @compiled
 def _run_variance(
-    flat: NDArray[np.float32], row: int, column: int, width: int,
-    fy: NDArray[np.float32], fx: NDArray[np.float32], total: NDArray[np.float32],
-    first: int, last: int,
-) -> None:  # fmt: skip
+    flat: NDArray[np.float32],
+    row: int,
+    column: int,
+    width: int,
+    fy: NDArray[np.float32],
+    fx: NDArray[np.float32],
+    total: NDArray[np.float32],
+    first: int,
+    last: int,
+) -> None:
     """Bilinear values of pixels whose samples follow each other in memory."""
     begin = row * width + column
     low = flat[begin : begin + last - first + 1]
@@ -270,10 +295,16 @@ def _run_variance(
 
 @compiled
 def _singles(
-    flat: NDArray[np.float32], row: NDArray[np.int32], column: NDArray[np.int32],
-    width: int, wy: NDArray[np.float32], wx: NDArray[np.float32],
-    total: NDArray[np.float32], first: int, last: int,
-) -> None:  # fmt: skip
+    flat: NDArray[np.float32],
+    row: NDArray[np.int32],
+    column: NDArray[np.int32],
+    width: int,
+    wy: NDArray[np.float32],
+    wx: NDArray[np.float32],
+    total: NDArray[np.float32],
+    first: int,
+    last: int,
+) -> None:
     """Spline values one by one; all samples lie in the image."""
     # Unsigned, because numba looks whether signed indices are negative.
     down = np.uint64(width)
@@ -283,10 +314,7 @@ def _singles(
         value = np.float32(0)
         for a in range(4):
             value += wy[a, j] * (
-                w0 * flat[at]
-                + w1 * flat[at + ONE]
-                + w2 * flat[at + TWO]
-                + w3 * flat[at + THREE]
+                w0 * flat[at] + w1 * flat[at + ONE] + w2 * flat[at + TWO] + w3 * flat[at + THREE]
             )
             at += down
         total[j] += value
@@ -294,10 +322,16 @@ def _singles(
 
 @compiled
 def _single_variances(
-    flat: NDArray[np.float32], row: NDArray[np.int32], column: NDArray[np.int32],
-    width: int, fy: NDArray[np.float32], fx: NDArray[np.float32],
-    total: NDArray[np.float32], first: int, last: int,
-) -> None:  # fmt: skip
+    flat: NDArray[np.float32],
+    row: NDArray[np.int32],
+    column: NDArray[np.int32],
+    width: int,
+    fy: NDArray[np.float32],
+    fx: NDArray[np.float32],
+    total: NDArray[np.float32],
+    first: int,
+    last: int,
+) -> None:
     """Bilinear values one by one; all samples lie in the image."""
     down = np.uint64(width)
     for j in range(first, last):
@@ -310,9 +344,13 @@ def _single_variances(
 
 @compiled
 def _near_border(
-    coefficients: Image, row: int, column: int,
-    wy: NDArray[np.float32], wx: NDArray[np.float32], j: int,
-) -> np.floating:  # fmt: skip
+    coefficients: Image,
+    row: int,
+    column: int,
+    wy: NDArray[np.float32],
+    wx: NDArray[np.float32],
+    j: int,
+) -> np.floating:
     """Spline value where some samples lie over the border: they are mirrored."""
     my, mx = coefficients.shape
     total = np.float32(0)

@@ -48,8 +48,7 @@ class Residuals:
         """
         bright = [self.is_clean & (self.snr > s) for s in (BRIGHT_SNR, FAINTER_SNR)]
         everyone = np.ones(len(self), dtype=bool)
-        chosen = next(w for w in (*bright, everyone) if w.sum() >= MIN_BRIGHT or
-                      w is everyone)  # fmt: skip
+        chosen = next(w for w in (*bright, everyone) if w.sum() >= MIN_BRIGHT or w is everyone)
         off = np.hypot(self.dx, self.dy)
         if not chosen.any():
             return chosen

@@ -69,9 +69,13 @@ def mark_saturated_hits(data: Image, mask: Mask, sky: Background) -> Mask:
 
 
 def _is_dark_beside(
-    data: Image, full: NDArray[np.bool_], sky: Background, where: tuple[Index, Index],
-    step: tuple[int, int], share: float,
-) -> NDArray[np.bool_]:  # fmt: skip
+    data: Image,
+    full: NDArray[np.bool_],
+    sky: Background,
+    where: tuple[Index, Index],
+    step: tuple[int, int],
+    share: float,
+) -> NDArray[np.bool_]:
     """Tell for each pixel whether both of its sides along a step are dark."""
     rows, columns = where
     own = data[rows, columns] - sky.level[rows, columns]

@@ -24,9 +24,7 @@ class ProcessingSettings(Settings):
     remove_cosmic_rays: bool = Field(
         default=True, description="find and mask cosmic rays (L.A.Cosmic)"
     )
-    mask_trails: bool = Field(
-        default=True, description="find and mask satellite trails"
-    )
+    mask_trails: bool = Field(default=True, description="find and mask satellite trails")
     wcs: str = Field(
         "header",
         pattern="^(header|stars)$",
@@ -68,43 +66,47 @@ class ProcessingSettings(Settings):
         1.0, gt=0, description="residual of matched stars per axis"
     )
     min_overlap: float = Field(
-        0.3, ge=0, le=1,
+        0.3,
+        ge=0,
+        le=1,
         description="share of the field that a frame must cover when only its stars "
         "told where it points: less is another field",
-    )  # fmt: skip
+    )
     max_bad_fraction: float = Field(
         0.3, gt=0, le=1, description="fraction of pixels without usable data"
     )
     max_noise_pattern: float = Field(
-        8.0, gt=1,
+        8.0,
+        gt=1,
         description="scatter of column or row means over that of white noise: "
         "amplifier or readout failure above it",
-    )  # fmt: skip
+    )
     flag_noise_pattern: float = Field(
-        1.12, gt=1,
+        1.12,
+        gt=1,
         description="scatter of 16-pixel strips over that of white noise: pickup, "
         "flagged, still used",
-    )  # fmt: skip
+    )
     max_wave: float = Field(
-        0.6, gt=0,
+        0.6,
+        gt=0,
         description="amplitude of the strongest wave in the sky over the noise of a "
         "pixel: pickup that survives the matched filter",
-    )  # fmt: skip
-    flag_wave: float = Field(
-        0.25, gt=0, description="the same: flagged, still used"
-    )  # fmt: skip
+    )
+    flag_wave: float = Field(0.25, gt=0, description="the same: flagged, still used")
     max_sky_fraction: float = Field(
         0.6, gt=0, le=1, description="sky level over saturation: daylight or moonlight"
     )
     flag_sky_rms_ratio: float = Field(
-        5.0, gt=1,
-        description="sky noise over the anchor's, per second of exposure: flagged",
-    )  # fmt: skip
+        5.0, gt=1, description="sky noise over the anchor's, per second of exposure: flagged"
+    )
     pixel_scale_arcsec: float | None = Field(
-        None, gt=0, le=120,
+        None,
+        gt=0,
+        le=120,
         description="scale of fields where no frame has a WCS; None: 1 arcsec per "
         "pixel, and distances on the sky mean pixels",
-    )  # fmt: skip
+    )
 
 
 class ReferenceSettings(Settings):
@@ -112,8 +114,7 @@ class ReferenceSettings(Settings):
 
     paths: tuple[str, ...] = Field(
         (),
-        description="glob patterns of source paths; only such frames may enter "
-        "(empty: any)",
+        description="glob patterns of source paths; only such frames may enter (empty: any)",
     )
     before: str | None = Field(
         None,
@@ -135,24 +136,26 @@ class ReferenceSettings(Settings):
         "catalogue call a brightening real; keep: for fields that always have some",
     )
     frames: int = Field(
-        6, ge=1,
+        6,
+        ge=1,
         description="the earliest nights are looked at until this many are good; so "
         "many of them, the best ones, are stacked",
-    )  # fmt: skip
-    min_frames: int = Field(1, ge=1, description="fewer than this: no reference yet")
-    max_fwhm_ratio: float = Field(
-        1.5, gt=1, description="against the sharpest frame of the pool"
     )
+    min_frames: int = Field(1, ge=1, description="fewer than this: no reference yet")
+    max_fwhm_ratio: float = Field(1.5, gt=1, description="against the sharpest frame of the pool")
     max_shallower_mag: float = Field(
-        0.75, gt=0,
+        0.75,
+        gt=0,
         description="limiting magnitude against the deepest frame of the pool: at the "
         "limit a frame weighs a quarter of it, for all of its faults",
-    )  # fmt: skip
+    )
     min_coverage: float = Field(
-        0.5, gt=0, le=1,
+        0.5,
+        gt=0,
+        le=1,
         description="share of the field that a frame must show with good pixels: the "
         "stack's depth has a step at the border of each that shows less",
-    )  # fmt: skip
+    )
 
 
 class InjectionSettings(Settings):
@@ -166,25 +169,27 @@ class InjectionSettings(Settings):
     )
     min_snr: float = Field(3.0, gt=0, description="faintest, theoretical S/N")
     max_snr: float = Field(50.0, gt=3, description="brightest, theoretical S/N")
-    negative_share: float = Field(
-        0.25, ge=0, le=1, description="share of sources that fade"
-    )
+    negative_share: float = Field(0.25, ge=0, le=1, description="share of sources that fade")
     galaxy_share: float = Field(
         0.3, ge=0, le=1, description="share put on extended sources, if there are any"
     )
     min_completeness: float = Field(
-        0.8, gt=0, le=1,
+        0.8,
+        gt=0,
+        le=1,
         description="share found at S/N 10 to 20: a night credibly below it is flagged",
-    )  # fmt: skip
+    )
 
 
 class LightCurveSettings(Settings):
     """Forced photometry of objects, and linking of those that move."""
 
     history_nights: int = Field(
-        60, ge=0, le=10_000,
+        60,
+        ge=0,
+        le=10_000,
         description="nights before its discovery on which an object is measured",
-    )  # fmt: skip
+    )
     min_rate_arcsec_h: float = Field(
         2.0, gt=0, description="slower objects stay in place within a night"
     )

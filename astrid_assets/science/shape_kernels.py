@@ -15,10 +15,19 @@ REACH_SIGMA = 4.0
 
 @compiled
 def adaptive_moments(  # noqa: PLR0915  one loop, inlined for speed
-    data: NDArray[np.float32], usable: NDArray[np.bool_], x: Array, y: Array,
-    start: float, radius: int, iterations: int, tolerance: float,
-    smallest: float, out: Array, first: int, last: int,
-) -> None:  # fmt: skip
+    data: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    x: Array,
+    y: Array,
+    start: float,
+    radius: int,
+    iterations: int,
+    tolerance: float,
+    smallest: float,
+    out: Array,
+    first: int,
+    last: int,
+) -> None:
     """Write x, y, xx, yy, xy and 1 (0 without light) per star to `out` (n, 6).
 
     Parameters

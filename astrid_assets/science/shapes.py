@@ -55,9 +55,14 @@ def stamps(
 
 
 def measure_shapes(
-    data: Image, usable: NDArray[np.bool_], x: Array, y: Array, fwhm_px: float,
-    *, iterations: int = ITERATIONS,
-) -> Shapes:  # fmt: skip
+    data: Image,
+    usable: NDArray[np.bool_],
+    x: Array,
+    y: Array,
+    fwhm_px: float,
+    *,
+    iterations: int = ITERATIONS,
+) -> Shapes:
     """Measure centroid, FWHM and elongation of the stars near given positions.
 
     Parameters
@@ -80,11 +85,21 @@ def measure_shapes(
     found = np.empty((len(x), 6))
     in_bands(
         lambda first, last: adaptive_moments(
-            data, usable, x, y, (fwhm_px / FWHM_OVER_SIGMA) ** 2, radius,
-            iterations, TOLERANCE_PX, MIN_SIGMA_PX**2, found, first, last,
+            data,
+            usable,
+            x,
+            y,
+            (fwhm_px / FWHM_OVER_SIGMA) ** 2,
+            radius,
+            iterations,
+            TOLERANCE_PX,
+            MIN_SIGMA_PX**2,
+            found,
+            first,
+            last,
         ),
         len(x),
-    )  # fmt: skip
+    )
     x, y, xx, yy, xy, lit = found.T
     return _shapes(x, y, (xx, yy, xy), lit == 0)
 

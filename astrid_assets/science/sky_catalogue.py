@@ -91,7 +91,13 @@ class SkyCatalogue:
         error = np.where(np.isfinite(self.mag_err), self.mag_err, 0.01)
         none = np.full(n, np.nan)
         return Stars(
-            x=none, y=none, flux=flux, flux_err=flux * np.maximum(error, 1e-3) / 1.0857,
-            fwhm_px=np.ones(n), elongation=np.ones(n), flag=np.zeros(n, np.int16),
-            ra_deg=self.ra_deg, dec_deg=self.dec_deg,
-        )  # fmt: skip
+            x=none,
+            y=none,
+            flux=flux,
+            flux_err=flux * np.maximum(error, 1e-3) / 1.0857,
+            fwhm_px=np.ones(n),
+            elongation=np.ones(n),
+            flag=np.zeros(n, np.int16),
+            ra_deg=self.ra_deg,
+            dec_deg=self.dec_deg,
+        )

@@ -65,9 +65,7 @@ def fill_pixels(
 
 
 @compiled
-def block_map(
-    bad: NDArray[np.bool_], blocked: NDArray[np.bool_], first: int, last: int
-) -> None:
+def block_map(bad: NDArray[np.bool_], blocked: NDArray[np.bool_], first: int, last: int) -> None:
     """Say which blocks consist of bad pixels only; `first`, `last` count blocks."""
     ny, nx = bad.shape
     for block_y in range(first, last):

@@ -52,9 +52,8 @@ def filter_columns(rows: Image, taps: Image, out: Image, first: int, last: int) 
 
 @compiled
 def local_maxima(
-    image: Image, skip: Bool, threshold: float, min_area: int, found: Points,
-    first: int, last: int,
-) -> int:  # fmt: skip
+    image: Image, skip: Bool, threshold: float, min_area: int, found: Points, first: int, last: int
+) -> int:
     """Write (row, column) of 3 x 3 maxima above a threshold; returns their number.
 
     `min_area` of the nine pixels must be above it. Of equal neighbours the first in

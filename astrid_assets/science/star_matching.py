@@ -57,9 +57,12 @@ class StarList:
         """Make a list from measured stars; without `plane` it is the detector."""
         pixels = np.column_stack([stars.x, stars.y])
         return cls(
-            pixels, pixels if plane is None else plane, _centroid_errors(stars),
-            stars.flux / np.maximum(stars.flux_err, 1e-9), stars.flag == 0,
-        )  # fmt: skip
+            pixels,
+            pixels if plane is None else plane,
+            _centroid_errors(stars),
+            stars.flux / np.maximum(stars.flux_err, 1e-9),
+            stars.flag == 0,
+        )
 
     def __len__(self) -> int:
         """Count the stars."""
@@ -106,9 +109,14 @@ def voted_offset(points: Points, goals: Points, reach_px: float) -> Points | Non
 
 
 def matched(
-    ours: StarList, theirs: StarList, start: tuple[Points, Points],
-    shape: tuple[int, int], tried: float, *, spent: int,
-) -> Match | None:  # fmt: skip
+    ours: StarList,
+    theirs: StarList,
+    start: tuple[Points, Points],
+    shape: tuple[int, int],
+    tried: float,
+    *,
+    spent: int,
+) -> Match | None:
     """Refine a map, pair the stars, and judge the outcome; None: too few pairs.
 
     Parameters
@@ -158,18 +166,20 @@ def matched(
     # Two parameters of the map are one star's freedom.
     spent = max(spent, (3 if found.freedom > 1 else found.freedom + 1))
     return Match(
-        i, j, found.matrix, found.shift,
+        i,
+        j,
+        found.matrix,
+        found.shift,
         rms_px=float(np.sqrt(np.mean(left[used] ** 2))),
         share=_share(here, theirs.plane, (i, j), found, shape),
         chance=chance(here, theirs.plane, ours.sigma_px, tried, spent),
         pixel_map=found,
-    )  # fmt: skip
+    )
 
 
 def chance(
-    here: Points, goals: Points, sigma_px: NDArray[np.float64], tried: float,
-    spent: int,
-) -> float:  # fmt: skip
+    here: Points, goals: Points, sigma_px: NDArray[np.float64], tried: float, spent: int
+) -> float:
     """Bound the probability that unrelated stars fall together so well.
 
     Every star that should be seen in the other list votes with the likelihood of
@@ -205,9 +215,7 @@ def _pairs(ours: StarList, theirs: StarList, i: Indices, j: Indices) -> Pairs:
     return Pairs(ours.pixels[i], ours.plane[i], theirs.plane[j], sigma)
 
 
-def _paired(
-    here: Points, goals: Points, tree: KDTree, radius: float
-) -> tuple[Indices, Indices]:
+def _paired(here: Points, goals: Points, tree: KDTree, radius: float) -> tuple[Indices, Indices]:
     """Pair mutual nearest neighbours within a radius."""
     distance, there = tree.query(here, distance_upper_bound=radius)
     ours = np.flatnonzero(np.isfinite(distance))
@@ -220,9 +228,12 @@ def _paired(
 
 
 def _share(
-    here: Points, goals: Points, pairs: tuple[Indices, Indices], found: PixelMap,
+    here: Points,
+    goals: Points,
+    pairs: tuple[Indices, Indices],
+    found: PixelMap,
     shape: tuple[int, int],
-) -> float:  # fmt: skip
+) -> float:
     """Matched share of the brighter stars where the frames overlap.
 
     The larger of both lists' shares: the deeper list has stars the other lacks.

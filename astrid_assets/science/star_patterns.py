@@ -53,9 +53,7 @@ class Proposal:
     tried: int
 
 
-def turn_between(
-    points: Points, targets: Points, weight: NDArray[np.float64]
-) -> Points:
+def turn_between(points: Points, targets: Points, weight: NDArray[np.float64]) -> Points:
     """Return the least-squares A (2, 2) of ``targets = A points``, both centred.
 
     Rotation and scale without reflection.
@@ -93,9 +91,7 @@ def propose(
     best: Proposal | None = None
     tried = 0
     for corners in (_brightest, _neighbours):
-        found = _from_triangles(
-            ours, targets, corners(ours), corners(targets), radius_px
-        )
+        found = _from_triangles(ours, targets, corners(ours), corners(targets), radius_px)
         if found is None:
             continue
         tried += found.tried
@@ -123,8 +119,7 @@ def _from_triangles(
     order = _crowded_first(turn, shift, points)[:TRIED]
     hits = _hits(turn[order], shift[order], points, targets, radius_px)
     best = order[int(np.argmax(hits))]
-    matrix = np.array([[turn[best].real, -turn[best].imag],
-                       [turn[best].imag, turn[best].real]])  # fmt: skip
+    matrix = np.array([[turn[best].real, -turn[best].imag], [turn[best].imag, turn[best].real]])
     there = np.array([shift[best].real, shift[best].imag])
     return Proposal(matrix, there, int(hits.max()), len(mine))
 
@@ -161,9 +156,7 @@ def _measured(points: Points, corners: Indices) -> tuple[Indices, Points]:
     if not len(corners):
         return corners, np.empty((0, 4))
     a, b, c = (points[corners[:, k]] for k in range(3))
-    sides = np.column_stack([
-        np.hypot(*(b - c).T), np.hypot(*(c - a).T), np.hypot(*(a - b).T),
-    ])  # fmt: skip
+    sides = np.column_stack([np.hypot(*(b - c).T), np.hypot(*(c - a).T), np.hypot(*(a - b).T)])
     order = np.argsort(sides, axis=1)
     sides = np.take_along_axis(sides, order, axis=1)
     corners = np.take_along_axis(corners, order, axis=1)
@@ -222,14 +215,15 @@ def _crowded_first(
 
 
 def _hits(
-    turn: NDArray[np.complex128], shift: NDArray[np.complex128], points: Points,
-    targets: Points, radius_px: float,
-) -> Indices:  # fmt: skip
+    turn: NDArray[np.complex128],
+    shift: NDArray[np.complex128],
+    points: Points,
+    targets: Points,
+    radius_px: float,
+) -> Indices:
     """Count the voters that each proposal brings onto a target."""
     voters = points[:VOTING_STARS, 0] + 1j * points[:VOTING_STARS, 1]
     there = turn[:, None] * voters + shift[:, None]
     places = np.column_stack([there.real.ravel(), there.imag.ravel()])
-    distance, _ = KDTree(targets[:VOTING_STARS]).query(
-        places, distance_upper_bound=radius_px
-    )
+    distance, _ = KDTree(targets[:VOTING_STARS]).query(places, distance_upper_bound=radius_px)
     return np.isfinite(distance).reshape(there.shape).sum(axis=1)

@@ -53,9 +53,8 @@ def _step(line: int) -> tuple[int, int]:
 
 @compiled
 def sharper(
-    clean: Image, variance: Image, bad: Bool, pixels: Index, least: Image,
-    sigmas: float,
-) -> Bool:  # fmt: skip
+    clean: Image, variance: Image, bad: Bool, pixels: Index, least: Image, sigmas: float
+) -> Bool:
     """Tell which pixels lack the light beside them that a point source brings.
 
     Of a pixel p between a and b a star has ``sqrt(a b) >= share p``, along each of

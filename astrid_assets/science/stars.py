@@ -100,11 +100,16 @@ def measure_stars(
     x, y = shapes.x, shapes.y
     flux, flux_err = _flux(frame, data, usable, sigma, x, y, width)
     stars = Stars(
-        x=x, y=y, flux=flux, flux_err=flux_err,
-        fwhm_px=shapes.fwhm_px * _fwhm_scale(frame), elongation=shapes.elongation,
+        x=x,
+        y=y,
+        flux=flux,
+        flux_err=flux_err,
+        fwhm_px=shapes.fwhm_px * _fwhm_scale(frame),
+        elongation=shapes.elongation,
         flag=np.where(strayed, StarFlag.BLENDED, 0).astype(np.int16),
-        ra_deg=np.full(len(x), np.nan), dec_deg=np.full(len(x), np.nan),
-    )  # fmt: skip
+        ra_deg=np.full(len(x), np.nan),
+        dec_deg=np.full(len(x), np.nan),
+    )
     return _finished(stars, frame, width)
 
 
@@ -138,10 +143,14 @@ def with_psf_fluxes(stars: Stars, frame: Frame) -> Stars:
         raise ValueError(f"{frame.frame_id} has no PSF yet")
     found = fit_point_sources(frame, frame.psf, stars.x, stars.y)
     again = replace(
-        stars, x=found.x, y=found.y, flux=found.flux, flux_err=found.flux_err,
+        stars,
+        x=found.x,
+        y=found.y,
+        flux=found.flux,
+        flux_err=found.flux_err,
         fwhm_px=stars.fwhm_px * _fwhm_scale(frame),
         flag=stars.flag & np.int16(StarFlag.BLENDED),
-    )  # fmt: skip
+    )
     return _finished(again, frame, frame.psf.fwhm_px)
 
 
@@ -159,9 +168,16 @@ def empty_stars() -> Stars:
     """No stars at all."""
     none = np.empty(0)
     return Stars(
-        x=none, y=none, flux=none, flux_err=none, fwhm_px=none, elongation=none,
-        flag=np.empty(0, dtype=np.int16), ra_deg=none, dec_deg=none,
-    )  # fmt: skip
+        x=none,
+        y=none,
+        flux=none,
+        flux_err=none,
+        fwhm_px=none,
+        elongation=none,
+        flag=np.empty(0, dtype=np.int16),
+        ra_deg=none,
+        dec_deg=none,
+    )
 
 
 def select(stars: Stars, which: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Stars:
@@ -236,9 +252,14 @@ def _fwhm_scale(frame: Frame) -> float:
 
 
 def _flux(
-    frame: Frame, data: Image, usable: NDArray[np.bool_], sigma: Image,
-    x: Array, y: Array, fwhm_px: float,
-) -> tuple[Array, Array]:  # fmt: skip
+    frame: Frame,
+    data: Image,
+    usable: NDArray[np.bool_],
+    sigma: Image,
+    x: Array,
+    y: Array,
+    fwhm_px: float,
+) -> tuple[Array, Array]:
     """Measure fluxes and their errors in electrons."""
     if frame.psf is not None:
         return psf_flux(frame, frame.psf, x, y)

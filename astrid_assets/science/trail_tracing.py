@@ -73,9 +73,14 @@ class Tracing:
 
 
 def traced(
-    data: Image, rms: Image, bad: Bool, x: tuple[float, float], y: tuple[float, float],
-    sigma: float, step: int,
-) -> Tracing:  # fmt: skip
+    data: Image,
+    rms: Image,
+    bad: Bool,
+    x: tuple[float, float],
+    y: tuple[float, float],
+    sigma: float,
+    step: int,
+) -> Tracing:
     """Follow a line from one of its stretches (ends x, y) to both of its ends."""
     images = data, rms, bad
     shape = data.shape[0], data.shape[1]
@@ -91,9 +96,13 @@ def traced(
     shine = _shine(snr, offset, half, core)
     run = _lit_run(shine)
     trail = Trail(
-        line[0], line[1] + offset, whole[0] + run[0] - half - MARGIN_PX,
-        whole[0] + run[1] + half + MARGIN_PX, half + MARGIN_PX, sigma,
-    )  # fmt: skip
+        line[0],
+        line[1] + offset,
+        whole[0] + run[0] - half - MARGIN_PX,
+        whole[0] + run[1] + half + MARGIN_PX,
+        half + MARGIN_PX,
+        sigma,
+    )
     is_trail = (
         _is_long(run, len(snr), shape)
         and _is_lit(shine[slice(*run)])
@@ -133,9 +142,13 @@ def _followed(
 
 
 def _refined(
-    images: tuple[Image, Image, Bool], line: tuple[float, float],
-    along: tuple[int, int], slopes: Array, reach: int, width: int,
-) -> tuple[float, float]:  # fmt: skip
+    images: tuple[Image, Image, Bool],
+    line: tuple[float, float],
+    along: tuple[int, int],
+    slopes: Array,
+    reach: int,
+    width: int,
+) -> tuple[float, float]:
     """Turn and shift a line to where its pixels shine most along a stretch."""
     snr = kernels.strip(*images, line, along, REACH_PX)
     window = REACH_PX - reach, REACH_PX + reach + 1
@@ -150,9 +163,7 @@ def _refined(
     return float(turned), float(x * np.cos(turned) + y * np.sin(turned))
 
 
-def _crossing(
-    line: tuple[float, float], shape: tuple[int, int], middle: float
-) -> tuple[int, int]:
+def _crossing(line: tuple[float, float], shape: tuple[int, int], middle: float) -> tuple[int, int]:
     """Return where a line enters and leaves the frame, as places along it."""
     angle, distance = line
     c, s = np.cos(angle), np.sin(angle)
@@ -182,9 +193,7 @@ def _profile(snr: Image) -> tuple[float, float, float]:
     peak = int(np.argmax(np.where(near, smooth, -np.inf)))
     height = excess[peak]
     noise = 1.25 / np.sqrt(max(len(snr), 1))
-    low, high = (
-        _edge(excess, peak, way, max(height / 2, 2 * noise)) for way in (-1, 1)
-    )
+    low, high = (_edge(excess, peak, way, max(height / 2, 2 * noise)) for way in (-1, 1))
     offset = float((k[low] + k[high]) / 2)
     core = max((high - low) / 2, 1.0)
     limit = max(EDGE_SIGMA, 2.5 * noise)
@@ -264,9 +273,7 @@ def _lit(shine: Array, edges: NDArray[np.intp]) -> Bool:
     return lit
 
 
-def _ends(
-    shine: Array, edges: NDArray[np.intp], run: tuple[int, int]
-) -> tuple[int, int]:
+def _ends(shine: Array, edges: NDArray[np.intp], run: tuple[int, int]) -> tuple[int, int]:
     """Return the ends of a lit run to the pixel, where its light sets in."""
     first, last = int(edges[run[0]]), int(edges[run[1]])
     usual = float(np.nanmedian(shine[first:last]))

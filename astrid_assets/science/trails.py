@@ -95,9 +95,11 @@ def trail_mask(trails: list[Trail], shape: tuple[int, int]) -> Bool:
     marked = np.zeros(shape, dtype=bool)
     for trail in trails:
         kernels.paint_line(
-            marked, (trail.angle_rad, trail.distance_px),
-            (trail.start_px, trail.end_px), trail.half_width_px,
-        )  # fmt: skip
+            marked,
+            (trail.angle_rad, trail.distance_px),
+            (trail.start_px, trail.end_px),
+            trail.half_width_px,
+        )
     return marked
 
 
@@ -136,9 +138,7 @@ def _is_erased(good: Image, line: _Line, step: int) -> bool:
     return bool(np.mean(good[y, x] == 0) > 0.5)
 
 
-def _lines_of_scale(
-    values: Image, good: Image, step: int, shortest: int
-) -> Iterator[_Line]:
+def _lines_of_scale(values: Image, good: Image, step: int, shortest: int) -> Iterator[_Line]:
     """Yield the best lines of one binning, of all lengths and four directions."""
     for is_turned in (False, True):
         for is_flipped in (False, True):
@@ -157,9 +157,11 @@ def _lines_of_scale(
                 x, y = (along, across) if is_turned else (across, along)
                 # Crowded fields and patterned noise make all lines scatter.
                 yield _Line(
-                    (float(x[0]), float(x[1])), (float(y[0]), float(y[1])),
-                    float(sigma / max(scatter, 1.0)), step,
-                )  # fmt: skip
+                    (float(x[0]), float(x[1])),
+                    (float(y[0]), float(y[1])),
+                    float(sigma / max(scatter, 1.0)),
+                    step,
+                )
 
 
 def _erase(values: Image, good: Image, step: int, trail: Trail, line: _Line) -> None:

@@ -23,9 +23,17 @@ SIDES_FROM, SIDES_TO = 3, 5
 
 @compiled
 def bin_snr(
-    data: Image, rms: Image, bad: Bool, step: int, clip: float, bin_clip: float,
-    values: Image, good: Image, first: int, last: int,
-) -> None:  # fmt: skip
+    data: Image,
+    rms: Image,
+    bad: Bool,
+    step: int,
+    clip: float,
+    bin_clip: float,
+    values: Image,
+    good: Image,
+    first: int,
+    last: int,
+) -> None:
     """Average signal-to-noise into blocks of unit noise; dark where half is bad."""
     width = values.shape[1]
     most = np.float32(clip)
@@ -148,9 +156,13 @@ def _best_of_level(sums: Image, counts: Image, height: int, best: Array) -> None
 
 @compiled
 def strip(
-    data: Image, rms: Image, bad: Bool, line: tuple[float, float],
-    along: tuple[int, int], reach: int,
-) -> Image:  # fmt: skip
+    data: Image,
+    rms: Image,
+    bad: Bool,
+    line: tuple[float, float],
+    along: tuple[int, int],
+    reach: int,
+) -> Image:
     """Lay a line straight: signal-to-noise by place along it and across it.
 
     NaN where a pixel is bad or outside.

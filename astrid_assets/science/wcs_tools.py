@@ -97,13 +97,9 @@ def footprint(wcs: WCS, shape: tuple[int, int]) -> tuple[float, float, float, fl
     return float(np.degrees(ra[0]) % 360), float(np.degrees(dec[0])), radius, area
 
 
-def overlap(
-    wcs: WCS, shape: tuple[int, int], other: WCS, other_shape: tuple[int, int]
-) -> float:
+def overlap(wcs: WCS, shape: tuple[int, int], other: WCS, other_shape: tuple[int, int]) -> float:
     """Return the share of the smaller of two frames that the other covers, 0 to 1."""
-    return max(
-        _inside(wcs, shape, other, other_shape), _inside(other, other_shape, wcs, shape)
-    )
+    return max(_inside(wcs, shape, other, other_shape), _inside(other, other_shape, wcs, shape))
 
 
 def share_covered(
@@ -113,9 +109,7 @@ def share_covered(
     return _inside(field, field_shape, wcs, shape)
 
 
-def _inside(
-    wcs: WCS, shape: tuple[int, int], other: WCS, other_shape: tuple[int, int]
-) -> float:
+def _inside(wcs: WCS, shape: tuple[int, int], other: WCS, other_shape: tuple[int, int]) -> float:
     """Return the share of a frame inside another one; distortion matters little."""
     span = (np.arange(OVERLAP_POINTS) + 0.5) / OVERLAP_POINTS
     x, y = (g.ravel() for g in np.meshgrid(span * shape[1], span * shape[0]))

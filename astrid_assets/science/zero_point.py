@@ -85,9 +85,8 @@ class Level:
 
 
 def zero_point(
-    stars: Stars, anchor: Stars, anchor_zero_point_mag: float,
-    shape: tuple[int, int] | None = None,
-) -> ZeroPoint:  # fmt: skip
+    stars: Stars, anchor: Stars, anchor_zero_point_mag: float, shape: tuple[int, int] | None = None
+) -> ZeroPoint:
     """Compare matched stars (same length, same order) with the anchor's.
 
     A robust mean of the ratios in magnitudes, weighted by photon noise and the
@@ -125,9 +124,7 @@ def zero_point(
     )
 
 
-def _field(
-    stars: Stars, anchor: Stars, level: float, shape: tuple[int, int]
-) -> FieldVariation:
+def _field(stars: Stars, anchor: Stars, level: float, shape: tuple[int, int]) -> FieldVariation:
     """Measure the variation over the frame, with fainter stars too: many places."""
     flag, snr = stars.flag | anchor.flag, _lower_snr(stars, anchor)
     chosen = (flag == 0) & (snr > FIELD_SNR)

@@ -60,9 +60,9 @@ def ranking_of(real: Sequence[float], bogus: Sequence[float]) -> Ranking:
     wins = sum(ranks[:n_real]) - n_real * (n_real + 1) / 2
     auc = wins / (n_real * n_bogus)
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    variance = (
-        auc * (1 - auc) + (n_real - 1) * (q1 - auc**2) + (n_bogus - 1) * (q2 - auc**2)
-    ) / (n_real * n_bogus)
+    variance = (auc * (1 - auc) + (n_real - 1) * (q1 - auc**2) + (n_bogus - 1) * (q2 - auc**2)) / (
+        n_real * n_bogus
+    )
     return Ranking(auc, math.sqrt(max(variance, 0.0)), n_real, n_bogus)
 
 
@@ -105,12 +105,9 @@ def judge_champion(
     if not has_previous:
         return Health(
             roll_back=False,
-            reason=f"the model in force got worse, and there is none before it: "
-            f"{measured}",
+            reason=f"the model in force got worse, and there is none before it: {measured}",
         )
-    return Health(
-        roll_back=True, reason=f"clearly worse than when deployed: {measured}"
-    )
+    return Health(roll_back=True, reason=f"clearly worse than when deployed: {measured}")
 
 
 @dg.sensor(
@@ -141,15 +138,11 @@ def deployed_model_health(
     )
     if not health.roll_back:
         return dg.SkipReason(health.reason)
-    context.log.warning(
-        "%s version %s: %s", champion.name, champion.version, health.reason
-    )
+    context.log.warning("%s version %s: %s", champion.name, champion.version, health.reason)
     # One rollback for each decision to deploy, whatever becomes of it.
     return dg.RunRequest(
         run_key=f"after deployment {last.sequence if last else 0}",
-        run_config={
-            "ops": {"deployed_model": {"config": {"rollback_because": health.reason}}}
-        },
+        run_config={"ops": {"deployed_model": {"config": {"rollback_because": health.reason}}}},
         tags={"astrid/reason": health.reason},
     )
 

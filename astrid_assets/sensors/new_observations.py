@@ -110,9 +110,7 @@ def nights_to_run(
         if night  # "": files without a date belong to no night
     }
     return {
-        night: digest
-        for night, digest in hashes.items()
-        if registered.get(night.date) != digest
+        night: digest for night, digest in hashes.items() if registered.get(night.date) != digest
     }
 
 
@@ -158,12 +156,9 @@ def new_observations(
         return dg.SkipReason("; ".join(told) or "no survey has new frames")
     return dg.SensorResult(
         run_requests=[
-            block.run_request(run_key=_run_key(block, hashes))
-            for block in blocks[:MAX_RUNS]
+            block.run_request(run_key=_run_key(block, hashes)) for block in blocks[:MAX_RUNS]
         ],
-        dynamic_partitions_requests=(
-            [SURVEYS.build_add_request(missing)] if missing else None
-        ),
+        dynamic_partitions_requests=([SURVEYS.build_add_request(missing)] if missing else None),
     )
 
 

@@ -28,9 +28,7 @@ class Decision:
     reason: str
 
 
-def should_retrain(
-    *, new_labels: int, has_dataset: bool, is_training: bool
-) -> Decision:
+def should_retrain(*, new_labels: int, has_dataset: bool, is_training: bool) -> Decision:
     """Decide from the number of labels that the newest dataset has not seen.
 
     Parameters
@@ -45,9 +43,7 @@ def should_retrain(
     needed = MIN_NEW_LABELS if has_dataset else MIN_FIRST_LABELS
     since = "since the newest dataset" if has_dataset else "and no dataset yet"
     if new_labels < needed:
-        return Decision(
-            retrain=False, reason=f"{new_labels} new labels {since}, {needed} needed"
-        )
+        return Decision(retrain=False, reason=f"{new_labels} new labels {since}, {needed} needed")
     if is_training:
         return Decision(
             retrain=False,

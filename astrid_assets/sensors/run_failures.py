@@ -17,9 +17,7 @@ TIMEOUT_S = 10.0
 LONGEST_TEXT = 2000  # characters; chat services cut or refuse longer ones
 
 
-@dg.run_failure_sensor(
-    name="run_failures", default_status=dg.DefaultSensorStatus.RUNNING
-)
+@dg.run_failure_sensor(name="run_failures", default_status=dg.DefaultSensorStatus.RUNNING)
 def run_failures(context: dg.RunFailureSensorContext) -> None:
     """Log every failed run and post it to the webhook, where one is set."""
     text = failure_text(context)

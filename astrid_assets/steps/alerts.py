@@ -150,8 +150,7 @@ def _place(target: Image, image: Image) -> None:
         # Of 100 pixels the candidate sits on the 50th, of 63 on the 32nd.
         centre = (length - 1) // 2
         start, stop = max(centre - half, 0), min(centre + half, length)
-        spans.append((slice(half - centre + start, half - centre + stop),
-                      slice(start, stop)))  # fmt: skip
+        spans.append((slice(half - centre + start, half - centre + stop), slice(start, stop)))
     (to_y, from_y), (to_x, from_x) = spans
     target[to_y, to_x] = image[from_y, from_x]
 
@@ -167,13 +166,8 @@ def _import_night(
     buffer = io.BytesIO()
     np.save(buffer, np.stack([cutout(alert) for alert in alerts]))
     name = "alerts-" + ids.content_hash([[a.kind, a.name] for a in alerts])[:12]
-    key = store.put(
-        layout.cutouts(profile.name, night, name), buffer.getvalue(), ".npy"
-    )
-    chains = [
-        _chain(profile.name, night, alert, key, index)
-        for index, alert in enumerate(alerts)
-    ]
+    key = store.put(layout.cutouts(profile.name, night, name), buffer.getvalue(), ".npy")
+    chains = [_chain(profile.name, night, alert, key, index) for index, alert in enumerate(alerts)]
     candidates = [chain[Candidate] for chain in chains]
     detections = [chain[Detection] for chain in chains]
     events = [
@@ -222,44 +216,81 @@ def _chain(
     size = f"{alert.science.shape[0]} x {alert.science.shape[1]}"
     time = now()
     observation: Row = {
-        "id": observation_id, "survey": survey, "night": night,
-        "source_path": f"{alert.kind} {alert.name} ({size})", "hdu": 0,
-        "sha256": sha256, "size_bytes": alert.science.nbytes * 3,
-        "status": "registered", "kind": KIND, "field": alert.field,
-        "band": alert.band, "observed_mjd": alert.observed_mjd,
-        "width": alert.science.shape[1], "height": alert.science.shape[0],
+        "id": observation_id,
+        "survey": survey,
+        "night": night,
+        "source_path": f"{alert.kind} {alert.name} ({size})",
+        "hdu": 0,
+        "sha256": sha256,
+        "size_bytes": alert.science.nbytes * 3,
+        "status": "registered",
+        "kind": KIND,
+        "field": alert.field,
+        "band": alert.band,
+        "observed_mjd": alert.observed_mjd,
+        "width": alert.science.shape[1],
+        "height": alert.science.shape[0],
         "registered_at": time,
-    }  # fmt: skip
+    }
     run: Row = {
-        "id": ids.preprocess_id(observation_id), "observation_id": observation_id,
-        "settings_hash": VERSION, "status": "accepted", "reasons": [],
-        "flags": [flag.as_dict()], "fwhm_px": alert.fwhm_px,
-        "limiting_mag": alert.limiting_mag, "processed_at": time,
-    }  # fmt: skip
+        "id": ids.preprocess_id(observation_id),
+        "observation_id": observation_id,
+        "settings_hash": VERSION,
+        "status": "accepted",
+        "reasons": [],
+        "flags": [flag.as_dict()],
+        "fwhm_px": alert.fwhm_px,
+        "limiting_mag": alert.limiting_mag,
+        "processed_at": time,
+    }
     difference: Row = {
-        "id": difference_id, "observation_id": observation_id,
+        "id": difference_id,
+        "observation_id": observation_id,
         "settings_hash": VERSION,
         "method": "alert_scorr" if alert.third_is_score else "alert_d",
-        "is_current": True, "status": "accepted", "reasons": [], "flags": [],
-        "limiting_mag": alert.limiting_mag, "subtracted_at": time,
-    }  # fmt: skip
+        "is_current": True,
+        "status": "accepted",
+        "reasons": [],
+        "flags": [],
+        "limiting_mag": alert.limiting_mag,
+        "subtracted_at": time,
+    }
     candidate: Row = {
-        "id": candidate_id, "difference_id": difference_id, "peak_x": half,
-        "peak_y": half, "is_current": True, "x": float(half), "y": float(half),
-        "ra_deg": alert.ra_deg, "dec_deg": alert.dec_deg, "healpix": int(place[0]),
-        "score_sigma": alert.score_sigma, "sign": sign, "flux_e": flux,
+        "id": candidate_id,
+        "difference_id": difference_id,
+        "peak_x": half,
+        "peak_y": half,
+        "is_current": True,
+        "x": float(half),
+        "y": float(half),
+        "ra_deg": alert.ra_deg,
+        "dec_deg": alert.dec_deg,
+        "healpix": int(place[0]),
+        "score_sigma": alert.score_sigma,
+        "sign": sign,
+        "flux_e": flux,
         "flux_err_e": abs(flux) * alert.mag_err * math.log(10) / 2.5,
-        "mag": alert.mag, "mag_err": alert.mag_err, "elongation": alert.elongation,
-        "mask_bits": int(MaskBit.BAD) if alert.n_bad else 0, "reasons": 0,
+        "mag": alert.mag,
+        "mag_err": alert.mag_err,
+        "elongation": alert.elongation,
+        "mask_bits": int(MaskBit.BAD) if alert.n_bad else 0,
+        "reasons": 0,
         "is_kept": True,
-    }  # fmt: skip
+    }
     detection: Row = {
-        "id": ids.detection_id(candidate_id), "candidate_id": candidate_id,
-        "observation_id": observation_id, "object_id": None, "survey": survey,
-        "night": night, "cutout_key": cutout_key, "cutout_index": index,
+        "id": ids.detection_id(candidate_id),
+        "candidate_id": candidate_id,
+        "observation_id": observation_id,
+        "object_id": None,
+        "survey": survey,
+        "night": night,
+        "cutout_key": cutout_key,
+        "cutout_index": index,
         "score": float(snr_ranking(np.array([alert.score_sigma]))[0]),
-        "score_kind": "snr_ranking", "model_id": None, "detected_at": time,
-    }  # fmt: skip
+        "score_kind": "snr_ranking",
+        "model_id": None,
+        "detected_at": time,
+    }
     rows: dict[type[Base], Row] = {
         Observation: observation,
         PreprocessRun: run,

@@ -97,9 +97,7 @@ def choose_again(
                 session, profile.name, night, status="registered", kind="light"
             )
         members = [
-            frame
-            for frame in lights
-            if (frame.field, frame.band) == group and frame.id != avoided
+            frame for frame in lights if (frame.field, frame.band) == group and frame.id != avoided
         ]
         chosen = _choose(tools, profile, group, members) if members else None
         if chosen is not None:
@@ -126,9 +124,7 @@ def _choose(
         # A file that cannot be read is told once, before the frames' work.
         read_catalogue(profile.catalogue)
     eligible = [
-        frame
-        for frame in members
-        if may_enter(frame.source_path, frame.night, profile.reference)
+        frame for frame in members if may_enter(frame.source_path, frame.night, profile.reference)
     ]
     masters = masters_of(tools, profile, eligible or members)
     tasks = [

@@ -73,9 +73,12 @@ class Choice:
 def setup_of(frame: Observation) -> Setup:
     """Return what a frame and its masters have to agree in."""
     return (
-        frame.instrument or "", frame.readout_mode or "", frame.binning or "",
-        frame.width or 0, frame.height or 0,
-    )  # fmt: skip
+        frame.instrument or "",
+        frame.readout_mode or "",
+        frame.binning or "",
+        frame.width or 0,
+        frame.height or 0,
+    )
 
 
 def wish_of(frame: Observation) -> Wish:
@@ -106,9 +109,7 @@ def groups_of(frames: Iterable[Observation], tolerance_c: float) -> list[Group]:
     ]
 
 
-def suitable(
-    groups: Sequence[Group], kind: Kind, wish: Wish, settings: Calibration
-) -> Choice:
+def suitable(groups: Sequence[Group], kind: Kind, wish: Wish, settings: Calibration) -> Choice:
     """Return the groups whose master a frame may use, the best first.
 
     Those near enough in temperature come first, the nearest in time before the
@@ -144,17 +145,26 @@ def suitable(
         return Choice((), f"no {what} frames with the set-up {_words(wish.setup)}")
     if not young:
         best = min(of_setup, key=age)
-        return Choice((), f"the nearest {best.name} are {age(best)[0]} days away, at "
-                      f"most {limit} allowed (calibration.max_age_days)")  # fmt: skip
+        return Choice(
+            (),
+            f"the nearest {best.name} are {age(best)[0]} days away, at "
+            f"most {limit} allowed (calibration.max_age_days)",
+        )
     if not enough:
         best = max(young, key=lambda g: (len(g.frames), g.night))
-        return Choice((), f"{len(best.frames)} {best.name}, "
-                      f"{settings.min_master_frames} needed "
-                      "(calibration.min_master_frames)")  # fmt: skip
+        return Choice(
+            (),
+            f"{len(best.frames)} {best.name}, "
+            f"{settings.min_master_frames} needed "
+            "(calibration.min_master_frames)",
+        )
     best = min(far, key=lambda g: _off(g, wish))
-    return Choice((), f"the nearest in temperature are the {best.name}, "
-                  f"{_off(best, wish):.1f} C from the frame's; at most "
-                  f"{settings.temperature_tolerance_c:g} C allowed")  # fmt: skip
+    return Choice(
+        (),
+        f"the nearest in temperature are the {best.name}, "
+        f"{_off(best, wish):.1f} C from the frame's; at most "
+        f"{settings.temperature_tolerance_c:g} C allowed",
+    )
 
 
 def is_near(group: Group, wish: Wish, settings: Calibration) -> bool:
@@ -190,9 +200,7 @@ def _by_temperature(
         yield unknown
 
 
-def _in_order(
-    some: Sequence[Observation], frames: Sequence[Observation]
-) -> list[Observation]:
+def _in_order(some: Sequence[Observation], frames: Sequence[Observation]) -> list[Observation]:
     ids = {frame.id for frame in some}
     return [frame for frame in frames if frame.id in ids]
 

@@ -96,9 +96,7 @@ def collect_dataset(
     images = read_cutouts(tools.store, [(r.cutout_key, r.cutout_index) for r in rows])
     masks = np.stack(
         [
-            training_mask(
-                row.label, row.fwhm_px, CUTOUT_SIZE, drawn=drawn.get(row.detection_id)
-            )
+            training_mask(row.label, row.fwhm_px, CUTOUT_SIZE, drawn=drawn.get(row.detection_id))
             for row in rows
         ]
     )
@@ -111,10 +109,7 @@ def collect_dataset(
             is_real=real,
             agreement=np.array([row.agreement for row in rows]),
             image_quality=np.array(
-                [
-                    np.nan if row.quality_score is None else row.quality_score
-                    for row in rows
-                ]
+                [np.nan if row.quality_score is None else row.quality_score for row in rows]
             ),
             source=np.array([row.source for row in rows]),
             survey=np.array([row.survey for row in rows]),
@@ -215,9 +210,7 @@ def _table(
     masks: NDArray[np.uint8],
 ) -> pl.DataFrame:
     hashes = [
-        hashlib.sha256(
-            image.tobytes() + mask.tobytes() + row.label.encode()
-        ).hexdigest()
+        hashlib.sha256(image.tobytes() + mask.tobytes() + row.label.encode()).hexdigest()
         for row, image, mask in zip(rows, images, masks, strict=True)
     ]
     return pl.DataFrame(
@@ -241,14 +234,10 @@ def _table(
 
 def _content_hash(samples: pl.DataFrame, settings: CollectionSettings) -> str:
     columns = samples.select("detection_id", "content_hash", "split").rows()
-    return ids.content_hash(
-        [versions.COLLECT, settings.name, [list(row) for row in columns]]
-    )
+    return ids.content_hash([versions.COLLECT, settings.name, [list(row) for row in columns]])
 
 
-def _put_array(
-    store: ObjectStore, content_hash: str, what: str, array: NDArray[np.generic]
-) -> str:
+def _put_array(store: ObjectStore, content_hash: str, what: str, array: NDArray[np.generic]) -> str:
     buffer = io.BytesIO()
     np.save(buffer, array)
     return store.put(layout.dataset(content_hash, what), buffer.getvalue(), ".npy")
@@ -284,7 +273,5 @@ def _sample_rows(
             "content_hash": sample["content_hash"],
             "created_at": created,
         }
-        for index, (row, sample) in enumerate(
-            zip(rows, samples.iter_rows(named=True), strict=True)
-        )
+        for index, (row, sample) in enumerate(zip(rows, samples.iter_rows(named=True), strict=True))
     ]

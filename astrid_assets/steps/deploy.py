@@ -114,9 +114,7 @@ def deploy_newest(
     before = evaluate_model(tools, champion, arrays) if champion else None
     decision = decide(challenger, before, settings)
     action = "deploy" if decision.deploy else "keep"
-    refused_before = (
-        last is not None and last.action == "keep" and last.model_id == newest.id
-    )
+    refused_before = last is not None and last.action == "keep" and last.model_id == newest.id
     if not (action == "keep" and refused_before):
         with tools.catalogue.begin() as session:
             models.record_deployment(

@@ -52,10 +52,22 @@ PICTURES_PER_NIGHT = 1
 PICTURE = "score with detections (yellow up, blue down)"
 
 MEASURED = (
-    "peak_x", "peak_y", "x", "y", "ra_deg", "dec_deg", "sign",
-    "flux_e", "flux_err_e", "aperture_flux_e", "aperture_flux_err_e", "mag", "mag_err",
-    "fwhm_px", "elongation",
-)  # fmt: skip
+    "peak_x",
+    "peak_y",
+    "x",
+    "y",
+    "ra_deg",
+    "dec_deg",
+    "sign",
+    "flux_e",
+    "flux_err_e",
+    "aperture_flux_e",
+    "aperture_flux_err_e",
+    "mag",
+    "mag_err",
+    "fwhm_px",
+    "elongation",
+)
 """Columns of a candidate that are copied as they were measured."""
 
 Row = dict[str, object]
@@ -102,9 +114,7 @@ def detect_nights(
             runs = (
                 []
                 if night in held
-                else _accepted(
-                    frames.differences_with_frames(session, profile.name, night)
-                )
+                else _accepted(frames.differences_with_frames(session, profile.name, night))
             )
             tasks[night] = [
                 DetectTask(
@@ -128,9 +138,7 @@ def detect_nights(
                 model.id if model else None,
                 profile.detection,
             )
-            before = unchanged_report(
-                session, profile.name, night, ASSET, hashes[night]
-            )
+            before = unchanged_report(session, profile.name, night, ASSET, hashes[night])
             if before and not force:
                 done[night] = before
 
@@ -198,9 +206,7 @@ def detect_frame(task: DetectTask) -> DetectOutcome:
 
 def _candidate_row(difference_id: str, candidate: FoundCandidate) -> Row:
     return {
-        "id": ids.candidate_id(
-            difference_id, candidate.sign, candidate.peak_x, candidate.peak_y
-        ),
+        "id": ids.candidate_id(difference_id, candidate.sign, candidate.peak_x, candidate.peak_y),
         "difference_id": difference_id,
         "is_current": True,
         "score_sigma": candidate.score,
@@ -211,9 +217,7 @@ def _candidate_row(difference_id: str, candidate: FoundCandidate) -> Row:
     } | {name: getattr(candidate, name) for name in MEASURED}
 
 
-def _picture(
-    task: DetectTask, difference: Difference, kept: Sequence[FoundCandidate]
-) -> str:
+def _picture(task: DetectTask, difference: Difference, kept: Sequence[FoundCandidate]) -> str:
     marks = [(candidate.x, candidate.y, candidate.sign) for candidate in kept]
     png = score_picture(difference.score, difference.mask & UNUSABLE, marks=marks)
     name = f"{task.observation_id}-score"
@@ -269,9 +273,7 @@ def _commit(
     return report
 
 
-def _report(
-    profile: SurveyProfile, night: str, found: Sequence[DetectOutcome]
-) -> NightReport:
+def _report(profile: SurveyProfile, night: str, found: Sequence[DetectOutcome]) -> NightReport:
     rows = [row for outcome in found for row in outcome.candidates]
     kept = sum(bool(row["is_kept"]) for row in rows)
     reasons = {
@@ -292,6 +294,4 @@ def _report(
     verdict = candidate_density(kept, area, profile.detection.max_density_deg2)
     shown = [outcome.picture_key for outcome in found if outcome.picture_key]
     pictures = {PICTURE: shown[0]} if shown else {}
-    return NightReport(
-        profile.name, night, ASSET, summary, (verdict,), pictures=pictures
-    )
+    return NightReport(profile.name, night, ASSET, summary, (verdict,), pictures=pictures)

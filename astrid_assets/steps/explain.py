@@ -129,16 +129,12 @@ def explain(
 def _thresholds(session: Session, surveys: set[str]) -> dict[str, float]:
     profiles = coverage.profiles(session, surveys)
     return {
-        name: SurveyProfile.from_toml(
-            text, where=f"profile of {name}"
-        ).detection.threshold_sigma
+        name: SurveyProfile.from_toml(text, where=f"profile of {name}").detection.threshold_sigma
         for name, text in profiles.items()
     }
 
 
-def _see(
-    store: ObjectStore, history: FrameHistory, ra_deg: float, dec_deg: float
-) -> _Seen:
+def _see(store: ObjectStore, history: FrameHistory, ra_deg: float, dec_deg: float) -> _Seen:
     run, difference = history.run, history.difference
     radius = max(MATCH_FWHM * (run.fwhm_px or 0 if run else 0), MIN_MATCH_PX)
     if difference is not None and difference.difference_key is not None:
@@ -158,9 +154,7 @@ def _reach_arcsec(item: _Seen) -> float:
     return 1.5 * item.radius_px * item.place.scale_arcsec
 
 
-def _candidates(
-    item: _Seen, there: Mapping[str, Sequence[FoundThere]]
-) -> list[CandidateThere]:
+def _candidates(item: _Seen, there: Mapping[str, Sequence[FoundThere]]) -> list[CandidateThere]:
     run, place = item.history.difference, item.place
     if run is None or place is None or place.x is None or place.y is None:
         return []
@@ -211,8 +205,7 @@ def _explained(
         status=observation.status,
         frame_reasons=_said([observation.reason]) + _said(run.reasons if run else []),
         is_processed=run is not None,
-        is_covered=None if place is None or place.scale_arcsec is None
-        else place.is_inside,
+        is_covered=None if place is None or place.scale_arcsec is None else place.is_inside,
         has_difference=difference is not None,
         difference_reasons=_said(difference.reasons if difference else []),
         masked_by=mask_names(mask or 0),
@@ -221,7 +214,7 @@ def _explained(
         peak_sigma=there.peak_sigma if there else None,
         threshold_sigma=threshold,
         candidates=candidates,
-    )  # fmt: skip
+    )
     outcome, sentence = words.verdict(facts)
     return FrameExplanation(
         observation_id=observation.id,

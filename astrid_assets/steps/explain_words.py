@@ -80,8 +80,7 @@ def verdict(facts: Facts) -> tuple[str, str]:
         why = [REJECTED_FOR.get(name, name.replace("_", " ")) for name in first.reasons]
         return (
             "rejected_candidate",
-            f"a candidate of {first.score_sigma:+.1f} sigma was dropped: "
-            + "; ".join(why),
+            f"a candidate of {first.score_sigma:+.1f} sigma was dropped: " + "; ".join(why),
         )
     if not facts.is_usable:
         return "masked", "the pixel is unusable: " + _listed(facts.masked_by)
@@ -100,11 +99,7 @@ def summary(outcomes: Sequence[str]) -> str:
     if not outcomes:
         return "no frame in the catalogue covers this place"
     counts = Counter(outcomes)
-    told = [
-        f"{counts[name]} {meaning}"
-        for name, meaning in OUTCOMES.items()
-        if counts[name]
-    ]
+    told = [f"{counts[name]} {meaning}" for name, meaning in OUTCOMES.items() if counts[name]]
     frames = "1 frame" if len(outcomes) == 1 else f"{len(outcomes)} frames"
     return f"{frames}: " + "; ".join(told)
 

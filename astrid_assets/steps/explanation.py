@@ -71,9 +71,7 @@ class SubtractionNumbers:
             ("scatter {:.3f} px", self.astrometric_noise_px),
             ("methods differ by {:.1%}", self.method_difference),
         )
-        words = ", ".join(
-            text.format(value) for text, value in told if value is not None
-        )
+        words = ", ".join(text.format(value) for text, value in told if value is not None)
         return words.replace(", ±", " ±")
 
 

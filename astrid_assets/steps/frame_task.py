@@ -35,18 +35,37 @@ if TYPE_CHECKING:
     from astrid_assets.surveys.profile import SurveyProfile
 
 MEASURED = (
-    "n_stars", "fwhm_px", "elongation", "sky_level_e", "sky_rms_e", "zero_point_mag",
-    "zero_point_scatter_mag", "transparency", "limiting_mag", "astrometric_rms_px",
-    "n_matched", "bad_fraction", "ra_deg", "dec_deg", "radius_deg", "area_deg2",
-    "field_coverage", "quality_score",
-)  # fmt: skip
+    "n_stars",
+    "fwhm_px",
+    "elongation",
+    "sky_level_e",
+    "sky_rms_e",
+    "zero_point_mag",
+    "zero_point_scatter_mag",
+    "transparency",
+    "limiting_mag",
+    "astrometric_rms_px",
+    "n_matched",
+    "bad_fraction",
+    "ra_deg",
+    "dec_deg",
+    "radius_deg",
+    "area_deg2",
+    "field_coverage",
+    "quality_score",
+)
 """Columns of a preprocess run that are copied from the frame's quality."""
 
 DIAGNOSED = (
-    "astrometric_rms_x_px", "astrometric_rms_y_px", "astrometric_rms_x_mas",
-    "astrometric_rms_y_mas", "wcs_kind", "zero_point_error_mag", "psf_residual",
+    "astrometric_rms_x_px",
+    "astrometric_rms_y_px",
+    "astrometric_rms_x_mas",
+    "astrometric_rms_y_mas",
+    "wcs_kind",
+    "zero_point_error_mag",
+    "psf_residual",
     "noise_ratio",
-)  # fmt: skip
+)
 """Columns copied from its diagnostics."""
 
 
@@ -106,10 +125,7 @@ def process_frame(task: FrameTask) -> FrameOutcome:
         return FrameOutcome(_row(task, None, None, [error.reason], []))
     key = _keep(task, processed)
     found = frame_diagnostics(processed, measured)
-    row = _row(
-        task, processed, key, list(processed.reasons), [*flags, *processed.flags],
-        found,
-    )  # fmt: skip
+    row = _row(task, processed, key, list(processed.reasons), [*flags, *processed.flags], found)
     if not task.with_picture:
         return FrameOutcome(row)
     return FrameOutcome(row, _pictures(task, processed.frame, found))
@@ -130,11 +146,14 @@ def _pictures(task: FrameTask, frame: Frame, found: FrameDiagnostics) -> dict[st
     }
     return {
         caption: keep_picture(
-            task.store, task.profile.name, task.night,
-            f"{task.observation_id}-{what}", png,
+            task.store,
+            task.profile.name,
+            task.night,
+            f"{task.observation_id}-{what}",
+            png,
         )
         for what, (caption, png) in drawn.items()
-    }  # fmt: skip
+    }
 
 
 def offer_anchor(task: FrameTask) -> AnchorOffer:
@@ -155,9 +174,12 @@ def offer_anchor(task: FrameTask) -> AnchorOffer:
         return AnchorOffer(task.observation_id, None, None, reasons=reasons)
     key = _keep(task, processed)
     return AnchorOffer(
-        task.observation_id, anchor_rank(measured), key, is_local=anchor.is_local,
+        task.observation_id,
+        anchor_rank(measured),
+        key,
+        is_local=anchor.is_local,
         tie=anchor.tie.summary() if anchor.tie else None,
-    )  # fmt: skip
+    )
 
 
 def _measure(task: FrameTask) -> MeasuredFrame:

@@ -107,9 +107,7 @@ def inject_nights(
             profile.detection,
         )
         with tools.catalogue.read() as session:
-            before = unchanged_report(
-                session, profile.name, night, ASSET, hashes[night]
-            )
+            before = unchanged_report(session, profile.name, night, ASSET, hashes[night])
         if before and not force:
             done[night] = before
     todo = [task for night in nights if night not in done for task in tasks[night]]
@@ -121,9 +119,7 @@ def inject_nights(
         found = [next(outcomes) for _ in tasks[night]]
         report = night_report(tools, profile, night, found)
         with tools.catalogue.begin() as session:
-            light_curves.forget_injections(
-                session, [task.difference_id for task in tasks[night]]
-            )
+            light_curves.forget_injections(session, [task.difference_id for task in tasks[night]])
             rows = [row for outcome in found for row in outcome.rows]
             upsert(session, InjectedTransient, rows)
             finish(session, report, hashes[night])
@@ -159,12 +155,15 @@ def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[InjectTask]
             taken[group] = taken.get(group, 0) + 1
             tasks.append(
                 InjectTask(
-                    store=tools.store, profile=profile, difference_id=run.id,
-                    difference_key=str(run.difference_key), frame_key=keys[run.id],
+                    store=tools.store,
+                    profile=profile,
+                    difference_id=run.id,
+                    difference_key=str(run.difference_key),
+                    frame_key=keys[run.id],
                     reference_key=reference.frame_key,
                     partner=_partner(run, accepted[group]),
                 )
-            )  # fmt: skip
+            )
     return tasks
 
 
@@ -177,9 +176,7 @@ def _partner(run: DifferenceRun, group: Sequence[DifferenceRun]) -> Partner | No
             and other.flux_ratio is not None
             and run.flux_ratio is not None
         ):
-            return Partner(
-                str(other.difference_key), scale=other.flux_ratio / run.flux_ratio
-            )
+            return Partner(str(other.difference_key), scale=other.flux_ratio / run.flux_ratio)
     return None
 
 
@@ -197,9 +194,7 @@ def inject_into_frame(task: InjectTask) -> InjectOutcome:
         return InjectOutcome([], failure=f"{science.frame_id} has no PSF")
     fwhm = science.psf.fwhm_px
     rng = np.random.default_rng(int(hash_of("injection", task.difference_id)[:15], 16))
-    planned = plan_injections(
-        rng, science, real, extended_sources(stars, fwhm), profile.injection
-    )
+    planned = plan_injections(rng, science, real, extended_sources(stars, fwhm), profile.injection)
     changed = inject(rng, science, planned)
     try:
         before = detect(real, science, profile.detection)
@@ -224,8 +219,7 @@ def inject_into_frame(task: InjectTask) -> InjectOutcome:
 
 def _is_among(one: Candidate, listed: Sequence[Candidate], fwhm_px: float) -> bool:
     return any(
-        one.sign == other.sign
-        and np.hypot(one.x - other.x, one.y - other.y) < MATCH_FWHM * fwhm_px
+        one.sign == other.sign and np.hypot(one.x - other.x, one.y - other.y) < MATCH_FWHM * fwhm_px
         for other in listed
     )
 
@@ -238,9 +232,11 @@ def _repeats(task: InjectTask, found: Sequence[Candidate]) -> Repeats | None:
 
 
 def _limit(
-    zero_point_mag: float | None, flux_err: NDArray[np.float32],
-    planned: Injections, recovery: Recovery,
-) -> float | None:  # fmt: skip
+    zero_point_mag: float | None,
+    flux_err: NDArray[np.float32],
+    planned: Injections,
+    recovery: Recovery,
+) -> float | None:
     """Magnitude at which half of the transients are found."""
     half = half_found_snr(planned.snr, recovery.found)
     if half is None or zero_point_mag is None:

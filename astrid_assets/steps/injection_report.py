@@ -68,9 +68,7 @@ def night_report(
         "edges": [None if np.isinf(edge) else edge for edge in SNR_EDGES],
         "injected_by_snr": injected_by_snr,
         "found_by_snr": found_by_snr,
-        "above_10_sigma": shares_above(
-            signed, is_found, _column(rows, "on_galaxy").astype(bool)
-        ),
+        "above_10_sigma": shares_above(signed, is_found, _column(rows, "on_galaxy").astype(bool)),
         "other_detections": sum(outcome.others for outcome in found),
         "made_by_injection": sum(outcome.made_by_injection for outcome in found),
         **purity,
@@ -78,10 +76,12 @@ def night_report(
         "failures": [o.failure for o in found if o.failure],
     }
     verdict = completeness(
-        int((counted & is_found).sum()), int(counted.sum()),
+        int((counted & is_found).sum()),
+        int(counted.sum()),
         sum(outcome.failure is not None for outcome in found),
-        profile.injection.min_completeness, GATE_SNR,
-    )  # fmt: skip
+        profile.injection.min_completeness,
+        GATE_SNR,
+    )
     pictures = {}
     if rows:
         png = completeness_curve(
@@ -93,9 +93,7 @@ def night_report(
         )
         name = f"{night}-completeness"
         pictures[PICTURE] = keep_picture(tools.store, profile.name, night, name, png)
-    return NightReport(
-        profile.name, night, ASSET, summary, (verdict,), pictures=pictures
-    )
+    return NightReport(profile.name, night, ASSET, summary, (verdict,), pictures=pictures)
 
 
 def _purity(seen: Sequence[Repeats]) -> dict[str, object]:
@@ -113,9 +111,7 @@ def _purity(seen: Sequence[Repeats]) -> dict[str, object]:
     }
 
 
-def _repeats_by_snr(
-    seen: Sequence[Repeats], sign: int = 1
-) -> tuple[list[int], list[int]]:
+def _repeats_by_snr(seen: Sequence[Repeats], sign: int = 1) -> tuple[list[int], list[int]]:
     score = sign * np.concatenate([one.score for one in seen])
     repeated = np.concatenate([one.repeated for one in seen])
     tested, shown = by_snr(score, repeated)  # the other sign lies below all edges

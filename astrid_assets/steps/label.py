@@ -76,11 +76,7 @@ def _label_night(
     tools: Tools, profile: SurveyProfile, night: str, *, is_held: bool, force: bool
 ) -> NightReport:
     with tools.catalogue.read() as session:
-        found = (
-            []
-            if is_held
-            else candidates.detections_of_night(session, profile.name, night)
-        )
+        found = [] if is_held else candidates.detections_of_night(session, profile.name, night)
         events = labels.events_for(session, [row.detection_id for row in found])
         differences = frames.current_differences_of_night(session, profile.name, night)
         input_hash = hash_of(
@@ -142,9 +138,7 @@ def _review_by_truth(
         runs = frames.current_differences_of_night(session, profile.name, night)
         fwhm_px = {
             observation.id: run.fwhm_px or 0.0
-            for observation, run in frames.preprocess_runs_of_night(
-                session, profile.name, night
-            )
+            for observation, run in frames.preprocess_runs_of_night(session, profile.name, night)
         }
     for observation, run in runs:
         if run.status != "accepted" or run.difference_key is None:
@@ -233,8 +227,6 @@ def _report(
         summary["truth"] = truth
     verdicts = (
         label_agreement([row.agreement for row in rows]),
-        label_balance(
-            counts["real"], counts["bogus"], holds_back=False, limits=BALANCE_LIMITS
-        ),
+        label_balance(counts["real"], counts["bogus"], holds_back=False, limits=BALANCE_LIMITS),
     )
     return NightReport(survey, night, ASSET, summary, verdicts)

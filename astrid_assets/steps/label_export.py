@@ -18,12 +18,25 @@ if TYPE_CHECKING:
 PAGE = 2000  # events read at once
 
 EVENT_COLUMNS: dict[str, type] = {
-    "event_key": str, "detection_id": str, "survey": str, "night": str,
-    "ra_deg": float, "dec_deg": float, "reviewer": str, "source": str, "label": str,
-    "classification": str, "confidence": float, "notes": str, "model_id": str,
-    "cutout_key": str, "cutout_index": int, "drawn_as": str, "created_at": str,
+    "event_key": str,
+    "detection_id": str,
+    "survey": str,
+    "night": str,
+    "ra_deg": float,
+    "dec_deg": float,
+    "reviewer": str,
+    "source": str,
+    "label": str,
+    "classification": str,
+    "confidence": float,
+    "notes": str,
+    "model_id": str,
+    "cutout_key": str,
+    "cutout_index": int,
+    "drawn_as": str,
+    "created_at": str,
     "sequence": int,
-}  # fmt: skip
+}
 """Columns of an exported event."""
 
 
@@ -57,9 +70,7 @@ def exported_events(
         with catalogue.read() as session:
             found = session.execute(query).all()
         for event, *place in found:
-            values = dict(
-                zip(("survey", "night", "ra_deg", "dec_deg"), place, strict=True)
-            )
+            values = dict(zip(("survey", "night", "ra_deg", "dec_deg"), place, strict=True))
             yield {
                 name: values[name] if name in values else _plain(getattr(event, name))
                 for name in EVENT_COLUMNS

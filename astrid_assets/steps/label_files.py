@@ -51,9 +51,7 @@ def format_of(path: Path) -> Format:
     try:
         return SUFFIXES[path.suffix.lower()]
     except KeyError:
-        raise BadFile(
-            f"{path.name}: labels are read from {', '.join(SUFFIXES)}"
-        ) from None
+        raise BadFile(f"{path.name}: labels are read from {', '.join(SUFFIXES)}") from None
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, FileRow | BadLine]]:
@@ -78,9 +76,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, FileRow | BadLine]]:
     return _read_parquet(path)
 
 
-def written(
-    rows: Iterable[FileRow], columns: dict[str, type], kind: Format
-) -> Iterator[bytes]:
+def written(rows: Iterable[FileRow], columns: dict[str, type], kind: Format) -> Iterator[bytes]:
     """Yield the bytes of a file with these rows.
 
     Parameters
@@ -114,18 +110,13 @@ def _read_csv(path: Path) -> Iterator[tuple[int, FileRow | BadLine]]:
                 yield reader.line_num, BadLine(str(error))
                 continue
             except UnicodeDecodeError as error:
-                raise BadFile(
-                    f"{path.name} is not in UTF-8 near line {reader.line_num}"
-                ) from error
+                raise BadFile(f"{path.name} is not in UTF-8 near line {reader.line_num}") from error
             if "" in row:
                 yield reader.line_num, BadLine("it has more values than columns")
                 continue
             yield (
                 reader.line_num,
-                {
-                    name: _unquoted(value) if value else None
-                    for name, value in row.items()
-                },
+                {name: _unquoted(value) if value else None for name, value in row.items()},
             )
 
 

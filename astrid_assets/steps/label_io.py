@@ -228,9 +228,7 @@ def _time(row: FileRow) -> dt.datetime | None:
     try:
         when = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise Refused(
-            "bad_time", f"{text!r:.40} is no time such as 2025-03-01T12:00:00Z"
-        ) from None
+        raise Refused("bad_time", f"{text!r:.40} is no time such as 2025-03-01T12:00:00Z") from None
     # Times without a zone are taken for UTC, as everywhere in AstrID.
     when = when.replace(tzinfo=dt.UTC) if when.tzinfo is None else when
     try:
@@ -288,13 +286,10 @@ class _Places:
         ra, dec = _number(row, "ra_deg"), _number(row, "dec_deg")
         if survey is None or night is None or ra is None or dec is None:
             if given is not None:
-                raise Refused(
-                    "unknown_detection", f"there is no detection {given!r:.40} here"
-                )
+                raise Refused("unknown_detection", f"there is no detection {given!r:.40} here")
             raise Refused(
                 "no_place",
-                "it names no detection: give detection_id, or survey, night, ra_deg "
-                "and dec_deg",
+                "it names no detection: give detection_id, or survey, night, ra_deg and dec_deg",
             )
         if (survey, night) not in self._nights:
             self._nights[survey, night] = candidates.detections_of_night(

@@ -77,9 +77,7 @@ def _measure_night(
     survey = profile.name
     with tools.catalogue.read() as session:
         here = (
-            []
-            if is_held
-            else light_curves.measurable_differences(session, survey, nights=[night])
+            [] if is_held else light_curves.measurable_differences(session, survey, nights=[night])
         )
         everything = light_curves.objects_with_first_night(session, survey)
         seen = [item for item, first in everything if first <= night and here]
@@ -136,13 +134,9 @@ def _measured(tools: Tools, tasks: Sequence[ForceTask]) -> list[Row]:
     return [row for part in tools.compute.map(force_on, tasks) for row in part]
 
 
-def _earlier(
-    session: Session, profile: SurveyProfile, night: str
-) -> list[MeasurableDifference]:
+def _earlier(session: Session, profile: SurveyProfile, night: str) -> list[MeasurableDifference]:
     """Return the differences of the nights before, as far back as the profile says."""
-    all_before = light_curves.measurable_differences(
-        session, profile.name, before=night
-    )
+    all_before = light_curves.measurable_differences(session, profile.name, before=night)
     nights = sorted({d.night for d in all_before}, reverse=True)
     kept = set(nights[: profile.light_curves.history_nights])
     return [d for d in all_before if d.night in kept]
@@ -194,9 +188,7 @@ def _holes(session: Session, objects: Sequence[SkyObject], night: str) -> list[s
     return holes
 
 
-def _without(
-    tasks: Sequence[ForceTask], known: set[tuple[str, str]]
-) -> list[ForceTask]:
+def _without(tasks: Sequence[ForceTask], known: set[tuple[str, str]]) -> list[ForceTask]:
     """Leave out the objects that are measured on their difference already."""
     left = []
     for task in tasks:
@@ -225,9 +217,7 @@ def force_on(task: ForceTask) -> list[Row]:
     except FrameRejected as error:
         log.warning("no forced fluxes on %s: %s", task.difference_id, error)
         return []
-    fluxes = forced_fluxes(
-        planes.score, planes.flux_err, planes.mask, places[:, 0], places[:, 1]
-    )
+    fluxes = forced_fluxes(planes.score, planes.flux_err, planes.mask, places[:, 0], places[:, 1])
     return [
         {
             "object_id": object_id,

@@ -61,8 +61,7 @@ def check_masters(profile: SurveyProfile, keys: MasterKeys) -> list[Reason]:
     if profile.calibration.on_missing_master == "reject":
         raise FrameRejected(
             "no_master",
-            f"no master {names}: {why}; or set [calibration] on_missing_master = "
-            "'continue'",
+            f"no master {names}: {why}; or set [calibration] on_missing_master = 'continue'",
         )
     return [*flags, Reason("no_master", f"went on without master {names}: {why}")]
 
@@ -70,9 +69,7 @@ def check_masters(profile: SurveyProfile, keys: MasterKeys) -> list[Reason]:
 def load_masters(store: ObjectStore, keys: MasterKeys) -> Masters:
     """Read the masters; a worker keeps the last ones, with what follows from them."""
     where = tuple(getattr(keys, kind) for kind in KINDS)
-    return _loaded(
-        store, where, keys.bad_pixels, keys.noises, keys.dark_exposure_s or inf
-    )
+    return _loaded(store, where, keys.bad_pixels, keys.noises, keys.dark_exposure_s or inf)
 
 
 @lru_cache(maxsize=2)
@@ -118,6 +115,4 @@ def bad_pixel_map(content: bytes) -> NDArray[np.bool_]:
         raise FrameRejected(
             "bad_pixel_map", f"detector.bad_pixel_map is no FITS file: {error}"
         ) from error
-    raise FrameRejected(
-        "bad_pixel_map", "detector.bad_pixel_map holds no image of two axes"
-    )
+    raise FrameRejected("bad_pixel_map", "detector.bad_pixel_map holds no image of two axes")

@@ -41,7 +41,5 @@ def pictures_of(
                 side=SIDE_PX,
             )
             caption = f"master {row.kind} {row.band}".strip() + f" of {row.night}"
-            shown[caption] = keep_picture(
-                tools.store, survey, night, f"{row.id}-master", png
-            )
+            shown[caption] = keep_picture(tools.store, survey, night, f"{row.id}-master", png)
     return shown

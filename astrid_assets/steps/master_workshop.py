@@ -40,9 +40,7 @@ if TYPE_CHECKING:
 MAX_MEMBERS = 25
 """More frames hardly lower a master's noise any further, but all are in memory."""
 
-TAKEN_OFF: dict[Kind, tuple[Kind, ...]] = {
-    "bias": (), "dark": ("bias",), "flat": ("bias", "dark"),
-}  # fmt: skip
+TAKEN_OFF: dict[Kind, tuple[Kind, ...]] = {"bias": (), "dark": ("bias",), "flat": ("bias", "dark")}
 """Masters that are taken off the frames of another kind."""
 
 
@@ -75,11 +73,15 @@ class Workshop:
         rows: list[dict[str, object]] = []
         marked = self._bad_pixels()
         for frame in lights:
-            kept = {} if again else {
-                kind: (choice, master)
-                for (kind, (choice, master)) in chosen.get(frame.id, {}).items()
-                if choice.settings_hash == self.settings_hash
-            }  # fmt: skip
+            kept = (
+                {}
+                if again
+                else {
+                    kind: (choice, master)
+                    for (kind, (choice, master)) in chosen.get(frame.id, {}).items()
+                    if choice.settings_hash == self.settings_hash
+                }
+            )
             keys[frame.id], new = self._keys(frame, kept, marked)
             rows += new
         if rows:
@@ -101,9 +103,7 @@ class Workshop:
                 failures[group.name] = master
             else:
                 made[master.id] = master
-        keys = {
-            key for found in used for kind in KINDS if (key := getattr(found, kind))
-        }
+        keys = {key for found in used for kind in KINDS if (key := getattr(found, kind))}
         with self.tools.catalogue.read() as session:
             stored = observations.masters_with_keys(session, self.profile.name, keys)
         return made | {row.id: row for row in stored}, failures
@@ -180,8 +180,7 @@ class Workshop:
         if len(group.frames) < needed:
             raise FrameRejected(
                 "no_calibration_frames",
-                f"{len(group.frames)} frames, {needed} needed "
-                "(calibration.min_master_frames)",
+                f"{len(group.frames)} frames, {needed} needed (calibration.min_master_frames)",
                 found=len(group.frames),
             )
         others = self._taken_off(group)
@@ -189,9 +188,12 @@ class Workshop:
         members = [frame.id for frame in group.frames]
         # A master of other settings, or made with another bias, is another master.
         master_id = ids.master_id(
-            self.profile.name, group.kind, group.band, None,
+            self.profile.name,
+            group.kind,
+            group.band,
+            None,
             [*members, *made_with, self.settings_hash],
-        )  # fmt: skip
+        )
         with self.tools.catalogue.read() as session:
             known = session.get(CalibrationMaster, master_id)
         if known is not None and self.tools.store.exists(known.frame_key):
@@ -287,11 +289,7 @@ class Workshop:
         return raw_image_to_frame(raw, member.id)
 
     def _image(self, row: CalibrationMaster | None) -> Image | None:
-        return (
-            None
-            if row is None
-            else image_from_fits(self.tools.store.get(row.frame_key))
-        )
+        return None if row is None else image_from_fits(self.tools.store.get(row.frame_key))
 
     def _bad_pixels(self) -> str | FrameRejected | None:
         """Keep the survey's map of bad pixels, or say what makes it unusable."""
@@ -302,14 +300,10 @@ class Workshop:
             content = path.expanduser().read_bytes()
             bad_pixel_map(content)
         except OSError as error:
-            return FrameRejected(
-                "bad_pixel_map", f"detector.bad_pixel_map cannot be read: {error}"
-            )
+            return FrameRejected("bad_pixel_map", f"detector.bad_pixel_map cannot be read: {error}")
         except FrameRejected as error:
             return error
-        return self.tools.store.put(
-            layout.bad_pixels(self.profile.name), content, ".fits"
-        )
+        return self.tools.store.put(layout.bad_pixels(self.profile.name), content, ".fits")
 
 
 def _spread(frames: Sequence[Observation], most: int) -> list[Observation]:

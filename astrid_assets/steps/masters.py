@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from astrid_assets.storage.tables import CalibrationMaster, Observation
     from astrid_assets.surveys.profile import SurveyProfile
 
-__all__ = [
-    "MasterKeys", "check_masters", "load_masters", "masters_nights", "masters_of",
-]  # fmt: skip
+__all__ = ["MasterKeys", "check_masters", "load_masters", "masters_nights", "masters_of"]
 
 ASSET = "calibration_masters"
 

@@ -81,10 +81,7 @@ def hash_of(version: str, *parts: object) -> str:
 def version_of(rows: Sequence[Mapping[str, object]]) -> str:
     """Return the hash of the rows that a night came to, whenever they were written."""
     return ids.content_hash(
-        [
-            {name: value for name, value in row.items() if not name.endswith("_at")}
-            for row in rows
-        ]
+        [{name: value for name, value in row.items() if not name.endswith("_at")} for row in rows]
     )
 
 
@@ -95,9 +92,7 @@ def files_hash(profile: SurveyProfile, files: Sequence[tuple[str, int, int]]) ->
     ----------
     files : (path, size in bytes, mtime in ns), sorted
     """
-    return hash_of(
-        versions.REGISTER, files, profile.keywords, profile.detector, profile.night
-    )
+    return hash_of(versions.REGISTER, files, profile.keywords, profile.detector, profile.night)
 
 
 def unchanged_report(
@@ -129,9 +124,7 @@ def finish(session: Session, report: NightReport, input_hash: str) -> None:
     )
 
 
-def keep_picture(
-    store: ObjectStore, survey: str, night: str, name: str, content: bytes
-) -> str:
+def keep_picture(store: ObjectStore, survey: str, night: str, name: str, content: bytes) -> str:
     """Keep a picture (PNG or SVG) in the store; returns its key."""
     suffix = ".svg" if content.startswith(b"<svg") else ".png"
     return store.put(layout.picture(survey, night, name), content, suffix)

@@ -52,22 +52,23 @@ def assign_objects(
 
     radius = profile.detection.association_radius_arcsec
     sky = np.array([places[row["candidate_id"]] for row in todo])
-    existing = candidates.objects_around(
-        session, profile.name, sky[:, 0], sky[:, 1], radius
-    )
+    existing = candidates.objects_around(session, profile.name, sky[:, 0], sky[:, 1], radius)
     object_ids = [item.id for item in existing]
-    object_sky = np.array(
-        [(item.ra_deg, item.dec_deg) for item in existing], dtype=float
-    ).reshape(-1, 2)
+    object_sky = np.array([(item.ra_deg, item.dec_deg) for item in existing], dtype=float).reshape(
+        -1, 2
+    )
     new: list[Row] = []
     # In order of significance, so that the brightest detection founds the object.
     for row, (ra_deg, dec_deg) in zip(todo, sky, strict=True):
         match = int(
             associate(
-                np.array([ra_deg]), np.array([dec_deg]),
-                object_sky[:, 0], object_sky[:, 1], radius,
+                np.array([ra_deg]),
+                np.array([dec_deg]),
+                object_sky[:, 0],
+                object_sky[:, 1],
+                radius,
             )[0]
-        )  # fmt: skip
+        )
         if match >= 0:
             row["object_id"] = object_ids[match]
             continue
@@ -89,9 +90,7 @@ def assign_objects(
     upsert(session, SkyObject, new)
 
 
-def light_curves(
-    session: Session, store: ObjectStore, survey: str, night: str
-) -> dict[str, str]:
+def light_curves(session: Session, store: ObjectStore, survey: str, night: str) -> dict[str, str]:
     """Draw the objects of a night that were seen most often until then.
 
     Later nights are left out, so that a repeated night gives the same pictures.
@@ -105,16 +104,12 @@ def light_curves(
     often = candidates.often_seen(session, survey, limit=SHOWN_OBJECTS, night=night)
     for object_id in often:
         points = [
-            point
-            for point in candidates.light_curve(session, object_id)
-            if point.night <= night
+            point for point in candidates.light_curve(session, object_id) if point.night <= night
         ]
         svg = light_curve_sparkline(
             [point.observed_mjd for point in points], [point.flux_e for point in points]
         )
         place = session.get_one(SkyObject, object_id)
         caption = f"light curve {place.ra_deg:.5f} {place.dec_deg:+.5f}"
-        pictures[caption] = keep_picture(
-            store, survey, night, f"{object_id}-light-curve", svg
-        )
+        pictures[caption] = keep_picture(store, survey, night, f"{object_id}-light-curve", svg)
     return pictures

@@ -62,9 +62,7 @@ def outdated_nights(tools: Tools, profile: SurveyProfile) -> dict[str, str]:
         for row in gates.summaries(session, survey=survey):
             finished[row.asset].append(row.night)
         found = dict.fromkeys(_reread(session, profile), NIGHTLY_ASSETS[0])
-    closed = Tools(
-        ReadOnlyCatalogue(tools.catalogue), ClosedStore(tools.store), IdleCompute()
-    )
+    closed = Tools(ReadOnlyCatalogue(tools.catalogue), ClosedStore(tools.store), IdleCompute())
     steps = _steps()
     # What was imported without frames, such as alerts, no step has made.
     registered = set(finished[NIGHTLY_ASSETS[0]])
@@ -123,9 +121,7 @@ def _reread(session: Session, profile: SurveyProfile) -> list[str]:
             files[night].append((row.path, row.size_bytes, row.mtime_ns))
     done = gates.summaries(session, survey=profile.name, asset=NIGHTLY_ASSETS[0])
     return [
-        row.night
-        for row in done
-        if row.input_hash != files_hash(profile, sorted(files[row.night]))
+        row.night for row in done if row.input_hash != files_hash(profile, sorted(files[row.night]))
     ]
 
 

@@ -51,9 +51,7 @@ def process_nights(
     tasks: dict[str, list[FrameTask]] = {}
     hashes: dict[str, str] = {}
     done: dict[str, NightReport] = {}
-    masters = masters_of(
-        tools, profile, [frame for night in nights for frame in lights[night]]
-    )
+    masters = masters_of(tools, profile, [frame for night in nights for frame in lights[night]])
     anchors = ensure_anchors(tools, profile, lights)
     for night in nights:
         tasks[night] = [
@@ -73,18 +71,13 @@ def process_nights(
         ]
         hashes[night] = hash_of(
             versions.PROCESS,
-            [
-                (t.observation_id, t.anchor and t.anchor.key, vars(t.masters))
-                for t in tasks[night]
-            ],
+            [(t.observation_id, t.anchor and t.anchor.key, vars(t.masters)) for t in tasks[night]],
             profile.processing,
             profile.calibration,
             profile.detector,
         )
         with tools.catalogue.read() as session:
-            before = unchanged_report(
-                session, profile.name, night, ASSET, hashes[night]
-            )
+            before = unchanged_report(session, profile.name, night, ASSET, hashes[night])
         if before and not force:
             done[night] = before
 
@@ -96,18 +89,14 @@ def process_nights(
             continue
         found = [next(outcomes) for _ in tasks[night]]
         report = _report(profile, night, found)
-        rows = [
-            dict(outcome.row) | {"settings_hash": hashes[night]} for outcome in found
-        ]
+        rows = [dict(outcome.row) | {"settings_hash": hashes[night]} for outcome in found]
         with tools.catalogue.begin() as session:
             upsert(session, PreprocessRun, rows)
             finish(session, report, hashes[night])
         yield report
 
 
-def _report(
-    profile: SurveyProfile, night: str, found: Sequence[FrameOutcome]
-) -> NightReport:
+def _report(profile: SurveyProfile, night: str, found: Sequence[FrameOutcome]) -> NightReport:
     rows = [outcome.row for outcome in found]
     accepted = [row for row in rows if row["status"] == "accepted"]
     codes = [_first_code(row) for row in rows if row["status"] != "accepted"]
@@ -130,9 +119,7 @@ def _report(
         frame_quality(len(accepted), codes),
         rejected_fraction(len(accepted), codes),
     )
-    pictures = {
-        caption: key for outcome in found for caption, key in outcome.pictures.items()
-    }
+    pictures = {caption: key for outcome in found for caption, key in outcome.pictures.items()}
     return NightReport(
         profile.name,
         night,

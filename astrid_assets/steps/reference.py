@@ -143,25 +143,19 @@ def _choices(
     groups = sorted(
         {
             (observation.field, observation.band)
-            for observation, run in frames.preprocess_runs_of_night(
-                session, profile.name, night
-            )
+            for observation, run in frames.preprocess_runs_of_night(session, profile.name, night)
             if run.status == "accepted"
         }
     )
     return {group: _choose(session, profile, *group, night) for group in groups}
 
 
-def _choose(
-    session: Session, profile: SurveyProfile, field: str, band: str, night: str
-) -> _Choice:
+def _choose(session: Session, profile: SurveyProfile, field: str, band: str, night: str) -> _Choice:
     settings = profile.reference
     where = (session, profile.name, field, band)
     pool = frames.accepted_before(*where, night, later_too=settings.later_nights)
     known = (
-        frames.with_known_transients(*where)
-        if settings.known_transients == "exclude"
-        else set()
+        frames.with_known_transients(*where) if settings.known_transients == "exclude" else set()
     )
     choice = choose_members([_candidate(*pair, known) for pair in pool], settings)
     by_id = {pair[0].id: pair for pair in pool}
@@ -170,9 +164,7 @@ def _choose(
     return _Choice(members, choice.considered, missing)
 
 
-def _candidate(
-    observation: Observation, run: PreprocessRun, known: set[str]
-) -> ReferenceCandidate:
+def _candidate(observation: Observation, run: PreprocessRun, known: set[str]) -> ReferenceCandidate:
     return ReferenceCandidate(
         observation_id=observation.id,
         night=observation.night,
@@ -187,9 +179,7 @@ def _candidate(
     )
 
 
-def _picture(
-    tools: Tools, survey: str, night: str, caption: str, key: str
-) -> tuple[str, str]:
+def _picture(tools: Tools, survey: str, night: str, caption: str, key: str) -> tuple[str, str]:
     stack = frame_from_fits(tools.store.get(key))
     png = frame_picture(stack.data, stack.mask & UNUSABLE)
     return caption, keep_picture(tools.store, survey, night, caption, png)
@@ -205,12 +195,8 @@ def _stacked(
     if known and tools.store.exists(known.frame_key):
         return known
     reference_id = ids.reference_id(version)
-    members_read = [
-        frame_from_fits(tools.store.get(str(run.frame_key))) for _, run in members
-    ]
-    stack = replace(
-        build_reference(members_read, profile.reference), frame_id=reference_id
-    )
+    members_read = [frame_from_fits(tools.store.get(str(run.frame_key))) for _, run in members]
+    stack = replace(build_reference(members_read, profile.reference), frame_id=reference_id)
     limiting_mag, coverage = depth_of(stack)
     key = tools.store.put(
         layout.reference(profile.name, field, band, version[:12]),

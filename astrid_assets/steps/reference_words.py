@@ -34,22 +34,16 @@ WORDS = {
 """What `RankedFrame.why_not` means, after a number of frames."""
 
 
-def missing_reason(
-    choice: ReferenceChoice, settings: ReferenceSettings, night: str
-) -> Reason:
+def missing_reason(choice: ReferenceChoice, settings: ReferenceSettings, night: str) -> Reason:
     """Say why a night has no reference, and what a person can do about it."""
     codes = Counter(r.why_not or "" for r in choice.ranking)
     good = codes.pop("too_few", 0)
     told = ", ".join(f"{n} {WORDS[code]}" for code, n in sorted(codes.items()))
     remedies = ["run earlier nights first", "relax [reference] in the profile"]
     if not settings.later_nights:
-        remedies.append(
-            "set later_nights = true there to take frames of later nights as well"
-        )
+        remedies.append("set later_nights = true there to take frames of later nights as well")
     if codes["known_transient"]:
-        remedies.append(
-            'set known_transients = "keep" there to use frames with known transients'
-        )
+        remedies.append('set known_transients = "keep" there to use frames with known transients')
     return NoReference(
         f"{good} earlier good frames of this field and band before {night}, "
         f"{settings.min_frames} needed"

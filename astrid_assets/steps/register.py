@@ -38,9 +38,20 @@ if TYPE_CHECKING:
 
 ASSET = "raw_observations"
 FACTS = (
-    "night", "hdu", "kind", "field", "band", "observed_mjd", "exposure_s", "width",
-    "height", "instrument", "readout_mode", "binning", "ccd_temperature_c",
-)  # fmt: skip
+    "night",
+    "hdu",
+    "kind",
+    "field",
+    "band",
+    "observed_mjd",
+    "exposure_s",
+    "width",
+    "height",
+    "instrument",
+    "readout_mode",
+    "binning",
+    "ccd_temperature_c",
+)
 """Columns that are copied from what the door found."""
 
 UNDATED = ""
@@ -119,9 +130,7 @@ def register_nights(
             continue
         # Two files with the same content are one observation.
         rows = list(
-            {
-                str(row["id"]): row for _ in by_night[night] for row in next(outcomes)
-            }.values()
+            {str(row["id"]): row for _ in by_night[night] for row in next(outcomes)}.values()
         )
         report = _report(profile.name, night, rows, undated)
         with tools.catalogue.begin() as session:
@@ -130,9 +139,7 @@ def register_nights(
         yield report
 
 
-def index_source(
-    tools: Tools, profile: SurveyProfile, source: FrameSource
-) -> list[SourceFileRow]:
+def index_source(tools: Tools, profile: SurveyProfile, source: FrameSource) -> list[SourceFileRow]:
     """Return the files of a source with their nights, reading only new headers.
 
     Files without a date are registered at once, as rejected, so that people see them.
@@ -249,6 +256,4 @@ def _report(
     }
     verdict = frames_arrived(len(registered), len(refused))
     # A file that was only copied or touched is still the same observations.
-    return NightReport(
-        survey, night, ASSET, summary, (verdict,), data_version=version_of(rows)
-    )
+    return NightReport(survey, night, ASSET, summary, (verdict,), data_version=version_of(rows))

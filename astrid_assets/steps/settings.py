@@ -39,18 +39,14 @@ class CollectionSettings(Settings):
     val_fraction: float = Field(
         0.2, gt=0, lt=0.5, description="share of the objects that validates"
     )
-    test_fraction: float = Field(
-        0.2, gt=0, lt=0.5, description="share of the objects that tests"
-    )
+    test_fraction: float = Field(0.2, gt=0, lt=0.5, description="share of the objects that tests")
     seed: int = Field(1, description="of the split")
 
 
 class DeploymentSettings(Settings):
     """When a model may be deployed."""
 
-    min_roc_auc: float = Field(
-        MIN_ROC_AUC, ge=0.5, le=1, description="floor on the test split"
-    )
+    min_roc_auc: float = Field(MIN_ROC_AUC, ge=0.5, le=1, description="floor on the test split")
     min_gain: float = Field(
         0.0, ge=0, le=1, description="average precision it must gain over the champion"
     )

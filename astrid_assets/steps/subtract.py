@@ -44,10 +44,19 @@ GATES_PICTURE = "what the subtraction's gates judged"
 METHODS_PICTURE = "fluxes by both methods"
 
 MEASURED = (
-    "std_score", "flux_ratio", "flux_ratio_scatter", "n_stars", "coverage",
-    "offset_px", "astrometric_noise_px", "residual_power", "psf_error",
-    "noise_factor", "limiting_mag", "area_deg2",
-)  # fmt: skip
+    "std_score",
+    "flux_ratio",
+    "flux_ratio_scatter",
+    "n_stars",
+    "coverage",
+    "offset_px",
+    "astrometric_noise_px",
+    "residual_power",
+    "psf_error",
+    "noise_factor",
+    "limiting_mag",
+    "area_deg2",
+)
 """Columns of a difference that are copied as they were measured."""
 
 Row = dict[str, object]
@@ -97,9 +106,7 @@ def subtract_nights(
                 [(t.settings_hash, t.reference_id) for t in night_tasks],
                 profile.differencing,
             )
-            before = unchanged_report(
-                session, profile.name, night, ASSET, hashes[night]
-            )
+            before = unchanged_report(session, profile.name, night, ASSET, hashes[night])
             if before and not force:
                 done[night] = before
             else:
@@ -152,9 +159,7 @@ def _checked(
 def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[SubtractTask]:
     tasks = []
     with tools.catalogue.read() as session:
-        for observation, run in frames.preprocess_runs_of_night(
-            session, profile.name, night
-        ):
+        for observation, run in frames.preprocess_runs_of_night(session, profile.name, night):
             if run.status != "accepted" or run.frame_key is None:
                 continue
             choice = frames.night_reference(
@@ -173,9 +178,7 @@ def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[SubtractTas
                     reference_key=reference.frame_key if reference else None,
                     reason=choice.reason if choice else None,
                     settings=profile.differencing,
-                    settings_hash=hash_of(
-                        versions.SUBTRACT, run.frame_key, profile.differencing
-                    ),
+                    settings_hash=hash_of(versions.SUBTRACT, run.frame_key, profile.differencing),
                     with_picture=not tasks,
                 )
             )
@@ -185,9 +188,7 @@ def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[SubtractTas
 def subtract_frame(task: SubtractTask) -> SubtractOutcome:
     """Subtract one frame and keep the difference: its catalogue row, its pictures."""
     row: Row = {
-        "id": ids.difference_id(
-            task.observation_id, task.reference_id, task.settings_hash
-        ),
+        "id": ids.difference_id(task.observation_id, task.reference_id, task.settings_hash),
         "observation_id": task.observation_id,
         "reference_id": task.reference_id,
         "settings_hash": task.settings_hash,
@@ -225,14 +226,10 @@ def subtract_frame(task: SubtractTask) -> SubtractOutcome:
         ".fits",
     )
     pictures = _pictures(task, science, difference) if task.with_picture else {}
-    return SubtractOutcome(
-        row | _measured(difference) | {"difference_key": key}, pictures
-    )
+    return SubtractOutcome(row | _measured(difference) | {"difference_key": key}, pictures)
 
 
-def _pictures(
-    task: SubtractTask, science: Frame, difference: Difference
-) -> dict[str, str]:
+def _pictures(task: SubtractTask, science: Frame, difference: Difference) -> dict[str, str]:
     triplet = triplet_picture(
         science.data, difference.registered_reference, difference.d, difference.mask
     )
@@ -268,9 +265,7 @@ def _report(
         for reason in row["reasons"]:  # type: ignore[attr-defined]  # JSON list
             codes[reason["code"]] = codes.get(reason["code"], 0) + 1
     stds = [float(str(r["std_score"])) for r in rows if r["std_score"] is not None]
-    limits = [
-        float(str(r["limiting_mag"])) for r in accepted if r["limiting_mag"] is not None
-    ]
+    limits = [float(str(r["limiting_mag"])) for r in accepted if r["limiting_mag"] is not None]
     settings = profile.differencing
     summary: dict[str, object] = {
         "differences": len(accepted),

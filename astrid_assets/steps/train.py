@@ -90,8 +90,7 @@ def newest_dataset(tools: Tools) -> TrainingDataset:
         row = datasets.newest(session)
     if row is None:
         raise NoDataset(
-            "there is no training dataset yet: label detections, then materialize "
-            "training_dataset"
+            "there is no training dataset yet: label detections, then materialize training_dataset"
         )
     return row
 
@@ -192,9 +191,7 @@ def train_model(
             run.performance_metrics = metrics
             run.status = "completed"
             run.completed_at = now()
-    return TrainedVersion(
-        stored, run, evaluation, list(trained.history), was_known=False
-    )
+    return TrainedVersion(stored, run, evaluation, list(trained.history), was_known=False)
 
 
 def evaluate_model(tools: Tools, model: Model, arrays: DatasetArrays) -> Evaluation:

@@ -42,9 +42,7 @@ class AccountRefused(ValueError):
     """A name, role or password that cannot be used; the message says why."""
 
 
-def add_reviewer(
-    session: Session, name: str, role: str, password: str | None = None
-) -> Reviewer:
+def add_reviewer(session: Session, name: str, role: str, password: str | None = None) -> Reviewer:
     """Add an account, or give an existing one another role and password.
 
     Parameters
@@ -94,9 +92,7 @@ def reviewer(session: Session, name: str) -> Reviewer:
     """Return an account; AccountRefused when there is none of that name."""
     found = session.get(Reviewer, name)
     if found is None:
-        raise AccountRefused(
-            f"there is no reviewer {name!r}; add one with `astrid reviewer add`"
-        )
+        raise AccountRefused(f"there is no reviewer {name!r}; add one with `astrid reviewer add`")
     return found
 
 
@@ -121,9 +117,7 @@ def by_password(session: Session, name: str, password: str) -> Reviewer | None:
     return found
 
 
-def new_token(
-    session: Session, name: str, purpose: str, *, days: float | None = None
-) -> str:
+def new_token(session: Session, name: str, purpose: str, *, days: float | None = None) -> str:
     """Make an API token for a reviewer and return it, for the only time.
 
     Raises
@@ -228,9 +222,7 @@ def password_hash(password: str) -> str:
         If it is too short or longer than anybody types.
     """
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        raise AccountRefused(
-            f"a password takes {MIN_PASSWORD} to {MAX_PASSWORD} characters"
-        )
+        raise AccountRefused(f"a password takes {MIN_PASSWORD} to {MAX_PASSWORD} characters")
     salt = secrets.token_bytes(16)
     digest = _scrypt(password, salt, SCRYPT_LOG2_N, SCRYPT_R, SCRYPT_P)
     parts = (SCRYPT_LOG2_N, SCRYPT_R, SCRYPT_P, salt.hex(), digest.hex())
@@ -258,9 +250,7 @@ def _scrypt(password: str, salt: bytes, log2_n: int, r: int, p: int) -> bytes:
     )
 
 
-_NOBODY = (
-    f"scrypt${SCRYPT_LOG2_N}${SCRYPT_R}${SCRYPT_P}${bytes(16).hex()}${bytes(32).hex()}"
-)
+_NOBODY = f"scrypt${SCRYPT_LOG2_N}${SCRYPT_R}${SCRYPT_P}${bytes(16).hex()}${bytes(32).hex()}"
 """The hash of no password: 32 zero bytes that scrypt never gives."""
 
 

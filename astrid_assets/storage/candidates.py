@@ -67,19 +67,13 @@ def candidates_of_night(
     )
 
 
-def detections_of_night(
-    session: Session, survey: str, night: str
-) -> list[DetectionRow]:
+def detections_of_night(session: Session, survey: str, night: str) -> list[DetectionRow]:
     """Return current detections of a night, in the order the frames were taken."""
-    query = select_detections().where(
-        Detection.survey == survey, Detection.night == night
-    )
+    query = select_detections().where(Detection.survey == survey, Detection.night == night)
     return _rows(session, query.order_by(*BY_TIME))
 
 
-def detections_by_ids(
-    session: Session, detection_ids: Collection[str]
-) -> dict[str, DetectionRow]:
+def detections_by_ids(session: Session, detection_ids: Collection[str]) -> dict[str, DetectionRow]:
     """Return current detections by id; unknown and outdated ids are absent."""
     return {
         row.detection_id: row
@@ -116,9 +110,7 @@ def light_curve(session: Session, object_id: str) -> list[DetectionRow]:
     return _rows(session, query.order_by(*BY_TIME))
 
 
-def often_seen(
-    session: Session, survey: str, *, limit: int, night: str | None = None
-) -> list[str]:
+def often_seen(session: Session, survey: str, *, limit: int, night: str | None = None) -> list[str]:
     """Return the objects with detections on most nights, the most significant first.
 
     Parameters

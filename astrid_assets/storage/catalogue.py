@@ -115,9 +115,7 @@ class Catalogue:
             if migrations.current(connection) != migrations.head():
                 raise CatalogueUnavailable.not_migrated(self.url)
             # Taking the write lock and giving it back shows that writing works.
-            connection.execute(
-                text("UPDATE surveys SET name = name WHERE name IS NULL")
-            )
+            connection.execute(text("UPDATE surveys SET name = name WHERE name IS NULL"))
             connection.rollback()
 
     def close(self) -> None:
@@ -228,6 +226,4 @@ def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
     reads = "ON" if options.get("astrid_reads") else "OFF"
     connection.exec_driver_sql(f"PRAGMA query_only={reads}")
-    connection.exec_driver_sql(
-        "BEGIN IMMEDIATE" if options.get("astrid_writes") else "BEGIN"
-    )
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("astrid_writes") else "BEGIN")

@@ -41,8 +41,7 @@ POSTGRES_REMEDIES = {
     "(`createdb`), or correct ASTRID_DATABASE_URL",
     r"role \"[^\"]*\" does not exist": "that user does not exist in PostgreSQL: create "
     "it, or correct ASTRID_DATABASE_URL",
-    r"could not translate host name": "that host is not known: check "
-    "ASTRID_DATABASE_URL",
+    r"could not translate host name": "that host is not known: check ASTRID_DATABASE_URL",
     r"Connection refused|No such file or directory|server closed the connection|"
     r"terminating connection|the database system is|timeout expired|"
     r"connection already closed|could not receive data|SSL connection": "PostgreSQL "

@@ -60,10 +60,7 @@ class ClientStore:
 
     def __eq__(self, other: object) -> bool:
         """Say whether both are the same store, reached the same way."""
-        return (
-            isinstance(other, ClientStore)
-            and self.__getstate__() == other.__getstate__()
-        )
+        return isinstance(other, ClientStore) and self.__getstate__() == other.__getstate__()
 
     def __hash__(self) -> int:
         """Equal stores hash alike, so that caches work across copies."""
@@ -96,8 +93,7 @@ class ClientStore:
             if _digest(path) != (digest, size):
                 self.delete(key)
                 raise StoreError(
-                    f"{path} changed while it was stored; store it again once "
-                    "nothing writes to it"
+                    f"{path} changed while it was stored; store it again once nothing writes to it"
                 )
         return key
 

@@ -149,9 +149,7 @@ def _histories() -> Select[*tuple[Any, ...]]:
         .outerjoin(PreprocessRun, PreprocessRun.observation_id == Observation.id)
         .outerjoin(
             DifferenceRun,
-            and_(
-                DifferenceRun.observation_id == Observation.id, DifferenceRun.is_current
-            ),
+            and_(DifferenceRun.observation_id == Observation.id, DifferenceRun.is_current),
         )
         .outerjoin(ReferenceFrame, ReferenceFrame.id == DifferenceRun.reference_id)
     )

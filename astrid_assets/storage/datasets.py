@@ -31,15 +31,11 @@ def by_content(session: Session, content_hash: str) -> TrainingDataset | None:
 
 def all_datasets(session: Session) -> list[TrainingDataset]:
     """Return all versions, newest first."""
-    query = select(TrainingDataset).order_by(
-        TrainingDataset.created_at.desc(), TrainingDataset.id
-    )
+    query = select(TrainingDataset).order_by(TrainingDataset.created_at.desc(), TrainingDataset.id)
     return list(session.scalars(query))
 
 
-def samples(
-    session: Session, dataset_id: str, *, split: str | None = None
-) -> list[TrainingSample]:
+def samples(session: Session, dataset_id: str, *, split: str | None = None) -> list[TrainingSample]:
     """Return the samples of a version, or of one of its splits, ordered by id."""
     query = select(TrainingSample).where(TrainingSample.dataset_id == dataset_id)
     if split is not None:

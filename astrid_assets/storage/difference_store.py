@@ -98,9 +98,7 @@ def difference_from_fits(content: bytes) -> Difference:
             content, "DIFFERENCE", "SCORE", "FLUX_ERR", "REFERENCE", "MASK"
         )
         wcs = read_wcs(header_of(hdus, "DIFFERENCE"))
-        numbers = {
-            name: float(str(header.get(key, "nan"))) for key, name in NUMBERS.items()
-        }
+        numbers = {name: float(str(header.get(key, "nan"))) for key, name in NUMBERS.items()}
         return Difference(
             frame_id=text_from(header["FRAMEID"]),
             reference_id=text_from(header["REFID"]),
@@ -113,9 +111,7 @@ def difference_from_fits(content: bytes) -> Difference:
             psf_d=np.array(data_of(hdus, "PSF_D"), dtype=np.float32),
             wcs=WCS(naxis=2) if wcs is None else wcs,
             psf_d_changes=(
-                np.array(data_of(hdus, CHANGES), dtype=np.float32)
-                if CHANGES in hdus
-                else None
+                np.array(data_of(hdus, CHANGES), dtype=np.float32) if CHANGES in hdus else None
             ),
             evidence=None,  # of the subtraction itself; the file holds what it told
             n_stars=integer(header, "NSTARS"),

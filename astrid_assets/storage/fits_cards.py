@@ -48,9 +48,7 @@ def text_from(card: object) -> str:
     return unquote(str(card), errors="surrogatepass")
 
 
-def set_number(
-    header: fits.Header, key: str, value: float | None, comment: str
-) -> None:
+def set_number(header: fits.Header, key: str, value: float | None, comment: str) -> None:
     """Write a number, unless there is none (None, NaN, infinite)."""
     if value is not None and np.isfinite(value):
         number = int(value) if isinstance(value, int | np.integer) else float(value)
@@ -98,9 +96,7 @@ def read_wcs(header: fits.Header) -> WCS | None:
         return WCS(header, naxis=2)
 
 
-def _write_sip(
-    header: fits.Header, prefix: str, terms: NDArray[np.float64] | None
-) -> None:
+def _write_sip(header: fits.Header, prefix: str, terms: NDArray[np.float64] | None) -> None:
     if terms is None:
         return
     for p, q in zip(*np.nonzero(terms), strict=True):

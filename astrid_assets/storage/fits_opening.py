@@ -20,10 +20,14 @@ def opened(content: bytes) -> fits.HDUList:
     return fits.open(io.BytesIO(content))
 
 
-fits.HDUList([
-    fits.PrimaryHDU(),
-    fits.CompImageHDU(
-        np.eye(8, dtype=np.float32), compression_type="RICE_1", quantize_level=-0.1,
-        quantize_method=DITHERED_KEEPING_ZEROS,
-    ),
-]).writeto(io.BytesIO())  # fmt: skip
+fits.HDUList(
+    [
+        fits.PrimaryHDU(),
+        fits.CompImageHDU(
+            np.eye(8, dtype=np.float32),
+            compression_type="RICE_1",
+            quantize_level=-0.1,
+            quantize_method=DITHERED_KEEPING_ZEROS,
+        ),
+    ]
+).writeto(io.BytesIO())

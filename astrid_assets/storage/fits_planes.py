@@ -60,9 +60,7 @@ def stepped_plane(name: str, image: Image, step: float) -> Plane:
     lowest, highest = float(image.min()), float(image.max())
     if not np.isfinite(highest - lowest):
         finite = image[np.isfinite(image)]
-        lowest, highest = (
-            (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-        )
+        lowest, highest = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     if (highest - lowest) / step > MAX_LEVELS:
         return lossless_plane(name, image)
     return _rounded(name, image, -step)
@@ -96,9 +94,7 @@ def lossless_plane(name: str, image: Image) -> fits.ImageHDU:
     return fits.ImageHDU(np.ascontiguousarray(image), name=name)
 
 
-def file_of(
-    header: fits.Header | None, extensions: Iterable[Callable[[], Extension]]
-) -> bytes:
+def file_of(header: fits.Header | None, extensions: Iterable[Callable[[], Extension]]) -> bytes:
     """Return the bytes of a FITS file, its extensions made and compressed in threads.
 
     Parameters

@@ -97,9 +97,7 @@ def accepted_before(
     return [(row[0], row[1]) for row in session.execute(query)]
 
 
-def with_known_transients(
-    session: Session, survey: str, field: str, band: str
-) -> set[str]:
+def with_known_transients(session: Session, survey: str, field: str, band: str) -> set[str]:
     """Return frames on which something is known to have brightened.
 
     Known is what people or an imported catalogue call real on any difference of the
@@ -145,14 +143,10 @@ def masters(session: Session, survey: str) -> list[CalibrationMaster]:
 
 def reference_by_version(session: Session, version: str) -> ReferenceFrame | None:
     """Return a reference by the hash of what made it."""
-    return session.scalar(
-        select(ReferenceFrame).where(ReferenceFrame.version == version)
-    )
+    return session.scalar(select(ReferenceFrame).where(ReferenceFrame.version == version))
 
 
-def reference_of(
-    session: Session, choice: NightReference | None
-) -> ReferenceFrame | None:
+def reference_of(session: Session, choice: NightReference | None) -> ReferenceFrame | None:
     """Return the reference a night's choice names, None where it names none."""
     if choice is None or choice.reference_id is None:
         return None
@@ -236,6 +230,4 @@ def make_current(
             .values(is_current=False)
         )
     for chunk in in_chunks(difference_ids):
-        session.execute(
-            update(table).where(table.id.in_(chunk)).values(is_current=True)
-        )
+        session.execute(update(table).where(table.id.in_(chunk)).values(is_current=True))

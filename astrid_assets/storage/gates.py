@@ -105,9 +105,7 @@ def held_back(session: Session, survey: str, asset_upto: str) -> set[str]:
     return set(session.scalars(held_back_by(survey, assets)))
 
 
-def held_back_by(
-    survey: str, assets: Sequence[str], *, gate: str | None = None
-) -> Select[str]:
+def held_back_by(survey: str, assets: Sequence[str], *, gate: str | None = None) -> Select[str]:
     """Return the query for the nights that gates of these assets hold back."""
     table = GateVerdict
     query = select(table.night).where(
@@ -119,9 +117,7 @@ def held_back_by(
     return query if gate is None else query.where(table.gate == gate)
 
 
-def latest(
-    session: Session, *, limit: int = 50, failed_only: bool = False
-) -> list[GateVerdict]:
+def latest(session: Session, *, limit: int = 50, failed_only: bool = False) -> list[GateVerdict]:
     """Return the newest verdicts of all surveys and assets, newest first."""
     table = GateVerdict
     query = select(table)
@@ -163,9 +159,7 @@ def record_summary(
     upsert(session, NightSummary, [row])
 
 
-def summary(
-    session: Session, survey: str, night: str, asset: str
-) -> NightSummary | None:
+def summary(session: Session, survey: str, night: str, asset: str) -> NightSummary | None:
     """Return the last finished run of an asset on a night."""
     return session.get(NightSummary, (survey, night, asset))
 
@@ -206,7 +200,5 @@ def summaries(
 
 def _rows(session: Session, survey: str, night: str, asset: str) -> list[GateVerdict]:
     table = GateVerdict
-    query = select(table).where(
-        table.survey == survey, table.night == night, table.asset == asset
-    )
+    query = select(table).where(table.survey == survey, table.night == night, table.asset == asset)
     return list(session.scalars(query.order_by(table.gate)))

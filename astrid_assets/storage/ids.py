@@ -74,9 +74,7 @@ def reference_id(version: str) -> str:
     return _id("reference", version)
 
 
-def difference_id(
-    observation_id: str, reference_id: str | None, settings_hash: str
-) -> str:
+def difference_id(observation_id: str, reference_id: str | None, settings_hash: str) -> str:
     """One subtraction."""
     return _id("difference", observation_id, reference_id, settings_hash)
 

@@ -63,9 +63,16 @@ def forced_light_curve(session: Session, object_id: str) -> list[ForcedPoint]:
     """Return the forced fluxes of an object on current differences, in time order."""
     query = (
         select(
-            DifferenceRun.id, Observation.id, Observation.night, Observation.band,
-            Observation.observed_mjd, ForcedFlux.flux_e, ForcedFlux.flux_err_e,
-            PreprocessRun.zero_point_mag, ForcedFlux.mask_bits, ForcedFlux.is_usable,
+            DifferenceRun.id,
+            Observation.id,
+            Observation.night,
+            Observation.band,
+            Observation.observed_mjd,
+            ForcedFlux.flux_e,
+            ForcedFlux.flux_err_e,
+            PreprocessRun.zero_point_mag,
+            ForcedFlux.mask_bits,
+            ForcedFlux.is_usable,
         )
         .join(DifferenceRun, DifferenceRun.id == ForcedFlux.difference_id)
         .join(Observation, Observation.id == DifferenceRun.observation_id)
@@ -76,12 +83,10 @@ def forced_light_curve(session: Session, object_id: str) -> list[ForcedPoint]:
             DifferenceRun.is_current,
         )
         .order_by(Observation.observed_mjd, Observation.id)
-    )  # fmt: skip
+    )
     detected = {
         row.observation_id: row.id
-        for row in session.scalars(
-            select(Detection).where(Detection.object_id == object_id)
-        )
+        for row in session.scalars(select(Detection).where(Detection.object_id == object_id))
     }
     return [
         ForcedPoint(
@@ -102,14 +107,17 @@ def forced_light_curve(session: Session, object_id: str) -> list[ForcedPoint]:
 
 
 def measurable_differences(
-    session: Session, survey: str, *, before: str | None = None,
-    nights: Collection[str] = (),
-) -> list[MeasurableDifference]:  # fmt: skip
+    session: Session, survey: str, *, before: str | None = None, nights: Collection[str] = ()
+) -> list[MeasurableDifference]:
     """Return current, accepted differences of some nights, or of all before one."""
     query = (
         select(
-            DifferenceRun.id, Observation.id, Observation.night,
-            DifferenceRun.difference_key, PreprocessRun.ra_deg, PreprocessRun.dec_deg,
+            DifferenceRun.id,
+            Observation.id,
+            Observation.night,
+            DifferenceRun.difference_key,
+            PreprocessRun.ra_deg,
+            PreprocessRun.dec_deg,
             PreprocessRun.radius_deg,
         )
         .join(Observation, Observation.id == DifferenceRun.observation_id)
@@ -122,7 +130,7 @@ def measurable_differences(
             PreprocessRun.radius_deg.is_not(None),
         )
         .order_by(Observation.night, Observation.observed_mjd, Observation.id)
-    )  # fmt: skip
+    )
     if before is not None:
         query = query.where(Observation.night < before)
     elif nights:
@@ -130,9 +138,7 @@ def measurable_differences(
     return [MeasurableDifference(*row) for row in session.execute(query)]
 
 
-def objects_with_first_night(
-    session: Session, survey: str
-) -> list[tuple[SkyObject, str]]:
+def objects_with_first_night(session: Session, survey: str) -> list[tuple[SkyObject, str]]:
     """Return the objects of a survey with the night that saw each first."""
     query = (
         select(SkyObject, func.min(Detection.night))
@@ -144,9 +150,7 @@ def objects_with_first_night(
     return [(row[0], row[1]) for row in session.execute(query)]
 
 
-def known_pairs(
-    session: Session, difference_ids: Collection[str]
-) -> set[tuple[str, str]]:
+def known_pairs(session: Session, difference_ids: Collection[str]) -> set[tuple[str, str]]:
     """Return (object, difference) of the fluxes that are there already."""
     return {
         (row[0], row[1])
@@ -162,26 +166,20 @@ def known_pairs(
 def forget_tracklets(session: Session, survey: str, night: str) -> None:
     """Remove the tracklets of a night, so that new ones take their place."""
     session.execute(
-        delete(TrackletRow).where(
-            TrackletRow.survey == survey, TrackletRow.night == night
-        )
+        delete(TrackletRow).where(TrackletRow.survey == survey, TrackletRow.night == night)
     )
 
 
 def tracklets(session: Session, survey: str, night: str) -> list[TrackletRow]:
     """Return the tracklets of a night, the longest first."""
-    query = select(TrackletRow).where(
-        TrackletRow.survey == survey, TrackletRow.night == night
-    )
+    query = select(TrackletRow).where(TrackletRow.survey == survey, TrackletRow.night == night)
     return sorted(session.scalars(query), key=lambda row: (-len(row.members), row.id))
 
 
 def forget_injections(session: Session, difference_ids: Collection[str]) -> None:
     """Remove what is known of injections into these differences."""
     for chunk in in_chunks(difference_ids):
-        session.execute(
-            delete(InjectedTransient).where(InjectedTransient.difference_id.in_(chunk))
-        )
+        session.execute(delete(InjectedTransient).where(InjectedTransient.difference_id.in_(chunk)))
 
 
 def injections(session: Session, survey: str, night: str) -> list[InjectedTransient]:

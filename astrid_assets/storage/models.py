@@ -30,9 +30,7 @@ def previous(session: Session) -> Model | None:
     if current is None:
         return None
     deployed = session.scalar(
-        _in_force()
-        .where(Deployment.model_id == current.id, Deployment.action == "deploy")
-        .limit(1)
+        _in_force().where(Deployment.model_id == current.id, Deployment.action == "deploy").limit(1)
     )
     if deployed is None or deployed.previous_model_id is None:
         return None

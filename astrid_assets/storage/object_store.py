@@ -153,8 +153,7 @@ class S3ObjectStore(ClientStore):
             )
         if bool(access_key) != bool(secret_key):
             raise StoreUnavailable(
-                "one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is missing: set "
-                "both or neither"
+                "one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is missing: set both or neither"
             )
         self.bucket = parts.netloc
         self.prefix = parts.path.strip("/")
@@ -190,7 +189,6 @@ def _checked_endpoint(endpoint: str | None) -> str | None:
     parts = urlsplit(endpoint)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
         raise StoreUnavailable(
-            "ASTRID_S3_ENDPOINT must read https://host or http://host:port, without "
-            "credentials"
+            "ASTRID_S3_ENDPOINT must read https://host or http://host:port, without credentials"
         )
     return endpoint.rstrip("/")

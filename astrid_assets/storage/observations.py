@@ -39,9 +39,7 @@ def of_night(
     kind: str | None = None,
 ) -> list[Observation]:
     """Return a night's observations in the order they were taken."""
-    query = select(Observation).where(
-        Observation.survey == survey, Observation.night == night
-    )
+    query = select(Observation).where(Observation.survey == survey, Observation.night == night)
     if status is not None:
         query = query.where(Observation.status == status)
     if kind is not None:

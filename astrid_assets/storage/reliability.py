@@ -80,14 +80,10 @@ class KnownReviewers:
         if agreement < self.rules.min_agreement:
             label = DISPUTED
         named = Counter(
-            vote.classification
-            for vote in votes
-            if vote.label == label and vote.classification
+            vote.classification for vote in votes if vote.label == label and vote.classification
         )
         name = min(named, key=lambda word: (-named[word], word), default=None)
-        return Consensus(
-            label, name, plain.source, len(votes), agreement, plain.last_sequence
-        )
+        return Consensus(label, name, plain.source, len(votes), agreement, plain.last_sequence)
 
     def agreement(self, decisive: Sequence[Event]) -> float:
         """Return how far these votes of people agree, as the label counts it."""
@@ -102,15 +98,11 @@ class KnownReviewers:
 
     def _posterior(self, votes: Sequence[Event]) -> NDArray[np.float64]:
         stranger = np.array(STRANGER) / sum(STRANGER[0])
-        matrices = np.stack(
-            [self.confusion.get(vote.reviewer, stranger) for vote in votes]
-        )
+        matrices = np.stack([self.confusion.get(vote.reviewer, stranger) for vote in votes])
         each = np.arange(len(votes))
         said = np.array([CLASSES.index(vote.label) for vote in votes])
         prevalence = np.array(self.prevalence)
-        return expected_classes(
-            np.zeros_like(each), each, said, matrices, prevalence, 1
-        )[0]
+        return expected_classes(np.zeros_like(each), each, said, matrices, prevalence, 1)[0]
 
 
 def known_reviewers(

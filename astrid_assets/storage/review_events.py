@@ -220,10 +220,7 @@ def mask_of(bits: str) -> Mask:
 
 def _check(statement: Statement) -> None:
     if statement.label not in EVENTS:
-        raise Refused(
-            f"{statement.label!r:.40} is no label; there are "
-            f"{', '.join(sorted(EVENTS))}"
-        )
+        raise Refused(f"{statement.label!r:.40} is no label; there are {', '.join(sorted(EVENTS))}")
     if statement.source not in SOURCES:
         raise Refused(f"{statement.source!r:.40} is no source of a label")
     names = CLASSES.get(statement.label, {})

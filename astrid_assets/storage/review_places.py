@@ -89,19 +89,16 @@ def open_night(session: Session, survey: str, night: str) -> int:
             set_={
                 "uncertainty": insert.excluded["uncertainty"],
                 # Votes keep the place they earned, unless it closes or opens again.
-                "queue": case((or_(was == "closed", becomes == "closed"), becomes),
-                              else_=was),
+                "queue": case((or_(was == "closed", becomes == "closed"), becomes), else_=was),
             },
         )
-    )  # fmt: skip
+    )
     session.expire_all()
     with_events = select(Detection.id).where(
         Detection.survey == survey, Detection.night == night, _has_events()
     )
     refresh(session, list(session.scalars(with_events)))
-    count = select(func.count()).where(
-        ReviewItem.survey == survey, ReviewItem.night == night
-    )
+    count = select(func.count()).where(ReviewItem.survey == survey, ReviewItem.night == night)
     n_items = session.scalar(count) or 0
     # Its time says whether the detections are newer, so it is always written anew.
     session.execute(
@@ -138,8 +135,7 @@ def _places(survey: str, night: str, rules: ConsensusRules) -> Select[*tuple[Any
                 )
             ),
             is_sample,
-            case((_falls_below(Detection.id, 33, rules.double_share), rules.votes),
-                 else_=1),
+            case((_falls_below(Detection.id, 33, rules.double_share), rules.votes), else_=1),
             literal(0),
             null(),
         )
@@ -147,7 +143,7 @@ def _places(survey: str, night: str, rules: ConsensusRules) -> Select[*tuple[Any
         .join(DifferenceRun, DifferenceRun.id == Candidate.difference_id)
         .outerjoin(Model, Model.id == Detection.model_id)
         .where(Detection.survey == survey, Detection.night == night)
-    )  # fmt: skip
+    )
 
 
 def _falls_below(

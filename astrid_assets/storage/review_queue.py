@@ -48,9 +48,7 @@ KEEP_EXPIRED = dt.timedelta(days=2)
 class Lot(Protocol):
     """What draws: `random.Random`, or a seeded one in tests."""
 
-    def choices(
-        self, population: Sequence[str], weights: Sequence[float], *, k: int
-    ) -> list[str]:
+    def choices(self, population: Sequence[str], weights: Sequence[float], *, k: int) -> list[str]:
         """Return so many of them, with replacement."""
         ...
 
@@ -91,9 +89,7 @@ def draw(
     if session.get_bind().dialect.name == "postgresql":
         # Two who draw at once must not draw the same; SQLite has one writer anyway.
         session.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": DRAW_LOCK})
-    session.execute(
-        delete(ReviewLease).where(ReviewLease.expires_on < when - KEEP_EXPIRED)
-    )
+    session.execute(delete(ReviewLease).where(ReviewLease.expires_on < when - KEEP_EXPIRED))
     drawn = _still_leased(session, wish, when)[:count]
     missing = count - len(drawn)
     if missing > 0:

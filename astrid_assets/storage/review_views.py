@@ -115,10 +115,11 @@ def _refresh_survey(
         for chunk in in_chunks(detection_ids):
             gone = delete(table).where(table.detection_id.in_(chunk))
             session.execute(gone)
-    upsert(session, Vote, [
-        _vote_row(vote, events[id_])
-        for id_, votes in sorted(standing.items()) for vote in votes
-    ])  # fmt: skip
+    upsert(
+        session,
+        Vote,
+        [_vote_row(vote, events[id_]) for id_, votes in sorted(standing.items()) for vote in votes],
+    )
     upsert(session, Label, [_label_row(id_, agreed) for id_, agreed in found.items()])
     _place(session, detection_ids, standing, known)
     return found
@@ -132,9 +133,7 @@ def _place(
 ) -> None:
     changed: list[dict[str, object]] = []
     for chunk in in_chunks(detection_ids):
-        items = session.scalars(
-            select(ReviewItem).where(ReviewItem.detection_id.in_(chunk))
-        )
+        items = session.scalars(select(ReviewItem).where(ReviewItem.detection_id.in_(chunk)))
         for item in items:
             votes = standing.get(item.detection_id, [])
             people = [vote for vote in votes if vote.source == "person"]
@@ -159,18 +158,12 @@ def _place(
 
 def _gold(votes: Sequence[Event]) -> str | None:
     """Return what somebody knows who needs no cutout, where they do not disagree."""
-    known = {
-        vote.label
-        for vote in votes
-        if vote.source in GOLD_SOURCES and vote.label in DECISIVE
-    }
+    known = {vote.label for vote in votes if vote.source in GOLD_SOURCES and vote.label in DECISIVE}
     return known.pop() if len(known) == 1 else None
 
 
 def _said(event: ValidationEvent) -> Said:
-    return Said(
-        event.sequence, event.reviewer, event.label, event.source, event.classification
-    )
+    return Said(event.sequence, event.reviewer, event.label, event.source, event.classification)
 
 
 def _vote_row(vote: Event, events: Sequence[ValidationEvent]) -> dict[str, object]:
@@ -184,10 +177,15 @@ def _vote_row(vote: Event, events: Sequence[ValidationEvent]) -> dict[str, objec
     row: dict[str, object] = {
         name: getattr(event, name)
         for name in (
-            "detection_id", "source", "reviewer", "label", "classification",
-            "drawn_as", "sequence",
+            "detection_id",
+            "source",
+            "reviewer",
+            "label",
+            "classification",
+            "drawn_as",
+            "sequence",
         )
-    }  # fmt: skip
+    }
     return row | {"n_said": len(said)}
 
 
@@ -195,8 +193,12 @@ def _label_row(detection_id: str, agreed: Consensus) -> dict[str, object]:
     row: dict[str, object] = {
         name: getattr(agreed, name)
         for name in (
-            "label", "classification", "source", "n_votes", "agreement",
+            "label",
+            "classification",
+            "source",
+            "n_votes",
+            "agreement",
             "last_sequence",
         )
-    }  # fmt: skip
+    }
     return row | {"detection_id": detection_id}

@@ -201,10 +201,7 @@ def agreement(session: Session, survey: str | None = None) -> Agreement:
     differ = sum(x != y for a, b in said.values() for x, y in zip(a, b, strict=True))
     return Agreement(
         reviewer_stats(session, survey),
-        [
-            PairStats(one, other, len(a), cohen_kappa(a, b))
-            for (one, other), (a, b) in said.items()
-        ],
+        [PairStats(one, other, len(a), cohen_kappa(a, b)) for (one, other), (a, b) in said.items()],
         fleiss_kappa(np.repeat(table, times, axis=0)) if len(table) else None,
         int(times[table.sum(axis=1) >= 2].sum()) if len(table) else 0,
         label_noise(differ / both) if both else None,
@@ -219,9 +216,7 @@ def purity(session: Session, survey: str | None = None) -> Share:
     uncertain or disputed would bias it.
     """
     drawn = (
-        select(ValidationEvent.detection_id)
-        .where(ValidationEvent.drawn_as == "random")
-        .distinct()
+        select(ValidationEvent.detection_id).where(ValidationEvent.drawn_as == "random").distinct()
     )
     query = select(func.count(), _count(Label.label == "real")).where(
         Label.detection_id.in_(drawn), Label.label.in_(WORDS), Label.source == "person"
@@ -234,15 +229,11 @@ def purity(session: Session, survey: str | None = None) -> Share:
     return Share(int(real or 0), int(total))
 
 
-def _repeats(
-    session: Session, survey: str | None, reviewer: str | None
-) -> dict[str, Share]:
+def _repeats(session: Session, survey: str | None, reviewer: str | None) -> dict[str, Share]:
     """Compare what was said at a repeat with what the same person had said before."""
     again, before = aliased(ValidationEvent), aliased(ValidationEvent)
     query = (
-        select(
-            again.reviewer, again.sequence, again.label, before.label, before.sequence
-        )
+        select(again.reviewer, again.sequence, again.label, before.label, before.sequence)
         .join(
             before,
             and_(
@@ -283,9 +274,7 @@ def _vote_table(session: Session, survey: str | None) -> tuple[np.ndarray, np.nd
             Detection.survey == survey
         )
     votes = inner.group_by(Vote.detection_id).subquery()
-    query = select(votes.c.bogus, votes.c.real, func.count()).group_by(
-        votes.c.bogus, votes.c.real
-    )
+    query = select(votes.c.bogus, votes.c.real, func.count()).group_by(votes.c.bogus, votes.c.real)
     rows = np.array([tuple(row) for row in session.execute(query)], dtype=np.int64)
     rows = rows.reshape(-1, 3)
     return rows[:, :2], rows[:, 2]
@@ -311,9 +300,7 @@ def _people(query: Rows, survey: str | None, reviewer: str | None) -> Rows:
 
 
 def _per_reviewer(session: Session, query: Rows) -> dict[str, tuple[int, ...]]:
-    return {
-        row[0]: tuple(int(n or 0) for n in row[1:]) for row in session.execute(query)
-    }
+    return {row[0]: tuple(int(n or 0) for n in row[1:]) for row in session.execute(query)}
 
 
 def _share(counted: tuple[int, ...] | None) -> Share:

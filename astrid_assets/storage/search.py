@@ -218,9 +218,7 @@ def _filtered(wanted: DetectionFilter) -> Select[tuple[object, ...]]:
             or_(
                 *(
                     and_(Candidate.healpix >= low, Candidate.healpix < high)
-                    for low, high in cone_ranges(
-                        cone.ra_deg, cone.dec_deg, cone.radius_arcsec
-                    )
+                    for low, high in cone_ranges(cone.ra_deg, cone.dec_deg, cone.radius_arcsec)
                 )
             )
         )

@@ -76,13 +76,9 @@ def observations(
         query = query.where(table.night <= wanted.end_night)
     if cursor is not None:
         night, last = map(str, key_of(cursor, "observations", (str, str)))
-        query = query.where(
-            table.night <= night, tuple_(table.night, table.id) < (night, last)
-        )
+        query = query.where(table.night <= night, tuple_(table.night, table.id) < (night, last))
     limit = min(limit, MAX_PAGE)
-    rows = [
-        FoundObservation(r[0], r[1]) for r in session.execute(query.limit(limit + 1))
-    ]
+    rows = [FoundObservation(r[0], r[1]) for r in session.execute(query.limit(limit + 1))]
     if len(rows) <= limit:
         return Page(rows, None)
     last_row = rows[limit - 1].observation

@@ -57,9 +57,7 @@ def cone_ranges(ra_deg: float, dec_deg: float, radius_arcsec: float) -> Ranges:
     with np.errstate(invalid="ignore"):  # some pixels have seven neighbours, then -1
         around = np.unique(np.append(grid.neighbours(found).ravel(), found))
     shift = 2 * (ORDER - order)
-    return merged(
-        (int(pixel) << shift, int(pixel + 1) << shift) for pixel in around[around >= 0]
-    )
+    return merged((int(pixel) << shift, int(pixel + 1) << shift) for pixel in around[around >= 0])
 
 
 def merged(ranges: Iterable[tuple[int, int]]) -> Ranges:

@@ -92,9 +92,7 @@ def difference_there(
         )
 
 
-def frame_there(
-    content: bytes, ra_deg: float, dec_deg: float
-) -> tuple[Place, int | None]:
+def frame_there(content: bytes, ra_deg: float, dec_deg: float) -> tuple[Place, int | None]:
     """Return the place and mask of a position in a file of `frame_to_fits`."""
     with opened(content) as hdus:
         wcs = read_wcs(header_of(hdus, "DATA"))
@@ -142,9 +140,7 @@ def difference_cutout(
     return image, wcs
 
 
-def place_on(
-    wcs: WCS | None, shape: tuple[int, int], ra_deg: float, dec_deg: float
-) -> Place:
+def place_on(wcs: WCS | None, shape: tuple[int, int], ra_deg: float, dec_deg: float) -> Place:
     """Return where a position lies on an image of (ny, nx) pixels."""
     if wcs is None or not wcs.has_celestial:
         return Place(None, None, is_inside=False, scale_arcsec=None)
@@ -163,9 +159,7 @@ def place_on(
     return Place(x, y, is_inside=inside, scale_arcsec=scale)
 
 
-def _part(
-    hdus: fits.HDUList, name: str, window: tuple[slice, slice]
-) -> NDArray[np.generic]:
+def _part(hdus: fits.HDUList, name: str, window: tuple[slice, slice]) -> NDArray[np.generic]:
     hdu = hdus[name]
     part = np.asarray(hdu.section[window])  # type: ignore[union-attr]  # astropy's list is untyped
     return np.exp(part) if hdu.header.get("LNSCALE") else part  # type: ignore[union-attr]  # astropy's list is untyped

@@ -38,10 +38,8 @@ FOLDER_REMEDIES = {
     "another disk (ASTRID_STORE_URL)",
     errno.EROFS: "the disk is mounted read-only: mount it writable or point "
     "ASTRID_STORE_URL elsewhere",
-    errno.EACCES: "no permission: let this user write there or point "
-    "ASTRID_STORE_URL elsewhere",
-    errno.EPERM: "no permission: let this user write there or point "
-    "ASTRID_STORE_URL elsewhere",
+    errno.EACCES: "no permission: let this user write there or point ASTRID_STORE_URL elsewhere",
+    errno.EPERM: "no permission: let this user write there or point ASTRID_STORE_URL elsewhere",
     errno.ENOTDIR: "a part of that path is a file: point ASTRID_STORE_URL at a folder",
     errno.EEXIST: "that path is a file: point ASTRID_STORE_URL at a folder",
     errno.EISDIR: "a folder stands where the object should be: remove it",
@@ -122,9 +120,9 @@ def _folder_remedy(error: Exception, text: str) -> str:
 def _s3_remedy(error: Exception, text: str, secret: str) -> str:
     code = S3_CODE.search(text)
     status = STATUS.search(text)
-    refused = isinstance(
-        error, PermissionDeniedError | UnauthenticatedError | PermissionError
-    ) or (status is not None and status[1] in {"401", "403"})
+    refused = isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError) or (
+        status is not None and status[1] in {"401", "403"}
+    )
     if refused:
         name = f" ({code[1]})" if code else ""
         return (
@@ -139,10 +137,7 @@ def _s3_remedy(error: Exception, text: str, secret: str) -> str:
             "that the server runs"
         )
     if status is not None and status[1].startswith("3"):
-        return (
-            "the server answers for another region: set ASTRID_S3_REGION to the "
-            "bucket's region"
-        )
+        return "the server answers for another region: set ASTRID_S3_REGION to the bucket's region"
     return f"cannot be used: {_detail(text, secret)}"
 
 

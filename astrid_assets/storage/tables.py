@@ -190,9 +190,7 @@ class FrameMaster(Base):
     """Which master a frame is calibrated with: chosen once and kept."""
 
     __tablename__ = "frame_masters"
-    observation_id: Mapped[str] = mapped_column(
-        ForeignKey("observations.id"), primary_key=True
-    )
+    observation_id: Mapped[str] = mapped_column(ForeignKey("observations.id"), primary_key=True)
     kind: Mapped[str] = mapped_column(String(20), primary_key=True)
     master_id: Mapped[str] = mapped_column(ForeignKey("calibration_masters.id"))
     settings_hash: Mapped[str] = mapped_column(String(64))
@@ -272,12 +270,8 @@ class ReferenceMember(Base):
     """
 
     __tablename__ = "reference_members"
-    reference_id: Mapped[str] = mapped_column(
-        ForeignKey("reference_frames.id"), primary_key=True
-    )
-    observation_id: Mapped[str] = mapped_column(
-        ForeignKey("observations.id"), primary_key=True
-    )
+    reference_id: Mapped[str] = mapped_column(ForeignKey("reference_frames.id"), primary_key=True)
+    observation_id: Mapped[str] = mapped_column(ForeignKey("observations.id"), primary_key=True)
     rank: Mapped[int | None]
     weight: Mapped[float | None]
 
@@ -298,13 +292,9 @@ class DifferenceRun(Base):
     """One subtraction; ``status``: accepted | rejected; one per frame is current."""
 
     __tablename__ = "difference_runs"
-    __table_args__ = (
-        UniqueConstraint("observation_id", "reference_id", "settings_hash"),
-    )
+    __table_args__ = (UniqueConstraint("observation_id", "reference_id", "settings_hash"),)
     id: Mapped[str] = mapped_column(Id, primary_key=True)
-    observation_id: Mapped[str] = mapped_column(
-        ForeignKey("observations.id"), index=True
-    )
+    observation_id: Mapped[str] = mapped_column(ForeignKey("observations.id"), index=True)
     reference_id: Mapped[str | None] = mapped_column(ForeignKey("reference_frames.id"))
     settings_hash: Mapped[str] = mapped_column(String(64))
     method: Mapped[str] = mapped_column(String(20))
@@ -336,9 +326,7 @@ class Candidate(Base):
     __tablename__ = "candidates"
     __table_args__ = (UniqueConstraint("difference_id", "sign", "peak_x", "peak_y"),)
     id: Mapped[str] = mapped_column(Id, primary_key=True)
-    difference_id: Mapped[str] = mapped_column(
-        ForeignKey("difference_runs.id"), index=True
-    )
+    difference_id: Mapped[str] = mapped_column(ForeignKey("difference_runs.id"), index=True)
     peak_x: Mapped[int]
     peak_y: Mapped[int]
     """Pixel of the peak: with the sign the natural key, so that a changed threshold
@@ -418,9 +406,7 @@ class InjectedTransient(Base):
     """
 
     __tablename__ = "injected_transients"
-    difference_id: Mapped[str] = mapped_column(
-        ForeignKey("difference_runs.id"), primary_key=True
-    )
+    difference_id: Mapped[str] = mapped_column(ForeignKey("difference_runs.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     x: Mapped[float]
     y: Mapped[float]
@@ -470,9 +456,7 @@ class Detection(Base):
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     candidate_id: Mapped[str] = mapped_column(ForeignKey("candidates.id"))
-    observation_id: Mapped[str] = mapped_column(
-        ForeignKey("observations.id"), index=True
-    )
+    observation_id: Mapped[str] = mapped_column(ForeignKey("observations.id"), index=True)
     object_id: Mapped[str | None] = mapped_column(ForeignKey("objects.id"), index=True)
     survey: Mapped[str] = mapped_column(ForeignKey("surveys.name"))
     night: Mapped[str] = mapped_column(String(10))
@@ -488,9 +472,7 @@ class DetectionScore(Base):
     """Every score a detection ever got from a model."""
 
     __tablename__ = "detection_scores"
-    detection_id: Mapped[str] = mapped_column(
-        ForeignKey("detections.id"), primary_key=True
-    )
+    detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), primary_key=True)
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), primary_key=True)
     score: Mapped[float]
     scored_at: Mapped[dt.datetime]
@@ -539,9 +521,7 @@ class Vote(Base):
 
     __tablename__ = "votes"
     __table_args__ = (Index("ix_votes_reviewer", "reviewer", "detection_id"),)
-    detection_id: Mapped[str] = mapped_column(
-        ForeignKey("detections.id"), primary_key=True
-    )
+    detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), primary_key=True)
     source: Mapped[str] = mapped_column(String(20), primary_key=True)
     reviewer: Mapped[str] = mapped_column(String(80), primary_key=True)
     label: Mapped[str] = mapped_column(String(20))
@@ -574,9 +554,7 @@ class ReviewItem(Base):
         Index("ix_review_items_gold", "gold_label", "detection_id"),
         Index("ix_review_items_night", "survey", "night"),
     )
-    detection_id: Mapped[str] = mapped_column(
-        ForeignKey("detections.id"), primary_key=True
-    )
+    detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), primary_key=True)
     survey: Mapped[str] = mapped_column(String(40))
     night: Mapped[str] = mapped_column(String(10))
     queue: Mapped[str] = mapped_column(String(12))
@@ -596,9 +574,7 @@ class ReviewLease(Base):
 
     __tablename__ = "review_leases"
     __table_args__ = (Index("ix_review_leases_reviewer", "reviewer", "expires_on"),)
-    detection_id: Mapped[str] = mapped_column(
-        ForeignKey("detections.id"), primary_key=True
-    )
+    detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), primary_key=True)
     reviewer: Mapped[str] = mapped_column(String(80), primary_key=True)
     drawn_as: Mapped[str] = mapped_column(String(20))
     expires_on: Mapped[dt.datetime]
@@ -626,9 +602,7 @@ class Label(Base):
 
     __tablename__ = "labels"
     __table_args__ = (CheckConstraint(SOURCE_IS_KNOWN, name="ck_labels_source"),)
-    detection_id: Mapped[str] = mapped_column(
-        ForeignKey("detections.id"), primary_key=True
-    )
+    detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), primary_key=True)
     label: Mapped[str] = mapped_column(String(20), index=True)
     """real | bogus | disputed | unsure"""
     classification: Mapped[str | None] = mapped_column(String(40))
@@ -668,9 +642,7 @@ class TrainingSample(Base):
     __tablename__ = "training_samples"
     __table_args__ = (UniqueConstraint("dataset_id", "detection_id"),)
     id: Mapped[str] = mapped_column(Id, primary_key=True)
-    dataset_id: Mapped[str] = mapped_column(
-        ForeignKey("training_datasets.id"), index=True
-    )
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("training_datasets.id"), index=True)
     observation_id: Mapped[str] = mapped_column(ForeignKey("observations.id"))
     detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"))
     image_path: Mapped[str] = mapped_column(String(500))

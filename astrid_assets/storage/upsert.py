@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 Row = dict[str, object]
 
 
-def upsert(
-    session: Session, table_cls: type[Base], rows: Sequence[Mapping[str, object]]
-) -> None:
+def upsert(session: Session, table_cls: type[Base], rows: Sequence[Mapping[str, object]]) -> None:
     """Insert rows; where the primary key exists, update every other column.
 
     Columns that end in ``_at`` keep what was written first, so a rerun leaves rows
@@ -95,10 +93,7 @@ def _prepared(table_cls: type[Base], rows: Iterable[Mapping[str, object]]) -> li
     table = table_of(table_cls)
     names = _column_names(table_cls)
     prepared = [
-        {
-            names[name]: _value(table.columns[names[name]], value)
-            for name, value in row.items()
-        }
+        {names[name]: _value(table.columns[names[name]], value) for name, value in row.items()}
         for row in rows
     ]
     if any(row.keys() != prepared[0].keys() for row in prepared):
@@ -108,8 +103,7 @@ def _prepared(table_cls: type[Base], rows: Iterable[Mapping[str, object]]) -> li
 
 def _column_names(table_cls: type[Base]) -> dict[str, str]:
     names = {
-        attribute.key: attribute.columns[0].name
-        for attribute in table_cls.__mapper__.column_attrs
+        attribute.key: attribute.columns[0].name for attribute in table_cls.__mapper__.column_attrs
     }
     return names | {column.name: column.name for column in table_of(table_cls).columns}
 

@@ -178,9 +178,7 @@ def _ztf(row: Row) -> Alert:
         # Packets show every change as positive.
         third=sign * _square(row, "cutout_difference", name),
         third_is_score=False,
-        numbers={
-            key: float(str(row[key])) for key in numbers if row.get(key) is not None
-        },
+        numbers={key: float(str(row[key])) for key in numbers if row.get(key) is not None},
         opinions=_catalogued(row),
     )
 
@@ -210,14 +208,11 @@ def _catalogued(row: Row) -> tuple[Opinion, ...]:
 def _meerlicht(row: Row) -> Alert:
     name = str(row["candidate_id"])
     images = {
-        what: _binary(row, f"cutout_{what}", name)
-        for what in ("science", "reference", "scorr")
+        what: _binary(row, f"cutout_{what}", name) for what in ("science", "reference", "scorr")
     }
     score = images["scorr"]
     y, x = (score.shape[0] - 1) // 2, (score.shape[1] - 1) // 2
-    middle = np.nan_to_num(
-        score[y - PEAK_PX : y + PEAK_PX + 1, x - PEAK_PX : x + PEAK_PX + 1]
-    )
+    middle = np.nan_to_num(score[y - PEAK_PX : y + PEAK_PX + 1, x - PEAK_PX : x + PEAK_PX + 1])
     peak = float(middle.flat[int(np.abs(middle).argmax())])
     when = dt.datetime.fromisoformat(str(row["date_obs"])).replace(tzinfo=dt.UTC)
     return Alert(

@@ -69,8 +69,7 @@ class ArchiveFrames:
             content = self._download(row.url, self._source.max_file_mb)
         except NETWORK_ERRORS as error:
             raise FileUnavailable(
-                f"{row.url} cannot be downloaded ({error}); try again later or "
-                "correct the manifest"
+                f"{row.url} cannot be downloaded ({error}); try again later or correct the manifest"
             ) from error
         found = hashlib.sha256(content).hexdigest()
         if row.sha256 and found != row.sha256:

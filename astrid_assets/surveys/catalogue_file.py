@@ -74,10 +74,15 @@ def _cached(settings_json: str, changed_ns: int) -> SkyCatalogue:
     if not usable.any():
         raise ProfileError(f"catalogue {settings.path} has no star with ra, dec, mag")
     return SkyCatalogue(
-        ra_deg=ra % 360, dec_deg=dec, mag=mag, mag_err=known("err"),
-        colour=known("colour"), pm_ra_mas_yr=known("pmra"),
-        pm_dec_mas_yr=known("pmdec"), epoch_year=epoch,
-    ).part(usable)  # fmt: skip
+        ra_deg=ra % 360,
+        dec_deg=dec,
+        mag=mag,
+        mag_err=known("err"),
+        colour=known("colour"),
+        pm_ra_mas_yr=known("pmra"),
+        pm_dec_mas_yr=known("pmdec"),
+        epoch_year=epoch,
+    ).part(usable)
 
 
 def _columns(path: Path) -> dict[str, NDArray[np.float64]]:
@@ -114,11 +119,8 @@ def _from_polars(path: Path, *, is_csv: bool) -> dict[str, NDArray[np.float64]]:
     import polars as pl
 
     try:
-        if is_csv:
-            # Columns of catalogues change from whole to broken numbers far down.
-            frame = pl.read_csv(path, infer_schema_length=None)
-        else:
-            frame = pl.read_parquet(path)
+        # Columns of catalogues change from whole to broken numbers far down.
+        frame = pl.read_csv(path, infer_schema_length=None) if is_csv else pl.read_parquet(path)
     except pl.exceptions.PolarsError as error:
         raise ValueError(str(error)) from error
     numeric = [c for c, kind in frame.schema.items() if kind.is_numeric()]
@@ -143,9 +145,11 @@ def _picked(
 
 
 def _required(
-    found: dict[str, NDArray[np.float64] | None], name: str,
-    columns: dict[str, NDArray[np.float64]], path: Path,
-) -> NDArray[np.float64]:  # fmt: skip
+    found: dict[str, NDArray[np.float64] | None],
+    name: str,
+    columns: dict[str, NDArray[np.float64]],
+    path: Path,
+) -> NDArray[np.float64]:
     column = found[name]
     if column is None:
         raise ProfileError(

@@ -79,9 +79,7 @@ class SurveyReport:
     suggested_toml: str
 
 
-def check_survey(
-    profile: SurveyProfile, source: FrameSource, limit: int = 20
-) -> SurveyReport:
+def check_survey(profile: SurveyProfile, source: FrameSource, limit: int = 20) -> SurveyReport:
     """Look at `limit` files, spread over the source, headers and pixels.
 
     Raises
@@ -136,16 +134,12 @@ def suggest_profile(name: str, folder: Path) -> str:
     return check_survey(profile, source, SUGGESTION_LIMIT).suggested_toml
 
 
-def _keywords(
-    profile: SurveyProfile, samples: list[Sample]
-) -> tuple[KeywordReport, ...]:
+def _keywords(profile: SurveyProfile, samples: list[Sample]) -> tuple[KeywordReport, ...]:
     headers = [sample.header for sample in samples if sample.header is not None]
     return tuple(_keyword(profile, role, headers) for role in ROLES)
 
 
-def _keyword(
-    profile: SurveyProfile, role: str, headers: list[HeaderView]
-) -> KeywordReport:
+def _keyword(profile: SurveyProfile, role: str, headers: list[HeaderView]) -> KeywordReport:
     keywords: tuple[str, ...] = getattr(profile.keywords, role)
     makes_sense = ROLES[role].makes_sense
     found = odd = 0

@@ -113,19 +113,37 @@ def image_facts(
         return DoorRejection(
             hdu=hdu.index,
             reason=reason or Reason("unreadable", "the header is not usable"),
-            night=night, kind=kind, field=field, band=band, observed_mjd=mjd,
-            exposure_s=exposure_s, width=width, height=height, notes=_once(notes),
+            night=night,
+            kind=kind,
+            field=field,
+            band=band,
+            observed_mjd=mjd,
+            exposure_s=exposure_s,
+            width=width,
+            height=height,
+            notes=_once(notes),
             **setup,
-        )  # fmt: skip
+        )
     gain = _gain(header, profile, notes)
     read_noise = _read_noise(header, profile, notes)
     saturation = _saturation(hdu, header, profile, notes)
     return ImageFacts(
-        hdu=hdu.index, kind=kind, field=field, band=band, observed_mjd=mjd,
-        exposure_s=exposure_s, night=night, width=width, height=height,
-        gain_e_per_adu=gain, read_noise_e=read_noise, saturation_adu=saturation,
-        has_wcs=has_wcs, notes=_once(notes), **setup,
-    )  # fmt: skip
+        hdu=hdu.index,
+        kind=kind,
+        field=field,
+        band=band,
+        observed_mjd=mjd,
+        exposure_s=exposure_s,
+        night=night,
+        width=width,
+        height=height,
+        gain_e_per_adu=gain,
+        read_noise_e=read_noise,
+        saturation_adu=saturation,
+        has_wcs=has_wcs,
+        notes=_once(notes),
+        **setup,
+    )
 
 
 def is_two_dimensional(hdu: Hdu) -> bool:
@@ -239,9 +257,7 @@ def _observed(
     return moment + half * (exposure_s or 0.0) / 86400, None
 
 
-def _band(
-    header: HeaderView, kind: Kind, profile: SurveyProfile, notes: list[str]
-) -> str:
+def _band(header: HeaderView, kind: Kind, profile: SurveyProfile, notes: list[str]) -> str:
     if kind in ("bias", "dark"):
         return ""
     for keyword in profile.keywords.band:
@@ -250,9 +266,7 @@ def _band(
             return _shortened(text, BAND_CHARS, keyword, notes)
     if profile.detector.band:
         return profile.detector.band
-    notes.append(
-        "no filter keyword: give keywords.band or detector.band in the profile"
-    )
+    notes.append("no filter keyword: give keywords.band or detector.band in the profile")
     return NO_BAND
 
 
@@ -306,9 +320,7 @@ def _read_noise(header: HeaderView, profile: SurveyProfile, notes: list[str]) ->
     return 0.0
 
 
-def _saturation(
-    hdu: Hdu, header: HeaderView, profile: SurveyProfile, notes: list[str]
-) -> float:
+def _saturation(hdu: Hdu, header: HeaderView, profile: SurveyProfile, notes: list[str]) -> float:
     top = highest_value(hdu, header)
     if profile.detector.saturation_adu is not None:
         return profile.detector.saturation_adu
@@ -317,9 +329,7 @@ def _saturation(
         return top
     keyword, value = found
     if value > top:
-        notes.append(
-            f"{keyword} = {value:g} is above what the pixels can hold, {top:g}"
-        )
+        notes.append(f"{keyword} = {value:g} is above what the pixels can hold, {top:g}")
     return min(value, top)
 
 

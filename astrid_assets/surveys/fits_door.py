@@ -42,15 +42,34 @@ if TYPE_CHECKING:
     from astrid_assets.surveys.profile import SurveyProfile
 
 __all__ = [
-    "DoorRejection", "ImageFacts", "RawImage", "raw_image_to_frame", "read_headers",
-    "read_image", "rejection_of", "views",
-]  # fmt: skip
+    "DoorRejection",
+    "ImageFacts",
+    "RawImage",
+    "raw_image_to_frame",
+    "read_headers",
+    "read_image",
+    "rejection_of",
+    "views",
+]
 
 PROVENANCE = (
-    "OBJECT", "TELESCOP", "INSTRUME", "DETECTOR", "OBSERVAT", "OBSERVER", "AIRMASS",
-    "SECZ", "RA", "DEC", "CCD-TEMP", "BUNIT", "XBINNING", "YBINNING", "TRIMSEC",
+    "OBJECT",
+    "TELESCOP",
+    "INSTRUME",
+    "DETECTOR",
+    "OBSERVAT",
+    "OBSERVER",
+    "AIRMASS",
+    "SECZ",
+    "RA",
+    "DEC",
+    "CCD-TEMP",
+    "BUNIT",
+    "XBINNING",
+    "YBINNING",
+    "TRIMSEC",
     "BIASSEC",
-)  # fmt: skip
+)
 """Keywords kept beside the pixels for people; no step depends on them."""
 
 
@@ -96,11 +115,7 @@ def read_headers(
     for hdu in _chosen(hdus, profile):
         header, notes = _view(hdu, hdus), []
         wcs = _wcs(hdu, header, notes, plain)
-        found.append(
-            image_facts(
-                hdu, header, path, profile, has_wcs=wcs is not None, notes=notes
-            )
-        )
+        found.append(image_facts(hdu, header, path, profile, has_wcs=wcs is not None, notes=notes))
     if problem is not None:
         found.append(DoorRejection(hdu=len(hdus) or -1, reason=problem))
     return found or [DoorRejection(hdu=-1, reason=_no_image(hdus, profile))]
@@ -145,11 +160,16 @@ def read_image(content: bytes, hdu: int, path: str, profile: SurveyProfile) -> R
     kept = {k: v for k in PROVENANCE if (v := header.value(k)) is not None}
     return RawImage(
         facts=replace(
-            facts, width=width, height=height, saturation_adu=saturation,
+            facts,
+            width=width,
+            height=height,
+            saturation_adu=saturation,
             notes=tuple(dict.fromkeys(notes)),
         ),
-        data=data, wcs=wcs, header=kept,
-    )  # fmt: skip
+        data=data,
+        wcs=wcs,
+        header=kept,
+    )
 
 
 def views(content: bytes, profile: SurveyProfile) -> dict[int, HeaderView]:
@@ -165,11 +185,18 @@ def views(content: bytes, profile: SurveyProfile) -> dict[int, HeaderView]:
 def rejection_of(facts: ImageFacts, reason: Reason) -> DoorRejection:
     """Return the rejection of an image whose header was fine but pixels were not."""
     return DoorRejection(
-        hdu=facts.hdu, reason=reason, night=facts.night, kind=facts.kind,
-        field=facts.field, band=facts.band, observed_mjd=facts.observed_mjd,
-        exposure_s=facts.exposure_s, width=facts.width, height=facts.height,
+        hdu=facts.hdu,
+        reason=reason,
+        night=facts.night,
+        kind=facts.kind,
+        field=facts.field,
+        band=facts.band,
+        observed_mjd=facts.observed_mjd,
+        exposure_s=facts.exposure_s,
+        width=facts.width,
+        height=facts.height,
         notes=facts.notes,
-    )  # fmt: skip
+    )
 
 
 def raw_image_to_frame(raw: RawImage, frame_id: str) -> Frame:
@@ -206,9 +233,7 @@ def _chosen(hdus: list[Hdu], profile: SurveyProfile) -> list[Hdu]:
         return [hdu for hdu in images if hdu.index == wanted]
     planes = [hdu for hdu in images if is_image_plane(hdu.header)]
     # Thumbnails and vectors beside a real image are not worth a rejection.
-    usable = [
-        hdu for hdu in planes if is_two_dimensional(hdu) and min(hdu.shape[-2:]) >= 32
-    ]
+    usable = [hdu for hdu in planes if is_two_dimensional(hdu) and min(hdu.shape[-2:]) >= 32]
     return usable or planes
 
 

@@ -37,10 +37,22 @@ SENTINEL = 1e20
 """Larger values are marks of programs, not counts; float32 sums would overflow."""
 
 DECODER_ERRORS = (
-    OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
-    RuntimeError, MemoryError, AssertionError, EOFError, NameError,
-    struct.error, zlib.error, fits.VerifyError, CfitsioException,
-)  # fmt: skip
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    AssertionError,
+    EOFError,
+    NameError,
+    struct.error,
+    zlib.error,
+    fits.VerifyError,
+    CfitsioException,
+)
 """What astropy raises on damaged tables and tiles: it promises no class of its own,
 so everything that bytes can cause is listed; interrupts and exits are not."""
 
@@ -80,9 +92,7 @@ def read_pixels(
     return _without_impossible(data, notes)
 
 
-def _note_checksum(
-    content: bytes, hdu: Hdu, header: HeaderView, notes: list[str]
-) -> None:
+def _note_checksum(content: bytes, hdu: Hdu, header: HeaderView, notes: list[str]) -> None:
     """Note a DATASUM that does not fit; many programs forget to renew it."""
     stated = header.own_number("DATASUM")
     if not stated:
@@ -115,9 +125,7 @@ def _scaled(raw: NDArray[np.generic], header: HeaderView, notes: list[str]) -> I
     return data
 
 
-def _factor(
-    header: HeaderView, keyword: str, default: float, notes: list[str]
-) -> float:
+def _factor(header: HeaderView, keyword: str, default: float, notes: list[str]) -> float:
     value = header.own_number(keyword)
     if value is None:
         return default
@@ -127,9 +135,7 @@ def _factor(
     return value
 
 
-def _blank(
-    raw: NDArray[np.generic], header: HeaderView, notes: list[str]
-) -> int | None:
+def _blank(raw: NDArray[np.generic], header: HeaderView, notes: list[str]) -> int | None:
     for keyword in ("BLANK", "ZBLANK"):
         value = header.own_number(keyword)
         if value is None:
@@ -137,10 +143,7 @@ def _blank(
         bits = raw.dtype.itemsize * 8
         lowest = 0 if raw.dtype.kind == "u" else -(2 ** (bits - 1))
         if value != int(value) or not lowest <= value < lowest + 2**bits:
-            notes.append(
-                f"{keyword} = {value:g} cannot occur in {bits}-bit pixels and is "
-                "ignored"
-            )
+            notes.append(f"{keyword} = {value:g} cannot occur in {bits}-bit pixels and is ignored")
             continue
         return int(value)
     return None

@@ -28,9 +28,7 @@ UNPACK_CHUNK = 1 << 22
 OVERHEAD_BYTES = 64 << 20
 """Headers and tables a file may have beside its largest image."""
 
-STRUCTURE = re.compile(
-    rb"(XTENSION|ZIMAGE|GROUPS|Z?BITPIX|Z?NAXIS\d{0,3}|PCOUNT|GCOUNT)"
-)
+STRUCTURE = re.compile(rb"(XTENSION|ZIMAGE|GROUPS|Z?BITPIX|Z?NAXIS\d{0,3}|PCOUNT|GCOUNT)")
 VALUE = re.compile(rb"=\s*(?:'([^']*)'|([+-]?\d+)(?=[\s/.]|$)|([TF])(?=[\s/]|$))")
 COMPRESSION_ONLY = re.compile(
     r"^(Z(IMAGE|TENSION|SIMPLE|EXTEND|CMPTYPE|BITPIX|PCOUNT|GCOUNT|BLANK|QUANTIZ|"
@@ -98,9 +96,7 @@ def unpack(content: bytes, max_pixels: float) -> bytes:
             "with 'gunzip FILE'",
         )
     if content[:4] == b"PK\x03\x04":
-        raise FrameRejected(
-            "unreadable", "the file is a zip archive; unpack it with 'unzip FILE'"
-        )
+        raise FrameRejected("unreadable", "the file is a zip archive; unpack it with 'unzip FILE'")
     return content
 
 
@@ -152,7 +148,7 @@ def _hdu_at(content: bytes, start: int, index: int) -> Hdu:
         shape=tuple(reversed(axes)),
         is_image=bool(prefix) or (extension in IMAGE_EXTENSIONS and not is_groups),
         is_compressed=bool(prefix),
-    )  # fmt: skip
+    )
 
 
 def _end_of_header(content: bytes, start: int) -> int:
@@ -186,9 +182,7 @@ def _axes(values: dict[bytes, bytes], prefix: bytes, index: int) -> tuple[int, .
     count = _integer(values, prefix + b"NAXIS", index)
     if not 0 <= count <= 999:
         raise _broken(index, f"NAXIS is {count}")
-    axes = tuple(
-        _integer(values, prefix + b"NAXIS%d" % (i + 1), index) for i in range(count)
-    )
+    axes = tuple(_integer(values, prefix + b"NAXIS%d" % (i + 1), index) for i in range(count))
     if any(length < 0 for length in axes):
         raise _broken(index, f"its axes have the lengths {axes}")
     return axes
@@ -289,7 +283,6 @@ def _must_fit(size: int, limit: int) -> None:
 def _cut_packing(size: int, why: str) -> FrameRejected:
     return FrameRejected(
         "truncated",
-        f"the packed file is damaged after {size} unpacked bytes ({why}); "
-        "copy it again",
+        f"the packed file is damaged after {size} unpacked bytes ({why}); copy it again",
         bytes_present=size,
     )

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 DESCRIPTOR_BYTES = 8
 MAX_COLUMNS = 999  # of the FITS standard
-ALGORITHMS = (
-    "RICE_1", "RICE_ONE", "GZIP_1", "GZIP_2", "PLIO_1", "HCOMPRESS_1", "NOCOMPRESS",
-)  # fmt: skip
+ALGORITHMS = ("RICE_1", "RICE_ONE", "GZIP_1", "GZIP_2", "PLIO_1", "HCOMPRESS_1", "NOCOMPRESS")
 HCOMPRESS_MAGIC = b"\xdd\x99"
 RICE_BYTES = (1, 2, 4)
 MAX_RICE_BLOCK = 1024
@@ -68,8 +66,7 @@ def tiles_must_be_sane(alone: bytes, hdu: Hdu, max_pixels: float) -> None:
 def _tile_shape(header: HeaderView, hdu: Hdu, max_pixels: float) -> list[int]:
     sides = list(reversed(hdu.shape))
     tile = [
-        _integer(header, f"ZTILE{n}", sides[0] if n == 1 else 1)
-        for n in range(1, len(sides) + 1)
+        _integer(header, f"ZTILE{n}", sides[0] if n == 1 else 1) for n in range(1, len(sides) + 1)
     ]
     if min(tile) < 1 or math.prod(tile) > max_pixels:
         raise ValueError(f"tiles of {tile} pixels")

@@ -72,15 +72,12 @@ class FolderFrames:
             raise SourceUnavailable(f"{self._root} is a file, not a folder; {remedy}")
         if not os.access(self._root, os.R_OK | os.X_OK):
             raise SourceUnavailable(
-                f"the folder {self._root} may not be read by this user; "
-                "change its permissions"
+                f"the folder {self._root} may not be read by this user; change its permissions"
             )
 
     def _paths(self) -> Iterator[str]:
         seen: set[str] = set()
-        for folder, subfolders, names in os.walk(
-            self._root, followlinks=True, onerror=_warn
-        ):
+        for folder, subfolders, names in os.walk(self._root, followlinks=True, onerror=_warn):
             # A link to a parent would make the walk endless.
             real = os.path.realpath(folder)
             if real in seen:

@@ -16,13 +16,14 @@ from astrid_assets.surveys.image_kind import kind_by_words
 from astrid_assets.surveys.times import parse_moment
 
 ARCSEC_PER_RADIAN = 206_264.806
-SEXAGESIMAL = re.compile(
-    r"([+-]?)(\d{1,3})[: hd]+(\d{1,2})[: m']+(\d{1,2}(?:\.\d*)?)s?"
-)
+SEXAGESIMAL = re.compile(r"([+-]?)(\d{1,3})[: hd]+(\d{1,2})[: m']+(\d{1,2}(?:\.\d*)?)s?")
 POINTINGS = (
-    ("RA_OBS", "DEC_OBS"), ("OBJCTRA", "OBJCTDEC"), ("RA", "DEC"), ("TELRA", "TELDEC"),
+    ("RA_OBS", "DEC_OBS"),
+    ("OBJCTRA", "OBJCTDEC"),
+    ("RA", "DEC"),
+    ("TELRA", "TELDEC"),
     ("CRVAL1", "CRVAL2"),
-)  # fmt: skip
+)
 SCALES = ("PIXSCALE", "PIXSCAL1", "PIXSCAL", "SECPIX", "SECPIX1", "SCALE", "IM_SCALE")
 PATIENCE = 30
 """Alternatives looked for in so many headers; they repeat."""

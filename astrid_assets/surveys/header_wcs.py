@@ -59,9 +59,7 @@ def read_wcs(
         short(str(warning.message))
         for warning in caught
         # These only say that a spelling was odd, and was understood.
-        if not issubclass(
-            warning.category, FITSFixedWarning | fits.verify.VerifyWarning
-        )
+        if not issubclass(warning.category, FITSFixedWarning | fits.verify.VerifyWarning)
     )
     if problem is not None:
         notes.append(f"bad_wcs: {problem}; the frame counts as one without a WCS")
@@ -73,9 +71,7 @@ def _mended(header: HeaderView, notes: list[str]) -> fits.Header:
     """Return the header with what is known to confuse WCS readers put right."""
     # A handful of cards parses many times faster than a whole header.
     mended = fits.Header([c for c in header.header.cards if WCS_CARD.match(c.keyword)])
-    has_sip = header.number("A_ORDER") is not None and any(
-        SIP.match(keyword) for keyword in mended
-    )
+    has_sip = header.number("A_ORDER") is not None and any(SIP.match(keyword) for keyword in mended)
     for axis in ("CTYPE1", "CTYPE2"):
         kind = header.text(axis) or ""
         if has_sip and kind.endswith("-TAN"):

@@ -16,9 +16,7 @@ from astropy.io import fits
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-CARD_ERRORS = (
-    fits.VerifyError, ValueError, LookupError, AttributeError, TypeError,
-)  # fmt: skip
+CARD_ERRORS = (fits.VerifyError, ValueError, LookupError, AttributeError, TypeError)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
 UNIT_IN_COMMENT = re.compile(r"^\s*\[\s*([A-Za-z]+)\s*\]")
 NAME = re.compile(r"[\x20-\x7e]{1,68}")

@@ -24,9 +24,25 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["light", "bias", "dark", "flat", "unknown"]
 
 LIGHT_WORDS = frozenset(
-    {"light", "lights", "object", "obj", "science", "sci", "target", "normal", "ext",
-     "imaging", "sky", "field", "exposure", "expose", "image", "standard"}
-)  # fmt: skip
+    {
+        "light",
+        "lights",
+        "object",
+        "obj",
+        "science",
+        "sci",
+        "target",
+        "normal",
+        "ext",
+        "imaging",
+        "sky",
+        "field",
+        "exposure",
+        "expose",
+        "image",
+        "standard",
+    }
+)
 WORD = re.compile(r"[a-z]+")
 
 LOOK_PX = 1024  # the middle of a large frame tells as much as all of it
@@ -88,9 +104,7 @@ def kind_by_words(text: str) -> Kind | None:
         return "dark"
     if any("bias" in word or word in ("zero", "zeros") for word in words):
         return "bias"
-    if any(
-        word.startswith("flat") or word.endswith(("flat", "flats")) for word in words
-    ):
+    if any(word.startswith("flat") or word.endswith(("flat", "flats")) for word in words):
         return "flat"
     return "light" if LIGHT_WORDS.intersection(words) else None
 

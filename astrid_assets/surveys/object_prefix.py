@@ -106,8 +106,7 @@ def _open(url: str, options: SourceOptions) -> S3Store | LocalStore:
         prefix=prefix or None,
         config=config,  # pyright: ignore[reportArgumentType]  keys are S3Config's
         client_options={
-            "allow_http": bool(options.endpoint)
-            and str(options.endpoint).startswith("http://"),
+            "allow_http": bool(options.endpoint) and str(options.endpoint).startswith("http://"),
             "connect_timeout": "10s",
             "timeout": "300s",
         },

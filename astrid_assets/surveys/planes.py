@@ -15,7 +15,7 @@ PLANE_NAMES = re.compile(
     r"ERRORS|NOISE|SIGMA|STD|STDDEV|RMS|UNCERT\w*|UNC|IVAR|INVVAR|WEIGHT\w*|WGT|WHT|"
     r"CONF\w*|EXPMAP|EXPOSURE_?MAP|COVERAGE|SAMP|TIME|WCSDVARR|D2IMARR|PSF|KERNEL|"
     r"BACKGROUND|BKG|SEGM\w*|THUMB\w*|PREVIEW)$"
-)  # fmt: skip
+)
 
 
 def is_image_plane(header: Header) -> bool:

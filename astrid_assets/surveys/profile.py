@@ -49,9 +49,17 @@ class Section(BaseModel):
 
 
 FITS_PATTERNS = (
-    "*.fits", "*.fit", "*.fts", "*.fz", "*.fits.gz", "*.fit.gz", "*.fts.gz",
-    "*.fits.bz2", "*.fits.Z", "*.fit.Z",
-)  # fmt: skip
+    "*.fits",
+    "*.fit",
+    "*.fts",
+    "*.fz",
+    "*.fits.gz",
+    "*.fit.gz",
+    "*.fts.gz",
+    "*.fits.bz2",
+    "*.fits.Z",
+    "*.fit.Z",
+)
 """File names taken for FITS, whatever their case. ``.Z`` is among them so that
 such a file is refused with advice instead of being passed over in silence."""
 
@@ -124,16 +132,10 @@ class Keywords(Section):
     usable. Image extensions inherit what they lack from the primary header.
     """
 
-    date_obs: tuple[str, ...] = (
-        "DATE-OBS", "DATE_OBS", "MJD-OBS", "MJD_OBS", "MJD", "JD",
-    )  # fmt: skip
-    time_obs: tuple[str, ...] = (
-        "TIME-OBS", "TIME_OBS", "UT", "UTC-OBS", "UTSTART", "UT-STR",
-    )  # fmt: skip
+    date_obs: tuple[str, ...] = ("DATE-OBS", "DATE_OBS", "MJD-OBS", "MJD_OBS", "MJD", "JD")
+    time_obs: tuple[str, ...] = ("TIME-OBS", "TIME_OBS", "UT", "UTC-OBS", "UTSTART", "UT-STR")
     exposure_s: tuple[str, ...] = ("EXPTIME", "EXPOSURE", "EXP_TIME", "TELAPSE")
-    band: tuple[str, ...] = (
-        "FILTER", "FILTERS", "FILTER1", "FILTER01", "INSFLNAM", "BAND",
-    )  # fmt: skip
+    band: tuple[str, ...] = ("FILTER", "FILTERS", "FILTER1", "FILTER01", "INSFLNAM", "BAND")
     gain: tuple[str, ...] = ("EGAIN", "GAIN")
     """Electrons per ADU. EGAIN comes first: where both stand in one header, GAIN is
     the setting of an amateur camera."""
@@ -144,15 +146,18 @@ class Keywords(Section):
     field: tuple[str, ...] = ()
     """Keyword that names the field; empty: the whole survey is one field."""
     instrument: tuple[str, ...] = ("INSTRUME", "DETECTOR", "CAMERA")
-    readout_mode: tuple[str, ...] = (
-        "READMODE", "READOUTM", "RDMODE", "CCDSPEED", "SPEED",
-    )  # fmt: skip
+    readout_mode: tuple[str, ...] = ("READMODE", "READOUTM", "RDMODE", "CCDSPEED", "SPEED")
     """What changes the bias, such as a speed or an amplifier."""
     binning: tuple[str, ...] = ("XBINNING", "CCDXBIN", "CCDBINX", "BINX", "CCDSUM")
     """Along x; the keyword with Y in place of X tells the other axis."""
     ccd_temperature_c: tuple[str, ...] = (
-        "CCD-TEMP", "CCDTEMP", "CCD_TEMP", "DETTEMP", "DET-TEMP", "TEMPERAT",
-    )  # fmt: skip
+        "CCD-TEMP",
+        "CCDTEMP",
+        "CCD_TEMP",
+        "DETTEMP",
+        "DET-TEMP",
+        "TEMPERAT",
+    )
     """Measured, in degrees Celsius."""
 
 
@@ -318,8 +323,7 @@ class SurveyProfile(Section):
             raise ProfileError(f"{where} is no TOML: {error}") from error
         except ValidationError as error:
             problems = "; ".join(
-                f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}"
-                for e in error.errors()
+                f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()
             )
             raise ProfileError(f"{where}: {problems}") from error
 

@@ -77,9 +77,7 @@ def take_samples(
     """
     files = list(source.files())
     samples = [
-        sample
-        for file in spread(files, limit)
-        for sample in _samples_of(profile, source, file)
+        sample for file in spread(files, limit) for sample in _samples_of(profile, source, file)
     ]
     return files, samples
 
@@ -92,9 +90,7 @@ def spread(files: Sequence[SourceFile], limit: int) -> list[SourceFile]:
     return [files[index] for index in chosen]
 
 
-def _samples_of(
-    profile: SurveyProfile, source: FrameSource, file: SourceFile
-) -> Iterator[Sample]:
+def _samples_of(profile: SurveyProfile, source: FrameSource, file: SourceFile) -> Iterator[Sample]:
     try:
         content = source.read(file.path)
     except FileUnavailable as error:

@@ -49,9 +49,7 @@ def believable_saturation(data: Image, stated: float, notes: list[str]) -> float
     depth = PILE_DEPTH * (top - median)
     below = int(np.sum((finite < top) & (finite >= top - depth)))
     if piled >= MIN_PILED and piled > PILE_OVER_NEIGHBOURS * below:
-        notes.append(
-            f"{piled} pixels share the highest value {top:g}: taken as saturation"
-        )
+        notes.append(f"{piled} pixels share the highest value {top:g}: taken as saturation")
         return top
     return stated
 

@@ -91,9 +91,7 @@ def scan(profile: SurveyProfile, source: FrameSource, known: Known) -> ScanResul
     return ScanResult(tuple(scanned), unchanged, gone)
 
 
-def scan_file(
-    profile: SurveyProfile, source: FrameSource, file: SourceFile
-) -> ScannedFile:
+def scan_file(profile: SurveyProfile, source: FrameSource, file: SourceFile) -> ScannedFile:
     """Read the headers of one file, unless its source knows the night."""
     if file.night is not None:
         return ScannedFile(file.path, file.size_bytes, file.mtime_ns, (file.night,))

@@ -32,9 +32,7 @@ class DetectorSetup:
     ccd_temperature_c: float | None = None
 
 
-def detector_setup(
-    header: HeaderView, keywords: Keywords, notes: list[str]
-) -> DetectorSetup:
+def detector_setup(header: HeaderView, keywords: Keywords, notes: list[str]) -> DetectorSetup:
     """Read the set-up from a header; odd temperatures are noted."""
     return DetectorSetup(
         instrument=_text(header, keywords.instrument),
@@ -65,9 +63,7 @@ def _binning(header: HeaderView, keywords: Keywords) -> str:
     return ""
 
 
-def _temperature(
-    header: HeaderView, keywords: Keywords, notes: list[str]
-) -> float | None:
+def _temperature(header: HeaderView, keywords: Keywords, notes: list[str]) -> float | None:
     for keyword in keywords.ccd_temperature_c:
         value = header.number(keyword)
         if value is None:

@@ -97,9 +97,7 @@ class SimulatedSource:
                 kinds = ("bias", "dark", "flat", "light")
             for kind in kinds:
                 is_light = kind == "light"
-                count = (
-                    self.settings.frames_per_night if is_light else CALIBRATION_FRAMES
-                )
+                count = self.settings.frames_per_night if is_light else CALIBRATION_FRAMES
                 for index in range(count):
                     start = _start_mjd(self.plan, _Named(kind, night, index))
                     yield SourceFile(
@@ -225,9 +223,7 @@ def truth(settings: profiles.SimulatedSource, night: str) -> list[TruthSource]:
     ]
 
 
-def frame_truth(
-    settings: profiles.SimulatedSource, night: str, index: int
-) -> FrameTruth:
+def frame_truth(settings: profiles.SimulatedSource, night: str, index: int) -> FrameTruth:
     """Return everything known of one light frame; `index` counts from 0."""
     return expose(plan_of(settings), _night_index(settings, night), index).truth
 
@@ -252,9 +248,7 @@ def demo_profiles() -> list[SurveyProfile]:
     ]
 
 
-def _demo_profile(
-    name: str, scene: Literal["wide", "deep"], seed: int
-) -> SurveyProfile:
+def _demo_profile(name: str, scene: Literal["wide", "deep"], seed: int) -> SurveyProfile:
     source = profiles.SimulatedSource(kind="simulated", scene=scene, seed=seed)
     return SurveyProfile(
         name=name,
@@ -281,8 +275,7 @@ def _reference_settings(source: profiles.SimulatedSource) -> ReferenceSettings:
 def _settings_of(profile: SurveyProfile) -> profiles.SimulatedSource:
     if not isinstance(profile.source, profiles.SimulatedSource):
         raise SourceUnavailable(
-            f"{profile.name} is no simulated survey: its source is a "
-            f"{profile.source.kind}"
+            f"{profile.name} is no simulated survey: its source is a {profile.source.kind}"
         )
     return profile.source
 

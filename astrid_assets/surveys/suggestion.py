@@ -116,9 +116,7 @@ def _detector(
     lines: list[str] = []
     if given.overscan is None and given.trim is None and _have_sections(samples):
         lines += ['overscan = "header"', 'trim = "header"']
-    notes = {
-        n for s in samples if isinstance(s.found, ImageFacts) for n in s.found.notes
-    }
+    notes = {n for s in samples if isinstance(s.found, ImageFacts) for n in s.found.notes}
     asked = {
         "no usable gain": "# gain_e_per_adu = 1.0  # electrons per ADU, not in the "
         "headers: from the camera's data sheet",
@@ -166,9 +164,7 @@ def evening_shift_hours(times_mjd: Iterable[float]) -> float | None:
         return None
     starts = hours
     ends = [*hours[1:], hours[0] + 24]
-    gap, start = max(
-        (end - begin, begin) for begin, end in zip(starts, ends, strict=True)
-    )
+    gap, start = max((end - begin, begin) for begin, end in zip(starts, ends, strict=True))
     if gap < MIN_GAP_HOURS:
         return None
     return -float(round((start + gap / 2) % 24))
@@ -179,9 +175,7 @@ def _calibration(
 ) -> list[str]:
     counts = Counter(_kind(s) for s in samples if s.is_usable)
     masters = {kind: counts[kind] for kind in MASTER_KINDS if counts[kind]}
-    subtracted = [
-        s.is_sky_subtracted for s in samples if s.is_sky_subtracted is not None
-    ]
+    subtracted = [s.is_sky_subtracted for s in samples if s.is_sky_subtracted is not None]
     lines: list[str] = []
     if masters or _have_sections(samples):
         lines.append('frames_are = "raw"')
@@ -204,9 +198,7 @@ def _calibration(
     for kind in MASTER_KINDS:
         liars = sorted({_folder(s.path) for s in samples if s.contradiction == kind})
         if liars:
-            lines.append(
-                f"# The headers of these call them something else than {kind}."
-            )
+            lines.append(f"# The headers of these call them something else than {kind}.")
             lines.append(f"{kind} = {_toml(liars)}")
     return lines
 
@@ -270,8 +262,7 @@ def _are_several_fields(lights: Sequence[Sample]) -> bool:
     if len(names) < 2 or "" in names:
         return False
     centres = [
-        s.centre_deg or (pointing(s.header) if s.header is not None else None)
-        for s in lights
+        s.centre_deg or (pointing(s.header) if s.header is not None else None) for s in lights
     ]
     return _common(centres) is None
 
@@ -305,10 +296,7 @@ def _have_sections(samples: Sequence[Sample]) -> bool:
             kept = section("header", "TRIMSEC", header, shape)
         except FrameRejected:
             return False
-        if (
-            kept is None
-            or (kept[0].stop - kept[0].start, kept[1].stop - kept[1].start) == shape
-        ):
+        if kept is None or (kept[0].stop - kept[0].start, kept[1].stop - kept[1].start) == shape:
             return False
     return bool(usable)
 

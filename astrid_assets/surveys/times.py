@@ -45,9 +45,7 @@ class Moment:
     has_clock: bool
 
 
-def start_of_exposure(
-    header: HeaderView, keywords: Keywords, notes: list[str]
-) -> float | None:
+def start_of_exposure(header: HeaderView, keywords: Keywords, notes: list[str]) -> float | None:
     """Return the time the date keywords give (MJD, UTC), or None with notes why.
 
     The first keyword that has both date and time counts; a second one that
@@ -62,14 +60,10 @@ def start_of_exposure(
         if moment is None:
             notes.append(f"{keyword} = {text[:40]!r} is no date that can be read")
             continue
-        moments.append(
-            moment if moment.has_clock else _with_clock(moment, header, keywords)
-        )
+        moments.append(moment if moment.has_clock else _with_clock(moment, header, keywords))
     timed = [moment for moment in moments if moment.has_clock]
     if not timed:
-        notes.extend(
-            f"{moment.keyword} has a date without a time of day" for moment in moments
-        )
+        notes.extend(f"{moment.keyword} has a date without a time of day" for moment in moments)
         return None
     first = timed[0]
     notes.extend(

@@ -25,9 +25,7 @@ class LoginLimiter:
     """Counts failed logins per name and per address; kept in memory."""
 
     clock: Callable[[], float] = time.monotonic
-    _failures: dict[str, deque[float]] = field(
-        default_factory=lambda: defaultdict(deque)
-    )
+    _failures: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     hashing: threading.Semaphore = field(
         default_factory=lambda: threading.Semaphore(HASHES_AT_ONCE)
@@ -42,8 +40,7 @@ class LoginLimiter:
                     wait = int(recent[0] + FAILURE_WINDOW_S - self.clock()) + 1
                     raise Problem(
                         429,
-                        "too many failed logins; wait a quarter of an hour, or use an "
-                        "API token",
+                        "too many failed logins; wait a quarter of an hour, or use an API token",
                         code="too-many-logins",
                         headers={"Retry-After": str(wait)},
                     )

@@ -84,9 +84,7 @@ class Problem(Exception):
             content["errors"] = [
                 {"where": where, "message": message} for where, message in self.errors
             ]
-        return JSONResponse(
-            content, self.status, headers=self.headers, media_type=MEDIA_TYPE
-        )
+        return JSONResponse(content, self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
 class ProblemPart(BaseModel):
@@ -193,13 +191,10 @@ def problem_of(error: Exception) -> Problem:
 
 def _invalid(error: RequestValidationError) -> Problem:
     errors = tuple(
-        (".".join(map(str, found["loc"])), str(found["msg"]))
-        for found in error.errors()
+        (".".join(map(str, found["loc"])), str(found["msg"])) for found in error.errors()
     )
     first = f"{errors[0][0]}: {errors[0][1]}" if errors else "it cannot be read"
-    return Problem(
-        422, f"the request was not understood: {first}", code="invalid", errors=errors
-    )
+    return Problem(422, f"the request was not understood: {first}", code="invalid", errors=errors)
 
 
 def _http(error: HTTPException) -> Problem:

@@ -131,9 +131,7 @@ def log_in(request: Request, response: Response, name: str, password: str) -> Pe
         found = accounts.by_password(session, name, password)
     if found is None:
         limiter.failed(name, address)
-        raise Problem(
-            401, "name and password do not belong together", code="wrong-password"
-        )
+        raise Problem(401, "name and password do not belong together", code="wrong-password")
     limiter.succeeded(name)
     with state.catalogue.begin() as session:
         secret = accounts.new_session(session, found.name)
@@ -199,8 +197,7 @@ def check_csrf(request: Request, token: str | None) -> None:
     if not secret or not hmac.compare_digest(given.encode(), expected.encode()):
         raise Problem(
             403,
-            "this form is too old or comes from elsewhere: reload the page and send it "
-            "again",
+            "this form is too old or comes from elsewhere: reload the page and send it again",
             code="bad-form",
         )
 

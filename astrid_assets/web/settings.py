@@ -59,9 +59,7 @@ class WebSettings:
         return self.login_required or not self.is_loopback
 
 
-def settings_from_environment(
-    host: str | None = None, port: int | None = None
-) -> WebSettings:
+def settings_from_environment(host: str | None = None, port: int | None = None) -> WebSettings:
     """Return the settings of the environment; arguments outrank it.
 
     Raises

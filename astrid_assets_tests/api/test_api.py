@@ -46,14 +46,10 @@ def test_health_says_that_the_catalogue_answers(client: httpx.Client) -> None:
 
 
 def test_search_finds_the_place_and_its_time(client: httpx.Client) -> None:
-    near = client.get(
-        "/detections", params={"ra": 150, "dec": 2, "radius_arcsec": 1}
-    ).json()
+    near = client.get("/detections", params={"ra": 150, "dec": 2, "radius_arcsec": 1}).json()
     assert [item["night"] for item in near["items"]] == [values.NIGHT]
     assert near["items"][0]["observed_at"] == "2025-03-01T00:00:00Z"
-    elsewhere = client.get(
-        "/detections", params={"ra": 151, "dec": 2, "radius_arcsec": 1}
-    ).json()
+    elsewhere = client.get("/detections", params={"ra": 151, "dec": 2, "radius_arcsec": 1}).json()
     assert elsewhere == {"items": [], "next": None}
     later = client.get("/detections", params={"start": "2025-03-02T00:00:00Z"}).json()
     assert later["items"] == []
@@ -81,13 +77,9 @@ def test_a_detection_names_its_cutouts_and_each_is_there(
         if name.endswith(".png"):
             assert answer.content.startswith(PNG_MAGIC)
             assert Pillow.open(io.BytesIO(answer.content)).size == (64, 64)
-    with fits.open(
-        io.BytesIO(client.get(detail["cutouts"]["score.fits"]).content)
-    ) as hdus:
+    with fits.open(io.BytesIO(client.get(detail["cutouts"]["score.fits"]).content)) as hdus:
         assert hdus[0].data[32, 32] == np.float32(values.SEEN_SIGMA)
-    with fits.open(
-        io.BytesIO(client.get(detail["cutouts"]["difference.fits"]).content)
-    ) as hdus:
+    with fits.open(io.BytesIO(client.get(detail["cutouts"]["difference.fits"]).content)) as hdus:
         place = WCS(hdus[0].header).all_pix2world([[32, 32]], 0)[0]
         assert place == pytest.approx(values.PLACE, abs=1e-7)
         assert hdus[0].header["BUNIT"] == "electron"
@@ -161,9 +153,7 @@ def test_reviewers_on_loopback_label_under_their_own_names(
     assert [i["detection_id"] for i in found["items"]] == [sky.detection_id]
 
 
-def test_an_event_that_makes_no_sense_is_refused(
-    client: httpx.Client, sky: SmallSky
-) -> None:
+def test_an_event_that_makes_no_sense_is_refused(client: httpx.Client, sky: SmallSky) -> None:
     for body in (
         {"label": "maybe"},
         {"classification": "dipole"},
@@ -179,9 +169,7 @@ def test_an_event_that_makes_no_sense_is_refused(
     assert say(client, UNKNOWN).status_code == 404
 
 
-def test_the_queue_gives_each_reviewer_something_else(
-    client: httpx.Client, sky: SmallSky
-) -> None:
+def test_the_queue_gives_each_reviewer_something_else(client: httpx.Client, sky: SmallSky) -> None:
     with sky.catalogue.begin() as session:
         row = session.get_one(Detection, sky.detection_id)
         values.finish_detections(session, row.night)
@@ -195,9 +183,7 @@ def test_the_queue_gives_each_reviewer_something_else(
     assert sum(client.get("/queues").json()["waiting"].values()) == 1
 
 
-def test_the_light_curve_is_in_order_of_time(
-    client: httpx.Client, sky: SmallSky
-) -> None:
+def test_the_light_curve_is_in_order_of_time(client: httpx.Client, sky: SmallSky) -> None:
     answer = client.get(f"/objects/{sky.object_id}/lightcurve").json()
     assert answer["object"]["id"] == sky.object_id
     times = [point["observed_mjd"] for point in answer["points"]]
@@ -213,9 +199,7 @@ def test_explain_answers_as_the_function_does(client: httpx.Client) -> None:
     assert client.get("/explain", params={"ra": 150, "dec": 91}).status_code == 422
 
 
-def test_labels_are_exported_in_every_format(
-    client: httpx.Client, sky: SmallSky
-) -> None:
+def test_labels_are_exported_in_every_format(client: httpx.Client, sky: SmallSky) -> None:
     import polars as pl
 
     say(client, sky.detection_id, notes="=1+1")
@@ -247,20 +231,28 @@ def test_collecting_without_dagster_says_how_to_start_it(client: httpx.Client) -
     assert client.get(f"/training/runs/{UNKNOWN}").status_code == 503
 
 
-def test_a_dataset_is_listed_judged_and_loaded(
-    client: httpx.Client, sky: SmallSky
-) -> None:
+def test_a_dataset_is_listed_judged_and_loaded(client: httpx.Client, sky: SmallSky) -> None:
     keys = {
         f"{part}_key": sky.store.put(f"datasets/d/{part}", part.encode(), ".npy")
         for part in ("images", "masks", "samples")
     }
     row = {
-        "id": UNKNOWN, "content_hash": "0" * 64, "name": values.BAD_TEXT,
-        "description": None, "collection_params": {}, "total_samples": 0,
-        "anomaly_ratio": 0.5, "quality_score": 0.9, "quality_report": {"issues": []},
-        "last_sequence": 0, "mlflow_run_id": None, "created_at": WHEN,
-        "created_by": "test", "status": "active", **keys,
-    }  # fmt: skip
+        "id": UNKNOWN,
+        "content_hash": "0" * 64,
+        "name": values.BAD_TEXT,
+        "description": None,
+        "collection_params": {},
+        "total_samples": 0,
+        "anomaly_ratio": 0.5,
+        "quality_score": 0.9,
+        "quality_report": {"issues": []},
+        "last_sequence": 0,
+        "mlflow_run_id": None,
+        "created_at": WHEN,
+        "created_by": "test",
+        "status": "active",
+        **keys,
+    }
     with sky.catalogue.begin() as session:
         upsert(session, TrainingDataset, [row])
     assert client.get("/training/datasets").json()[0]["name"] == values.BAD_TEXT
@@ -300,9 +292,7 @@ def test_the_description_tells_problems_as_they_are(client: httpx.Client) -> Non
         for operation in operations.values():
             for status, response in operation["responses"].items():
                 if status >= "400":
-                    assert list(response["content"]) == ["application/problem+json"], (
-                        path
-                    )
+                    assert list(response["content"]) == ["application/problem+json"], path
 
 
 def test_a_catalogue_without_tables_is_told_with_its_remedy(

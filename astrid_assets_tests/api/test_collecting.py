@@ -53,9 +53,7 @@ def dagster_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str
 
 
 @pytest.mark.slow
-def test_a_collection_becomes_a_run_of_the_graph(
-    settings: WebSettings, dagster_url: str
-) -> None:
+def test_a_collection_becomes_a_run_of_the_graph(settings: WebSettings, dagster_url: str) -> None:
     body = {
         "survey_ids": [SURVEY],
         "start": "2025-01-01T00:00:00",

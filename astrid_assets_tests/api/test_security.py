@@ -65,9 +65,7 @@ def test_a_stranger_may_not_even_read_where_logins_are_needed(
             assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_reading_can_be_open_where_writing_is_not(
-    settings: WebSettings, sky: SmallSky
-) -> None:
+def test_reading_can_be_open_where_writing_is_not(settings: WebSettings, sky: SmallSky) -> None:
     with locked(settings, public_reading=True) as client:
         assert client.get("/detections").status_code == 200
         assert client.post(events_of(sky), json=EVENT).status_code == 401
@@ -106,9 +104,7 @@ def test_a_role_says_what_one_may_do(settings: WebSettings, sky: SmallSky) -> No
             assert asked_for.status_code == collect
 
 
-def test_logging_in_sets_a_cookie_scripts_cannot_read(
-    settings: WebSettings, sky: SmallSky
-) -> None:
+def test_logging_in_sets_a_cookie_scripts_cannot_read(settings: WebSettings, sky: SmallSky) -> None:
     account(sky)
     with locked(settings) as client:
         body = {"name": "ada", "password": PASSWORD}
@@ -118,16 +114,16 @@ def test_logging_in_sets_a_cookie_scripts_cannot_read(
         assert "httponly" in cookie
         assert "samesite=lax" in cookie
         assert client.get("/session").json() == {
-            "name": "ada", "role": "reviewer", "how": "session",
-        }  # fmt: skip
+            "name": "ada",
+            "role": "reviewer",
+            "how": "session",
+        }
         assert client.post(events_of(sky), json=EVENT).status_code == 201
         assert client.delete("/session").status_code == 204
         assert client.get("/session").status_code == 401
 
 
-def test_the_cookie_is_secure_behind_a_proxy_with_tls(
-    settings: WebSettings, sky: SmallSky
-) -> None:
+def test_the_cookie_is_secure_behind_a_proxy_with_tls(settings: WebSettings, sky: SmallSky) -> None:
     account(sky)
     with locked(settings) as client:
         answer = client.post(
@@ -145,9 +141,7 @@ def test_the_cookie_is_secure_behind_a_proxy_with_tls(
         assert "HTTPS" in plain.json()["detail"]
 
 
-def test_guessing_passwords_is_slowed_down(
-    settings: WebSettings, sky: SmallSky
-) -> None:
+def test_guessing_passwords_is_slowed_down(settings: WebSettings, sky: SmallSky) -> None:
     account(sky)
     with served(replace(settings, login_required=True)) as (url, app):
         import httpx
@@ -156,9 +150,7 @@ def test_guessing_passwords_is_slowed_down(
         app.state.logins = LoginLimiter(clock=lambda: now[0])
         with httpx.Client(base_url=url) as client:
             body = {"name": "ada", "password": "wrong password"}
-            statuses = [
-                client.post("/session", json=body).status_code for _ in range(11)
-            ]
+            statuses = [client.post("/session", json=body).status_code for _ in range(11)]
             assert statuses == [401] * 10 + [429]
             right = {"name": "ada", "password": PASSWORD}
             blocked = client.post("/session", json=right)
@@ -268,9 +260,7 @@ def test_secrets_appear_in_no_log_and_no_answer(
             assert secret not in text
 
 
-def test_a_large_body_is_refused_however_it_comes(
-    client: httpx.Client, sky: SmallSky
-) -> None:
+def test_a_large_body_is_refused_however_it_comes(client: httpx.Client, sky: SmallSky) -> None:
     json_type = {"content-type": "application/json"}
     large = b'{"notes": "' + b"x" * 2**21 + b'"}'
     announced = client.post(events_of(sky), content=large, headers=json_type)

@@ -68,9 +68,7 @@ def test_a_failed_gate_stops_the_training(
     assert evaluation.description == "judged"
 
 
-def test_no_verdict_is_no_pass(
-    catalogue: Catalogue, instance: dg.DagsterInstance
-) -> None:
+def test_no_verdict_is_no_pass(catalogue: Catalogue, instance: dg.DagsterInstance) -> None:
     result, done = run(catalogue, instance, passed=None)
     assert not result.success
     assert done == []

@@ -124,9 +124,7 @@ def test_a_result_is_tied_to_the_materialization_of_its_night(
     )
     for day in (1, 2, 3, 5):
         key = f"2025-03-0{day}|wide"
-        target = evaluation(
-            results(instance, "frame_quality")[key]
-        ).target_materialization_data
+        target = evaluation(results(instance, "frame_quality")[key]).target_materialization_data
         assert target is not None
         assert target.storage_id == newest[key]
         assert target.run_id == run.run_id
@@ -143,9 +141,7 @@ def test_a_night_that_was_not_judged_has_no_result(
 def test_a_run_of_one_night_tells_that_night(
     catalogue: Catalogue, instance: dg.DagsterInstance
 ) -> None:
-    graph(catalogue, []).execute_in_process(
-        instance=instance, partition_key=f"{BAD}|wide"
-    )
+    graph(catalogue, []).execute_in_process(instance=instance, partition_key=f"{BAD}|wide")
     found = results(instance, "frame_quality")
     assert set(found) == {f"{BAD}|wide"}
     assert found[f"{BAD}|wide"].status.value == "FAILED"

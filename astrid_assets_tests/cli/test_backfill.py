@@ -130,9 +130,7 @@ def test_status_says_which_nights_a_changed_profile_has_left_behind(cli, survey)
     cli("backfill", *RAW)
     assert "Outdated" not in cli("status").output
     with open_catalogue().begin() as session:
-        session.get_one(
-            Survey, survey
-        ).profile_toml += "\n[detector]\nread_noise_e = 7\n"
+        session.get_one(Survey, survey).profile_toml += "\n[detector]\nread_noise_e = 7\n"
     overview = " ".join(cli("status").output.split())
     assert "Outdated mine 2025-03-01 to 2025-03-02" in overview
     assert "(raw_observations of 2)" in overview

@@ -92,9 +92,7 @@ def test_files_of_killed_processes_are_removed_when_asked(home):
         ("MLFLOW_TRACKING_URI", "http://127.0.0.1:1", doctor_checks.mlflow),
     ],
 )
-def test_a_wrong_variable_fails_its_check_and_is_named(
-    home, monkeypatch, variable, value, check
-):
+def test_a_wrong_variable_fails_its_check_and_is_named(home, monkeypatch, variable, value, check):
     monkeypatch.setenv(variable, value)
     (found,) = findings(check)
     assert found.level == "FAIL"

@@ -54,9 +54,7 @@ def test_a_reviewer_gets_a_password_and_a_token(cli: Cli, home: Path) -> None:
     assert "Ada Lovelace" in listed
     assert "notebook" in listed
     assert token not in listed
-    revoked = cli(
-        "reviewer", "token", "Ada Lovelace", "--purpose", "notebook", "--revoke"
-    )
+    revoked = cli("reviewer", "token", "Ada Lovelace", "--purpose", "notebook", "--revoke")
     assert "1 tokens revoked" in revoked.output
     assert cli("reviewer", "close", "Ada Lovelace").exit_code == 0
     assert "closed" in cli("reviewer", "list").output
@@ -109,9 +107,7 @@ def test_alerts_do_not_mix_with_frames(
     cli: Cli, home: Path, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     sky_in(home)
-    refused = cli(
-        "alerts", "import", str(ztf_file(tmp_path, rng)), "--survey", values.SURVEY
-    )
+    refused = cli("alerts", "import", str(ztf_file(tmp_path, rng)), "--survey", values.SURVEY)
     assert refused.exit_code == 1
     assert "survey of frames" in refused.output
 

@@ -73,15 +73,11 @@ def test_a_run_whose_process_lives_is_left_alone(instance):
     assert seen == [[]]
 
 
-def test_a_later_process_of_the_same_number_does_not_keep_a_run_alive(
-    instance, monkeypatch
-):
+def test_a_later_process_of_the_same_number_does_not_keep_a_run_alive(instance, monkeypatch):
     crash(instance)
     # As if this very process had been given the dead worker's number.
     monkeypatch.setattr(os, "kill", lambda *_: None)
-    monkeypatch.setattr(
-        "astrid_assets.cli.orphaned_runs._started_at", lambda _: 32_503_680_000.0
-    )
+    monkeypatch.setattr("astrid_assets.cli.orphaned_runs._started_at", lambda _: 32_503_680_000.0)
     assert len(orphaned_runs(instance, shared=False)) == 1
 
 

@@ -40,17 +40,13 @@ class Nights:
         """Return the job of the two assets."""
 
         @dg.asset(partitions_def=survey_date)
-        def raw_observations(
-            context: dg.AssetExecutionContext, config: ForceConfig
-        ) -> None:
+        def raw_observations(context: dg.AssetExecutionContext, config: ForceConfig) -> None:
             self.forced.add(config.force)
             for night in nights_of(context.partition_keys):
                 self._finish(context, "raw_observations", night)
 
         @dg.asset(partitions_def=survey_date, deps=[raw_observations])
-        def processed_frames(
-            context: dg.AssetExecutionContext, config: ForceConfig
-        ) -> None:
+        def processed_frames(context: dg.AssetExecutionContext, config: ForceConfig) -> None:
             self.forced.add(config.force)
             for night in nights_of(context.partition_keys):
                 if night.date in self.breaks:
@@ -67,9 +63,7 @@ class Nights:
             jobs=[dg.define_asset_job("night_job", selection=list(ASSETS))],
         ).resolve_job_def("night_job")
 
-    def _finish(
-        self, context: dg.AssetExecutionContext, asset: str, night: Night
-    ) -> None:
+    def _finish(self, context: dg.AssetExecutionContext, asset: str, night: Night) -> None:
         self.done.append((asset, night.survey, night.date))
         context.log.info("%s %s %s: %s", asset, night.survey, night.date, {})
 
@@ -110,9 +104,7 @@ def test_a_block_is_one_run_over_exactly_its_nights(instance, nights):
 def test_gaps_between_nights_are_not_bridged(instance, console):
     recorder = Nights()
     sparse = ("2025-03-01", "2025-03-02", "2025-04-10")
-    failures = run_plans(
-        console, instance, recorder.job(), [Plan("a", sparse)], assets=ASSETS
-    )
+    failures = run_plans(console, instance, recorder.job(), [Plan("a", sparse)], assets=ASSETS)
     assert failures == []
     assert recorder.of("processed_frames") == list(sparse)
     assert len(materialized(instance, "raw_observations")) == 3
@@ -122,9 +114,7 @@ def test_surveys_run_one_after_the_other_in_the_order_of_time(instance, console)
     recorder = Nights()
     plans = [Plan("a", WEEK[:2]), Plan("b", WEEK[:2])]
     run_plans(console, instance, recorder.job(), plans, assets=ASSETS)
-    first = [
-        (survey, date) for name, survey, date in recorder.done if name == ASSETS[0]
-    ]
+    first = [(survey, date) for name, survey, date in recorder.done if name == ASSETS[0]]
     assert first == [(s, d) for s in ("a", "b") for d in WEEK[:2]]
 
 
@@ -145,9 +135,7 @@ def test_only_the_assets_asked_for_run(instance):
 def test_one_broken_night_costs_only_itself(instance, console):
     recorder = Nights()
     recorder.breaks[WEEK[3]] = RuntimeError("the telescope fell over")
-    (failure,) = run_plans(
-        console, instance, recorder.job(), [Plan("a", WEEK)], assets=ASSETS
-    )
+    (failure,) = run_plans(console, instance, recorder.job(), [Plan("a", WEEK)], assets=ASSETS)
     assert failure == Failure(
         "a", WEEK[3], ("processed_frames: RuntimeError: the telescope fell over",)
     )

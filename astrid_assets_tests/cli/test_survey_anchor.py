@@ -27,18 +27,34 @@ def test_an_anchor_is_shown_with_what_it_is_tied_to(cli, frames):
     with open_catalogue().begin() as session:
         session.add(
             Observation(
-                id="o1", survey="mine", night="2025-03-01", source_path="one.fits",
-                hdu=0, sha256="0", size_bytes=1, kind="light", status="registered",
-                band="r", field="f1", registered_at=now(),
+                id="o1",
+                survey="mine",
+                night="2025-03-01",
+                source_path="one.fits",
+                hdu=0,
+                sha256="0",
+                size_bytes=1,
+                kind="light",
+                status="registered",
+                band="r",
+                field="f1",
+                registered_at=now(),
             )
-        )  # fmt: skip
+        )
         session.flush()
         session.add(
             FieldAnchor(
-                id="a1", survey="mine", field="f1", band="r", observation_id="o1",
-                stars_key="k", is_local=False, tie=tie, created_at=now(),
+                id="a1",
+                survey="mine",
+                field="f1",
+                band="r",
+                observation_id="o1",
+                stars_key="k",
+                is_local=False,
+                tie=tie,
+                created_at=now(),
             )
-        )  # fmt: skip
+        )
     said = cli("survey", "anchor", "mine", "--band", "r")
     assert said.exit_code == 0, said.output
     assert "f1" in said.output

@@ -96,9 +96,7 @@ def test_one_signal_stops_every_program_and_what_it_started(tmp_path, number):
         for port in ports:
             assert any(f"http://127.0.0.1:{port}" in line for line in told)
         started = [
-            int(text)
-            for port in ports
-            for text in (tmp_path / str(port)).read_text().split()
+            int(text) for port in ports for text in (tmp_path / str(port)).read_text().split()
         ]
         assert all(lives(process_id) for process_id in started)
         process.send_signal(number)
@@ -168,9 +166,7 @@ def test_dagster_and_mlflow_answer_and_leave_nothing_behind(home):
     command = [sys.executable, "-c", "from astrid_assets.cli.main import main; main()"]
     command += ["ui", "--port", str(ports[0]), "--mlflow-port", str(ports[1])]
     command += ["--review-port", str(ports[2])]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         told = lines_until(process, "Ctrl-C", limit_s=240)
         assert told[-1:] == ["Ctrl-C stops everything."], told

@@ -59,10 +59,7 @@ def test_every_symmetry_of_the_square_occurs_and_nothing_else():
     corners = {(dy, dx) for dy, dx in reach if abs(dy) != abs(dx)}
     shifts = range(-MAX_SHIFT_PX, MAX_SHIFT_PX + 1)
     allowed = {
-        (middle + dy + sy, middle + dx + sx)
-        for dy, dx in corners
-        for sy in shifts
-        for sx in shifts
+        (middle + dy + sy, middle + dx + sx) for dy, dx in corners for sy in shifts for sx in shifts
     }
     places = {tuple(place.tolist()) for place in torch.nonzero(moved[:, 0])[:, 1:]}
     assert places == allowed

@@ -20,9 +20,7 @@ def sigmoid(x):
 def test_the_temperature_that_was_put_in_is_found(temperature, rng):
     honest = rng.normal(0, 2, 50_000)
     labels = rng.random(50_000) < sigmoid(honest)
-    assert fit_temperature(honest * temperature, labels) == pytest.approx(
-        temperature, rel=0.03
-    )
+    assert fit_temperature(honest * temperature, labels) == pytest.approx(temperature, rel=0.03)
 
 
 def test_a_perfect_separation_does_not_make_scores_certain():

@@ -56,14 +56,10 @@ def test_the_auc_counts_pairs_with_ties_as_half(rows):
 def test_all_numbers_equal_the_slow_formulas(rng):
     scores, labels = scored(rng)
     scores = scores.round(2)  # ties
-    found = evaluate(
-        scores, labels, rng.normal(0, 9, 400), threshold=0.6, bootstraps=20
-    )
+    found = evaluate(scores, labels, rng.normal(0, 9, 400), threshold=0.6, bootstraps=20)
     called = scores >= 0.6
     assert found.model.roc_auc.value == pytest.approx(pairs_auc(scores, labels))
-    assert found.model.average_precision.value == pytest.approx(
-        step_precision(scores, labels)
-    )
+    assert found.model.average_precision.value == pytest.approx(step_precision(scores, labels))
     kept = np.sort(scores[labels])[::-1][int(np.ceil(0.95 * labels.sum())) - 1]
     assert found.model.fpr_at_95_completeness.value == pytest.approx(
         (scores[~labels] >= kept).mean()
@@ -112,9 +108,7 @@ def test_detections_of_few_objects_widen_the_interval(rng):
     level = rng.normal(size=20)[objects]
     scores = level + labels + 0.1 * rng.normal(size=400)
     alone = evaluate(scores, labels, scores, threshold=0).model.roc_auc
-    grouped = evaluate(
-        scores, labels, scores, objects.astype(str), threshold=0
-    ).model.roc_auc
+    grouped = evaluate(scores, labels, scores, objects.astype(str), threshold=0).model.roc_auc
     assert grouped.high - grouped.low > 2 * (alone.high - alone.low)
     assert grouped.value == alone.value
 
@@ -189,9 +183,7 @@ def test_a_better_challenger_wins_the_paired_comparison(rng):
     better = scores + 0.15 * labels
     found = compare(better, scores, labels)
     assert found.roc_auc.low > 0
-    assert found.roc_auc.value == pytest.approx(
-        found.challenger_roc_auc - found.champion_roc_auc
-    )
+    assert found.roc_auc.value == pytest.approx(found.challenger_roc_auc - found.champion_roc_auc)
     assert compare(scores, scores, labels).roc_auc.high == 0
 
 

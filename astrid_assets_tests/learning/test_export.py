@@ -49,9 +49,7 @@ def test_the_score_is_the_highest_mask_value_near_the_centre(content, small_trai
     np.testing.assert_allclose(scorer.score(images), near.max(axis=1), atol=1e-6)
 
 
-def test_a_second_export_has_the_same_bytes_and_leaves_the_network_alone(
-    content, small_training
-):
+def test_a_second_export_has_the_same_bytes_and_leaves_the_network_alone(content, small_training):
     model = small_training.model
     before = {name: value.clone() for name, value in model.network.state_dict().items()}
     model.network.train()
@@ -124,9 +122,7 @@ def test_a_broken_file_is_refused(content, cut):
 def test_another_model_is_refused():
     port = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
     out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
-    graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Neg", ["x"], ["y"])], "g", [port], [out]
-    )
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Neg", ["x"], ["y"])], "g", [port], [out])
     model = onnx.helper.make_model(
         graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9
     )

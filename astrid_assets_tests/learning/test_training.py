@@ -84,9 +84,7 @@ def test_a_finished_training_is_returned_without_training(small_training):
     assert (small_training.run_dir / LAST).stat().st_mtime_ns == before
 
 
-def test_a_training_that_raised_is_resumed_to_the_same_weights(
-    small_training, tmp_path
-):
+def test_a_training_that_raised_is_resumed_to_the_same_weights(small_training, tmp_path):
     class Stop(Exception):
         pass
 
@@ -109,9 +107,7 @@ def test_a_training_that_raised_is_resumed_to_the_same_weights(
     assert resumed.history == small_training.model.history
 
 
-def test_an_interrupt_reaches_the_caller_and_the_training_can_be_resumed(
-    small_training, tmp_path
-):
+def test_an_interrupt_reaches_the_caller_and_the_training_can_be_resumed(small_training, tmp_path):
     before = signal.getsignal(signal.SIGINT)
 
     def interrupt(metrics):
@@ -130,9 +126,7 @@ def test_an_interrupt_reaches_the_caller_and_the_training_can_be_resumed(
     assert same_weights(small_training.model, again(small_training, tmp_path))
 
 
-def test_training_stops_early_and_a_second_call_does_not_go_on(
-    small_training, tmp_path
-):
+def test_training_stops_early_and_a_second_call_does_not_go_on(small_training, tmp_path):
     # So high a learning rate makes the val loss jump up and down.
     changes = {"epochs": 12, "patience": 1, "learning_rate": 0.9, "weight_decay": 0.0}
     first = again(small_training, tmp_path, **changes)
@@ -172,9 +166,7 @@ def test_the_global_switches_are_put_back(small_training, tmp_path):
     assert not torch.are_deterministic_algorithms_enabled()
 
 
-def test_nothing_is_written_outside_the_run_folder(
-    small_training, tmp_path, monkeypatch
-):
+def test_nothing_is_written_outside_the_run_folder(small_training, tmp_path, monkeypatch):
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)

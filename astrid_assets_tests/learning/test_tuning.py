@@ -41,14 +41,8 @@ def test_the_best_trial_becomes_the_settings_and_a_search_is_not_repeated(
     assert all(1e-5 <= trial.learning_rate <= 1e-2 for trial in found.trials)
     assert len({trial.learning_rate for trial in found.trials}) == 3
     unchanged = {"learning_rate", "base_filters"}
-    assert found.best.model_dump(exclude=unchanged) == settings.model_dump(
-        exclude=unchanged
-    )
-    checkpoints = {
-        path: path.stat().st_mtime_ns for path in tmp_path.rglob("last.ckpt")
-    }
+    assert found.best.model_dump(exclude=unchanged) == settings.model_dump(exclude=unchanged)
+    checkpoints = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("last.ckpt")}
     assert len(checkpoints) == 3
     assert tune(*arguments) == found
-    assert checkpoints == {
-        path: path.stat().st_mtime_ns for path in tmp_path.rglob("last.ckpt")
-    }
+    assert checkpoints == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("last.ckpt")}

@@ -71,9 +71,7 @@ def test_the_disc_holds_the_pixels_within_four():
     assert disc.shape == (9, 9)
     assert disc[0, 4]
     assert not disc[0, 3]
-    assert disc.sum() == sum(
-        x * x + y * y <= 16 for x in range(-4, 5) for y in range(-4, 5)
-    )
+    assert disc.sum() == sum(x * x + y * y <= 16 for x in range(-4, 5) for y in range(-4, 5))
 
 
 def test_the_candidate_gets_the_highest_logit_near_the_centre():

@@ -111,9 +111,7 @@ def test_step_output_is_in_the_bucket_where_its_address_is_set(
             ["run", "compute_logs", "step"], ComputeIOType.STDOUT
         ):
             time.sleep(0.05)
-        path = manager.display_path_for_type(
-            ["run", "compute_logs", "step"], ComputeIOType.STDOUT
-        )
+        path = manager.display_path_for_type(["run", "compute_logs", "step"], ComputeIOType.STDOUT)
         assert path is not None
         assert path.startswith(f"s3://{s3_server.bucket}/logs/dagster/storage/")
         data = manager.get_log_data(["run", "compute_logs", "step"])

@@ -50,9 +50,7 @@ def train(
             if len(opened) <= failures:
                 raise ValueError("the data were bad")
 
-    result = dg.materialize(
-        [model], resources={"tracking": resource}, raise_on_error=False
-    )
+    result = dg.materialize([model], resources={"tracking": resource}, raise_on_error=False)
     return result, opened
 
 

@@ -46,9 +46,7 @@ def test_a_variable_without_a_value_counts_as_unset(
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
-def test_the_postgres_driver_is_spelled_out(
-    monkeypatch: pytest.MonkeyPatch, scheme: str
-) -> None:
+def test_the_postgres_driver_is_spelled_out(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setenv(home.DAGSTER_DATABASE_URL, f"{scheme}://me:pw@host/name")
     assert home.dagster_database_url() == "postgresql+psycopg2://me:pw@host/name"
 

@@ -51,9 +51,7 @@ def test_events_written_after_a_wipe_are_found(instance: dg.DagsterInstance) -> 
     assert len(instance.all_logs(run_id)) > 10
 
 
-def test_a_wipe_by_another_process_is_noticed(
-    instance: dg.DagsterInstance, own_home: Path
-) -> None:
+def test_a_wipe_by_another_process_is_noticed(instance: dg.DagsterInstance, own_home: Path) -> None:
     first = run_nights(instance, "2025-03-01", "2025-03-01")
     with dg.DagsterInstance.local_temp(str(own_home / "dagster")) as other:
         other.event_log_storage.wipe()

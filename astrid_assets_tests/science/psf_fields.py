@@ -35,9 +35,15 @@ class KnownField:
 
 
 def known_field(
-    rng: np.random.Generator, n: int, side: int = 512, *, faintest_e: float = 2e4,
-    brightest_e: float = 2e5, spread: bool = False, **psf: object,
-) -> KnownField:  # fmt: skip
+    rng: np.random.Generator,
+    n: int,
+    side: int = 512,
+    *,
+    faintest_e: float = 2e4,
+    brightest_e: float = 2e5,
+    spread: bool = False,
+    **psf: object,
+) -> KnownField:
     """Paint stars of a PSF; `spread` puts them on a jittered grid, each alone."""
     truth = PsfField(frame_shape=(side, side), **{"fwhm_px": 3.0, **psf})  # type: ignore[arg-type]  # passed on
     x, y = rng.uniform(0, side - 1, (2, n))
@@ -60,9 +66,7 @@ def painted(psf: PsfField, x: Array, y: Array, flux: Array) -> Array:
     columns, rows = np.rint(x), np.rint(y)
     image = np.zeros((ny + 2 * half, nx + 2 * half))
     stars = stamps(psf, x, y, x - columns, y - rows, half)
-    for star, light, i, j in zip(
-        stars, flux, rows.astype(int), columns.astype(int), strict=True
-    ):
+    for star, light, i, j in zip(stars, flux, rows.astype(int), columns.astype(int), strict=True):
         image[i : i + 2 * half + 1, j : j + 2 * half + 1] += light * star
     return image[half:-half, half:-half]
 

@@ -29,9 +29,7 @@ class Field:
     flux: Array
 
 
-def star(
-    x: float, y: float, fwhm_px: float, *, radius: int = 30, elongation: float = 1.0
-) -> Array:
+def star(x: float, y: float, fwhm_px: float, *, radius: int = 30, elongation: float = 1.0) -> Array:
     """Return a unit-sum Moffat star at a subpixel place of a (2r+1, 2r+1) stamp.
 
     The stamp's middle pixel is the one nearest to (x, y); long axis along x.
@@ -48,9 +46,14 @@ def star(
 
 
 def paint(
-    shape: tuple[int, int], x: Array, y: Array, flux: Array, fwhm_px: float,
-    *, elongation: float = 1.0,
-) -> Array:  # fmt: skip
+    shape: tuple[int, int],
+    x: Array,
+    y: Array,
+    flux: Array,
+    fwhm_px: float,
+    *,
+    elongation: float = 1.0,
+) -> Array:
     """Paint stars on an empty image."""
     radius = 30
     image = np.zeros((shape[0] + 2 * radius, shape[1] + 2 * radius))
@@ -63,9 +66,14 @@ def paint(
 
 
 def crowd(
-    rng: np.random.Generator, per_mpx: float, shape: tuple[int, int], *,
-    faintest_e: float, fwhm_px: float = 3.0, brightest_e: float = 2e5,
-) -> Array:  # fmt: skip
+    rng: np.random.Generator,
+    per_mpx: float,
+    shape: tuple[int, int],
+    *,
+    faintest_e: float,
+    fwhm_px: float = 3.0,
+    brightest_e: float = 2e5,
+) -> Array:
     """Return the light of very many stars, each in the middle of its pixel."""
     n = round(per_mpx * shape[0] * shape[1] / 1e6)
     flux = np.minimum(faintest_e * (1 + rng.pareto(0.9, n)), brightest_e)
@@ -75,11 +83,17 @@ def crowd(
 
 
 def star_field(
-    rng: np.random.Generator, n: int = 80, shape: tuple[int, int] = (384, 384), *,
-    fwhm_px: float = 3.0, sky_e: float = 300.0, read_noise_e: float = 5.0,
-    faintest_e: float = 800.0, elongation: float = 1.0,
+    rng: np.random.Generator,
+    n: int = 80,
+    shape: tuple[int, int] = (384, 384),
+    *,
+    fwhm_px: float = 3.0,
+    sky_e: float = 300.0,
+    read_noise_e: float = 5.0,
+    faintest_e: float = 800.0,
+    elongation: float = 1.0,
     brightest_e: float = 2e5,
-) -> Field:  # fmt: skip
+) -> Field:
     """Scatter stars over a noisy sky; counts fall with brightness as on the sky."""
     x = rng.uniform(0, shape[1] - 1, n)
     y = rng.uniform(0, shape[0] - 1, n)
@@ -102,9 +116,14 @@ def noisy(
 def raw_frame(image: NDArray[np.float32], wcs: WCS | None = None) -> Frame:
     """Wrap an image as a frame that still holds its sky."""
     return Frame(
-        frame_id="synthetic", data=image, mask=np.zeros(image.shape, np.uint16),
-        wcs=wcs, observed_mjd=60000.0, exposure_s=60.0, band="r",
-    )  # fmt: skip
+        frame_id="synthetic",
+        data=image,
+        mask=np.zeros(image.shape, np.uint16),
+        wcs=wcs,
+        observed_mjd=60000.0,
+        exposure_s=60.0,
+        band="r",
+    )
 
 
 def flat_frame(image: NDArray[np.float32], sky_e: float, read_noise_e: float) -> Frame:
@@ -116,9 +135,13 @@ def flat_frame(image: NDArray[np.float32], sky_e: float, read_noise_e: float) ->
 
 
 def tangent_wcs(
-    shape: tuple[int, int], *, scale_arcsec: float = 1.0, turn_deg: float = 0.0,
-    ra_deg: float = 40.0, dec_deg: float = -20.0,
-) -> WCS:  # fmt: skip
+    shape: tuple[int, int],
+    *,
+    scale_arcsec: float = 1.0,
+    turn_deg: float = 0.0,
+    ra_deg: float = 40.0,
+    dec_deg: float = -20.0,
+) -> WCS:
     """Make a plain TAN WCS."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]

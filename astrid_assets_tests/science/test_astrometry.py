@@ -23,10 +23,16 @@ def star_list(x, y, flux) -> Stars:
     order = np.argsort(-flux)
     n = len(x)
     return Stars(
-        x=x[order], y=y[order], flux=flux[order], flux_err=np.sqrt(flux[order] + 1e4),
-        fwhm_px=np.full(n, 3.0), elongation=np.ones(n), flag=np.zeros(n, np.int16),
-        ra_deg=np.full(n, np.nan), dec_deg=np.full(n, np.nan),
-    )  # fmt: skip
+        x=x[order],
+        y=y[order],
+        flux=flux[order],
+        flux_err=np.sqrt(flux[order] + 1e4),
+        fwhm_px=np.full(n, 3.0),
+        elongation=np.ones(n),
+        flag=np.zeros(n, np.int16),
+        ra_deg=np.full(n, np.nan),
+        dec_deg=np.full(n, np.nan),
+    )
 
 
 def random_stars(rng, n, shape=SHAPE):
@@ -56,9 +62,7 @@ def test_patterns_find_shift_and_rotation(rng, turn_deg, n):
     middle = np.array(SHAPE[::-1]) / 2
     matrix = rotation(turn_deg, 1.002)
     shift = middle - matrix @ middle + np.array([31.0, -24.0])
-    match = match_patterns(
-        seen(rng, x, y, flux, matrix, shift), star_list(x, y, flux), SHAPE
-    )
+    match = match_patterns(seen(rng, x, y, flux, matrix, shift), star_list(x, y, flux), SHAPE)
     assert match is not None
     corners = np.array([[0, 0], [700, 0], [0, 600], [700, 600.0]])
     error = corners @ (match.matrix - matrix).T + match.shift - shift
@@ -66,20 +70,16 @@ def test_patterns_find_shift_and_rotation(rng, turn_deg, n):
     assert match.rms_px < 0.3
 
 
-@pytest.mark.parametrize(("scale", "is_mirrored"), [
-    (1.04, False), (0.96, False), (1.0, True), (1.02, True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("scale", "is_mirrored"), [(1.04, False), (0.96, False), (1.0, True), (1.02, True)]
+)
 @pytest.mark.parametrize("n", [10, 80, 1200])
-def test_patterns_find_a_scale_off_by_per_cents_and_mirror_images(
-    rng, n, scale, is_mirrored
-):
+def test_patterns_find_a_scale_off_by_per_cents_and_mirror_images(rng, n, scale, is_mirrored):
     x, y, flux = random_stars(rng, n)
     middle = np.array(SHAPE[::-1]) / 2
     matrix = rotation(170, scale) @ np.diag([1, -1.0 if is_mirrored else 1])
     shift = middle - matrix @ middle + np.array([20.0, 9.0])
-    match = match_patterns(
-        seen(rng, x, y, flux, matrix, shift), star_list(x, y, flux), SHAPE
-    )
+    match = match_patterns(seen(rng, x, y, flux, matrix, shift), star_list(x, y, flux), SHAPE)
     assert match is not None
     assert (np.linalg.det(match.matrix) < 0) == is_mirrored
     corners = np.array([[0, 0], [700, 0], [0, 600], [700, 600.0]])

@@ -58,9 +58,7 @@ def test_unresolved_stars_do_not_count_as_noise(rng):
 
 def test_whole_numbers_have_the_same_noise_as_fractions(rng):
     values = rng.normal(0, 4.3, 400_000)
-    assert robust_sigma(np.rint(values)) == pytest.approx(
-        np.hypot(4.3, np.sqrt(1 / 12)), rel=0.01
-    )
+    assert robust_sigma(np.rint(values)) == pytest.approx(np.hypot(4.3, np.sqrt(1 / 12)), rel=0.01)
 
 
 def test_a_constant_image_is_rejected_as_constant():

@@ -32,21 +32,27 @@ def sky(rng, n=400, *, motion_mas=0.0) -> SkyCatalogue:
     ra, dec = wcs.all_pix2world(x, y, 0)
     mag = 12 + np.log10(rng.uniform(10**-2.4, 1, n)) / 0.3 + 8
     return SkyCatalogue(
-        ra_deg=ra, dec_deg=dec, mag=mag, mag_err=np.full(n, 0.005),
+        ra_deg=ra,
+        dec_deg=dec,
+        mag=mag,
+        mag_err=np.full(n, 0.005),
         colour=rng.normal(0.8, 0.4, n),
         pm_ra_mas_yr=rng.normal(0, 1, n) * motion_mas,
-        pm_dec_mas_yr=rng.normal(0, 1, n) * motion_mas, epoch_year=np.full(n, 2016.0),
-    )  # fmt: skip
+        pm_dec_mas_yr=rng.normal(0, 1, n) * motion_mas,
+        epoch_year=np.full(n, 2016.0),
+    )
 
 
 def seen(rng, catalogue, wcs, *, term=COLOUR_TERM):
     """What a camera sees of a catalogue at the date, by astropy's own motions."""
     there = SkyCoord(
-        catalogue.ra_deg * u.deg, catalogue.dec_deg * u.deg,
+        catalogue.ra_deg * u.deg,
+        catalogue.dec_deg * u.deg,
         pm_ra_cosdec=catalogue.pm_ra_mas_yr * u.mas / u.yr,
         pm_dec=catalogue.pm_dec_mas_yr * u.mas / u.yr,
-        distance=1 * u.kpc, obstime=Time(2016.0, format="jyear"),
-    ).apply_space_motion(Time(MJD, format="mjd"))  # fmt: skip
+        distance=1 * u.kpc,
+        obstime=Time(2016.0, format="jyear"),
+    ).apply_space_motion(Time(MJD, format="mjd"))
     pixels = to_pixels(wcs, there.ra.deg, there.dec.deg)
     inside = np.all((pixels > 0) & (pixels < np.array(SHAPE[::-1])), axis=1)
     mag = catalogue.mag - term * catalogue.colour
@@ -60,9 +66,7 @@ def seen(rng, catalogue, wcs, *, term=COLOUR_TERM):
 @pytest.mark.parametrize("motion_mas", [0.0, 100.0])
 def test_places_are_absolute_whatever_the_stars_have_moved(rng, motion_mas):
     catalogue, truth = sky(rng, motion_mas=motion_mas), camera(3.0, ra_deg=40.001)
-    tie = tie_to_catalogue(
-        seen(rng, catalogue, truth), tangent_wcs(SHAPE), catalogue, MJD, SHAPE
-    )
+    tie = tie_to_catalogue(seen(rng, catalogue, truth), tangent_wcs(SHAPE), catalogue, MJD, SHAPE)
     error = grid_error(tie.solution.wcs, truth)
     assert np.sqrt(np.mean(error**2)) < 0.02
     assert max(tie.solution.residuals.rms_px) < 0.05
@@ -73,19 +77,17 @@ def test_motions_left_out_would_be_seen(rng):
     stars = seen(rng, catalogue, tangent_wcs(SHAPE))
     still = replace(catalogue, pm_ra_mas_yr=catalogue.pm_ra_mas_yr * np.nan)
     rms = [
-        max(tie_to_catalogue(stars, tangent_wcs(SHAPE), c, MJD, SHAPE)
-            .solution.residuals.rms_px)
+        max(tie_to_catalogue(stars, tangent_wcs(SHAPE), c, MJD, SHAPE).solution.residuals.rms_px)
         for c in (catalogue, still)
-    ]  # fmt: skip
+    ]
     assert rms[1] > 5 * rms[0]
 
 
 def test_magnitudes_and_the_colour_term_are_those_of_the_catalogue(rng):
     catalogue = sky(rng)
     tie = tie_to_catalogue(
-        seen(rng, catalogue, tangent_wcs(SHAPE)), tangent_wcs(SHAPE), catalogue, MJD,
-        SHAPE,
-    )  # fmt: skip
+        seen(rng, catalogue, tangent_wcs(SHAPE)), tangent_wcs(SHAPE), catalogue, MJD, SHAPE
+    )
     assert tie.colour_term is not None
     assert tie.colour_term_err is not None
     assert tie.colour_term == pytest.approx(COLOUR_TERM, abs=4 * tie.colour_term_err)
@@ -104,9 +106,7 @@ def test_no_colour_term_without_ten_colours(rng, known):
     colour = catalogue.colour.copy()
     stars = seen(rng, catalogue, tangent_wcs(SHAPE), term=0.0)
     colour[order[known:]] = np.nan
-    tie = tie_to_catalogue(
-        stars, tangent_wcs(SHAPE), replace(catalogue, colour=colour), MJD, SHAPE
-    )
+    tie = tie_to_catalogue(stars, tangent_wcs(SHAPE), replace(catalogue, colour=colour), MJD, SHAPE)
     assert tie.colour_term is None
     assert tie.zero_point_mag == pytest.approx(ZERO_POINT, abs=0.005)
 
@@ -141,10 +141,15 @@ def test_a_tied_anchor_gives_its_field_absolute_places_and_magnitudes(rng):
     ra, dec = truth.all_pix2world(field.x, field.y, 0)
     nan = np.full(len(ra), np.nan)
     catalogue = SkyCatalogue(
-        ra_deg=ra, dec_deg=dec, mag=ZERO_POINT - 2.5 * np.log10(field.flux),
-        mag_err=nan, colour=nan, pm_ra_mas_yr=nan, pm_dec_mas_yr=nan,
+        ra_deg=ra,
+        dec_deg=dec,
+        mag=ZERO_POINT - 2.5 * np.log10(field.flux),
+        mag_err=nan,
+        colour=nan,
+        pm_ra_mas_yr=nan,
+        pm_dec_mas_yr=nan,
         epoch_year=np.full(len(ra), 2016.0),
-    )  # fmt: skip
+    )
     settings = ProcessingSettings()
     measured = measure(raw_frame(field.image, header), None, settings)
     anchor = make_anchor(measured, settings, catalogue)

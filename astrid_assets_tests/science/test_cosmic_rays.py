@@ -53,9 +53,19 @@ def test_the_published_implementation_agrees(rng, monkeypatch):
     bad = np.zeros(data.shape, dtype=bool)
     variance = (np.maximum(data, 0) + 325).astype(np.float32)
     theirs, _ = detect_cosmics(
-        data, inmask=bad, invar=variance, sigclip=5, sigfrac=0.3, objlim=5, gain=1,
-        readnoise=0, satlevel=np.inf, niter=3, cleantype="medmask", fsmode="median",
-    )  # fmt: skip
+        data,
+        inmask=bad,
+        invar=variance,
+        sigclip=5,
+        sigfrac=0.3,
+        objlim=5,
+        gain=1,
+        readnoise=0,
+        satlevel=np.inf,
+        niter=3,
+        cleantype="medmask",
+        fsmode="median",
+    )
     ours = find_cosmic_rays(data, variance, bad)
     assert np.count_nonzero(ours & theirs) > 0.9 * np.count_nonzero(theirs)
     assert np.count_nonzero(ours & ~theirs) < 0.1 * np.count_nonzero(theirs)
@@ -102,9 +112,18 @@ def test_recall_is_that_of_the_published_code_without_its_stars(rng):
     bad = np.zeros(data.shape, dtype=bool)
     variance = (np.maximum(data, 0) + 325).astype(np.float32)
     theirs, _ = detect_cosmics(
-        data, inmask=bad, invar=variance, sigclip=5, sigfrac=0.3, objlim=2, gain=1,
-        readnoise=0, satlevel=np.inf, niter=4, cleantype="medmask",
-    )  # fmt: skip
+        data,
+        inmask=bad,
+        invar=variance,
+        sigclip=5,
+        sigfrac=0.3,
+        objlim=2,
+        gain=1,
+        readnoise=0,
+        satlevel=np.inf,
+        niter=4,
+        cleantype="medmask",
+    )
     ours = find_cosmic_rays(data, variance, bad)
     near = grow(hit)
     assert np.mean(ours[hit]) >= np.mean(theirs[hit]) - 0.01

@@ -128,10 +128,12 @@ def test_the_map_does_not_depend_on_the_order_of_its_pairs(rng):
 
 
 @given(
-    turn_deg=st.floats(0, 360), corner_px=st.floats(-8, 8), scale=st.floats(0.95, 1.05),
-    is_mirrored=st.booleans(), shift=st.tuples(st.floats(-300, 300),
-                                               st.floats(-300, 300)),
-)  # fmt: skip
+    turn_deg=st.floats(0, 360),
+    corner_px=st.floats(-8, 8),
+    scale=st.floats(0.95, 1.05),
+    is_mirrored=st.booleans(),
+    shift=st.tuples(st.floats(-300, 300), st.floats(-300, 300)),
+)
 @settings(max_examples=25, deadline=None)
 def test_any_mapped_wcs_is_a_round_trip_and_what_was_asked(
     turn_deg, corner_px, scale, is_mirrored, shift
@@ -140,8 +142,7 @@ def test_any_mapped_wcs_is_a_round_trip_and_what_was_asked(
     matrix = rotation(turn_deg, scale) @ np.diag([1, -1.0 if is_mirrored else 1])
     found = PixelMap(matrix, MIDDLE - matrix @ MIDDLE + np.array(shift), SHAPE)
     new = mapped_wcs(base, found)
-    x, y = (g.ravel() for g in np.meshgrid(np.linspace(0, 1199, 7),
-                                           np.linspace(0, 999, 7)))  # fmt: skip
+    x, y = (g.ravel() for g in np.meshgrid(np.linspace(0, 1199, 7), np.linspace(0, 999, 7)))
     pixels = np.column_stack([x, y])
     ra, dec = new.all_pix2world(x, y, 0)
     assert to_pixels(new, ra, dec) == pytest.approx(pixels, abs=1e-3)

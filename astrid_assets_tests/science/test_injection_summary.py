@@ -21,9 +21,7 @@ from astrid_assets.science.simulation.pair import simulate_pair
 def test_a_gaussians_position_error_is_root_two_sigma_over_snr(sigma):
     y, x = np.mgrid[-15:16, -15:16]
     stamp = np.exp(-(x * x + y * y) / (2 * sigma**2)).astype(np.float32)
-    assert position_scale_px(stamp / stamp.sum()) == pytest.approx(
-        np.sqrt(2) * sigma, rel=0.01
-    )
+    assert position_scale_px(stamp / stamp.sum()) == pytest.approx(np.sqrt(2) * sigma, rel=0.01)
 
 
 def test_positions_in_a_difference_scatter_as_its_psf_wants():

@@ -29,9 +29,7 @@ from astrid_assets.science.wcs_tools import moved
 from astrid_assets_tests.science.star_fields import raw_frame, star_field, tangent_wcs
 
 SETTINGS = ProcessingSettings()
-PLAN = Plan(
-    scene_name="wide", seed=3, shape=(448, 448), frames_per_night=3, first_mjd=60735.0
-)
+PLAN = Plan(scene_name="wide", seed=3, shape=(448, 448), frames_per_night=3, first_mjd=60735.0)
 HEADER_ERROR_PX = np.array([3.0, -2.0])
 
 
@@ -45,9 +43,7 @@ def masters() -> Masters:
     time = PLAN.scene.exposure_s
     bias = combine(frames("bias"), "bias")
     dark = combine(frames("dark"), "dark", bias=bias, exposures_s=[time] * 5)
-    return Masters(
-        bias=bias, dark=dark, flat=combine(frames("flat"), "flat", bias=bias)
-    )
+    return Masters(bias=bias, dark=dark, flat=combine(frames("flat"), "flat", bias=bias))
 
 
 def light(night, index):
@@ -56,12 +52,17 @@ def light(night, index):
     data = exposure.adu.astype(np.float32) * np.float32(scene.gain_e_per_adu)
     wrong = moved(exposure.truth.wcs, np.eye(2), HEADER_ERROR_PX)
     frame = Frame(
-        frame_id=f"{night}.{index}", data=data, mask=np.zeros(PLAN.shape, np.uint16),
+        frame_id=f"{night}.{index}",
+        data=data,
+        mask=np.zeros(PLAN.shape, np.uint16),
         wcs=wrong if (night, index) != (0, 0) else exposure.truth.wcs,
-        observed_mjd=60735.0 + night, exposure_s=scene.exposure_s, band="r",
-        gain_e_per_adu=scene.gain_e_per_adu, read_noise_e=scene.read_noise_e,
+        observed_mjd=60735.0 + night,
+        exposure_s=scene.exposure_s,
+        band="r",
+        gain_e_per_adu=scene.gain_e_per_adu,
+        read_noise_e=scene.read_noise_e,
         saturation_e=0.95 * scene.full_well_e,
-    )  # fmt: skip
+    )
     return exposure.truth, frame
 
 
@@ -189,12 +190,10 @@ def test_measuring_leaves_its_argument_alone(masters):
     assert np.array_equal(frame.mask, mask)
 
 
-@pytest.mark.parametrize(("night", "index", "code"), [
-    (4, 1, "defocused"), (8, 0, "elongated_stars"),
-])  # fmt: skip
-def test_a_spoilt_frame_is_rejected_for_what_spoilt_it(
-    masters, first, night, index, code
-):
+@pytest.mark.parametrize(
+    ("night", "index", "code"), [(4, 1, "defocused"), (8, 0, "elongated_stars")]
+)
+def test_a_spoilt_frame_is_rejected_for_what_spoilt_it(masters, first, night, index, code):
     truth, frame = light(night, index)
     assert truth.conditions.mishap != ""
     anchor = make_anchor(first[1], SETTINGS)
@@ -228,8 +227,7 @@ def test_a_frame_at_the_edge_of_its_field_shows_another_one(masters, first):
     measured = first[1]
     anchor = make_anchor(measured, SETTINGS)
     ny, nx = PLAN.shape
-    shifted = replace(measured.stars, x=measured.stars.x + 0.6 * nx,
-                      y=measured.stars.y + 0.4 * ny)  # fmt: skip
+    shifted = replace(measured.stars, x=measured.stars.x + 0.6 * nx, y=measured.stars.y + 0.4 * ny)
     seen = (shifted.x < nx) & (shifted.y < ny)
     elsewhere = replace(measured, stars=select(shifted, seen))
     found = solve(elsewhere, anchor, SETTINGS)
@@ -253,9 +251,7 @@ def test_frames_with_a_wcs_and_many_sharp_stars_make_the_anchor(rng):
     wcs = tangent_wcs((384, 384))
     sharp = star_field(rng, 80, fwhm_px=2.6).image
     good = measure(raw_frame(sharp, wcs), None, SETTINGS)
-    blurred = measure(
-        raw_frame(star_field(rng, 80, fwhm_px=6).image, wcs), None, SETTINGS
-    )
+    blurred = measure(raw_frame(star_field(rng, 80, fwhm_px=6).image, wcs), None, SETTINGS)
     lost = measure(raw_frame(sharp), None, SETTINGS)
     assert anchor_rank(good) > anchor_rank(blurred) > anchor_rank(lost) > NO_ANCHOR
 
@@ -269,12 +265,15 @@ def test_a_bad_frame_is_no_anchor(rng):
         make_anchor(measured, SETTINGS)
 
 
-@pytest.mark.parametrize(("spoil", "code"), [
-    (lambda image, rng: np.full_like(image, np.nan), "missing_data"),
-    (lambda image, rng: np.zeros_like(image), "constant"),
-    (lambda image, rng: image * 0 + rng.normal(0, 9, image.shape), "too_few_stars"),
-    (lambda image, rng: image + rng.normal(0, 50, image.shape[1]), "readout_noise"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda image, rng: np.full_like(image, np.nan), "missing_data"),
+        (lambda image, rng: np.zeros_like(image), "constant"),
+        (lambda image, rng: image * 0 + rng.normal(0, 9, image.shape), "too_few_stars"),
+        (lambda image, rng: image + rng.normal(0, 50, image.shape[1]), "readout_noise"),
+    ],
+)
 def test_hopeless_frames_are_rejected_with_their_cause(rng, spoil, code):
     image = spoil(star_field(rng, 60).image, rng).astype(np.float32)
     with pytest.raises(FrameRejected) as caught:

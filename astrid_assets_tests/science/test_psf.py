@@ -204,9 +204,10 @@ def test_masks_and_nan_anywhere_give_a_psf_or_too_few_stars(seed, share):
     bit = np.uint16(rng.choice([int(b) for b in MaskBit]))
     data = np.where(lost, np.float32(rng.choice([np.nan, np.inf, 0.0])), 0)
     frame = replace(
-        field.frame, data=(field.frame.data + data).astype(np.float32),
+        field.frame,
+        data=(field.frame.data + data).astype(np.float32),
         mask=np.where(lost | ~np.isfinite(data), bit, 0).astype(np.uint16),
-    )  # fmt: skip
+    )
     try:
         psf = fit_psf(frame, measure_stars(frame))
     except TooFewStars:
@@ -223,5 +224,6 @@ def test_the_polynomial_stays_within_the_frame():
     terms = np.stack([one, *(ndimage.laplace(one) * k for k in range(1, 6))])
     psf = PsfModel(terms, (100, 200), 2.0, 5)
     np.testing.assert_array_equal(psf.at(-300, 1000), psf.at(0, 99))
-    np.testing.assert_allclose(psf.terms_at(np.array([199.0]), np.array([0.0]))[0],
-                               [1, 1, -1, 1, -1, 1])  # fmt: skip
+    np.testing.assert_allclose(
+        psf.terms_at(np.array([199.0]), np.array([0.0]))[0], [1, 1, -1, 1, -1, 1]
+    )

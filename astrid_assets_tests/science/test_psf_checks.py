@@ -46,9 +46,7 @@ def test_empty_cells_of_the_map_are_nan(rng):
 
 
 def test_the_maps_are_those_of_the_painted_psf(rng):
-    field = known_field(
-        rng, 200, 768, spread=True, fwhm_slope=(0.1, 0.0), ellipticity=(0.1, 0.0)
-    )
+    field = known_field(rng, 200, 768, spread=True, fwhm_slope=(0.1, 0.0), ellipticity=(0.1, 0.0))
     maps = psf_maps(fit_psf(field.frame, measure_stars(field.frame)), 5)
     truth = psf_maps(field.psf.model(), 5)
     widths = truth.fwhm_px / truth.fwhm_px[2, 2]

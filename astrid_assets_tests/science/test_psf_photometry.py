@@ -34,9 +34,7 @@ def true_model(field) -> PsfModel:
             stamp = stamps(field.psf, middle, middle, *off, half)[0]
             part = fine[a::step, b::step]
             part[:] = stamp[: part.shape[0], : part.shape[1]]
-    return PsfModel(
-        fine[None].astype(np.float32), field.frame.shape, field.psf.fwhm_px, 0, step
-    )
+    return PsfModel(fine[None].astype(np.float32), field.frame.shape, field.psf.fwhm_px, 0, step)
 
 
 def cramer_rao(field, flux) -> tuple[float, float]:
@@ -92,9 +90,8 @@ def test_a_neighbour_is_taken_away(rng):
     flux = np.array([1e5, 1e4])
     light = painted(field.psf, x, y, flux)
     frame = replace(
-        field.frame, data=light.astype(np.float32),
-        variance=(light + 325).astype(np.float32),
-    )  # fmt: skip
+        field.frame, data=light.astype(np.float32), variance=(light + 325).astype(np.float32)
+    )
     found = fit_point_sources(frame, true_model(field), x, y, sweeps=4)
     assert found.flux == pytest.approx(flux, rel=0.01)
     assert np.abs(found.residual).max() < 0.005 * light.max()
@@ -121,9 +118,7 @@ def test_a_flux_is_linear_in_the_image(rng):
     model = true_model(field)
     once = psf_flux(field.frame, model, field.x, field.y)[0]
     tripled = replace(field.frame, data=field.frame.data * np.float32(3))
-    assert psf_flux(tripled, model, field.x, field.y)[0] == pytest.approx(
-        3 * once, rel=1e-5
-    )
+    assert psf_flux(tripled, model, field.x, field.y)[0] == pytest.approx(3 * once, rel=1e-5)
 
 
 @settings(max_examples=40, deadline=None)

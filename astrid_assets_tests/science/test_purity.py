@@ -25,9 +25,13 @@ N_REAL, N_FALSE = 20, 20
 def night():
     """Two frames of one sky; one of them has `N_FALSE` sources that nobody else saw."""
     pair = simulate_pair(
-        11, (512, 512), n_transients=N_REAL, snr_range=(8, 40), negative_fraction=0.3,
+        11,
+        (512, 512),
+        n_transients=N_REAL,
+        snr_range=(8, 40),
+        negative_fraction=0.3,
         stars_per_mpx=1500,
-    )  # fmt: skip
+    )
     rng = np.random.default_rng(7)
     sigma = pair.science.sky_rms_e
     noise = rng.normal(0, 0.7 * sigma, pair.science.shape)
@@ -41,9 +45,8 @@ def night():
     false = plan_injections(rng, pair.science, clean, np.empty((0, 2)), settings)
     first = inject(rng, pair.science, false)
     found = detect(
-        subtract(first, pair.reference, DifferencingSettings()), first,
-        DetectionSettings(),
-    )  # fmt: skip
+        subtract(first, pair.reference, DifferencingSettings()), first, DetectionSettings()
+    )
     other = subtract(second, pair.reference, DifferencingSettings())
     return pair, false, found, other
 

@@ -23,13 +23,17 @@ from astrid_assets.science.reference import build_reference
 from astrid_assets.science.settings import ProcessingSettings, ReferenceSettings
 
 KINDS = {  # what the eye saw → codes that say the same
-    "readout_failure": {"readout_noise"}, "wrong_field": {"wrong_field"},
-    "defocused": {"defocused"}, "no_stars": {"too_few_stars"},
-    "elongated_stars": {"elongated_stars"}, "trailed": {"elongated_stars"},
+    "readout_failure": {"readout_noise"},
+    "wrong_field": {"wrong_field"},
+    "defocused": {"defocused"},
+    "no_stars": {"too_few_stars"},
+    "elongated_stars": {"elongated_stars"},
+    "trailed": {"elongated_stars"},
     "bright_sky_part_missing": {"readout_noise", "bright_sky", "missing_data"},
-    "pickup_noise_pattern": {"readout_noise"}, "poor_seeing": {"poor_seeing"},
+    "pickup_noise_pattern": {"readout_noise"},
+    "poor_seeing": {"poor_seeing"},
     "low_transparency": {"low_transparency"},
-}  # fmt: skip
+}
 
 
 def read(path, *, gain=1.0, saturation_e=float("inf"), wcs=True) -> Frame:
@@ -41,10 +45,15 @@ def read(path, *, gain=1.0, saturation_e=float("inf"), wcs=True) -> Frame:
             header, data = hdu.header, hdu.data.astype(np.float32) * np.float32(gain)
             solution = WCS(header) if wcs else None
     return Frame(
-        frame_id=path.name, data=data, mask=np.zeros(data.shape, np.uint16),
-        wcs=solution, observed_mjd=float(Time(header["DATE-OBS"]).mjd),
-        exposure_s=float(header["EXPTIME"]), band="x", saturation_e=saturation_e,
-    )  # fmt: skip
+        frame_id=path.name,
+        data=data,
+        mask=np.zeros(data.shape, np.uint16),
+        wcs=solution,
+        observed_mjd=float(Time(header["DATE-OBS"]).mjd),
+        exposure_s=float(header["EXPTIME"]),
+        band="x",
+        saturation_e=saturation_e,
+    )
 
 
 def table(folder):
@@ -65,10 +74,10 @@ def kmtnet(shared_data):
             measured[row["file"]] = error
     night = min(row["utc_date"] for row in rows)
     candidates = [
-        row["file"] for row in rows
-        if row["utc_date"] == night
-        and not isinstance(measured[row["file"]], FrameRejected)
-    ]  # fmt: skip
+        row["file"]
+        for row in rows
+        if row["utc_date"] == night and not isinstance(measured[row["file"]], FrameRejected)
+    ]
     best = max(candidates, key=lambda file: anchor_rank(measured[file]))
     anchor = make_anchor(measured[best], settings)
     found = {
@@ -83,11 +92,11 @@ def kmtnet(shared_data):
 def test_every_good_sparse_frame_is_accepted(kmtnet):
     rows, found, _ = kmtnet
     lost = {
-        row["file"]: str(found[row["file"]]) for row in rows
+        row["file"]: str(found[row["file"]])
+        for row in rows
         if row["visual_tag"] == "good"
-        and (isinstance(found[row["file"]], FrameRejected)
-             or not found[row["file"]].is_accepted)
-    }  # fmt: skip
+        and (isinstance(found[row["file"]], FrameRejected) or not found[row["file"]].is_accepted)
+    }
     assert lost == {}
     assert sum(row["visual_tag"] == "good" for row in rows) == 23
 
@@ -150,10 +159,11 @@ def saao(shared_data):
     measured = [
         measure(
             read(folder / row["file"], gain=1.9, saturation_e=1.8 * 62_000, wcs=False),
-            None, settings,
+            None,
+            settings,
         )
         for row in rows
-    ]  # fmt: skip
+    ]
     first = max(range(2), key=lambda index: anchor_rank(measured[index]))
     anchor = make_anchor(measured[first], settings)
     return rows, [solve(m, anchor, settings) for m in measured], first, measured
@@ -207,9 +217,10 @@ def test_the_event_is_found_in_the_crowd_on_every_frame(saao):
     rows, found, _, _ = saao
     frames = [processed.frame for processed in found]
     faint = [
-        frame for row, frame in zip(rows, frames, strict=True)
+        frame
+        for row, frame in zip(rows, frames, strict=True)
         if row["file"].startswith("reference/")
-    ]  # fmt: skip
+    ]
     reference = build_reference(faint, ReferenceSettings())
     others = []
     for row, frame in zip(rows, frames, strict=True):
@@ -240,10 +251,14 @@ def drifting(shared_data):
         with fits.open(folder / row["file"]) as hdus:
             data = next(h.data for h in hdus if h.data is not None).astype(np.float32)
         frame = Frame(
-            frame_id=row["file"], data=data, mask=np.zeros(data.shape, np.uint16),
-            observed_mjd=float(row["mjd_obs"]), exposure_s=60.0, band="clear",
+            frame_id=row["file"],
+            data=data,
+            mask=np.zeros(data.shape, np.uint16),
+            observed_mjd=float(row["mjd_obs"]),
+            exposure_s=60.0,
+            band="clear",
             saturation_e=4000.0,
-        )  # fmt: skip
+        )
         measured.append(measure(frame, None, settings))
     return measured, settings
 
@@ -274,16 +289,13 @@ def test_going_round_by_another_frame_leads_to_the_same_place(drifting):
         make_anchor(measured[-1], settings),
     )
     direct = solve(measured[-1], first, settings).frame.wcs
-    x, y = (g.ravel() for g in np.meshgrid(np.linspace(250, 640, 5),
-                                           np.linspace(60, 440, 5)))  # fmt: skip
+    x, y = (g.ravel() for g in np.meshgrid(np.linspace(250, 640, 5), np.linspace(60, 440, 5)))
     for one in measured[1:-1]:
         here = solve(one, first, settings).frame.wcs.all_pix2world(x, y, 0)
         there = solve(one, last, settings).frame.wcs.all_pix2world(x, y, 0)
         straight = np.array(first.wcs.all_world2pix(*here, 0))
         on_last = last.wcs.all_world2pix(*there, 0)
-        around = np.array(
-            first.wcs.all_world2pix(*direct.all_pix2world(*on_last, 0), 0)
-        )
+        around = np.array(first.wcs.all_world2pix(*direct.all_pix2world(*on_last, 0), 0))
         assert np.sqrt(np.mean((straight - around) ** 2)) < 0.1
 
 

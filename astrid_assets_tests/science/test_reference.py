@@ -86,10 +86,11 @@ def test_a_bright_star_is_the_mean_of_its_images_though_seeing_and_trails_differ
         variance = frame.variance + painted[-1]
         lit.append(
             replace(
-                frame, data=(frame.data + painted[-1]).astype(np.float32),
+                frame,
+                data=(frame.data + painted[-1]).astype(np.float32),
                 variance=variance.astype(np.float32),
             )
-        )  # fmt: skip
+        )
     added = build_reference(lit, SETTINGS).data - clean.data
     here = np.s_[135:166, 125:156]
     mean = np.mean(painted, axis=0)
@@ -157,9 +158,7 @@ def test_a_stack_states_how_faint_a_star_it_shows(name):
 
 
 def test_more_frames_make_a_deeper_stack():
-    depths = [
-        depth_of(build_reference(list(exposures(n)), SETTINGS))[0] for n in (1, 2, 4)
-    ]
+    depths = [depth_of(build_reference(list(exposures(n)), SETTINGS))[0] for n in (1, 2, 4)]
     # In clouds a frame's noise is larger by what its transparency, 1 to 0.7, lacks.
     for depth, frames in ((depths[1], 1 + 0.9**2), (depths[2], 1 + 0.81 + 0.64 + 0.49)):
         assert depth - depths[0] == pytest.approx(1.25 * np.log10(frames), abs=0.05)

@@ -156,10 +156,15 @@ def test_reproject_agrees_where_pixels_are_alike():
     np.testing.assert_allclose(moved[inner], (theirs * ratio)[inner], atol=2e-4)
 
 
-@pytest.mark.parametrize(("geometry", "fwhm_px"), [
-    ({"shift": (0.5, 0.5)}, 2.5), ({"angle_deg": 11.0}, 2.0), ({"scale": 0.8}, 2.5),
-    ({"scale": 1.3}, 5.2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("geometry", "fwhm_px"),
+    [
+        ({"shift": (0.5, 0.5)}, 2.5),
+        ({"angle_deg": 11.0}, 2.0),
+        ({"scale": 0.8}, 2.5),
+        ({"scale": 1.3}, 5.2),
+    ],
+)
 def test_the_stated_variance_is_that_of_sums_on_the_scale_of_a_psf(geometry, fwhm_px):
     rng = np.random.default_rng(11)
     shape = (900, 900)

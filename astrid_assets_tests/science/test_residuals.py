@@ -16,10 +16,14 @@ SHAPE = (400, 800)
 def residuals(rng) -> Residuals:
     n = 2000
     return Residuals(
-        x=rng.uniform(0, 800, n), y=rng.uniform(0, 400, n),
-        dx=rng.normal(0, 0.04, n), dy=rng.normal(0, 0.02, n),
-        snr=np.full(n, 80.0), is_clean=np.ones(n, bool), scale_arcsec=0.4,
-    )  # fmt: skip
+        x=rng.uniform(0, 800, n),
+        y=rng.uniform(0, 400, n),
+        dx=rng.normal(0, 0.04, n),
+        dy=rng.normal(0, 0.02, n),
+        snr=np.full(n, 80.0),
+        is_clean=np.ones(n, bool),
+        scale_arcsec=0.4,
+    )
 
 
 def test_scatter_is_told_per_axis_in_pixels_and_milliarcseconds(residuals):
@@ -55,10 +59,13 @@ def test_the_map_shows_where_stars_are_off(residuals):
 
 def test_empty_cells_are_unknown(residuals):
     corner = residuals.x < 150
-    few = Residuals(**{
-        name: value[corner] if isinstance(value, np.ndarray) else value
-        for name, value in vars(residuals).items() if name != "used"
-    })  # fmt: skip
+    few = Residuals(
+        **{
+            name: value[corner] if isinstance(value, np.ndarray) else value
+            for name, value in vars(residuals).items()
+            if name != "used"
+        }
+    )
     grid = few.grid(SHAPE)
     assert np.isnan(grid[:, 1:, :2]).all()
     assert (grid[:, 1:, 2] == 0).all()

@@ -211,9 +211,10 @@ def test_two_stars_that_differ_have_a_typical_shape(rng):
     stars = measure_stars(flat_frame(star_field(rng, 12).image, 300, 5))
     two = replace(
         select(stars, np.arange(2)),
-        fwhm_px=np.array([2.0, 8.0]), elongation=np.array([1.1, 1.3]),
+        fwhm_px=np.array([2.0, 8.0]),
+        elongation=np.array([1.1, 1.3]),
         flag=np.zeros(2, np.int16),
-    )  # fmt: skip
+    )
     assert typical_shape(two) == (5.0, pytest.approx(1.2))
 
 
@@ -226,9 +227,8 @@ def test_masks_and_nan_anywhere_give_finite_stars(seed, share):
     value = np.float32(rng.choice([np.nan, np.inf, -np.inf, 1e30, 0]))
     bit = np.uint16(rng.choice([int(b) for b in MaskBit]))
     frame = replace(
-        frame, data=np.where(lost, value, frame.data),
-        mask=np.where(lost, bit, np.uint16(0)),
-    )  # fmt: skip
+        frame, data=np.where(lost, value, frame.data), mask=np.where(lost, bit, np.uint16(0))
+    )
     stars = measure_stars(frame)
     for name in ("x", "y", "flux", "flux_err", "fwhm_px", "elongation"):
         assert np.isfinite(getattr(stars, name)).all()

@@ -56,9 +56,7 @@ def test_results_come_in_the_order_of_the_items(cores, number):
 
 def test_a_loop_within_a_loop_ends(cores):
     cores(3)
-    total = side_by_side(
-        lambda i: sum(side_by_side(lambda k: k * i, range(5))), range(20)
-    )
+    total = side_by_side(lambda i: sum(side_by_side(lambda k: k * i, range(5))), range(20))
     assert total == [10 * i for i in range(20)]
 
 

@@ -136,14 +136,14 @@ def test_threads_do_not_change_the_trails(rng):
 def test_real_trails_are_found_and_their_absence_too(shared_data):
     folder = shared_data / "satellite_trails"
     for name, expected in (
-        ("vatt_trail_float64.fits", True), ("hsc_trail.fits", True),
+        ("vatt_trail_float64.fits", True),
+        ("hsc_trail.fits", True),
         ("apogee_long_streak.fits", True),
-        ("sdss_no_trail.fits", False), ("ldt_lmi_no_trail.fits", False),
-    ):  # fmt: skip
+        ("sdss_no_trail.fits", False),
+        ("ldt_lmi_no_trail.fits", False),
+    ):
         with fits.open(folder / name) as hdus:
-            image = next(
-                h.data for h in hdus if h.data is not None and h.data.ndim == 2
-            )
+            image = next(h.data for h in hdus if h.data is not None and h.data.ndim == 2)
         found = trails_of(np.asarray(image, dtype=np.float32))
         assert bool(found) == expected, name
         if name.startswith("vatt"):

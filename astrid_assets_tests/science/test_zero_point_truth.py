@@ -21,9 +21,8 @@ HALF_A_PERCENT_MAG = 0.0054
 def errors_mag(scene: str, seed: int) -> list[float]:
     """Return zero point minus truth for frames without mishap."""
     plan = Plan(
-        scene_name=scene, seed=seed, shape=(768, 768), frames_per_night=3,
-        first_mjd=60735.0,
-    )  # fmt: skip
+        scene_name=scene, seed=seed, shape=(768, 768), frames_per_night=3, first_mjd=60735.0
+    )
     gain, time = np.float32(plan.scene.gain_e_per_adu), plan.scene.exposure_s
 
     def calibration(kind):
@@ -37,12 +36,17 @@ def errors_mag(scene: str, seed: int) -> list[float]:
     def measured(night, index):
         exposure, scene = expose(plan, night, index), plan.scene
         frame = Frame(
-            frame_id=f"{night}.{index}", data=exposure.adu.astype(np.float32) * gain,
-            mask=np.zeros(plan.shape, np.uint16), wcs=exposure.truth.wcs,
-            observed_mjd=60735.0 + night, exposure_s=time, band="r",
-            gain_e_per_adu=float(gain), read_noise_e=scene.read_noise_e,
+            frame_id=f"{night}.{index}",
+            data=exposure.adu.astype(np.float32) * gain,
+            mask=np.zeros(plan.shape, np.uint16),
+            wcs=exposure.truth.wcs,
+            observed_mjd=60735.0 + night,
+            exposure_s=time,
+            band="r",
+            gain_e_per_adu=float(gain),
+            read_noise_e=scene.read_noise_e,
             saturation_e=0.95 * scene.full_well_e,
-        )  # fmt: skip
+        )
         return exposure.truth, measure(frame, masters, SETTINGS)
 
     truth0, first = measured(0, 0)

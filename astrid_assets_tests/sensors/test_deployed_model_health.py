@@ -23,9 +23,7 @@ N = 80
 def context(
     catalogue: Catalogue, instance: dg.DagsterInstance
 ) -> Iterator[dg.SensorEvaluationContext]:
-    with dg.build_sensor_context(
-        instance=instance, resources={"catalogue": catalogue}
-    ) as made:
+    with dg.build_sensor_context(instance=instance, resources={"catalogue": catalogue}) as made:
         yield made
 
 
@@ -43,16 +41,13 @@ def test_the_upper_end_covers_the_truth_as_often_as_it_says(
     # Two normal distributions one sigma apart: AUC = Phi(1 / sqrt 2).
     truth = 0.7602
     covered = [
-        ranking_of(list(rng.normal(1, 1, 60)), list(rng.normal(0, 1, 60))).upper
-        >= truth
+        ranking_of(list(rng.normal(1, 1, 60)), list(rng.normal(0, 1, 60))).upper >= truth
         for _ in range(400)
     ]
     assert 0.92 <= np.mean(covered) <= 0.985
 
 
-def judge(
-    real: np.ndarray, bogus: np.ndarray, *, has_previous: bool = True
-) -> tuple[bool, str]:
+def judge(real: np.ndarray, bogus: np.ndarray, *, has_previous: bool = True) -> tuple[bool, str]:
     health = judge_champion(
         list(real),
         list(bogus),
@@ -85,9 +80,7 @@ def test_a_model_that_guesses_stays_when_there_is_none_before_it(
 
 
 @pytest.mark.parametrize("few", ["real", "bogus"])
-def test_few_labels_of_one_class_judge_nothing(
-    rng: np.random.Generator, few: str
-) -> None:
+def test_few_labels_of_one_class_judge_nothing(rng: np.random.Generator, few: str) -> None:
     counts = {"real": N, "bogus": N} | {few: MIN_PER_CLASS - 1}
     roll_back, reason = judge(rng.random(counts["real"]), rng.random(counts["bogus"]))
     assert not roll_back

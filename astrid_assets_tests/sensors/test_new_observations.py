@@ -62,9 +62,7 @@ class World:
     def add_frame(self, name: str, date: str, level: float = 100.0) -> Path:
         """Write a frame of three in the morning."""
         pixels = np.random.default_rng(1).normal(level, 5.0, (64, 64))
-        header = fits.Header(
-            {"DATE-OBS": f"{date}T03:00:00", "EXPTIME": 60.0, "FILTER": "r"}
-        )
+        header = fits.Header({"DATE-OBS": f"{date}T03:00:00", "EXPTIME": 60.0, "FILTER": "r"})
         path = self.folder / name
         fits.PrimaryHDU(pixels.astype(np.float32), header).writeto(path, overwrite=True)
         return path
@@ -81,9 +79,7 @@ class World:
         source = open_source(self.profile)
         list(register_nights(self.tools, self.profile, source, nights))
 
-    def tick(
-        self, instance: dg.DagsterInstance
-    ) -> tuple[list[dg.RunRequest], list[str], str]:
+    def tick(self, instance: dg.DagsterInstance) -> tuple[list[dg.RunRequest], list[str], str]:
         """Return run requests, surveys to add as partitions, and the skip message."""
         with dg.build_sensor_context(
             instance=instance,
@@ -162,9 +158,7 @@ def test_known_files_are_offered_even_when_the_time_is_over(world: World) -> Non
     assert unhurried.put_off == 1
 
 
-def test_consecutive_nights_are_one_run(
-    world: World, instance: dg.DagsterInstance
-) -> None:
+def test_consecutive_nights_are_one_run(world: World, instance: dg.DagsterInstance) -> None:
     for day in (1, 2, 3, 5):
         world.add_frame(f"{day}.fits", f"2025-03-0{day}")
     requests, _, _ = world.tick(instance)
@@ -176,9 +170,7 @@ def test_consecutive_nights_are_one_run(
     assert single.partition_key == "2025-03-05|wide"
 
 
-def test_the_same_frames_have_the_same_run_key(
-    world: World, instance: dg.DagsterInstance
-) -> None:
+def test_the_same_frames_have_the_same_run_key(world: World, instance: dg.DagsterInstance) -> None:
     world.add_frame("a.fits", "2025-03-01")
     [first], _, _ = world.tick(instance)
     [again], _, _ = world.tick(instance)

@@ -20,9 +20,7 @@ from astrid_assets_tests.sensors.labelled import add_dataset, add_labels
 def context(
     catalogue: Catalogue, instance: dg.DagsterInstance
 ) -> Iterator[dg.SensorEvaluationContext]:
-    with dg.build_sensor_context(
-        instance=instance, resources={"catalogue": catalogue}
-    ) as made:
+    with dg.build_sensor_context(instance=instance, resources={"catalogue": catalogue}) as made:
         yield made
 
 
@@ -94,9 +92,7 @@ def test_a_training_under_way_is_awaited(
     context: dg.SensorEvaluationContext,
 ) -> None:
     add_labels(catalogue, MIN_FIRST_LABELS)
-    instance.add_run(
-        dg.DagsterRun(job_name=learning_job.name, status=dg.DagsterRunStatus.STARTED)
-    )
+    instance.add_run(dg.DagsterRun(job_name=learning_job.name, status=dg.DagsterRunStatus.STARTED))
     data = retraining.evaluate_tick(context)
     assert not data.run_requests
     assert "under way" in (data.skip_message or "")

@@ -57,9 +57,9 @@ def broken() -> None:
 
 
 def failed_run(instance: dg.DagsterInstance) -> dg.RunFailureSensorContext:
-    job = dg.Definitions(
-        assets=[broken], jobs=[dg.define_asset_job("night_job")]
-    ).resolve_job_def("night_job")
+    job = dg.Definitions(assets=[broken], jobs=[dg.define_asset_job("night_job")]).resolve_job_def(
+        "night_job"
+    )
     result = job.execute_in_process(
         instance=instance,
         raise_on_error=False,

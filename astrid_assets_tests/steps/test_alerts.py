@@ -65,10 +65,21 @@ def ztf_file(path: Path, rng: np.random.Generator) -> Path:
         science[0] = -3.4028235e38
         rows.append(
             {
-                "candid": 10**18 + number, "isdiffpos": is_positive, "ra": 150 + number,
-                "dec": 2.0, "jd": 2460735.7 + number, "fid": 2, "field": 7,
-                "magpsf": 18.0, "sigmapsf": 0.1, "diffmaglim": 20.5, "fwhm": 2.5,
-                "elong": 1.1, "nbad": number, "scorr": 9.0, "rb": 0.9,
+                "candid": 10**18 + number,
+                "isdiffpos": is_positive,
+                "ra": 150 + number,
+                "dec": 2.0,
+                "jd": 2460735.7 + number,
+                "fid": 2,
+                "field": 7,
+                "magpsf": 18.0,
+                "sigmapsf": 0.1,
+                "diffmaglim": 20.5,
+                "fwhm": 2.5,
+                "elong": 1.1,
+                "nbad": number,
+                "scorr": 9.0,
+                "rb": 0.9,
                 "label": 1 if not is_positive else None,
                 "label_kind": "known_solar_system_object" if not is_positive else None,
                 "label_detail": "MPC 1" if not is_positive else None,
@@ -76,7 +87,7 @@ def ztf_file(path: Path, rng: np.random.Generator) -> Path:
                 "cutout_template": image(400, 0, 5),
                 "cutout_difference": image(0, 200, 8),
             }
-        )  # fmt: skip
+        )
     pl.DataFrame(rows).write_parquet(path / "ztf.parquet")
     return path / "ztf.parquet"
 
@@ -110,9 +121,7 @@ def test_alerts_become_detections_once(
     assert rows[0].night == "2025-03-01"
     assert methods == {"alert_d"}
     assert n_events == 1
-    assert [(row.source, row.classification) for row in labelled] == [
-        ("catalogue", "asteroid")
-    ]
+    assert [(row.source, row.classification) for row in labelled] == [("catalogue", "asteroid")]
     for row in rows:
         stack = np.load(io.BytesIO(store.get(row.cutout_key)))
         stamps = stack[row.cutout_index]

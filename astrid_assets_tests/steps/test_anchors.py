@@ -51,8 +51,7 @@ def survey(tmp_path: Path, rng: np.random.Generator):
             hdu = fits.PrimaryHDU(data)
             hdu.header.update(header)
             hdu.header["DATE-OBS"] = f"{night}T22:1{k}:00"
-            for key, value in (("EXPTIME", 60.0), ("FILTER", "r"), ("GAIN", 1.0),
-                               ("RDNOISE", 5.0)):  # fmt: skip
+            for key, value in (("EXPTIME", 60.0), ("FILTER", "r"), ("GAIN", 1.0), ("RDNOISE", 5.0)):
                 hdu.header[key] = value
             hdu.writeto(folder / f"{night}_{k}.fits")
     ra, dec = tangent_wcs(SHAPE).all_pix2world(x, y, 0)

@@ -23,11 +23,17 @@ COUNTED = Calibration(min_master_frames=2, max_age_days=MaxAge(bias=10, dark=5, 
 
 def frame(kind: str, night: str, number: int = 0, **changes: object) -> Observation:
     values = {
-        "id": f"{kind}-{night}-{number}-{sorted(changes.items())}", "kind": kind,
-        "night": night, "band": "r" if kind == "flat" else "", "instrument": "cam",
-        "readout_mode": "slow", "binning": "1x1", "width": 100, "height": 80,
+        "id": f"{kind}-{night}-{number}-{sorted(changes.items())}",
+        "kind": kind,
+        "night": night,
+        "band": "r" if kind == "flat" else "",
+        "instrument": "cam",
+        "readout_mode": "slow",
+        "binning": "1x1",
+        "width": 100,
+        "height": 80,
         "ccd_temperature_c": -10.0,
-    }  # fmt: skip
+    }
     return Observation(**(values | changes))
 
 
@@ -40,19 +46,24 @@ WISH = Wish("2025-03-10", "r", setup_of(LIGHT), -10.0)
 
 
 def nights(frames, kind="bias", wish=WISH, settings=COUNTED):
-    return [g.night for g in suitable(groups_of(frames, 2.0), kind, wish, settings)
-            .groups]  # fmt: skip
+    return [g.night for g in suitable(groups_of(frames, 2.0), kind, wish, settings).groups]
 
 
-@pytest.mark.parametrize(("key", "other"), [
-    ("instrument", "cam2"), ("readout_mode", "fast"), ("binning", "2x2"),
-    ("width", 99), ("height", 79), ("instrument", None), ("ccd_temperature_c", -20.0),
-    ("ccd_temperature_c", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "other"),
+    [
+        ("instrument", "cam2"),
+        ("readout_mode", "fast"),
+        ("binning", "2x2"),
+        ("width", 99),
+        ("height", 79),
+        ("instrument", None),
+        ("ccd_temperature_c", -20.0),
+        ("ccd_temperature_c", None),
+    ],
+)
 def test_frames_that_differ_never_mix(key, other):
-    frames = several("bias", "2025-03-10") + several(
-        "bias", "2025-03-10", **{key: other}
-    )
+    frames = several("bias", "2025-03-10") + several("bias", "2025-03-10", **{key: other})
     groups = groups_of(frames, 2.0)
     assert [len(g.frames) for g in groups] == [2, 2]
     for group in groups:
@@ -68,20 +79,20 @@ def test_flats_are_told_apart_by_filter_and_biases_are_not():
 
 @given(st.lists(st.floats(-30, 30), min_size=1, max_size=30), st.floats(0.1, 5))
 def test_temperatures_of_a_group_differ_by_the_tolerance_at_most(values, tolerance):
-    frames = [frame("dark", "2025-03-10", k, ccd_temperature_c=c)
-              for k, c in enumerate(values)]  # fmt: skip
+    frames = [frame("dark", "2025-03-10", k, ccd_temperature_c=c) for k, c in enumerate(values)]
     groups = groups_of(frames, tolerance)
-    assert sorted(f.id for g in groups for f in g.frames) == sorted(
-        f.id for f in frames
-    )
+    assert sorted(f.id for g in groups for f in g.frames) == sorted(f.id for f in frames)
     for group in groups:
         cold = [f.ccd_temperature_c for f in group.frames]
         assert max(cold) - min(cold) <= tolerance
 
 
 def test_the_nearest_night_wins_on_either_side_and_a_tie_is_the_earlier():
-    frames = [f for night in ("2025-03-04", "2025-03-08", "2025-03-12", "2025-03-13")
-              for f in several("bias", night)]  # fmt: skip
+    frames = [
+        f
+        for night in ("2025-03-04", "2025-03-08", "2025-03-12", "2025-03-13")
+        for f in several("bias", night)
+    ]
     assert nights(frames) == ["2025-03-08", "2025-03-12", "2025-03-13", "2025-03-04"]
     frames += several("bias", "2025-03-11")
     assert nights(frames)[0] == "2025-03-11"
@@ -122,13 +133,17 @@ def test_unknown_temperatures_are_taken_as_they_are():
     assert is_near(group, replace(WISH, temperature_c=None), COUNTED)
 
 
-@pytest.mark.parametrize(("frames", "sentence"), [
-    ([], "no bias frames are registered"),
-    (several("bias", "2025-03-10", width=50),
-     "no bias frames with the set-up cam, slow, 1x1, 100 x 80"),
-    (several("bias", "2025-03-10", 1),
-     "1 bias frames of 2025-03-10 at -10.0 C, 2 needed"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("frames", "sentence"),
+    [
+        ([], "no bias frames are registered"),
+        (
+            several("bias", "2025-03-10", width=50),
+            "no bias frames with the set-up cam, slow, 1x1, 100 x 80",
+        ),
+        (several("bias", "2025-03-10", 1), "1 bias frames of 2025-03-10 at -10.0 C, 2 needed"),
+    ],
+)
 def test_people_read_why_there_is_none(frames, sentence):
     choice = suitable(groups_of(frames, 2.0), "bias", WISH, COUNTED)
     assert choice.groups == ()

@@ -42,11 +42,18 @@ def task_of(
         for frame in (pair.science, pair.reference)
     )
     return SubtractTask(
-        store=store, survey="s", night="2025-03-04", observation_id=f"o{number}",
-        group=group, reference_id="r", reason=None, settings=settings,
-        frame_key=science, reference_key=reference,
+        store=store,
+        survey="s",
+        night="2025-03-04",
+        observation_id=f"o{number}",
+        group=group,
+        reference_id="r",
+        reason=None,
+        settings=settings,
+        frame_key=science,
+        reference_key=reference,
         settings_hash="hash",
-    )  # fmt: skip
+    )
 
 
 def pair_of(**options: float) -> SimulatedPair:
@@ -65,9 +72,7 @@ def test_the_first_accepted_frame_of_each_group_is_checked(tmp_path: Path) -> No
     groups = [("a", "r"), ("a", "r"), ("a", "r"), ("b", "r"), ("a", "g")]
     tasks = [task_of(tmp_path, pair, n, group) for n, group in enumerate(groups)]
     status = ["rejected", "accepted", "accepted", "accepted", "rejected"]
-    rows = [
-        {"status": word, "difference_key": f"d{n}"} for n, word in enumerate(status)
-    ]
+    rows = [{"status": word, "difference_key": f"d{n}"} for n, word in enumerate(status)]
     chosen = check_tasks(tasks, rows)
     assert list(chosen) == ["o1", "o3"]
     assert [check.with_picture for check in chosen.values()] == [True, False]

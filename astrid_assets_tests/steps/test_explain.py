@@ -96,9 +96,7 @@ def test_a_mask_is_named(answer: Explanation) -> None:
         ("held_back", "candidate density of detections is 9e+05, limit <= 200000"),
     ],
 )
-def test_the_reason_kept_is_the_reason_told(
-    answer: Explanation, outcome: str, words: str
-) -> None:
+def test_the_reason_kept_is_the_reason_told(answer: Explanation, outcome: str, words: str) -> None:
     assert words in frame(answer, outcome).sentence
 
 

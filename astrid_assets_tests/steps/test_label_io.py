@@ -64,16 +64,21 @@ def imported(catalogue: Catalogue, path: Path, *rows: object) -> ImportReport:
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
-def test_a_file_gives_back_every_event(
-    catalogue: Catalogue, tmp_path: Path, suffix: str
-) -> None:
+def test_a_file_gives_back_every_event(catalogue: Catalogue, tmp_path: Path, suffix: str) -> None:
     ids = detection_ids(catalogue)
     rows = [
-        {"detection_id": ids[0], "reviewer": "ada", "label": "real", "confidence": 0.75,
-         "notes": "=cmd|' /C calc'!A0\nsecond, \"line\" é", "cutout_index": 3,
-         "classification": "supernova", "created_at": "2025-03-05T01:02:03+02:00"},
+        {
+            "detection_id": ids[0],
+            "reviewer": "ada",
+            "label": "real",
+            "confidence": 0.75,
+            "notes": "=cmd|' /C calc'!A0\nsecond, \"line\" é",
+            "cutout_index": 3,
+            "classification": "supernova",
+            "created_at": "2025-03-05T01:02:03+02:00",
+        },
         {"detection_id": ids[1], "reviewer": "bob", "label": "bogus_ghost"},
-    ]  # fmt: skip
+    ]
     first = imported(catalogue, tmp_path, *rows)
     assert (first.added, first.refused) == (2, 0)
     path = tmp_path / f"out.{suffix}"
@@ -94,9 +99,7 @@ def test_a_file_gives_back_every_event(
         for where in (catalogue, elsewhere)
     ]
     assert told[0] == told[1]
-    assert events(catalogue)[0].created_at == dt.datetime(
-        2025, 3, 4, 23, 2, 3, tzinfo=dt.UTC
-    )
+    assert events(catalogue)[0].created_at == dt.datetime(2025, 3, 4, 23, 2, 3, tzinfo=dt.UTC)
 
 
 def test_importing_twice_adds_nothing(catalogue: Catalogue, tmp_path: Path) -> None:
@@ -113,16 +116,12 @@ def test_importing_twice_adds_nothing(catalogue: Catalogue, tmp_path: Path) -> N
 def test_a_place_stands_for_its_detection(catalogue: Catalogue, tmp_path: Path) -> None:
     place = {"survey": "sim", "night": NIGHT, "ra_deg": 150.0, "reviewer": "ada"}
     near = {"dec_deg": 2 + 10.5 / 3600, "label": "bogus"}
-    report = imported(
-        catalogue, tmp_path, place | near, place | {"dec_deg": 2.5, "label": "real"}
-    )
+    report = imported(catalogue, tmp_path, place | near, place | {"dec_deg": 2.5, "label": "real"})
     assert (report.added, dict(report.reasons)) == (1, {"no_detection_there": 1})
     assert events(catalogue)[0].detection_id == detection_ids(catalogue)[1]
 
 
-def test_a_file_cannot_say_where_its_labels_come_from(
-    catalogue: Catalogue, tmp_path: Path
-) -> None:
+def test_a_file_cannot_say_where_its_labels_come_from(catalogue: Catalogue, tmp_path: Path) -> None:
     row = {
         "detection_id": detection_ids(catalogue)[0],
         "reviewer": "a",
@@ -148,9 +147,13 @@ def test_the_database_knows_no_other_source(catalogue: Catalogue) -> None:
 
 def _event(detection_id: str, source: str) -> ValidationEvent:
     return ValidationEvent(
-        event_key="k", detection_id=detection_id, reviewer="a", source=source,
-        label="real", created_at=dt.datetime(2025, 3, 4, tzinfo=dt.UTC),
-    )  # fmt: skip
+        event_key="k",
+        detection_id=detection_id,
+        reviewer="a",
+        source=source,
+        label="real",
+        created_at=dt.datetime(2025, 3, 4, tzinfo=dt.UTC),
+    )
 
 
 REFUSED = {
@@ -203,9 +206,7 @@ def test_lines_that_cannot_be_read_do_not_stop_the_others(
     assert (report.added, report.refused) == (1, 1)
 
 
-def test_a_file_that_is_none_of_labels_is_refused(
-    catalogue: Catalogue, tmp_path: Path
-) -> None:
+def test_a_file_that_is_none_of_labels_is_refused(catalogue: Catalogue, tmp_path: Path) -> None:
     for name, content in (
         ("v.txt", b"real"),
         ("v.csv", b""),

@@ -56,9 +56,15 @@ class Camera:
         self.tools = Tools(catalogue, store, Compute())
 
     def take(
-        self, kind: str, night: str, n: int = 5, *, level: float = 0.0, strip: int = 0,
+        self,
+        kind: str,
+        night: str,
+        n: int = 5,
+        *,
+        level: float = 0.0,
+        strip: int = 0,
         **cards: object,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Write `n` frames of a kind; the pedestal is 1000 ADU, the gain 1.5.
 
         Light and dark charge leave out a strip of so many columns on the left.
@@ -72,12 +78,13 @@ class Camera:
             data = (1000 + collected + noise).astype(np.uint16)
             number = len(list(self.folder.iterdir()))
             values = {
-                "DATE_OBS": f"{night}T01:00:{number % 60:02d}", "IMAGETYP": WORDS[kind],
-                "EXPTIME": times[kind], "INSTRUME": "cam", "CCD-TEMP": -10.0,
-            } | cards  # fmt: skip
-            (self.folder / f"{kind}{number:03d}.fits").write_bytes(
-                light(data, **values)
-            )
+                "DATE_OBS": f"{night}T01:00:{number % 60:02d}",
+                "IMAGETYP": WORDS[kind],
+                "EXPTIME": times[kind],
+                "INSTRUME": "cam",
+                "CCD-TEMP": -10.0,
+            } | cards
+            (self.folder / f"{kind}{number:03d}.fits").write_bytes(light(data, **values))
 
     def survey(self, calibration: str = "", detector: str = "") -> SurveyProfile:
         """Store the survey's profile and register all nights."""
@@ -174,9 +181,7 @@ def test_another_gain_makes_other_masters(camera):
     other_gain = camera.survey(detector="gain_e_per_adu = 3.0")
     (other,) = camera.keys(other_gain, FIRST)
     assert one.bias != other.bias
-    assert load_masters(camera.tools.store, other).bias_level_e == pytest.approx(
-        3000, abs=4
-    )
+    assert load_masters(camera.tools.store, other).bias_level_e == pytest.approx(3000, abs=4)
 
 
 def test_modes_have_masters_of_their_own(camera):
@@ -216,9 +221,7 @@ def test_a_master_of_another_temperature_is_flagged(camera):
     (keys,) = camera.keys(profile, FIRST)
     flags = check_masters(profile, keys)
     assert [flag.code for flag in flags] == ["master_temperature"] * 2
-    assert "the master dark was taken at -20.0 C, the frame at -10.0 C" in (
-        flags[1].message
-    )
+    assert "the master dark was taken at -20.0 C, the frame at -10.0 C" in (flags[1].message)
     assert camera.keys(profile, FIRST) == [keys]
     strict = camera.survey('temperature_policy = "reject"')
     assert camera.keys(strict, FIRST)[0].missing == ["bias", "dark"]
@@ -266,16 +269,15 @@ def test_each_kind_has_a_gate_that_tells_its_numbers(camera):
     take_all(camera, FIRST)
     camera.take("light", FIRST, 1)
     (report,) = masters_nights(camera.tools, camera.survey(), [FIRST])
-    assert [v.gate for v in report.verdicts] == [
-        "bias_master", "dark_master", "flat_master",
-    ]  # fmt: skip
+    assert [v.gate for v in report.verdicts] == ["bias_master", "dark_master", "flat_master"]
     assert all(verdict.passed for verdict in report.verdicts)
     assert "5 members, " in report.verdicts[0].detail
     assert "clipped, level 1499 e-, noise 2." in report.verdicts[0].detail
     assert set(report.pictures) == {
-        "master bias of 2025-03-01", "master dark of 2025-03-01",
+        "master bias of 2025-03-01",
+        "master dark of 2025-03-01",
         "master flat r of 2025-03-01",
-    }  # fmt: skip
+    }
     for key in report.pictures.values():
         assert camera.tools.store.get(key).startswith(b"\x89PNG")
 
@@ -333,11 +335,17 @@ def test_calibrated_frames_pass_untouched(camera, monkeypatch):
     content = camera.tools.store.get(str(row.raw_key))
     frame_task._measure(
         frame_task.FrameTask(
-            store=camera.tools.store, profile=calibrated, observation_id=row.id,
-            night=FIRST, path=row.source_path, hdu=row.hdu, raw_key=str(row.raw_key),
-            masters=keys, anchor=None,
+            store=camera.tools.store,
+            profile=calibrated,
+            observation_id=row.id,
+            night=FIRST,
+            path=row.source_path,
+            hdu=row.hdu,
+            raw_key=str(row.raw_key),
+            masters=keys,
+            anchor=None,
         )
-    )  # fmt: skip
+    )
     ((frame, masters),) = seen
     assert masters is None
     pixels = read_image(content, row.hdu, row.source_path, calibrated).data
@@ -405,8 +413,9 @@ def test_real_darks_scale_and_the_cold_bias_stays_apart(camera, shared_data):
     assert [len(m.members) for m in (bias, dark, flat)] == [4, 5, 2]
     assert bias.ccd_temperature_c == pytest.approx(-4.9, abs=0.1)
     assert (flat.made_with, flat.level) == (
-        [bias.frame_key, dark.frame_key], pytest.approx(18_700 * 2.06, rel=0.01),
-    )  # fmt: skip
+        [bias.frame_key, dark.frame_key],
+        pytest.approx(18_700 * 2.06, rel=0.01),
+    )
     # Median levels of the darks rise by 0.36 ADU per second (frames.csv).
     assert dark.level == pytest.approx(0.36 * 2.06, rel=0.06)
     hot = image_from_fits(camera.tools.store.get(dark.frame_key))

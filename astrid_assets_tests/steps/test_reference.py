@@ -78,9 +78,7 @@ class Nights:
 @pytest.fixture(scope="module")
 def exposures() -> list[bytes]:
     shifts = ((0, 0, 0), (1.5, 0.4, 0), (-0.7, 2.1, 0))
-    return [
-        frame_to_fits(exposure(i, shifts[i % 3], SHAPE), None) for i in range(6)
-    ]  # fmt: skip
+    return [frame_to_fits(exposure(i, shifts[i % 3], SHAPE), None) for i in range(6)]
 
 
 @pytest.fixture
@@ -167,8 +165,7 @@ def test_a_frame_with_a_known_transient_leaves_the_references_of_later_nights(
     assert rows["light-f1-r-2.fits"] == "no: with known transients"
     with nights.tools.catalogue.read() as session:
         versions = {
-            night: gates.data_version(session, "sim", night, "reference_frames")
-            for night in NIGHTS
+            night: gates.data_version(session, "sim", night, "reference_frames") for night in NIGHTS
         }
     same = [n for n in NIGHTS if versions[n] == before[n].data_version]
     assert same == NIGHTS[:2]

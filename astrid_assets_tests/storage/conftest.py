@@ -40,9 +40,7 @@ BOTH = [
 
 
 @pytest.fixture(params=BOTH)
-def empty_catalogue(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[Catalogue]:
+def empty_catalogue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalogue]:
     """A catalogue without tables, on each database."""
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path / 'catalogue.db'}"

@@ -44,9 +44,7 @@ def moved(
     return np.asarray(lon.to_value(u.deg)), np.asarray(lat.to_value(u.deg))
 
 
-def separation(
-    ra: Floats | float, dec: Floats | float, ra2: Floats, dec2: Floats
-) -> Floats:
+def separation(ra: Floats | float, dec: Floats | float, ra2: Floats, dec2: Floats) -> Floats:
     """Return distances in arcsec, by astropy."""
     angles = [np.radians(value) for value in (ra, dec, ra2, dec2)]
     return np.degrees(np.asarray(angular_separation(*angles))) * 3600
@@ -96,15 +94,11 @@ def test_ranges_that_touch_become_one():
     assert merged([(5, 7), (0, 2), (2, 3), (6, 9)]) == [(0, 3), (5, 9)]
 
 
-def test_a_cone_finds_what_brute_force_finds(
-    catalogue: Catalogue, rng: np.random.Generator
-):
+def test_a_cone_finds_what_brute_force_finds(catalogue: Catalogue, rng: np.random.Generator):
     ra, dec = moved(0.01, 89.9, rng.uniform(0, 360, 60), 10 ** rng.uniform(-1, 3.5, 60))
     with catalogue.begin() as session:
         world = World(session)
-        difference = world.difference(
-            frame := world.processed(world.observation(NIGHT))
-        )
+        difference = world.difference(frame := world.processed(world.observation(NIGHT)))
         identities = [
             world.detection(frame, difference, (n, 0), ra_deg=ra[n], dec_deg=dec[n])
             for n in range(60)
@@ -177,9 +171,13 @@ def test_candidates_come_frame_by_frame_the_most_significant_first(
         pairs = candidates.candidates_of_night(session, "sim", NIGHT)
     order = [(round(o.observed_mjd or 0, 2), c.score_sigma) for o, c in pairs]
     assert order == [
-        (60735.01, -30.0), (60735.01, 7.0), (60735.01, 5.0),
-        (60735.02, -30.0), (60735.02, 7.0), (60735.02, 5.0),
-    ]  # fmt: skip
+        (60735.01, -30.0),
+        (60735.01, 7.0),
+        (60735.01, 5.0),
+        (60735.02, -30.0),
+        (60735.02, 7.0),
+        (60735.02, 5.0),
+    ]
 
 
 def test_an_object_has_a_light_curve_in_order_of_time(catalogue: Catalogue):
@@ -189,9 +187,7 @@ def test_an_object_has_a_light_curve_in_order_of_time(catalogue: Catalogue):
         members = []
         for number in (3, 1, 2):
             frame = world.processed(world.observation(NIGHT, number))
-            members.append(
-                world.detection(frame, world.difference(frame), object_id=target)
-            )
+            members.append(world.detection(frame, world.difference(frame), object_id=target))
         alone = world.chain("2025-03-05")
         curve = candidates.light_curve(session, target)
         assert [row.detection_id for row in curve] == [members[n] for n in (1, 2, 0)]
@@ -199,9 +195,7 @@ def test_an_object_has_a_light_curve_in_order_of_time(catalogue: Catalogue):
         assert known == dict.fromkeys(members, target)
 
 
-def test_objects_near_any_of_many_places_are_found(
-    catalogue: Catalogue, rng: np.random.Generator
-):
+def test_objects_near_any_of_many_places_are_found(catalogue: Catalogue, rng: np.random.Generator):
     ra, dec = rng.uniform(149, 151, 400), rng.uniform(1, 3, 400)
     with catalogue.begin() as session:
         world = World(session)

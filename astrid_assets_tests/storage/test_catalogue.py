@@ -61,13 +61,8 @@ def test_migrating_twice_changes_nothing(catalogue: Catalogue):
     catalogue.check()
 
 
-def test_two_processes_may_migrate_at_once(
-    empty_catalogue: Catalogue, spawned: SpawnContext
-):
-    workers = [
-        spawned.Process(target=migrate_and_check, args=(empty_catalogue,))
-        for _ in range(2)
-    ]
+def test_two_processes_may_migrate_at_once(empty_catalogue: Catalogue, spawned: SpawnContext):
+    workers = [spawned.Process(target=migrate_and_check, args=(empty_catalogue,)) for _ in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -129,9 +124,7 @@ def _everything(catalogue: Catalogue) -> list[tuple[object, ...]]:
         return [
             tuple(row)
             for table in Base.metadata.sorted_tables
-            for row in connection.execute(
-                select(table).order_by(*table.primary_key.columns)
-            )
+            for row in connection.execute(select(table).order_by(*table.primary_key.columns))
         ]
 
 
@@ -164,9 +157,7 @@ def test_of_two_rows_with_one_key_the_last_counts(catalogue: Catalogue):
         rows = [summary_row(input_hash=str(number)) for number in range(3)]
         upsert(session, NightSummary, rows)
     with catalogue.read() as session:
-        assert [row.input_hash for row in session.scalars(select(NightSummary))] == [
-            "2"
-        ]
+        assert [row.input_hash for row in session.scalars(select(NightSummary))] == ["2"]
 
 
 def test_thousands_of_rows_go_in_at_once(catalogue: Catalogue):
@@ -248,9 +239,7 @@ def test_a_time_without_zone_is_refused(catalogue: Catalogue):
 def test_processes_that_write_the_same_rows_wait_for_each_other(
     catalogue: Catalogue, spawned: SpawnContext
 ):
-    workers = [
-        spawned.Process(target=write_often, args=(catalogue, name)) for name in "ab"
-    ]
+    workers = [spawned.Process(target=write_often, args=(catalogue, name)) for name in "ab"]
     for worker in workers:
         worker.start()
     for worker in workers:

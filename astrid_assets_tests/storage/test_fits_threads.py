@@ -81,6 +81,9 @@ def test_what_a_process_reads_first_is_what_it_reads_later(tmp_path, with_thread
     file.write_bytes(written())
     found = subprocess.run(
         [sys.executable, "-c", READ_FIRST, file, digest(file.read_bytes()), *NAMES],
-        check=True, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert found.stdout.strip() == "0"

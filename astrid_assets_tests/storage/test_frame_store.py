@@ -35,10 +35,17 @@ if TYPE_CHECKING:
 SHAPE = (150, 201)
 SKY_RMS = 18.0
 SCALARS = [
-    "frame_id", "band", "observed_mjd", "exposure_s", "gain_e_per_adu",
-    "read_noise_e", "saturation_e", "zero_point_mag", "sky_rms_e",
+    "frame_id",
+    "band",
+    "observed_mjd",
+    "exposure_s",
+    "gain_e_per_adu",
+    "read_noise_e",
+    "saturation_e",
+    "zero_point_mag",
+    "sky_rms_e",
     "psf_noise_factor",
-]  # fmt: skip
+]
 
 
 def distorted_wcs() -> WCS:
@@ -290,9 +297,7 @@ def difference(frame: Frame, rng: np.random.Generator) -> Difference:
         coverage=0.97,
         limiting_mag=None,
         area_deg2=0.0123,
-        reasons=(
-            Reason("bad_noise", "σ is 1.7, 'too' high " * 9, {"std": 1.7, "n": 3.0}),
-        ),
+        reasons=(Reason("bad_noise", "σ is 1.7, 'too' high " * 9, {"std": 1.7, "n": 3.0}),),
         flags=(Reason("a", "", {}), Reason("b", "x", {"ratio": 0.5})),
     )
 
@@ -316,9 +321,7 @@ def test_a_difference_survives_but_for_a_fraction_of_its_noise(difference: Diffe
     assert (copy.score[difference.mask > 0] == 0).all()
     assert (copy.flux[difference.mask > 0] == 0).all()
     np.testing.assert_allclose(copy.flux_err, difference.flux_err, rtol=1e-3)
-    np.testing.assert_allclose(
-        copy.flux, difference.flux, rtol=1e-3, atol=0.53 / 32 * 111
-    )
+    np.testing.assert_allclose(copy.flux, difference.flux, rtol=1e-3, atol=0.53 / 32 * 111)
     np.testing.assert_array_equal(copy.mask, difference.mask)
     for name in psfs:
         np.testing.assert_array_equal(getattr(copy, name), getattr(difference, name))

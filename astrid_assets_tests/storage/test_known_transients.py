@@ -28,9 +28,9 @@ def labelled(
     difference = world.difference(frame, current=current)
     detection = world.detection(frame, difference, (number, number))
     if sign < 0:
-        world.session.query(Candidate).where(
-            Candidate.difference_id == difference
-        ).update({"sign": -1})
+        world.session.query(Candidate).where(Candidate.difference_id == difference).update(
+            {"sign": -1}
+        )
     row = {
         "detection_id": detection,
         "label": label,

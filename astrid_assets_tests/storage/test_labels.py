@@ -38,16 +38,9 @@ def event(detection_id: str, key: str, label: str = "real") -> dict[str, object]
     }
 
 
-def label(
-    detection_id: str, value: str, last: int, **more: object
-) -> dict[str, object]:
+def label(detection_id: str, value: str, last: int, **more: object) -> dict[str, object]:
     row = {"detection_id": detection_id, "label": value, "last_sequence": last}
-    return row | {
-        "classification": None,
-        "source": "person",
-        "n_votes": 1,
-        "agreement": 1.0,
-    }  # fmt: skip
+    return row | {"classification": None, "source": "person", "n_votes": 1, "agreement": 1.0}
 
 
 def test_a_repeated_save_is_one_event(catalogue: Catalogue):
@@ -75,9 +68,7 @@ def test_only_real_and_bogus_labels_after_a_sequence_count(catalogue: Catalogue)
         values = ["real", "bogus", "unsure", "disputed", "real"]
         rows = [
             label(detection, value, last)
-            for last, (detection, value) in enumerate(
-                zip(found, values, strict=True), 1
-            )
+            for last, (detection, value) in enumerate(zip(found, values, strict=True), 1)
         ]
         upsert(session, Label, rows)
         assert labels.new_label_count(session, 0) == 3

@@ -143,9 +143,7 @@ def test_every_prefix_makes_a_key(survey: str, field: str, band: str, night: str
 
 
 def test_ordinary_names_stay_readable():
-    assert (
-        layout.raw("sim-wide", "2025-03-01", "ab12") == "raw/sim-wide/2025-03-01/ab12"
-    )
+    assert layout.raw("sim-wide", "2025-03-01", "ab12") == "raw/sim-wide/2025-03-01/ab12"
     assert layout.anchor_stars("kmt", "", "I") == "anchors/kmt/_/I"
     assert layout.raw("kmt", "", "ab12") == "raw/kmt/undated/ab12"
     assert layout.part("NGC 4993 (host)").startswith("_NGC_4993_host_")

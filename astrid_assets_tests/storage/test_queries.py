@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 
 def verdict(gate: str = "frame_quality", *, passed: bool, holds_back: bool = True):
-    return Verdict(
-        gate, passed=passed, holds_back=holds_back, value=0.0, limit=">= 1", detail="d"
-    )
+    return Verdict(gate, passed=passed, holds_back=holds_back, value=0.0, limit=">= 1", detail="d")
 
 
 def test_a_night_comes_in_the_order_it_was_taken(catalogue: Catalogue):
@@ -43,9 +41,7 @@ def test_a_night_comes_in_the_order_it_was_taken(catalogue: Catalogue):
         night = ("sim", "2025-03-01")
         found = observations.of_night(session, *night)
         assert [row.id for row in found] == [bias, early, late, undated]
-        lights = observations.of_night(
-            session, *night, kind="light", status="registered"
-        )
+        lights = observations.of_night(session, *night, kind="light", status="registered")
         assert [row.id for row in lights] == [early, late]
         calibrations = observations.calibration_frames(session, "sim", ["bias", "flat"])
         assert [row.id for row in calibrations] == [bias]
@@ -198,9 +194,7 @@ def test_anchors_and_masters_are_found_by_survey(catalogue: Catalogue):
 
 def test_a_gate_holds_back_its_night_for_later_assets_only(catalogue: Catalogue):
     with catalogue.begin() as session:
-        gates.record(
-            session, "sim", "n1", "difference_images", [verdict("c", passed=False)]
-        )
+        gates.record(session, "sim", "n1", "difference_images", [verdict("c", passed=False)])
         gates.record(session, "sim", "n2", "detections", [verdict("d", passed=False)])
         gates.record(session, "sim", "n3", "detections", [verdict("d", passed=True)])
         gates.record(session, "other", "n4", "detections", [verdict("d", passed=False)])

@@ -62,9 +62,11 @@ def night(session: Session, n: int, profile: str = ONE_VOTE) -> list[str]:
 def speak(session: Session, reviewer: str, detection: str, label: str, **more: object):
     key = f"{reviewer[:4]}{label}{detection}"[-38:]
     spoken = {
-        "event_key": key, "detection_id": detection, "reviewer": reviewer,
+        "event_key": key,
+        "detection_id": detection,
+        "reviewer": reviewer,
         "label": label,
-    } | more  # fmt: skip
+    } | more
     return say(session, Statement(**spoken), WHEN)  # type: ignore[arg-type]  # a dict of fields
 
 
@@ -103,9 +105,7 @@ def test_a_lease_expires_and_is_given_back(catalogue: Catalogue):
 def test_the_random_sample_is_drawn_for_nothing_else(catalogue: Catalogue):
     with catalogue.begin() as session:
         night(session, 400)
-        sample = set(
-            session.scalars(select(ReviewItem.detection_id).where(ReviewItem.is_sample))
-        )
+        sample = set(session.scalars(select(ReviewItem.detection_id).where(ReviewItem.is_sample)))
         assert len(sample) == pytest.approx(0.2 * 400, abs=4 * np.sqrt(400 * 0.16))
         own = lot(3)
         drawn = draw(session, Wish("ann"), 200, rules(), WHEN, own)
@@ -151,9 +151,7 @@ def test_one_vote_retires_two_disagree_three_decide(catalogue: Catalogue):
         (single,) = night(session, 1)
         speak(session, "ann", single, "real", classification="supernova")
         assert place(session, single) == "retired"
-        assert (
-            labels.labels_for(session, [single])[single].classification == "supernova"
-        )
+        assert labels.labels_for(session, [single])[single].classification == "supernova"
         session.execute(update(ReviewItem).values(votes_wanted=2))
         speak(session, "bob", single, "bogus")
         assert place(session, single) == "disputed"
@@ -203,9 +201,7 @@ def test_a_closed_night_is_not_shown_and_comes_back(catalogue: Catalogue):
     with catalogue.begin() as session:
         ids = night(session, 4)
         speak(session, "ann", ids[0], "real")
-        flood = Verdict(
-            "density", passed=False, holds_back=True, value=1.0, limit="", detail=""
-        )
+        flood = Verdict("density", passed=False, holds_back=True, value=1.0, limit="", detail="")
         gates.record(session, "sim", NIGHT, "detections", [flood])
         open_night(session, "sim", NIGHT)
         assert waiting(session) == {"closed": 4}

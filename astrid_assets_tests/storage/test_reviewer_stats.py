@@ -48,23 +48,32 @@ def speak(
 ) -> None:
     if drawn_as is not None:
         lease = ReviewLease(
-            detection_id=detection, reviewer=reviewer, drawn_as=drawn_as,
+            detection_id=detection,
+            reviewer=reviewer,
+            drawn_as=drawn_as,
             expires_on=WHEN + dt.timedelta(hours=1),
-        )  # fmt: skip
+        )
         session.add(lease)
         session.flush()
     statement = Statement(
-        event_key=str(uuid.uuid4()), detection_id=detection, reviewer=reviewer,
-        label=label, source=source,
-    )  # fmt: skip
+        event_key=str(uuid.uuid4()),
+        detection_id=detection,
+        reviewer=reviewer,
+        label=label,
+        source=source,
+    )
     say(session, statement, WHEN)
 
 
 def event(detection_id: str, reviewer: str, label: str) -> dict[str, object]:
     return nullable(ValidationEvent) | {
-        "event_key": str(uuid.uuid4()), "detection_id": detection_id,
-        "reviewer": reviewer, "source": "person", "label": label, "created_at": WHEN,
-    }  # fmt: skip
+        "event_key": str(uuid.uuid4()),
+        "detection_id": detection_id,
+        "reviewer": reviewer,
+        "source": "person",
+        "label": label,
+        "created_at": WHEN,
+    }
 
 
 def test_counts_agree_with_votes_counted_by_hand(catalogue: Catalogue):
@@ -87,9 +96,7 @@ def test_counts_agree_with_votes_counted_by_hand(catalogue: Catalogue):
     (pair,) = found.pairs
     both = [i for i in range(6) if ann[i] != "unsure"]
     assert (pair.first, pair.second, pair.both) == ("ann", "bob", 5)
-    assert pair.kappa == pytest.approx(
-        cohen_kappa([ann[i] for i in both], [bob[i] for i in both])
-    )
+    assert pair.kappa == pytest.approx(cohen_kappa([ann[i] for i in both], [bob[i] for i in both]))
     assert found.doubly_reviewed == 5
     assert found.noise == pytest.approx((1 - np.sqrt(1 - 2 * 0.4)) / 2)
 
@@ -150,15 +157,16 @@ def test_dawid_skene_believes_the_reliable_one(catalogue: Catalogue, rng):
     with catalogue.begin() as session:
         ids = night(session, 400, profile)
         truth = np.where(rng.random(400) < 0.5, "real", "bogus").tolist()
-        labels.append_events(session, [
-            event(id_, name, right if rng.random() < share else OTHER[right])
-            for id_, right in zip(ids, truth, strict=True)
-            for name, share in accuracy.items()
-        ])  # fmt: skip
+        labels.append_events(
+            session,
+            [
+                event(id_, name, right if rng.random() < share else OTHER[right])
+                for id_, right in zip(ids, truth, strict=True)
+                for name, share in accuracy.items()
+            ],
+        )
         refresh(session, ids)
-        before = {
-            id_: row.label for id_, row in labels.labels_for(session, ids).items()
-        }
+        before = {id_: row.label for id_, row in labels.labels_for(session, ids).items()}
         learned = learn(session, "sim")
         refresh(session, ids)
         after = labels.labels_for(session, ids)

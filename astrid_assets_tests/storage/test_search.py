@@ -39,9 +39,7 @@ def filled(catalogue: Catalogue, rng: np.random.Generator) -> Catalogue:
         world = World(session)
         for number in range(FRAMES):
             night = f"2025-03-0{number + 1}"
-            frame = world.processed(
-                world.observation(night, number, mjd=60735 + number)
-            )
+            frame = world.processed(world.observation(night, number, mjd=60735 + number))
             difference = world.difference(frame)
             for index in range(PER_FRAME):
                 detection_id = world.detection(
@@ -83,9 +81,7 @@ def found(
     cursor = None
     with catalogue.read() as session:
         while True:
-            page = search.detections(
-                session, wanted, sort=sort, limit=PAGE, cursor=cursor
-            )
+            page = search.detections(session, wanted, sort=sort, limit=PAGE, cursor=cursor)
             assert len(page.rows) <= PAGE
             rows += page.rows
             cursor = page.cursor
@@ -117,9 +113,7 @@ def test_a_cone_holds_what_lies_inside_and_nothing_else(filled: Catalogue) -> No
             for row in everything
             if row.ra_deg is not None
             and row.dec_deg is not None
-            and distance_arcsec(
-                150, 2, np.array([row.ra_deg]), np.array([row.dec_deg])
-            )[0]
+            and distance_arcsec(150, 2, np.array([row.ra_deg]), np.array([row.dec_deg]))[0]
             <= radius
         }
         assert {row.detection_id for row in inside} == expected
@@ -170,9 +164,7 @@ def test_a_new_detection_shifts_no_page(filled: Catalogue) -> None:
     with filled.begin() as session:
         newest = World(session).chain("2025-03-09", 90)
     with filled.read() as session:
-        second = search.detections(
-            session, DetectionFilter(), limit=PAGE, cursor=first.cursor
-        )
+        second = search.detections(session, DetectionFilter(), limit=PAGE, cursor=first.cursor)
     after = {row.detection_id for row in second.rows}
     assert not before & after
     assert newest not in after
@@ -206,9 +198,7 @@ def test_observations_page_with_what_became_of_them(filled: Catalogue) -> None:
     assert len({row.observation.id for row in rows}) == len(rows) == FRAMES + 1
     assert [row.observation.kind for row in rows if row.run is None] == ["bias"]
     with filled.read() as session:
-        only = search_images.observations(
-            session, search_images.ObservationFilter(kind="bias")
-        )
+        only = search_images.observations(session, search_images.ObservationFilter(kind="bias"))
     assert len(only.rows) == 1
 
 

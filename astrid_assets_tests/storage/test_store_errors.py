@@ -78,9 +78,7 @@ def test_a_disk_that_fills_up_leaves_no_half_object(tmp_path: Path):
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.count("takes no file of this size") == 2
-    assert [path.name[:5] for path in tmp_path.rglob("*") if path.is_file()] == [
-        "small"
-    ]
+    assert [path.name[:5] for path in tmp_path.rglob("*") if path.is_file()] == ["small"]
 
 
 class FullDisk(FolderObjectStore):
@@ -196,9 +194,7 @@ def test_wrong_credentials_are_told_without_the_secret(strict_server: S3Server):
     with pytest.raises(StoreUnavailable, match="AWS_SECRET_ACCESS_KEY") as caught:
         store.check()
     assert "access refused" in str(caught.value)
-    assert strict_server.secret_key not in "".join(
-        traceback.format_exception(caught.value)
-    )
+    assert strict_server.secret_key not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_missing_object_survives_the_way_between_processes():

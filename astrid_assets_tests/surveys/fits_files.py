@@ -25,10 +25,17 @@ LIGHT: Mapping[str, object] = {
     "IMAGETYP": "Light Frame",
 }
 TAN: Mapping[str, object] = {
-    "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 20.5, "CRPIX2": 24.5,
-    "CRVAL1": 150.0, "CRVAL2": 2.0, "CD1_1": -2.8e-4, "CD1_2": 0.0, "CD2_1": 0.0,
+    "CTYPE1": "RA---TAN",
+    "CTYPE2": "DEC--TAN",
+    "CRPIX1": 20.5,
+    "CRPIX2": 24.5,
+    "CRVAL1": 150.0,
+    "CRVAL2": 2.0,
+    "CD1_1": -2.8e-4,
+    "CD1_2": 0.0,
+    "CD2_1": 0.0,
     "CD2_2": 2.8e-4,
-}  # fmt: skip
+}
 
 
 def survey(toml: str = "") -> SurveyProfile:
@@ -72,6 +79,4 @@ def light(data: NDArray[np.generic] | None = None, **changes: object) -> bytes:
     for keyword, value in changes.items():
         cards[keyword.replace("_OBS", "-OBS")] = value
     cards = {k: v for k, v in cards.items() if v is not None}
-    return to_bytes(
-        fits.PrimaryHDU(pixels() if data is None else data, header_of(cards))
-    )
+    return to_bytes(fits.PrimaryHDU(pixels() if data is None else data, header_of(cards)))

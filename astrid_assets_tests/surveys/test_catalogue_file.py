@@ -54,25 +54,32 @@ def test_what_a_table_lacks_is_unknown_and_the_epoch_the_profiles(tmp_path):
     assert np.isnan(found.pm_ra_mas_yr).all()
 
 
-@pytest.mark.parametrize(("columns", "wanted", "problem"), [
-    ({"ra": [1.0], "mag": [2.0]}, {}, "no column dec"),
-    ({"ra": [1.0], "dec": [1.0], "mag": [2.0]}, {"mag": "V"}, "no numeric column 'V'"),
-    ({"ra": [1.0], "dec": [1.0], "mag": [float("nan")]}, {}, "no star with"),
-    ({"ra": ["x"], "dec": ["y"], "mag": [1.0]}, {}, "no column ra"),
-])  # fmt: skip
-def test_an_unusable_table_is_named_with_its_columns(
-    tmp_path, columns, wanted, problem
-):
+@pytest.mark.parametrize(
+    ("columns", "wanted", "problem"),
+    [
+        ({"ra": [1.0], "mag": [2.0]}, {}, "no column dec"),
+        ({"ra": [1.0], "dec": [1.0], "mag": [2.0]}, {"mag": "V"}, "no numeric column 'V'"),
+        ({"ra": [1.0], "dec": [1.0], "mag": [float("nan")]}, {}, "no star with"),
+        ({"ra": ["x"], "dec": ["y"], "mag": [1.0]}, {}, "no column ra"),
+    ],
+)
+def test_an_unusable_table_is_named_with_its_columns(tmp_path, columns, wanted, problem):
     path = written(tmp_path, columns, "csv")
     with pytest.raises(ProfileError, match=problem) as caught:
         read_catalogue(CatalogueFile(path=path, **wanted))
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "content"), [
-    ("absent.csv", None), ("stars.txt", b"1 2 3"), ("broken.parquet", b"no parquet"),
-    ("broken.fits", b"no fits"), ("empty.csv", b""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("absent.csv", None),
+        ("stars.txt", b"1 2 3"),
+        ("broken.parquet", b"no parquet"),
+        ("broken.fits", b"no fits"),
+        ("empty.csv", b""),
+    ],
+)
 def test_files_that_cannot_be_read_are_errors_of_the_profile(tmp_path, name, content):
     path = tmp_path / name
     if content is not None:

@@ -42,9 +42,7 @@ def report_on(root: Path, toml: str = ""):
     return check_survey(profile, open_source(profile))
 
 
-def test_a_healthy_folder_is_reported_as_it_is(
-    tmp_path: Path, rng: np.random.Generator
-) -> None:
+def test_a_healthy_folder_is_reported_as_it_is(tmp_path: Path, rng: np.random.Generator) -> None:
     for night in (1, 2, 3):
         content = light(starry(rng), DATE_OBS=f"2025-03-0{night}T22:00:00", **TAN)
         write(tmp_path, f"n{night}/a.fits", content)
@@ -71,9 +69,16 @@ def test_keywords_of_another_name_are_found_and_suggested(
 ) -> None:
     for k in range(3):
         content = light(
-            starry(rng), EXPTIME=None, FILTER=None, GAIN=None, ITIME=60.0,
-            FILTNAME="clear", CCDGAIN=2.2, GAINDL=None, **TAN,
-        )  # fmt: skip
+            starry(rng),
+            EXPTIME=None,
+            FILTER=None,
+            GAIN=None,
+            ITIME=60.0,
+            FILTNAME="clear",
+            CCDGAIN=2.2,
+            GAINDL=None,
+            **TAN,
+        )
         write(tmp_path, f"{k}.fits", content)
     report = report_on(tmp_path)
     assert report.n_usable == 0
@@ -95,14 +100,18 @@ def test_flats_called_light_are_found_by_path_and_pixels(
         write(tmp_path, f"light/l{k}.fits", light(starry(rng)))
     report = report_on(tmp_path)
     assert {path for path, _, _ in report.contradictions} == {
-        "flat/f0.fits", "flat/f1.fits", "flat/f2.fits",
-    }  # fmt: skip
+        "flat/f0.fits",
+        "flat/f1.fits",
+        "flat/f2.fits",
+    }
     suggested = SurveyProfile.from_toml(report.suggested_toml)
     assert suggested.calibration.frames_are == "raw"
     assert suggested.calibration.flat == ("flat/*",)
     assert check_survey(suggested, open_source(suggested)).kinds == {
-        "bias": 3, "flat": 3, "light": 3,
-    }  # fmt: skip
+        "bias": 3,
+        "flat": 3,
+        "light": 3,
+    }
 
 
 def test_frames_without_a_wcs_are_aligned_by_stars(
@@ -144,9 +153,7 @@ def test_two_fields_are_told_apart_by_their_objects(
     assert suggested.keywords.field == ("OBJECT",)
 
 
-def test_two_names_of_one_field_stay_one_field(
-    tmp_path: Path, rng: np.random.Generator
-) -> None:
+def test_two_names_of_one_field_stay_one_field(tmp_path: Path, rng: np.random.Generator) -> None:
     for k, name in enumerate(("NGC 2420", "NCG2420")):
         write(tmp_path, f"{k}.fits", light(starry(rng), OBJECT=name, **TAN))
     suggested = SurveyProfile.from_toml(suggest_profile("new", tmp_path))
@@ -184,9 +191,7 @@ def test_an_empty_folder_and_a_bad_name_are_refused(tmp_path: Path) -> None:
         )
 
 
-def test_what_no_light_frame_can_use_is_told(
-    tmp_path: Path, rng: np.random.Generator
-) -> None:
+def test_what_no_light_frame_can_use_is_told(tmp_path: Path, rng: np.random.Generator) -> None:
     flat = rng.normal(20000, 100, SHAPE).astype(np.int16)
     bias = rng.normal(1000, 10, (64, 64)).astype(np.int16)
     write(tmp_path, "flat.fits", light(flat, IMAGETYP="Flat", FILTER="g"))
@@ -198,12 +203,9 @@ def test_what_no_light_frame_can_use_is_told(
         "the header counts"
     )
     assert setup == (
-        "bias.fits: this bias frame has the set-up 64 x 64, which no light frame has "
-        "(96 x 96)"
+        "bias.fits: this bias frame has the set-up 64 x 64, which no light frame has (96 x 96)"
     )
-    assert flat_missing == (
-        "there are light frames in 'r', but no flat among these files"
-    )
+    assert flat_missing == ("there are light frames in 'r', but no flat among these files")
 
 
 def test_settings_inside_settings_stay_in_the_suggestion(

@@ -48,9 +48,7 @@ def test_the_facts_are_those_of_the_header() -> None:
     assert facts.band == "r"
     assert facts.field == "all"
     assert facts.night == "2025-03-01"
-    assert facts.observed_mjd == pytest.approx(
-        Time("2025-03-01T22:01:00").mjd, abs=1e-9
-    )
+    assert facts.observed_mjd == pytest.approx(Time("2025-03-01T22:01:00").mjd, abs=1e-9)
     assert (facts.width, facts.height) == (40, 48)
     assert facts.exposure_s == 120
     assert facts.gain_e_per_adu == 1.5
@@ -102,9 +100,7 @@ def test_a_blank_that_cannot_occur_is_ignored_with_a_note() -> None:
     content = to_bytes(hdu).replace(
         b"BZERO   =                32768", b"BZERO   =                32768"
     )
-    broken = content.replace(
-        b"RDNOISE =                  5.0", b"BLANK   =                32768"
-    )
+    broken = content.replace(b"RDNOISE =                  5.0", b"BLANK   =                32768")
     raw = read_image(broken, 0, PATH, survey())
     assert_array_equal(raw.data, pixels())
     assert any("BLANK = 32768 cannot occur" in note for note in raw.facts.notes)
@@ -208,9 +204,7 @@ def test_overscan_is_subtracted_and_cut_off_and_the_wcs_follows() -> None:
     values[:, :10] = 700
     hdu = fits.PrimaryHDU(
         values,
-        header_of(
-            {**LIGHT, **TAN, "BIASSEC": "[1:10,1:48]", "TRIMSEC": "[21:60,1:48]"}
-        ),
+        header_of({**LIGHT, **TAN, "BIASSEC": "[1:10,1:48]", "TRIMSEC": "[21:60,1:48]"}),
     )
     whole = read_image(to_bytes(hdu), 0, PATH, survey())
     profile = survey('[detector]\noverscan = "header"\ntrim = "header"')
@@ -240,9 +234,7 @@ def test_a_frame_is_in_electrons_with_its_mask() -> None:
 
 
 def test_a_keyword_without_value_is_no_value_and_continued_text_reads_on() -> None:
-    hdu = fits.PrimaryHDU(
-        pixels(), header_of({**LIGHT, "GAIN": 9.0, "LONG": "x" * 150})
-    )
+    hdu = fits.PrimaryHDU(pixels(), header_of({**LIGHT, "GAIN": 9.0, "LONG": "x" * 150}))
     content = to_bytes(hdu).replace(
         b"GAIN    =                  9.0", b"GAIN                          "
     )
@@ -265,9 +257,11 @@ def test_reading_leaks_no_warning_and_changes_nothing() -> None:
 
 def test_a_tile_that_unpacks_to_too_much_is_refused() -> None:
     hdu = fits.CompImageHDU(
-        np.tile(pixels(), (4, 4)), header_of(LIGHT), compression_type="GZIP_1",
+        np.tile(pixels(), (4, 4)),
+        header_of(LIGHT),
+        compression_type="GZIP_1",
         tile_shape=(192, 160),
-    )  # fmt: skip
+    )
     out = io.BytesIO()
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(out)
     content = out.getvalue()

@@ -149,9 +149,7 @@ def test_damaged_files_are_read_or_rejected(
     ),
 )
 @settings(max_examples=400, deadline=None, derandomize=True)
-def test_headers_that_lie_are_read_or_rejected(
-    seed: bytes, card: int, value: str
-) -> None:
+def test_headers_that_lie_are_read_or_rejected(seed: bytes, card: int, value: str) -> None:
     # Compressed files have their header in the second HDU, after one block.
     start = 2880 * (seed[240:320].split(b"/")[0].split(b"=")[-1].strip() == b"0")
     at = start + 80 * card + 10

@@ -38,9 +38,7 @@ def data_of(content: bytes, hdu: int = 0, toml: str = "") -> np.ndarray:
     return read_image(content, hdu, PATH, survey(toml)).data
 
 
-@pytest.mark.parametrize(
-    "algorithm", ["RICE_1", "GZIP_1", "GZIP_2", "PLIO_1", "HCOMPRESS_1"]
-)
+@pytest.mark.parametrize("algorithm", ["RICE_1", "GZIP_1", "GZIP_2", "PLIO_1", "HCOMPRESS_1"])
 @pytest.mark.parametrize("dtype", [np.int16, np.uint16])
 def test_every_compression_gives_the_same_integers(algorithm: str, dtype: type) -> None:
     values = (pixels() % 30000).astype(dtype)
@@ -57,9 +55,12 @@ def test_compressed_floats_keep_their_values_and_their_blanks(
     values = rng.normal(100, 10, (64, 64)).astype(np.float32)
     values[3, 5] = np.nan
     hdu = fits.CompImageHDU(
-        values, header_of(LIGHT), compression_type="RICE_1", quantize_method=dither,
+        values,
+        header_of(LIGHT),
+        compression_type="RICE_1",
+        quantize_method=dither,
         quantize_level=64,
-    )  # fmt: skip
+    )
     data = data_of(to_bytes(fits.PrimaryHDU(), hdu), hdu=1)
     assert np.isnan(data[3, 5])
     assert np.isnan(data).sum() == 1
@@ -108,9 +109,7 @@ def test_a_truncated_file_is_rejected_with_its_facts() -> None:
         (light(BAYERPAT="RGGB"), "colour_mosaic"),
     ],
 )
-def test_what_cannot_be_used_is_rejected_with_its_code(
-    content: bytes, code: str
-) -> None:
+def test_what_cannot_be_used_is_rejected_with_its_code(content: bytes, code: str) -> None:
     rejection = rejection_of(content)
     assert rejection.reason.code == code
     assert len(rejection.reason.message) > 20
@@ -133,9 +132,7 @@ def test_pixels_without_content_are_rejected(values: np.ndarray, code: str) -> N
 
 
 def test_a_huge_promise_is_refused_before_memory_is_taken() -> None:
-    content = light().replace(
-        b"NAXIS1  =                   40", b"NAXIS1  =            400000000"
-    )
+    content = light().replace(b"NAXIS1  =                   40", b"NAXIS1  =            400000000")
     rejection = rejection_of(content)
     assert rejection.reason.code == "too_large"
     assert "detector.max_megapixels" in rejection.reason.message
@@ -143,9 +140,7 @@ def test_a_huge_promise_is_refused_before_memory_is_taken() -> None:
 
 def test_a_gzip_bomb_is_refused() -> None:
     bomb = gzip.compress(light() + bytes(200 << 20))
-    assert (
-        rejection_of(bomb, "[detector]\nmax_megapixels = 1").reason.code == "too_large"
-    )
+    assert rejection_of(bomb, "[detector]\nmax_megapixels = 1").reason.code == "too_large"
 
 
 def test_good_chips_of_a_truncated_file_are_kept() -> None:

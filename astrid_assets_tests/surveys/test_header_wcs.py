@@ -73,9 +73,8 @@ def test_lookup_tables_of_other_extensions_apply() -> None:
 
 def test_swapped_axes_still_answer_right_ascension_first() -> None:
     raw = read(
-        CTYPE1="DEC--TAN", CTYPE2="RA---TAN", CRVAL1=2.0, CRVAL2=150.0,
-        CD1_1=2.8e-4, CD2_2=-2.8e-4,
-    )  # fmt: skip
+        CTYPE1="DEC--TAN", CTYPE2="RA---TAN", CRVAL1=2.0, CRVAL2=150.0, CD1_1=2.8e-4, CD2_2=-2.8e-4
+    )
     # North is along x now, and so it stays: only the answers change places.
     assert_allclose(sky(raw, 19.5, 23.5), [150.0, 2.0], atol=1e-9)
     assert_allclose(sky(raw, 29.5, 23.5), [150.0, 2.0028], atol=1e-7)
@@ -83,8 +82,14 @@ def test_swapped_axes_still_answer_right_ascension_first() -> None:
 
 def test_swapped_axes_without_a_matrix_are_exchanged_too() -> None:
     cards = {k: v for k, v in TAN.items() if not k.startswith("CD")}
-    cards |= {"CTYPE1": "DEC--TAN", "CTYPE2": "RA---TAN", "CRVAL1": 2.0,
-              "CRVAL2": 150.0, "CDELT1": 2.8e-4, "CDELT2": -2.8e-4}  # fmt: skip
+    cards |= {
+        "CTYPE1": "DEC--TAN",
+        "CTYPE2": "RA---TAN",
+        "CRVAL1": 2.0,
+        "CRVAL2": 150.0,
+        "CDELT1": 2.8e-4,
+        "CDELT2": -2.8e-4,
+    }
     header = header_of({**LIGHT, **cards})
     raw = read(content=to_bytes(fits.PrimaryHDU(pixels(SHAPE), header)))
     assert_allclose(sky(raw, 29.5, 23.5), [150.0, 2.0028], atol=1e-7)
@@ -98,15 +103,34 @@ def test_swapped_axes_without_a_matrix_are_exchanged_too() -> None:
         ("galactic", {"CTYPE1": "GLON-TAN", "CTYPE2": "GLAT-TAN"}),
         ("besselian", {"RADESYS": "FK4", "EQUINOX": 1950.0}),
         ("no projection of that name", {"CTYPE1": "RA---XYZ", "CTYPE2": "DEC--XYZ"}),
-        ("outside the sky", {"CTYPE1": "RA---ZEA", "CTYPE2": "DEC--ZEA",
-                             "CD1_1": -0.08, "CD2_2": 0.08, "CRPIX1": -4000.0}),
+        (
+            "outside the sky",
+            {
+                "CTYPE1": "RA---ZEA",
+                "CTYPE2": "DEC--ZEA",
+                "CD1_1": -0.08,
+                "CD2_2": 0.08,
+                "CRPIX1": -4000.0,
+            },
+        ),
         ("one axis only", {"CTYPE2": "LINEAR"}),
-        ("sip that folds", {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP",
-                            "A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1.0, "B_0_2": 1.0}),
-        ("sip of half", {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP",
-                         "A_ORDER": 2, "A_2_0": 1e-5}),
+        (
+            "sip that folds",
+            {
+                "CTYPE1": "RA---TAN-SIP",
+                "CTYPE2": "DEC--TAN-SIP",
+                "A_ORDER": 2,
+                "B_ORDER": 2,
+                "A_2_0": 1.0,
+                "B_0_2": 1.0,
+            },
+        ),
+        (
+            "sip of half",
+            {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 2, "A_2_0": 1e-5},
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wcs_that_does_not_work_is_a_note_and_no_rejection(
     what: str, cards: dict[str, object]
 ) -> None:

@@ -20,13 +20,24 @@ from astrid_assets_tests.surveys.fits_files import header_of
 @pytest.mark.parametrize(
     ("words", "kind"),
     [
-        ("Light Frame", "light"), ("object", "light"), ("SCIENCE", "light"),
-        ("Bias Frame", "bias"), ("zero", "bias"), ("master_bias", "bias"),
-        ("Dark Frame", "dark"), ("dark flat", "dark"), ("flatdark", "dark"),
-        ("Flat Field", "flat"), ("DOMEFLAT", "flat"), ("sky-flat", "flat"),
-        ("focus", None), ("", None), ("arc", None), ("darkness of the object", "dark"),
+        ("Light Frame", "light"),
+        ("object", "light"),
+        ("SCIENCE", "light"),
+        ("Bias Frame", "bias"),
+        ("zero", "bias"),
+        ("master_bias", "bias"),
+        ("Dark Frame", "dark"),
+        ("dark flat", "dark"),
+        ("flatdark", "dark"),
+        ("Flat Field", "flat"),
+        ("DOMEFLAT", "flat"),
+        ("sky-flat", "flat"),
+        ("focus", None),
+        ("", None),
+        ("arc", None),
+        ("darkness of the object", "dark"),
     ],
-)  # fmt: skip
+)
 def test_image_types_are_told_by_words(words: str, kind: str | None) -> None:
     assert kind_by_words(words) == kind
 
@@ -113,8 +124,17 @@ def test_no_header_whatever_raises(block: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [("1.22", 1.22), (" 060.00", 60.0), ("1.5D3", 1500.0), ("1e3", 1000.0),
-     (True, None), ("", None), ("nan", None), ("5 e-", None), (3, 3.0)],
-)  # fmt: skip
+    [
+        ("1.22", 1.22),
+        (" 060.00", 60.0),
+        ("1.5D3", 1500.0),
+        ("1e3", 1000.0),
+        (True, None),
+        ("", None),
+        ("nan", None),
+        ("5 e-", None),
+        (3, 3.0),
+    ],
+)
 def test_numbers_are_read_from_text(value: object, number: float | None) -> None:
     assert HeaderView(header_of({"X": value})).number("X") == number

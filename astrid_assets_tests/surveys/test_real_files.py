@@ -28,10 +28,15 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.data
 
 SETS = (
-    "odd_fits", "amateur_frames", "kmtnet_supernova", "saao_microlensing",
-    "microobservatory_hatp32", "calib_cafos_ngc2420", "calib_sbig_2017",
+    "odd_fits",
+    "amateur_frames",
+    "kmtnet_supernova",
+    "saao_microlensing",
+    "microobservatory_hatp32",
+    "calib_cafos_ngc2420",
+    "calib_sbig_2017",
     "satellite_trails",
-)  # fmt: skip
+)
 REFUSED = {
     "odd_fits/empty.fits": "empty_file",
     "odd_fits/truncated_kmtnet.fits": "truncated",
@@ -54,13 +59,15 @@ REFUSED = {
     "satellite_trails/sdss_no_trail.fits": "no_date",
 }
 WITH_WCS = (
-    "odd_fits/decam_raw_70_extensions.fits.fz", "odd_fits/lbc_four_chips.fits",
+    "odd_fits/decam_raw_70_extensions.fits.fz",
+    "odd_fits/lbc_four_chips.fits",
     "odd_fits/huntsman_ngc1566_sip_without_suffix.fits.fz",
-    "odd_fits/apogee_sip_wcs.fits", "odd_fits/tess_difference_with_nans.fits",
+    "odd_fits/apogee_sip_wcs.fits",
+    "odd_fits/tess_difference_with_nans.fits",
     "odd_fits/lsst_calexp_with_tables.fits",
     "amateur_frames/asi6200_8bit_saturated_star.fits",
     "satellite_trails/vatt_trail_float64.fits",
-)  # fmt: skip
+)
 
 
 def outcomes(content: bytes, path: str) -> list[ImageFacts | DoorRejection | str]:
@@ -81,21 +88,20 @@ def outcomes(content: bytes, path: str) -> list[ImageFacts | DoorRejection | str
 
 
 def files_of(root: Path) -> list[Path]:
-    return [
-        p for p in sorted(root.rglob("*")) if ".fit" in p.name or p.suffix == ".hdr"
-    ]
+    return [p for p in sorted(root.rglob("*")) if ".fit" in p.name or p.suffix == ".hdr"]
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_every_file_is_accepted_or_refused_for_its_reason(
-    shared_data: Path, name: str
-) -> None:
+def test_every_file_is_accepted_or_refused_for_its_reason(shared_data: Path, name: str) -> None:
     for file in files_of(shared_data / name):
         path = file.relative_to(shared_data).as_posix()
         found = outcomes(file.read_bytes(), path)
         assert found, path
-        codes = {e.reason.code if isinstance(e, DoorRejection) else e for e in found
-                 if not isinstance(e, ImageFacts)}  # fmt: skip
+        codes = {
+            e.reason.code if isinstance(e, DoorRejection) else e
+            for e in found
+            if not isinstance(e, ImageFacts)
+        }
         if path in REFUSED:
             assert codes == {REFUSED[path]}, path
         if path in WITH_WCS:
@@ -116,9 +122,7 @@ def test_all_chips_of_a_mosaic_are_found(shared_data: Path) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["rice", "gzip", "hcomp", "plio"])
-def test_a_real_image_is_the_same_in_every_compression(
-    shared_data: Path, algorithm: str
-) -> None:
+def test_a_real_image_is_the_same_in_every_compression(shared_data: Path, algorithm: str) -> None:
     profile = survey("[detector]\nexposure_s = 1.0\n[keywords]\ndate_obs = ['EPOCH']")
     # The image has no date: the pixels are compared through the decoder itself.
     from astrid_assets.surveys.fits_pixels import read_pixels
@@ -149,9 +153,7 @@ def test_times_of_the_night_with_local_dates_are_universal(shared_data: Path) ->
 
 
 @pytest.mark.parametrize("name", ["kmtnet_supernova", "saao_microlensing"])
-def test_the_suggested_profile_makes_a_real_survey_usable(
-    shared_data: Path, name: str
-) -> None:
+def test_the_suggested_profile_makes_a_real_survey_usable(shared_data: Path, name: str) -> None:
     folder = shared_data / name
     profile = SurveyProfile.from_toml(suggest_profile("real", folder))
     report = check_survey(profile, open_source(profile), limit=60)

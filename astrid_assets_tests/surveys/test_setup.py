@@ -27,22 +27,34 @@ def test_names_are_told_without_padding():
     assert (found.instrument, found.readout_mode) == ("SBIG STL-1001 3", "Slow")
 
 
-@pytest.mark.parametrize(("cards", "binning"), [
-    ({"XBINNING": 2, "YBINNING": 1}, "2x1"), ({"XBINNING": 2}, "2x2"),
-    ({"CCDXBIN": 4, "CCDYBIN": 2}, "4x2"), ({"CCDBINX": 3, "CCDBINY": 1}, "3x1"),
-    ({"CCDSUM": "2 4"}, "2x4"), ({"CCDSUM": "2x2"}, "2x2"), ({"XBINNING": "1"}, "1x1"),
-    ({"XBINNING": 0}, ""), ({"XBINNING": "fine"}, ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("cards", "binning"),
+    [
+        ({"XBINNING": 2, "YBINNING": 1}, "2x1"),
+        ({"XBINNING": 2}, "2x2"),
+        ({"CCDXBIN": 4, "CCDYBIN": 2}, "4x2"),
+        ({"CCDBINX": 3, "CCDBINY": 1}, "3x1"),
+        ({"CCDSUM": "2 4"}, "2x4"),
+        ({"CCDSUM": "2x2"}, "2x2"),
+        ({"XBINNING": "1"}, "1x1"),
+        ({"XBINNING": 0}, ""),
+        ({"XBINNING": "fine"}, ""),
+    ],
+)
 def test_binning_is_read_in_its_many_forms(cards, binning):
     assert setup(**cards)[0].binning == binning
 
 
-@pytest.mark.parametrize(("cards", "temperature", "note"), [
-    ({"CCD_TEMP": -4.8178}, -4.8178, None), ({"CCDTEMP": "-99.0"}, -99.0, None),
-    ({"CCD_TEMP": 180.2}, -92.95, "kelvin"),
-    ({"CCD_TEMP": 999}, None, "no temp"),
-    ({"CCD_TEMP": 999, "TEMPERAT": -5}, -5.0, "no temp"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("cards", "temperature", "note"),
+    [
+        ({"CCD_TEMP": -4.8178}, -4.8178, None),
+        ({"CCDTEMP": "-99.0"}, -99.0, None),
+        ({"CCD_TEMP": 180.2}, -92.95, "kelvin"),
+        ({"CCD_TEMP": 999}, None, "no temp"),
+        ({"CCD_TEMP": 999, "TEMPERAT": -5}, -5.0, "no temp"),
+    ],
+)
 def test_temperatures_are_celsius(cards, temperature, note):
     found, notes = setup(**cards)
     assert found.ccd_temperature_c == pytest.approx(temperature)

@@ -22,9 +22,14 @@ from astrid_assets.surveys.simulated import (
 from astrid_assets.surveys.sources import FileUnavailable, SourceUnavailable
 
 SETTINGS = profiles.SimulatedSource(
-    kind="simulated", seed=5, scene="wide", nights=4, frames_per_night=2,
-    shape=(256, 320), first_night="2025-02-27",
-)  # fmt: skip
+    kind="simulated",
+    seed=5,
+    scene="wide",
+    nights=4,
+    frames_per_night=2,
+    shape=(256, 320),
+    first_night="2025-02-27",
+)
 SOURCE = SimulatedSource(SurveyProfile(name="little", source=SETTINGS))
 LIGHT = "2025-03-02/light_002.fits"
 
@@ -37,8 +42,11 @@ def test_the_first_night_has_calibration_frames_and_every_night_its_lights():
     assert calibrations == {"2025-02-27"}
     # February 2025 has 28 days.
     assert sorted({f.night for f in files if f.night}) == [
-        "2025-02-27", "2025-02-28", "2025-03-01", "2025-03-02",
-    ]  # fmt: skip
+        "2025-02-27",
+        "2025-02-28",
+        "2025-03-01",
+        "2025-03-02",
+    ]
 
 
 def test_every_file_has_the_size_that_the_listing_promises_and_repeats_exactly():
@@ -46,9 +54,9 @@ def test_every_file_has_the_size_that_the_listing_promises_and_repeats_exactly()
         if file.path.endswith("_001.fits"):
             content = SOURCE.read(file.path)
             assert len(content) == file.size_bytes
-            assert content == SimulatedSource(
-                SurveyProfile(name="another", source=SETTINGS)
-            ).read(file.path)
+            assert content == SimulatedSource(SurveyProfile(name="another", source=SETTINGS)).read(
+                file.path
+            )
 
 
 def test_another_seed_is_another_sky():

@@ -38,8 +38,15 @@ def opened(source: object, options: SourceOptions | None = None) -> FrameSource:
 
 
 def fill(root: Path) -> None:
-    for path in ("b/two.FITS", "a/one.fits.fz", "three.fit", "._three.fit", "notes.txt",
-                 "old/four.fits", ".hidden/five.fits"):  # fmt: skip
+    for path in (
+        "b/two.FITS",
+        "a/one.fits.fz",
+        "three.fit",
+        "._three.fit",
+        "notes.txt",
+        "old/four.fits",
+        ".hidden/five.fits",
+    ):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(path.encode())
 
@@ -64,8 +71,11 @@ def test_a_folder_that_links_to_itself_is_walked_once(tmp_path: Path) -> None:
     (tmp_path / "b" / "loop").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "gone.fits").symlink_to(tmp_path / "nowhere")
     assert paths_of(opened(FolderSource(path=tmp_path))) == [
-        "a/one.fits.fz", "b/two.FITS", "old/four.fits", "three.fit",
-    ]  # fmt: skip
+        "a/one.fits.fz",
+        "b/two.FITS",
+        "old/four.fits",
+        "three.fit",
+    ]
 
 
 def test_a_name_that_is_no_text_is_passed_over_loudly(
@@ -78,9 +88,7 @@ def test_a_name_that_is_no_text_is_passed_over_loudly(
     assert "rename it" in caplog.text
 
 
-@pytest.mark.parametrize(
-    "path", ["../secret", "/etc/hostname", "a/../../x", "none.fits"]
-)
+@pytest.mark.parametrize("path", ["../secret", "/etc/hostname", "a/../../x", "none.fits"])
 def test_a_folder_gives_no_other_files(tmp_path: Path, path: str) -> None:
     fill(tmp_path)
     with pytest.raises(FileUnavailable):
@@ -91,9 +99,7 @@ def test_a_folder_gives_no_other_files(tmp_path: Path, path: str) -> None:
     ("name", "says"),
     [("missing", "does not exist"), ("file", "is a file"), ("empty", "holds no file")],
 )
-def test_a_folder_that_cannot_serve_says_why(
-    tmp_path: Path, name: str, says: str
-) -> None:
+def test_a_folder_that_cannot_serve_says_why(tmp_path: Path, name: str, says: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SourceUnavailable, match=says) as raised:
@@ -104,9 +110,7 @@ def test_a_folder_that_cannot_serve_says_why(
 def test_an_object_prefix_on_disk_behaves_like_a_folder(tmp_path: Path) -> None:
     fill(tmp_path)
     url = tmp_path.as_uri()
-    source = opened(
-        ObjectPrefixSource(kind="object_prefix", url=url, exclude=("old/*",))
-    )
+    source = opened(ObjectPrefixSource(kind="object_prefix", url=url, exclude=("old/*",)))
     source.check()
     files = list(source.files())
     assert [f.path for f in files] == ["a/one.fits.fz", "b/two.FITS", "three.fit"]
@@ -130,18 +134,19 @@ def test_an_s3_prefix_is_listed_and_read_with_credentials() -> None:
         host, port = server.get_host_and_port()
         endpoint = f"http://{host}:{port}"
         client = boto3.client(
-            "s3", endpoint_url=endpoint, region_name="us-east-1",
-            aws_access_key_id="key", aws_secret_access_key="secret",
-        )  # fmt: skip
+            "s3",
+            endpoint_url=endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="key",
+            aws_secret_access_key="secret",
+        )
         client.create_bucket(Bucket="frames")
         client.put_object(Bucket="frames", Key="raw/n1/a.fits", Body=b"abc")
         client.put_object(Bucket="frames", Key="other/b.fits", Body=b"x")
         client.close()
         options = SourceOptions(endpoint, "us-east-1", "key", "secret")
         assert "secret" not in repr(options)
-        source = opened(
-            ObjectPrefixSource(kind="object_prefix", url="s3://frames/raw"), options
-        )
+        source = opened(ObjectPrefixSource(kind="object_prefix", url="s3://frames/raw"), options)
         source.check()
         (file,) = source.files()
         assert (file.path, file.size_bytes) == ("n1/a.fits", 3)
@@ -207,9 +212,7 @@ def archive() -> Iterator[str]:
 def manifest(archive: str, *lines: str) -> FrameSource:
     Archive.content["/m.csv"] = "\n".join(["url,night,sha256", *lines]).encode()
     return opened(
-        ArchiveSource(
-            kind="archive", manifest=f"{archive}/m.csv", max_file_mb=1, timeout_s=5
-        )
+        ArchiveSource(kind="archive", manifest=f"{archive}/m.csv", max_file_mb=1, timeout_s=5)
     )
 
 
@@ -237,12 +240,13 @@ def test_an_archive_is_asked_again_when_it_stumbles(archive: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("f/none.fits", "404"), ("f/cut.fits", "4 of 104 bytes|IncompleteRead|bytes read"),
-     ("f/big", "larger than 1 MB")],
-)  # fmt: skip
-def test_an_archive_file_that_fails_is_named(
-    archive: str, name: str, says: str
-) -> None:
+    [
+        ("f/none.fits", "404"),
+        ("f/cut.fits", "4 of 104 bytes|IncompleteRead|bytes read"),
+        ("f/big", "larger than 1 MB"),
+    ],
+)
+def test_an_archive_file_that_fails_is_named(archive: str, name: str, says: str) -> None:
     source = manifest(archive, f"{name},2025-03-01,")
     with pytest.raises(FileUnavailable, match=says) as raised:
         source.read(paths_of(source)[0])
@@ -260,9 +264,7 @@ def test_an_archive_file_that_fails_is_named(
         ("url,night\n", "names no file"),
     ],
 )
-def test_a_manifest_with_a_mistake_names_it(
-    tmp_path: Path, text: str, says: str
-) -> None:
+def test_a_manifest_with_a_mistake_names_it(tmp_path: Path, text: str, says: str) -> None:
     path = tmp_path / "manifest.csv"
     path.write_text(text)
     source = opened(ArchiveSource(kind="archive", manifest=str(path)))

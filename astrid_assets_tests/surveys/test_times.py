@@ -59,10 +59,24 @@ def test_a_julian_date_is_a_modified_one_plus_its_zero(mjd: float) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "yesterday", "26/07/102", "2025-13-01", "2025-02-30T01:00:00", "31/02/99",
-     "2025-03-01T25:00:00", "1", "-5", "1e300", "nan", "inf", "1800-01-01T00:00:00",
-     "9999-01-01T00:00:00", "20250301"],
-)  # fmt: skip
+    [
+        "",
+        "yesterday",
+        "26/07/102",
+        "2025-13-01",
+        "2025-02-30T01:00:00",
+        "31/02/99",
+        "2025-03-01T25:00:00",
+        "1",
+        "-5",
+        "1e300",
+        "nan",
+        "inf",
+        "1800-01-01T00:00:00",
+        "9999-01-01T00:00:00",
+        "20250301",
+    ],
+)
 def test_what_is_no_date_is_none(text: str) -> None:
     assert parse_moment("DATE-OBS", text) is None
 
@@ -97,9 +111,7 @@ def test_a_broken_date_gives_way_to_the_next_keyword() -> None:
 
 
 def test_keywords_that_disagree_are_noted_and_the_first_counts() -> None:
-    mjd, notes = start(
-        DATE_OBS="2025-03-01T20:00:00", MJD_OBS=Time("2025-03-02T20:00:00").mjd
-    )
+    mjd, notes = start(DATE_OBS="2025-03-01T20:00:00", MJD_OBS=Time("2025-03-02T20:00:00").mjd)
     assert mjd == pytest.approx(Time("2025-03-01T20:00:00").mjd, abs=1e-8)
     assert notes == ["MJD-OBS and DATE-OBS differ by 24.00 hours; DATE-OBS is used"]
 

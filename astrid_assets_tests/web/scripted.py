@@ -81,16 +81,12 @@ def wrong_shares(
         votes = list(session.scalars(select(Vote).where(Vote.source == "person")))
         labels = list(
             session.scalars(
-                select(Label).where(
-                    Label.source == "person", Label.label.in_(sorted(OTHER))
-                )
+                select(Label).where(Label.source == "person", Label.label.in_(sorted(OTHER)))
             )
         )
     each: dict[str, list[bool]] = {}
     for vote in votes:
-        each.setdefault(vote.reviewer, []).append(
-            vote.label != truth[vote.detection_id]
-        )
+        each.setdefault(vote.reviewer, []).append(vote.label != truth[vote.detection_id])
     people = {name: _mean(wrong) for name, wrong in sorted(each.items())}
     decided = [label.label != truth[label.detection_id] for label in labels]
     return people, _mean(decided), len(decided)

@@ -78,10 +78,10 @@ def make_sky(
         observation = world.processed(world.observation(NIGHT))
         difference_id = world.difference(observation)
         difference_key = store.put(
-            "differences/x", difference_to_fits(_difference(
-                observation, science, reference, score, wcs
-            )), ".fits"
-        )  # fmt: skip
+            "differences/x",
+            difference_to_fits(_difference(observation, science, reference, score, wcs)),
+            ".fits",
+        )
         frame = Frame(
             frame_id=observation,
             data=science,
@@ -93,43 +93,42 @@ def make_sky(
             sky_rms_e=SKY_RMS_E,
         )
         frame_key = store.put("processed/x", frame_to_fits(frame, None), ".fits")
+        session.execute(update(DifferenceRun).values(difference_key=difference_key, std_score=1.0))
         session.execute(
-            update(DifferenceRun).values(difference_key=difference_key, std_score=1.0)
-        )
-        session.execute(
-            update(PreprocessRun).values(
-                frame_key=frame_key, fwhm_px=FWHM_PX, zero_point_mag=25.0
-            )
+            update(PreprocessRun).values(frame_key=frame_key, fwhm_px=FWHM_PX, zero_point_mag=25.0)
         )
         model_id = _model(world) if with_model else None
-        cutout_key = store.put(
-            "cutouts/x", _cutouts(xy, science, reference, score), ".npy"
-        )
+        cutout_key = store.put("cutouts/x", _cutouts(xy, science, reference, score), ".npy")
         sky = np.asarray(wcs.all_pix2world(xy, 0))
         object_id = world.sky_object("first", float(sky[0, 0]), float(sky[0, 1]))
         rows = [
-            _rows(difference_id, observation, survey, cutout_key, model_id, number,
-                  xy[number], sky[number], object_id if number == 0 else None)
+            _rows(
+                difference_id,
+                observation,
+                survey,
+                cutout_key,
+                model_id,
+                number,
+                xy[number],
+                sky[number],
+                object_id if number == 0 else None,
+            )
             for number in range(n)
-        ]  # fmt: skip
+        ]
         session.execute(insert(Candidate), [row[0] for row in rows])
         session.execute(insert(Detection), [row[1] for row in rows])
         gates.record_summary(session, survey, NIGHT, "detections", {"n": n}, "a")
     return SmallSky(survey, [str(row[1]["id"]) for row in rows], xy)
 
 
-def _add_stars(
-    image: np.ndarray, xy: Sequence[Sequence[float]] | np.ndarray, flux: float
-) -> None:
+def _add_stars(image: np.ndarray, xy: Sequence[Sequence[float]] | np.ndarray, flux: float) -> None:
     y, x = np.mgrid[:SIDE, :SIDE]
     sigma = FWHM_PX / 2.3548
     for x0, y0 in xy:
         image += (
             flux
             / (2 * np.pi * sigma**2)
-            * np.exp(-((x - x0) ** 2 + (y - y0) ** 2) / (2 * sigma**2)).astype(
-                np.float32
-            )
+            * np.exp(-((x - x0) ** 2 + (y - y0) ** 2) / (2 * sigma**2)).astype(np.float32)
         )
 
 
@@ -195,9 +194,7 @@ def _model(world: World) -> str:
     return model_id
 
 
-def _rows(
-    difference_id, observation, survey, cutout_key, model_id, number, xy, sky, object_id
-):
+def _rows(difference_id, observation, survey, cutout_key, model_id, number, xy, sky, object_id):
     candidate_id = ids.candidate_id(difference_id, 1, round(xy[0]), round(xy[1]))
     candidate = {
         "id": candidate_id,

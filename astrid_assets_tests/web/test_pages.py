@@ -86,13 +86,24 @@ def test_every_link_leads_somewhere(client: httpx.Client, sky: SmallSky):
 def test_a_detection_leads_back_to_the_raw_frame(client, sky, catalogue):
     with catalogue.begin() as session:
         statement = Statement(
-            event_key="k", detection_id=sky.detection_ids[0], reviewer="ann",
-            label="real", classification="supernova", notes="<b>bold</b>",
-        )  # fmt: skip
+            event_key="k",
+            detection_id=sky.detection_ids[0],
+            reviewer="ann",
+            label="real",
+            classification="supernova",
+            notes="<b>bold</b>",
+        )
         say(session, statement, WHEN)
     text = client.get(f"/browse/detections/{sky.detection_ids[0]}").text
-    for words in ("light-f1-r-0.fits", "SHA-256", "Reference", "ann", "supernova",
-                  "unet v1 says", "in no training dataset yet"):  # fmt: skip
+    for words in (
+        "light-f1-r-0.fits",
+        "SHA-256",
+        "Reference",
+        "ann",
+        "supernova",
+        "unet v1 says",
+        "in no training dataset yet",
+    ):
         assert words in text
     assert "&lt;b&gt;bold" in text
     assert "<b>bold" not in text
@@ -101,11 +112,14 @@ def test_a_detection_leads_back_to_the_raw_frame(client, sky, catalogue):
 @pytest.mark.parametrize(
     "path",
     [
-        "/browse/detections/..%2F..%2Fetc", "/pictures/x/science.png",
-        "/browse/nights/sim/1999-01-01", "/browse/objects/x", "/browse/datasets/x",
+        "/browse/detections/..%2F..%2Fetc",
+        "/pictures/x/science.png",
+        "/browse/nights/sim/1999-01-01",
+        "/browse/objects/x",
+        "/browse/datasets/x",
         "/browse/explain?ra=1&dec=1&survey=none",
     ],
-)  # fmt: skip
+)
 def test_what_is_not_there_is_told(client: httpx.Client, path: str):
     answer = client.get(path, headers=HTML)
     assert answer.status_code == 404
@@ -136,9 +150,13 @@ def test_a_reviewer_sees_neither_score_nor_reason_nor_others(client, sky):
 def test_a_decision_with_nonsense_is_refused(client, sky):
     good = {"event_key": "k" * 8, "detection_id": sky.detection_ids[0], "label": "real"}
     for change in (
-        {"label": "perhaps"}, {"classification": "dipole"}, {"confidence": 2},
-        {"reviewer": "bob"}, {"event_key": "k"}, {"source": "truth"},
-    ):  # fmt: skip
+        {"label": "perhaps"},
+        {"classification": "dipole"},
+        {"confidence": 2},
+        {"reviewer": "bob"},
+        {"event_key": "k"},
+        {"source": "truth"},
+    ):
         assert client.post("/review/events", json=good | change).status_code == 422
     unknown = good | {"detection_id": "nobody"}
     assert client.post("/review/events", json=unknown).status_code == 404
@@ -190,8 +208,9 @@ def test_consensus_beats_every_reviewer(catalogue, settings, tmp_path, rng):
         session.execute(update(Survey).values(profile_toml=profile))
         for id_ in sky.detection_ids:
             label = "real" if rng.random() < 0.4 else "bogus"
-            statement = Statement(event_key=id_, detection_id=id_, reviewer="truth",
-                                  label=label, source="truth")  # fmt: skip
+            statement = Statement(
+                event_key=id_, detection_id=id_, reviewer="truth", label=label, source="truth"
+            )
             say(session, statement, WHEN)
     truth = known_truth(catalogue)
     assert len(truth) == 150
@@ -219,9 +238,7 @@ def test_the_web_application_loads_nothing_heavy():
         "print([m for m in ('torch', 'dagster', 'matplotlib', 'mlflow', 'ray', "
         "'lightning', 'onnxruntime', 'numba') if m in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -252,10 +269,14 @@ def test_frames_that_show_nothing_give_limits(client, sky, catalogue):
         for difference, flux in ((seen, 3000.0), (empty, 40.0)):
             session.add(
                 ForcedFlux(
-                    object_id=row.object_id, difference_id=difference, flux_e=flux,
-                    flux_err_e=100.0, mask_bits=0, is_usable=True,
+                    object_id=row.object_id,
+                    difference_id=difference,
+                    flux_e=flux,
+                    flux_err_e=100.0,
+                    mask_bits=0,
+                    is_usable=True,
                 )
-            )  # fmt: skip
+            )
         session.flush()
         curve = light_curve(session, str(row.object_id))
     assert curve.forced

@@ -55,10 +55,7 @@ class Review:
         """Return (reviewer, label, detection) of all events, in order."""
         query = select(ValidationEvent).order_by(ValidationEvent.sequence)
         with self.catalogue.read() as session:
-            return [
-                (row.reviewer, row.label, row.detection_id)
-                for row in session.scalars(query)
-            ]
+            return [(row.reviewer, row.label, row.detection_id) for row in session.scalars(query)]
 
 
 @pytest.fixture
@@ -77,9 +74,7 @@ def opened(browser: Browser, review: Review) -> Iterator[Callable[..., Page]]:
     def open_for(name: str, size: dict[str, int] = SCREEN, **more: object) -> Page:
         context = browser.new_context(viewport=size, **more)  # type: ignore[arg-type]  # plain options
         contexts.append(context)
-        context.add_cookies(
-            [{"name": NAME_COOKIE, "value": name, "url": review.server.url}]
-        )
+        context.add_cookies([{"name": NAME_COOKIE, "value": name, "url": review.server.url}])
         page = context.new_page()
         page.goto(f"{review.server.url}/review")
         page.locator("#candidate").wait_for(state="visible", timeout=WAIT_MS)
@@ -126,8 +121,18 @@ def test_twenty_candidates_by_keyboard(opened, review: Review):
     keys = ["r", "b", "1", "d", "u", "k", "4", "s", "g", "2"] * 2
     decided = [press(page, key) for key in keys]
     all_saved(page)
-    labels = ["real", "bogus", "real", "bogus", "unsure", "skip", "real", "bogus",
-              "bogus", "real"] * 2  # fmt: skip
+    labels = [
+        "real",
+        "bogus",
+        "real",
+        "bogus",
+        "unsure",
+        "skip",
+        "real",
+        "bogus",
+        "bogus",
+        "real",
+    ] * 2
     assert review.said() == [
         ("ann", label, id_) for label, id_ in zip(labels, decided, strict=True)
     ]
@@ -142,8 +147,10 @@ def test_twenty_candidates_by_keyboard(opened, review: Review):
     )
     assert len(times) == len(keys)
     median = statistics.median(times)
-    print(f"\nfrom key to next candidate: median {median:.0f} ms, "  # noqa: T201
-          f"worst {max(times):.0f} ms, wanted {NEXT_WANTED_MS} ms")  # fmt: skip
+    print(  # noqa: T201
+        f"\nfrom key to next candidate: median {median:.0f} ms, "
+        f"worst {max(times):.0f} ms, wanted {NEXT_WANTED_MS} ms"
+    )
     assert median < NEXT_LIMIT_MS
     until(page, "() => document.body.textContent.includes('16 decided')")
 
@@ -172,8 +179,13 @@ def test_undo_is_an_event_and_brings_it_back(opened, review: Review):
     assert press(page, "1") == second
     all_saved(page)
     assert [label for _, label, _ in review.said()] == [
-        "real", "bogus", "undo", "undo", "bogus", "real",
-    ]  # fmt: skip
+        "real",
+        "bogus",
+        "undo",
+        "undo",
+        "bogus",
+        "real",
+    ]
     with review.catalogue.read() as session:
         votes = {v.detection_id: v.label for v in session.scalars(select(Vote))}
     assert votes == {first: "bogus", second: "real"}
@@ -268,10 +280,7 @@ def test_views_notes_and_confidence(opened, review: Review):
     assert page.evaluate("document.querySelector('.panel img').naturalWidth") == 301
     page.keyboard.press("w")
     page.keyboard.press("i")
-    assert (
-        page.get_by_role("button", name="Invert I").get_attribute("aria-pressed")
-        == "true"
-    )
+    assert page.get_by_role("button", name="Invert I").get_attribute("aria-pressed") == "true"
     page.keyboard.press("m")
     until(page, f"{src}.includes('/reference.png')")
     page.keyboard.press("m")
@@ -329,9 +338,7 @@ def test_a_phone_shows_it_all(opened, review: Review):
         box = page.locator(".main-buttons button", has_text=name).first.bounding_box()
         assert box["height"] >= 44
         assert box["y"] + box["height"] <= PHONE["height"]
-    widths = page.eval_on_selector_all(
-        ".panel .picture", "all => all.map(p => p.clientWidth)"
-    )
+    widths = page.eval_on_selector_all(".panel .picture", "all => all.map(p => p.clientWidth)")
     assert len(widths) == 4
     assert min(widths) > 150
     page.locator(".main-buttons button", has_text="Bogus").first.tap()

@@ -21,10 +21,22 @@ if TYPE_CHECKING:
 
 @compiled
 def apply_masters(
-    raw: Image, mask: Mask, bias: Image, dark: Image, flat: Image, defects: Mask,
-    exposure_s: float, saturation_e: float, hot_e: float, saturated: int, hot: int,
-    data: Image, out_mask: Mask, first: int, last: int,
-) -> None:  # fmt: skip
+    raw: Image,
+    mask: Mask,
+    bias: Image,
+    dark: Image,
+    flat: Image,
+    defects: Mask,
+    exposure_s: float,
+    saturation_e: float,
+    hot_e: float,
+    saturated: int,
+    hot: int,
+    data: Image,
+    out_mask: Mask,
+    first: int,
+    last: int,
+) -> None:
     """Write calibrated rows ``first..last - 1`` and their mask.
 
     `saturated` and `hot` are the bits to set.
@@ -55,9 +67,7 @@ def _mark_full(
 
 
 @compiled
-def _subtract_dark(
-    dark: Image, time: Real, limit: Real, bit: Bit, out: Image, bits: Mask
-) -> None:
+def _subtract_dark(dark: Image, time: Real, limit: Real, bit: Bit, out: Image, bits: Mask) -> None:
     """Take the dark charge off a row and mark what is hot."""
     none = np.uint16(0)
     for x in range(dark.size):
@@ -76,9 +86,16 @@ def _divide(flat: Image, defects: Mask, out: Image) -> None:
 
 @compiled
 def variance_of(
-    light: Image, dark: Image, flat: Image, exposure_s: float, floor_e2: float,
-    flat_noise2: float, out: Image, first: int, last: int,
-) -> None:  # fmt: skip
+    light: Image,
+    dark: Image,
+    flat: Image,
+    exposure_s: float,
+    floor_e2: float,
+    flat_noise2: float,
+    out: Image,
+    first: int,
+    last: int,
+) -> None:
     """Write the variance of calibrated rows ``first..last - 1``."""
     columns = light.shape[1]
     time, floor = np.float32(exposure_s), np.float32(floor_e2)

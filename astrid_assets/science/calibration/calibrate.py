@@ -54,16 +54,21 @@ def calibrate(frame: Frame, masters: Masters) -> Frame:
     data, mask = np.empty_like(raw), np.empty(frame.shape, np.uint16)
     in_bands(
         partial(
-            _rows, raw, np.ascontiguousarray(frame.mask, np.uint16), masters,
-            frame.exposure_s, frame.saturation_e, _hot_limit(frame, raw, masters),
-            data, mask,
+            _rows,
+            raw,
+            np.ascontiguousarray(frame.mask, np.uint16),
+            masters,
+            frame.exposure_s,
+            frame.saturation_e,
+            _hot_limit(frame, raw, masters),
+            data,
+            mask,
         ),
         frame.shape[0],
-    )  # fmt: skip
+    )
     return replace(
-        frame, data=data, mask=mask,
-        saturation_e=frame.saturation_e - masters.bias_level_e,
-    )  # fmt: skip
+        frame, data=data, mask=mask, saturation_e=frame.saturation_e - masters.bias_level_e
+    )
 
 
 def present(image: Image | None) -> Image:
@@ -72,14 +77,34 @@ def present(image: Image | None) -> Image:
 
 
 def _rows(
-    raw: Image, given: Mask, masters: Masters, exposure_s: float, saturation_e: float,
-    hot_e: float, data: Image, mask: Mask, first: int, last: int,
-) -> None:  # fmt: skip
+    raw: Image,
+    given: Mask,
+    masters: Masters,
+    exposure_s: float,
+    saturation_e: float,
+    hot_e: float,
+    data: Image,
+    mask: Mask,
+    first: int,
+    last: int,
+) -> None:
     apply_masters(
-        raw, given, present(masters.bias), present(masters.dark),
-        present(masters.flat), masters.defects, exposure_s, saturation_e, hot_e,
-        int(MaskBit.SATURATED), int(MaskBit.HOT), data, mask, first, last,
-    )  # fmt: skip
+        raw,
+        given,
+        present(masters.bias),
+        present(masters.dark),
+        present(masters.flat),
+        masters.defects,
+        exposure_s,
+        saturation_e,
+        hot_e,
+        int(MaskBit.SATURATED),
+        int(MaskBit.HOT),
+        data,
+        mask,
+        first,
+        last,
+    )
 
 
 def _hot_limit(frame: Frame, raw: Image, masters: Masters) -> float:

@@ -46,9 +46,7 @@ class PhotonTransfer:
     level_adu: float
 
 
-def photon_transfer(
-    flats: tuple[Image, Image], biases: tuple[Image, Image]
-) -> PhotonTransfer:
+def photon_transfer(flats: tuple[Image, Image], biases: tuple[Image, Image]) -> PhotonTransfer:
     """Measure gain and read noise; good to a few percent on a flat of 10⁴ electrons.
 
     Parameters
@@ -75,8 +73,9 @@ def photon_transfer(
     ):
         raise NoFrames(
             f"flats of {bright:.0f} and {faint:.0f} ADU show no gain",
-            first_adu=bright, second_adu=faint,
-        )  # fmt: skip
+            first_adu=bright,
+            second_adu=faint,
+        )
     ratio = bright / faint
     gains: list[float] = []
     ny, nx = first.shape

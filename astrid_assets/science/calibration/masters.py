@@ -193,8 +193,10 @@ def make_master(
     Howell 2006, Handbook of CCD Astronomy, ch. 4; the clipping is that of banzai.
     """
     if len(frames) < max(1, min_frames):
-        raise NoFrames(f"{len(frames)} frames for a master {kind}, "
-                       f"{max(1, min_frames)} needed", found=len(frames))  # fmt: skip
+        raise NoFrames(
+            f"{len(frames)} frames for a master {kind}, {max(1, min_frames)} needed",
+            found=len(frames),
+        )
     for image in (*frames, *(m for m in (bias, dark) if m is not None)):
         if image.shape != frames[0].shape:
             raise ShapeMismatch(frames[0].shape, image.shape)
@@ -215,9 +217,7 @@ def combine(
     exposures_s: Sequence[float] | None = None,
 ) -> Image:
     """Return the image of `make_master` alone."""
-    return make_master(
-        frames, kind, bias=bias, dark=dark, exposures_s=exposures_s
-    ).image
+    return make_master(frames, kind, bias=bias, dark=dark, exposures_s=exposures_s).image
 
 
 def deviant_bias(bias: Image) -> NDArray[np.bool_]:
@@ -241,9 +241,12 @@ def _some(image: Image) -> Image:
 
 def _master(stack: Stack, used: Sequence[int], level: float) -> Master:
     return Master(
-        image=stack.image, used=tuple(used), level=level, noise=stack.noise,
+        image=stack.image,
+        used=tuple(used),
+        level=level,
+        noise=stack.noise,
         clipped_fraction=stack.clipped_fraction,
-    )  # fmt: skip
+    )
 
 
 def _dark(
@@ -251,9 +254,7 @@ def _dark(
 ) -> Master:
     """Dark current in electrons per second."""
     if bias is None:
-        raise NoFrames(
-            "a dark holds the bias too: give a master bias, or it cannot be scaled"
-        )
+        raise NoFrames("a dark holds the bias too: give a master bias, or it cannot be scaled")
     times = _times(frames, exposures_s)
     stack = combine_stack(
         [Layer(image, 1 / time) for image, time in zip(frames, times, strict=True)],
@@ -264,9 +265,13 @@ def _dark(
 
 
 def _flat(
-    frames: Sequence[Image], bias: Image | None, dark: Image | None,
-    exposures_s: Sequence[float] | None, saturation_e: float, min_frames: int,
-) -> Master:  # fmt: skip
+    frames: Sequence[Image],
+    bias: Image | None,
+    dark: Image | None,
+    exposures_s: Sequence[float] | None,
+    saturation_e: float,
+    min_frames: int,
+) -> Master:
     """Flats of a sensible level, each brought to its own; median 1."""
     times = _times(frames, exposures_s) if dark is not None else [0.0] * len(frames)
     layers: list[Layer] = []
@@ -290,22 +295,19 @@ def _flat(
             f"{max(1, min_frames)} needed: their medians are {min(seen):.0f} to "
             f"{max(seen):.0f} e-, at least {MIN_FLAT_LEVEL_E:.0f} needed and at most "
             f"{MAX_FLAT_LEVEL:.0%} of the saturation level {saturation_e:.0f}",
-            lowest_e=min(seen), highest_e=max(seen),
-        )  # fmt: skip
+            lowest_e=min(seen),
+            highest_e=max(seen),
+        )
     stack = combine_stack(layers, bias, dark)
     middle = np.float32(sampled_median(stack.image))
     master = _master(stack, used, float(np.median(levels)))
     return replace(master, image=stack.image / middle)
 
 
-def _times(
-    frames: Sequence[Image], exposures_s: Sequence[float] | None
-) -> Sequence[float]:
+def _times(frames: Sequence[Image], exposures_s: Sequence[float] | None) -> Sequence[float]:
     """Check the exposure times."""
     if exposures_s is None or len(exposures_s) != len(frames):
-        raise FrameRejected(
-            "no_exposure", "each dark needs its exposure time, or cannot be scaled"
-        )
+        raise FrameRejected("no_exposure", "each dark needs its exposure time, or cannot be scaled")
     if min(exposures_s) <= 0:
         raise FrameRejected(
             "no_exposure",

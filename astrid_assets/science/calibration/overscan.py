@@ -71,9 +71,7 @@ class Trimmed:
     offset_px: tuple[int, int] = (0, 0)
 
 
-def overscan_level(
-    strip: Image, model: OverscanModel = "median"
-) -> NDArray[np.float32]:
+def overscan_level(strip: Image, model: OverscanModel = "median") -> NDArray[np.float32]:
     """Return the level of an overscan strip: one number, or one per line.
 
     Parameters
@@ -190,10 +188,12 @@ def assembled(
     rows = sorted({(a.data[0].start, a.data[0].stop) for a in amplifiers})
     columns = sorted({(a.data[1].start, a.data[1].stop) for a in amplifiers})
     places = [
-        (rows.index((a.data[0].start, a.data[0].stop)),
-         columns.index((a.data[1].start, a.data[1].stop)))
+        (
+            rows.index((a.data[0].start, a.data[0].stop)),
+            columns.index((a.data[1].start, a.data[1].stop)),
+        )
         for a in amplifiers
-    ]  # fmt: skip
+    ]
     if (
         len(set(places)) != len(rows) * len(columns)
         or len(places) != len(set(places))
@@ -213,9 +213,7 @@ def assembled(
         tiles[row][column] = part.image * np.float32(factor)
         highest.append(part.highest_level)
         factors.append(factor)
-    return Trimmed(
-        np.block(tiles), max(highest), min(factors), (rows[0][0], columns[0][0])
-    )
+    return Trimmed(np.block(tiles), max(highest), min(factors), (rows[0][0], columns[0][0]))
 
 
 def _overlap(spans: Sequence[tuple[int, int]]) -> bool:

@@ -41,9 +41,8 @@ def medians_and_deviations(block: Image, middle: Image, scatter: Image) -> None:
 
 @compiled
 def clipped_means(
-    block: Image, floor: float, clip: float, mean: Image, noise: Image,
-    counts: NDArray[np.int64],
-) -> None:  # fmt: skip
+    block: Image, floor: float, clip: float, mean: Image, noise: Image, counts: NDArray[np.int64]
+) -> None:
     """Write the mean of the values near the median, and the variance of that mean.
 
     Parameters

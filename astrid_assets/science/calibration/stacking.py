@@ -32,9 +32,7 @@ CLIP_SIGMA = 4.0
 """Against the median over the stack: a cosmic ray or a star in a sky flat."""
 
 STD_OF_MEDIAN_DEVIATION = 1.4826
-SMALL_SAMPLES = {
-    2: 1.196, 3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9: 1.107,
-}  # fmt: skip
+SMALL_SAMPLES = {2: 1.196, 3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9: 1.107}
 """Few values have too small a median absolute deviation, by these factors; above nine
 by n / (n - 0.8) (Croux & Rousseeuw 1992, Computational Statistics 1, 411)."""
 
@@ -109,16 +107,13 @@ def combine_stack(
         for y in range(first, last, rows):
             part = slice(y, min(y + rows, last))
             clipped_means(
-                _block(layers, bias, dark, part), floor,
-                clip, mean[part], noise[part], counted,
-            )  # fmt: skip
+                _block(layers, bias, dark, part), floor, clip, mean[part], noise[part], counted
+            )
         counts.append(counted)
 
     in_bands(work, ny)
     valid, left_out = np.sum(counts, axis=0)
-    return Stack(
-        mean, float(left_out / valid) if valid else 0.0, _typical_noise(noise, layers)
-    )
+    return Stack(mean, float(left_out / valid) if valid else 0.0, _typical_noise(noise, layers))
 
 
 def std_of_median_deviation(n: int) -> float:
@@ -126,9 +121,7 @@ def std_of_median_deviation(n: int) -> float:
     return STD_OF_MEDIAN_DEVIATION * SMALL_SAMPLES.get(n, n / (n - 0.8))
 
 
-def _typical_deviation(
-    layers: Sequence[Layer], bias: Image | None, dark: Image | None
-) -> float:
+def _typical_deviation(layers: Sequence[Layer], bias: Image | None, dark: Image | None) -> float:
     """Median over some rows of the pixels' median absolute deviations."""
     ny, nx = layers[0].image.shape
     part = slice(None, None, max(1, ny * nx // SAMPLED_PIXELS))
@@ -154,9 +147,7 @@ def _typical_noise(variances: Image, layers: Sequence[Layer]) -> float:
     return float(np.sqrt(np.median(some) / (stats.chi2.median(freedom) / freedom)))
 
 
-def _block(
-    layers: Sequence[Layer], bias: Image | None, dark: Image | None, part: slice
-) -> Image:
+def _block(layers: Sequence[Layer], bias: Image | None, dark: Image | None, part: slice) -> Image:
     """Some rows of all frames, without bias and dark, scaled."""
     ny, nx = layers[0].image[part].shape
     block = np.empty((len(layers), ny, nx), np.float32)

@@ -16,9 +16,13 @@ MIN_SHARE = 0.5  # of a point source's light that usable pixels must hold
 
 
 def aperture_fluxes(
-    data: Values, model: Values, usable: NDArray[np.bool_],
-    distance_px: Values, noise: Values, fwhm_px: float,
-) -> tuple[Values, Values]:  # fmt: skip
+    data: Values,
+    model: Values,
+    usable: NDArray[np.bool_],
+    distance_px: Values,
+    noise: Values,
+    fwhm_px: float,
+) -> tuple[Values, Values]:
     """Return the flux within a circle around each candidate, and its error.
 
     The sum of the pixels over the share of a point source's light that the same

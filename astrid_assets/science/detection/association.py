@@ -39,6 +39,4 @@ def associate(
 def _unit_vectors(ra_deg: ArrayLike, dec_deg: ArrayLike) -> NDArray[np.float64]:
     ra = np.radians(np.atleast_1d(np.asarray(ra_deg, dtype=np.float64)))
     dec = np.radians(np.atleast_1d(np.asarray(dec_deg, dtype=np.float64)))
-    return np.column_stack(
-        [np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)]
-    )
+    return np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])

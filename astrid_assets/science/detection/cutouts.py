@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.differencing.difference import Difference
 
 
-def cut(
-    science: Frame, difference: Difference, candidates: Sequence[Candidate]
-) -> Cutouts:
+def cut(science: Frame, difference: Difference, candidates: Sequence[Candidate]) -> Cutouts:
     """Cut science, reference and score around candidates: (n, 3, 64, 64).
 
     The first two in units of their sky sigma, the score in sigma; 0 outside the
@@ -43,7 +41,5 @@ def cut(
     )
     for channel, (image, unit) in enumerate(planes):
         stamps = window(image, rows, columns, half)[:, :-1, :-1]
-        cutouts[:, channel] = np.nan_to_num(
-            stamps / np.float32(unit), nan=0, posinf=0, neginf=0
-        )
+        cutouts[:, channel] = np.nan_to_num(stamps / np.float32(unit), nan=0, posinf=0, neginf=0)
     return cutouts

@@ -45,8 +45,7 @@ def failed_tests(
         RejectReason.TRAIL: (near & MaskBit.TRAIL).any(axis=1),
         RejectReason.HALO: (at_peak & (MaskBit.HALO | MaskBit.SPIKE)) != 0,
         RejectReason.EDGE: (at_peak & MaskBit.EDGE) != 0,
-        RejectReason.MASKED: ((near & UNUSABLE) != 0).mean(axis=1)
-        > settings.max_masked_fraction,
+        RejectReason.MASKED: ((near & UNUSABLE) != 0).mean(axis=1) > settings.max_masked_fraction,
         RejectReason.SHAPE: ~peaks.is_summit | is_misshapen(shapes, source, settings),
         RejectReason.REFERENCE_HOLE: is_over_hole(difference, peaks, fwhm_px, settings),
         RejectReason.BAD_FIT: is_badly_fitted(peaks, shapes, settings),
@@ -59,9 +58,7 @@ def failed_tests(
     return reasons
 
 
-def is_crowded(
-    peaks: Peaks, kept: Fails, fwhm_px: float, settings: DetectionSettings
-) -> Fails:
+def is_crowded(peaks: Peaks, kept: Fails, fwhm_px: float, settings: DetectionSettings) -> Fails:
     """Whether more candidates that pass all other tests lie here than skies have."""
     crowd = np.zeros(len(peaks), dtype=bool)
     if np.count_nonzero(kept) < settings.overdensity_count:
@@ -80,9 +77,7 @@ def bits_near(mask: Mask, peaks: Peaks, radius_px: float) -> NDArray[np.int64]:
     return np.bitwise_or.reduce(cut[:, around].astype(np.int64), axis=1)
 
 
-def is_dipole(
-    score: Image, peaks: Peaks, fwhm_px: float, settings: DetectionSettings
-) -> Fails:
+def is_dipole(score: Image, peaks: Peaks, fwhm_px: float, settings: DetectionSettings) -> Fails:
     """Whether a significant lobe of the other sign lies beside the peak."""
     around = disc(settings.dipole_radius_fwhm * fwhm_px)
     near = window(score, peaks.row, peaks.column, around.shape[0] // 2)[:, around]
@@ -100,9 +95,7 @@ def is_sharp(shapes: Shapes, source: PointSource, settings: DetectionSettings) -
     return (shapes.sharp_gain > settings.sharp_delta_chi2) | (upper < narrowest)
 
 
-def is_misshapen(
-    shapes: Shapes, source: PointSource, settings: DetectionSettings
-) -> Fails:
+def is_misshapen(shapes: Shapes, source: PointSource, settings: DetectionSettings) -> Fails:
     """Whether it is wider or more elongated than allowed, beyond its errors."""
     widest = source.size_ratio_of(settings.max_fwhm_ratio)
     lower = shapes.size_ratio - settings.shape_sigma * shapes.size_error
@@ -129,10 +122,6 @@ def is_over_hole(
         peaks.column,
         around.shape[0] // 2,
     )[:, around]
-    noise = (
-        difference.reference_rms_e
-        * max(difference.noise_factor, 1.0)
-        * np.sqrt(around.sum())
-    )
+    noise = difference.reference_rms_e * max(difference.noise_factor, 1.0) * np.sqrt(around.sum())
     depth = -cut.sum(axis=1)
     return (peaks.sign > 0) & (depth > settings.hole_sigma * noise)

@@ -77,9 +77,7 @@ def find_peaks(
     top_rows, top_columns = _climbed(flux, rows, columns)
     # On the slope of something constant the score falls on the way up, and two steps
     # do not reach the top.
-    falls = np.abs(score[top_rows, top_columns]) < PLATEAU * np.abs(
-        score[rows, columns]
-    )
+    falls = np.abs(score[top_rows, top_columns]) < PLATEAU * np.abs(score[rows, columns])
     falls &= ~_is_top(flux, top_rows, top_columns)
     top_rows, top_columns = (
         np.where(falls, rows, top_rows),
@@ -104,9 +102,7 @@ def _climbed(
     return rows, columns
 
 
-def _is_top(
-    flux: Image, rows: NDArray[np.intp], columns: NDArray[np.intp]
-) -> NDArray[np.bool_]:
+def _is_top(flux: Image, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Whether no neighbour is higher."""
     near = np.abs(window(flux, rows, columns, 1))
     return np.asarray(near.max(axis=(1, 2)) <= near[:, 1, 1])

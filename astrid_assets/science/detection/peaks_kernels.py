@@ -25,9 +25,7 @@ def _tops(score: Image, around: NDArray[np.bool_], i: int, j: int) -> bool:
         for x in range(max(j - r, 0), min(j + r, nx - 1) + 1):
             other = score[y, x] * sign
             earlier = y < i or (y == i and x < j)
-            if around[y - i + r, x - j + r] and (
-                other > height or (other == height and earlier)
-            ):
+            if around[y - i + r, x - j + r] and (other > height or (other == height and earlier)):
                 return False
     return True
 

@@ -28,9 +28,8 @@ class DetectionSettings(Settings):
         0.25, gt=0, le=1, description="unusable pixels within one FWHM of the peak"
     )
     dipole_flux_fraction: float = Field(
-        0.5, gt=0, le=1,
-        description="opposite-sign neighbour of at least this fraction: a dipole",
-    )  # fmt: skip
+        0.5, gt=0, le=1, description="opposite-sign neighbour of at least this fraction: a dipole"
+    )
     dipole_min_sigma: float = Field(
         4.0, ge=0, description="and of at least this |S_corr|: noise is no neighbour"
     )
@@ -64,6 +63,7 @@ class DetectionSettings(Settings):
         1.5, gt=0, description="detections closer than this are the same object"
     )
     max_density_deg2: float = Field(
-        200_000.0, gt=0,
+        200_000.0,
+        gt=0,
         description="kept candidates per square degree: a night with more is held back",
-    )  # fmt: skip
+    )

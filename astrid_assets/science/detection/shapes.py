@@ -113,25 +113,23 @@ class PointSource:
 def _pixel(psf_d: Image, science_psf: Image) -> Image:
     """Undo the science frame's PSF in that of the difference: the filter is left."""
     n = 2 * max(psf_d.shape[0], science_psf.shape[0])
-    seen, through = (
-        StampSpectrum(stamp, (n, n)).whole() for stamp in (psf_d, science_psf)
-    )
+    seen, through = (StampSpectrum(stamp, (n, n)).whole() for stamp in (psf_d, science_psf))
     power = np.abs(through) ** 2
     # Where the PSF passes nothing, the filter is not known: a pixel stays a pixel.
     known = power / (power + PASSED_POWER)
-    filtered = back(
-        known * seen * np.conj(through) / (power + 1e-12) + (1 - known), (n, n)
-    )
+    filtered = back(known * seen * np.conj(through) / (power + 1e-12) + (1 - known), (n, n))
     r = RESPONSE_PX // 2
-    return np.roll(filtered, (r, r), axis=(0, 1))[:RESPONSE_PX, :RESPONSE_PX].astype(
-        np.float32
-    )
+    return np.roll(filtered, (r, r), axis=(0, 1))[:RESPONSE_PX, :RESPONSE_PX].astype(np.float32)
 
 
 def measure_shapes(
-    difference: Difference, noise: Values, peaks: Peaks, source: PointSource,
-    stamps: Image, per_electron: float,
-) -> Shapes:  # fmt: skip
+    difference: Difference,
+    noise: Values,
+    peaks: Peaks,
+    source: PointSource,
+    stamps: Image,
+    per_electron: float,
+) -> Shapes:
     """Measure every peak on the difference image.
 
     Parameters
@@ -169,9 +167,8 @@ def measure_shapes(
     usable = (window(difference.mask, *at, radius, MaskBit.NO_DATA) & UNUSABLE) == 0
     around = window(difference.flux_err, *at, radius) / peaks.flux_err[:, None, None]
     aperture = aperture_fluxes(
-        data, model, usable, np.hypot(x, y), noise[:, None, None] * around,
-        source.fwhm_px,
-    )  # fmt: skip
+        data, model, usable, np.hypot(x, y), noise[:, None, None] * around, source.fwhm_px
+    )
     static = difference.registered_reference
     light = window(static, *at, radius).astype(np.float64)
     # A star that varies is the brightest there; a brighter neighbour excuses nothing.
@@ -199,9 +196,12 @@ def measure_shapes(
 
 
 def fit_on_frame(
-    images: tuple[Image, Image, Mask], peaks: Peaks, stamps: Image,
-    noises: tuple[float, float], fwhm_px: float,
-) -> tuple[Values, Values, int]:  # fmt: skip
+    images: tuple[Image, Image, Mask],
+    peaks: Peaks,
+    stamps: Image,
+    noises: tuple[float, float],
+    fwhm_px: float,
+) -> tuple[Values, Values, int]:
     """Return how rises look in the image that they are in, per peak.
 
     The difference's filter may have smeared what hit single pixels, and around
@@ -230,9 +230,7 @@ def fit_on_frame(
     """
     radius = max(stamps.shape[1] // 2, MIN_RADIUS_PX)
     at = peaks.row, peaks.column
-    data, static = (
-        window(image, *at, radius).astype(np.float64) for image in images[:2]
-    )
+    data, static = (window(image, *at, radius).astype(np.float64) for image in images[:2])
     bad = (window(images[2], *at, radius) & UNUSABLE) != 0
     model = _laid(stamps, peaks.x - peaks.column, peaks.y - peaks.row, radius)
     source = peaks.flux[:, None, None] * model
@@ -257,9 +255,7 @@ def _moments(data: Values, weight: Values, x: Values, y: Values) -> _Moments:
     light = (weight * data).sum(axis=(1, 2))
     # A peak of the score has light under it; the floor keeps odd ones finite.
     safe = np.where(np.abs(light) > 1e-9, light, 1e-9)
-    xx, yy, xy = (
-        (weight * data * v).sum(axis=(1, 2)) / safe for v in (x * x, y * y, x * y)
-    )
+    xx, yy, xy = ((weight * data * v).sum(axis=(1, 2)) / safe for v in (x * x, y * y, x * y))
     trace = xx + yy
     return _Moments(safe, np.where(trace == 0, 1e-9, trace), xx - yy, 2 * xy)
 
@@ -277,18 +273,14 @@ def _intrinsic(found: _Moments, sigma2: float) -> tuple[Values, Values]:
     return np.where(answers, fwhm, np.nan), np.where(answers, elongation, np.nan)
 
 
-def _sharp_gain(
-    data: Values, model: Values, noise: Values, pixel_response: Image
-) -> Values:
+def _sharp_gain(data: Values, model: Values, noise: Values, pixel_response: Image) -> Values:
     """Chi-square gained by a few lit pixels over the PSF, near the peak."""
     norm = np.sqrt((model**2).sum(axis=(1, 2)))
     psf = (data * model).sum(axis=(1, 2)) / norm / noise
     half, r = data.shape[1] // 2, pixel_response.shape[0] // 2
     # Positions of the first lit pixel: two around the peak; the others lie beyond.
     low, high = half - 2 - r, half + 3 + r + 1
-    windows = sliding_window_view(
-        data[:, low:high, low:high], (2 * r + 2, 2 * r + 2), axis=(1, 2)
-    )
+    windows = sliding_window_view(data[:, low:high, low:high], (2 * r + 2, 2 * r + 2), axis=(1, 2))
     sharpest = np.full(len(data), -np.inf)
     for pixels in SHARP_SHAPES:
         lit = np.zeros((2 * r + 2, 2 * r + 2))
@@ -309,9 +301,7 @@ def _free_square(windows: Values, noise: Values) -> Values:
     return power / noise**2 - (FREE_PIXELS - 1)
 
 
-def _chi2(
-    data: Values, model: Values, noise: Values, fwhm_px: float
-) -> tuple[Values, int]:
+def _chi2(data: Values, model: Values, noise: Values, fwhm_px: float) -> tuple[Values, int]:
     """Reduced chi-square of the model near the peak; noise per pixel, as `data`."""
     half = data.shape[1] // 2
     around = disc(FIT_RADIUS_FWHM * fwhm_px)

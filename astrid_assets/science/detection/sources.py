@@ -37,9 +37,7 @@ BLANK_SHARE = 0.25  # of the source's: a fainter reference changes no shape
 SAMPLE_PX = 100_000  # tell a scatter to 0.3 %
 
 
-def detect(
-    difference: Difference, science: Frame, settings: DetectionSettings
-) -> list[Candidate]:
+def detect(difference: Difference, science: Frame, settings: DetectionSettings) -> list[Candidate]:
     """List the candidates of a difference, highest |score| first.
 
     Parameters
@@ -74,23 +72,17 @@ def detect(
     sky_noise, flux_noise = _typical_noise(difference)
     noise = sky_noise * np.maximum(peaks.flux_err / flux_noise, 1)
     source = PointSource.of(difference.psf_d, science.psf.centre)
-    stamps = np.array(
-        [difference.psf_d_at(*at) for at in zip(peaks.x, peaks.y, strict=True)]
-    )
+    stamps = np.array([difference.psf_d_at(*at) for at in zip(peaks.x, peaks.y, strict=True)])
     # Both images' photons, on the noise of the difference's sky.
     new2, ref2 = difference.sky_rms_e**2, difference.reference_rms_e**2
     per_electron = sky_noise**2 / (new2 + ref2) * (1 + ref2 / new2)
     shapes = measure_shapes(difference, noise, peaks, source, stamps, per_electron)
-    gain, chi2, n_pixels, is_blank = _fit_on_frame(
-        difference, science, science.psf, peaks
-    )
+    gain, chi2, n_pixels, is_blank = _fit_on_frame(difference, science, science.psf, peaks)
     # The difference's filter raises errors of the PSF; the frame itself has none.
     by_frame = is_blank | (chi2 > shapes.chi2)
     shapes = replace(
         shapes,
-        sharp_gain=np.where(
-            is_blank, np.maximum(shapes.sharp_gain, gain), shapes.sharp_gain
-        ),
+        sharp_gain=np.where(is_blank, np.maximum(shapes.sharp_gain, gain), shapes.sharp_gain),
         chi2=np.where(by_frame, chi2, shapes.chi2),
         n_pixels=np.where(by_frame, n_pixels, shapes.n_pixels),
     )
@@ -149,10 +141,12 @@ def _fit_on_frame(
     beneath = np.abs(window(difference.registered_reference, *at, 2)).max(axis=(1, 2))
     faint = np.maximum(BLANK_SIGMA * difference.reference_rms_e, BLANK_SHARE * light)
     gain[chosen], chi2[chosen], n_pixels = fit_on_frame(
-        (science.data, difference.registered_reference, science.mask), rises, stamps,
+        (science.data, difference.registered_reference, science.mask),
+        rises,
+        stamps,
         (science.sky_rms_e or difference.sky_rms_e, difference.reference_rms_e),
         psf.fwhm_px,
-    )  # fmt: skip
+    )
     is_blank[chosen] = beneath < faint
     return gain, chi2, n_pixels, is_blank
 

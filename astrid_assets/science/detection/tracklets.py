@@ -37,9 +37,14 @@ class Tracklet:
 
 
 def link(
-    mjd: Array, ra_deg: Array, dec_deg: Array, *,
-    max_rate_arcsec_h: float, min_rate_arcsec_h: float, tolerance_arcsec: float,
-) -> list[Tracklet]:  # fmt: skip
+    mjd: Array,
+    ra_deg: Array,
+    dec_deg: Array,
+    *,
+    max_rate_arcsec_h: float,
+    min_rate_arcsec_h: float,
+    tolerance_arcsec: float,
+) -> list[Tracklet]:
     """Link detections of one night into tracklets, the longest and straightest first.
 
     Every pair of exposures proposes a motion; what lies within the tolerance of its
@@ -68,15 +73,11 @@ def link(
     seen: set[tuple[int, ...]] = set()
     trees = [KDTree(plane[mjd == t]) for t in times]
     indices = [np.flatnonzero(mjd == t) for t in times]
-    for first, second in _pairs(
-        plane, times, trees, indices, max_rate_arcsec_h, min_rate_arcsec_h
-    ):
+    for first, second in _pairs(plane, times, trees, indices, max_rate_arcsec_h, min_rate_arcsec_h):
         velocity = (plane[second] - plane[first]) / (mjd[second] - mjd[first])
         members = []
         for time, tree, index in zip(times, trees, indices, strict=True):
-            distance, nearest = tree.query(
-                plane[first] + velocity * (time - mjd[first])
-            )
+            distance, nearest = tree.query(plane[first] + velocity * (time - mjd[first]))
             if distance <= tolerance_arcsec:
                 members.append(int(index[nearest]))
         key = tuple(sorted(members, key=lambda i: (mjd[i], i)))
@@ -105,16 +106,18 @@ def _tangent_plane(ra_deg: Array, dec_deg: Array) -> Array:
     ra0, dec0 = ra[0], dec[0]
     depth = np.sin(dec0) * np.sin(dec) + np.cos(dec0) * np.cos(dec) * np.cos(ra - ra0)
     east = np.cos(dec) * np.sin(ra - ra0) / depth
-    north = (
-        np.cos(dec0) * np.sin(dec) - np.sin(dec0) * np.cos(dec) * np.cos(ra - ra0)
-    ) / depth
+    north = (np.cos(dec0) * np.sin(dec) - np.sin(dec0) * np.cos(dec) * np.cos(ra - ra0)) / depth
     return np.degrees(np.column_stack([east, north])) * ARCSEC
 
 
 def _pairs(
-    plane: Array, times: Array, trees: list[KDTree],
-    indices: list[NDArray[np.intp]], fastest: float, slowest: float,
-) -> list[tuple[int, int]]:  # fmt: skip
+    plane: Array,
+    times: Array,
+    trees: list[KDTree],
+    indices: list[NDArray[np.intp]],
+    fastest: float,
+    slowest: float,
+) -> list[tuple[int, int]]:
     """Pairs on different exposures whose motion is within the limits."""
     pairs: list[tuple[float, int, int]] = []
     for a in range(len(times) - 1):

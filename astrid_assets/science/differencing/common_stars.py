@@ -51,9 +51,7 @@ def measure_common_stars(new: Prepared, ref: Prepared, min_stars: int) -> Common
         raise FrameRejected("no_overlap", "frame and reference share no good pixel")
     fwhm = max(new.psf.fwhm_px, ref.psf.fwhm_px)
     data = fill_masked(new.frame.data, new.bad)
-    sources = find_sources(
-        data, bad, new.sky_sigma, fwhm, margin_px=round(3 * fwhm) + 1
-    )
+    sources = find_sources(data, bad, new.sky_sigma, fwhm, margin_px=round(3 * fwhm) + 1)
     if len(sources.x) < min_stars:
         raise TooFewStars("flux ratio", len(sources.x), min_stars)
     stars = compare_stars(
@@ -99,9 +97,7 @@ def find_sources(
     return Sources(x[good][order], y[good][order], snr[good][order])
 
 
-def _touches(
-    bad: NDArray[np.bool_], x: Values, y: Values, radius_px: float
-) -> NDArray[np.bool_]:
+def _touches(bad: NDArray[np.bool_], x: Values, y: Values, radius_px: float) -> NDArray[np.bool_]:
     """Whether any bad pixel lies in the square of that half side."""
     r = max(1, round(radius_px))
     offsets = np.arange(-r, r + 1)

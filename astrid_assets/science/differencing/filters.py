@@ -93,9 +93,7 @@ class Design:
         Squares of k_n / F_S and k_r / F_S.
     """
 
-    def __init__(
-        self, blur_new: Image, blur_ref: Image, source: Image, noises: Noises
-    ) -> None:
+    def __init__(self, blur_new: Image, blur_ref: Image, source: Image, noises: Noises) -> None:
         size = max(len(blur_new), len(blur_ref), len(source))
         n = int(fft.next_fast_len(PLANE_PSFS * size, real=True) or 0)
         self._shape = (n, n)

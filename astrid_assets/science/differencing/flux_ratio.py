@@ -53,9 +53,7 @@ class FluxRatio:
         """Return the ratio at positions."""
         if not len(self.terms):
             return np.full(np.shape(x), self.level)
-        return self.level * (
-            1 + _design(x, y, self.shape)[:, : len(self.terms)] @ self.terms
-        )
+        return self.level * (1 + _design(x, y, self.shape)[:, : len(self.terms)] @ self.terms)
 
     def on_frame(self) -> np.float32 | NDArray[np.float32]:
         """Return what the reference is multiplied with: a number, or (ny, nx)."""
@@ -104,8 +102,7 @@ def fit_ratio(
         wide = np.sqrt(error**2 + unit_scatter(residual2, error**2, np.ones_like(x)))
         more = _fitted(x, y, ratios, wide, shape, count)
         before, after = (
-            float((((ratios / fit.at(x, y) - 1) / wide) ** 2).sum())
-            for fit in (best, more)
+            float((((ratios / fit.at(x, y) - 1) / wide) ** 2).sum()) for fit in (best, more)
         )
         lowest, highest = more.extremes()
         if before - after > SIGNIFICANT and highest < MOST_CHANGE * lowest:
@@ -114,15 +111,12 @@ def fit_ratio(
 
 
 def _fitted(
-    x: Values, y: Values, ratios: Values, error: Values, shape: tuple[int, int],
-    count: int,
-) -> FluxRatio:  # fmt: skip
+    x: Values, y: Values, ratios: Values, error: Values, shape: tuple[int, int], count: int
+) -> FluxRatio:
     design = np.column_stack([np.ones_like(x), _design(x, y, shape)[:, :count]])
     # Errors are relative, of the ratio itself.
     weight = 1 / (error * ratios)
-    solution, *_ = np.linalg.lstsq(
-        design * weight[:, None], ratios * weight, rcond=None
-    )
+    solution, *_ = np.linalg.lstsq(design * weight[:, None], ratios * weight, rcond=None)
     return FluxRatio(float(solution[0]), solution[1:] / solution[0], shape)
 
 

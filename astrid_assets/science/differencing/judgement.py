@@ -14,19 +14,14 @@ CORRELATED = 0.1  # resampling alone gives a reference up to so much
 RATIO_DISAGREEMENT = 0.2  # stars against zero points; either has then gone wrong
 
 
-def reasons_against(
-    difference: Difference, settings: DifferencingSettings
-) -> tuple[Reason, ...]:
+def reasons_against(difference: Difference, settings: DifferencingSettings) -> tuple[Reason, ...]:
     """Name every limit that is broken; empty: the difference is accepted."""
     d, s = difference, settings
     tests = (
         (
             d.coverage < s.min_coverage,
             "low_coverage",
-            (
-                f"the reference covers {d.coverage:.0%} of the frame, "
-                f"{s.min_coverage:.0%} needed"
-            ),
+            (f"the reference covers {d.coverage:.0%} of the frame, {s.min_coverage:.0%} needed"),
             {"coverage": d.coverage, "limit": s.min_coverage},
         ),
         (
@@ -79,9 +74,7 @@ def reasons_against(
         ),
     )
     return tuple(
-        Reason(code, message, numbers)
-        for broken, code, message, numbers in tests
-        if broken
+        Reason(code, message, numbers) for broken, code, message, numbers in tests if broken
     )
 
 
@@ -147,9 +140,7 @@ def flags_of(
     return (*flags, *_warnings(difference, settings))
 
 
-def _warnings(
-    difference: Difference, settings: DifferencingSettings
-) -> tuple[Reason, ...]:
+def _warnings(difference: Difference, settings: DifferencingSettings) -> tuple[Reason, ...]:
     """Name every limit beyond which a person should look."""
     d, s = difference, settings
     tests = (
@@ -186,10 +177,7 @@ def _warnings(
         (
             d.astrometric_noise_px > s.warn_astrometric_noise_px,
             "astrometric_noise",
-            (
-                f"stars scatter by {d.astrometric_noise_px:.2f} px per axis about the "
-                "registration"
-            ),
+            (f"stars scatter by {d.astrometric_noise_px:.2f} px per axis about the registration"),
             {
                 "astrometric_noise_px": d.astrometric_noise_px,
                 "limit": s.warn_astrometric_noise_px,
@@ -197,7 +185,5 @@ def _warnings(
         ),
     )
     return tuple(
-        Reason(code, message, numbers)
-        for broken, code, message, numbers in tests
-        if broken
+        Reason(code, message, numbers) for broken, code, message, numbers in tests if broken
     )

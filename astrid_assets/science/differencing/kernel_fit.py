@@ -86,10 +86,7 @@ def matching_blurs(
     margin = half + basis.shape[1] // 2
     ny, nx = new.shape
     rows, columns = np.rint(y).astype(int), np.rint(x).astype(int)
-    inside = (
-        (rows >= margin) & (rows < ny - margin)
-        & (columns >= margin) & (columns < nx - margin)
-    )  # fmt: skip
+    inside = (rows >= margin) & (rows < ny - margin) & (columns >= margin) & (columns < nx - margin)
     rows, columns = rows[inside], columns[inside]
     if len(rows) < MIN_STARS:
         raise TooFewStars("matching kernel", len(rows), MIN_STARS)
@@ -159,10 +156,7 @@ def _solve(design: Array, target: Array, weight: Array, places: Array) -> Array:
     n_terms, n_basis = places.shape[1], design.shape[2]
     # One constant per star stands for the sky left under it.
     sky = (weight * target).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-30)
-    level = (
-        np.einsum("np,npb->nb", weight, design)
-        / np.maximum(weight.sum(axis=1), 1e-30)[:, None]
-    )
+    level = np.einsum("np,npb->nb", weight, design) / np.maximum(weight.sum(axis=1), 1e-30)[:, None]
     design, target = design - level[:, None], target - sky[:, None]
     normal = np.einsum("npa,np,npb->nab", design, weight, design, optimize=True)
     right = np.einsum("npa,np,np->na", design, weight, target, optimize=True)

@@ -27,9 +27,7 @@ PsfsAt: TypeAlias = "Callable[[Places, Places], Stamps]"
 Stamps: TypeAlias = NDArray[np.float32]
 """(k, n, n): the first is the PSF in the middle, the others change it."""
 
-POWERS = (
-    (0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3),
-)  # fmt: skip
+POWERS = ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3))
 COUNTS = (1, 3, 6, 10)
 SAMPLES = 5  # positions per axis at which PSFs are sampled
 
@@ -65,9 +63,7 @@ def local_psfs(
     return best
 
 
-def terms(
-    x: ArrayLike, y: ArrayLike, shape: tuple[int, int], count: int
-) -> NDArray[np.float64]:
+def terms(x: ArrayLike, y: ArrayLike, shape: tuple[int, int], count: int) -> NDArray[np.float64]:
     """Return the terms at positions: (n, count)."""
     along_x, along_y = axis_terms(np.asarray(x), np.asarray(y), shape, count)
     return along_x * along_y
@@ -89,9 +85,7 @@ def at(stamps: Stamps, x: float, y: float, shape: tuple[int, int]) -> Image:
     return np.tensordot(weights, stamps, axes=1).astype(np.float32)
 
 
-def fitted(
-    sampled: NDArray[np.floating], design: NDArray[np.float64]
-) -> tuple[Stamps, float]:
+def fitted(sampled: NDArray[np.floating], design: NDArray[np.float64]) -> tuple[Stamps, float]:
     """Describe PSFs at some places by terms; also the largest error of any, relative.
 
     Parameters

@@ -63,9 +63,7 @@ class Blurs:
         """Side of the largest stamp."""
         return max(s.shape[1] for s in (self.new, self.ref, self.source))
 
-    def at(
-        self, x: float, y: float, shape: tuple[int, int]
-    ) -> tuple[Image, Image, Image]:
+    def at(self, x: float, y: float, shape: tuple[int, int]) -> tuple[Image, Image, Image]:
         """Return the three stamps at a position."""
         return (
             at(self.new, x, y, shape),

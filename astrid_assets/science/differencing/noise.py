@@ -160,9 +160,7 @@ def unit_scatter(
     return max(float(np.median(needed)), 0.0)
 
 
-def _slopes2(
-    flux: Image, at: tuple[NDArray[np.intp], NDArray[np.intp]]
-) -> NDArray[np.floating]:
+def _slopes2(flux: Image, at: tuple[NDArray[np.intp], NDArray[np.intp]]) -> NDArray[np.floating]:
     """Squared gradient by central differences."""
     rows, columns = at
     by_y = flux[rows + 1, columns] - flux[rows - 1, columns]
@@ -188,16 +186,24 @@ def score_of(
         ),
         ny,
     )
-    in_bands(
-        lambda a, b: noise_kernels.highest_of_columns(rows, static, half, a, b), ny
-    )
+    in_bands(lambda a, b: noise_kernels.highest_of_columns(rows, static, half, a, b), ny)
     in_bands(
         lambda a, b: noise_kernels.score_rows(
-            flux, matched.flux_new, matched.flux_ref, matched.variance, static, usable,
-            terms.jitter_px**2, terms.psf_error**2, flux_err, score, a, b,
+            flux,
+            matched.flux_new,
+            matched.flux_ref,
+            matched.variance,
+            static,
+            usable,
+            terms.jitter_px**2,
+            terms.psf_error**2,
+            flux_err,
+            score,
+            a,
+            b,
         ),
         ny,
-    )  # fmt: skip
+    )
     return flux, flux_err, score
 
 

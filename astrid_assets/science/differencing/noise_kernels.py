@@ -32,9 +32,7 @@ def smaller_of_both(
 
 
 @compiled
-def highest_of_columns(
-    rows: Image, out: Image, half: int, first: int, last: int
-) -> None:
+def highest_of_columns(rows: Image, out: Image, half: int, first: int, last: int) -> None:
     """Write the largest of each column's window."""
     ny, nx = rows.shape
     for i in range(first, last):
@@ -48,10 +46,19 @@ def highest_of_columns(
 
 @compiled
 def score_rows(
-    flux: Image, flux_new: Image, flux_ref: Image, variance: Image, static: Image,
-    usable: NDArray[np.bool_], jitter2: float, error2: float,
-    flux_err: Image, score: Image, first: int, last: int,
-) -> None:  # fmt: skip
+    flux: Image,
+    flux_new: Image,
+    flux_ref: Image,
+    variance: Image,
+    static: Image,
+    usable: NDArray[np.bool_],
+    jitter2: float,
+    error2: float,
+    flux_err: Image,
+    score: Image,
+    first: int,
+    last: int,
+) -> None:
     """Add registration and PSF errors to the variance; write error and score.
 
     The registration term is ``jitter2`` times the squared gradients of both images'
@@ -117,9 +124,15 @@ def spread(
 
 @compiled
 def shown_rows(
-    flux_ref: Image, flux_err: Image, variance: Image, sigma: float, excess: float,
-    out: Image, first: int, last: int,
-) -> None:  # fmt: skip
+    flux_ref: Image,
+    flux_err: Image,
+    variance: Image,
+    sigma: float,
+    excess: float,
+    out: Image,
+    first: int,
+    last: int,
+) -> None:
     """Write how far a pixel is from blank sky: 1 where the reference shows `sigma`.
 
     Or where errors beside photon noise make up the share `excess` of the variance.

@@ -84,17 +84,13 @@ def measure_spectrum(
     for part in (_middle(image.shape), (slice(None), slice(None))):
         data, good = image[part], usable[part]
         spoiled = ~good | (data > SOURCE_SIGMA * noise)
-        blank = ~np.asarray(
-            binary_dilation(spoiled, iterations=max(2, round(fwhm_px))), dtype=bool
-        )
+        blank = ~np.asarray(binary_dilation(spoiled, iterations=max(2, round(fwhm_px))), dtype=bool)
         if blank.sum() >= ENOUGH_BLANK_PX:
             break
     if blank.sum() < MIN_BLANK_PX:
         return NoiseSpectrum(np.ones(1), np.ones(1), is_measured=False)
     data = np.where(good, data, 0).astype(np.float32)
-    return NoiseSpectrum(
-        _correlation(data, blank, axis=1), _correlation(data, blank, axis=0)
-    )
+    return NoiseSpectrum(_correlation(data, blank, axis=1), _correlation(data, blank, axis=0))
 
 
 def _middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -111,9 +107,7 @@ def psf_factor(psf: Image, power_on: PowerOn) -> float:
     return float(np.sqrt(loud / half_plane_sum(response, shape)))
 
 
-def _correlation(
-    data: Image, blank: NDArray[np.bool_], axis: int
-) -> NDArray[np.float64]:
+def _correlation(data: Image, blank: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
     """Correlation at lags 0 to 5 along an axis, high-passed along the other."""
     high = correlate1d(data, HIGH_PASS, axis=1 - axis)
     limit = CLIP_SIGMA * 1.4826 * np.median(np.abs(high[blank]))
@@ -133,9 +127,7 @@ def _correlation(
     return lags
 
 
-def _power(
-    correlation: NDArray[np.float64], k: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _power(correlation: NDArray[np.float64], k: NDArray[np.float64]) -> NDArray[np.float64]:
     lags = np.arange(1, len(correlation))
     waves = np.cos(2 * np.pi * k[:, None] * lags)
     return np.maximum(1 + 2 * waves @ correlation[1:], MIN_POWER)

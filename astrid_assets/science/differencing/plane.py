@@ -62,9 +62,7 @@ class Plane:
         self._middle = blurs.at(*middle, shape)
         self.design = Design(*self._middle, noises)
 
-    def matched(
-        self, new: Image, ref: Image, new_variance: Image, ref_variance: Image
-    ) -> Matched:
+    def matched(self, new: Image, ref: Image, new_variance: Image, ref_variance: Image) -> Matched:
         """All products where blurs and PSFs change over the frame."""
         lines = self._variance_lines(new_variance, ref_variance)
         variance: Image = np.empty(self._shape, dtype=np.float32)
@@ -75,14 +73,19 @@ class Plane:
         least = MIN_VARIANCE / self.design.f_s
 
         def work(a: int, b: int) -> None:
-            for spectrum, image in zip(
-                (*products, lines), (d, flux, mean, variance), strict=True
-            ):
+            for spectrum, image in zip((*products, lines), (d, flux, mean, variance), strict=True):
                 self._back(spectrum, image, a, b)
             zogy_kernels.scale_rows(
-                d[a:b], flux[a:b], mean[a:b], variance[a:b], by_y[a:b], along_x,
-                least, flux_new[a:b], flux_ref[a:b],
-            )  # fmt: skip
+                d[a:b],
+                flux[a:b],
+                mean[a:b],
+                variance[a:b],
+                by_y[a:b],
+                along_x,
+                least,
+                flux_new[a:b],
+                flux_ref[a:b],
+            )
 
         in_blocks(work, self._shape[0])
         return Matched(d, flux, flux_new, flux_ref, variance, psfs_d[0], psfs_d[1:])
@@ -128,9 +131,20 @@ class Plane:
             nb, rb = forward_columns(n[:, a:b]), forward_columns(r[:, a:b])
             db = np.empty_like(nb)
             zogy_kernels.match_block(
-                nb, rb, pn.columns(a, b), pr.columns(a, b), db,
-                vny, vnx[a:b], vry, vrx[a:b], f_d, f_s, WHITENING_FLOOR, TINY,
-            )  # fmt: skip
+                nb,
+                rb,
+                pn.columns(a, b),
+                pr.columns(a, b),
+                db,
+                vny,
+                vnx[a:b],
+                vry,
+                vrx[a:b],
+                f_d,
+                f_s,
+                WHITENING_FLOOR,
+                TINY,
+            )
             for block, lines in ((db, d), (nb, n), (rb, r)):
                 lines[:, a:b] = back_columns(block)
 
@@ -138,9 +152,7 @@ class Plane:
         d_image, s_n, s_r = self._frames(d, n, r)
         return d_image, s_n, s_r
 
-    def _local_lines(
-        self, new: Image, ref: Image
-    ) -> tuple[Spectrum, Spectrum, Spectrum]:
+    def _local_lines(self, new: Image, ref: Image) -> tuple[Spectrum, Spectrum, Spectrum]:
         """D, S and (S_n + S_r) / 2, over the middle's F_D and F_S; PSFs change.
 
         Before they are transformed back along x.
@@ -156,9 +168,21 @@ class Plane:
             cb, rb = forward_columns(c[:, a:b]), np.ascontiguousarray(r[:, a:b])
             sb = np.empty_like(cb)
             zogy_kernels.filter_block(
-                cb, rb, bn.columns(a, b), br.columns(a, b), pn.columns(a, b), sb,
-                vny, vnx[a:b], vry, vrx[a:b], f_d, f_s, WHITENING_FLOOR, TINY,
-            )  # fmt: skip
+                cb,
+                rb,
+                bn.columns(a, b),
+                br.columns(a, b),
+                pn.columns(a, b),
+                sb,
+                vny,
+                vnx[a:b],
+                vry,
+                vrx[a:b],
+                f_d,
+                f_s,
+                WHITENING_FLOOR,
+                TINY,
+            )
             for block, lines in ((cb, c), (sb, s), (rb, r)):
                 lines[:, a:b] = back_columns(block)
 
@@ -199,9 +223,7 @@ class Plane:
                 zogy_kernels.cross_block(
                     nb, rb, bn[k].columns(a, b), br[k].columns(a, b), part, k > 0
                 )
-                zogy_kernels.add_scaled(
-                    sums[powers[k]][:, a:b], back_columns(part), along_y[k]
-                )
+                zogy_kernels.add_scaled(sums[powers[k]][:, a:b], back_columns(part), along_y[k])
             r[:, a:b] = rb
 
         in_blocks(cross, n.shape[1])

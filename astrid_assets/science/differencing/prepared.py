@@ -62,18 +62,14 @@ class Prepared:
     @cached_property
     def spectrum(self) -> NoiseSpectrum:
         """The noise's, as strong on the scale of the PSF as a stack's members say."""
-        found = measure_spectrum(
-            self.frame.data, self.sky_sigma, ~self.bad, self.psf.fwhm_px
-        )
+        found = measure_spectrum(self.frame.data, self.sky_sigma, ~self.bad, self.psf.fwhm_px)
         if self.frame.psf_noise_factor is None:
             return found
         return found.scaled_to(self.frame.psf_noise_factor, self.psf.centre)
 
     def psfs_at(self, x: Places, y: Places) -> Stamps:
         """Return the PSF at positions: (n, s, s)."""
-        return np.array(
-            [self.psf.at(float(a), float(b)) for a, b in zip(x, y, strict=True)]
-        )
+        return np.array([self.psf.at(float(a), float(b)) for a, b in zip(x, y, strict=True)])
 
 
 def prepared(frame: Frame | Prepared) -> Prepared:

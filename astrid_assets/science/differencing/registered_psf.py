@@ -53,10 +53,7 @@ class RegisteredPsf:
         ny, nx = self._mapping.shape
         in_x, in_y = self._mapping.at(np.clip(x, 0, nx - 1), np.clip(y, 0, ny - 1))
         stamps = np.array(
-            [
-                self._turn(self._psf.at(float(a), float(b)))
-                for a, b in zip(in_x, in_y, strict=True)
-            ]
+            [self._turn(self._psf.at(float(a), float(b))) for a, b in zip(in_x, in_y, strict=True)]
         )
         n = stamps.shape[1]
         shape = (2 * n, 2 * n)

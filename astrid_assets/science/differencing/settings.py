@@ -40,9 +40,7 @@ class DifferencingSettings(Settings):
     warn_coverage: float = Field(
         0.2, gt=0, lt=1, description="flagged when the reference covers less"
     )
-    warn_stars: int = Field(
-        8, ge=1, description="flagged when fewer common stars were found"
-    )
+    warn_stars: int = Field(8, ge=1, description="flagged when fewer common stars were found")
     warn_ratio_scatter: float = Field(
         0.1, gt=0, description="relative scatter of the stars' flux ratios; flagged"
     )

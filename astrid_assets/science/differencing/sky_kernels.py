@@ -36,9 +36,16 @@ def double(halved: Image, out: Image, first: int, last: int) -> None:
 
 @compiled
 def flatten(
-    new: Image, ref: Image, level: Image, bad: NDArray[np.bool_], limit: float,
-    flat: Image, quiet: NDArray[np.bool_], first: int, last: int,
-) -> None:  # fmt: skip
+    new: Image,
+    ref: Image,
+    level: Image,
+    bad: NDArray[np.bool_],
+    limit: float,
+    flat: Image,
+    quiet: NDArray[np.bool_],
+    first: int,
+    last: int,
+) -> None:
     """Write the difference less its level, and where it is good and within a limit."""
     most = np.float32(limit)
     for i in range(first, last):
@@ -50,9 +57,14 @@ def flatten(
 
 @compiled
 def blank_scores(
-    flux: Image, variance: Image, blank: NDArray[np.bool_], limit: float, out: Image,
-    first: int, last: int,
-) -> None:  # fmt: skip
+    flux: Image,
+    variance: Image,
+    blank: NDArray[np.bool_],
+    limit: float,
+    out: Image,
+    first: int,
+    last: int,
+) -> None:
     """Write scores of blank sky; 0 elsewhere and beyond a limit."""
     most = np.float32(limit)
     for i in range(first, last):
@@ -64,9 +76,13 @@ def blank_scores(
 
 @compiled_sums
 def lagged_products(
-    scores: Image, lag: int, totals: NDArray[np.float64], pairs: NDArray[np.int64],
-    first: int, last: int,
-) -> None:  # fmt: skip
+    scores: Image,
+    lag: int,
+    totals: NDArray[np.float64],
+    pairs: NDArray[np.int64],
+    first: int,
+    last: int,
+) -> None:
     """Sum the products of each row's scores with those `lag` beside and below them.
 
     `pairs` counts those of which neither is 0.

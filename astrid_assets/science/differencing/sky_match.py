@@ -109,14 +109,12 @@ def _level(blurred: Image, bad: NDArray[np.bool_], noise: float) -> Image:
 def _meshes(halved: Image, bad: NDArray[np.bool_], mesh_px: int, smooth: int) -> Image:
     """Return the background in meshes of so many pixels, of every second pixel."""
     side = max(mesh_px // 2, 1)
-    return sep.Background(
-        halved, mask=bad, bw=side, bh=side, fw=smooth, fh=smooth
-    ).back(dtype=np.float32)
+    return sep.Background(halved, mask=bad, bw=side, bh=side, fw=smooth, fh=smooth).back(
+        dtype=np.float32
+    )
 
 
-def _blurred_difference(
-    new: Image, ref: Image, new_psf: Image, ref_psf: Image
-) -> Image:
+def _blurred_difference(new: Image, ref: Image, new_psf: Image, ref_psf: Image) -> Image:
     """Return every second pixel of every second row of the blurred images' difference.
 
     Blurred with both PSFs little is left of frequencies above half of Nyquist's; they
@@ -133,9 +131,7 @@ def _blurred_difference(
 
     def cross(a: int, b: int) -> None:
         both, other = forward_columns(n[:, a:b]), forward_columns(r[:, a:b])
-        zogy_kernels.cross_block(
-            both, other, pr.columns(a, b), pn.columns(a, b), both, keeps=True
-        )
+        zogy_kernels.cross_block(both, other, pr.columns(a, b), pn.columns(a, b), both, keeps=True)
         few = np.concatenate([both[:above], both[above - half_y :]])
         low[:, a:b] = back_columns(few)
 

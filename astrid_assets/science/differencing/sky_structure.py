@@ -43,9 +43,7 @@ def structure_share(
     """
     scores = np.empty(flux.shape, dtype=np.float32)
     in_bands(
-        lambda a, b: sky_kernels.blank_scores(
-            flux, variance, blank, CLIP_SIGMA, scores, a, b
-        ),
+        lambda a, b: sky_kernels.blank_scores(flux, variance, blank, CLIP_SIGMA, scores, a, b),
         len(scores),
     )
     lag = int(np.ceil(LAG_FWHM * fwhm_px))

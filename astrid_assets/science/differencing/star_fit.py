@@ -107,10 +107,7 @@ def compare_stars(
     """
     half = round(2 * fwhm_px) + max(2, round(fwhm_px))
     columns = np.rint(sources.x).astype(int)[:, None, None] + np.arange(-half, half + 1)
-    rows = (
-        np.rint(sources.y).astype(int)[:, None, None]
-        + np.arange(-half, half + 1)[:, None]
-    )
+    rows = np.rint(sources.y).astype(int)[:, None, None] + np.arange(-half, half + 1)[:, None]
     stamps = new[rows, columns]
     new_psfs = new_psf_at(sources.x, sources.y)
     ref_psfs = ref_psf_at(sources.x, sources.y)
@@ -136,15 +133,11 @@ def compare_stars(
         ref_matched = _convolve(ref, new_psfs)
         fit = _fit_stars(new_matched, ref_matched, fwhm_px)
         total = model + np.clip(fit.shift, -MAX_STEP_PX, MAX_STEP_PX)
-        keep = _consistent(
-            fit, sources.snr, total, _shown(ref_matched, new_psfs, ref_noise)
-        )
+        keep = _consistent(fit, sources.snr, total, _shown(ref_matched, new_psfs, ref_noise))
         if not keep.any():
             return None
         step = model
-        model, coefficients = _offset_model(
-            sources, total, keep, fwhm_px, mapping.shape
-        )
+        model, coefficients = _offset_model(sources, total, keep, fwhm_px, mapping.shape)
         if np.abs(model - step).max() < CONVERGED_PX:
             break
     return _summary(sources, fit, total, model, keep, coefficients, mapping, fwhm_px)
@@ -182,9 +175,7 @@ def _fit_stars(new: Values, ref: Values, fwhm_px: float) -> _Fit:
     return _Fit(ratio, -solution[:, 1:3] / safe[:, None])
 
 
-def _shown(
-    ref_matched: Values, psfs: NDArray[np.floating], noise: float
-) -> NDArray[np.bool_]:
+def _shown(ref_matched: Values, psfs: NDArray[np.floating], noise: float) -> NDArray[np.bool_]:
     """Stars that stand out of the reference by themselves."""
     half = ref_matched.shape[1] // 2
     near = slice(half - 1, half + 2)

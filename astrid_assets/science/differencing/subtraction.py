@@ -76,9 +76,8 @@ def subtract(
     science, base = new.frame, ref.frame
     stars = measure_common_stars(new, ref, settings.min_stars)
     ref_data, ref_variance, ref_bits = resample(
-        base.data, ref.variance, base.mask, stars.mapping, science.shape,
-        ref.spline,
-    )  # fmt: skip
+        base.data, ref.variance, base.mask, stars.mapping, science.shape, ref.spline
+    )
     bits = _union_mask(science.mask, ref_bits, new.psf.fwhm_px, settings)
     usable = (bits & UNUSABLE) == 0
     if not usable.any():
@@ -182,9 +181,7 @@ def subtract(
         limiting_mag=_limiting_mag(
             science.zero_point_mag, flux_err.ravel()[noise.sample_of(usable)]
         ),
-        residual_power=noise.residual_power(
-            matched, usable, stars.x, stars.y, new.psf.fwhm_px
-        ),
+        residual_power=noise.residual_power(matched, usable, stars.x, stars.y, new.psf.fwhm_px),
         area_deg2=float(proj_plane_pixel_area(new.wcs.celestial) * usable.sum()),
         evidence=gather(stars, matched, blank_scores),
     )
@@ -200,9 +197,7 @@ def subtract(
     return replace(
         difference,
         reasons=reasons_against(difference, settings),
-        flags=flags_of(
-            difference, _ratio_by_zero_points(science, base), factors, settings
-        ),
+        flags=flags_of(difference, _ratio_by_zero_points(science, base), factors, settings),
     )
 
 

@@ -26,9 +26,7 @@ BLOCK = 64
 number of threads, and small enough for a block of every input to stay in cache."""
 
 
-def forward(
-    image: Real, shape: tuple[int, int] | None = None, workers: int = 1
-) -> Spectrum:
+def forward(image: Real, shape: tuple[int, int] | None = None, workers: int = 1) -> Spectrum:
     """Transform, padded with zeros to `shape` where that is given."""
     return np.asarray(fft.rfft2(image, s=shape, workers=workers))  # pyright: ignore[reportArgumentType]  # scipy's stub knows no s of two
 

@@ -23,10 +23,20 @@ Line: TypeAlias = NDArray[np.float32]
 
 @compiled
 def match_block(
-    n: Block, r: Block, pn: Block, pr: Block, d: Block,
-    vny: Line, vnx: Line, vry: Line, vrx: Line,
-    f_d: float, f_s: float, floor: float, tiny: float,
-) -> None:  # fmt: skip
+    n: Block,
+    r: Block,
+    pn: Block,
+    pr: Block,
+    d: Block,
+    vny: Line,
+    vnx: Line,
+    vry: Line,
+    vrx: Line,
+    f_d: float,
+    f_s: float,
+    floor: float,
+    tiny: float,
+) -> None:
     """Write D to `d`, and S_n and S_r over the images `n` and `r`."""
     over_d, over_s = np.float32(1 / f_d), np.float32(1 / f_s)
     q, least = np.float32(floor), np.float32(tiny)
@@ -58,9 +68,7 @@ def match_block(
 
 
 @compiled
-def cross_block(
-    n: Block, r: Block, bn: Block, br: Block, out: Block, keeps: bool
-) -> None:
+def cross_block(n: Block, r: Block, bn: Block, br: Block, out: Block, keeps: bool) -> None:
     """Write ``b_n N - b_r R``: both images blurred to look alike, subtracted.
 
     Their mean is written over `r` unless that is kept.
@@ -75,17 +83,26 @@ def cross_block(
             ref_imag = a.real * y.imag + a.imag * y.real
             out[i, j] = complex(new_real - ref_real, new_imag - ref_imag)
             if not keeps:
-                r[i, j] = complex(
-                    half * (new_real + ref_real), half * (new_imag + ref_imag)
-                )
+                r[i, j] = complex(half * (new_real + ref_real), half * (new_imag + ref_imag))
 
 
 @compiled
 def filter_block(
-    c: Block, r: Block, bn: Block, br: Block, pn: Block, s: Block,
-    vny: Line, vnx: Line, vry: Line, vrx: Line,
-    f_d: float, f_s: float, floor: float, tiny: float,
-) -> None:  # fmt: skip
+    c: Block,
+    r: Block,
+    bn: Block,
+    br: Block,
+    pn: Block,
+    s: Block,
+    vny: Line,
+    vnx: Line,
+    vry: Line,
+    vrx: Line,
+    f_d: float,
+    f_s: float,
+    floor: float,
+    tiny: float,
+) -> None:
     """Write S to `s`, D over the blurred difference `c`, and over `r` its filtered."""
     over_d, over_s = np.float32(1 / f_d), np.float32(1 / f_s)
     q, least = np.float32(floor), np.float32(tiny)
@@ -102,13 +119,9 @@ def filter_block(
             # The matched filter: conj(b_n P_n).
             real = (p.real * b.real - p.imag * b.imag) * score
             imag = -(p.real * b.imag + p.imag * b.real) * score
-            s[i, j] = complex(
-                real * x.real - imag * x.imag, real * x.imag + imag * x.real
-            )
+            s[i, j] = complex(real * x.real - imag * x.imag, real * x.imag + imag * x.real)
             c[i, j] = complex(x.real * white, x.imag * white)
-            r[i, j] = complex(
-                real * y.real - imag * y.imag, real * y.imag + imag * y.real
-            )
+            r[i, j] = complex(real * y.real - imag * y.imag, real * y.imag + imag * y.real)
 
 
 @compiled
@@ -137,10 +150,16 @@ def sum_scaled(total: Image, plane: Image, along_x: Line) -> None:
 
 @compiled
 def scale_rows(
-    d: Image, flux: Image, mean: Image, variance: Image,
-    by_y: Image, along_x: NDArray[np.float32], least: float,
-    flux_new: Image, flux_ref: Image,
-) -> None:  # fmt: skip
+    d: Image,
+    flux: Image,
+    mean: Image,
+    variance: Image,
+    by_y: Image,
+    along_x: NDArray[np.float32],
+    least: float,
+    flux_new: Image,
+    flux_ref: Image,
+) -> None:
     """Divide the products of some rows by what the filters do in each place.
 
     `variance` is divided and grows by the sky's; fluxes of either image are written.

@@ -34,8 +34,7 @@ def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
     """
     if len(first) != len(second):
         raise ValueError(
-            f"two reviewers of the same detections, but {len(first)} and {len(second)} "
-            "labels"
+            f"two reviewers of the same detections, but {len(first)} and {len(second)} labels"
         )
     if not len(first):
         return None
@@ -86,10 +85,7 @@ def vote_counts(
     -------
     counts : (n, categories)
     """
-    table = [
-        [list(given.values()).count(category) for category in categories]
-        for given in votes
-    ]
+    table = [[list(given.values()).count(category) for category in categories] for given in votes]
     return np.array(table, dtype=np.int64).reshape(len(table), len(categories))
 
 
@@ -114,9 +110,7 @@ def label_noise(disagreement: float) -> float | None:
     return (1 - float(np.sqrt(1 - 2 * disagreement))) / 2
 
 
-def wilson_interval(
-    successes: int, total: int, z: float = Z_95
-) -> tuple[float, float] | None:
+def wilson_interval(successes: int, total: int, z: float = Z_95) -> tuple[float, float] | None:
     """Return the interval of a share; None when nothing was counted.
 
     References
@@ -128,9 +122,7 @@ def wilson_interval(
     share = successes / total
     centre = (share + z**2 / (2 * total)) / (1 + z**2 / total)
     half = (
-        z
-        / (1 + z**2 / total)
-        * float(np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)))
+        z / (1 + z**2 / total) * float(np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)))
     )
     return max(0.0, centre - half), min(1.0, centre + half)
 

@@ -127,9 +127,7 @@ def consensus(
         return None
     last_sequence = ordered[-1].sequence
     for source in SOURCES:
-        cast = [
-            vote for vote in votes if vote.source == source and vote.label in DECISIVE
-        ]
+        cast = [vote for vote in votes if vote.source == source and vote.label in DECISIVE]
         if cast:
             own = weights if source == "person" else None
             return _decide(cast, source, last_sequence, rules.min_agreement, own or {})
@@ -173,9 +171,7 @@ def _decide(
     if agreement < min_agreement - ROUNDING:
         return Consensus(DISPUTED, None, source, len(cast), agreement, last_sequence)
     named = Counter(
-        vote.classification
-        for vote in cast
-        if vote.label == label and vote.classification
+        vote.classification for vote in cast if vote.label == label and vote.classification
     )
     # The most frequent name; among equals the first in the alphabet.
     classification = min(named, key=lambda name: (-named[name], name), default=None)

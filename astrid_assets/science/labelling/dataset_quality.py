@@ -205,9 +205,7 @@ def _issues(
             f"{settings.min_image_quality:.2f}): leave out the worst nights"
         )
     if score < settings.min_quality_score:
-        issues.append(
-            f"quality score {score:.2f} (at least {settings.min_quality_score:.2f})"
-        )
+        issues.append(f"quality score {score:.2f} (at least {settings.min_quality_score:.2f})")
     return tuple(issues)
 
 

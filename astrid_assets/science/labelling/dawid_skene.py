@@ -142,9 +142,7 @@ def _maximise(
     return confusion, prevalence / prevalence.sum()
 
 
-def _with_known(
-    posterior: NDArray[np.float64], known: NDArray[np.intp]
-) -> NDArray[np.float64]:
+def _with_known(posterior: NDArray[np.float64], known: NDArray[np.intp]) -> NDArray[np.float64]:
     rows = np.flatnonzero(known >= 0)
     posterior[rows] = 0
     posterior[rows, known[rows]] = 1

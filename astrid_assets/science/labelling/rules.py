@@ -32,9 +32,7 @@ class ConsensusRules(Settings):
         description="majority: weighted share of the votes; dawid_skene: also learns "
         "from the votes how reliable each reviewer is",
     )
-    votes: int = Field(
-        default=2, ge=1, description="votes a doubly reviewed candidate needs"
-    )
+    votes: int = Field(default=2, ge=1, description="votes a doubly reviewed candidate needs")
     min_agreement: float = Field(
         default=2 / 3,
         gt=0.5,
@@ -53,8 +51,7 @@ class ConsensusRules(Settings):
         default=0.25,
         ge=0,
         le=1,
-        description="share of the candidates that two people see; the others are "
-        "decided by one",
+        description="share of the candidates that two people see; the others are decided by one",
     )
     sample_share: float = Field(
         default=0.2,
@@ -83,9 +80,7 @@ class ConsensusRules(Settings):
         if sum(self.shares.values()) <= 0:
             raise ValueError(f"one of the shares {', '.join(KINDS)} must be above 0")
         if self.max_votes < self.votes:
-            raise ValueError(
-                f"max_votes ({self.max_votes}) must not be below votes ({self.votes})"
-            )
+            raise ValueError(f"max_votes ({self.max_votes}) must not be below votes ({self.votes})")
         return self
 
     @property

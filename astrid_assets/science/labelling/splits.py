@@ -50,9 +50,7 @@ def sky_groups(
     if len(known) == 0:
         return keys
     places = SkyCoord(ra_deg[known], dec_deg[known], unit="deg")
-    first, second, _, _ = search_around_sky(
-        places, places, radius_arcsec * units.arcsec
-    )
+    first, second, _, _ = search_around_sky(places, places, radius_arcsec * units.arcsec)
     keys[known] = _components(len(known), first, second).astype(str)
     return keys
 
@@ -140,9 +138,7 @@ def _supply(
     own = has[int(real)]
     if (own & (which == split)).any():
         return
-    spare = [
-        group for group in np.flatnonzero(own).tolist() if _is_spare(group, which, has)
-    ]
+    spare = [group for group in np.flatnonzero(own).tolist() if _is_spare(group, which, has)]
     if spare:
         which[min(spare, key=lambda group: hashes[group])] = split
 

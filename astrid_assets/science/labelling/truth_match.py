@@ -36,9 +36,7 @@ def match_truth(
         Into the truth, -1 where nothing is near.
     """
     found = np.column_stack([np.atleast_1d(x), np.atleast_1d(y)]).astype(np.float64)
-    truth = np.column_stack([np.atleast_1d(truth_x), np.atleast_1d(truth_y)]).astype(
-        np.float64
-    )
+    truth = np.column_stack([np.atleast_1d(truth_x), np.atleast_1d(truth_y)]).astype(np.float64)
     index = np.full(len(found), -1, dtype=np.int64)
     if not len(found) or not len(truth):
         return index

@@ -54,50 +54,83 @@ class FrameGate:
 
 FRAME_GATES = (
     FrameGate(
-        "coverage", "coverage", "The reference covers enough of the frames to work on.",
-        lambda s: (s.min_coverage, NONE), holds_back=True,
+        "coverage",
+        "coverage",
+        "The reference covers enough of the frames to work on.",
+        lambda s: (s.min_coverage, NONE),
+        holds_back=True,
     ),
     FrameGate(
-        "ample_coverage", "coverage", "The reference covers most of what there is.",
-        lambda s: (s.warn_coverage, NONE), holds_back=False,
+        "ample_coverage",
+        "coverage",
+        "The reference covers most of what there is.",
+        lambda s: (s.warn_coverage, NONE),
+        holds_back=False,
     ),
     FrameGate(
-        "score_noise", "std_score", "std(S_corr) on blank sky is near 1.",
-        lambda s: (s.min_std_score, s.max_std_score), holds_back=True,
+        "score_noise",
+        "std_score",
+        "std(S_corr) on blank sky is near 1.",
+        lambda s: (s.min_std_score, s.max_std_score),
+        holds_back=True,
     ),
     FrameGate(
-        "residual_power", "residual_power", "Constant stars vanish.",
-        lambda s: (-NONE, s.max_residual_power), holds_back=True,
+        "residual_power",
+        "residual_power",
+        "Constant stars vanish.",
+        lambda s: (-NONE, s.max_residual_power),
+        holds_back=True,
     ),
     FrameGate(
-        "psf_match", "psf_error", "Bright stars leave little of their flux.",
-        lambda s: (-NONE, s.max_psf_error), holds_back=False,
+        "psf_match",
+        "psf_error",
+        "Bright stars leave little of their flux.",
+        lambda s: (-NONE, s.max_psf_error),
+        holds_back=False,
     ),
     FrameGate(
-        "stars_used", "n_stars", "Enough stars gave flux ratio and registration.",
-        lambda s: (s.min_stars, NONE), holds_back=True,
+        "stars_used",
+        "n_stars",
+        "Enough stars gave flux ratio and registration.",
+        lambda s: (s.min_stars, NONE),
+        holds_back=True,
     ),
     FrameGate(
-        "ample_stars", "n_stars", "So many stars that one wrong one does no harm.",
-        lambda s: (s.warn_stars, NONE), holds_back=False,
+        "ample_stars",
+        "n_stars",
+        "So many stars that one wrong one does no harm.",
+        lambda s: (s.warn_stars, NONE),
+        holds_back=False,
     ),
     FrameGate(
-        "flux_ratio", "flux_ratio", "Frame and reference are comparably deep.",
-        lambda s: (1 / s.max_flux_ratio, s.max_flux_ratio), holds_back=True,
+        "flux_ratio",
+        "flux_ratio",
+        "Frame and reference are comparably deep.",
+        lambda s: (1 / s.max_flux_ratio, s.max_flux_ratio),
+        holds_back=True,
     ),
     FrameGate(
-        "flux_ratio_scatter", "flux_ratio_scatter", "The stars agree on a flux ratio.",
-        lambda s: (-NONE, s.warn_ratio_scatter), holds_back=False,
+        "flux_ratio_scatter",
+        "flux_ratio_scatter",
+        "The stars agree on a flux ratio.",
+        lambda s: (-NONE, s.warn_ratio_scatter),
+        holds_back=False,
     ),
     FrameGate(
-        "astrometric_offset", "offset_px", "Stars lie where the WCS puts them.",
-        lambda s: (-NONE, s.max_offset_px), holds_back=True,
+        "astrometric_offset",
+        "offset_px",
+        "Stars lie where the WCS puts them.",
+        lambda s: (-NONE, s.max_offset_px),
+        holds_back=True,
     ),
     FrameGate(
-        "astrometric_scatter", "astrometric_noise_px", "They scatter little about it.",
-        lambda s: (-NONE, s.warn_astrometric_noise_px), holds_back=False,
+        "astrometric_scatter",
+        "astrometric_noise_px",
+        "They scatter little about it.",
+        lambda s: (-NONE, s.warn_astrometric_noise_px),
+        holds_back=False,
     ),
-)  # fmt: skip
+)
 
 METHODS_AGREE = "methods_agree"
 
@@ -115,11 +148,7 @@ def judge_differences(
     return tuple(
         over_frames(
             gate.gate,
-            [
-                float(str(row[gate.number]))
-                for row in rows
-                if row[gate.number] is not None
-            ],
+            [float(str(row[gate.number])) for row in rows if row[gate.number] is not None],
             gate.limits(settings),
             holds_back=gate.holds_back,
         )
@@ -165,9 +194,7 @@ def methods_agree(
     checks = list(checks)
     told = [check for check in checks if "failure" not in check]
     wrong = [words for check in told for words in _disagreements(check, settings)]
-    at_stars = [
-        v for v in (_number(c, "star_difference") for c in told) if v is not None
-    ]
+    at_stars = [v for v in (_number(c, "star_difference") for c in told) if v is not None]
     ratios = [v for v in (_number(c, "flux_ratio") for c in told) if v is not None]
     detail = f"{len(told)} differences made twice"
     if at_stars:
@@ -188,9 +215,7 @@ def methods_agree(
     )
 
 
-def _disagreements(
-    check: Mapping[str, object], settings: DifferencingSettings
-) -> list[str]:
+def _disagreements(check: Mapping[str, object], settings: DifferencingSettings) -> list[str]:
     difference = _number(check, "star_difference")
     ratio, agreeing = _number(check, "flux_ratio"), _number(check, "agreeing")
     said = []

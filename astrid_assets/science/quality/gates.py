@@ -105,8 +105,7 @@ def completeness(
         value=found / total if total else None,
         limit=f">= {minimum:g}",
         detail=f"{found} of {total} injected transients of S/N {snr[0]:g} to "
-        f"{snr[1]:g} found"
-        + (f"; {failures} injected frames gave no answer" if failures else ""),
+        f"{snr[1]:g} found" + (f"; {failures} injected frames gave no answer" if failures else ""),
     )
 
 
@@ -172,9 +171,7 @@ def label_balance(
     )
 
 
-def dataset_quality(
-    score: float, image_quality: float, issues: Iterable[str]
-) -> Verdict:
+def dataset_quality(score: float, image_quality: float, issues: Iterable[str]) -> Verdict:
     """The dataset's quality score and image quality reach the required limits."""
     return Verdict(
         "dataset_quality",
@@ -182,14 +179,11 @@ def dataset_quality(
         holds_back=True,
         value=score,
         limit=f">= {MIN_QUALITY_SCORE:g} (image quality >= {MIN_IMAGE_QUALITY:g})",
-        detail=f"image quality {image_quality:.2f}; "
-        + ("; ".join(issues) or "no issues"),
+        detail=f"image quality {image_quality:.2f}; " + ("; ".join(issues) or "no issues"),
     )
 
 
-def evaluation_floor(
-    roc_auc: float, floor: float, n_test: int, snr_roc_auc: float
-) -> Verdict:
+def evaluation_floor(roc_auc: float, floor: float, n_test: int, snr_roc_auc: float) -> Verdict:
     """The model separates real from bogus on enough unseen samples."""
     return Verdict(
         "evaluation_floor",

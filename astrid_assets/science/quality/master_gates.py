@@ -14,9 +14,7 @@ MAX_CLIPPED_FRACTION = 0.02
 more means that the frames do not show the same thing."""
 
 
-def master_quality(
-    kind: str, masters: Mapping[str, tuple[float, str]], n_without: int
-) -> Verdict:
+def master_quality(kind: str, masters: Mapping[str, tuple[float, str]], n_without: int) -> Verdict:
     """The night has this kind of master, and its members agree.
 
     Parameters

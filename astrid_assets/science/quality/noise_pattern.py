@@ -72,9 +72,7 @@ def noise_pattern(residual: Image, rms: Image, bad: Bool) -> NoisePattern:
     flat, upright = _strips(snr, sky)
     ripple = float("nan")
     if n_sky > MIN_SKY_SHARE * snr.size:
-        ripple = max(
-            _scatter(*strips, STRIP_PX, own, robust=True) for strips in (flat, upright)
-        )
+        ripple = max(_scatter(*strips, STRIP_PX, own, robust=True) for strips in (flat, upright))
     ny, nx = snr.shape
     return NoisePattern(
         columns=_scatter(upright[0].sum(axis=0), upright[1].sum(axis=0), ny, own),
@@ -89,9 +87,7 @@ def _blank_sky(residual: Image, rms: Image, bad: Bool) -> tuple[Image, Bool]:
     residual, rms = np.ascontiguousarray(residual), np.ascontiguousarray(rms)
     small = np.empty([-(-side // 2) for side in residual.shape], dtype=np.float32)
     in_bands(
-        lambda a, b: kernels.halve_snr(
-            residual, rms, bad, -CLIP_SIGMA, BRIGHT_SIGMA, small, a, b
-        ),
+        lambda a, b: kernels.halve_snr(residual, rms, bad, -CLIP_SIGMA, BRIGHT_SIGMA, small, a, b),
         len(small),
     )
     smooth = np.empty_like(small)
@@ -138,9 +134,13 @@ def _strongest_wave(snr: Image) -> float:
 
 
 def _scatter(
-    total: NDArray[np.floating], count: NDArray[np.integer], full: int, own: float,
-    *, robust: bool = False,
-) -> float:  # fmt: skip
+    total: NDArray[np.floating],
+    count: NDArray[np.integer],
+    full: int,
+    own: float,
+    *,
+    robust: bool = False,
+) -> float:
     """Scatter of means over what white noise gives; NaN where too few have sky."""
     enough = count > MIN_STRIP_SHARE * full
     if np.count_nonzero(enough) < MIN_STRIPS:

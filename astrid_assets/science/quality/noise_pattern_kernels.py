@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 
 @compiled
 def halve_snr(
-    residual: Image, rms: Image, bad: NDArray[np.bool_],
-    low: float, high: float, small: Image, first: int, last: int,
-) -> None:  # fmt: skip
+    residual: Image,
+    rms: Image,
+    bad: NDArray[np.bool_],
+    low: float,
+    high: float,
+    small: Image,
+    first: int,
+    last: int,
+) -> None:
     """Average the cut S/N of each four pixels; bad ones are 0."""
     ny, nx = residual.shape
     for y in range(first, last):
@@ -35,10 +41,17 @@ def halve_snr(
 
 @compiled
 def blank_sky(
-    residual: Image, rms: Image, bad: NDArray[np.bool_], smooth: Image,
-    limit: float, cut: float, snr: Image, sky: NDArray[np.bool_],
-    first: int, last: int,
-) -> None:  # fmt: skip
+    residual: Image,
+    rms: Image,
+    bad: NDArray[np.bool_],
+    smooth: Image,
+    limit: float,
+    cut: float,
+    snr: Image,
+    sky: NDArray[np.bool_],
+    first: int,
+    last: int,
+) -> None:
     """Cut S/N where no source is, else 0; `smooth` has half the size."""
     for y in range(first, last):
         for x in range(residual.shape[1]):
@@ -65,9 +78,14 @@ def moments(
 
 @compiled
 def along_rows(
-    snr: Image, sky: NDArray[np.bool_], total: Image, count: NDArray[np.int32],
-    wide: int, first: int, last: int,
-) -> None:  # fmt: skip
+    snr: Image,
+    sky: NDArray[np.bool_],
+    total: Image,
+    count: NDArray[np.int32],
+    wide: int,
+    first: int,
+    last: int,
+) -> None:
     """Sums over strips of `wide` pixels along rows."""
     for y in range(first, last):
         for strip in range(total.shape[1]):
@@ -80,9 +98,14 @@ def along_rows(
 
 @compiled
 def along_columns(
-    snr: Image, sky: NDArray[np.bool_], total: Image, count: NDArray[np.int32],
-    high: int, first: int, last: int,
-) -> None:  # fmt: skip
+    snr: Image,
+    sky: NDArray[np.bool_],
+    total: Image,
+    count: NDArray[np.int32],
+    high: int,
+    first: int,
+    last: int,
+) -> None:
     """Sums over strips of `high` pixels along columns; bands are rows of strips."""
     for strip in range(first, last):
         total[strip] = 0
@@ -95,9 +118,14 @@ def along_columns(
 
 @compiled
 def strongest(
-    spectrum: NDArray[np.complex64], ny: int, nx: int, longest: float,
-    power: NDArray[np.float64], first: int, last: int,
-) -> None:  # fmt: skip
+    spectrum: NDArray[np.complex64],
+    ny: int,
+    nx: int,
+    longest: float,
+    power: NDArray[np.float64],
+    first: int,
+    last: int,
+) -> None:
     """Largest square of a wave shorter than `longest`, off both axes, per row."""
     for row in range(first, last):
         v = (row if row <= ny // 2 else row - ny) / ny

@@ -38,9 +38,7 @@ PUPIL_GHOST_FRACTION = 2.5e-3
 FOCUSED_GHOST_FRACTION = 3.0e-4
 
 
-def add_cosmic_rays(
-    plan: Plan, charge_e: Image, rng: np.random.Generator
-) -> NDArray[np.bool_]:
+def add_cosmic_rays(plan: Plan, charge_e: Image, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Add tracks and blobs of charge; return the pixels they hit noticeably."""
     ny, nx = plan.shape
     hit = np.zeros(plan.shape, np.float32)

@@ -40,9 +40,9 @@ def asteroids_of_night(plan: Plan, night: int, room: Room) -> tuple[Asteroid, ..
     """Draw tonight's asteroids: apart from each other and from all else in `room`."""
     scene, rng = plan.scene, plan.rng("asteroids", night)
     start = start_mjd(plan, night, 0)
-    hours = np.array([
-        (start_mjd(plan, night, i) - start) * 24 for i in range(plan.frames_per_night)
-    ])  # fmt: skip
+    hours = np.array(
+        [(start_mjd(plan, night, i) - start) * 24 for i in range(plan.frames_per_night)]
+    )
     # Half as many on quiet nights: a stack must be able to outvote them.
     count = plan.count(scene.asteroids / (2 if night < QUIET_NIGHTS else 1))
     found: list[Asteroid] = []

@@ -57,9 +57,7 @@ class GalaxyCatalogue:
     bulge_fraction: Array
 
 
-def _counts(
-    rng: np.random.Generator, n: int, mag: tuple[float, float], slope: float
-) -> Array:
+def _counts(rng: np.random.Generator, n: int, mag: tuple[float, float], slope: float) -> Array:
     """Draw magnitudes with ``dN/dm`` growing as ``10 ** (slope * m)``, sorted."""
     lowest = 10 ** (slope * (mag[0] - mag[1]))
     return np.sort(mag[1] + np.log10(rng.uniform(lowest, 1, n)) / slope)

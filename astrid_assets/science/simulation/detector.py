@@ -125,9 +125,7 @@ def new_hot_pixels_e(plan: Plan, night: int) -> Image:
     return extra
 
 
-def collect(
-    expected_e: Image, rng: np.random.Generator
-) -> NDArray[np.float64] | NDArray[np.int64]:
+def collect(expected_e: Image, rng: np.random.Generator) -> NDArray[np.float64] | NDArray[np.int64]:
     """Draw the photo-electrons of every pixel."""
     return rng.poisson(np.maximum(expected_e, 0))
 
@@ -169,9 +167,7 @@ def add_crosstalk(plan: Plan, charge_e: Image, sky_e: float) -> Image:
     return (charge_e + copy).astype(np.float32, copy=False)
 
 
-def read_out(
-    plan: Plan, charge_e: Image, rng: np.random.Generator
-) -> NDArray[np.uint16]:
+def read_out(plan: Plan, charge_e: Image, rng: np.random.Generator) -> NDArray[np.uint16]:
     """Add bias and read noise and digitise."""
     scene = plan.scene
     noise = rng.standard_normal(plan.shape, dtype=np.float32)
@@ -180,9 +176,7 @@ def read_out(
     return np.clip(adu, 0, ADC_MAX).astype(np.uint16)
 
 
-def calibration_adu(
-    plan: Plan, kind: CalibrationKind, index: int
-) -> NDArray[np.uint16]:
+def calibration_adu(plan: Plan, kind: CalibrationKind, index: int) -> NDArray[np.uint16]:
     """Return one raw bias, dark (of the lights' exposure) or flat frame."""
     rng = plan.rng(kind, index)
     charge = np.zeros(plan.shape, np.float32)

@@ -89,11 +89,13 @@ def _paint_gaussians(
     peak = np.concatenate(peaks)
     c, s = np.cos(galaxies.angle_rad)[number], np.sin(galaxies.angle_rad)[number]
     column, row = np.rint(x).astype(int)[number], np.rint(y).astype(int)[number]
-    form = np.stack([
-        c * c / major**2 + s * s / minor**2,
-        2 * c * s * (1 / major**2 - 1 / minor**2),
-        s * s / major**2 + c * c / minor**2,
-    ]).astype(np.float32)  # fmt: skip
+    form = np.stack(
+        [
+            c * c / major**2 + s * s / minor**2,
+            2 * c * s * (1 / major**2 - 1 / minor**2),
+            s * s / major**2 + c * c / minor**2,
+        ]
+    ).astype(np.float32)
     offset = np.stack([x[number] - column, y[number] - row]).astype(np.float32)
     half = np.ceil(REACH_SIGMA * major).astype(int)
     for size in np.unique(half):
@@ -105,9 +107,7 @@ def _paint_gaussians(
             dx = (grid[None, :] - offset[0, m, None])[:, None, :]
             dy = (grid[None, :] - offset[1, m, None])[:, :, None]
             xx, xy, yy = form[:, m, None, None]
-            stamps = np.exp(
-                np.float32(-0.5) * (dx * (xx * dx + xy * dy) + yy * dy * dy)
-            )
+            stamps = np.exp(np.float32(-0.5) * (dx * (xx * dx + xy * dy) + yy * dy * dy))
             stamps *= peak[m].astype(np.float32)[:, None, None]
             for stamp, at_x, at_y in zip(stamps, column[m], row[m], strict=True):
                 add_stamp(image, stamp, int(at_x), int(at_y))

@@ -39,9 +39,7 @@ def true_wcs(
     wcs.wcs.radesys = "ICRS"
     # The optical axis stays in the middle of the detector; the sky moves under it.
     wcs.wcs.crpix = [(nx + 1) / 2, (ny + 1) / 2]
-    wcs.wcs.cd = step * np.array(
-        [[-np.cos(angle), np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    )
+    wcs.wcs.cd = step * np.array([[-np.cos(angle), np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     dx, dy = shift_px
     east, north = wcs.wcs.cd @ (-dx, -dy)
     dec = scene.dec_deg + north

@@ -62,9 +62,7 @@ def difference_snr(
     pn, pr = _transform(psf_new, n), _transform(psf_ref, n)  # P_n, P_r
     fr, fn = reference_scale, 1.0
     power_n, power_r = np.abs(pn) ** 2, np.abs(pr) ** 2
-    denominator = (
-        sky_sigma_ref_e**2 * fn**2 * power_n + sky_sigma_new_e**2 * fr**2 * power_r
-    )
+    denominator = sky_sigma_ref_e**2 * fn**2 * power_n + sky_sigma_new_e**2 * fr**2 * power_r
     # Frequencies at which both PSFs are zero carry nothing.
     denominator = np.maximum(denominator, denominator.max() * 1e-12)
     kn = fn * fr**2 * np.conj(pn) * power_r / denominator

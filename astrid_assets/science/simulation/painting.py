@@ -69,9 +69,7 @@ def paint_stars(
         step = max(1, CHUNK_PIXELS // (2 * half + 1) ** 2)
         for start in range(0, len(chosen), step):
             chunk = chosen[start : start + step]
-            _paint_chunk(
-                image, x[chunk], y[chunk], flux_e[chunk], field, half, widest[chunk]
-            )
+            _paint_chunk(image, x[chunk], y[chunk], flux_e[chunk], field, half, widest[chunk])
 
 
 def _paint_chunk(

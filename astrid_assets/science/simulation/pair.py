@@ -124,9 +124,7 @@ def simulate_pair(
     new = _Side(
         frame_id="science",
         observed_mjd=SCIENCE_MJD,
-        field=_field(
-            shape, science_fwhm_px, science_ellipticity, psf_variation, turn=0.0
-        ),
+        field=_field(shape, science_fwhm_px, science_ellipticity, psf_variation, turn=0.0),
         wcs=_wcs(shape, shift_px),
         sky_e=science_sky_e,
         read_noise_e=read_noise_e,
@@ -137,9 +135,7 @@ def simulate_pair(
     ref = _Side(
         frame_id="reference",
         observed_mjd=REFERENCE_MJD,
-        field=_field(
-            shape, reference_fwhm_px, reference_ellipticity, psf_variation, turn=2.0
-        ),
+        field=_field(shape, reference_fwhm_px, reference_ellipticity, psf_variation, turn=2.0),
         wcs=_wcs(shape, (0.0, 0.0)),
         sky_e=reference_sky_e,
         read_noise_e=read_noise_e,
@@ -165,9 +161,7 @@ def simulate_pair(
     paint_stars(science, star_x, star_y, flux, new.field)
     paint_stars(reference, x, y, flux * ref.scale, ref.field)
     rise = np.array([(t.x, t.y, t.flux_e) for t in transients if t.flux_e > 0])
-    fall = np.array(
-        [(t.reference_x, t.reference_y, -t.flux_e) for t in transients if t.flux_e < 0]
-    )
+    fall = np.array([(t.reference_x, t.reference_y, -t.flux_e) for t in transients if t.flux_e < 0])
     if rise.size:
         rx, ry, risen = rise.T
         paint_stars(science, rx, ry, risen, new.field, whole=True)

@@ -41,10 +41,7 @@ class Room:
 
     def is_free(self, x: float, y: float) -> bool:
         """Tell whether a source may stand here."""
-        inside = (
-            BORDER_PX < x < self.nx - 1 - BORDER_PX
-            and BORDER_PX < y < self.ny - 1 - BORDER_PX
-        )
+        inside = BORDER_PX < x < self.nx - 1 - BORDER_PX and BORDER_PX < y < self.ny - 1 - BORDER_PX
         bright_x, bright_y, brightness = self.bright
         dx, dy = np.abs(bright_x - x), np.abs(bright_y - y)
         halo = KEEP_OFF_PER_DEX_PX * np.log10(np.maximum(brightness, 1))

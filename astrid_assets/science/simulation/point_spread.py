@@ -104,9 +104,7 @@ class PsfField:
         ny, nx = self.frame_shape
         n = size or self.size
         is_constant = (
-            not any(self.fwhm_slope)
-            and not self.fwhm_bowl
-            and not np.any(self.ellipticity_slope)
+            not any(self.fwhm_slope) and not self.fwhm_bowl and not np.any(self.ellipticity_slope)
         )
         if is_constant:
             return PsfModel(self.centre(n)[None], self.frame_shape, self.fwhm_px, 1)

@@ -76,13 +76,9 @@ def _flux(plan: Plan, rng: np.random.Generator, cycle: int, day: float) -> float
     # short survey sees many.
     first = QUIET_NIGHTS - 0.6
     start = (
-        first + (CYCLE_NIGHTS - first) * when**2.4
-        if cycle == 0
-        else CYCLE_NIGHTS * (cycle + when)
+        first + (CYCLE_NIGHTS - first) * when**2.4 if cycle == 0 else CYCLE_NIGHTS * (cycle + when)
     )
     age = day - start
     if not 0 < age < LIFE_DAYS:
         return 0.0
-    return peak * (
-        (age / rise) ** 2 if age < rise else float(np.exp(-(age - rise) / fall))
-    )
+    return peak * ((age / rise) ** 2 if age < rise else float(np.exp(-(age - rise) / fall)))

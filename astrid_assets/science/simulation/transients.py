@@ -111,9 +111,7 @@ def variable_star_indices(plan: Plan) -> list[int]:
     return [variable.star for variable in _population(plan).variables]
 
 
-def _variable_changes(
-    plan: Plan, variables: tuple[Variable, ...], day: float
-) -> list[Change]:
+def _variable_changes(plan: Plan, variables: tuple[Variable, ...], day: float) -> list[Change]:
     stars = star_catalogue(plan)
     return [
         Change(

@@ -174,6 +174,4 @@ def sources_on_frame(plan: Plan, night: int, index: int) -> list[TruthSource]:
                 expected_snr=snr,
             )
         )
-    return sorted(
-        found, key=lambda source: (-abs(source.expected_snr), source.truth_id)
-    )
+    return sorted(found, key=lambda source: (-abs(source.expected_snr), source.truth_id))

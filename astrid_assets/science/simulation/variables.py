@@ -56,11 +56,13 @@ def choose_variables(plan: Plan, room: Room) -> tuple[Variable, ...]:
     """Draw the variable stars of a survey."""
     stars, rng = star_catalogue(plan), plan.rng("variables")
     noise, brightest = point_noise_e(plan), 0.6 * saturating_flux_e(plan)
-    quiet_days = np.array([
-        mid_mjd(plan, night, index) - plan.first_mjd
-        for night in range(QUIET_NIGHTS)
-        for index in range(plan.frames_per_night)
-    ])  # fmt: skip
+    quiet_days = np.array(
+        [
+            mid_mjd(plan, night, index) - plan.first_mjd
+            for night in range(QUIET_NIGHTS)
+            for index in range(plan.frames_per_night)
+        ]
+    )
     found: list[Variable] = []
     shapes = ("slow", "pulsating", "slow", "eclipsing", "pulsating", "eruptive")
     wanted = plan.count(plan.scene.variables)

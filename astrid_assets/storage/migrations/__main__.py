@@ -33,9 +33,7 @@ def main(message: str) -> None:
         with catalogue.engine.begin() as connection:
             settings.attributes["connection"] = connection
             settings.attributes["render_item"] = render_item
-            command.revision(
-                settings, message, autogenerate=True, rev_id=f"{number:04d}"
-            )
+            command.revision(settings, message, autogenerate=True, rev_id=f"{number:04d}")
         catalogue.close()
 
 

@@ -108,9 +108,19 @@ def _told(found: FoundObservation) -> ObservationOut:
     image, run = found.observation, found.run
     refused = reasons_of([image.reason])
     names = (
-        "id", "survey", "night", "source_path", "kind", "field", "band",
-        "observed_mjd", "exposure_s", "width", "height", "status",
-    )  # fmt: skip
+        "id",
+        "survey",
+        "night",
+        "source_path",
+        "kind",
+        "field",
+        "band",
+        "observed_mjd",
+        "exposure_s",
+        "width",
+        "height",
+        "status",
+    )
     processed = None
     if run is not None:
         measured = {

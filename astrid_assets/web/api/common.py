@@ -18,9 +18,7 @@ State = Annotated[WebState, Depends(state_of)]
 Writer = Annotated[Person, Depends(current_reviewer)]
 Admin = Annotated[Person, Depends(current_admin)]
 Limit = Annotated[int, Query(ge=1, le=500, description="items of a page")]
-Cursor = Annotated[
-    str | None, Query(max_length=400, description="`next` of the page before")
-]
+Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the page before")]
 SurveyName = Annotated[Text | None, Query(description="only this survey")]
 Night = Annotated[dt.date | None, Query(description="only this night")]
 

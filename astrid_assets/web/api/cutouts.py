@@ -76,8 +76,9 @@ def cutout(
     stamps = stack[found.cutout_index]
     if suffix == "png":
         image, _, unit = _plane(state, found, run, stamps, plane, with_wcs=False)
-        return Response(_png(image, unit, stamps, plane, stretch), headers=CACHE,
-                        media_type="image/png")  # fmt: skip
+        return Response(
+            _png(image, unit, stamps, plane, stretch), headers=CACHE, media_type="image/png"
+        )
     image, wcs, unit = _plane(state, found, run, stamps, plane, with_wcs=True)
     name = f"{found.detection_id}-{plane}.fits"
     return Response(
@@ -125,9 +126,7 @@ def _plane(
     return stamps[CHANNELS[plane]], wcs, "sigma"
 
 
-def _png(
-    image: Stamp, unit: str, stamps: Stamp, plane: Plane, stretch: Stretch
-) -> bytes:
+def _png(image: Stamp, unit: str, stamps: Stamp, plane: Plane, stretch: Stretch) -> bytes:
     from astrid_assets.pictures.cutout_png import shared_level, signed_png, sky_png
 
     if plane in {"science", "reference"}:

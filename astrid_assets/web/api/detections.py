@@ -43,18 +43,25 @@ from astrid_assets.web.schemas import (
 router = APIRouter(tags=["detections"])
 
 Flag = Literal[
-    "bad", "saturated", "cosmic_ray", "trail", "halo", "edge", "no_data",
-    "interpolated", "hot", "spike", "bleeding",
-]  # fmt: skip
+    "bad",
+    "saturated",
+    "cosmic_ray",
+    "trail",
+    "halo",
+    "edge",
+    "no_data",
+    "interpolated",
+    "hot",
+    "spike",
+    "bleeding",
+]
 MAX_RADIUS_ARCSEC = 36_000.0  # ten degrees
 
 
 @router.get("/detections", responses=responses(422))
 def detections(
     state: State,
-    flag: Annotated[
-        list[Flag], Query(default_factory=list, description="one of these masks")
-    ],
+    flag: Annotated[list[Flag], Query(default_factory=list, description="one of these masks")],
     without_flag: Annotated[
         list[Flag], Query(default_factory=list, description="none of these masks")
     ],
@@ -84,9 +91,7 @@ def detections(
     A cone takes ra and dec together.
     """
     if (ra is None) != (dec is None):
-        raise Problem(
-            422, "a position takes both ra and dec, in degrees", code="invalid"
-        )
+        raise Problem(422, "a position takes both ra and dec, in degrees", code="invalid")
     wanted = DetectionFilter(
         survey=survey,
         night=night_text(night),
@@ -139,9 +144,7 @@ def detection(state: State, detection_id: Id) -> DetectionDetail:
     )
 
 
-@router.get(
-    "/detections/{detection_id}/validation-events", responses=responses(404, 422)
-)
+@router.get("/detections/{detection_id}/validation-events", responses=responses(404, 422))
 def events(state: State, detection_id: Id) -> list[EventOut]:
     """Return everything that was said about a detection, oldest first."""
     id_ = text_id(detection_id)

@@ -78,12 +78,8 @@ def next_items(state: State, person: Writer, body: NextIn) -> list[BlindDetectio
 def export(
     state: State,
     suffix: Suffix,
-    survey: Annotated[
-        list[Text], Query(default_factory=list, description="of these surveys")
-    ],
-    source: Annotated[
-        list[SourceWord], Query(default_factory=list, description="from these")
-    ],
+    survey: Annotated[list[Text], Query(default_factory=list, description="of these surveys")],
+    source: Annotated[list[SourceWord], Query(default_factory=list, description="from these")],
     after_sequence: Annotated[int, Query(ge=0, le=2**62)] = 0,
 ) -> StreamingResponse:
     """Return every event with reviewer, time, label, and what was shown."""

@@ -55,8 +55,7 @@ def collect(state: State, person: Admin, body: CollectIn) -> RunOut:
     """Freeze the labelled detections into a dataset version, as a run to follow."""
     start, end = _night(body.start), _night(body.end)
     if start is not None and end is not None and end < start:
-        raise Problem(422, f"the end {end} lies before the start {start}",
-                      code="invalid")  # fmt: skip
+        raise Problem(422, f"the end {end} lies before the start {start}", code="invalid")
     config = {
         "name": body.name,
         "survey_ids": body.survey_ids,
@@ -108,9 +107,7 @@ def dataset(state: State, dataset_id: Id) -> DatasetDetail:
 def quality(state: State, dataset_id: Id) -> QualityOut:
     """Return what is known of a dataset's quality."""
     row = _row(state, dataset_id)
-    return QualityOut(
-        dataset_id=row.id, quality_score=row.quality_score, report=row.quality_report
-    )
+    return QualityOut(dataset_id=row.id, quality_score=row.quality_score, report=row.quality_report)
 
 
 @router.post("/datasets/{dataset_id}/load", responses=responses(404, 422, 503))

@@ -51,9 +51,7 @@ def front(request: Request, state: State) -> Response:
         surveys = survey_nights(session)
         waiting = review_queue.waiting(session)
         champion = models.champion(session)
-    return page(
-        request, "home.html", surveys=surveys, waiting=waiting, champion=champion
-    )
+    return page(request, "home.html", surveys=surveys, waiting=waiting, champion=champion)
 
 
 @router.get("/browse/nights/{survey}/{night}")
@@ -146,9 +144,7 @@ def explanation(
     if ra is not None and dec is not None:
         if survey and survey not in surveys:
             raise not_found("survey", survey)
-        found = explain(
-            state.catalogue, state.store, survey or None, ra % 360, dec, date or None
-        )
+        found = explain(state.catalogue, state.store, survey or None, ra % 360, dec, date or None)
     return page(
         request,
         "explain.html",
@@ -173,9 +169,7 @@ def reviewers(request: Request, state: State, survey: Text = None) -> Response:
         learned = {
             row.survey: row.summary
             for row in session.scalars(
-                select(NightSummary).where(
-                    NightSummary.asset == LEARNED, NightSummary.night == ""
-                )
+                select(NightSummary).where(NightSummary.asset == LEARNED, NightSummary.night == "")
             )
             if not survey or row.survey == survey
         }
@@ -207,9 +201,7 @@ def one_dataset(request: Request, state: State, dataset_id: str) -> Response:
             raise not_found("dataset", dataset_id)
         splits = datasets.split_counts(session, dataset_id)
         runs = list(
-            session.scalars(
-                select(TrainingRun).where(TrainingRun.dataset_id == dataset_id)
-            )
+            session.scalars(select(TrainingRun).where(TrainingRun.dataset_id == dataset_id))
         )
     return page(request, "dataset.html", dataset=found, splits=splits, runs=runs)
 

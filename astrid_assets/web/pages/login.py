@@ -15,9 +15,7 @@ router = APIRouter()
 
 
 @router.get("/login")
-def login_page(
-    request: Request, then: Annotated[str, Query(max_length=200)] = "/"
-) -> Response:
+def login_page(request: Request, then: Annotated[str, Query(max_length=200)] = "/") -> Response:
     """Ask for name and password."""
     return page_with_form(request, "login.html", then=_own(then), problem="")
 

@@ -120,9 +120,7 @@ def save_mask(
     row, run, _ = _found(state, detection_id)
     whole = None
     if painted.bits is not None:
-        turn = state.planes.stamps(
-            spot_of(row, run.difference_key, run.method)
-        ).orientation
+        turn = state.planes.stamps(spot_of(row, run.difference_key, run.method)).orientation
         whole = np.zeros((CUTOUT_SIZE, CUTOUT_SIZE), dtype=np.uint8)
         whole[1:, 1:] = as_stored(_unpacked(painted.bits), turn)
     with state.catalogue.begin() as session:
@@ -138,23 +136,17 @@ def _unpacked(bits: str) -> np.ndarray:
     except ValueError as error:
         raise Problem(422, "the mask is not base64", code="bad-mask") from error
     if packed.size != MASK_BYTES:
-        raise Problem(
-            422, f"the mask has {packed.size} bytes, not {MASK_BYTES}", code="bad-mask"
-        )
+        raise Problem(422, f"the mask has {packed.size} bytes, not {MASK_BYTES}", code="bad-mask")
     return np.unpackbits(packed)[: SHOWN * SHOWN].reshape(SHOWN, SHOWN)
 
 
-def _found(
-    state: WebState, detection_id: str
-) -> tuple[DetectionRow, DifferenceRun, str | None]:
+def _found(state: WebState, detection_id: str) -> tuple[DetectionRow, DifferenceRun, str | None]:
     with state.catalogue.read() as session:
         row = candidates.detections_by_ids(session, [detection_id]).get(detection_id)
         if row is None:
             raise not_found("detection", detection_id)
         run = session.get_one(DifferenceRun, row.difference_id)
-        frame = session.query(PreprocessRun.frame_key).filter_by(
-            observation_id=row.observation_id
-        )
+        frame = session.query(PreprocessRun.frame_key).filter_by(observation_id=row.observation_id)
         return row, run, frame.scalar()
 
 
@@ -178,9 +170,7 @@ def _wide(
 ) -> bytes:
     if run.difference_key is None or frame_key is None:
         raise Problem(404, "no whole frame is kept of it", code="not-found")
-    image, turn = state.planes.context(
-        run.difference_key, frame_key, plane, row.x, row.y
-    )
+    image, turn = state.planes.context(run.difference_key, frame_key, plane, row.x, row.y)
     if plane in {"science", "reference"}:
         return sky_png(image, shared_level(image, image), stretch, turn)
     return signed_png(image, stretch, turn)

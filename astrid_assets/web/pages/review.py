@@ -49,10 +49,19 @@ Reviewer = Annotated[Person, Depends(current_reviewer)]
 MAX_AT_ONCE = 20
 
 KEYS = {
-    "supernova": "1", "variable": "2", "asteroid": "3", "agn": "4", "other": "5",
-    "dipole": "d", "saturation": "t", "trail": "l", "cosmic_ray": "c", "edge": "e",
-    "ghost": "g", "bad_subtraction": "s",
-}  # fmt: skip
+    "supernova": "1",
+    "variable": "2",
+    "asteroid": "3",
+    "agn": "4",
+    "other": "5",
+    "dipole": "d",
+    "saturation": "t",
+    "trail": "l",
+    "cosmic_ray": "c",
+    "edge": "e",
+    "ghost": "g",
+    "bad_subtraction": "s",
+}
 """The key that says a class, and with it real or bogus, in one stroke."""
 
 
@@ -193,9 +202,7 @@ def last_decision(state: State, person: Reviewer) -> dict[str, str | None]:
     """Return the detection one decided last, so that it can be undone."""
     query = (
         select(ValidationEvent.detection_id, ValidationEvent.label)
-        .where(
-            ValidationEvent.reviewer == person.name, ValidationEvent.source == "person"
-        )
+        .where(ValidationEvent.reviewer == person.name, ValidationEvent.source == "person")
         .order_by(ValidationEvent.sequence.desc())
         .limit(1)
     )

@@ -32,9 +32,7 @@ def templates() -> Jinja2Templates:
     )
 
 
-def page(
-    request: Request, name: str, status_code: int = 200, **values: object
-) -> Response:
+def page(request: Request, name: str, status_code: int = 200, **values: object) -> Response:
     """Return a template filled with values."""
     return templates().TemplateResponse(request, name, values, status_code=status_code)
 

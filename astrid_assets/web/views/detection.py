@@ -108,10 +108,7 @@ class Score(BaseModel):
         if self.says_real is None or self.threshold is None:
             return f"no model yet; S/N ranking {self.value:.2f}"
         opinion = "real" if self.says_real else "bogus"
-        return (
-            f"{self.model} says {opinion}: {self.value:.3f} "
-            f"(real from {self.threshold:.3f})"
-        )
+        return f"{self.model} says {opinion}: {self.value:.3f} (real from {self.threshold:.3f})"
 
 
 class LabelView(BaseModel):
@@ -144,9 +141,7 @@ def facts(
             PreprocessRun.flags,
             DifferenceRun.method,
         )
-        .join(
-            PreprocessRun, PreprocessRun.observation_id == DifferenceRun.observation_id
-        )
+        .join(PreprocessRun, PreprocessRun.observation_id == DifferenceRun.observation_id)
         .where(DifferenceRun.id.in_(difference_ids))
     )
     about = {row[0]: row for row in session.execute(query)}
@@ -190,10 +185,7 @@ def views(
 def scores_of(session: Session, rows: Sequence[DetectionRow]) -> dict[str, Score]:
     """Return what is thought of these detections before anybody looked."""
     ids = {row.model_id for row in rows if row.model_id is not None}
-    models = {
-        model.id: model
-        for model in session.scalars(select(Model).where(Model.id.in_(ids)))
-    }
+    models = {model.id: model for model in session.scalars(select(Model).where(Model.id.in_(ids)))}
     return {row.detection_id: _score(row, models) for row in rows}
 
 
@@ -225,11 +217,29 @@ def _measured(row: DetectionRow) -> dict[str, Any]:
     if row.ra_deg is not None and row.dec_deg is not None:
         place = f"{hours(row.ra_deg)} {degrees(row.dec_deg)}"
     same = (
-        "survey", "night", "field", "band", "observation_id", "object_id",
-        "observed_mjd", "exposure_s", "x", "y", "ra_deg", "dec_deg", "flux_e",
-        "flux_err_e", "aperture_flux_e", "aperture_flux_err_e", "mag", "mag_err",
-        "limiting_mag", "elongation", "cutout_key", "cutout_index",
-    )  # fmt: skip
+        "survey",
+        "night",
+        "field",
+        "band",
+        "observation_id",
+        "object_id",
+        "observed_mjd",
+        "exposure_s",
+        "x",
+        "y",
+        "ra_deg",
+        "dec_deg",
+        "flux_e",
+        "flux_err_e",
+        "aperture_flux_e",
+        "aperture_flux_err_e",
+        "mag",
+        "mag_err",
+        "limiting_mag",
+        "elongation",
+        "cutout_key",
+        "cutout_index",
+    )
     return {
         "id": row.detection_id,
         **{name: getattr(row, name) for name in same},
@@ -273,9 +283,7 @@ def _neighbour(
     )
 
 
-def _moving(
-    session: Session, nights: set[tuple[str, str]]
-) -> Mapping[str, TrackletRow]:
+def _moving(session: Session, nights: set[tuple[str, str]]) -> Mapping[str, TrackletRow]:
     """Return the tracklet of each detection that has one."""
     by_survey: dict[str, list[str]] = defaultdict(list)
     for survey, night in nights:
@@ -284,9 +292,7 @@ def _moving(
         str(member): tracklet
         for survey, own in by_survey.items()
         for tracklet in session.scalars(
-            select(TrackletRow).where(
-                TrackletRow.survey == survey, TrackletRow.night.in_(own)
-            )
+            select(TrackletRow).where(TrackletRow.survey == survey, TrackletRow.night.in_(own))
         )
         for member in tracklet.members
     }

@@ -36,9 +36,7 @@ class LightCurve(BaseModel):
     """All measurements of an object's place, in time order."""
 
     object_id: str
-    forced: bool = Field(
-        description="True: measured on every frame; False: on detections only"
-    )
+    forced: bool = Field(description="True: measured on every frame; False: on detections only")
     points: list[CurvePoint]
 
 
@@ -49,22 +47,33 @@ def light_curve(session: Session, object_id: str) -> LightCurve:
     measured = {point.observation_id for point in forced}
     points = [
         _point(
-            point.observation_id, point.night, point.band, point.observed_mjd,
-            point.flux_e, point.flux_err_e, point.zero_point_mag, point.detection_id,
+            point.observation_id,
+            point.night,
+            point.band,
+            point.observed_mjd,
+            point.flux_e,
+            point.flux_err_e,
+            point.zero_point_mag,
+            point.detection_id,
         )
         for point in forced
         if point.is_usable or point.detection_id is not None
-    ]  # fmt: skip
+    ]
     zero_points = _zero_points(session, {row.observation_id for row in seen})
     points += [
         _point(
-            row.observation_id, row.night, row.band, row.observed_mjd,
-            row.flux_e, row.flux_err_e, zero_points.get(row.observation_id),
+            row.observation_id,
+            row.night,
+            row.band,
+            row.observed_mjd,
+            row.flux_e,
+            row.flux_err_e,
+            zero_points.get(row.observation_id),
             row.detection_id,
         )
         for row in seen
         if row.observation_id not in measured
-    ]  # fmt: skip
+    ]
     points.sort(key=lambda point: (point.observed_mjd, point.observation_id))
     return LightCurve(object_id=object_id, forced=bool(forced), points=points)
 
@@ -85,8 +94,7 @@ def drawn(curve: LightCurve, marked: str | None = None) -> bytes:
                 _known(point.flux_err_ujy) if in_ujy else point.flux_err_e,
                 point.band,
                 is_detection=point.detection_id is not None,
-                is_marked=point.detection_id is not None
-                and point.detection_id == marked,
+                is_marked=point.detection_id is not None and point.detection_id == marked,
             )
             for point in curve.points
         ],

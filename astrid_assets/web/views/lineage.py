@@ -71,9 +71,7 @@ def lineage(session: Session, detection_id: str) -> Lineage | None:
         reference = session.get_one(ReferenceFrame, difference.reference_id)
         members = frames.reference_members(session, reference.id)
     processed = session.scalar(
-        select(PreprocessRun).where(
-            PreprocessRun.observation_id == detection.observation_id
-        )
+        select(PreprocessRun).where(PreprocessRun.observation_id == detection.observation_id)
     )
     return Lineage(
         detection=detection,
@@ -109,8 +107,6 @@ def _trained(session: Session, detection_id: str) -> list[TrainedWith]:
     for row in session.scalars(decisions.order_by(Deployment.sequence)):
         deployed.setdefault(row.model_id, []).append(row)
     return [
-        TrainedWith(
-            dataset, split, run, model, deployed.get(model.id, []) if model else []
-        )
+        TrainedWith(dataset, split, run, model, deployed.get(model.id, []) if model else [])
         for dataset, split, run, model in found
     ]

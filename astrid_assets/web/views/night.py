@@ -110,14 +110,10 @@ def night_view(session: Session, survey: str, night: str, page: int = 1) -> Nigh
     }
     differences = {
         observation.id: run
-        for observation, run in frames.current_differences_of_night(
-            session, survey, night
-        )
+        for observation, run in frames.current_differences_of_night(session, survey, night)
     }
     lines = [
-        FrameLine(
-            observation, processed.get(observation.id), differences.get(observation.id)
-        )
+        FrameLine(observation, processed.get(observation.id), differences.get(observation.id))
         for observation in observations.of_night(session, survey, night)
     ]
     pictures: dict[str, str] = {}
@@ -187,9 +183,7 @@ def _survey(session: Session, name: str) -> SurveyNights:
     return SurveyNights(name, total, lines)
 
 
-def _labelled(
-    session: Session, survey: str, first_night: str
-) -> dict[tuple[str, str], int]:
+def _labelled(session: Session, survey: str, first_night: str) -> dict[tuple[str, str], int]:
     """Count the labels of a survey's newest nights; they follow every decision."""
     query = (
         select(Detection.night, Label.label, func.count())
@@ -203,9 +197,7 @@ def _labelled(
 def _detections(
     session: Session, survey: str, night: str, page: int
 ) -> tuple[list[DetectionRow], int]:
-    own = select_detections().where(
-        Detection.survey == survey, Detection.night == night
-    )
+    own = select_detections().where(Detection.survey == survey, Detection.night == night)
     total = session.scalar(select(func.count()).select_from(own.subquery())) or 0
     query = (
         own.order_by(func.abs(Candidate.score_sigma).desc(), Detection.id)

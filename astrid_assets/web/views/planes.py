@@ -147,8 +147,7 @@ class Planes:
     def _read(self, spot: Spot) -> Stamps:
         middle = slice(CUTOUT_SIZE // 2 - HALF, CUTOUT_SIZE // 2 + HALF + 1)
         science, reference, score = (
-            plane[middle, middle]
-            for plane in self.cutout(spot.cutout_key, spot.cutout_index)
+            plane[middle, middle] for plane in self.cutout(spot.cutout_key, spot.cutout_index)
         )
         if spot.third_is_difference:
             return Stamps(science, reference, score, None)
@@ -224,15 +223,11 @@ def _neighbour(hdus: HDUList, x: float, y: float) -> ReferenceSource | None:
     usable = np.isfinite(window) & (window != 0)
     if not usable.any():
         return None
-    sigma = ROBUST_SIGMA * float(
-        np.median(np.abs(window[usable] - np.median(window[usable])))
-    )
+    sigma = ROBUST_SIGMA * float(np.median(np.abs(window[usable] - np.median(window[usable]))))
     if sigma <= 0:
         return None
     filled = np.where(usable, window, 0).astype(np.float32)
-    found = sep.extract(
-        filled, SOURCE_SIGMA, err=sigma, mask=~usable, minarea=SOURCE_PIXELS
-    )
+    found = sep.extract(filled, SOURCE_SIGMA, err=sigma, mask=~usable, minarea=SOURCE_PIXELS)
     if not len(found):
         return None
     dx = found["x"] - CONTEXT_HALF - (x - round(x))
@@ -248,9 +243,7 @@ def _neighbour(hdus: HDUList, x: float, y: float) -> ReferenceSource | None:
     return ReferenceSource(
         None if scale is None else float(distance[nearest]) * scale,
         float(distance[nearest]),
-        None
-        if zero_point is None or flux <= 0
-        else zero_point - 2.5 * math.log10(flux),
+        None if zero_point is None or flux <= 0 else zero_point - 2.5 * math.log10(flux),
     )
 
 

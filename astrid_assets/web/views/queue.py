@@ -45,9 +45,7 @@ class QueueWatch:
         return len(stale)
 
 
-def next_items(
-    catalogue: Catalogue, wish: Wish, count: int, when: dt.datetime
-) -> list[Drawn]:
+def next_items(catalogue: Catalogue, wish: Wish, count: int, when: dt.datetime) -> list[Drawn]:
     """Lease the next candidates to a reviewer, by the rules of the survey asked for.
 
     Across surveys the default shares count.

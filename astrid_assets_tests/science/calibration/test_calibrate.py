@@ -33,9 +33,7 @@ def masters_of(rng: np.random.Generator, **changes: object) -> Masters:
 
 
 def frame_of(data: np.ndarray, exposure_s: float = 60.0):
-    return replace(
-        raw_frame(data.astype(np.float32)), exposure_s=exposure_s, saturation_e=5e4
-    )
+    return replace(raw_frame(data.astype(np.float32)), exposure_s=exposure_s, saturation_e=5e4)
 
 
 def test_ccdproc_gives_the_same_pixels(rng):
@@ -47,9 +45,8 @@ def test_ccdproc_gives_the_same_pixels(rng):
 
     theirs = subtract_bias(ccd(frame.data), ccd(masters.bias))
     theirs = subtract_dark(
-        theirs, ccd(masters.dark), dark_exposure=1 * u.s, data_exposure=60 * u.s,
-        scale=True,
-    )  # fmt: skip
+        theirs, ccd(masters.dark), dark_exposure=1 * u.s, data_exposure=60 * u.s, scale=True
+    )
     theirs = flat_correct(theirs, ccd(masters.flat), norm_value=1.0)
     np.testing.assert_allclose(
         calibrate(frame, masters).data, np.asarray(theirs.data), rtol=2e-5, atol=2e-3
@@ -80,8 +77,7 @@ def test_light_comes_out_in_proportion(scale, seed):
     np.testing.assert_allclose(more, one * scale, rtol=1e-3, atol=0.05)
 
 
-@given(bad=st.sampled_from([np.nan, np.inf]), y=st.integers(0, 129),
-       x=st.integers(0, 109))  # fmt: skip
+@given(bad=st.sampled_from([np.nan, np.inf]), y=st.integers(0, 129), x=st.integers(0, 109))
 @settings(max_examples=20, deadline=None)
 def test_what_is_not_finite_touches_no_other_pixel(bad, y, x):
     rng = np.random.default_rng(4)
@@ -110,8 +106,12 @@ def test_bad_masters_mark_their_pixels_and_no_others(rng):
     out = calibrate(frame_of(rng.uniform(1500, 4000, SHAPE)), masters)
     bad = (out.mask & MaskBit.BAD) != 0
     assert {(int(y), int(x)) for y, x in np.argwhere(bad)} == {
-        (5, 5), (5, 6), (7, 7), (7, 8), (11, 11),
-    }  # fmt: skip
+        (5, 5),
+        (5, 6),
+        (7, 7),
+        (7, 8),
+        (11, 11),
+    }
     assert np.argwhere(out.mask & MaskBit.HOT).tolist() == [[9, 9]]
     # A dead pixel is not blown up by its flat.
     assert np.abs(out.data[7, 7]) < 5000

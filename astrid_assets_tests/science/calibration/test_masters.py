@@ -33,10 +33,11 @@ def detector(rng):
 def exposures(rng, detector, light_e, time_s, n):
     bias, dark, flat = detector
     return [
-        (bias + rng.poisson(dark * time_s + light_e * flat) + rng.normal(0, 5, SHAPE))
-        .astype(np.float32)
+        (bias + rng.poisson(dark * time_s + light_e * flat) + rng.normal(0, 5, SHAPE)).astype(
+            np.float32
+        )
         for _ in range(n)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture
@@ -45,8 +46,7 @@ def masters(rng, detector):
     darks = exposures(rng, detector, 0, 100, 5) + exposures(rng, detector, 0, 300, 5)
     times = [100.0] * 5 + [300.0] * 5
     dark = combine(darks, "dark", bias=bias, exposures_s=times)
-    flats = [e for level in (20_000, 30_000, 25_000)
-             for e in exposures(rng, detector, level, 2, 2)]  # fmt: skip
+    flats = [e for level in (20_000, 30_000, 25_000) for e in exposures(rng, detector, level, 2, 2)]
     flat = combine(flats, "flat", bias=bias, dark=dark, exposures_s=[2.0] * 6)
     return Masters(bias=bias, dark=dark, flat=flat)
 
@@ -109,9 +109,9 @@ def test_the_saturation_level_moves_with_the_bias(masters):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("band", "light", "limit"), [
-    ("B", "uamA_0026", 0.018), ("V", "uamA_0031", 0.016),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("band", "light", "limit"), [("B", "uamA_0026", 0.018), ("V", "uamA_0031", 0.016)]
+)
 def test_real_dome_flats_even_out_the_sky(shared_data, band, light, limit):
     folder = shared_data / "calib_cafos_ngc2420"
 
@@ -126,8 +126,10 @@ def test_real_dome_flats_even_out_the_sky(shared_data, band, light, limit):
     raw = dict(images(f"light_{band}"))[f"{light}.fits.fz"]
 
     def spread(image):
-        boxes = [image[r : r + 150, c : c + 150] for r, c in (
-            (40, 40), (40, 830), (830, 40), (830, 830), (437, 437))]  # fmt: skip
+        boxes = [
+            image[r : r + 150, c : c + 150]
+            for r, c in ((40, 40), (40, 830), (830, 40), (830, 830), (437, 437))
+        ]
         levels = np.array([np.median(box) for box in boxes])
         return levels.std() / levels.mean()
 

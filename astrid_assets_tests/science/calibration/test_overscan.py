@@ -39,8 +39,11 @@ def raw(rng) -> np.ndarray:
 def ccdproc_of(raw: np.ndarray, **how: object) -> np.ndarray:
     done = subtract_overscan(
         CCDData(raw.astype(np.float64), unit="adu"),
-        fits_section="[3:12,1:120]", overscan_axis=1, median=True, **how,
-    )  # fmt: skip
+        fits_section="[3:12,1:120]",
+        overscan_axis=1,
+        median=True,
+        **how,
+    )
     return np.asarray(trim_image(done, fits_section="[17:100,1:120]").data)
 
 
@@ -79,8 +82,7 @@ def test_the_real_frame_of_ccdproc(shared_data):
     curve = {"model": models.Chebyshev1D(3)}
     for model, how in (("median", None), ("rows", {}), ("polynomial", curve)):
         profile = survey(
-            '[detector]\noverscan = "header"\ntrim = "header"\n'
-            f'overscan_model = "{model}"\n'
+            f'[detector]\noverscan = "header"\ntrim = "header"\noverscan_model = "{model}"\n'
         )
         image = read_image(content, 0, "a.fits", profile)
         assert image.data.shape == (520, 512)
@@ -89,9 +91,12 @@ def test_the_real_frame_of_ccdproc(shared_data):
             expected = raw[:, 16:528] - np.median(strip)
         else:
             done = subtract_overscan(
-                CCDData(raw.astype(np.float64), unit="adu"), overscan_axis=1,
-                fits_section="[4:13,1:520]", median=True, **how,
-            )  # fmt: skip
+                CCDData(raw.astype(np.float64), unit="adu"),
+                overscan_axis=1,
+                fits_section="[4:13,1:520]",
+                median=True,
+                **how,
+            )
             expected = np.asarray(done.data)[:, 16:528]
         # ccdproc keeps outlying lines in its fit.
         np.testing.assert_allclose(image.data, expected, atol=0.5)
@@ -100,8 +105,7 @@ def test_the_real_frame_of_ccdproc(shared_data):
         assert level == pytest.approx(65535 - np.median(strip), abs=30)
 
 
-@given(pedestal=st.integers(-2000, 2000), model=st.sampled_from(
-    ["median", "rows", "polynomial"]))  # fmt: skip
+@given(pedestal=st.integers(-2000, 2000), model=st.sampled_from(["median", "rows", "polynomial"]))
 @settings(max_examples=20, deadline=None)
 def test_a_pedestal_leaves_no_trace(pedestal, model):
     image = np.random.default_rng(5).integers(0, 500, (40, 60)).astype(np.float32)
@@ -113,9 +117,7 @@ def test_a_pedestal_leaves_no_trace(pedestal, model):
 
 def test_a_strip_below_the_image_gives_a_level_per_column(raw):
     turned = without_overscan(raw.T, (STRIP[1], STRIP[0]), (KEPT[1], KEPT[0]), "rows")
-    np.testing.assert_array_equal(
-        turned.image.T, without_overscan(raw, STRIP, KEPT, "rows").image
-    )
+    np.testing.assert_array_equal(turned.image.T, without_overscan(raw, STRIP, KEPT, "rows").image)
 
 
 def test_missing_pixels_of_the_strip_are_left_out(raw):
@@ -156,9 +158,7 @@ def test_amplifiers_meet_without_a_step(rng):
         image,
         [
             Amplifier((slice(0, 50), slice(0, 40)), (slice(0, 50), slice(40, 50)), 2.0),
-            Amplifier(
-                (slice(0, 50), slice(60, 100)), (slice(0, 50), slice(50, 60)), 1.0
-            ),
+            Amplifier((slice(0, 50), slice(60, 100)), (slice(0, 50), slice(50, 60)), 1.0),
         ],
         gain_e_per_adu=2.0,
     )
@@ -208,10 +208,7 @@ def test_the_end_of_the_linear_range_counts_as_saturation():
 
 def test_sections_are_given_for_the_frame_or_for_its_amplifiers():
     with pytest.raises(ProfileError, match="amplifiers have sections of their own"):
-        survey(
-            '[detector]\ntrim = "header"\n'
-            '[[detector.amplifiers]]\ndata = "[1:40,1:50]"\n'
-        )
+        survey('[detector]\ntrim = "header"\n[[detector.amplifiers]]\ndata = "[1:40,1:50]"\n')
 
 
 def test_an_amplifier_outside_the_image_is_refused(rng):

@@ -68,9 +68,11 @@ def test_ccdproc_agrees_where_it_clips_the_same(rng):
         cube[k % 11, (7 * k) % 70, (13 * k) % 90] += 1e4
     combiner = Combiner([CCDData(image, unit="electron") for image in cube])
     combiner.sigma_clipping(
-        low_thresh=20, high_thresh=20, func=np.ma.median,
+        low_thresh=20,
+        high_thresh=20,
+        func=np.ma.median,
         dev_func=lambda a, axis: stats.median_abs_deviation(a, axis=axis),
-    )  # fmt: skip
+    )
     theirs = np.asarray(combiner.average_combine())
     ours = combine_stack(layers(cube))
     assert np.mean(np.abs(ours.image - theirs) < 1e-3) > 0.998
@@ -102,8 +104,10 @@ def test_units_carry_over(factor, seed):
 
 @given(
     bad=st.sampled_from([np.nan, np.inf, -np.inf]),
-    y=st.integers(0, 7), x=st.integers(0, 39), n_bad=st.integers(1, 5),
-)  # fmt: skip
+    y=st.integers(0, 7),
+    x=st.integers(0, 39),
+    n_bad=st.integers(1, 5),
+)
 @settings(max_examples=20, deadline=None)
 def test_what_is_not_finite_stays_in_its_pixel(bad, y, x, n_bad):
     cube = np.random.default_rng(1).normal(50, 3, (5, 8, 40)).astype(np.float32)
@@ -155,8 +159,10 @@ def test_layers_enter_without_bias_and_dark(rng):
     bias = rng.normal(100, 1, SHAPE).astype(np.float32)
     dark = rng.uniform(0, 2, SHAPE).astype(np.float32)
     light = rng.normal(1000, 1, SHAPE).astype(np.float32)
-    frames = [Layer(bias + dark * t + light * s, 1 / s, t)
-              for t, s in ((1.0, 1.0), (3.0, 2.0), (9.0, 4.0))]  # fmt: skip
+    frames = [
+        Layer(bias + dark * t + light * s, 1 / s, t)
+        for t, s in ((1.0, 1.0), (3.0, 2.0), (9.0, 4.0))
+    ]
     result = combine_stack(frames, bias, dark).image
     np.testing.assert_allclose(result, light, rtol=1e-5)
 

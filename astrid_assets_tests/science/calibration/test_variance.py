@@ -19,9 +19,7 @@ from astrid_assets.science.simulation import detector
 from astrid_assets.science.simulation.scene import Plan
 from astrid_assets_tests.science.star_fields import raw_frame
 
-PLAN = Plan(
-    scene_name="deep", seed=5, shape=(512, 512), frames_per_night=3, first_mjd=60735.0
-)
+PLAN = Plan(scene_name="deep", seed=5, shape=(512, 512), frames_per_night=3, first_mjd=60735.0)
 GAIN = np.float32(PLAN.scene.gain_e_per_adu)
 
 
@@ -33,15 +31,17 @@ def calibration(kind: detector.CalibrationKind) -> list[np.ndarray]:
 def masters() -> Masters:
     time = PLAN.scene.exposure_s
     bias = make_master(calibration("bias"), "bias")
-    dark = make_master(
-        calibration("dark"), "dark", bias=bias.image, exposures_s=[time] * 5
-    )
+    dark = make_master(calibration("dark"), "dark", bias=bias.image, exposures_s=[time] * 5)
     flat = make_master(calibration("flat"), "flat", bias=bias.image)
     return Masters(
-        bias=bias.image, dark=dark.image, flat=flat.image, bias_noise_e=bias.noise,
-        dark_noise_e_per_s=dark.noise, flat_noise=flat.noise,
+        bias=bias.image,
+        dark=dark.image,
+        flat=flat.image,
+        bias_noise_e=bias.noise,
+        dark_noise_e_per_s=dark.noise,
+        flat_noise=flat.noise,
         dark_exposure_s=time,
-    )  # fmt: skip
+    )
 
 
 def exposed(sky_e: float, time_s: float, number: int):
@@ -51,14 +51,18 @@ def exposed(sky_e: float, time_s: float, number: int):
     charge = detector.collect(expected, rng).astype(np.float32)
     adu = detector.read_out(PLAN, charge, rng)
     return replace(
-        raw_frame(adu * GAIN), exposure_s=time_s, saturation_e=65_535.0 * float(GAIN),
-        read_noise_e=PLAN.scene.read_noise_e, gain_e_per_adu=float(GAIN),
-    )  # fmt: skip
+        raw_frame(adu * GAIN),
+        exposure_s=time_s,
+        saturation_e=65_535.0 * float(GAIN),
+        read_noise_e=PLAN.scene.read_noise_e,
+        gain_e_per_adu=float(GAIN),
+    )
 
 
-@pytest.mark.parametrize(("sky_e", "time_s"), [
-    (0.0, 1.0), (30.0, 60.0), (400.0, 60.0), (5000.0, 120.0), (20_000.0, 20.0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sky_e", "time_s"),
+    [(0.0, 1.0), (30.0, 60.0), (400.0, 60.0), (5000.0, 120.0), (20_000.0, 20.0)],
+)
 def test_variance_is_the_measured_scatter_within_three_percent(masters, sky_e, time_s):
     frames = [calibrate(exposed(sky_e, time_s, k), masters) for k in (0, 1)]
     good = (frames[0].mask & UNUSABLE) == 0
@@ -98,10 +102,14 @@ def test_where_the_flat_is_low_the_noise_is_high(masters):
 
 def test_the_formula_by_hand():
     masters = Masters(
-        bias=np.zeros((1, 1), np.float32), dark=np.full((1, 1), 0.5, np.float32),
-        flat=np.full((1, 1), 0.8, np.float32), bias_noise_e=2.0,
-        dark_noise_e_per_s=0.1, flat_noise=0.01, dark_exposure_s=120.0,
-    )  # fmt: skip
+        bias=np.zeros((1, 1), np.float32),
+        dark=np.full((1, 1), 0.5, np.float32),
+        flat=np.full((1, 1), 0.8, np.float32),
+        bias_noise_e=2.0,
+        dark_noise_e_per_s=0.1,
+        flat_noise=0.01,
+        dark_exposure_s=120.0,
+    )
     value = calibrated_variance(np.full((1, 1), 1000, np.float32), 60, 5.0, masters)
     collected = 1000 * 0.8 + 0.5 * 60
     by_hand = (collected + 25 + 0.25 * 4 + 36) / 0.64 + 1000**2 * 1e-4 / 0.64
@@ -134,8 +142,7 @@ def test_sky_flat_and_hot_pixels_of_the_simulation_are_recovered(masters):
     assert ratio.mean() == pytest.approx(1, abs=5e-4)
     assert ratio.std() == pytest.approx(masters.flat_noise, rel=0.05)
     # No pattern is left: corners and centre have one sky.
-    boxes = [out.data[y : y + 100, x : x + 100] for y in (0, 206, 412)
-             for x in (0, 206, 412)]  # fmt: skip
+    boxes = [out.data[y : y + 100, x : x + 100] for y in (0, 206, 412) for x in (0, 206, 412)]
     levels = np.array([np.median(box) for box in boxes])
     assert levels.std() / levels.mean() < 0.002
     hot = (out.mask & MaskBit.HOT) != 0

@@ -23,17 +23,13 @@ def test_it_agrees_with_astropy_on_a_random_sky(rng):
     order = rng.permutation(300)
     index = associate(ra, np.clip(near, -90, 90), ra[order], dec[order], 2.0)
     places = SkyCoord(ra, np.clip(near, -90, 90), unit="deg")
-    nearest, distance, _ = places.match_to_catalog_sky(
-        SkyCoord(ra[order], dec[order], unit="deg")
-    )
+    nearest, distance, _ = places.match_to_catalog_sky(SkyCoord(ra[order], dec[order], unit="deg"))
     expected = np.where(distance.arcsec <= 2.0, nearest, -1)
     assert index.tolist() == expected.tolist()
 
 
 def test_right_ascension_has_no_edge_and_the_pole_no_hole():
-    index = associate(
-        [359.9999, 0.0], [0.0, 89.9999], [0.0001, 180.0], [0, 89.9999], 1.0
-    )
+    index = associate([359.9999, 0.0], [0.0, 89.9999], [0.0001, 180.0], [0, 89.9999], 1.0)
     assert index.tolist() == [0, 1]
 
 

@@ -33,9 +33,7 @@ def blank_pair(seed=1):
 
 
 def candidates_of(science, reference, settings=SETTINGS):
-    return detect(
-        subtract(science, reference, DifferencingSettings()), science, settings
-    )
+    return detect(subtract(science, reference, DifferencingSettings()), science, settings)
 
 
 def near(candidates, x, y, radius=2.0):
@@ -93,9 +91,7 @@ def test_sources_of_ten_sigma_are_kept_where_they_are(options):
             if hits:
                 offsets.append(np.hypot(hits[0].x - t.x, hits[0].y - t.y))
                 ratios.append(hits[0].flux_e / t.flux_e)
-        far = [
-            c for c in kept if not any(near([c], t.x, t.y, 8) for t in pair.transients)
-        ]
+        far = [c for c in kept if not any(near([c], t.x, t.y, 8) for t in pair.transients)]
         false += len(far)
     assert found / total >= 0.95
     assert np.median(offsets) < 0.15
@@ -150,9 +146,7 @@ def test_blank_sky_has_hardly_a_candidate_and_a_higher_threshold_none():
     candidates = candidates_of(pair.science, pair.reference)
     assert sum(c.is_kept for c in candidates) <= 1
     high = DetectionSettings(threshold_sigma=20)
-    assert not [
-        c for c in candidates_of(pair.science, pair.reference, high) if c.is_kept
-    ]
+    assert not [c for c in candidates_of(pair.science, pair.reference, high) if c.is_kept]
 
 
 @pytest.mark.parametrize("pixels", [[(0, 0)], [(0, 0), (0, 1)], [(0, 0), (1, 1)]])
@@ -243,9 +237,7 @@ def test_aperture_fluxes_are_sums_over_the_light_that_they_hold():
     half = np.broadcast_to(np.mgrid[-10:11, -10:11][0] >= 0, r.shape)
     less = np.broadcast_to(np.mgrid[-10:11, -10:11][0] >= 1, r.shape)
     for usable, pixels in ((everywhere, np.pi * 6**2), (half, np.pi * 18 + 6)):
-        flux, error = aperture_fluxes(
-            500 * model, model, usable, r, np.full(r.shape, 3.0), 4.0
-        )
+        flux, error = aperture_fluxes(500 * model, model, usable, r, np.full(r.shape, 3.0), 4.0)
         assert flux == pytest.approx(500)
         share = (model * usable * (r <= 6)).sum()
         assert error == pytest.approx(3 * np.sqrt(pixels) / share, rel=0.05)
@@ -300,9 +292,7 @@ def test_what_is_cut_by_the_frame_is_rejected():
     pair = blank_pair()
     data = pair.science.data.copy()
     data[200:241, :22] += (6000 * stamp(3.2))[:, 19:].astype(np.float32)
-    hits = near(
-        candidates_of(replace(pair.science, data=data), pair.reference), 1, 220, 3.0
-    )
+    hits = near(candidates_of(replace(pair.science, data=data), pair.reference), 1, 220, 3.0)
     assert hits[0].reasons & RejectReason.EDGE
 
 
@@ -324,9 +314,8 @@ def test_reasons_have_names():
 def test_a_lit_pixel_is_a_cosmic_ray_though_the_difference_smears_it():
     # A softer reference of the same depth: the filter of D is wider than a pixel.
     pair = pair_of(
-        3, n_transients=0, science_fwhm_px=2.0, reference_fwhm_px=2.6,
-        reference_exposures=1,
-    )  # fmt: skip
+        3, n_transients=0, science_fwhm_px=2.0, reference_fwhm_px=2.6, reference_exposures=1
+    )
     x, y = quiet_place(pair)
     hit = np.zeros((3, 3))
     hit[1, 1], hit[1, 2] = 450.0, 130.0
@@ -340,9 +329,7 @@ def test_a_hit_on_four_pixels_is_no_star_where_stars_are_as_sharp():
     x, y = quiet_place(pair)
     hit = np.zeros((5, 5))
     hit[2:4, 2:4] = [[160.0, 130.0], [280.0, 95.0]]
-    (candidate,) = near(
-        candidates_of(with_stamp(pair.science, hit, x, y), pair.reference), x, y
-    )
+    (candidate,) = near(candidates_of(with_stamp(pair.science, hit, x, y), pair.reference), x, y)
     assert candidate.reasons & RejectReason.COSMIC_RAY
     star = with_stamp(pair.science, 1200 * stamp(1.9), x, y)
     (source,) = near(candidates_of(star, pair.reference), x, y)
@@ -354,10 +341,7 @@ def test_a_track_beside_a_star_is_seen_on_the_frame_itself():
     """Where the noise of D is large, the frame less the reference tells more."""
     pair = blank_pair()
     star = np.argsort(-pair.stars_flux_e * (pair.stars_flux_e < 8e4))
-    inside = [
-        i for i in star
-        if 60 < pair.stars_x[i] < 388 and 60 < pair.stars_y[i] < 388
-    ]  # fmt: skip
+    inside = [i for i in star if 60 < pair.stars_x[i] < 388 and 60 < pair.stars_y[i] < 388]
     x, y = round(pair.stars_x[inside[0]]) + 6, round(pair.stars_y[inside[0]])
     track = np.pad(np.full((7, 1), 110.0), ((0, 0), (3, 3)))
     found = candidates_of(with_stamp(pair.science, track, x, y), pair.reference)
@@ -377,7 +361,5 @@ def test_many_good_candidates_in_one_place_are_an_artefact():
     crowd = [c for c in near(found, x, y, 24) if abs(c.score) > 8]
     assert len(crowd) == 7
     assert any(c.reasons & RejectReason.OVERDENSITY for c in crowd)
-    few = candidates_of(
-        science, pair.reference, DetectionSettings(overdensity_count=12)
-    )
+    few = candidates_of(science, pair.reference, DetectionSettings(overdensity_count=12))
     assert not any(c.reasons & RejectReason.OVERDENSITY for c in few)

@@ -57,9 +57,7 @@ def read(path):
 @pytest.mark.slow
 def test_the_supernova_is_a_kept_detection_at_its_place(shared_data):
     folder, settings = shared_data / "kmtnet_supernova", ProcessingSettings()
-    measured = [
-        measure(read(folder / "reference" / name), None, settings) for name in REFERENCE
-    ]
+    measured = [measure(read(folder / "reference" / name), None, settings) for name in REFERENCE]
     anchor = make_anchor(measured[0], settings)
     members = [solve(m, anchor, settings).frame for m in measured]
     reference = build_reference(members, ReferenceSettings())
@@ -70,14 +68,9 @@ def test_the_supernova_is_a_kept_detection_at_its_place(shared_data):
         assert difference.is_accepted
         # The noise of these read-outs is not white; it is measured, not assumed.
         assert difference.std_score == pytest.approx(1, abs=0.15)
-        kept = [
-            c for c in detect(difference, science, DetectionSettings()) if c.is_kept
-        ]
+        kept = [c for c in detect(difference, science, DetectionSettings()) if c.is_kept]
         offsets = [
-            3600
-            * np.hypot(
-                (c.ra_deg - RA_DEG) * np.cos(np.radians(DEC_DEG)), c.dec_deg - DEC_DEG
-            )
+            3600 * np.hypot((c.ra_deg - RA_DEG) * np.cos(np.radians(DEC_DEG)), c.dec_deg - DEC_DEG)
             for c in kept
         ]
         nearest = int(np.argmin(offsets))

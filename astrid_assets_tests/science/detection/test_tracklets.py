@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from astrid_assets.science.detection.tracklets import link
 
-LIMITS = {
-    "max_rate_arcsec_h": 120.0, "min_rate_arcsec_h": 3.0, "tolerance_arcsec": 0.6,
-}  # fmt: skip
+LIMITS = {"max_rate_arcsec_h": 120.0, "min_rate_arcsec_h": 3.0, "tolerance_arcsec": 0.6}
 TIMES = 60000.0 + np.array([0.1, 0.12, 0.15, 0.2])
 
 
@@ -34,9 +32,8 @@ def test_an_asteroid_is_found_with_its_motion():
 
 
 @given(
-    rate=st.floats(5, 100), angle=st.floats(0, 359.9),
-    ra=st.floats(0, 360), dec=st.floats(-85, 85),
-)  # fmt: skip
+    rate=st.floats(5, 100), angle=st.floats(0, 359.9), ra=st.floats(0, 360), dec=st.floats(-85, 85)
+)
 def test_wherever_and_however_it_moves(rate, angle, ra, dec):
     ras, decs = moving(rate, angle, ra, dec)
     (tracklet,) = link(TIMES, ras % 360, decs, **LIMITS)

@@ -16,9 +16,16 @@ from astrid_assets.science.simulation.pair import simulate_pair
 SHAPE = (320, 320)
 IMAGES = ("d", "score", "flux", "flux_err", "registered_reference")
 NUMBERS = (
-    "std_score", "flux_ratio", "offset_px", "astrometric_noise_px", "psf_error",
-    "sky_rms_e", "reference_rms_e", "n_stars", "coverage",
-)  # fmt: skip
+    "std_score",
+    "flux_ratio",
+    "offset_px",
+    "astrometric_noise_px",
+    "psf_error",
+    "sky_rms_e",
+    "reference_rms_e",
+    "n_stars",
+    "coverage",
+)
 METHODS = ("zogy", "kernel")
 SIDES = ("science", "reference")
 VALUES = {
@@ -32,9 +39,7 @@ VALUES = {
 
 @functools.cache
 def pair():
-    return simulate_pair(
-        21, SHAPE, n_transients=0, psf_variation=0.06, shift_px=(0.4, -0.3)
-    )
+    return simulate_pair(21, SHAPE, n_transients=0, psf_variation=0.06, shift_px=(0.4, -0.3))
 
 
 def marked(frame):

@@ -64,9 +64,7 @@ def test_stars_that_scatter_make_no_slope(rng):
 def test_a_polynomial_that_runs_away_where_no_star_lies_is_refused(rng):
     x, y = rng.uniform(0, 60, 80), rng.uniform(0, 400, 80)
     snr = np.full(80, 100.0)
-    found = fit_ratio(
-        x, y, np.exp(-x / 100) * (1 + rng.normal(size=80) / snr), snr, SHAPE
-    )
+    found = fit_ratio(x, y, np.exp(-x / 100) * (1 + rng.normal(size=80) / snr), snr, SHAPE)
     lowest, highest = found.extremes()
     assert 0 < lowest <= highest < 4 * lowest
 
@@ -80,15 +78,12 @@ def test_the_frame_is_what_the_places_say():
 
 
 def test_thin_clouds_leave_no_stars_behind():
-    pair = simulate_pair(
-        5, SHAPE, stars_per_mpx=8000.0, n_transients=20, snr_range=(15.0, 60.0)
-    )
+    pair = simulate_pair(5, SHAPE, stars_per_mpx=8000.0, n_transients=20, snr_range=(15.0, 60.0))
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     light = clouded(x, y).astype(np.float32)
     science = replace(
-        pair.science, data=pair.science.data * light,
-        variance=pair.science.variance * light,
-    )  # fmt: skip
+        pair.science, data=pair.science.data * light, variance=pair.science.variance * light
+    )
     difference = subtract(science, pair.reference, DifferencingSettings())
     assert "flux_ratio_changes" in {f.code for f in difference.flags}
     assert difference.flux_ratio == pytest.approx(0.8 * pair.flux_ratio, rel=0.01)
@@ -96,8 +91,6 @@ def test_thin_clouds_leave_no_stars_behind():
     assert difference.flux_ratio_scatter < 0.02
     assert difference.psf_error < 0.006
     found = [c for c in detect(difference, science, DetectionSettings()) if c.is_kept]
-    near = [
-        any(np.hypot(c.x - t.x, c.y - t.y) < 2 for t in pair.transients) for c in found
-    ]
+    near = [any(np.hypot(c.x - t.x, c.y - t.y) < 2 for t in pair.transients) for c in found]
     assert sum(near) >= 19
     assert len(near) - sum(near) <= 1

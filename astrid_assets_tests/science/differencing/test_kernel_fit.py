@@ -29,9 +29,8 @@ CASES = {
 @functools.cache
 def pair_of(case):
     return simulate_pair(
-        11, (448, 448), n_transients=12, snr_range=(8, 40), negative_fraction=0.3,
-        **CASES[case],
-    )  # fmt: skip
+        11, (448, 448), n_transients=12, snr_range=(8, 40), negative_fraction=0.3, **CASES[case]
+    )
 
 
 def gaussian(fwhm, size=25):

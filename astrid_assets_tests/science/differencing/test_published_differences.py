@@ -37,11 +37,18 @@ def frame_of(image):
     data = np.where(bad, 0, image).astype(np.float32)
     noise = robust(data - np.roll(data, 1, 1)) / np.sqrt(2)
     frame = Frame(
-        frame_id="cutout", data=data, mask=(bad * 64).astype(np.uint16),
+        frame_id="cutout",
+        data=data,
+        mask=(bad * 64).astype(np.uint16),
         variance=(noise**2 + np.maximum(data, 0)).astype(np.float32),
-        wcs=WCS(naxis=2), observed_mjd=57997.0, exposure_s=60.0, band="q",
-        gain_e_per_adu=1.0, saturation_e=6e4, sky_rms_e=noise,
-    )  # fmt: skip
+        wcs=WCS(naxis=2),
+        observed_mjd=57997.0,
+        exposure_s=60.0,
+        band="q",
+        gain_e_per_adu=1.0,
+        saturation_e=6e4,
+        sky_rms_e=noise,
+    )
     try:
         psf = fit_psf(frame, measure_stars(frame))
     except TooFewStars:

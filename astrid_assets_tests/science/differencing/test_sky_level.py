@@ -34,9 +34,7 @@ def test_a_level_is_found_and_stars_of_both_images_are_not(shape, rng):
         for image, psf in ((new, psf_new), (ref, psf_ref)):
             image[y - half : y + half + 1, x - half : x + half + 1] += 3000 * psf
     new += np.float32(7)
-    found = sky_difference(
-        new, ref, psf_new, psf_ref, np.zeros(shape, dtype=bool), np.sqrt(2)
-    )
+    found = sky_difference(new, ref, psf_new, psf_ref, np.zeros(shape, dtype=bool), np.sqrt(2))
     assert found.shape == shape
     # 3 sigma of a mesh of 128 pixels a side, and the clipping's own error.
     assert np.median(found) == pytest.approx(7, abs=0.05)

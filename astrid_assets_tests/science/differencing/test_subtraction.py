@@ -140,9 +140,7 @@ def test_bad_pixels_score_zero_and_do_not_spread():
     struck, mask = pair.science.data.copy(), pair.science.mask.copy()
     struck[200:203, 300:340], mask[200:203, 300:340] = 1e5, MaskBit.TRAIL
     struck[50, 60], mask[50, 60] = 1e6, MaskBit.COSMIC_RAY
-    hurt = subtract(
-        replace(pair.science, data=struck, mask=mask), pair.reference, SETTINGS
-    )
+    hurt = subtract(replace(pair.science, data=struck, mask=mask), pair.reference, SETTINGS)
     whole = subtract(pair.science, pair.reference, SETTINGS)
     assert not hurt.score[(hurt.mask & UNUSABLE) != 0].any()
     assert hurt.mask[198, 320] & MaskBit.TRAIL
@@ -203,9 +201,7 @@ def test_a_reference_of_a_corner_covers_a_corner():
     assert d.coverage == pytest.approx(300**2 / 448**2, abs=0.01)
     assert [r.code for r in d.reasons] == ["low_coverage"]
     assert not d.score[310:, :].any()
-    assert d.area_deg2 == pytest.approx(
-        (d.mask & UNUSABLE == 0).sum() / 3600**2, rel=1e-6
-    )
+    assert d.area_deg2 == pytest.approx((d.mask & UNUSABLE == 0).sum() / 3600**2, rel=1e-6)
 
 
 def test_frames_without_common_stars_are_refused():
@@ -224,9 +220,7 @@ def test_an_unprocessed_frame_is_refused(name):
 
 def test_a_frame_without_any_good_pixel_is_refused():
     pair = blank_pair()
-    dead = replace(
-        pair.science, mask=np.full(SHAPE, int(MaskBit.NO_DATA), dtype=np.uint16)
-    )
+    dead = replace(pair.science, mask=np.full(SHAPE, int(MaskBit.NO_DATA), dtype=np.uint16))
     with pytest.raises(FrameRejected) as caught:
         subtract(dead, pair.reference, SETTINGS)
     assert caught.value.code == "no_overlap"
@@ -235,9 +229,7 @@ def test_a_frame_without_any_good_pixel_is_refused():
 def test_the_limiting_magnitude_is_that_of_a_5_sigma_source():
     pair = simulate_pair(7, SHAPE, snr_range=(5, 5.1), n_transients=10)
     d = subtract(pair.science, pair.reference, SETTINGS)
-    mags = [
-        pair.science.zero_point_mag - 2.5 * np.log10(t.flux_e) for t in pair.transients
-    ]
+    mags = [pair.science.zero_point_mag - 2.5 * np.log10(t.flux_e) for t in pair.transients]
     assert d.limiting_mag == pytest.approx(np.mean(mags), abs=0.05)
 
 

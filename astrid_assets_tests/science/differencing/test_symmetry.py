@@ -30,18 +30,28 @@ FRAMES = {
 @functools.cache
 def pair_of(shape, **options):
     return simulate_pair(
-        3, shape, n_transients=16, snr_range=(8, 40), negative_fraction=0.5,
-        reference_exposures=1, **options,
-    )  # fmt: skip
+        3,
+        shape,
+        n_transients=16,
+        snr_range=(8, 40),
+        negative_fraction=0.5,
+        reference_exposures=1,
+        **options,
+    )
 
 
 def products(new, ref):
     """Return D, flux, its variance, error and S_corr; nothing of them is measured."""
     noises = Noises(new.sky_rms_e, ref.sky_rms_e)
     matched = match(
-        new.data, ref.data, new.psf.coefficients, ref.psf.coefficients,
-        new.variance, ref.variance, noises,
-    )  # fmt: skip
+        new.data,
+        ref.data,
+        new.psf.coefficients,
+        ref.psf.coefficients,
+        new.variance,
+        ref.variance,
+        noises,
+    )
     usable = ((new.mask | ref.mask) & UNUSABLE) == 0
     flux, error, score = score_of(matched, usable, TERMS, 3.0)
     return matched, flux, error, score

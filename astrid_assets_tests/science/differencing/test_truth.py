@@ -72,22 +72,16 @@ def measured_transients(**options):
     rows, total = [], 0
     for seed in SEEDS:
         pair, difference = subtracted(
-            seed, n_transients=25, snr_range=(20.0, 60.0), negative_fraction=0.3,
-            **options,
-        )  # fmt: skip
-        kept = [
-            c for c in detect(difference, pair.science, DetectionSettings())
-            if c.is_kept
-        ]  # fmt: skip
+            seed, n_transients=25, snr_range=(20.0, 60.0), negative_fraction=0.3, **options
+        )
+        kept = [c for c in detect(difference, pair.science, DetectionSettings()) if c.is_kept]
         total += len(pair.transients)
         for t in pair.transients:
             near = [c for c in kept if np.hypot(c.x - t.x, c.y - t.y) < 2]
             if not near:
                 continue
             error = near[0].flux_e - t.flux_e
-            rows.append(
-                (near[0].score / t.snr, error / t.flux_e, error / near[0].flux_err_e)
-            )
+            rows.append((near[0].score / t.snr, error / t.flux_e, error / near[0].flux_err_e))
     assert len(rows) >= 0.98 * total
     return np.array(rows).T
 

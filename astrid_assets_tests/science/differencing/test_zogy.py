@@ -52,9 +52,7 @@ def test_the_difference_of_pure_noise_is_white_with_the_noise_of_the_paper(rng):
     # D has unit variance and F_D = 1 / sqrt(sigma_n² + sigma_r²).
     assert d.std() == pytest.approx(np.hypot(SIGMA_N, SIGMA_R), rel=0.01)
     power = np.abs(np.fft.fft2(d)) ** 2
-    fy, fx = np.meshgrid(
-        np.fft.fftfreq(SHAPE[0]), np.fft.fftfreq(SHAPE[1]), indexing="ij"
-    )
+    fy, fx = np.meshgrid(np.fft.fftfreq(SHAPE[0]), np.fft.fftfreq(SHAPE[1]), indexing="ij")
     radius = np.hypot(fx, fy)
     low, high = power[radius < 0.15].mean(), power[radius > 0.35].mean()
     assert low == pytest.approx(high, rel=0.08)
@@ -108,9 +106,7 @@ def test_constant_stars_vanish_everywhere_though_the_psf_changes():
     # The best constant PSFs leave several thousand; what is left here is the change
     # of the PSF over its own width.
     assert np.abs(m.flux).max() < 150
-    alone = match(
-        images[0], np.zeros(SHAPE, np.float32), *psfs, *flat, Noises(SIGMA_N, SIGMA_R)
-    )
+    alone = match(images[0], np.zeros(SHAPE, np.float32), *psfs, *flat, Noises(SIGMA_N, SIGMA_R))
     for x, y in places:
         assert alone.flux[y, x] == pytest.approx(1e5, rel=1e-3)
 
@@ -125,8 +121,7 @@ def test_a_new_source_has_the_psf_of_the_difference_of_its_place():
         terms = np.concatenate([m.psf_d[None], m.psf_d_changes])
         seen = m.d[y - 15 : y + 16, x - 15 : x + 16]
         left = [
-            np.abs(seen - 1e5 * psf).max() / seen.max()
-            for psf in (at(terms, x, y, SHAPE), m.psf_d)
+            np.abs(seen - 1e5 * psf).max() / seen.max() for psf in (at(terms, x, y, SHAPE), m.psf_d)
         ]
         assert left[0] < 0.01
         assert left[1] > 0.05 or (x, y) == (120, 128)
@@ -184,9 +179,7 @@ def test_source_noise_enters_only_around_the_source():
     variance = np.full(SHAPE, SIGMA_N**2, np.float32)
     bright = add(variance.copy(), PN, 1e5, 120, 130)
     plain = run(np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.float32))
-    noisier = run(
-        np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.float32), new_variance=bright
-    )
+    noisier = run(np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.float32), new_variance=bright)
     # V(S_n) is V(N) convolved with k_n²; PSF photometry of a star of flux f with a
     # noiseless reference would give f * sum(P³) / sum(P²)².
     assert noisier.variance[130, 120] > 2 * plain.variance[130, 120]

@@ -8,9 +8,7 @@ import pytest
 from astrid_assets.science.labelling.dawid_skene import dawid_skene, expected_classes
 
 
-def simulated(
-    rng: np.random.Generator, accuracy: list[float], n: int, share_real: float = 0.4
-):
+def simulated(rng: np.random.Generator, accuracy: list[float], n: int, share_real: float = 0.4):
     """Return the truth and what reviewers of these accuracies say of every item."""
     truth = (rng.random(n) < share_real).astype(np.intp)
     right = rng.random((n, len(accuracy))) < np.array(accuracy)
@@ -23,9 +21,8 @@ def test_known_reviewers_give_bayes_rule():
     # One reviewer right 9 of 10 times, one right 6 of 10 times; they disagree.
     confusion = np.array([[[0.9, 0.1], [0.1, 0.9]], [[0.6, 0.4], [0.4, 0.6]]])
     posterior = expected_classes(
-        np.array([0, 0]), np.array([0, 1]), np.array([1, 0]),
-        confusion, np.array([0.7, 0.3]), 1,
-    )  # fmt: skip
+        np.array([0, 0]), np.array([0, 1]), np.array([1, 0]), confusion, np.array([0.7, 0.3]), 1
+    )
     real, bogus = 0.3 * 0.9 * 0.4, 0.7 * 0.1 * 0.6
     assert posterior[0, 1] == pytest.approx(real / (real + bogus))
 

@@ -32,9 +32,7 @@ def test_an_undersampled_source_still_has_its_nine_pixels():
 
 def test_the_offset_moves_the_footprint():
     mask = training_mask("real", 4.0, offset_px=(3.0, -2.0))
-    np.testing.assert_array_equal(
-        mask, np.roll(training_mask("real", 4.0), (-2, 3), axis=(0, 1))
-    )
+    np.testing.assert_array_equal(mask, np.roll(training_mask("real", 4.0), (-2, 3), axis=(0, 1)))
 
 
 @pytest.mark.parametrize("fwhm_px", [0.0, -1.0, np.nan, np.inf])

@@ -36,10 +36,7 @@ def test_two_of_three_decide_and_five_are_the_most(labels, wanted, state):
     decisive = [label for label in labels if label != "unsure"]
     lead = max((decisive.count(x) for x in decisive), default=0)
     agreement = lead / len(decisive) if decisive else 1.0
-    assert (
-        queue_state(len(decisive), len(labels), agreement, wanted, DEFAULT_RULES)
-        == state
-    )
+    assert queue_state(len(decisive), len(labels), agreement, wanted, DEFAULT_RULES) == state
 
 
 def test_an_expert_outvotes_one_but_not_two():
@@ -77,9 +74,7 @@ def test_rules_that_make_no_sense_are_refused(change, words):
 def test_noise_follows_from_disagreement(rng):
     n, error = 200_000, 0.05
     first, second = rng.random((2, n)) < error
-    assert label_noise(float((first != second).mean())) == pytest.approx(
-        error, abs=0.002
-    )
+    assert label_noise(float((first != second).mean())) == pytest.approx(error, abs=0.002)
     assert label_noise(0.0) == 0
     assert label_noise(2 * 0.1 * 0.9) == pytest.approx(0.1)
     assert label_noise(0.6) is None

@@ -59,9 +59,9 @@ def test_without_keys_every_row_is_its_own_group():
 @settings(deadline=None)
 @given(st.data())
 def test_no_group_is_on_two_sides(data):
-    groups = np.array(
-        data.draw(st.lists(st.integers(0, 30), min_size=60, max_size=200))
-    ).astype(str)
+    groups = np.array(data.draw(st.lists(st.integers(0, 30), min_size=60, max_size=200))).astype(
+        str
+    )
     labels = np.array(
         data.draw(st.lists(st.booleans(), min_size=len(groups), max_size=len(groups)))
     )
@@ -125,6 +125,4 @@ def test_too_few_objects_are_an_error_that_counts_them():
 
 def test_fractions_that_do_not_add_up_are_an_error():
     with pytest.raises(ValueError, match="must sum to 1"):
-        assign_splits(
-            np.array(["a"]), np.array([True]), {"train": 0.7, "val": 0.2, "test": 0.2}
-        )
+        assign_splits(np.array(["a"]), np.array([True]), {"train": 0.7, "val": 0.2, "test": 0.2})

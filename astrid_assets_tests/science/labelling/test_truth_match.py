@@ -22,9 +22,7 @@ def test_a_true_source_is_given_once_to_the_nearest_when_counting():
     x, y = [10.0, 11.0, 30.0], [10.0, 10.0, 30.0]
     truth_x, truth_y = [10.8], [10.0]
     np.testing.assert_array_equal(match_truth(x, y, truth_x, truth_y, 3.0), [0, 0, -1])
-    np.testing.assert_array_equal(
-        match_truth(x, y, truth_x, truth_y, 3.0, once=True), [-1, 0, -1]
-    )
+    np.testing.assert_array_equal(match_truth(x, y, truth_x, truth_y, 3.0, once=True), [-1, 0, -1])
 
 
 def test_nothing_matches_nothing():

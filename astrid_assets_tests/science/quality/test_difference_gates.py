@@ -25,9 +25,14 @@ from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair
 SETTINGS = DifferencingSettings()
 INF = float("inf")
 AGREED = {
-    "method": "kernel", "star_difference": 0.01, "flux_ratio": 1.001,
-    "flux_ratio_err": 0.002, "agreeing": 0.995, "correlation": 0.99, "n_changes": 9,
-}  # fmt: skip
+    "method": "kernel",
+    "star_difference": 0.01,
+    "flux_ratio": 1.001,
+    "flux_ratio_err": 0.002,
+    "agreeing": 0.995,
+    "correlation": 0.99,
+    "n_changes": 9,
+}
 
 
 @functools.cache
@@ -127,10 +132,16 @@ def test_the_stars_of_a_pair_that_has_too_few_are_judged():
 
 def numbers(**changed: float) -> dict[str, object]:
     usual = {
-        "coverage": 0.98, "std_score": 1.0, "residual_power": 0.001, "psf_error": 0.01,
-        "n_stars": 40, "flux_ratio": 1.0, "flux_ratio_scatter": 0.02, "offset_px": 0.1,
+        "coverage": 0.98,
+        "std_score": 1.0,
+        "residual_power": 0.001,
+        "psf_error": 0.01,
+        "n_stars": 40,
+        "flux_ratio": 1.0,
+        "flux_ratio_scatter": 0.02,
+        "offset_px": 0.1,
         "astrometric_noise_px": 0.02,
-    }  # fmt: skip
+    }
     return usual | changed
 
 

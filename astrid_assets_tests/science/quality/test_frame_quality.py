@@ -19,15 +19,20 @@ from astrid_assets.science.settings import ProcessingSettings
 SETTINGS = ProcessingSettings()
 STANDARD = FieldStandard(fwhm_px=3.0, sky_rms_e=20.0, exposure_s=60.0)
 GOOD = FrameQuality(
-    n_stars=80, fwhm_px=3.1, elongation=1.05, sky_level_e=400, sky_rms_e=20,
-    bad_fraction=0.01, transparency=0.97, astrometric_rms_px=0.1, n_matched=70,
-)  # fmt: skip
+    n_stars=80,
+    fwhm_px=3.1,
+    elongation=1.05,
+    sky_level_e=400,
+    sky_rms_e=20,
+    bad_fraction=0.01,
+    transparency=0.97,
+    astrometric_rms_px=0.1,
+    n_matched=70,
+)
 
 
 def codes(quality, **extra):
-    reasons, flags = judge(
-        quality, SETTINGS, standard=STANDARD, exposure_s=60.0, **extra
-    )
+    reasons, flags = judge(quality, SETTINGS, standard=STANDARD, exposure_s=60.0, **extra)
     return [r.code for r in reasons], [f.code for f in flags]
 
 
@@ -36,21 +41,23 @@ def test_a_good_frame_has_neither_reasons_nor_flags():
     assert quality_score(GOOD, SETTINGS, STANDARD) > 0.9
 
 
-@pytest.mark.parametrize(("change", "code"), [
-    ({"n_stars": 2}, "too_few_stars"), ({"fwhm_px": 7.0}, "defocused"),
-    ({"elongation": 2.2}, "elongated_stars"),
-    ({"transparency": 0.1}, "low_transparency"),
-    ({"astrometric_rms_px": 1.7}, "bad_astrometry"),
-    ({"bad_fraction": 0.5}, "missing_data"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"n_stars": 2}, "too_few_stars"),
+        ({"fwhm_px": 7.0}, "defocused"),
+        ({"elongation": 2.2}, "elongated_stars"),
+        ({"transparency": 0.1}, "low_transparency"),
+        ({"astrometric_rms_px": 1.7}, "bad_astrometry"),
+        ({"bad_fraction": 0.5}, "missing_data"),
+    ],
+)
 def test_each_limit_has_its_reason(change, code):
     worse = replace(GOOD, **change)
     reasons, _ = judge(worse, SETTINGS, standard=STANDARD, exposure_s=60.0)
     assert [r.code for r in reasons] == [code]
     assert reasons[0].measurements  # the numbers travel with the reason
-    assert quality_score(worse, SETTINGS, STANDARD) <= quality_score(
-        GOOD, SETTINGS, STANDARD
-    )
+    assert quality_score(worse, SETTINGS, STANDARD) <= quality_score(GOOD, SETTINGS, STANDARD)
 
 
 def test_poor_seeing_and_mild_elongation_are_only_flagged():
@@ -72,9 +79,8 @@ def test_a_longer_exposure_may_have_more_noise():
 
 def pattern_codes(image):
     pattern = noise_pattern(
-        image.astype(np.float32), np.full(image.shape, 10, np.float32),
-        np.zeros(image.shape, bool),
-    )  # fmt: skip
+        image.astype(np.float32), np.full(image.shape, 10, np.float32), np.zeros(image.shape, bool)
+    )
     reasons, flags = judge(GOOD, SETTINGS, pattern=pattern)
     return [r.code for r in reasons], [f.code for f in flags]
 

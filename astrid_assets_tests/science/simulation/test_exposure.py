@@ -15,12 +15,8 @@ from astrid_assets.science.simulation.point_spread import stamps
 from astrid_assets.science.simulation.scene import Plan
 from astrid_assets.science.simulation.weather import conditions
 
-WIDE = Plan(
-    scene_name="wide", seed=7, shape=(384, 384), frames_per_night=3, first_mjd=60735.0
-)
-DEEP = Plan(
-    scene_name="deep", seed=3, shape=(384, 320), frames_per_night=3, first_mjd=60735.0
-)
+WIDE = Plan(scene_name="wide", seed=7, shape=(384, 384), frames_per_night=3, first_mjd=60735.0)
+DEEP = Plan(scene_name="deep", seed=3, shape=(384, 320), frames_per_night=3, first_mjd=60735.0)
 
 
 def _electrons(plan: Plan, exposure: Exposure) -> np.ndarray:
@@ -52,9 +48,7 @@ def test_a_calibrated_frame_minus_its_truth_is_photon_and_read_noise(plan):
 
 def test_two_flats_give_the_gain_and_two_biases_the_read_noise():
     # Photon transfer: var(ADU) = mean(ADU) / gain + read noise².
-    first, second = (
-        detector.calibration_adu(WIDE, "flat", i).astype(float) for i in (0, 1)
-    )
+    first, second = (detector.calibration_adu(WIDE, "flat", i).astype(float) for i in (0, 1))
     alive = ~detector.dead_pixels(WIDE)
     bias = detector.bias_map(WIDE) / WIDE.scene.gain_e_per_adu
     a, b = (first - bias)[alive], (second - bias)[alive]
@@ -73,9 +67,7 @@ def test_darks_show_the_dark_current_of_the_exposure_and_its_hot_pixels():
     assert np.mean(dark - expected) == pytest.approx(0, abs=0.3)
     hot = expected > 1000
     assert hot.sum() > 10
-    assert dark[hot] == pytest.approx(
-        expected[hot], abs=float(6 * np.sqrt(expected.max()))
-    )
+    assert dark[hot] == pytest.approx(expected[hot], abs=float(6 * np.sqrt(expected.max())))
 
 
 @pytest.mark.parametrize("plan", [WIDE, DEEP], ids=["wide", "deep"])
@@ -84,9 +76,7 @@ def test_stars_have_the_flux_of_their_magnitude_at_their_place(plan):
     truth = exposure.truth
     image = _electrons(plan, exposure) - truth.background_e
     painted, pulls = [], []
-    for x, y, flux in zip(
-        truth.stars_x, truth.stars_y, truth.stars_flux_e, strict=True
-    ):
+    for x, y, flux in zip(truth.stars_x, truth.stars_y, truth.stars_flux_e, strict=True):
         is_inside = (20 < x < plan.shape[1] - 21) and (20 < y < plan.shape[0] - 21)
         distance = np.hypot(truth.stars_x - x, truth.stars_y - y)
         near = truth.stars_flux_e[(distance < 20) & (distance > 0)].sum()
@@ -184,9 +174,7 @@ def test_cosmic_rays_and_new_hot_pixels_stand_out_where_the_mask_says():
 
 
 def test_some_later_frames_have_a_satellite_and_no_early_one():
-    plan = Plan(
-        scene_name="wide", seed=7, shape=(96, 96), frames_per_night=3, first_mjd=60735.0
-    )
+    plan = Plan(scene_name="wide", seed=7, shape=(96, 96), frames_per_night=3, first_mjd=60735.0)
     trailed = [
         (night, index)
         for night in range(12)
@@ -201,9 +189,7 @@ def test_crosstalk_shows_bright_pixels_at_their_mirror_place():
     charge = np.full(WIDE.shape, 400.0, np.float32)
     charge[50, 60] = 80_400.0
     seen = detector.add_crosstalk(WIDE, charge, 400.0)
-    assert seen[50, 383 - 60] - 400 == pytest.approx(
-        80_000 * WIDE.scene.crosstalk, 0.01
-    )
+    assert seen[50, 383 - 60] - 400 == pytest.approx(80_000 * WIDE.scene.crosstalk, 0.01)
     assert seen[50, 60] == pytest.approx(80_400)
     assert np.sum(seen != 400) == 2
 
@@ -247,9 +233,7 @@ def test_the_first_nights_are_good():
 
 
 def test_a_full_frame_takes_less_than_the_allowed_time():
-    plan = Plan(
-        scene_name="deep", seed=1, shape=(768, 768), frames_per_night=3, first_mjd=6e4
-    )
+    plan = Plan(scene_name="deep", seed=1, shape=(768, 768), frames_per_night=3, first_mjd=6e4)
     expose(plan, 3, 0)  # catalogues and detector maps are made once per process
     start = time.process_time()
     expose(plan, 3, 1)

@@ -22,10 +22,16 @@ PSF = PsfField(frame_shape=SHAPE, fwhm_px=2.6)
 
 def _galaxy(**changes: float) -> GalaxyCatalogue:
     galaxy = GalaxyCatalogue(
-        x=np.zeros(1), y=np.zeros(1), ra_deg=np.zeros(1), dec_deg=np.zeros(1),
-        flux_e=np.array([5e4]), radius_px=np.array([5.0]), axis_ratio=np.array([0.5]),
-        angle_rad=np.array([0.6]), bulge_fraction=np.array([0.3]),
-    )  # fmt: skip
+        x=np.zeros(1),
+        y=np.zeros(1),
+        ra_deg=np.zeros(1),
+        dec_deg=np.zeros(1),
+        flux_e=np.array([5e4]),
+        radius_px=np.array([5.0]),
+        axis_ratio=np.array([0.5]),
+        angle_rad=np.array([0.6]),
+        bulge_fraction=np.array([0.3]),
+    )
     return replace(galaxy, **{name: np.array([v]) for name, v in changes.items()})
 
 

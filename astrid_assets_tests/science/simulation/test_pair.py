@@ -31,9 +31,7 @@ def _textbook_score(pair: SimulatedPair) -> np.ndarray:
     fr = 1 / pair.flux_ratio
     bottom = ref.sky_rms_e**2 * abs(pn) ** 2 + new.sky_rms_e**2 * fr**2 * abs(pr) ** 2
     bottom = np.maximum(bottom, bottom.max() * 1e-12)
-    s = (
-        fr**2 * np.conj(pn) * abs(pr) ** 2 * n - fr * np.conj(pr) * abs(pn) ** 2 * r
-    ) / bottom
+    s = (fr**2 * np.conj(pn) * abs(pr) ** 2 * n - fr * np.conj(pr) * abs(pn) ** 2 * r) / bottom
     response = (fr**2 * abs(pn) ** 2 * abs(pr) ** 2 / bottom).mean()
     return np.fft.ifft2(s).real / np.sqrt(response)
 
@@ -50,9 +48,8 @@ def test_the_theoretical_snr_is_what_a_textbook_subtraction_finds():
     ratios = []
     for seed in range(4):
         pair = simulate_pair(
-            seed, stars_per_mpx=300, flux_ratio=0.8, snr_range=(8, 12),
-            negative_fraction=0.5,
-        )  # fmt: skip
+            seed, stars_per_mpx=300, flux_ratio=0.8, snr_range=(8, 12), negative_fraction=0.5
+        )
         score = _textbook_score(pair)
         # Blank-sky units; photon noise of so faint a source changes them little,
         # a peak between pixels lowers them by a few percent.
@@ -107,9 +104,7 @@ def test_variance_is_the_scatter_of_the_noise():
 
 
 def test_the_same_seed_makes_the_same_pair_and_another_seed_another_one():
-    first, again, other = (
-        simulate_pair(s, (128, 128), n_transients=3) for s in (1, 1, 2)
-    )
+    first, again, other = (simulate_pair(s, (128, 128), n_transients=3) for s in (1, 1, 2))
     assert np.array_equal(first.science.data, again.science.data)
     assert first.transients == again.transients
     assert not np.array_equal(first.science.data, other.science.data)

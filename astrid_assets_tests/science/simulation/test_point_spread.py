@@ -11,9 +11,7 @@ from astrid_assets.science.simulation.point_spread import PsfField, stamps
 SHAPE = (200, 300)
 
 
-def _moffat_by_brute_force(
-    fwhm: float, beta: float, dx: float, dy: float, half: int
-) -> np.ndarray:
+def _moffat_by_brute_force(fwhm: float, beta: float, dx: float, dy: float, half: int) -> np.ndarray:
     """Integrate a round Moffat over pixels by 25 x 25 midpoints, infinite wings."""
     alpha = fwhm / (2 * np.sqrt(2 ** (1 / beta) - 1))
     fine = (np.arange(25) + 0.5) / 25 - 0.5
@@ -29,9 +27,7 @@ def _moffat_by_brute_force(
 @pytest.mark.parametrize("fwhm", [2.1, 2.8, 4.4])
 @pytest.mark.parametrize("beta", [2.5, 3.0, 4.5])
 def test_a_star_has_unit_flux_wherever_between_the_pixels_it_lies(fwhm, beta):
-    field = PsfField(
-        frame_shape=SHAPE, fwhm_px=fwhm, beta=beta, ellipticity=(0.09, -0.06)
-    )
+    field = PsfField(frame_shape=SHAPE, fwhm_px=fwhm, beta=beta, ellipticity=(0.09, -0.06))
     offsets = np.array([0.0, 0.5, -0.31, 0.17])
     where = np.full(4, 100.0)
     drawn = stamps(field, where, where, offsets, offsets[::-1], field.size // 2)
@@ -71,9 +67,13 @@ def test_a_positive_second_shear_lengthens_stars_along_the_diagonal():
 
 def test_the_polynomial_model_is_the_field_everywhere():
     field = PsfField(
-        frame_shape=SHAPE, fwhm_px=3.0, fwhm_bowl=0.05, fwhm_slope=(0.02, -0.01),
-        ellipticity=(0.02, 0.01), ellipticity_slope=((0.03, 0.0), (-0.01, 0.02)),
-    )  # fmt: skip
+        frame_shape=SHAPE,
+        fwhm_px=3.0,
+        fwhm_bowl=0.05,
+        fwhm_slope=(0.02, -0.01),
+        ellipticity=(0.02, 0.01),
+        ellipticity_slope=((0.03, 0.0), (-0.01, 0.02)),
+    )
     model = field.model()
     for x, y in ((0, 0), (299, 0), (40.5, 180.2), (150, 100)):
         true, fitted = field.at(x, y, model.size), model.at(x, y)
@@ -94,7 +94,5 @@ def test_stars_beyond_the_border_leave_only_their_wings():
 
 def test_an_exponent_that_is_no_half_number_is_refused():
     field = PsfField(frame_shape=SHAPE, fwhm_px=3.0, beta=3.3)
-    with pytest.raises(
-        ValueError, match=r"beta of 1\.5, 2, 2\.5 … is needed, not 3\.3"
-    ):
+    with pytest.raises(ValueError, match=r"beta of 1\.5, 2, 2\.5 … is needed, not 3\.3"):
         field.centre()

@@ -72,9 +72,7 @@ def test_variables_average_to_nothing_over_the_quiet_nights(plan):
                 assert change.underlying_e + change.flux_e > 0
                 if night < 3:
                     total[change.truth_id] += change.flux_e / 9
-                largest[change.truth_id] = max(
-                    largest[change.truth_id], abs(change.flux_e)
-                )
+                largest[change.truth_id] = max(largest[change.truth_id], abs(change.flux_e))
     assert len(total) >= 15
     for name, mean in total.items():
         assert abs(mean) < 1e-6 * largest[name]

@@ -24,9 +24,7 @@ def upgrade() -> None:
         sa.Column("limit", sa.String(length=80), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("judged_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "survey", "night", "asset", "gate", name=op.f("pk_gate_verdicts")
-        ),
+        sa.PrimaryKeyConstraint("survey", "night", "asset", "gate", name=op.f("pk_gate_verdicts")),
     )
     op.create_table(
         "models",
@@ -56,9 +54,7 @@ def upgrade() -> None:
         sa.Column("summary", sa.JSON(), nullable=False),
         sa.Column("input_hash", sa.String(length=64), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "survey", "night", "asset", name=op.f("pk_night_summaries")
-        ),
+        sa.PrimaryKeyConstraint("survey", "night", "asset", name=op.f("pk_night_summaries")),
     )
     op.create_table(
         "surveys",
@@ -88,9 +84,7 @@ def upgrade() -> None:
         sa.Column("created_by", sa.String(length=255), nullable=False),
         sa.Column("status", sa.String(length=50), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_training_datasets")),
-        sa.UniqueConstraint(
-            "content_hash", name=op.f("uq_training_datasets_content_hash")
-        ),
+        sa.UniqueConstraint("content_hash", name=op.f("uq_training_datasets_content_hash")),
     )
     op.create_table(
         "calibration_masters",
@@ -154,9 +148,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_objects")),
     )
     with op.batch_alter_table("objects", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_objects_healpix"), ["healpix"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_objects_healpix"), ["healpix"], unique=False)
 
     op.create_table(
         "observations",
@@ -182,14 +174,10 @@ def upgrade() -> None:
             ["survey"], ["surveys.name"], name=op.f("fk_observations_survey_surveys")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_observations")),
-        sa.UniqueConstraint(
-            "survey", "sha256", "hdu", name=op.f("uq_observations_survey")
-        ),
+        sa.UniqueConstraint("survey", "sha256", "hdu", name=op.f("uq_observations_survey")),
     )
     with op.batch_alter_table("observations", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_observations_survey_night", ["survey", "night"], unique=False
-        )
+        batch_op.create_index("ix_observations_survey_night", ["survey", "night"], unique=False)
 
     op.create_table(
         "reference_frames",
@@ -317,9 +305,7 @@ def upgrade() -> None:
             ["survey"], ["surveys.name"], name=op.f("fk_field_anchors_survey_surveys")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_field_anchors")),
-        sa.UniqueConstraint(
-            "survey", "field", "band", name=op.f("uq_field_anchors_survey")
-        ),
+        sa.UniqueConstraint("survey", "field", "band", name=op.f("uq_field_anchors_survey")),
     )
     op.create_table(
         "night_references",
@@ -376,9 +362,7 @@ def upgrade() -> None:
             name=op.f("fk_preprocess_runs_observation_id_observations"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_preprocess_runs")),
-        sa.UniqueConstraint(
-            "observation_id", name=op.f("uq_preprocess_runs_observation_id")
-        ),
+        sa.UniqueConstraint("observation_id", name=op.f("uq_preprocess_runs_observation_id")),
     )
     op.create_table(
         "reference_members",
@@ -439,9 +423,7 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_candidates_difference_id"), ["difference_id"], unique=False
         )
-        batch_op.create_index(
-            batch_op.f("ix_candidates_healpix"), ["healpix"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_candidates_healpix"), ["healpix"], unique=False)
 
     op.create_table(
         "detections",
@@ -480,15 +462,11 @@ def upgrade() -> None:
         sa.UniqueConstraint("candidate_id", name=op.f("uq_detections_candidate_id")),
     )
     with op.batch_alter_table("detections", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_detections_object_id"), ["object_id"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_detections_object_id"), ["object_id"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_detections_observation_id"), ["observation_id"], unique=False
         )
-        batch_op.create_index(
-            "ix_detections_survey_night", ["survey", "night"], unique=False
-        )
+        batch_op.create_index("ix_detections_survey_night", ["survey", "night"], unique=False)
 
     op.create_table(
         "detection_scores",
@@ -506,9 +484,7 @@ def upgrade() -> None:
             ["models.id"],
             name=op.f("fk_detection_scores_model_id_models"),
         ),
-        sa.PrimaryKeyConstraint(
-            "detection_id", "model_id", name=op.f("pk_detection_scores")
-        ),
+        sa.PrimaryKeyConstraint("detection_id", "model_id", name=op.f("pk_detection_scores")),
     )
     op.create_table(
         "labels",

@@ -57,9 +57,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_reviewer_tokens")),
     )
     with op.batch_alter_table("reviewer_tokens", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_reviewer_tokens_reviewer"), ["reviewer"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_reviewer_tokens_reviewer"), ["reviewer"], unique=False)
 
     with op.batch_alter_table("detections", schema=None) as batch_op:
         batch_op.create_index("ix_detections_score", ["score", "id"], unique=False)
@@ -69,9 +67,7 @@ def upgrade() -> None:
         batch_op.create_check_constraint("ck_labels_source", SOURCE_IS_KNOWN)
 
     with op.batch_alter_table("observations", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_observations_time", ["observed_mjd", "id"], unique=False
-        )
+        batch_op.create_index("ix_observations_time", ["observed_mjd", "id"], unique=False)
 
     with op.batch_alter_table("validation_events", schema=None) as batch_op:
         batch_op.add_column(sa.Column("cutout_key", sa.Text(), nullable=True))

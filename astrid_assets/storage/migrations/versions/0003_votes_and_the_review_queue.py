@@ -57,15 +57,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("detection_id", name=op.f("pk_review_items")),
     )
     with op.batch_alter_table("review_items", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_review_items_gold", ["gold_label", "detection_id"], unique=False
-        )
-        batch_op.create_index(
-            "ix_review_items_night", ["survey", "night"], unique=False
-        )
-        batch_op.create_index(
-            "ix_review_items_place", ["queue", "detection_id"], unique=False
-        )
+        batch_op.create_index("ix_review_items_gold", ["gold_label", "detection_id"], unique=False)
+        batch_op.create_index("ix_review_items_night", ["survey", "night"], unique=False)
+        batch_op.create_index("ix_review_items_place", ["queue", "detection_id"], unique=False)
         batch_op.create_index(
             "ix_review_items_survey_place",
             ["queue", "survey", "detection_id"],
@@ -93,14 +87,10 @@ def upgrade() -> None:
             ["detections.id"],
             name=op.f("fk_review_leases_detection_id_detections"),
         ),
-        sa.PrimaryKeyConstraint(
-            "detection_id", "reviewer", name=op.f("pk_review_leases")
-        ),
+        sa.PrimaryKeyConstraint("detection_id", "reviewer", name=op.f("pk_review_leases")),
     )
     with op.batch_alter_table("review_leases", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_review_leases_reviewer", ["reviewer", "expires_on"], unique=False
-        )
+        batch_op.create_index("ix_review_leases_reviewer", ["reviewer", "expires_on"], unique=False)
 
     op.create_table(
         "votes",
@@ -117,14 +107,10 @@ def upgrade() -> None:
             ["detections.id"],
             name=op.f("fk_votes_detection_id_detections"),
         ),
-        sa.PrimaryKeyConstraint(
-            "detection_id", "source", "reviewer", name=op.f("pk_votes")
-        ),
+        sa.PrimaryKeyConstraint("detection_id", "source", "reviewer", name=op.f("pk_votes")),
     )
     with op.batch_alter_table("votes", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_votes_reviewer", ["reviewer", "detection_id"], unique=False
-        )
+        batch_op.create_index("ix_votes_reviewer", ["reviewer", "detection_id"], unique=False)
 
     with op.batch_alter_table("validation_events", schema=None) as batch_op:
         batch_op.add_column(sa.Column("drawn_as", sa.String(length=20), nullable=True))

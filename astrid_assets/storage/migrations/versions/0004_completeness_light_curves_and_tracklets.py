@@ -27,9 +27,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tracklets")),
     )
     with op.batch_alter_table("tracklets", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_tracklets_survey_night", ["survey", "night"], unique=False
-        )
+        batch_op.create_index("ix_tracklets_survey_night", ["survey", "night"], unique=False)
 
     op.create_table(
         "forced_fluxes",
@@ -49,9 +47,7 @@ def upgrade() -> None:
             ["objects.id"],
             name=op.f("fk_forced_fluxes_object_id_objects"),
         ),
-        sa.PrimaryKeyConstraint(
-            "object_id", "difference_id", name=op.f("pk_forced_fluxes")
-        ),
+        sa.PrimaryKeyConstraint("object_id", "difference_id", name=op.f("pk_forced_fluxes")),
     )
     with op.batch_alter_table("forced_fluxes", schema=None) as batch_op:
         batch_op.create_index(
@@ -82,9 +78,7 @@ def upgrade() -> None:
             ["difference_runs.id"],
             name=op.f("fk_injected_transients_difference_id_difference_runs"),
         ),
-        sa.PrimaryKeyConstraint(
-            "difference_id", "number", name=op.f("pk_injected_transients")
-        ),
+        sa.PrimaryKeyConstraint("difference_id", "number", name=op.f("pk_injected_transients")),
     )
 
 

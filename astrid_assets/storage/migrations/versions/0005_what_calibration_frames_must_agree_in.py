@@ -29,41 +29,25 @@ def upgrade() -> None:
             ["observations.id"],
             name=op.f("fk_frame_masters_observation_id_observations"),
         ),
-        sa.PrimaryKeyConstraint(
-            "observation_id", "kind", name=op.f("pk_frame_masters")
-        ),
+        sa.PrimaryKeyConstraint("observation_id", "kind", name=op.f("pk_frame_masters")),
     )
     with op.batch_alter_table("calibration_masters", schema=None) as batch_op:
         batch_op.add_column(sa.Column("made_with", sa.JSON(), nullable=True))
-        batch_op.add_column(
-            sa.Column("instrument", sa.String(length=80), nullable=True)
-        )
-        batch_op.add_column(
-            sa.Column("readout_mode", sa.String(length=80), nullable=True)
-        )
+        batch_op.add_column(sa.Column("instrument", sa.String(length=80), nullable=True))
+        batch_op.add_column(sa.Column("readout_mode", sa.String(length=80), nullable=True))
         batch_op.add_column(sa.Column("binning", sa.String(length=20), nullable=True))
-        batch_op.add_column(
-            sa.Column("ccd_temperature_c", sa.Float(precision=53), nullable=True)
-        )
+        batch_op.add_column(sa.Column("ccd_temperature_c", sa.Float(precision=53), nullable=True))
         batch_op.add_column(sa.Column("width", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("height", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("level", sa.Float(precision=53), nullable=True))
         batch_op.add_column(sa.Column("noise", sa.Float(precision=53), nullable=True))
-        batch_op.add_column(
-            sa.Column("clipped_fraction", sa.Float(precision=53), nullable=True)
-        )
+        batch_op.add_column(sa.Column("clipped_fraction", sa.Float(precision=53), nullable=True))
 
     with op.batch_alter_table("observations", schema=None) as batch_op:
-        batch_op.add_column(
-            sa.Column("instrument", sa.String(length=80), nullable=True)
-        )
-        batch_op.add_column(
-            sa.Column("readout_mode", sa.String(length=80), nullable=True)
-        )
+        batch_op.add_column(sa.Column("instrument", sa.String(length=80), nullable=True))
+        batch_op.add_column(sa.Column("readout_mode", sa.String(length=80), nullable=True))
         batch_op.add_column(sa.Column("binning", sa.String(length=20), nullable=True))
-        batch_op.add_column(
-            sa.Column("ccd_temperature_c", sa.Float(precision=53), nullable=True)
-        )
+        batch_op.add_column(sa.Column("ccd_temperature_c", sa.Float(precision=53), nullable=True))
 
 
 def downgrade() -> None:

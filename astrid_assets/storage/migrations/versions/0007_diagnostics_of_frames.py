@@ -29,12 +29,8 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column("zero_point_error_mag", sa.Float(precision=53), nullable=True)
         )
-        batch_op.add_column(
-            sa.Column("psf_residual", sa.Float(precision=53), nullable=True)
-        )
-        batch_op.add_column(
-            sa.Column("noise_ratio", sa.Float(precision=53), nullable=True)
-        )
+        batch_op.add_column(sa.Column("psf_residual", sa.Float(precision=53), nullable=True))
+        batch_op.add_column(sa.Column("noise_ratio", sa.Float(precision=53), nullable=True))
         batch_op.add_column(sa.Column("diagnostics", sa.JSON(), nullable=True))
 
 

@@ -13,20 +13,14 @@ depends_on = None
 
 def upgrade() -> None:
     with op.batch_alter_table("preprocess_runs", schema=None) as batch_op:
-        batch_op.add_column(
-            sa.Column("field_coverage", sa.Float(precision=53), nullable=True)
-        )
+        batch_op.add_column(sa.Column("field_coverage", sa.Float(precision=53), nullable=True))
     with op.batch_alter_table("reference_frames", schema=None) as batch_op:
-        batch_op.add_column(
-            sa.Column("coverage", sa.Float(precision=53), nullable=True)
-        )
+        batch_op.add_column(sa.Column("coverage", sa.Float(precision=53), nullable=True))
     with op.batch_alter_table("reference_members", schema=None) as batch_op:
         batch_op.add_column(sa.Column("rank", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("weight", sa.Float(precision=53), nullable=True))
     with op.batch_alter_table("night_summaries", schema=None) as batch_op:
-        batch_op.add_column(
-            sa.Column("data_version", sa.String(length=64), nullable=True)
-        )
+        batch_op.add_column(sa.Column("data_version", sa.String(length=64), nullable=True))
 
 
 def downgrade() -> None:

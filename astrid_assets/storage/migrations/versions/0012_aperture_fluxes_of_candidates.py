@@ -13,12 +13,8 @@ depends_on = None
 
 def upgrade() -> None:
     with op.batch_alter_table("candidates", schema=None) as batch_op:
-        batch_op.add_column(
-            sa.Column("aperture_flux_e", sa.Float(precision=53), nullable=True)
-        )
-        batch_op.add_column(
-            sa.Column("aperture_flux_err_e", sa.Float(precision=53), nullable=True)
-        )
+        batch_op.add_column(sa.Column("aperture_flux_e", sa.Float(precision=53), nullable=True))
+        batch_op.add_column(sa.Column("aperture_flux_err_e", sa.Float(precision=53), nullable=True))
 
 
 def downgrade() -> None:
