@@ -53,7 +53,7 @@ from astrid_assets.science.diagnostics import frame_diagnostics
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.processing import make_anchor, measure, solve
-from astrid_assets.science.psf import fit_psf
+from astrid_assets.science.psf_fitting import fit_psf
 from astrid_assets.science.psf_sample import choose_psf_stars
 from astrid_assets.science.quality.noise_pattern import noise_pattern
 from astrid_assets.science.registration import pixel_mapping, resample

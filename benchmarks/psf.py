@@ -25,7 +25,8 @@ from photutils.detection import DAOStarFinder
 from photutils.psf import EPSFBuilder, extract_stars
 
 from astrid_assets.science.frame import Frame
-from astrid_assets.science.psf import fit_psf
+from astrid_assets.science.psf_fitting import fit_psf
+from astrid_assets.science.psf_photometry import star_stamp
 from astrid_assets.science.psf_sample import choose_psf_stars
 from astrid_assets.science.simulation.point_spread import PsfField, stamps
 from astrid_assets.science.stars import measure_stars, select, with_psf_fluxes
@@ -217,7 +218,7 @@ def _stars(found: object) -> tuple[int, float]:
 def _ours(psf, truth: PsfField) -> float:
     """Return the largest error of our PSF over the peak."""
     middle = truth.frame_shape[0] // 2
-    return _worst(truth, psf.size, lambda dx, dy: psf.stamp(middle + dx, middle + dy))
+    return _worst(truth, psf.size, lambda dx, dy: star_stamp(psf, middle + dx, middle + dy))
 
 
 def _theirs(model, truth: PsfField, size: int) -> float:

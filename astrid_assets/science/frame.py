@@ -1,4 +1,4 @@
-"""The frame: one exposure, its mask and variance, and what is known of it.
+"""The frame and its PSF: one exposure, its mask and variance, what is known of it.
 
 Stated once, assumed everywhere: arrays are ``(y, x)`` and zero-based with pixel
 ``(0, 0)`` at the centre of the first pixel; images are float32 electrons; masks
@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
-
-    from astrid_assets.science.psf import PsfModel
 
 Image: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.uint16]
@@ -27,6 +26,93 @@ the first two in units of the local sky sigma, the third in sigma."""
 
 CUTOUT_SIZE = 64
 """Side of a candidate's cutout in pixels; the candidate sits at [32, 32]."""
+
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PsfModel:
+    """A PSF that varies over the frame as a polynomial of position.
+
+    Attributes
+    ----------
+    coefficients : (k, m, m)
+        Stamps, odd `m`, star centred on ``[m // 2, m // 2]``; `k` is 1 for a
+        constant PSF, 3 for one linear in x and y, 6 quadratic, 10 cubic. The first
+        has unit sum over pixels, the others zero sum: unit sum everywhere.
+    frame_shape : (ny, nx)
+        Scales positions to -1..1.
+    fwhm_px : pixels
+        At the centre of the frame.
+    n_stars
+        Stars it was measured from.
+    oversampling
+        Samples of the coefficients per pixel: above 1 where pixels are too wide to
+        tell how the PSF looks between their centres. Every sample is what a whole
+        pixel there would collect.
+
+    References
+    ----------
+    Anderson & King 2000, PASP 112, 1360: the effective PSF.
+    """
+
+    coefficients: Image
+    frame_shape: tuple[int, int]
+    fwhm_px: float
+    n_stars: int
+    oversampling: int = 1
+
+    @property
+    def size(self) -> int:
+        """Side of the stamp in pixels (odd)."""
+        return int(self.coefficients.shape[-1] - 1) // self.oversampling + 1
+
+    def at(self, x: float, y: float) -> Image:
+        """Return the PSF at a position: (n, n), unit sum, centred on its middle."""
+        terms = polynomial_terms(x, y, self.frame_shape, len(self.coefficients))
+        stamps = self.coefficients[:, :: self.oversampling, :: self.oversampling]
+        return np.tensordot(terms, stamps, axes=1).astype(np.float32)
+
+    @property
+    def centre(self) -> Image:
+        """The PSF in the middle of the frame: (n, n), unit sum."""
+        ny, nx = self.frame_shape
+        return self.at((nx - 1) / 2, (ny - 1) / 2)
+
+    def terms_at(self, x: Array, y: Array) -> Array:
+        """Return the polynomial terms at many positions: (n, k)."""
+        return polynomials(x, y, self.frame_shape, len(self.coefficients))
+
+    def spline_nodes(self) -> Array:
+        """Return the cubic B-spline whose values are the coefficients: (k, m, m)."""
+        stamps = np.asarray(self.coefficients, dtype=np.float64)
+        return np.stack([ndimage.spline_filter(stamp, order=3) for stamp in stamps])
+
+
+def polynomial_terms(x: float, y: float, frame_shape: tuple[int, int], count: int) -> Image:
+    """Return 1, u, v, u², uv, v², u³ … (the first `count`), with u, v in -1..1."""
+    return np.array(_polynomial(x, y, frame_shape)[:count], dtype=np.float32)
+
+
+def polynomials(x: Array, y: Array, frame_shape: tuple[int, int], count: int) -> Array:
+    """Return the terms of many positions: (n, count)."""
+    out = np.empty((len(x), count))
+    for k, term in enumerate(_polynomial(x, y, frame_shape)[:count]):
+        out[:, k] = term
+    return out
+
+
+def _polynomial(
+    x: float | Array, y: float | Array, frame_shape: tuple[int, int]
+) -> list[float | Array]:
+    ny, nx = frame_shape
+    # Beyond the frame the PSF of its border holds: a polynomial must not run away.
+    u = np.clip(2 * x / max(nx - 1, 1) - 1, -1, 1)
+    v = np.clip(2 * y / max(ny - 1, 1) - 1, -1, 1)
+    linear = [1.0, u, v]
+    quadratic = [u * u, u * v, v * v]
+    return [*linear, *quadratic, u * u * u, u * u * v, u * v * v, v * v * v]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.detection.candidate import Candidate
     from astrid_assets.science.differencing.difference import Difference
-    from astrid_assets.science.frame import Frame, Stars
-    from astrid_assets.science.psf import PsfModel
+    from astrid_assets.science.frame import Frame, PsfModel, Stars
     from astrid_assets.science.settings import InjectionSettings
 
 Array = NDArray[np.float64]

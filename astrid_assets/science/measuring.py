@@ -29,7 +29,7 @@ from astrid_assets.science.defects import (
 from astrid_assets.science.errors import FrameRejected, Reason, TooFewStars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.measuring_kernels import subtract_sky, without_noise
-from astrid_assets.science.psf import fit_psf
+from astrid_assets.science.psf_fitting import fit_psf
 from astrid_assets.science.quality.frame_quality import FrameQuality, judge
 from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
 from astrid_assets.science.saturated_hits import mark_saturated_hits

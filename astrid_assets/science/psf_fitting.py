@@ -20,8 +20,8 @@ from scipy.spatial import KDTree
 
 from astrid_assets.science.components import label
 from astrid_assets.science.errors import TooFewStars
+from astrid_assets.science.frame import PsfModel, polynomials
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.psf import PsfModel, polynomials
 from astrid_assets.science.psf_photometry import (
     SWEEPS,
     PointSources,
@@ -74,8 +74,24 @@ Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 
-def fit(frame: Frame, stars: Stars) -> PsfModel:
-    """Measure the PSF; see `psf.fit_psf`."""
+def fit_psf(frame: Frame, stars: Stars) -> PsfModel:
+    """Measure the PSF from a frame's isolated, unsaturated stars.
+
+    Constant over the frame, or a polynomial in position of the order that predicts
+    the shapes of left-out stars best.
+
+    Parameters
+    ----------
+    frame
+        Sky-subtracted, with a variance.
+    stars
+        Of this frame, with their flags (`stars.measure_stars`).
+
+    Raises
+    ------
+    TooFewStars
+        If fewer than `star_selection.MIN_PSF_STARS` usable stars are there.
+    """
     _variance(frame)
     chosen = choose_psf_stars(stars)
     fwhm, elongation = typical_shape(chosen)

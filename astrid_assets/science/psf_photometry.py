@@ -12,8 +12,7 @@ from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.psf_kernels import fit_stars, lay_all
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Frame, Image
-    from astrid_assets.science.psf import PsfModel
+    from astrid_assets.science.frame import Frame, Image, PsfModel
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -101,6 +100,14 @@ def shifted_psfs(psf: PsfModel, x: Array, y: Array) -> Image:
     out = np.empty((len(x), psf.size, psf.size))
     lay_all(psf.spline_nodes(), psf.terms_at(x, y), shift, psf.oversampling, psf.size // 2, out)
     return out.astype(np.float32)
+
+
+def star_stamp(psf: PsfModel, x: float, y: float) -> Image:
+    """Return the pixels of a star at exactly (x, y): (size, size), about unit sum.
+
+    The middle pixel is the one nearest to the position.
+    """
+    return shifted_psfs(psf, np.array([x]), np.array([y]))[0]
 
 
 def _places(x: Array, y: Array) -> Array:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrid_assets.science.errors import TooFewStars
+from astrid_assets.science.frame import polynomials
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.psf import polynomials
 from astrid_assets.science.shapes import measure_shapes
 from astrid_assets.science.stars import StarFlag, select
 

@@ -18,8 +18,7 @@ from astrid_assets.science.stars import StarFlag
 from astrid_assets.science.zero_point_field import UNKNOWN, FieldVariation, variation
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Stars
-    from astrid_assets.science.psf import PsfModel
+    from astrid_assets.science.frame import PsfModel, Stars
 
 ANCHOR_ZERO_POINT_MAG = 25.0
 """Of one electron in the anchor frame; a convention, not a measurement."""

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.io import fits
 
-from astrid_assets.science.frame import Frame, Image, Stars
-from astrid_assets.science.psf import PsfModel
+from astrid_assets.science.frame import Frame, Image, PsfModel, Stars
 from astrid_assets.storage.difference_store import (
     difference_from_fits,
     difference_to_fits,

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from astrid_assets.science.frame import PsfModel
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.psf import PsfModel, fit_psf
+from astrid_assets.science.psf_fitting import fit_psf
 from astrid_assets.science.psf_photometry import fit_point_sources, psf_flux
 from astrid_assets.science.simulation.point_spread import stamps
 from astrid_assets.science.stars import measure_stars

@@ -13,7 +13,7 @@ from scipy.spatial import KDTree
 
 from astrid_assets.science import threads
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.psf import fit_psf
+from astrid_assets.science.psf_fitting import fit_psf
 from astrid_assets.science.shapes import measure_shapes
 from astrid_assets.science.stars import (
     StarFlag,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from astrid_assets.science.errors import TooFewStars
-from astrid_assets.science.psf import PsfModel
+from astrid_assets.science.frame import PsfModel
 from astrid_assets.science.stars import StarFlag
 from astrid_assets.science.zero_point import limiting_mag, weighted_median, zero_point
 from astrid_assets_tests.science.star_fields import star

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.detection.settings import DetectionSettings
     from astrid_assets.science.differencing.difference import Difference
-    from astrid_assets.science.frame import Frame
-    from astrid_assets.science.psf import PsfModel
+    from astrid_assets.science.frame import Frame, PsfModel
 
 MAG_PER_RELATIVE_ERROR = 2.5 / np.log(10)
 BLANK_SIGMA = 5.0  # of a pixel of the reference

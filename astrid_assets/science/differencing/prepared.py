@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.science.differencing.local_psf import Places, Stamps
-    from astrid_assets.science.frame import Frame, Image
-    from astrid_assets.science.psf import PsfModel
+    from astrid_assets.science.frame import Frame, Image, PsfModel
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.differencing.filters import Axes
     from astrid_assets.science.differencing.local_psf import Places, Stamps
-    from astrid_assets.science.frame import Image
-    from astrid_assets.science.psf import PsfModel
+    from astrid_assets.science.frame import Image, PsfModel
 
 TURN_TOLERANCE = 1e-3  # a stamp of 31 pixels moves by less than 0.02 px at its edge
 TABLE = np.linspace(-0.5, 0.5, 257)  # cycles per pixel of the reference

@@ -15,8 +15,7 @@ from scipy import fft
 from astrid_assets.science.simulation.painting import CHUNK_PIXELS, add_stamp
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
-    from astrid_assets.science.psf import PsfModel
+    from astrid_assets.science.frame import Image, PsfModel
     from astrid_assets.science.simulation.catalogue import GalaxyCatalogue
     from astrid_assets.science.simulation.point_spread import Array
 

@@ -4,7 +4,7 @@ The profile is a Moffat function of the elliptical radius from which its tangent
 radius squared) at the edge has been taken, so that it ends smoothly at `EDGE_FWHM`
 and has unit sum there in closed form: no flux is lost in wings no one measures. How
 width and shape vary over the frame is in `PsfField`; measuring a PSF is in
-`science.psf`.
+`science.frame.PsfModel`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.psf import PsfModel, polynomial_terms
+from astrid_assets.science.frame import PsfModel, polynomial_terms
 
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Image
