@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
     from mlflow import MlflowClient
 
-__all__ = ["ActiveRun", "RunOpener", "Tracking", "TrackingUnavailable", "plain_run"]
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.wcs_tools import footprint, tangent_plane
 from astrid_assets.storage import gates, ids
-from astrid_assets.storage.frame_store import difference_to_fits, frame_to_fits
+from astrid_assets.storage.difference_store import difference_to_fits
+from astrid_assets.storage.frame_store import frame_to_fits
 from astrid_assets.storage.tables import (
     Candidate,
     Detection,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.tables import Base, Survey
+from astrid_assets.storage.upsert import upsert
 from astrid_assets.surveys.profile import SurveyProfile
 
 if TYPE_CHECKING:

@@ -45,13 +45,6 @@ from astrid_assets.storage.tables import (
 )
 from astrid_assets.surveys.sources import SourceOptions
 from astrid_assets.tracking import Tracking
-from astrid_assets_tests.mlflow_service import mlflow_url
-from astrid_assets_tests.services import (
-    postgres_server,
-    postgres_url,
-    s3_endpoint,
-    s3_server,
-)
 from astrid_assets_tests.small_survey import (
     NAME,
     NIGHTS,
@@ -64,13 +57,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = [
-    "mlflow_url",
-    "postgres_server",
-    "postgres_url",
-    "s3_endpoint",
-    "s3_server",
-]
 
 QUICK_LEARNING = {
     "training_dataset": {"config": {"min_samples": 20, "test_fraction": 0.4, "val_fraction": 0.2}},

@@ -33,7 +33,7 @@ from astrid_assets_tests.small_survey import add_survey
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from astrid_assets.storage.candidates import DetectionRow
+    from astrid_assets.storage.detection_rows import DetectionRow
 
 RA_DEG, DEC_DEG = 14.263292, -37.039889
 FIRST_SEEN = "2015-09-24"

@@ -13,11 +13,8 @@ import numpy as np
 import onnx
 import pytest
 
-from astrid_assets.tracking import Tracking, TrackingUnavailable
-from astrid_assets.tracking_server import as_location, without_password
-from astrid_assets_tests.mlflow_service import mlflow_url
-
-__all__ = ["mlflow_url"]
+from astrid_assets.tracking import Tracking
+from astrid_assets.tracking_server import TrackingUnavailable, as_location, without_password
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow about its own dependencies.

@@ -21,12 +21,12 @@ from astroscrappy.astroscrappy import detect_cosmics
 from scipy.special import ndtr
 
 from astrid_assets.science.background import Background, measure_background
+from astrid_assets.science.bright_stars import halos_and_edges
 from astrid_assets.science.components import grow
 from astrid_assets.science.cosmic_rays import find_cosmic_rays
 from astrid_assets.science.defects import (
     bleeding_pixels,
     grown_saturation,
-    halos_and_edges,
     impossible_pixels,
     missing_pixels,
     saturated_pixels,

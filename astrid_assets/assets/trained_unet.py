@@ -48,7 +48,7 @@ def trained_unet(
     tracking: dg.ResourceParam[Tracking],
 ) -> dg.MaterializeResult:
     """A U-Net trained on the newest dataset, judged on its frozen test split."""
-    from astrid_assets.learning.training import TrainingSettings
+    from astrid_assets.learning.settings import TrainingSettings
     from astrid_assets.steps.train import train_model
 
     settings = TrainingSettings(**config.model_dump(exclude={"min_roc_auc"}))

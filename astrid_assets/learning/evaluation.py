@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.learning.ranking import (
-    CannotEvaluate,
     Interval,
     Ranking,
     bootstrap_weights,
@@ -34,16 +33,6 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
-__all__ = [
-    "CannotEvaluate",
-    "Comparison",
-    "Evaluation",
-    "Interval",
-    "Ranking",
-    "choose_threshold",
-    "compare",
-    "evaluate",
-]
 
 BOOTSTRAPS = 1000
 

@@ -17,7 +17,6 @@ import torch
 from astrid_assets.learning.calibration import fit_temperature
 from astrid_assets.learning.checkpoints import (
     LAST,
-    CheckpointMismatch,
     fingerprint_of,
     is_finished,
     restore_best,
@@ -27,10 +26,8 @@ from astrid_assets.learning.datamodule import (
     VAL,
     CutoutData,
     TrainArrays,
-    UnusableDataset,
 )
 from astrid_assets.learning.segmentation_task import EpochMetrics, SegmentationTask
-from astrid_assets.learning.settings import TrainingSettings
 from astrid_assets.learning.trainer import (
     MONITORED,
     fit,
@@ -45,14 +42,7 @@ if TYPE_CHECKING:
 
     from lightning.pytorch.loggers import Logger
 
-__all__ = [
-    "CheckpointMismatch",
-    "TrainArrays",
-    "TrainedModel",
-    "TrainingSettings",
-    "UnusableDataset",
-    "train",
-]
+    from astrid_assets.learning.settings import TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)

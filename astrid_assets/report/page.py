@@ -151,6 +151,3 @@ def _samples(catalogue: Catalogue, store: ObjectStore, dataset_id: str) -> str |
 
 def _uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
-__all__ = ["bin_labels", "overall_completeness", "render_report"]

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrid_assets.science import defects_kernels as kernels
-from astrid_assets.science.bright_stars import halos_and_edges
 from astrid_assets.science.components import grow, patches
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.threads import in_bands
@@ -46,16 +45,6 @@ MAX_OVERFLOW_PX = 200
 
 Bool = NDArray[np.bool_]
 Index = NDArray[np.intp]
-
-__all__ = [
-    "bleeding_pixels",
-    "grown_saturation",
-    "halos_and_edges",
-    "impossible_pixels",
-    "missing_pixels",
-    "saturated_pixels",
-    "with_bit",
-]
 
 
 def with_bit(mask: Mask, where: Bool, bit: MaskBit) -> Mask:

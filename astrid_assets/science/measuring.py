@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.science.background import Background, measure_background
+from astrid_assets.science.bright_stars import halos_and_edges
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import sampled_median
 from astrid_assets.science.cosmic_rays import find_cosmic_rays
 from astrid_assets.science.defects import (
     bleeding_pixels,
     grown_saturation,
-    halos_and_edges,
     impossible_pixels,
     missing_pixels,
     saturated_pixels,

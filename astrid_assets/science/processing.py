@@ -10,15 +10,8 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from astrid_assets.science.anchor import (
-    Anchor,
-    anchor_from_frame,
-    anchor_rank,
-    make_anchor,
-)
 from astrid_assets.science.astrometry import Solution, solve_wcs
 from astrid_assets.science.errors import FrameRejected, Reason, TooFewStars
-from astrid_assets.science.measuring import MeasuredFrame, measure
 from astrid_assets.science.quality.frame_quality import (
     FieldStandard,
     FrameQuality,
@@ -30,19 +23,13 @@ from astrid_assets.science.wcs_tools import footprint, overlap, share_covered
 from astrid_assets.science.zero_point import ZeroPoint, limiting_mag, zero_point
 
 if TYPE_CHECKING:
+    from astrid_assets.science.anchor import (
+        Anchor,
+    )
     from astrid_assets.science.frame import Frame, Stars
+    from astrid_assets.science.measuring import MeasuredFrame
     from astrid_assets.science.settings import ProcessingSettings
 
-__all__ = [
-    "Anchor",
-    "MeasuredFrame",
-    "ProcessedFrame",
-    "anchor_from_frame",
-    "anchor_rank",
-    "make_anchor",
-    "measure",
-    "solve",
-]
 
 log = logging.getLogger(__name__)
 LARGE_OFFSET_PX = 10.0

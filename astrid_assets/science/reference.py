@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.differencing.prepared import Prepared
     from astrid_assets.science.frame import Frame, Image, Mask
-    from astrid_assets.science.registration import PixelMapping
+    from astrid_assets.science.pixel_mapping import PixelMapping
     from astrid_assets.science.settings import ReferenceSettings
 
 MIN_STARS = 3  # for the alignment of a member beyond its WCS

@@ -44,8 +44,6 @@ MAX_TRAILS = 8
 MAX_REJECTED = 6
 """Lines that turned out to be something else: a frame with more is full of them."""
 
-__all__ = ["Trail", "find_trails", "trail_mask"]
-
 
 @dataclass(frozen=True)
 class _Line:

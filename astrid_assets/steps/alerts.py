@@ -31,7 +31,7 @@ from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.steps.label_io import WORDS
 from astrid_assets.steps.objects import assign_objects
 from astrid_assets.storage import gates, ids, labels, layout
-from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.review_views import refresh
 from astrid_assets.storage.sky_index import healpix_of
 from astrid_assets.storage.tables import (
@@ -42,6 +42,7 @@ from astrid_assets.storage.tables import (
     Observation,
     PreprocessRun,
 )
+from astrid_assets.storage.upsert import upsert
 from astrid_assets.surveys.alert_files import Alert, BadAlert, read_alerts
 from astrid_assets.surveys.night import night_of
 

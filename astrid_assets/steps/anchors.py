@@ -13,19 +13,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from astrid_assets.science.processing import anchor_from_frame
+from astrid_assets.science.anchor import anchor_from_frame
 from astrid_assets.science.reference_choice import may_enter
 from astrid_assets.steps.masters import masters_of
 from astrid_assets.storage import frames, ids, observations
-from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.frame_store import frame_from_fits, stars_from_fits
 from astrid_assets.storage.tables import FieldAnchor
+from astrid_assets.storage.upsert import upsert
 from astrid_assets.surveys.catalogue_file import read_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from astrid_assets.science.processing import Anchor
+    from astrid_assets.science.anchor import Anchor
     from astrid_assets.steps.frame_task import AnchorOffer
     from astrid_assets.steps.nights import Tools
     from astrid_assets.storage.object_store import ObjectStore

@@ -32,9 +32,12 @@ from astrid_assets.steps.nights import (
 )
 from astrid_assets.steps.objects import assign_objects, light_curves
 from astrid_assets.storage import candidates, frames, gates, ids, layout, models
-from astrid_assets.storage.catalogue import now, upsert
-from astrid_assets.storage.frame_store import difference_from_fits, frame_from_fits
+from astrid_assets.storage.catalogue import now
+from astrid_assets.storage.difference_store import difference_from_fits
+from astrid_assets.storage.frame_store import frame_from_fits
+from astrid_assets.storage.sky_index import healpix_of
 from astrid_assets.storage.tables import Candidate, Detection, DetectionScore
+from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -235,7 +238,7 @@ def _scorer(store: ObjectStore, model_key: str) -> OnnxScorer:
 def _healpix(ra_deg: float | None, dec_deg: float | None) -> int | None:
     if ra_deg is None or dec_deg is None:
         return None
-    return int(candidates.healpix_of(np.array([ra_deg]), np.array([dec_deg]))[0])
+    return int(healpix_of(np.array([ra_deg]), np.array([dec_deg]))[0])
 
 
 def _commit(

@@ -28,7 +28,7 @@ from astrid_assets.steps.nights import (
 )
 from astrid_assets.storage import candidates, frames, gates, labels
 from astrid_assets.storage.catalogue import now
-from astrid_assets.storage.frame_store import difference_from_fits
+from astrid_assets.storage.difference_store import difference_from_fits
 from astrid_assets.storage.reliability import learn
 from astrid_assets.storage.review_places import open_night
 from astrid_assets.storage.review_views import refresh
@@ -36,7 +36,7 @@ from astrid_assets.storage.review_views import refresh
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from astrid_assets.storage.candidates import DetectionRow
+    from astrid_assets.storage.detection_rows import DetectionRow
     from astrid_assets.storage.tables import Label, ValidationEvent
     from astrid_assets.surveys.profile import SimulatedSource, SurveyProfile
 

@@ -28,10 +28,10 @@ from astrid_assets.steps.nights import (
     unchanged_report,
 )
 from astrid_assets.storage import candidates, gates, ids, light_curves
-from astrid_assets.storage.catalogue import upsert
 from astrid_assets.storage.difference_store import score_planes_from_fits
 from astrid_assets.storage.sky_index import distance_arcsec
 from astrid_assets.storage.tables import ForcedFlux, TrackletRow
+from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -23,9 +23,10 @@ from astrid_assets.steps.calibration_groups import (
 from astrid_assets.steps.master_keys import MasterKeys, bad_pixel_map
 from astrid_assets.steps.nights import hash_of
 from astrid_assets.storage import ids, layout, observations
-from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.frame_store import image_from_fits, image_to_fits
 from astrid_assets.storage.tables import CalibrationMaster, FrameMaster
+from astrid_assets.storage.upsert import upsert
 from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image
 
 if TYPE_CHECKING:

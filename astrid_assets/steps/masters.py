@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from astrid_assets.science.quality.master_gates import master_quality
 from astrid_assets.steps import versions
 from astrid_assets.steps.calibration_groups import KINDS
-from astrid_assets.steps.master_keys import MasterKeys, check_masters, load_masters
+from astrid_assets.steps.master_keys import MasterKeys
 from astrid_assets.steps.master_pictures import pictures_of
 from astrid_assets.steps.master_workshop import Workshop
 from astrid_assets.steps.nights import NightReport, finish, hash_of, unchanged_report
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from astrid_assets.storage.tables import CalibrationMaster, Observation
     from astrid_assets.surveys.profile import SurveyProfile
 
-__all__ = ["MasterKeys", "check_masters", "load_masters", "masters_nights", "masters_of"]
 
 ASSET = "calibration_masters"
 

@@ -10,8 +10,10 @@ from astrid_assets.pictures.sparklines import light_curve_sparkline
 from astrid_assets.science.detection.association import associate
 from astrid_assets.steps.nights import keep_picture
 from astrid_assets.storage import candidates, ids
-from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.catalogue import now
+from astrid_assets.storage.sky_index import healpix_of
 from astrid_assets.storage.tables import SkyObject
+from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +78,7 @@ def assign_objects(
         row["object_id"] = object_id
         object_ids.append(object_id)
         object_sky = np.vstack([object_sky, (ra_deg, dec_deg)])
-        healpix = candidates.healpix_of(np.array([ra_deg]), np.array([dec_deg]))
+        healpix = healpix_of(np.array([ra_deg]), np.array([dec_deg]))
         new.append(
             {
                 "id": object_id,

@@ -24,8 +24,8 @@ from astrid_assets.steps.nights import (
     version_of,
 )
 from astrid_assets.storage import observations
-from astrid_assets.storage.catalogue import upsert
 from astrid_assets.storage.tables import PreprocessRun
+from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -27,7 +27,7 @@ from astrid_assets.steps.nights import (
 )
 from astrid_assets.steps.reference_words import missing_reason, ranking_told
 from astrid_assets.storage import frames, ids, layout
-from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.frame_store import frame_from_fits, frame_to_fits
 from astrid_assets.storage.tables import (
     NightReference,
@@ -36,6 +36,7 @@ from astrid_assets.storage.tables import (
     ReferenceFrame,
     ReferenceMember,
 )
+from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -19,8 +19,9 @@ import polars as pl
 from astrid_assets.steps import versions
 from astrid_assets.steps.settings import NoDataset
 from astrid_assets.storage import ids, layout
-from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.tables import Model, TrainingDataset, TrainingRun
+from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.learning.evaluation import Evaluation
     from astrid_assets.learning.segmentation_task import EpochMetrics
-    from astrid_assets.learning.training import TrainingSettings
+    from astrid_assets.learning.settings import TrainingSettings
     from astrid_assets.science.frame import Cutouts
     from astrid_assets.steps.nights import Tools
     from astrid_assets.tracking import Tracking
@@ -121,8 +122,9 @@ def train_model(
 ) -> TrainedVersion:
     """Train on the newest dataset (or return the finished training of the same)."""
     # torch and lightning are loaded by this step only.
+    from astrid_assets.learning.datamodule import TrainArrays
     from astrid_assets.learning.export import to_onnx
-    from astrid_assets.learning.training import TrainArrays, train
+    from astrid_assets.learning.training import train
 
     row = newest_dataset(tools)
     settings_hash = ids.content_hash([versions.TRAIN, settings.model_dump(mode="json")])

@@ -16,7 +16,6 @@ from astrid_assets.storage.observations import IN_TIME, in_chunks
 from astrid_assets.storage.sky_index import (
     cone_ranges,
     distance_arcsec,
-    healpix_of,
     merged,
 )
 from astrid_assets.storage.tables import (
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
     from astrid_assets.storage.sky_index import Floats
 
-__all__ = ["DetectionRow", "cone_ranges", "healpix_of"]
 
 RANGES_PER_QUERY = 200  # SQLite nests an OR of at most 1000 terms
 

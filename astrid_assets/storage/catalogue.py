@@ -24,7 +24,6 @@ from sqlalchemy.orm import Session, sessionmaker
 from astrid_assets.storage.catalogue_errors import CatalogueUnavailable, told
 from astrid_assets.storage.column_types import json_text
 from astrid_assets.storage.migrations import schema as migrations
-from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
-__all__ = ["Catalogue", "CatalogueUnavailable", "now", "upsert"]
 
 BUSY_TIMEOUT_S = 30  # another process may hold SQLite's one write lock this long
 CONNECT_TIMEOUT_S = 10

@@ -15,10 +15,6 @@ import numpy as np
 from astropy.io import fits
 
 from astrid_assets.science.frame import Frame, Image, PsfModel, Stars
-from astrid_assets.storage.difference_store import (
-    difference_from_fits,
-    difference_to_fits,
-)
 from astrid_assets.storage.fits_cards import (
     FORMAT_VERSION,
     OURS,
@@ -48,17 +44,6 @@ if TYPE_CHECKING:
 
     from astrid_assets.storage.fits_planes import Extension, Plane
 
-__all__ = [
-    "difference_from_fits",
-    "difference_to_fits",
-    "frame_from_fits",
-    "frame_to_fits",
-    "image_from_fits",
-    "image_to_fits",
-    "stars_from_bytes",
-    "stars_from_fits",
-    "stars_to_bytes",
-]
 
 STAR_COLUMNS = {field.name: "D" for field in fields(Stars)} | {"flag": "I"}
 STAR_UNITS = {

@@ -41,16 +41,6 @@ if TYPE_CHECKING:
     from astrid_assets.science.frame import Image
     from astrid_assets.surveys.profile import SurveyProfile
 
-__all__ = [
-    "DoorRejection",
-    "ImageFacts",
-    "RawImage",
-    "raw_image_to_frame",
-    "read_headers",
-    "read_image",
-    "rejection_of",
-    "views",
-]
 
 PROVENANCE = (
     "OBJECT",

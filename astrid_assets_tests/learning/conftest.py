@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from astrid_assets.learning.training import TrainedModel, TrainingSettings, train
+from astrid_assets.learning.settings import TrainingSettings
+from astrid_assets.learning.training import TrainedModel, train
 from astrid_assets_tests.learning.synthetic import Synthetic, synthetic_cutouts
 
 if TYPE_CHECKING:

@@ -9,13 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astrid_assets.learning.evaluation import (
-    CannotEvaluate,
-    choose_threshold,
-    compare,
-    evaluate,
-)
-from astrid_assets.learning.ranking import roc_auc
+from astrid_assets.learning.evaluation import choose_threshold, compare, evaluate
+from astrid_assets.learning.ranking import CannotEvaluate, roc_auc
 
 
 def pairs_auc(scores, labels):

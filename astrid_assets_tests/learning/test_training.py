@@ -10,16 +10,12 @@ import pytest
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
-from astrid_assets.learning.checkpoints import BEST, LAST
+from astrid_assets.learning.checkpoints import BEST, LAST, CheckpointMismatch
 from astrid_assets.learning.evaluation import choose_threshold, evaluate
 from astrid_assets.learning.export import to_onnx
 from astrid_assets.learning.inference import OnnxScorer
-from astrid_assets.learning.training import (
-    CheckpointMismatch,
-    TrainedModel,
-    TrainingSettings,
-    train,
-)
+from astrid_assets.learning.settings import TrainingSettings
+from astrid_assets.learning.training import TrainedModel, train
 from astrid_assets_tests.learning.conftest import SMALL
 from astrid_assets_tests.learning.synthetic import synthetic_cutouts
 

@@ -10,9 +10,11 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.time import Time
 
+from astrid_assets.science.anchor import make_anchor
 from astrid_assets.science.catalogue_tie import tie_to_catalogue
 from astrid_assets.science.errors import FrameRejected, TooFewStars
-from astrid_assets.science.processing import make_anchor, measure, solve
+from astrid_assets.science.measuring import measure
+from astrid_assets.science.processing import solve
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.sky_catalogue import SkyCatalogue
 from astrid_assets.science.wcs_tools import to_pixels

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from astrid_assets.science.background import measure_background
+from astrid_assets.science.bright_stars import halos_and_edges
 from astrid_assets.science.defects import (
     grown_saturation,
-    halos_and_edges,
     impossible_pixels,
     missing_pixels,
     saturated_pixels,

@@ -12,12 +12,12 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from astrid_assets.science.background import measure_background
+from astrid_assets.science.bright_stars import halos_and_edges
 from astrid_assets.science.components import grow, label, patches
 from astrid_assets.science.cosmic_rays import find_cosmic_rays
 from astrid_assets.science.defects import (
     bleeding_pixels,
     grown_saturation,
-    halos_and_edges,
     impossible_pixels,
     missing_pixels,
     saturated_pixels,

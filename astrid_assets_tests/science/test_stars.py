@@ -15,9 +15,9 @@ from astrid_assets.science import threads
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.psf_fitting import fit_psf
 from astrid_assets.science.shapes import measure_shapes
+from astrid_assets.science.star_finding import half_sample_mode
 from astrid_assets.science.stars import (
     StarFlag,
-    half_sample_mode,
     measure_stars,
     select,
     typical_shape,

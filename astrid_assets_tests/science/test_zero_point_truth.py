@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from astrid_assets.science.anchor import make_anchor
 from astrid_assets.science.calibration.masters import Masters, combine
 from astrid_assets.science.frame import Frame
-from astrid_assets.science.processing import make_anchor, measure, solve
+from astrid_assets.science.measuring import measure
+from astrid_assets.science.processing import solve
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import update
 
 from astrid_assets.storage import ids, labels
-from astrid_assets.storage.catalogue import now, upsert
+from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.tables import (
     Deployment,
     Detection,
@@ -17,6 +17,7 @@ from astrid_assets.storage.tables import (
     TrainingDataset,
     TrainingRun,
 )
+from astrid_assets.storage.upsert import upsert
 from astrid_assets_tests.storage.world import World, nullable
 
 if TYPE_CHECKING:

@@ -14,13 +14,8 @@ from astrid_assets.science.calibration.masters import Masters
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.steps import frame_task
-from astrid_assets.steps.masters import (
-    MasterKeys,
-    check_masters,
-    load_masters,
-    masters_nights,
-    masters_of,
-)
+from astrid_assets.steps.master_keys import MasterKeys, check_masters, load_masters
+from astrid_assets.steps.masters import masters_nights, masters_of
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.register import index_source, register_from_source
 from astrid_assets.storage import frames, observations

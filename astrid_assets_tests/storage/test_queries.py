@@ -8,7 +8,6 @@ from sqlalchemy import select
 
 from astrid_assets.science.quality.gates import Verdict
 from astrid_assets.storage import frames, gates, ids, observations
-from astrid_assets.storage.catalogue import Catalogue, upsert
 from astrid_assets.storage.tables import (
     CalibrationMaster,
     DifferenceRun,
@@ -19,11 +18,14 @@ from astrid_assets.storage.tables import (
     ReferenceMember,
     SourceFileRow,
 )
+from astrid_assets.storage.upsert import upsert
 from astrid_assets_tests.storage.world import WHEN, World
 
 if TYPE_CHECKING:
     import pytest
     from sqlalchemy.orm import Session
+
+    from astrid_assets.storage.catalogue import Catalogue
 
 
 def verdict(gate: str = "frame_quality", *, passed: bool, holds_back: bool = True):

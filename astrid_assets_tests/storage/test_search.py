@@ -10,7 +10,6 @@ import pytest
 
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.storage import search, search_images
-from astrid_assets.storage.catalogue import upsert
 from astrid_assets.storage.paging import BadCursor
 from astrid_assets.storage.search import (
     Cone,
@@ -18,6 +17,7 @@ from astrid_assets.storage.search import (
 )
 from astrid_assets.storage.sky_index import distance_arcsec
 from astrid_assets.storage.tables import Candidate, Detection, Label
+from astrid_assets.storage.upsert import upsert
 from astrid_assets_tests.storage.world import World
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.storage import ids
-from astrid_assets.storage.catalogue import upsert
 from astrid_assets.storage.sky_index import healpix_of
 from astrid_assets.storage.tables import (
     Base,
@@ -23,6 +22,7 @@ from astrid_assets.storage.tables import (
     SkyObject,
     Survey,
 )
+from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

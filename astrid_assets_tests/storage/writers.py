@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from astrid_assets.storage.catalogue import upsert
 from astrid_assets.storage.tables import NightSummary
+from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from astrid_assets.storage.catalogue import Catalogue

@@ -14,7 +14,6 @@ from astrid_assets.storage.object_store import FolderObjectStore
 from astrid_assets.storage.tables import Observation, ValidationEvent, Vote
 from astrid_assets.web.security import NAME_COOKIE
 from astrid_assets.web.settings import WebSettings
-from astrid_assets_tests.test_browser import browser
 from astrid_assets_tests.web.served import Served
 from astrid_assets_tests.web.small_sky import make_sky
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
-__all__ = ["browser"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -28,7 +28,7 @@ from astrid_assets.web.views.light_curve import drawn, light_curve
 from astrid_assets.web.views.planes import HALF, Stamps
 
 if TYPE_CHECKING:
-    from astrid_assets.storage.candidates import DetectionRow
+    from astrid_assets.storage.detection_rows import DetectionRow
 
 router = APIRouter(dependencies=[Depends(reader)])
 

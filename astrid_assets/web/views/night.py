@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from astrid_assets.storage import frames, gates, observations
-from astrid_assets.storage.candidates import DetectionRow
-from astrid_assets.storage.detection_rows import select_detections
+from astrid_assets.storage.detection_rows import DetectionRow, select_detections
 from astrid_assets.storage.tables import (
     Candidate,
     Detection,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from astrid_assets.science.anchor import make_anchor
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
@@ -15,7 +16,8 @@ from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.forced_photometry import forced_fluxes
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.processing import make_anchor, measure, solve
+from astrid_assets.science.measuring import measure
+from astrid_assets.science.processing import solve
 from astrid_assets.science.settings import ProcessingSettings
 
 GAIN_E_PER_ADU, SATURATION_ADU = 1.9, 65_000.0
