@@ -20,7 +20,7 @@ from itertools import islice
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
-from astrid_assets.science.threads import set_threads
+from astrid_assets.science.arrays.threads import set_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

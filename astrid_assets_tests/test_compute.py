@@ -12,7 +12,7 @@ import time
 import pytest
 
 from astrid_assets.compute import THREAD_VARIABLES, Compute, WorkerDied
-from astrid_assets.science.threads import threads
+from astrid_assets.science.arrays.threads import threads
 
 BOTH = pytest.mark.parametrize(
     "compute", [Compute(), Compute("processes", 2)], ids=["serial", "processes"]

@@ -31,13 +31,13 @@ from rich.console import Console
 from rich.table import Table
 from scipy import fft
 
+from astrid_assets.science.arrays.threads import set_threads
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.differencing import noise, subtraction
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.measuring import measure
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.pair import simulate_pair
-from astrid_assets.science.threads import set_threads
 from astrid_assets.steps import detect, reading, subtract
 from astrid_assets.storage.client_store import ClientStore
 from astrid_assets.storage.frame_store import frame_to_fits

@@ -21,12 +21,12 @@ import numpy as np
 from astropy.nddata import CCDData
 from ccdproc import Combiner, flat_correct, subtract_bias, subtract_dark
 
+from astrid_assets.science.arrays.threads import set_threads
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import Masters, make_master
 from astrid_assets.science.calibration.overscan import without_overscan
 from astrid_assets.science.calibration.variance import calibrated_variance
 from astrid_assets.science.frame import Frame
-from astrid_assets.science.threads import set_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -39,8 +39,8 @@ from astrid_assets.science.simulation.point_spread import PsfField
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.differencing.local_psf import Stamps
-    from astrid_assets.science.frame import Image
 
 SIDES = (1024, 2048, 4096)
 RUNS = 7

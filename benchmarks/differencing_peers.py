@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
     Real = NDArray[np.floating]
     Spectrum = NDArray[np.inexact]

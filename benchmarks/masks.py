@@ -20,9 +20,10 @@ import numpy as np
 from astroscrappy.astroscrappy import detect_cosmics
 from scipy.special import ndtr
 
+from astrid_assets.science.arrays.components import grow
+from astrid_assets.science.arrays.threads import set_threads
 from astrid_assets.science.background import Background, measure_background
 from astrid_assets.science.bright_stars import halos_and_edges
-from astrid_assets.science.components import grow
 from astrid_assets.science.cosmic_rays import find_cosmic_rays
 from astrid_assets.science.defects import (
     bleeding_pixels,
@@ -32,7 +33,6 @@ from astrid_assets.science.defects import (
     saturated_pixels,
 )
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.threads import set_threads
 from astrid_assets.science.trails import find_trails, trail_mask
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Image, Mask
+    from astrid_assets.science.arrays.types import Image, Mask
 
     Bool = NDArray[np.bool_]
 

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Image, Stars
+    from astrid_assets.science.arrays.types import Image
+    from astrid_assets.science.frame import Stars
 
 SKY_E, READ_NOISE_E = 300.0, 5.0
 PHASES = ((0.0, 0.0), (0.5, 0.0), (0.25, -0.4), (-0.49, 0.49))

@@ -28,16 +28,16 @@ from astropy.wcs import WCS
 from reproject import reproject_interp
 from scipy.special import erf
 
+from astrid_assets.science.arrays.threads import set_threads, threads
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.registration import pixel_mapping, resample
-from astrid_assets.science.threads import set_threads, threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 Array: TypeAlias = "NDArray[np.float64]"
 

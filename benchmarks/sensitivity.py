@@ -31,6 +31,7 @@ from scipy.optimize import minimize
 from scipy.spatial import KDTree
 from scipy.stats import norm
 
+from astrid_assets.science.arrays.threads import set_threads
 from astrid_assets.science.detection.candidate import names_of
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
@@ -39,7 +40,6 @@ from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import ScienceError
 from astrid_assets.science.injection_summary import position_scale_px
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.threads import set_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from astrid_assets.learning.unet import centre_logit
-from astrid_assets.science.frame import CUTOUT_SIZE
+from astrid_assets.science.arrays.types import CUTOUT_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

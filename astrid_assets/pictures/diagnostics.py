@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Frame, Image, Mask
+    from astrid_assets.science.arrays.types import Image, Mask
+    from astrid_assets.science.frame import Frame
 
 DPI = 64
 INK, ACCENT, FAINT = "#1f2937", "#c2410c", "#9ca3af"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Cutouts, Image
+    from astrid_assets.science.arrays.types import Cutouts, Image
 
     Marks: TypeAlias = Iterable[tuple[float, float, int]]
     Mask: TypeAlias = NDArray[np.integer]

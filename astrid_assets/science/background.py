@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from astrid_assets.science import background_kernels as kernels
-from astrid_assets.science.components import grow, label
+from astrid_assets.science.arrays.components import grow, label
+from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 MESHES_PER_SIDE = 8
 """Default meshes along the shorter side: sky gradients are smoother than that."""

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrid_assets.science import defects_kernels as kernels
-from astrid_assets.science.components import patches
+from astrid_assets.science.arrays.components import patches
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image, Mask
+    from astrid_assets.science.arrays.types import Image, Mask
 
 HALO_FWHM = 3.0
 """Beyond the saturated pixels, where the wings outshine the fainter stars."""

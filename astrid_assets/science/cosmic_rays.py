@@ -23,10 +23,10 @@ from scipy.special import ndtr
 
 from astrid_assets.science import cosmic_rays_kernels as kernels
 from astrid_assets.science import star_shape_kernels as star_shapes
-from astrid_assets.science.threads import in_bands
+from astrid_assets.science.arrays.threads import in_bands
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 Bool = NDArray[np.bool_]
 Index = NDArray[np.intp]

@@ -23,10 +23,11 @@ from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.psf_photometry import psf_flux
 
 if TYPE_CHECKING:
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.differencing.difference import Difference
     from astrid_assets.science.differencing.prepared import Prepared
     from astrid_assets.science.differencing.settings import DifferencingSettings
-    from astrid_assets.science.frame import Frame, Image
+    from astrid_assets.science.frame import Frame
 
 Values = NDArray[np.float64]
 Bool = NDArray[np.bool_]

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrid_assets.science import defects_kernels as kernels
-from astrid_assets.science.components import grow, patches
+from astrid_assets.science.arrays.components import grow, patches
+from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
+    from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.background import Background
-    from astrid_assets.science.frame import Image, Mask
 
 IMPOSSIBLE_SIGMA = 10.0
 """So far below the sky no noise reaches: a dead or overrun pixel."""

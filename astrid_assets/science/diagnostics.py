@@ -19,8 +19,9 @@ from astrid_assets.science.psf_checks import psf_maps, psf_residuals
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astrid_assets.science.arrays.types import Mask
     from astrid_assets.science.astrometry import Solution
-    from astrid_assets.science.frame import Frame, Mask, Stars
+    from astrid_assets.science.frame import Frame, Stars
     from astrid_assets.science.measuring import MeasuredFrame
     from astrid_assets.science.processing import ProcessedFrame
     from astrid_assets.science.zero_point import ZeroPoint

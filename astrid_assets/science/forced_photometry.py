@@ -17,7 +17,7 @@ from scipy.ndimage import map_coordinates
 from astrid_assets.science.mask_bits import UNUSABLE
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image, Mask
+    from astrid_assets.science.arrays.types import Image, Mask
 
 Array = NDArray[np.float64]
 MIN_HOLE_FRAMES = 4

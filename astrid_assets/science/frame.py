@@ -9,7 +9,7 @@ Files are converted to this at the survey's door (`surveys.fits_door`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,7 @@ from scipy import ndimage
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
-Image: TypeAlias = NDArray[np.float32]
-Mask: TypeAlias = NDArray[np.uint16]
-Cutouts: TypeAlias = NDArray[np.float32]
-"""(n, 3, size, size): science, reference and score (S_corr) around candidates;
-the first two in units of the local sky sigma, the third in sigma."""
-
-CUTOUT_SIZE = 64
-"""Side of a candidate's cutout in pixels; the candidate sits at [32, 32]."""
+    from astrid_assets.science.arrays.types import Image, Mask
 
 
 Array = NDArray[np.float64]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from astrid_assets.science.injection import SNR_EDGES
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 Values = NDArray[np.float64]
 Bool = NDArray[np.bool_]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.background import Background, measure_background
 from astrid_assets.science.bright_stars import halos_and_edges
 from astrid_assets.science.calibration.calibrate import calibrate
@@ -34,14 +35,14 @@ from astrid_assets.science.quality.frame_quality import FrameQuality, judge
 from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
 from astrid_assets.science.saturated_hits import mark_saturated_hits
 from astrid_assets.science.stars import measure_stars, typical_shape, with_psf_fluxes
-from astrid_assets.science.threads import in_bands
 from astrid_assets.science.trails import find_trails, trail_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.calibration.masters import Masters
-    from astrid_assets.science.frame import Frame, Image, Mask, Stars
+    from astrid_assets.science.frame import Frame, Stars
     from astrid_assets.science.settings import ProcessingSettings
 
 log = logging.getLogger(__name__)

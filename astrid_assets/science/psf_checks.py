@@ -17,7 +17,8 @@ from astrid_assets.science.psf_sample import MAX_PSF_STARS, choose_psf_stars
 from astrid_assets.science.shapes import measure_shapes, stamps
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Frame, Image, PsfModel, Stars
+    from astrid_assets.science.arrays.types import Image
+    from astrid_assets.science.frame import Frame, PsfModel, Stars
 
 Array = NDArray[np.float64]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from astrid_assets.science.components import label
+from astrid_assets.science.arrays.components import label
 from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.frame import PsfModel, polynomials
 from astrid_assets.science.mask_bits import UNUSABLE
@@ -39,7 +39,8 @@ from astrid_assets.science.shapes import measure_shapes, stamps
 from astrid_assets.science.stars import select, typical_shape
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Frame, Image, Stars
+    from astrid_assets.science.arrays.types import Image
+    from astrid_assets.science.frame import Frame, Stars
 
 RADIUS_FWHM = 4.0
 """A Moffat profile of beta 3 is 3e-4 of its peak there, 0.5 % of its light beyond."""

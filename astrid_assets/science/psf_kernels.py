@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.compiled import compiled, compiled_sums
+from astrid_assets.science.arrays.compiled import compiled, compiled_sums
 
 Array = NDArray[np.float64]
 Stamps = NDArray[np.float64]

@@ -12,7 +12,8 @@ from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.psf_kernels import fit_stars, lay_all
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Frame, Image, PsfModel
+    from astrid_assets.science.arrays.types import Image
+    from astrid_assets.science.frame import Frame, PsfModel
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
     from numpy.typing import NDArray
 
+    from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.detection.candidate import Candidate
-    from astrid_assets.science.frame import Image, Mask
 
 DEEP_ENOUGH_SIGMA = 5.0  # expected on the other frame: noise hides 2 % of such below
 SHOWN_SIGMA = 3.0  # of the same sign, within a pixel: noise shows it at 1 % of places

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.differencing.prepared import Prepared
-    from astrid_assets.science.frame import Frame, Image, Mask
+    from astrid_assets.science.frame import Frame
     from astrid_assets.science.pixel_mapping import PixelMapping
     from astrid_assets.science.settings import ReferenceSettings
 

@@ -14,16 +14,16 @@ import numpy as np
 
 from astrid_assets.science import registration_kernels as kernels
 from astrid_assets.science import spline_kernels
+from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.pixel_mapping import PixelMapping, basis_of
-from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Image, Mask
+    from astrid_assets.science.arrays.types import Image, Mask
 
 FILL_SIGMA_PX = 2.0  # masked pixels take the mean of good ones about this near
 FILL_REACH_PX = 6  # three of those sigma

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.compiled import compiled
+from astrid_assets.science.arrays.compiled import compiled
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.pixel_mapping_kernels import positions, row_of_nodes, smooth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Image, Mask
+    from astrid_assets.science.arrays.types import Image, Mask
 
 RUN_PX = 12  # shorter runs of neighbours are quicker one by one
 ONE, TWO, THREE = np.uint64(1), np.uint64(2), np.uint64(3)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.components import grow, patches
+from astrid_assets.science.arrays.components import grow, patches
 from astrid_assets.science.mask_bits import MaskBit
 
 if TYPE_CHECKING:
+    from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.background import Background
-    from astrid_assets.science.frame import Image, Mask
 
 Index = NDArray[np.intp]
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.shape_kernels import adaptive_moments
-from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 FWHM_OVER_SIGMA = 2.354820045
 ITERATIONS = 30

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.compiled import compiled
+from astrid_assets.science.arrays.compiled import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 POLE = np.float32(np.sqrt(3) - 2)  # of the cubic B-spline's inverse
 GAIN = np.float32(6)  # of that inverse, per axis

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.background import robust_sigma
 from astrid_assets.science.shapes import FWHM_OVER_SIGMA, measure_shapes, stamps
 from astrid_assets.science.star_kernels import (
@@ -19,10 +20,9 @@ from astrid_assets.science.star_kernels import (
     filter_rows,
     local_maxima,
 )
-from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 DETECTION_SIGMA = 4.0
 """Matched-filter S/N above the sky. Together with `MIN_AREA_PX` it leaves about

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.compiled import compiled, compiled_sums
+from astrid_assets.science.arrays.compiled import compiled, compiled_sums
 
 Image = NDArray[np.float32]
 Bool = NDArray[np.bool_]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from astrid_assets.science.background import measure_background
-from astrid_assets.science.frame import Frame, Image, Stars
+from astrid_assets.science.frame import Frame, Stars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.psf_photometry import fit_point_sources, psf_flux
 from astrid_assets.science.shapes import Shapes, measure_shapes, stamps
@@ -29,6 +29,8 @@ from astrid_assets.science.star_finding import (
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
+
+    from astrid_assets.science.arrays.types import Image
 
 MAX_STARS = 5000
 """PSF, astrometry and zero point gain nothing from more, and the catalogue of a

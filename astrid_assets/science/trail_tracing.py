@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from astrid_assets.science import trails_kernels as kernels
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]

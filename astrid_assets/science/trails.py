@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrid_assets.science import trails_kernels as kernels
-from astrid_assets.science.threads import in_bands
+from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.trail_tracing import Trail, traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 Bool = NDArray[np.bool_]
 BINNED_SIDE = 512

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.detection.ranking import snr_ranking
 from astrid_assets.science.errors import Reason
-from astrid_assets.science.frame import CUTOUT_SIZE
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.steps.label_io import WORDS
 from astrid_assets.steps.objects import assign_objects
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from astrid_assets.science.frame import Cutouts, Image
+    from astrid_assets.science.arrays.types import Cutouts, Image
     from astrid_assets.storage.catalogue import Catalogue
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile

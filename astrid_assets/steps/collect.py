@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from astrid_assets.science.frame import CUTOUT_SIZE
+from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.labelling.dataset_quality import (
     DataQualityReport,
     LabelledSet,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Cutouts
+    from astrid_assets.science.arrays.types import Cutouts
     from astrid_assets.steps.nights import Tools
     from astrid_assets.storage.labels import LabelledRow
     from astrid_assets.storage.object_store import ObjectStore

@@ -32,8 +32,9 @@ from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.calibration.masters import Kind, Master
-    from astrid_assets.science.frame import Frame, Image
+    from astrid_assets.science.frame import Frame
     from astrid_assets.steps.nights import Tools
     from astrid_assets.storage.tables import Observation
     from astrid_assets.surveys.profile import SurveyProfile

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from astrid_assets.learning.evaluation import Evaluation
     from astrid_assets.learning.segmentation_task import EpochMetrics
     from astrid_assets.learning.settings import TrainingSettings
-    from astrid_assets.science.frame import Cutouts
+    from astrid_assets.science.arrays.types import Cutouts
     from astrid_assets.steps.nights import Tools
     from astrid_assets.tracking import Tracking
 

@@ -43,7 +43,7 @@ from astrid_assets.storage.fits_planes import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from astrid_assets.science.frame import Image, Mask
+    from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.storage.fits_planes import Extension, Plane
 
 SCORE_STEP = 1 / 32  # sigma; half of it is the most a score is off

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from astropy.io import fits
 
-from astrid_assets.science.threads import side_by_side
+from astrid_assets.science.arrays.threads import side_by_side
 from astrid_assets.storage.fits_cards import header_of
 from astrid_assets.storage.fits_opening import DITHERED_KEEPING_ZEROS, opened
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Image, Mask
+    from astrid_assets.science.arrays.types import Image, Mask
 
 Plane: TypeAlias = fits.CompImageHDU | fits.ImageHDU
 Extension: TypeAlias = Plane | fits.BinTableHDU

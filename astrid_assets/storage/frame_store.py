@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.io import fits
 
-from astrid_assets.science.frame import Frame, Image, PsfModel, Stars
+from astrid_assets.science.frame import Frame, PsfModel, Stars
 from astrid_assets.storage.fits_cards import (
     FORMAT_VERSION,
     OURS,
@@ -42,6 +42,7 @@ from astrid_assets.storage.fits_planes import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.storage.fits_planes import Extension, Plane
 
 

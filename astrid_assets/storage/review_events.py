@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import delete, select
 
-from astrid_assets.science.frame import CUTOUT_SIZE
+from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.labelling.classes import CLASSES
 from astrid_assets.science.labelling.consensus import EVENTS, SOURCES
 from astrid_assets.storage.labels import append_events

@@ -38,7 +38,7 @@ from astrid_assets.surveys.sections import without_sections
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.surveys.profile import SurveyProfile
 
 

@@ -29,7 +29,7 @@ from astrid_assets.surveys.fits_tiles import tiles_must_be_sane
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.surveys.fits_structure import Hdu
     from astrid_assets.surveys.headers import HeaderView
 

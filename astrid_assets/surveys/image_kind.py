@@ -17,7 +17,7 @@ from astrid_assets.surveys.saturation import level_and_scatter
 from astrid_assets.surveys.sources import matches_any
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.surveys.headers import HeaderView
     from astrid_assets.surveys.profile import Calibration, Keywords
 

@@ -18,7 +18,7 @@ from astrid_assets.science.calibration.overscan import (
 from astrid_assets.science.errors import FrameRejected
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.surveys.headers import HeaderView
     from astrid_assets.surveys.profile import Detector
 

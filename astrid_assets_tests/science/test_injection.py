@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from astrid_assets.science.arrays.intervals import upper_bound
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
@@ -23,7 +24,6 @@ from astrid_assets.science.injection import (
     plan_injections,
     recover,
 )
-from astrid_assets.science.intervals import upper_bound
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.settings import InjectionSettings
 from astrid_assets.science.simulation.pair import simulate_pair

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
+from astrid_assets.science.arrays.components import grow, label, patches
 from astrid_assets.science.background import measure_background
 from astrid_assets.science.bright_stars import halos_and_edges
-from astrid_assets.science.components import grow, label, patches
 from astrid_assets.science.cosmic_rays import find_cosmic_rays
 from astrid_assets.science.defects import (
     bleeding_pixels,

@@ -13,7 +13,7 @@ from reproject import reproject_interp
 from scipy.ndimage import gaussian_filter, maximum_filter
 from scipy.special import erf
 
-from astrid_assets.science import threads
+from astrid_assets.science.arrays import threads
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.pixel_mapping import PixelMapping
 from astrid_assets.science.registration import (

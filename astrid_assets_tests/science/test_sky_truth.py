@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astrid_assets.science import threads
+from astrid_assets.science.arrays import threads
 from astrid_assets.science.background import default_mesh, measure_background
 from astrid_assets_tests.science.star_fields import crowd, paint
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import KDTree
 
-from astrid_assets.science import threads
+from astrid_assets.science.arrays import threads
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.psf_fitting import fit_psf
 from astrid_assets.science.shapes import measure_shapes

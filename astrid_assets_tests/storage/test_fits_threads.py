@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from astrid_assets.science.threads import set_threads, threads
+from astrid_assets.science.arrays.threads import set_threads, threads
 from astrid_assets.storage.fits_planes import (
     file_of,
     mask_plane,
@@ -22,7 +22,7 @@ NAMES = ("DATA", "OTHER", "VARIANCE", "MASK")
 
 READ_FIRST = """
 import hashlib, os, sys
-from astrid_assets.science.threads import set_threads
+from astrid_assets.science.arrays.threads import set_threads
 from astrid_assets.storage.fits_planes import planes_from
 path, expected, *names = sys.argv[1:]
 content = open(path, "rb").read()

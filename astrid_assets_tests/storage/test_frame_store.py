@@ -28,7 +28,7 @@ from astrid_assets.storage.frame_store import (
 )
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 SHAPE = (150, 201)
 SKY_RMS = 18.0

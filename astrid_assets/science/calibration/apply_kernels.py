@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.compiled import compiled
+from astrid_assets.science.arrays.compiled import compiled
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image, Mask
+    from astrid_assets.science.arrays.types import Image, Mask
 
     Real = float | np.float32
     Bit = int | np.uint16

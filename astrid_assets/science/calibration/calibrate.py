@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.calibration.apply_kernels import apply_masters
 from astrid_assets.science.calibration.masters import sampled_median
 from astrid_assets.science.errors import ShapeMismatch
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
+    from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.calibration.masters import Masters
-    from astrid_assets.science.frame import Frame, Image, Mask
+    from astrid_assets.science.frame import Frame
 
 NO_IMAGE: Image = np.empty((0, 0), np.float32)
 LEVEL_PIXELS = 100_000

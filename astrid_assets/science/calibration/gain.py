@@ -25,7 +25,7 @@ from astrid_assets.science.calibration.masters import NoFrames
 from astrid_assets.science.errors import ShapeMismatch
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 TILE_PX = 64
 """Gain is measured on tiles and their median taken: light varies over a flat."""

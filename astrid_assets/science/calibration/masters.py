@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.calibration.stacking import Stack
-    from astrid_assets.science.frame import Image, Mask
 
 MIN_FLAT_LEVEL_E = 500.0
 """A flat fainter than this has more photon noise (4.5 %) than it corrects."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 OverscanModel = Literal["median", "rows", "polynomial"]
 Slices = tuple[slice, slice]

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
+from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.calibration.stack_kernels import (
     clipped_means,
     medians_and_deviations,
 )
 from astrid_assets.science.errors import ShapeMismatch
-from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 CLIP_SIGMA = 4.0
 """Against the median over the stack: a cosmic ray or a star in a sky flat."""

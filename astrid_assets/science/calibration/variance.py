@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.calibration.apply_kernels import variance_of
 from astrid_assets.science.calibration.calibrate import present
 from astrid_assets.science.errors import ShapeMismatch
-from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.calibration.masters import Masters
-    from astrid_assets.science.frame import Image
 
 
 def calibrated_variance(

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.arrays.types import CUTOUT_SIZE, Cutouts
 from astrid_assets.science.detection.peaks import window
 from astrid_assets.science.errors import ShapeMismatch
-from astrid_assets.science.frame import CUTOUT_SIZE, Cutouts, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astrid_assets.science.detection.candidate import Candidate
     from astrid_assets.science.differencing.difference import Difference
+    from astrid_assets.science.frame import Frame
 
 
 def cut(science: Frame, difference: Difference, candidates: Sequence[Candidate]) -> Cutouts:

@@ -17,10 +17,10 @@ from astrid_assets.science.detection.peaks import Peaks, disc, window
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 
 if TYPE_CHECKING:
+    from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.detection.settings import DetectionSettings
     from astrid_assets.science.detection.shapes import PointSource, Shapes
     from astrid_assets.science.differencing.difference import Difference
-    from astrid_assets.science.frame import Image, Mask
 
 Fails = NDArray[np.bool_]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.detection import peaks_kernels
-from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 Values = NDArray[np.float64]
 

@@ -21,8 +21,8 @@ from astrid_assets.science.differencing.transform import StampSpectrum, back
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 
 if TYPE_CHECKING:
+    from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.differencing.difference import Difference
-    from astrid_assets.science.frame import Image, Mask
 
 Values = NDArray[np.float64]
 

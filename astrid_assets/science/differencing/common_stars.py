@@ -27,8 +27,8 @@ from astrid_assets.science.registration import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.differencing.prepared import Prepared
-    from astrid_assets.science.frame import Image
 
 DETECTION_SIGMA = 5.0  # per pixel
 MAX_STARS = 80  # the brightest; more gain nothing

@@ -16,10 +16,10 @@ from astrid_assets.science.differencing.local_psf import at
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
+    from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.differencing.evidence import Evidence
     from astrid_assets.science.differencing.local_psf import Stamps
     from astrid_assets.science.errors import Reason
-    from astrid_assets.science.frame import Image, Mask
 
 
 @dataclass(frozen=True, kw_only=True)

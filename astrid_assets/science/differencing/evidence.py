@@ -14,9 +14,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.differencing.matched import Matched
     from astrid_assets.science.differencing.star_fit import CommonStars, Values
-    from astrid_assets.science.frame import Image
 
 SCORE_EDGES = np.linspace(-8.0, 8.0, 65)
 """Of the histogram of the score, in sigma; what lies outside counts at its ends."""

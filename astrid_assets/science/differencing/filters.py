@@ -21,8 +21,8 @@ from scipy import fft
 from astrid_assets.science.differencing.transform import StampSpectrum, back
 
 if TYPE_CHECKING:
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.differencing.transform import Real
-    from astrid_assets.science.frame import Image
 
 Axes: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Noise power along y (ny,) and along rfft2's half of x; their product is that on

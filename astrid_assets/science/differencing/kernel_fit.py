@@ -25,8 +25,8 @@ from astrid_assets.science.errors import TooFewStars
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.differencing.local_psf import Stamps
-    from astrid_assets.science.frame import Image
 
 DEGREES = (2, 2, 0)
 """Of the polynomials of the three Gaussians; higher ones fit the noise."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 Places: TypeAlias = NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from astrid_assets.science.differencing.local_psf import at
 
 if TYPE_CHECKING:
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.differencing.local_psf import Stamps
-    from astrid_assets.science.frame import Image
 
 
 @dataclass(frozen=True)

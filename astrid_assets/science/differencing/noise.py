@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.differencing import noise_kernels
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
-from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.differencing.matched import Matched
-    from astrid_assets.science.frame import Image, Mask
 
 MAD_TO_SIGMA = 1.4826
 BRIGHT_SIGMA = 50.0  # a PSF error of 1 % is half a sigma on such a star

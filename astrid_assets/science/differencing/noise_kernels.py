@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.compiled import compiled
+from astrid_assets.science.arrays.compiled import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 
 @compiled

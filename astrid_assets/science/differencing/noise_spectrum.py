@@ -26,8 +26,8 @@ from astrid_assets.science.differencing.transform import StampSpectrum, frequenc
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.differencing.filters import Axes, PowerOn
-    from astrid_assets.science.frame import Image
 
 HIGH_PASS = np.array([1.0, -4.0, 6.0, -4.0, 1.0])
 """Fourth difference: at half the Nyquist frequency 1/16 of what it passes at it."""

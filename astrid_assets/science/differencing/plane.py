@@ -13,6 +13,7 @@ import numpy as np
 from scipy import fft
 from scipy.interpolate import make_interp_spline
 
+from astrid_assets.science.arrays.threads import side_by_side
 from astrid_assets.science.differencing import zogy_kernels
 from astrid_assets.science.differencing.filters import (
     TINY,
@@ -37,13 +38,12 @@ from astrid_assets.science.differencing.transform import (
     in_blocks,
     padded_shape,
 )
-from astrid_assets.science.threads import side_by_side
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.differencing.local_psf import Stamps
-    from astrid_assets.science.frame import Image
 
 SCALE_SAMPLES = 5  # positions per axis at which flux scale and noise are computed
 MIN_VARIANCE = 0.1  # of blank sky's: rounding leaves a few pixels below it

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
     from numpy.typing import NDArray
 
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.differencing.local_psf import Places, Stamps
-    from astrid_assets.science.frame import Frame, Image, PsfModel
+    from astrid_assets.science.frame import Frame, PsfModel
 
 
 @dataclass(frozen=True)

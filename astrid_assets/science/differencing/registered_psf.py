@@ -22,9 +22,10 @@ from astrid_assets.science.registration import spline_response
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.differencing.filters import Axes
     from astrid_assets.science.differencing.local_psf import Places, Stamps
-    from astrid_assets.science.frame import Image, PsfModel
+    from astrid_assets.science.frame import PsfModel
     from astrid_assets.science.pixel_mapping import PixelMapping
 
 TURN_TOLERANCE = 1e-3  # a stamp of 31 pixels moves by less than 0.02 px at its edge

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sep
 
+from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.differencing import sky_kernels, zogy_kernels
 from astrid_assets.science.differencing.noise import robust_sigma
 from astrid_assets.science.differencing.transform import (
@@ -26,12 +27,11 @@ from astrid_assets.science.differencing.transform import (
     in_blocks,
     padded_shape,
 )
-from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 MESH_PX = 128
 FINEST_MESH_PX = 32  # a point source in it is still an outlier

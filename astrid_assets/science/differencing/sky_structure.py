@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.differencing import sky_kernels
-from astrid_assets.science.threads import in_bands
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 LAG_FWHM = 3.0  # the noise's own correlation is 1 % there
 CLIP_SIGMA = 4.0  # rarer values are sources

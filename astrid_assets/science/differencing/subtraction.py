@@ -40,10 +40,11 @@ from astrid_assets.science.registration import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.differencing.filters import Axes, PowerOn
     from astrid_assets.science.differencing.prepared import Prepared
     from astrid_assets.science.differencing.settings import DifferencingSettings
-    from astrid_assets.science.frame import Frame, Image, Mask
+    from astrid_assets.science.frame import Frame
 
 LIMIT_SIGMA = 5.0
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from astrid_assets.science.threads import side_by_side
+from astrid_assets.science.arrays.threads import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,9 +27,9 @@ from astrid_assets.science.differencing.plane import Plane
 from astrid_assets.science.errors import ShapeMismatch
 
 if TYPE_CHECKING:
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.differencing.filters import Noises
     from astrid_assets.science.differencing.local_psf import Stamps
-    from astrid_assets.science.frame import Image
 
 
 def match(

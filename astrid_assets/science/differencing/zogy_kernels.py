@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.compiled import compiled
+from astrid_assets.science.arrays.compiled import compiled
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 Block: TypeAlias = NDArray[np.complex64]
 Line: TypeAlias = NDArray[np.float32]

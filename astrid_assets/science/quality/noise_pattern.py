@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from astrid_assets.science.arrays.threads import in_bands, threads
 from astrid_assets.science.background import robust_sigma
 from astrid_assets.science.quality import noise_pattern_kernels as kernels
-from astrid_assets.science.threads import in_bands, threads
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 CLIP_SIGMA = 5.0
 BRIGHT_SIGMA = 20.0  # brighter pixels widen the mask of a source no further

@@ -17,7 +17,7 @@ from astrid_assets.science.simulation.scene import QUIET_NIGHTS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.simulation.scene import Plan
 
 CalibrationKind = Literal["bias", "dark", "flat"]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
     from numpy.typing import NDArray
 
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.simulation.point_spread import Array
     from astrid_assets.science.simulation.scene import Plan
 

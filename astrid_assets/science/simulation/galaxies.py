@@ -15,7 +15,8 @@ from scipy import fft
 from astrid_assets.science.simulation.painting import CHUNK_PIXELS, add_stamp
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image, PsfModel
+    from astrid_assets.science.arrays.types import Image
+    from astrid_assets.science.frame import PsfModel
     from astrid_assets.science.simulation.catalogue import GalaxyCatalogue
     from astrid_assets.science.simulation.point_spread import Array
 

@@ -15,7 +15,7 @@ from astrid_assets.science.simulation.point_spread import (
 )
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 FAINT_FLUX_E = 4000.0
 """Below this flux only the inner part of the profile is painted …"""

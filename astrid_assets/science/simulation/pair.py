@@ -8,15 +8,19 @@ raw nights with every artefact are in `exposure`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.wcs import WCS
 
-from astrid_assets.science.frame import Frame, Image
+from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.simulation.optimal import difference_snr
 from astrid_assets.science.simulation.painting import paint_stars
 from astrid_assets.science.simulation.point_spread import Array, PsfField
+
+if TYPE_CHECKING:
+    from astrid_assets.science.arrays.types import Image
 
 PIXEL_SCALE_ARCSEC = 1.0
 MARGIN_PX = 40

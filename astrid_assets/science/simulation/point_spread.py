@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from astrid_assets.science.frame import PsfModel, polynomial_terms
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Image
+    from astrid_assets.science.arrays.types import Image
 
 Array = NDArray[np.float64]
 

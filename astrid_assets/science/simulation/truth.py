@@ -16,7 +16,7 @@ from astrid_assets.science.simulation.weather import Conditions, conditions
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
-    from astrid_assets.science.frame import Image, Mask
+    from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.simulation.point_spread import Array, PsfField
     from astrid_assets.science.simulation.scene import Plan
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from astrid_assets.pictures.cutout_png import shared_level, signed_png, sky_png
 from astrid_assets.pictures.orientation import as_seen, as_stored
-from astrid_assets.science.frame import CUTOUT_SIZE
+from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.labelling.masks import training_mask
 from astrid_assets.storage import candidates
 from astrid_assets.storage.review_events import MAX_KEY, draw_mask, drawn_masks

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.pictures.orientation import Orientation, orientation_of
-from astrid_assets.science.frame import CUTOUT_SIZE
+from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.storage.store_errors import ObjectMissing
 
 if TYPE_CHECKING:

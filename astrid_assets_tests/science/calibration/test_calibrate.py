@@ -12,7 +12,7 @@ from ccdproc import flat_correct, subtract_bias, subtract_dark
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astrid_assets.science import threads
+from astrid_assets.science.arrays import threads
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import Masters
 from astrid_assets.science.errors import ShapeMismatch

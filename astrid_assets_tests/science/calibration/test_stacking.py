@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from astrid_assets.science import threads
+from astrid_assets.science.arrays import threads
 from astrid_assets.science.calibration.stacking import (
     CLIP_SIGMA,
     Layer,

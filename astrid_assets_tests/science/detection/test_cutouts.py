@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.detection.cutouts import cut
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import ShapeMismatch
-from astrid_assets.science.frame import CUTOUT_SIZE
 from astrid_assets.science.simulation.pair import simulate_pair
 
 

@@ -7,8 +7,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 
+from astrid_assets.science.arrays.threads import set_threads, threads
 from astrid_assets.science.detection.peaks import disc, find_peaks, window
-from astrid_assets.science.threads import set_threads, threads
 
 SHAPE = (150, 140)
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.differencing import sky_kernels
 from astrid_assets.science.differencing.sky_match import sky_difference
-from astrid_assets.science.threads import in_bands
 
 
 def gaussian_stamp(fwhm_px, size=25):

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from astrid_assets.science.threads import in_bands, set_threads, side_by_side, threads
+from astrid_assets.science.arrays.threads import in_bands, set_threads, side_by_side, threads
 
 
 @pytest.fixture

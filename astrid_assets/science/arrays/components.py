@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.components_kernels import (
+from astrid_assets.science.arrays.components_kernels import (
     horizontal_runs,
     joined_runs,
     paint_runs,
