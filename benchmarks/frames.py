@@ -49,11 +49,12 @@ from astrid_assets.science.arrays.threads import set_threads
 from astrid_assets.science.background import measure_background
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import Masters, combine
-from astrid_assets.science.cosmic_rays import find_cosmic_rays
-from astrid_assets.science.defects import missing_pixels, saturated_pixels
 from astrid_assets.science.diagnostics import frame_diagnostics
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import UNUSABLE
+from astrid_assets.science.masking.cosmic_rays import find_cosmic_rays
+from astrid_assets.science.masking.defects import missing_pixels, saturated_pixels
+from astrid_assets.science.masking.trails import find_trails
 from astrid_assets.science.measuring import measure
 from astrid_assets.science.processing import solve
 from astrid_assets.science.psf_fitting import fit_psf
@@ -65,7 +66,6 @@ from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose
 from astrid_assets.science.simulation.scene import Plan
 from astrid_assets.science.stars import measure_stars, with_psf_fluxes
-from astrid_assets.science.trails import find_trails
 from astrid_assets.storage.frame_store import frame_from_fits, frame_to_fits
 
 if TYPE_CHECKING:

@@ -23,17 +23,17 @@ from scipy.special import ndtr
 from astrid_assets.science.arrays.components import grow
 from astrid_assets.science.arrays.threads import set_threads
 from astrid_assets.science.background import Background, measure_background
-from astrid_assets.science.bright_stars import halos_and_edges
-from astrid_assets.science.cosmic_rays import find_cosmic_rays
-from astrid_assets.science.defects import (
+from astrid_assets.science.mask_bits import UNUSABLE
+from astrid_assets.science.masking.bright_stars import halos_and_edges
+from astrid_assets.science.masking.cosmic_rays import find_cosmic_rays
+from astrid_assets.science.masking.defects import (
     bleeding_pixels,
     grown_saturation,
     impossible_pixels,
     missing_pixels,
     saturated_pixels,
 )
-from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.trails import find_trails, trail_mask
+from astrid_assets.science.masking.trails import find_trails, trail_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,14 +23,14 @@ from astrid_assets.science.background import measure_background
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import Masters, combine
 from astrid_assets.science.calibration.overscan import without_overscan
-from astrid_assets.science.cosmic_rays import find_cosmic_rays
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.masking.cosmic_rays import find_cosmic_rays
+from astrid_assets.science.masking.trails import find_trails, trail_mask
 from astrid_assets.science.measuring import measure
 from astrid_assets.science.processing import solve
 from astrid_assets.science.psf_photometry import shifted_psfs
 from astrid_assets.science.registration import pixel_mapping, resample
 from astrid_assets.science.settings import ProcessingSettings
-from astrid_assets.science.trails import find_trails, trail_mask
 
 SETTINGS = ProcessingSettings()
 

@@ -15,11 +15,13 @@ import numpy as np
 
 from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.background import Background, measure_background
-from astrid_assets.science.bright_stars import halos_and_edges
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import sampled_median
-from astrid_assets.science.cosmic_rays import find_cosmic_rays
-from astrid_assets.science.defects import (
+from astrid_assets.science.errors import FrameRejected, Reason, TooFewStars
+from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.masking.bright_stars import halos_and_edges
+from astrid_assets.science.masking.cosmic_rays import find_cosmic_rays
+from astrid_assets.science.masking.defects import (
     bleeding_pixels,
     grown_saturation,
     impossible_pixels,
@@ -27,15 +29,13 @@ from astrid_assets.science.defects import (
     saturated_pixels,
     with_bit,
 )
-from astrid_assets.science.errors import FrameRejected, Reason, TooFewStars
-from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.masking.saturated_hits import mark_saturated_hits
+from astrid_assets.science.masking.trails import find_trails, trail_mask
 from astrid_assets.science.measuring_kernels import subtract_sky, without_noise
 from astrid_assets.science.psf_fitting import fit_psf
 from astrid_assets.science.quality.frame_quality import FrameQuality, judge
 from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
-from astrid_assets.science.saturated_hits import mark_saturated_hits
 from astrid_assets.science.stars import measure_stars, typical_shape, with_psf_fluxes
-from astrid_assets.science.trails import find_trails, trail_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from astrid_assets.science import cosmic_rays_kernels as kernels
-from astrid_assets.science import star_shape_kernels as star_shapes
 from astrid_assets.science.arrays.threads import in_bands
+from astrid_assets.science.masking import cosmic_rays_kernels as kernels
+from astrid_assets.science.masking import star_shape_kernels as star_shapes
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science import trails_kernels as kernels
+from astrid_assets.science.masking import trails_kernels as kernels
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image

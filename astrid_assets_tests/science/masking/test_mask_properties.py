@@ -13,17 +13,17 @@ from scipy import ndimage
 
 from astrid_assets.science.arrays.components import grow, label, patches
 from astrid_assets.science.background import measure_background
-from astrid_assets.science.bright_stars import halos_and_edges
-from astrid_assets.science.cosmic_rays import find_cosmic_rays
-from astrid_assets.science.defects import (
+from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.masking.bright_stars import halos_and_edges
+from astrid_assets.science.masking.cosmic_rays import find_cosmic_rays
+from astrid_assets.science.masking.defects import (
     bleeding_pixels,
     grown_saturation,
     impossible_pixels,
     missing_pixels,
     saturated_pixels,
 )
-from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.trails import find_trails
+from astrid_assets.science.masking.trails import find_trails
 
 SIDES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24)
 MASKS = SIDES.flatmap(lambda shape: hnp.arrays(np.bool_, shape))

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science import trails_kernels as kernels
 from astrid_assets.science.arrays.threads import in_bands
-from astrid_assets.science.trail_tracing import Trail, traced
+from astrid_assets.science.masking import trails_kernels as kernels
+from astrid_assets.science.masking.trail_tracing import Trail, traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

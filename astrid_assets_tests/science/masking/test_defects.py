@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from astrid_assets.science.background import measure_background
-from astrid_assets.science.bright_stars import halos_and_edges
-from astrid_assets.science.defects import (
+from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.masking.bright_stars import halos_and_edges
+from astrid_assets.science.masking.defects import (
     grown_saturation,
     impossible_pixels,
     missing_pixels,
     saturated_pixels,
 )
-from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets_tests.science.star_fields import noisy, paint
 
 SHAPE = (256, 256)

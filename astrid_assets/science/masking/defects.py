@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science import defects_kernels as kernels
 from astrid_assets.science.arrays.components import grow, patches
 from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.masking import defects_kernels as kernels
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image, Mask
