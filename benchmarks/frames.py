@@ -46,7 +46,6 @@ from rich.table import Table
 from astrid_assets.compute import Compute
 from astrid_assets.science.anchor import make_anchor
 from astrid_assets.science.arrays.threads import set_threads
-from astrid_assets.science.background import measure_background
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import Masters, combine
 from astrid_assets.science.diagnostics import frame_diagnostics
@@ -65,6 +64,7 @@ from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose
 from astrid_assets.science.simulation.scene import Plan
+from astrid_assets.science.sky.background import measure_background
 from astrid_assets.science.stars import measure_stars, with_psf_fluxes
 from astrid_assets.storage.frame_store import frame_from_fits, frame_to_fits
 

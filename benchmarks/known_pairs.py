@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.background import measure_background
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.measuring import measure
 from astrid_assets.science.psf_fitting import fit_psf
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair
+from astrid_assets.science.sky.background import measure_background
 from astrid_assets.science.stars import measure_stars
 
 if TYPE_CHECKING:

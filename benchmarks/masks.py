@@ -22,7 +22,6 @@ from scipy.special import ndtr
 
 from astrid_assets.science.arrays.components import grow
 from astrid_assets.science.arrays.threads import set_threads
-from astrid_assets.science.background import Background, measure_background
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.masking.bright_stars import halos_and_edges
 from astrid_assets.science.masking.cosmic_rays import find_cosmic_rays
@@ -34,6 +33,7 @@ from astrid_assets.science.masking.defects import (
     saturated_pixels,
 )
 from astrid_assets.science.masking.trails import find_trails, trail_mask
+from astrid_assets.science.sky.background import Background, measure_background
 
 if TYPE_CHECKING:
     from collections.abc import Callable

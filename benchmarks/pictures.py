@@ -19,7 +19,6 @@ from drawing import draw_row, frame_of, pixels, saao
 from event_pictures import microlensing, triplet
 
 from astrid_assets.science.anchor import make_anchor
-from astrid_assets.science.background import measure_background
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import Masters, combine
 from astrid_assets.science.calibration.overscan import without_overscan
@@ -31,6 +30,7 @@ from astrid_assets.science.processing import solve
 from astrid_assets.science.psf_photometry import shifted_psfs
 from astrid_assets.science.registration import pixel_mapping, resample
 from astrid_assets.science.settings import ProcessingSettings
+from astrid_assets.science.sky.background import measure_background
 
 SETTINGS = ProcessingSettings()
 

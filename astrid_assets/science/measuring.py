@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.science.arrays.threads import in_bands
-from astrid_assets.science.background import Background, measure_background
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import sampled_median
 from astrid_assets.science.errors import FrameRejected, Reason, TooFewStars
@@ -35,6 +34,7 @@ from astrid_assets.science.measuring_kernels import subtract_sky, without_noise
 from astrid_assets.science.psf_fitting import fit_psf
 from astrid_assets.science.quality.frame_quality import FrameQuality, judge
 from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
+from astrid_assets.science.sky.background import Background, measure_background
 from astrid_assets.science.stars import measure_stars, typical_shape, with_psf_fluxes
 
 if TYPE_CHECKING:

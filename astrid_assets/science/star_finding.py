@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrid_assets.science.arrays.threads import in_bands
-from astrid_assets.science.background import robust_sigma
 from astrid_assets.science.shapes import FWHM_OVER_SIGMA, measure_shapes, stamps
+from astrid_assets.science.sky.background import robust_sigma
 from astrid_assets.science.star_kernels import (
     contrasts,
     filter_columns,

@@ -15,11 +15,11 @@ import sep
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from astrid_assets.science.background import measure_background
 from astrid_assets.science.frame import Frame, Stars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.psf_photometry import fit_point_sources, psf_flux
 from astrid_assets.science.shapes import Shapes, measure_shapes, stamps
+from astrid_assets.science.sky.background import measure_background
 from astrid_assets.science.star_finding import (
     bright_count,
     detect_peaks,

@@ -23,7 +23,7 @@ from astrid_assets.science.masking import defects_kernels as kernels
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image, Mask
-    from astrid_assets.science.background import Background
+    from astrid_assets.science.sky.background import Background
 
 IMPOSSIBLE_SIGMA = 10.0
 """So far below the sky no noise reaches: a dead or overrun pixel."""

@@ -18,7 +18,7 @@ from astrid_assets.science.mask_bits import MaskBit
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image, Mask
-    from astrid_assets.science.background import Background
+    from astrid_assets.science.sky.background import Background
 
 Index = NDArray[np.intp]
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from astrid_assets.science.arrays.threads import in_bands, threads
-from astrid_assets.science.background import robust_sigma
 from astrid_assets.science.quality import noise_pattern_kernels as kernels
+from astrid_assets.science.sky.background import robust_sigma
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image

@@ -11,11 +11,11 @@ from scipy import ndimage
 
 from astrid_assets.science.arrays.components import grow
 from astrid_assets.science.arrays.threads import set_threads
-from astrid_assets.science.background import measure_background
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.masking import cosmic_rays
 from astrid_assets.science.masking.cosmic_rays import find_cosmic_rays
 from astrid_assets.science.masking.defects import grown_saturation, saturated_pixels
+from astrid_assets.science.sky.background import measure_background
 from astrid_assets_tests.science.star_fields import flat_frame, star_field
 
 

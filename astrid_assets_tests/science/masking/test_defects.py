@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from astrid_assets.science.background import measure_background
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.masking.bright_stars import halos_and_edges
 from astrid_assets.science.masking.defects import (
@@ -13,6 +12,7 @@ from astrid_assets.science.masking.defects import (
     missing_pixels,
     saturated_pixels,
 )
+from astrid_assets.science.sky.background import measure_background
 from astrid_assets_tests.science.star_fields import noisy, paint
 
 SHAPE = (256, 256)

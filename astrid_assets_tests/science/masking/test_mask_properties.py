@@ -12,7 +12,6 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from astrid_assets.science.arrays.components import grow, label, patches
-from astrid_assets.science.background import measure_background
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.masking.bright_stars import halos_and_edges
 from astrid_assets.science.masking.cosmic_rays import find_cosmic_rays
@@ -24,6 +23,7 @@ from astrid_assets.science.masking.defects import (
     saturated_pixels,
 )
 from astrid_assets.science.masking.trails import find_trails
+from astrid_assets.science.sky.background import measure_background
 
 SIDES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24)
 MASKS = SIDES.flatmap(lambda shape: hnp.arrays(np.bool_, shape))

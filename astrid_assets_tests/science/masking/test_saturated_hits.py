@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from astrid_assets.science.background import measure_background
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.masking.defects import saturated_pixels
 from astrid_assets.science.masking.saturated_hits import mark_saturated_hits
+from astrid_assets.science.sky.background import measure_background
 from astrid_assets_tests.science.star_fields import paint
 
 SKY_E, FULL_E = 300.0, 60_000.0

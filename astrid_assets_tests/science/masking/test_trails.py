@@ -10,8 +10,8 @@ from astropy.io import fits
 
 from astrid_assets.science.arrays.components import grow
 from astrid_assets.science.arrays.threads import set_threads
-from astrid_assets.science.background import measure_background
 from astrid_assets.science.masking.trails import find_trails, trail_mask
+from astrid_assets.science.sky.background import measure_background
 from astrid_assets_tests.science.star_fields import noisy, paint, star_field
 
 SHAPE = (384, 384)

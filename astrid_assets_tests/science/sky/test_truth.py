@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astrid_assets.science.arrays import threads
-from astrid_assets.science.background import default_mesh, measure_background
+from astrid_assets.science.sky.background import default_mesh, measure_background
 from astrid_assets_tests.science.star_fields import crowd, paint
 
 SIDE = 768

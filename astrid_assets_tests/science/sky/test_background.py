@@ -5,13 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from astrid_assets.science.background import (
-    MIN_GOOD_PIXELS,
-    measure_background,
-    robust_sigma,
-)
-from astrid_assets.science.background_kernels import count_open, fill_meshes
 from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.sky.background import MIN_GOOD_PIXELS, measure_background, robust_sigma
+from astrid_assets.science.sky.background_kernels import count_open, fill_meshes
 from astrid_assets_tests.science.star_fields import noisy, paint, star_field
 
 SHAPE = (384, 384)

@@ -15,10 +15,10 @@ import sep
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from astrid_assets.science import background_kernels as kernels
 from astrid_assets.science.arrays.components import grow, label
 from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.sky import background_kernels as kernels
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
