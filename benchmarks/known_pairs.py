@@ -13,7 +13,7 @@ from astrid_assets.science.psf_fitting import fit_psf
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair
 from astrid_assets.science.sky.background import measure_background
-from astrid_assets.science.stars import measure_stars
+from astrid_assets.science.stars.measurement import measure_stars
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -29,7 +29,7 @@ from astrid_assets.science.psf_fitting import fit_psf
 from astrid_assets.science.psf_photometry import star_stamp
 from astrid_assets.science.psf_sample import choose_psf_stars
 from astrid_assets.science.simulation.point_spread import PsfField, stamps
-from astrid_assets.science.stars import measure_stars, select, with_psf_fluxes
+from astrid_assets.science.stars.measurement import measure_stars, select, with_psf_fluxes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.science.arrays.types import Image
-    from astrid_assets.science.frame import Stars
+    from astrid_assets.science.stars.star_list import Stars
 
 SKY_E, READ_NOISE_E = 300.0, 5.0
 PHASES = ((0.0, 0.0), (0.5, 0.0), (0.25, -0.4), (-0.49, 0.49))

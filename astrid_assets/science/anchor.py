@@ -14,17 +14,18 @@ import numpy as np
 from astrid_assets.science.catalogue_tie import CatalogueTie, tie_to_catalogue
 from astrid_assets.science.distortion import plain_wcs
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.science.stars import with_sky_positions
+from astrid_assets.science.stars.measurement import with_sky_positions
 from astrid_assets.science.wcs_tools import tangent_plane
 from astrid_assets.science.zero_point import ANCHOR_ZERO_POINT_MAG
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
-    from astrid_assets.science.frame import Frame, Stars
+    from astrid_assets.science.frame import Frame
     from astrid_assets.science.measuring import MeasuredFrame
     from astrid_assets.science.settings import ProcessingSettings
     from astrid_assets.science.sky_catalogue import SkyCatalogue
+    from astrid_assets.science.stars.star_list import Stars
 
 NO_ANCHOR = float("-inf")
 COUNTED_SNR = 10.0

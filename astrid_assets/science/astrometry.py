@@ -36,7 +36,7 @@ from astrid_assets.science.star_patterns import propose
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
-    from astrid_assets.science.frame import Stars
+    from astrid_assets.science.stars.star_list import Stars
 
 Points = NDArray[np.float64]
 SEARCH_PX = 60.0
@@ -242,7 +242,7 @@ def _snr(stars: Stars) -> NDArray[np.float64]:
 
 def _pattern_order(stars: Stars) -> NDArray[np.intp]:
     """Order for the patterns: the brightest first, damaged ones last."""
-    from astrid_assets.science.stars import StarFlag
+    from astrid_assets.science.stars.measurement import StarFlag
 
     damaged = (stars.flag & (StarFlag.SATURATED | StarFlag.MASKED)) != 0
     return np.lexsort((-stars.flux, damaged)).astype(np.intp)

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.arrays.types import Mask
     from astrid_assets.science.astrometry import Solution
-    from astrid_assets.science.frame import Frame, Stars
+    from astrid_assets.science.frame import Frame
     from astrid_assets.science.measuring import MeasuredFrame
     from astrid_assets.science.processing import ProcessedFrame
+    from astrid_assets.science.stars.star_list import Stars
     from astrid_assets.science.zero_point import ZeroPoint
 
 CELLS = 5

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.detection.candidate import Candidate
     from astrid_assets.science.differencing.difference import Difference
-    from astrid_assets.science.frame import Frame, PsfModel, Stars
+    from astrid_assets.science.frame import Frame, PsfModel
     from astrid_assets.science.settings import InjectionSettings
+    from astrid_assets.science.stars.star_list import Stars
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]

@@ -35,15 +35,16 @@ from astrid_assets.science.psf_fitting import fit_psf
 from astrid_assets.science.quality.frame_quality import FrameQuality, judge
 from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
 from astrid_assets.science.sky.background import Background, measure_background
-from astrid_assets.science.stars import measure_stars, typical_shape, with_psf_fluxes
+from astrid_assets.science.stars.measurement import measure_stars, typical_shape, with_psf_fluxes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.calibration.masters import Masters
-    from astrid_assets.science.frame import Frame, Stars
+    from astrid_assets.science.frame import Frame
     from astrid_assets.science.settings import ProcessingSettings
+    from astrid_assets.science.stars.star_list import Stars
 
 log = logging.getLogger(__name__)
 GOOD_SNR = 5.0

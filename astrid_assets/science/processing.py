@@ -18,7 +18,7 @@ from astrid_assets.science.quality.frame_quality import (
     judge,
     quality_score,
 )
-from astrid_assets.science.stars import select, with_sky_positions
+from astrid_assets.science.stars.measurement import select, with_sky_positions
 from astrid_assets.science.wcs_tools import footprint, overlap, share_covered
 from astrid_assets.science.zero_point import ZeroPoint, limiting_mag, zero_point
 
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from astrid_assets.science.anchor import (
         Anchor,
     )
-    from astrid_assets.science.frame import Frame, Stars
+    from astrid_assets.science.frame import Frame
     from astrid_assets.science.measuring import MeasuredFrame
     from astrid_assets.science.settings import ProcessingSettings
+    from astrid_assets.science.stars.star_list import Stars
 
 
 log = logging.getLogger(__name__)

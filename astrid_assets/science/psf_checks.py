@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.psf_photometry import fit_point_sources, shifted_psfs
 from astrid_assets.science.psf_sample import MAX_PSF_STARS, choose_psf_stars
-from astrid_assets.science.shapes import measure_shapes, stamps
+from astrid_assets.science.stars.shapes import measure_shapes, stamps
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
-    from astrid_assets.science.frame import Frame, PsfModel, Stars
+    from astrid_assets.science.frame import Frame, PsfModel
+    from astrid_assets.science.stars.star_list import Stars
 
 Array = NDArray[np.float64]
 

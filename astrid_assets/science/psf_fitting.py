@@ -35,12 +35,13 @@ from astrid_assets.science.psf_sample import (
     shapes_of,
 )
 from astrid_assets.science.psf_solver import Sample, normalised, prior, solve
-from astrid_assets.science.shapes import measure_shapes, stamps
-from astrid_assets.science.stars import select, typical_shape
+from astrid_assets.science.stars.measurement import select, typical_shape
+from astrid_assets.science.stars.shapes import measure_shapes, stamps
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
-    from astrid_assets.science.frame import Frame, Stars
+    from astrid_assets.science.frame import Frame
+    from astrid_assets.science.stars.star_list import Stars
 
 RADIUS_FWHM = 4.0
 """A Moffat profile of beta 3 is 3e-4 of its peak there, 0.5 % of its light beyond."""

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.frame import polynomials
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.shapes import measure_shapes
-from astrid_assets.science.stars import StarFlag, select
+from astrid_assets.science.stars.measurement import StarFlag, select
+from astrid_assets.science.stars.shapes import measure_shapes
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Frame, Stars
+    from astrid_assets.science.frame import Frame
+    from astrid_assets.science.stars.star_list import Stars
 
 Array = NDArray[np.float64]
 

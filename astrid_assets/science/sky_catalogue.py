@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Stars
+    from astrid_assets.science.stars.star_list import Stars
 
 Array = NDArray[np.float64]
 MAS_PER_DEG = 3.6e6
@@ -82,7 +82,7 @@ class SkyCatalogue:
 
         Fluxes stand for the magnitudes; stars without one rank last.
         """
-        from astrid_assets.science.frame import Stars
+        from astrid_assets.science.stars.star_list import Stars
 
         n = len(self)
         mag = np.where(np.isfinite(self.mag), self.mag, 99.0)

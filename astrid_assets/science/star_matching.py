@@ -17,7 +17,7 @@ from scipy.spatial import KDTree
 from astrid_assets.science.pixel_maps import Pairs, PixelMap, best_map
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import Stars
+    from astrid_assets.science.stars.star_list import Stars
 
 Points = NDArray[np.float64]
 Indices = NDArray[np.intp]

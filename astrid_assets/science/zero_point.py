@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrid_assets.science.errors import TooFewStars
-from astrid_assets.science.stars import StarFlag
+from astrid_assets.science.stars.measurement import StarFlag
 from astrid_assets.science.zero_point_field import UNKNOWN, FieldVariation, variation
 
 if TYPE_CHECKING:
-    from astrid_assets.science.frame import PsfModel, Stars
+    from astrid_assets.science.frame import PsfModel
+    from astrid_assets.science.stars.star_list import Stars
 
 ANCHOR_ZERO_POINT_MAG = 25.0
 """Of one electron in the anchor frame; a convention, not a measurement."""

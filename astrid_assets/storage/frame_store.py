@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.io import fits
 
-from astrid_assets.science.frame import Frame, PsfModel, Stars
+from astrid_assets.science.frame import Frame, PsfModel
+from astrid_assets.science.stars.star_list import Stars
 from astrid_assets.storage.fits_cards import (
     FORMAT_VERSION,
     OURS,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from astrid_assets.science.astrometry import solve_wcs
 from astrid_assets.science.distortion import focal_plane, mapped_wcs
 from astrid_assets.science.pixel_maps import Pairs, PixelMap, best_map
-from astrid_assets.science.stars import with_sky_positions
+from astrid_assets.science.stars.measurement import with_sky_positions
 from astrid_assets.science.wcs_tools import to_pixels
 from astrid_assets.storage.fits_cards import read_wcs, write_wcs
 from astrid_assets_tests.science.star_fields import tangent_wcs

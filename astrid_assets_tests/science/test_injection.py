@@ -27,7 +27,7 @@ from astrid_assets.science.injection import (
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.settings import InjectionSettings
 from astrid_assets.science.simulation.pair import simulate_pair
-from astrid_assets.science.stars import empty_stars
+from astrid_assets.science.stars.measurement import empty_stars
 
 SETTINGS = InjectionSettings(per_frame=40, min_snr=3, max_snr=50, galaxy_share=0.5)
 NOWHERE = np.empty((0, 2))

@@ -19,7 +19,7 @@ from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose
 from astrid_assets.science.simulation.scene import Plan
-from astrid_assets.science.stars import select
+from astrid_assets.science.stars.measurement import select
 from astrid_assets.science.wcs_tools import moved
 from astrid_assets_tests.science.star_fields import raw_frame, star_field, tangent_wcs
 

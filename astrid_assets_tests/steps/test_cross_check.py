@@ -12,7 +12,7 @@ from astrid_assets.science.differencing.kernel_fit import MIN_STARS
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair
-from astrid_assets.science.stars import empty_stars
+from astrid_assets.science.stars.measurement import empty_stars
 from astrid_assets.steps.cross_check import (
     CheckTask,
     check_frame,

@@ -15,22 +15,23 @@ import sep
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from astrid_assets.science.frame import Frame, Stars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.psf_photometry import fit_point_sources, psf_flux
-from astrid_assets.science.shapes import Shapes, measure_shapes, stamps
 from astrid_assets.science.sky.background import measure_background
-from astrid_assets.science.star_finding import (
+from astrid_assets.science.stars.finding import (
     bright_count,
     detect_peaks,
     half_sample_mode,
     typical_fwhm,
 )
+from astrid_assets.science.stars.shapes import Shapes, measure_shapes, stamps
+from astrid_assets.science.stars.star_list import Stars
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
     from astrid_assets.science.arrays.types import Image
+    from astrid_assets.science.frame import Frame
 
 MAX_STARS = 5000
 """PSF, astrometry and zero point gain nothing from more, and the catalogue of a

@@ -14,15 +14,15 @@ from scipy.spatial import KDTree
 from astrid_assets.science.arrays import threads
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.psf_fitting import fit_psf
-from astrid_assets.science.shapes import measure_shapes
-from astrid_assets.science.star_finding import half_sample_mode
-from astrid_assets.science.stars import (
+from astrid_assets.science.stars.finding import half_sample_mode
+from astrid_assets.science.stars.measurement import (
     StarFlag,
     measure_stars,
     select,
     typical_shape,
     with_psf_fluxes,
 )
+from astrid_assets.science.stars.shapes import measure_shapes
 from astrid_assets_tests.science.star_fields import (
     Field,
     flat_frame,

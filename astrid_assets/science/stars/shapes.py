@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrid_assets.science.arrays.threads import in_bands
-from astrid_assets.science.shape_kernels import adaptive_moments
+from astrid_assets.science.stars.shape_kernels import adaptive_moments
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrid_assets.science.arrays.threads import in_bands
-from astrid_assets.science.shapes import FWHM_OVER_SIGMA, measure_shapes, stamps
 from astrid_assets.science.sky.background import robust_sigma
-from astrid_assets.science.star_kernels import (
+from astrid_assets.science.stars.finding_kernels import (
     contrasts,
     filter_columns,
     filter_rows,
     local_maxima,
 )
+from astrid_assets.science.stars.shapes import FWHM_OVER_SIGMA, measure_shapes, stamps
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
