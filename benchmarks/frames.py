@@ -56,8 +56,8 @@ from astrid_assets.science.masking.defects import missing_pixels, saturated_pixe
 from astrid_assets.science.masking.trails import find_trails
 from astrid_assets.science.measuring import measure
 from astrid_assets.science.processing import solve
-from astrid_assets.science.psf_fitting import fit_psf
-from astrid_assets.science.psf_sample import choose_psf_stars
+from astrid_assets.science.psf.fitting import fit_psf
+from astrid_assets.science.psf.star_selection import choose_psf_stars
 from astrid_assets.science.quality.noise_pattern import noise_pattern
 from astrid_assets.science.registration import pixel_mapping, resample
 from astrid_assets.science.settings import ProcessingSettings

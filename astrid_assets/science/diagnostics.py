@@ -14,7 +14,7 @@ import numpy as np
 
 from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.psf_checks import psf_maps, psf_residuals
+from astrid_assets.science.psf.residuals import psf_maps, psf_residuals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
-from astrid_assets.science.psf_photometry import fit_point_sources, psf_flux
+from astrid_assets.science.psf.point_sources import fit_point_sources, psf_flux
 from astrid_assets.science.sky.background import measure_background
 from astrid_assets.science.stars.finding import (
     bright_count,

@@ -13,7 +13,7 @@ from astrid_assets.science.differencing.filters import Noises
 from astrid_assets.science.differencing.zogy import match
 from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.frame import Frame
-from astrid_assets.science.psf_fitting import fit_psf
+from astrid_assets.science.psf.fitting import fit_psf
 from astrid_assets.science.simulation.point_spread import PsfField
 from astrid_assets.science.stars.measurement import measure_stars
 

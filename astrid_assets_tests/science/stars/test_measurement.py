@@ -13,7 +13,7 @@ from scipy.spatial import KDTree
 
 from astrid_assets.science.arrays import threads
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.psf_fitting import fit_psf
+from astrid_assets.science.psf.fitting import fit_psf
 from astrid_assets.science.stars.finding import half_sample_mode
 from astrid_assets.science.stars.measurement import (
     StarFlag,

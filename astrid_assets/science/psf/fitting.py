@@ -22,19 +22,15 @@ from astrid_assets.science.arrays.components import label
 from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.frame import PsfModel, polynomials
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.psf_photometry import (
-    SWEEPS,
-    PointSources,
-    fit_point_sources,
-)
-from astrid_assets.science.psf_profile import moffat
-from astrid_assets.science.psf_sample import (
+from astrid_assets.science.psf.point_sources import SWEEPS, PointSources, fit_point_sources
+from astrid_assets.science.psf.profile import moffat
+from astrid_assets.science.psf.solver import Sample, normalised, prior, solve
+from astrid_assets.science.psf.star_selection import (
     MIN_PSF_STARS,
     choose_psf_stars,
     number_of_terms,
     shapes_of,
 )
-from astrid_assets.science.psf_solver import Sample, normalised, prior, solve
 from astrid_assets.science.stars.measurement import select, typical_shape
 from astrid_assets.science.stars.shapes import measure_shapes, stamps
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from astrid_assets.science.psf_checks import psf_maps, psf_residuals, residual_map
-from astrid_assets.science.psf_fitting import fit_psf
+from astrid_assets.science.psf.fitting import fit_psf
+from astrid_assets.science.psf.residuals import psf_maps, psf_residuals, residual_map
 from astrid_assets.science.stars.measurement import measure_stars
 from astrid_assets_tests.science.psf_fields import known_field
 
