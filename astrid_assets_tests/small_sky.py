@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import select
 
+from astrid_assets.science.astrometry.wcs_tools import footprint, tangent_plane
 from astrid_assets.science.detection.candidate import RejectReason
 from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.errors import Reason
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.wcs_tools import footprint, tangent_plane
 from astrid_assets.storage import gates, ids
 from astrid_assets.storage.difference_store import difference_to_fits
 from astrid_assets.storage.frame_store import frame_to_fits

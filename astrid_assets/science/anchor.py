@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.astrometry.distortion import plain_wcs
+from astrid_assets.science.astrometry.wcs_tools import tangent_plane
 from astrid_assets.science.catalogue_tie import CatalogueTie, tie_to_catalogue
-from astrid_assets.science.distortion import plain_wcs
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.stars.measurement import with_sky_positions
-from astrid_assets.science.wcs_tools import tangent_plane
 from astrid_assets.science.zero_point import ANCHOR_ZERO_POINT_MAG
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.astrometry import Solution, solve_wcs
+from astrid_assets.science.astrometry.solution import Solution, solve_wcs
+from astrid_assets.science.astrometry.wcs_tools import footprint
 from astrid_assets.science.errors import FrameRejected, TooFewStars
 from astrid_assets.science.stars.measurement import StarFlag, select
-from astrid_assets.science.wcs_tools import footprint
 from astrid_assets.science.zero_point import POG, Level, robust_level
 
 if TYPE_CHECKING:

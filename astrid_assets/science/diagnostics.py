@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.science.arrays.types import Mask
-    from astrid_assets.science.astrometry import Solution
+    from astrid_assets.science.astrometry.solution import Solution
     from astrid_assets.science.frame import Frame
     from astrid_assets.science.measuring import MeasuredFrame
     from astrid_assets.science.processing import ProcessedFrame

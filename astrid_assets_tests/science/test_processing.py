@@ -9,6 +9,7 @@ import pytest
 from scipy.spatial import KDTree
 
 from astrid_assets.science.anchor import NO_ANCHOR, anchor_from_frame, anchor_rank, make_anchor
+from astrid_assets.science.astrometry.wcs_tools import moved
 from astrid_assets.science.calibration.masters import Masters, combine
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.frame import Frame
@@ -20,7 +21,6 @@ from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose
 from astrid_assets.science.simulation.scene import Plan
 from astrid_assets.science.stars.measurement import select
-from astrid_assets.science.wcs_tools import moved
 from astrid_assets_tests.science.star_fields import raw_frame, star_field, tangent_wcs
 
 SETTINGS = ProcessingSettings()

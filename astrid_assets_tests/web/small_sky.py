@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import insert, update
 
+from astrid_assets.science.astrometry.wcs_tools import tangent_plane
 from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.frame import Frame
-from astrid_assets.science.wcs_tools import tangent_plane
 from astrid_assets.storage import gates, ids
 from astrid_assets.storage.difference_store import difference_to_fits
 from astrid_assets.storage.frame_store import frame_to_fits

@@ -16,14 +16,9 @@ import numpy as np
 from astropy.wcs.utils import proj_plane_pixel_scales
 from numpy.typing import NDArray
 
-from astrid_assets.science.distortion import (
-    focal_plane,
-    mapped_wcs,
-    sky_to_plane,
-)
-from astrid_assets.science.errors import FrameRejected
-from astrid_assets.science.residuals import Residuals
-from astrid_assets.science.star_matching import (
+from astrid_assets.science.astrometry.distortion import focal_plane, mapped_wcs, sky_to_plane
+from astrid_assets.science.astrometry.residuals import Residuals
+from astrid_assets.science.astrometry.star_matching import (
     MATCH_PX,
     MIN_MATCHED,
     Match,
@@ -31,7 +26,8 @@ from astrid_assets.science.star_matching import (
     matched,
     voted_offset,
 )
-from astrid_assets.science.star_patterns import propose
+from astrid_assets.science.astrometry.star_patterns import propose
+from astrid_assets.science.errors import FrameRejected
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS

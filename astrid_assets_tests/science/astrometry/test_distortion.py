@@ -9,14 +9,14 @@ from astropy.wcs import WCS, Sip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astrid_assets.science.astrometry import solve_wcs
-from astrid_assets.science.distortion import focal_plane, mapped_wcs
-from astrid_assets.science.pixel_maps import Pairs, PixelMap, best_map
+from astrid_assets.science.astrometry.distortion import focal_plane, mapped_wcs
+from astrid_assets.science.astrometry.pixel_maps import Pairs, PixelMap, best_map
+from astrid_assets.science.astrometry.solution import solve_wcs
+from astrid_assets.science.astrometry.wcs_tools import to_pixels
 from astrid_assets.science.stars.measurement import with_sky_positions
-from astrid_assets.science.wcs_tools import to_pixels
 from astrid_assets.storage.fits_cards import read_wcs, write_wcs
+from astrid_assets_tests.science.astrometry.test_solution import rotation, star_list
 from astrid_assets_tests.science.star_fields import tangent_wcs
-from astrid_assets_tests.science.test_astrometry import rotation, star_list
 
 SHAPE = (1000, 1200)
 MIDDLE = np.array([599.5, 499.5])

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from astropy.wcs import Sip
 
-from astrid_assets.science.astrometry import match_patterns, solve_wcs
+from astrid_assets.science.astrometry.solution import match_patterns, solve_wcs
+from astrid_assets.science.astrometry.wcs_tools import footprint, moved, to_pixels
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.stars.measurement import with_sky_positions
 from astrid_assets.science.stars.star_list import Stars
-from astrid_assets.science.wcs_tools import footprint, moved, to_pixels
 from astrid_assets_tests.science.star_fields import tangent_wcs
 
 SHAPE = (600, 700)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from astrid_assets.science.pixel_maps import Pairs, PixelMap, best_map
+from astrid_assets.science.astrometry.pixel_maps import Pairs, PixelMap, best_map
 
 if TYPE_CHECKING:
     from astrid_assets.science.stars.star_list import Stars

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from astrid_assets.science.residuals import Residuals
+from astrid_assets.science.astrometry.residuals import Residuals
 
 SHAPE = (400, 800)
 

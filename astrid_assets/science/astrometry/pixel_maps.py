@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.star_patterns import turn_between
+from astrid_assets.science.astrometry.star_patterns import turn_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.wcs import WCS, FITSFixedWarning, Sip
 
-from astrid_assets.science.pixel_maps import PixelMap
-from astrid_assets.science.wcs_tools import moved
+from astrid_assets.science.astrometry.pixel_maps import PixelMap
+from astrid_assets.science.astrometry.wcs_tools import moved
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
