@@ -13,18 +13,18 @@ import numpy as np
 
 from astrid_assets.science.astrometry.distortion import plain_wcs
 from astrid_assets.science.astrometry.wcs_tools import tangent_plane
-from astrid_assets.science.catalogue_tie import CatalogueTie, tie_to_catalogue
 from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.photometry.catalogue_tie import CatalogueTie, tie_to_catalogue
+from astrid_assets.science.photometry.zero_point import ANCHOR_ZERO_POINT_MAG
 from astrid_assets.science.stars.measurement import with_sky_positions
-from astrid_assets.science.zero_point import ANCHOR_ZERO_POINT_MAG
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
     from astrid_assets.science.frame import Frame
     from astrid_assets.science.measuring import MeasuredFrame
+    from astrid_assets.science.photometry.sky_catalogue import SkyCatalogue
     from astrid_assets.science.settings import ProcessingSettings
-    from astrid_assets.science.sky_catalogue import SkyCatalogue
     from astrid_assets.science.stars.star_list import Stars
 
 NO_ANCHOR = float("-inf")

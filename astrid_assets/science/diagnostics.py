@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from astrid_assets.science.astrometry.solution import Solution
     from astrid_assets.science.frame import Frame
     from astrid_assets.science.measuring import MeasuredFrame
+    from astrid_assets.science.photometry.zero_point import ZeroPoint
     from astrid_assets.science.processing import ProcessedFrame
     from astrid_assets.science.stars.star_list import Stars
-    from astrid_assets.science.zero_point import ZeroPoint
 
 CELLS = 5
 """Cells of the maps along each axis: what a few hundred stars can fill."""

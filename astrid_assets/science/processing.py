@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from astrid_assets.science.astrometry.solution import Solution, solve_wcs
 from astrid_assets.science.astrometry.wcs_tools import footprint, overlap, share_covered
 from astrid_assets.science.errors import FrameRejected, Reason, TooFewStars
+from astrid_assets.science.photometry.zero_point import ZeroPoint, limiting_mag, zero_point
 from astrid_assets.science.quality.frame_quality import (
     FieldStandard,
     FrameQuality,
@@ -20,7 +21,6 @@ from astrid_assets.science.quality.frame_quality import (
     quality_score,
 )
 from astrid_assets.science.stars.measurement import select, with_sky_positions
-from astrid_assets.science.zero_point import ZeroPoint, limiting_mag, zero_point
 
 if TYPE_CHECKING:
     from astrid_assets.science.anchor import (

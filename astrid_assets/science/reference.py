@@ -15,10 +15,10 @@ from astrid_assets.science.differencing.noise_spectrum import (
 from astrid_assets.science.differencing.prepared import prepared
 from astrid_assets.science.errors import FrameRejected, NoReference, TooFewStars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.photometry.zero_point import limiting_mag
 from astrid_assets.science.psf.fitting import fit_psf
 from astrid_assets.science.registration import pixel_mapping, pixel_power, resample
 from astrid_assets.science.stars.measurement import measure_stars
-from astrid_assets.science.zero_point import limiting_mag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ import numpy as np
 from astrid_assets.science.astrometry.wcs_tools import to_pixels
 from astrid_assets.science.detection.tracklets import link
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.science.forced_photometry import forced_fluxes, is_persistent_hole
+from astrid_assets.science.photometry.forced_photometry import forced_fluxes, is_persistent_hole
 from astrid_assets.science.quality.gates import reference_is_clean
 from astrid_assets.steps import versions
 from astrid_assets.steps.nights import (

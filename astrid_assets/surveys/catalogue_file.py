@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.sky_catalogue import SkyCatalogue
+from astrid_assets.science.photometry.sky_catalogue import SkyCatalogue
 from astrid_assets.surveys.profile import CatalogueFile, ProfileError
 
 if TYPE_CHECKING:

@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 from scipy.signal import fftconvolve
 
-from astrid_assets.science.forced_photometry import (
-    forced_fluxes,
-    is_persistent_hole,
-)
 from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.photometry.forced_photometry import forced_fluxes, is_persistent_hole
 from astrid_assets_tests.science.star_fields import star
 
 SIGMA, FWHM = 4.0, 3.0

@@ -9,8 +9,8 @@ import pytest
 
 from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.frame import PsfModel
+from astrid_assets.science.photometry.zero_point import limiting_mag, weighted_median, zero_point
 from astrid_assets.science.stars.measurement import StarFlag
-from astrid_assets.science.zero_point import limiting_mag, weighted_median, zero_point
 from astrid_assets_tests.science.astrometry.test_solution import SHAPE, random_stars, star_list
 from astrid_assets_tests.science.star_fields import star
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrid_assets.science.errors import TooFewStars
+from astrid_assets.science.photometry.zero_point_field import UNKNOWN, FieldVariation, variation
 from astrid_assets.science.stars.measurement import StarFlag
-from astrid_assets.science.zero_point_field import UNKNOWN, FieldVariation, variation
 
 if TYPE_CHECKING:
     from astrid_assets.science.frame import PsfModel

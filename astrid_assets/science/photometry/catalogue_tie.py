@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from astrid_assets.science.astrometry.solution import Solution, solve_wcs
 from astrid_assets.science.astrometry.wcs_tools import footprint
 from astrid_assets.science.errors import FrameRejected, TooFewStars
+from astrid_assets.science.photometry.zero_point import POG, Level, robust_level
 from astrid_assets.science.stars.measurement import StarFlag, select
-from astrid_assets.science.zero_point import POG, Level, robust_level
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
-    from astrid_assets.science.sky_catalogue import SkyCatalogue
+    from astrid_assets.science.photometry.sky_catalogue import SkyCatalogue
     from astrid_assets.science.stars.star_list import Stars
 
 Array = NDArray[np.float64]
