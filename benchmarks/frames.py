@@ -59,7 +59,7 @@ from astrid_assets.science.processing import solve
 from astrid_assets.science.psf.fitting import fit_psf
 from astrid_assets.science.psf.star_selection import choose_psf_stars
 from astrid_assets.science.quality.noise_pattern import noise_pattern
-from astrid_assets.science.registration import pixel_mapping, resample
+from astrid_assets.science.registration.resampling import pixel_mapping, resample
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose

@@ -28,7 +28,7 @@ from astrid_assets.science.masking.trails import find_trails, trail_mask
 from astrid_assets.science.measuring import measure
 from astrid_assets.science.processing import solve
 from astrid_assets.science.psf.point_sources import shifted_psfs
-from astrid_assets.science.registration import pixel_mapping, resample
+from astrid_assets.science.registration.resampling import pixel_mapping, resample
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.sky.background import measure_background
 

@@ -30,7 +30,7 @@ from scipy.special import erf
 
 from astrid_assets.science.arrays.threads import set_threads, threads
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.registration import pixel_mapping, resample
+from astrid_assets.science.registration.resampling import pixel_mapping, resample
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from astrid_assets.science.errors import FrameRejected, NoReference, TooFewStars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.photometry.zero_point import limiting_mag
 from astrid_assets.science.psf.fitting import fit_psf
-from astrid_assets.science.registration import pixel_mapping, pixel_power, resample
+from astrid_assets.science.registration.resampling import pixel_mapping, pixel_power, resample
 from astrid_assets.science.stars.measurement import measure_stars
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.differencing.prepared import Prepared
     from astrid_assets.science.frame import Frame
-    from astrid_assets.science.pixel_mapping import PixelMapping
+    from astrid_assets.science.registration.pixel_mapping import PixelMapping
     from astrid_assets.science.settings import ReferenceSettings
 
 MIN_STARS = 3  # for the alignment of a member beyond its WCS

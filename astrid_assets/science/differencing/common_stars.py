@@ -18,11 +18,7 @@ from astrid_assets.science.differencing.star_fit import (
     compare_stars,
 )
 from astrid_assets.science.errors import FrameRejected, TooFewStars
-from astrid_assets.science.registration import (
-    fill_masked,
-    missing_at,
-    pixel_mapping,
-)
+from astrid_assets.science.registration.resampling import fill_masked, missing_at, pixel_mapping
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,7 @@ from astrid_assets.science.differencing.noise_spectrum import (
 )
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
-from astrid_assets.science.registration import (
+from astrid_assets.science.registration.resampling import (
     fill_masked,
     spline_coefficients,
     unusable_pixels,

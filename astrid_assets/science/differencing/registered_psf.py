@@ -17,7 +17,7 @@ from astrid_assets.science.differencing.transform import (
     forward,
     frequencies,
 )
-from astrid_assets.science.registration import spline_response
+from astrid_assets.science.registration.resampling import spline_response
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.differencing.filters import Axes
     from astrid_assets.science.differencing.local_psf import Places, Stamps
     from astrid_assets.science.frame import PsfModel
-    from astrid_assets.science.pixel_mapping import PixelMapping
+    from astrid_assets.science.registration.pixel_mapping import PixelMapping
 
 TURN_TOLERANCE = 1e-3  # a stamp of 31 pixels moves by less than 0.02 px at its edge
 TABLE = np.linspace(-0.5, 0.5, 257)  # cycles per pixel of the reference

@@ -23,7 +23,7 @@ from astrid_assets.science.differencing.transform import back, forward
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.differencing.local_psf import PsfsAt
-    from astrid_assets.science.pixel_mapping import PixelMapping
+    from astrid_assets.science.registration.pixel_mapping import PixelMapping
 
 Values = NDArray[np.float64]
 

@@ -32,10 +32,7 @@ from astrid_assets.science.differencing.sky_structure import structure_share
 from astrid_assets.science.differencing.zogy import match, match_blurred
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
-from astrid_assets.science.registration import (
-    fill_masked,
-    resample,
-)
+from astrid_assets.science.registration.resampling import fill_masked, resample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

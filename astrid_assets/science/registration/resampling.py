@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science import registration_kernels as kernels
-from astrid_assets.science import spline_kernels
 from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
-from astrid_assets.science.pixel_mapping import PixelMapping, basis_of
+from astrid_assets.science.registration import resampling_kernels as kernels
+from astrid_assets.science.registration import spline_kernels
+from astrid_assets.science.registration.pixel_mapping import PixelMapping, basis_of
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS

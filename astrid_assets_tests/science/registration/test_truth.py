@@ -15,8 +15,8 @@ from scipy.special import erf
 
 from astrid_assets.science.arrays import threads
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
-from astrid_assets.science.pixel_mapping import PixelMapping
-from astrid_assets.science.registration import (
+from astrid_assets.science.registration.pixel_mapping import PixelMapping
+from astrid_assets.science.registration.resampling import (
     missing_at,
     pixel_mapping,
     pixel_power,

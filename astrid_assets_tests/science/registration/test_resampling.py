@@ -8,8 +8,8 @@ from astropy.wcs import WCS
 
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.pixel_mapping import PixelMapping
-from astrid_assets.science.registration import (
+from astrid_assets.science.registration.pixel_mapping import PixelMapping
+from astrid_assets.science.registration.resampling import (
     fill_masked,
     pixel_mapping,
     pixel_power,

@@ -12,7 +12,7 @@ import numpy as np
 
 from astrid_assets.science.arrays.compiled import compiled
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
-from astrid_assets.science.pixel_mapping_kernels import positions, row_of_nodes, smooth
+from astrid_assets.science.registration.pixel_mapping_kernels import positions, row_of_nodes, smooth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
