@@ -35,7 +35,7 @@ from astrid_assets.science.arrays.threads import set_threads
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.differencing import noise, subtraction
 from astrid_assets.science.differencing.settings import DifferencingSettings
-from astrid_assets.science.measuring import measure
+from astrid_assets.science.processing.measuring import measure
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.pair import simulate_pair
 from astrid_assets.steps import detect, reading, subtract

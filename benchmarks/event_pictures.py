@@ -17,15 +17,15 @@ from drawing import saao, save
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from astrid_assets.science.anchor import make_anchor
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.measuring import measure
 from astrid_assets.science.photometry.forced_photometry import forced_fluxes
-from astrid_assets.science.processing import solve
+from astrid_assets.science.processing.anchor import make_anchor
+from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.solving import solve
 from astrid_assets.science.settings import ProcessingSettings
 
 if TYPE_CHECKING:

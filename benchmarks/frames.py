@@ -44,18 +44,18 @@ from rich.console import Console
 from rich.table import Table
 
 from astrid_assets.compute import Compute
-from astrid_assets.science.anchor import make_anchor
 from astrid_assets.science.arrays.threads import set_threads
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import Masters, combine
-from astrid_assets.science.diagnostics import frame_diagnostics
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.masking.cosmic_rays import find_cosmic_rays
 from astrid_assets.science.masking.defects import missing_pixels, saturated_pixels
 from astrid_assets.science.masking.trails import find_trails
-from astrid_assets.science.measuring import measure
-from astrid_assets.science.processing import solve
+from astrid_assets.science.processing.anchor import make_anchor
+from astrid_assets.science.processing.diagnostics import frame_diagnostics
+from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.solving import solve
 from astrid_assets.science.psf.fitting import fit_psf
 from astrid_assets.science.psf.star_selection import choose_psf_stars
 from astrid_assets.science.quality.noise_pattern import noise_pattern
@@ -73,8 +73,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astrid_assets.science.anchor import Anchor
     from astrid_assets.science.calibration.masters import Kind
+    from astrid_assets.science.processing.anchor import Anchor
 
 SETTINGS = ProcessingSettings()
 WARM_UP_SIDE = 512  # compiles every kernel before anything is timed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.measuring import measure
+from astrid_assets.science.processing.measuring import measure
 from astrid_assets.science.psf.fitting import fit_psf
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair

@@ -18,15 +18,15 @@ import numpy as np
 from drawing import draw_row, frame_of, pixels, saao
 from event_pictures import microlensing, triplet
 
-from astrid_assets.science.anchor import make_anchor
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import Masters, combine
 from astrid_assets.science.calibration.overscan import without_overscan
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.masking.cosmic_rays import find_cosmic_rays
 from astrid_assets.science.masking.trails import find_trails, trail_mask
-from astrid_assets.science.measuring import measure
-from astrid_assets.science.processing import solve
+from astrid_assets.science.processing.anchor import make_anchor
+from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.solving import solve
 from astrid_assets.science.psf.point_sources import shifted_psfs
 from astrid_assets.science.registration.resampling import pixel_mapping, resample
 from astrid_assets.science.settings import ProcessingSettings

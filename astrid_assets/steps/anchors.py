@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from astrid_assets.science.anchor import anchor_from_frame
+from astrid_assets.science.processing.anchor import anchor_from_frame
 from astrid_assets.science.reference_choice import may_enter
 from astrid_assets.steps.masters import masters_of
 from astrid_assets.storage import frames, ids, observations
@@ -26,7 +26,7 @@ from astrid_assets.surveys.catalogue_file import read_catalogue
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from astrid_assets.science.anchor import Anchor
+    from astrid_assets.science.processing.anchor import Anchor
     from astrid_assets.steps.frame_task import AnchorOffer
     from astrid_assets.steps.nights import Tools
     from astrid_assets.storage.object_store import ObjectStore

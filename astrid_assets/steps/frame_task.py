@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.pictures.diagnostics import diagnostics_picture
 from astrid_assets.pictures.thumbnails import frame_picture
-from astrid_assets.science.anchor import anchor_rank, make_anchor
-from astrid_assets.science.diagnostics import frame_diagnostics
 from astrid_assets.science.errors import Reason, ScienceError
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.measuring import measure
-from astrid_assets.science.processing import solve
+from astrid_assets.science.processing.anchor import anchor_rank, make_anchor
+from astrid_assets.science.processing.diagnostics import frame_diagnostics
+from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.solving import solve
 from astrid_assets.steps.anchors import load_anchor
 from astrid_assets.steps.master_keys import check_masters, load_masters
 from astrid_assets.steps.nights import keep_picture
@@ -23,10 +23,10 @@ from astrid_assets.surveys.catalogue_file import read_catalogue
 from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image
 
 if TYPE_CHECKING:
-    from astrid_assets.science.diagnostics import FrameDiagnostics
     from astrid_assets.science.frame import Frame
-    from astrid_assets.science.measuring import MeasuredFrame
-    from astrid_assets.science.processing import ProcessedFrame
+    from astrid_assets.science.processing.diagnostics import FrameDiagnostics
+    from astrid_assets.science.processing.measuring import MeasuredFrame
+    from astrid_assets.science.processing.solving import ProcessedFrame
     from astrid_assets.steps.anchors import AnchorKey
     from astrid_assets.steps.master_keys import MasterKeys
     from astrid_assets.storage.object_store import ObjectStore

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astrid_assets.science.anchor import make_anchor
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.measuring import measure
 from astrid_assets.science.photometry.forced_photometry import forced_fluxes
-from astrid_assets.science.processing import solve
+from astrid_assets.science.processing.anchor import make_anchor
+from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.solving import solve
 from astrid_assets.science.settings import ProcessingSettings
 
 GAIN_E_PER_ADU, SATURATION_ADU = 1.9, 65_000.0

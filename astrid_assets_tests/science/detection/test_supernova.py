@@ -10,14 +10,14 @@ from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
 
-from astrid_assets.science.anchor import make_anchor
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.frame import Frame
-from astrid_assets.science.measuring import measure
-from astrid_assets.science.processing import solve
+from astrid_assets.science.processing.anchor import make_anchor
+from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.solving import solve
 from astrid_assets.science.reference import build_reference
 from astrid_assets.science.settings import ProcessingSettings, ReferenceSettings
 

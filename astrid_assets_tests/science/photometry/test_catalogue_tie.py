@@ -10,13 +10,13 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.time import Time
 
-from astrid_assets.science.anchor import make_anchor
 from astrid_assets.science.astrometry.wcs_tools import to_pixels
 from astrid_assets.science.errors import FrameRejected, TooFewStars
-from astrid_assets.science.measuring import measure
 from astrid_assets.science.photometry.catalogue_tie import tie_to_catalogue
 from astrid_assets.science.photometry.sky_catalogue import SkyCatalogue
-from astrid_assets.science.processing import solve
+from astrid_assets.science.processing.anchor import make_anchor
+from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.solving import solve
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets_tests.science.astrometry.test_distortion import SHAPE, camera, grid_error
 from astrid_assets_tests.science.astrometry.test_solution import star_list

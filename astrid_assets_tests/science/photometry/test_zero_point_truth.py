@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from astrid_assets.science.anchor import make_anchor
 from astrid_assets.science.calibration.masters import Masters, combine
 from astrid_assets.science.frame import Frame
-from astrid_assets.science.measuring import measure
-from astrid_assets.science.processing import solve
+from astrid_assets.science.processing.anchor import make_anchor
+from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.solving import solve
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from astrid_assets.science.arrays import threads
-from astrid_assets.science.measuring import measure
+from astrid_assets.science.processing.measuring import measure
 from astrid_assets.science.quality.frame_quality import FrameQuality, judge
 from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
 from astrid_assets.science.settings import ProcessingSettings

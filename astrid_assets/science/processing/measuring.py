@@ -30,7 +30,7 @@ from astrid_assets.science.masking.defects import (
 )
 from astrid_assets.science.masking.saturated_hits import mark_saturated_hits
 from astrid_assets.science.masking.trails import find_trails, trail_mask
-from astrid_assets.science.measuring_kernels import subtract_sky, without_noise
+from astrid_assets.science.processing.measuring_kernels import subtract_sky, without_noise
 from astrid_assets.science.psf.fitting import fit_psf
 from astrid_assets.science.quality.frame_quality import FrameQuality, judge
 from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern

@@ -9,7 +9,7 @@ import pytest
 
 from astrid_assets.science.calibration.masters import Masters
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.measuring import measure
+from astrid_assets.science.processing.measuring import measure
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets_tests.science.star_fields import paint, raw_frame
 

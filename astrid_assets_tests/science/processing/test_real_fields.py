@@ -11,7 +11,6 @@ from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
 
-from astrid_assets.science.anchor import anchor_rank, make_anchor
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
@@ -19,8 +18,9 @@ from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.measuring import measure
-from astrid_assets.science.processing import solve
+from astrid_assets.science.processing.anchor import anchor_rank, make_anchor
+from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.solving import solve
 from astrid_assets.science.reference import build_reference
 from astrid_assets.science.settings import ProcessingSettings, ReferenceSettings
 

@@ -23,11 +23,9 @@ from astrid_assets.science.quality.frame_quality import (
 from astrid_assets.science.stars.measurement import select, with_sky_positions
 
 if TYPE_CHECKING:
-    from astrid_assets.science.anchor import (
-        Anchor,
-    )
     from astrid_assets.science.frame import Frame
-    from astrid_assets.science.measuring import MeasuredFrame
+    from astrid_assets.science.processing.anchor import Anchor
+    from astrid_assets.science.processing.measuring import MeasuredFrame
     from astrid_assets.science.settings import ProcessingSettings
     from astrid_assets.science.stars.star_list import Stars
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from astrid_assets.pictures.diagnostics import diagnostics_picture
-from astrid_assets.science.anchor import make_anchor
-from astrid_assets.science.diagnostics import frame_diagnostics, masked_shares
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.measuring import measure
-from astrid_assets.science.processing import solve
+from astrid_assets.science.processing.anchor import make_anchor
+from astrid_assets.science.processing.diagnostics import frame_diagnostics, masked_shares
+from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.solving import solve
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets_tests.science.star_fields import raw_frame, star_field, tangent_wcs
 

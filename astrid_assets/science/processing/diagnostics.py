@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Mask
     from astrid_assets.science.astrometry.solution import Solution
     from astrid_assets.science.frame import Frame
-    from astrid_assets.science.measuring import MeasuredFrame
     from astrid_assets.science.photometry.zero_point import ZeroPoint
-    from astrid_assets.science.processing import ProcessedFrame
+    from astrid_assets.science.processing.measuring import MeasuredFrame
+    from astrid_assets.science.processing.solving import ProcessedFrame
     from astrid_assets.science.stars.star_list import Stars
 
 CELLS = 5

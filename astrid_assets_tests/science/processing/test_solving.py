@@ -8,14 +8,19 @@ import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
-from astrid_assets.science.anchor import NO_ANCHOR, anchor_from_frame, anchor_rank, make_anchor
 from astrid_assets.science.astrometry.wcs_tools import moved
 from astrid_assets.science.calibration.masters import Masters, combine
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.measuring import measure
-from astrid_assets.science.processing import solve
+from astrid_assets.science.processing.anchor import (
+    NO_ANCHOR,
+    anchor_from_frame,
+    anchor_rank,
+    make_anchor,
+)
+from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.solving import solve
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
     from astrid_assets.science.frame import Frame
-    from astrid_assets.science.measuring import MeasuredFrame
     from astrid_assets.science.photometry.sky_catalogue import SkyCatalogue
+    from astrid_assets.science.processing.measuring import MeasuredFrame
     from astrid_assets.science.settings import ProcessingSettings
     from astrid_assets.science.stars.star_list import Stars
 
