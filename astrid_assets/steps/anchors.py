@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.processing.anchor import anchor_from_frame
-from astrid_assets.science.reference_choice import may_enter
+from astrid_assets.science.reference.selection import may_enter
 from astrid_assets.steps.masters import masters_of
 from astrid_assets.storage import frames, ids, observations
 from astrid_assets.storage.catalogue import now

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from astrid_assets.pictures.thumbnails import frame_picture
 from astrid_assets.science.errors import ScienceError
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.reference import build_reference, depth_of
-from astrid_assets.science.reference_choice import ReferenceCandidate, choose_members
+from astrid_assets.science.reference.selection import ReferenceCandidate, choose_members
+from astrid_assets.science.reference.stacking import build_reference, depth_of
 from astrid_assets.steps import versions
 from astrid_assets.steps.nights import (
     NightReport,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from astrid_assets.science.errors import Reason
-    from astrid_assets.science.reference_choice import RankedFrame
+    from astrid_assets.science.reference.selection import RankedFrame
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "reference_frames"

@@ -7,13 +7,13 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.errors import NoReference
-from astrid_assets.science.reference_choice import HARMFUL_FLAGS
+from astrid_assets.science.reference.selection import HARMFUL_FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astrid_assets.science.errors import Reason
-    from astrid_assets.science.reference_choice import RankedFrame, ReferenceChoice
+    from astrid_assets.science.reference.selection import RankedFrame, ReferenceChoice
     from astrid_assets.science.settings import ReferenceSettings
 
 MAX_ROWS = 24

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from astrid_assets.compute import Compute
-from astrid_assets.science.reference import depth_of
+from astrid_assets.science.reference.stacking import depth_of
 from astrid_assets.steps.nights import NightReport, Tools
 from astrid_assets.steps.reference import reference_nights
 from astrid_assets.storage import frames, gates

@@ -18,7 +18,7 @@ from astrid_assets.science.frame import Frame
 from astrid_assets.science.processing.anchor import make_anchor
 from astrid_assets.science.processing.measuring import measure
 from astrid_assets.science.processing.solving import solve
-from astrid_assets.science.reference import build_reference
+from astrid_assets.science.reference.stacking import build_reference
 from astrid_assets.science.settings import ProcessingSettings, ReferenceSettings
 
 RA_DEG, DEC_DEG = 14.263292, -37.039889

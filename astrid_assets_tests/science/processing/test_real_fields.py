@@ -21,7 +21,7 @@ from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.processing.anchor import anchor_rank, make_anchor
 from astrid_assets.science.processing.measuring import measure
 from astrid_assets.science.processing.solving import solve
-from astrid_assets.science.reference import build_reference
+from astrid_assets.science.reference.stacking import build_reference
 from astrid_assets.science.settings import ProcessingSettings, ReferenceSettings
 
 KINDS = {  # what the eye saw → codes that say the same

@@ -8,11 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrid_assets.science.reference_choice import (
-    ReferenceCandidate,
-    choose_members,
-    may_enter,
-)
+from astrid_assets.science.reference.selection import ReferenceCandidate, choose_members, may_enter
 from astrid_assets.science.settings import ReferenceSettings
 
 

@@ -14,7 +14,7 @@ from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import FrameRejected, NoReference
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
-from astrid_assets.science.reference import build_reference, depth_of
+from astrid_assets.science.reference.stacking import build_reference, depth_of
 from astrid_assets.science.settings import ReferenceSettings
 from astrid_assets_tests.science.exposures import SHAPE, exposure
 
