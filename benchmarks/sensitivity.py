@@ -38,7 +38,7 @@ from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import ScienceError
-from astrid_assets.science.injection_summary import position_scale_px
+from astrid_assets.science.injection.completeness import position_scale_px
 from astrid_assets.science.mask_bits import UNUSABLE
 
 if TYPE_CHECKING:

@@ -16,7 +16,9 @@ import numpy as np
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import ScienceError
-from astrid_assets.science.injection import (
+from astrid_assets.science.injection.completeness import position_scale_px
+from astrid_assets.science.injection.purity import Repeats, repeats
+from astrid_assets.science.injection.sources import (
     MATCH_FWHM,
     extended_sources,
     half_found_snr,
@@ -24,8 +26,6 @@ from astrid_assets.science.injection import (
     plan_injections,
     recover,
 )
-from astrid_assets.science.injection_summary import position_scale_px
-from astrid_assets.science.purity import Repeats, repeats
 from astrid_assets.steps import versions
 from astrid_assets.steps.injection_report import (
     ASSET,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.science.detection.candidate import Candidate
-    from astrid_assets.science.injection import Injections, Recovery
+    from astrid_assets.science.injection.sources import Injections, Recovery
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.storage.tables import DifferenceRun
     from astrid_assets.surveys.profile import SurveyProfile

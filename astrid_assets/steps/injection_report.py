@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.pictures.plots import completeness_curve
-from astrid_assets.science.injection import SNR_EDGES, half_found_snr
-from astrid_assets.science.injection_summary import by_snr, errors_by_snr, shares_above
-from astrid_assets.science.purity import MEANING
+from astrid_assets.science.injection.completeness import by_snr, errors_by_snr, shares_above
+from astrid_assets.science.injection.purity import MEANING
+from astrid_assets.science.injection.sources import SNR_EDGES, half_found_snr
 from astrid_assets.science.quality.gates import completeness
 from astrid_assets.steps.nights import NightReport, Tools, keep_picture
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from astrid_assets.science.purity import Repeats
+    from astrid_assets.science.injection.purity import Repeats
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "injected_transients"

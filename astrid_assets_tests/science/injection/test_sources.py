@@ -15,7 +15,7 @@ from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
-from astrid_assets.science.injection import (
+from astrid_assets.science.injection.sources import (
     Injections,
     extended_sources,
     flux_of_snr,

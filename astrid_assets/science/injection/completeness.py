@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.injection import SNR_EDGES
+from astrid_assets.science.injection.sources import SNR_EDGES
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image

@@ -7,13 +7,13 @@ import pytest
 
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
-from astrid_assets.science.injection import SNR_EDGES
-from astrid_assets.science.injection_summary import (
+from astrid_assets.science.injection.completeness import (
     by_snr,
     errors_by_snr,
     position_scale_px,
     shares_above,
 )
+from astrid_assets.science.injection.sources import SNR_EDGES
 from astrid_assets.science.simulation.pair import simulate_pair
 
 

@@ -12,9 +12,9 @@ from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
-from astrid_assets.science.injection import Injections, inject, plan_injections
+from astrid_assets.science.injection.purity import DEEP_ENOUGH_SIGMA, repeats
+from astrid_assets.science.injection.sources import Injections, inject, plan_injections
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.purity import DEEP_ENOUGH_SIGMA, repeats
 from astrid_assets.science.settings import InjectionSettings
 from astrid_assets.science.simulation.pair import simulate_pair
 
