@@ -24,10 +24,10 @@ from astrid_assets.science.differencing.evidence import SCORE_EDGES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from astrid_assets.science.cross_check import CrossCheck
     from astrid_assets.science.differencing.difference import Difference
     from astrid_assets.science.differencing.evidence import Evidence
     from astrid_assets.science.differencing.settings import DifferencingSettings
+    from astrid_assets.science.quality.cross_check import CrossCheck
 
 RESIDUAL_RANGE = 0.3  # of a star's flux; beyond it points stand on the frame
 ARROW_PX = 0.2  # of the key

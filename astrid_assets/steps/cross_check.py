@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from astrid_assets.pictures.subtraction import methods_picture
-from astrid_assets.science.cross_check import OTHER, cross_check
 from astrid_assets.science.errors import Reason, ScienceError
+from astrid_assets.science.quality.cross_check import OTHER, cross_check
 from astrid_assets.science.quality.difference_gates import methods_agree
 from astrid_assets.steps.nights import keep_picture
 from astrid_assets.steps.reading import reference_frame

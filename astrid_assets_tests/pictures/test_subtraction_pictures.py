@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from astrid_assets.pictures.subtraction import gates_picture, methods_picture
-from astrid_assets.science.cross_check import cross_check
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
+from astrid_assets.science.quality.cross_check import cross_check
 from astrid_assets.science.simulation.pair import simulate_pair
 
 MAX_BYTES = 30_000  # of a picture in Dagster's event log

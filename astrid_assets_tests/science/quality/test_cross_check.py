@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from astrid_assets.science.cross_check import CHANGE_SIGMA, cross_check
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.quality.cross_check import CHANGE_SIGMA, cross_check
 from astrid_assets.science.quality.difference_gates import methods_agree
 from astrid_assets.science.simulation.pair import simulate_pair
 
