@@ -39,10 +39,10 @@ from astrid_assets.steps import (
     masters,
     process,
     reference,
-    register,
     subtract,
 )
 from astrid_assets.steps.nights import Tools
+from astrid_assets.steps.raw_observations import ingest as register
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.surveys.profile import SurveyProfile
 from astrid_assets.surveys.simulated import demo_profiles

@@ -32,7 +32,7 @@ def raw_observations(
     sources: dg.ResourceParam[SourceOptions],
 ) -> NightlyEvents:
     """Frames that the survey's source holds for a night, registered by content."""
-    from astrid_assets.steps.register import register_from_source
+    from astrid_assets.steps.raw_observations.ingest import register_from_source
 
     tools = Tools(catalogue, store, compute)
     yield from run_nights(

@@ -83,7 +83,7 @@ def nights_to_run(
         If the source cannot be listed.
     """
     # Reading headers needs astropy; a code location that only loads does not.
-    from astrid_assets.steps.register import index_source
+    from astrid_assets.steps.raw_observations.ingest import index_source
 
     source.check()
     fingerprint = files_hash(profile, [])

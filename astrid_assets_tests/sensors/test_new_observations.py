@@ -18,7 +18,7 @@ from astrid_assets.sensors.new_observations import (
     nights_to_run,
 )
 from astrid_assets.steps.nights import Tools
-from astrid_assets.steps.register import register_nights
+from astrid_assets.steps.raw_observations.ingest import register_nights
 from astrid_assets.storage import observations
 from astrid_assets.storage.catalogue import Catalogue, now
 from astrid_assets.storage.object_store import FolderObjectStore

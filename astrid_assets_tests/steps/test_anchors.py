@@ -14,7 +14,7 @@ from astrid_assets.compute import Compute
 from astrid_assets.steps.anchors import AnchorKey, choose_again, load_anchor
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.process import process_nights
-from astrid_assets.steps.register import register_from_source
+from astrid_assets.steps.raw_observations.ingest import register_from_source
 from astrid_assets.storage import frames
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import open_object_store

@@ -17,7 +17,7 @@ from astrid_assets.steps import frame_task
 from astrid_assets.steps.master_keys import MasterKeys, check_masters, load_masters
 from astrid_assets.steps.masters import masters_nights, masters_of
 from astrid_assets.steps.nights import Tools
-from astrid_assets.steps.register import index_source, register_from_source
+from astrid_assets.steps.raw_observations.ingest import index_source, register_from_source
 from astrid_assets.storage import frames, observations
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.frame_store import image_from_fits
