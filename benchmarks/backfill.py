@@ -36,11 +36,11 @@ from astrid_assets.steps import (
     injected_transients,
     label,
     light_curves,
-    masters,
     process,
     reference,
     subtract,
 )
+from astrid_assets.steps.calibration_masters import masters
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.raw_observations import ingest as register
 from astrid_assets.storage.gates import NIGHTLY_ASSETS

@@ -30,7 +30,7 @@ def calibration_masters(
     compute: dg.ResourceParam[Compute],
 ) -> NightlyEvents:
     """Master bias, dark and flat frames, and which of them each light frame uses."""
-    from astrid_assets.steps.masters import masters_nights
+    from astrid_assets.steps.calibration_masters.masters import masters_nights
 
     tools = Tools(catalogue, store, compute)
     yield from run_nights(context, tools, masters_nights, force=config.force)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.science.processing.anchor import anchor_from_frame
 from astrid_assets.science.reference.selection import may_enter
-from astrid_assets.steps.masters import masters_of
+from astrid_assets.steps.calibration_masters.masters import masters_of
 from astrid_assets.storage import frames, ids, observations
 from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.frame_store import frame_from_fits, stars_from_fits

@@ -14,7 +14,7 @@ from astrid_assets.science.processing.diagnostics import frame_diagnostics
 from astrid_assets.science.processing.measuring import measure
 from astrid_assets.science.processing.solving import solve
 from astrid_assets.steps.anchors import load_anchor
-from astrid_assets.steps.master_keys import check_masters, load_masters
+from astrid_assets.steps.calibration_masters.keys import check_masters, load_masters
 from astrid_assets.steps.nights import keep_picture
 from astrid_assets.storage import ids, layout
 from astrid_assets.storage.catalogue import now
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.processing.measuring import MeasuredFrame
     from astrid_assets.science.processing.solving import ProcessedFrame
     from astrid_assets.steps.anchors import AnchorKey
-    from astrid_assets.steps.master_keys import MasterKeys
+    from astrid_assets.steps.calibration_masters.keys import MasterKeys
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 

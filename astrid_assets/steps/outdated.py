@@ -74,11 +74,11 @@ def outdated_nights(tools: Tools, profile: SurveyProfile) -> dict[str, str]:
 
 def _steps() -> dict[str, Step]:
     # Imported here: the steps together need a second.
+    from astrid_assets.steps.calibration_masters.masters import masters_nights
     from astrid_assets.steps.detect import detect_nights
     from astrid_assets.steps.injected_transients import inject_nights
     from astrid_assets.steps.label import label_nights
     from astrid_assets.steps.light_curves import measure_nights
-    from astrid_assets.steps.masters import masters_nights
     from astrid_assets.steps.process import process_nights
     from astrid_assets.steps.reference import reference_nights
     from astrid_assets.steps.subtract import subtract_nights

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from astrid_assets.science.quality.gates import frame_quality, rejected_fraction
 from astrid_assets.steps import versions
 from astrid_assets.steps.anchors import ensure_anchors
+from astrid_assets.steps.calibration_masters.masters import masters_of
 from astrid_assets.steps.frame_task import FrameTask, process_frame
-from astrid_assets.steps.masters import masters_of
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.science.quality.master_gates import master_quality
 from astrid_assets.steps import versions
-from astrid_assets.steps.calibration_groups import KINDS
-from astrid_assets.steps.master_keys import MasterKeys
-from astrid_assets.steps.master_pictures import pictures_of
-from astrid_assets.steps.master_workshop import Workshop
+from astrid_assets.steps.calibration_masters.groups import KINDS
+from astrid_assets.steps.calibration_masters.keys import MasterKeys
+from astrid_assets.steps.calibration_masters.making import Workshop
+from astrid_assets.steps.calibration_masters.pictures import pictures_of
 from astrid_assets.steps.nights import NightReport, finish, hash_of, unchanged_report
 from astrid_assets.storage import observations
 

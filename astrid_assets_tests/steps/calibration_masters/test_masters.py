@@ -14,8 +14,8 @@ from astrid_assets.science.calibration.masters import Masters
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.steps import frame_task
-from astrid_assets.steps.master_keys import MasterKeys, check_masters, load_masters
-from astrid_assets.steps.masters import masters_nights, masters_of
+from astrid_assets.steps.calibration_masters.keys import MasterKeys, check_masters, load_masters
+from astrid_assets.steps.calibration_masters.masters import masters_nights, masters_of
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.raw_observations.ingest import index_source, register_from_source
 from astrid_assets.storage import frames, observations
@@ -348,7 +348,7 @@ def test_calibrated_frames_pass_untouched(camera, monkeypatch):
 
 
 def test_many_frames_are_sampled_evenly(camera, monkeypatch):
-    from astrid_assets.steps import master_workshop
+    from astrid_assets.steps.calibration_masters import making as master_workshop
 
     monkeypatch.setattr(master_workshop, "MAX_MEMBERS", 6)
     camera.take("bias", FIRST, 13)

@@ -11,7 +11,7 @@ import numpy as np
 
 from astrid_assets.science.calibration.masters import Masters
 from astrid_assets.science.errors import FrameRejected, Reason
-from astrid_assets.steps.calibration_groups import KINDS
+from astrid_assets.steps.calibration_masters.groups import KINDS
 from astrid_assets.storage.frame_store import image_from_fits
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 from astrid_assets.science.calibration.masters import make_master
 from astrid_assets.science.errors import FrameRejected, ScienceError
 from astrid_assets.steps import versions
-from astrid_assets.steps.calibration_groups import (
+from astrid_assets.steps.calibration_masters.groups import (
     KINDS,
     Group,
     Wish,
@@ -20,7 +20,7 @@ from astrid_assets.steps.calibration_groups import (
     suitable,
     wish_of,
 )
-from astrid_assets.steps.master_keys import MasterKeys, bad_pixel_map
+from astrid_assets.steps.calibration_masters.keys import MasterKeys, bad_pixel_map
 from astrid_assets.steps.nights import hash_of
 from astrid_assets.storage import ids, layout, observations
 from astrid_assets.storage.catalogue import now

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrid_assets.steps.calibration_groups import (
+from astrid_assets.steps.calibration_masters.groups import (
     Wish,
     groups_of,
     is_near,
