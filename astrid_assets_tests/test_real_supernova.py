@@ -19,7 +19,7 @@ from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.quality.difference_gates import methods_agree
 from astrid_assets.steps.detect import detect_nights
 from astrid_assets.steps.nights import Tools
-from astrid_assets.steps.process import process_nights
+from astrid_assets.steps.processed_frames.process import process_nights
 from astrid_assets.steps.raw_observations.ingest import register_from_source
 from astrid_assets.steps.reference import reference_nights
 from astrid_assets.steps.subtract import subtract_nights

@@ -36,12 +36,12 @@ from astrid_assets.steps import (
     injected_transients,
     label,
     light_curves,
-    process,
     reference,
     subtract,
 )
 from astrid_assets.steps.calibration_masters import masters
 from astrid_assets.steps.nights import Tools
+from astrid_assets.steps.processed_frames import process
 from astrid_assets.steps.raw_observations import ingest as register
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.surveys.profile import SurveyProfile

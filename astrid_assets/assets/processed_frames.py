@@ -31,7 +31,7 @@ def processed_frames(
     compute: dg.ResourceParam[Compute],
 ) -> NightlyEvents:
     """Calibrated, masked and solved frames with variance, PSF and zero point."""
-    from astrid_assets.steps.process import process_nights
+    from astrid_assets.steps.processed_frames.process import process_nights
 
     tools = Tools(catalogue, store, compute)
     yield from run_nights(context, tools, process_nights, force=config.force)

@@ -9,7 +9,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from astrid_assets.steps.anchors import Group
+    from astrid_assets.steps.processed_frames.anchors import Group
     from astrid_assets.storage.catalogue import Catalogue
     from astrid_assets.storage.tables import FieldAnchor, Observation
     from astrid_assets.surveys.profile import SurveyProfile
@@ -74,8 +74,8 @@ def _choose(
 ) -> None:
     from astrid_assets.cli.workplace import open_store
     from astrid_assets.compute import Compute
-    from astrid_assets.steps.anchors import choose_again
     from astrid_assets.steps.nights import Tools
+    from astrid_assets.steps.processed_frames.anchors import choose_again
 
     tools = Tools(catalogue, open_store(), Compute("serial", 1))
     chosen = choose_again(tools, profile, group, avoid_present=avoid_present)

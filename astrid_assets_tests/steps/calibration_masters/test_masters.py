@@ -13,10 +13,10 @@ from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import Masters
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.steps import frame_task
 from astrid_assets.steps.calibration_masters.keys import MasterKeys, check_masters, load_masters
 from astrid_assets.steps.calibration_masters.masters import masters_nights, masters_of
 from astrid_assets.steps.nights import Tools
+from astrid_assets.steps.processed_frames import frame_task
 from astrid_assets.steps.raw_observations.ingest import index_source, register_from_source
 from astrid_assets.storage import frames, observations
 from astrid_assets.storage.catalogue import Catalogue

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.science.quality.gates import frame_quality, rejected_fraction
 from astrid_assets.steps import versions
-from astrid_assets.steps.anchors import ensure_anchors
 from astrid_assets.steps.calibration_masters.masters import masters_of
-from astrid_assets.steps.frame_task import FrameTask, process_frame
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
@@ -23,6 +21,8 @@ from astrid_assets.steps.nights import (
     unchanged_report,
     version_of,
 )
+from astrid_assets.steps.processed_frames.anchors import ensure_anchors
+from astrid_assets.steps.processed_frames.frame_task import FrameTask, process_frame
 from astrid_assets.storage import observations
 from astrid_assets.storage.tables import PreprocessRun
 from astrid_assets.storage.upsert import upsert
@@ -30,7 +30,7 @@ from astrid_assets.storage.upsert import upsert
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from astrid_assets.steps.frame_task import FrameOutcome
+    from astrid_assets.steps.processed_frames.frame_task import FrameOutcome
     from astrid_assets.storage.tables import Observation
     from astrid_assets.surveys.profile import SurveyProfile
 

@@ -9,16 +9,13 @@ nights that hang on it are then processed again, because its key is in their has
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from astrid_assets.science.processing.anchor import anchor_from_frame
 from astrid_assets.science.reference.selection import may_enter
 from astrid_assets.steps.calibration_masters.masters import masters_of
+from astrid_assets.steps.processed_frames.anchor_store import AnchorKey
 from astrid_assets.storage import frames, ids, observations
 from astrid_assets.storage.catalogue import now
-from astrid_assets.storage.frame_store import frame_from_fits, stars_from_fits
 from astrid_assets.storage.tables import FieldAnchor
 from astrid_assets.storage.upsert import upsert
 from astrid_assets.surveys.catalogue_file import read_catalogue
@@ -26,23 +23,13 @@ from astrid_assets.surveys.catalogue_file import read_catalogue
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from astrid_assets.science.processing.anchor import Anchor
-    from astrid_assets.steps.frame_task import AnchorOffer
     from astrid_assets.steps.nights import Tools
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.steps.processed_frames.frame_task import AnchorOffer
     from astrid_assets.storage.tables import Observation
     from astrid_assets.surveys.profile import SurveyProfile
 
 Group = tuple[str, str]
 """Field and band."""
-
-
-@dataclass(frozen=True)
-class AnchorKey:
-    """Where an anchor is kept; `is_local`: its coordinates are only relative."""
-
-    key: str
-    is_local: bool
 
 
 def ensure_anchors(
@@ -106,20 +93,11 @@ def choose_again(
     return None
 
 
-@lru_cache(maxsize=8)
-def load_anchor(store: ObjectStore, anchor: AnchorKey) -> Anchor:
-    """Read an anchor; it is a processed frame with its stars."""
-    content = store.get(anchor.key)
-    return anchor_from_frame(
-        frame_from_fits(content), stars_from_fits(content), is_local=anchor.is_local
-    )
-
-
 def _choose(
     tools: Tools, profile: SurveyProfile, group: Group, members: Sequence[Observation]
 ) -> AnchorKey | None:
     # Imported here: a frame task loads anchors, and choosing one runs frame tasks.
-    from astrid_assets.steps.frame_task import FrameTask, offer_anchor
+    from astrid_assets.steps.processed_frames.frame_task import FrameTask, offer_anchor
 
     if profile.catalogue is not None:
         # A file that cannot be read is told once, before the frames' work.

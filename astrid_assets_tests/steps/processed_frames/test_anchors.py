@@ -11,9 +11,10 @@ from astropy.io import fits
 from sqlalchemy import select
 
 from astrid_assets.compute import Compute
-from astrid_assets.steps.anchors import AnchorKey, choose_again, load_anchor
 from astrid_assets.steps.nights import Tools
-from astrid_assets.steps.process import process_nights
+from astrid_assets.steps.processed_frames.anchor_store import AnchorKey, load_anchor
+from astrid_assets.steps.processed_frames.anchors import choose_again
+from astrid_assets.steps.processed_frames.process import process_nights
 from astrid_assets.steps.raw_observations.ingest import register_from_source
 from astrid_assets.storage import frames
 from astrid_assets.storage.catalogue import Catalogue

@@ -13,9 +13,9 @@ from astrid_assets.science.processing.anchor import anchor_rank, make_anchor
 from astrid_assets.science.processing.diagnostics import frame_diagnostics
 from astrid_assets.science.processing.measuring import measure
 from astrid_assets.science.processing.solving import solve
-from astrid_assets.steps.anchors import load_anchor
 from astrid_assets.steps.calibration_masters.keys import check_masters, load_masters
 from astrid_assets.steps.nights import keep_picture
+from astrid_assets.steps.processed_frames.anchor_store import load_anchor
 from astrid_assets.storage import ids, layout
 from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.frame_store import frame_to_fits
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from astrid_assets.science.processing.diagnostics import FrameDiagnostics
     from astrid_assets.science.processing.measuring import MeasuredFrame
     from astrid_assets.science.processing.solving import ProcessedFrame
-    from astrid_assets.steps.anchors import AnchorKey
     from astrid_assets.steps.calibration_masters.keys import MasterKeys
+    from astrid_assets.steps.processed_frames.anchor_store import AnchorKey
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 
