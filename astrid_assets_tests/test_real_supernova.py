@@ -21,7 +21,7 @@ from astrid_assets.steps.detect import detect_nights
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.processed_frames.process import process_nights
 from astrid_assets.steps.raw_observations.ingest import register_from_source
-from astrid_assets.steps.reference import reference_nights
+from astrid_assets.steps.reference_frames.stack import reference_nights
 from astrid_assets.steps.subtract import subtract_nights
 from astrid_assets.storage import candidates
 from astrid_assets.storage.catalogue import Catalogue

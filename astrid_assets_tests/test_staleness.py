@@ -22,7 +22,7 @@ from astrid_assets.partitions import Night
 from astrid_assets.steps.detect import detect_nights
 from astrid_assets.steps.nights import Tools, load_profile
 from astrid_assets.steps.outdated import outdated_nights
-from astrid_assets.steps.reference import reference_nights
+from astrid_assets.steps.reference_frames.stack import reference_nights
 from astrid_assets.steps.subtract import subtract_nights
 from astrid_assets.storage import observations
 from astrid_assets.storage.catalogue import Catalogue

@@ -31,18 +31,12 @@ from astrid_assets.cli.surveys import profile_toml, store_survey
 from astrid_assets.compute import Compute
 from astrid_assets.partitions import Night
 from astrid_assets.resources import home as addresses
-from astrid_assets.steps import (
-    detect,
-    injected_transients,
-    label,
-    light_curves,
-    reference,
-    subtract,
-)
+from astrid_assets.steps import detect, injected_transients, label, light_curves, subtract
 from astrid_assets.steps.calibration_masters import masters
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.processed_frames import process
 from astrid_assets.steps.raw_observations import ingest as register
+from astrid_assets.steps.reference_frames import stack as reference
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.surveys.profile import SurveyProfile
 from astrid_assets.surveys.simulated import demo_profiles

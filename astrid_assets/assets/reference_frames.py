@@ -30,7 +30,7 @@ def reference_frames(
     compute: dg.ResourceParam[Compute],
 ) -> NightlyEvents:
     """Stacks of good frames of earlier nights, one per field and band."""
-    from astrid_assets.steps.reference import reference_nights
+    from astrid_assets.steps.reference_frames.stack import reference_nights
 
     tools = Tools(catalogue, store, compute)
     yield from run_nights(context, tools, reference_nights, force=config.force)

@@ -10,7 +10,7 @@ from astrid_assets.science.errors import Reason, ScienceError
 from astrid_assets.science.quality.cross_check import OTHER, cross_check
 from astrid_assets.science.quality.difference_gates import methods_agree
 from astrid_assets.steps.nights import keep_picture
-from astrid_assets.steps.reading import reference_frame
+from astrid_assets.steps.reference_frames.reading import reference_frame
 from astrid_assets.storage.difference_store import difference_from_fits
 from astrid_assets.storage.frame_store import frame_from_fits
 

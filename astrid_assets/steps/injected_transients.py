@@ -40,7 +40,7 @@ from astrid_assets.steps.nights import (
     hash_of,
     unchanged_report,
 )
-from astrid_assets.steps.reading import reference_frame
+from astrid_assets.steps.reference_frames.reading import reference_frame
 from astrid_assets.storage import frames, gates, light_curves
 from astrid_assets.storage.difference_store import difference_from_fits, score_planes_from_fits
 from astrid_assets.storage.frame_store import frame_from_fits, stars_from_fits

@@ -80,7 +80,7 @@ def _steps() -> dict[str, Step]:
     from astrid_assets.steps.label import label_nights
     from astrid_assets.steps.light_curves import measure_nights
     from astrid_assets.steps.processed_frames.process import process_nights
-    from astrid_assets.steps.reference import reference_nights
+    from astrid_assets.steps.reference_frames.stack import reference_nights
     from astrid_assets.steps.subtract import subtract_nights
 
     return {

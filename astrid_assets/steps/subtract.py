@@ -23,7 +23,7 @@ from astrid_assets.steps.nights import (
     keep_picture,
     unchanged_report,
 )
-from astrid_assets.steps.reading import reference_frame
+from astrid_assets.steps.reference_frames.reading import reference_frame
 from astrid_assets.storage import frames, gates, ids, layout
 from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.difference_store import difference_to_fits

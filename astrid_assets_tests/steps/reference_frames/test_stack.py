@@ -11,7 +11,7 @@ from sqlalchemy import select
 from astrid_assets.compute import Compute
 from astrid_assets.science.reference.stacking import depth_of
 from astrid_assets.steps.nights import NightReport, Tools
-from astrid_assets.steps.reference import reference_nights
+from astrid_assets.steps.reference_frames.stack import reference_nights
 from astrid_assets.storage import frames, gates
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.frame_store import frame_from_fits, frame_to_fits

@@ -25,7 +25,7 @@ from astrid_assets.steps.nights import (
     unchanged_report,
     version_of,
 )
-from astrid_assets.steps.reference_words import missing_reason, ranking_told
+from astrid_assets.steps.reference_frames.words import missing_reason, ranking_told
 from astrid_assets.storage import frames, ids, layout
 from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.frame_store import frame_from_fits, frame_to_fits
