@@ -23,7 +23,7 @@ from astrid_assets.partitions import Night
 from astrid_assets.report.page import render_report
 from astrid_assets.report.summary import collect_report
 from astrid_assets.steps import injection_report
-from astrid_assets.steps.subtract import (
+from astrid_assets.steps.difference_images.subtract import (
     GATES_PICTURE,
     MEASURED,
     METHODS_PICTURE,

@@ -18,11 +18,11 @@ from astrid_assets.compute import Compute
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.quality.difference_gates import methods_agree
 from astrid_assets.steps.detect import detect_nights
+from astrid_assets.steps.difference_images.subtract import subtract_nights
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.processed_frames.process import process_nights
 from astrid_assets.steps.raw_observations.ingest import register_from_source
 from astrid_assets.steps.reference_frames.stack import reference_nights
-from astrid_assets.steps.subtract import subtract_nights
 from astrid_assets.storage import candidates
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import open_object_store

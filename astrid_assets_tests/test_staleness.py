@@ -20,10 +20,10 @@ from astrid_assets.definitions import build_definitions
 from astrid_assets.jobs import RANGE_END, RANGE_START
 from astrid_assets.partitions import Night
 from astrid_assets.steps.detect import detect_nights
+from astrid_assets.steps.difference_images.subtract import subtract_nights
 from astrid_assets.steps.nights import Tools, load_profile
 from astrid_assets.steps.outdated import outdated_nights
 from astrid_assets.steps.reference_frames.stack import reference_nights
-from astrid_assets.steps.subtract import subtract_nights
 from astrid_assets.storage import observations
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.gates import NIGHTLY_ASSETS

@@ -31,7 +31,7 @@ def difference_images(
     compute: dg.ResourceParam[Compute],
 ) -> NightlyEvents:
     """Science minus reference by ZOGY: D, its PSF, and S_corr in sigma."""
-    from astrid_assets.steps.subtract import subtract_nights
+    from astrid_assets.steps.difference_images.subtract import subtract_nights
 
     tools = Tools(catalogue, store, compute)
     yield from run_nights(context, tools, subtract_nights, force=config.force)

@@ -76,12 +76,12 @@ def _steps() -> dict[str, Step]:
     # Imported here: the steps together need a second.
     from astrid_assets.steps.calibration_masters.masters import masters_nights
     from astrid_assets.steps.detect import detect_nights
+    from astrid_assets.steps.difference_images.subtract import subtract_nights
     from astrid_assets.steps.injected_transients import inject_nights
     from astrid_assets.steps.label import label_nights
     from astrid_assets.steps.light_curves import measure_nights
     from astrid_assets.steps.processed_frames.process import process_nights
     from astrid_assets.steps.reference_frames.stack import reference_nights
-    from astrid_assets.steps.subtract import subtract_nights
 
     return {
         "calibration_masters": masters_nights,

@@ -13,13 +13,14 @@ from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair
 from astrid_assets.science.stars.measurement import empty_stars
-from astrid_assets.steps.cross_check import (
+from astrid_assets.steps.difference_images.cross_check import (
     CheckTask,
     check_frame,
     check_tasks,
     disagreement,
 )
-from astrid_assets.steps.subtract import SubtractOutcome, SubtractTask, subtract_frame
+from astrid_assets.steps.difference_images.subtract import SubtractOutcome, subtract_frame
+from astrid_assets.steps.difference_images.task import SubtractTask
 from astrid_assets.storage.frame_store import frame_to_fits
 from astrid_assets.storage.object_store import FolderObjectStore
 

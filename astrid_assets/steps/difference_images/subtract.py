@@ -14,7 +14,8 @@ from astrid_assets.science.quality.difference_gates import (
     methods_agree,
 )
 from astrid_assets.steps import versions
-from astrid_assets.steps.cross_check import check_frame, check_tasks, disagreement
+from astrid_assets.steps.difference_images.cross_check import check_frame, check_tasks, disagreement
+from astrid_assets.steps.difference_images.task import SubtractTask
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
@@ -32,12 +33,10 @@ from astrid_assets.storage.tables import DifferenceRun
 from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from astrid_assets.science.differencing.difference import Difference
-    from astrid_assets.science.differencing.settings import DifferencingSettings
     from astrid_assets.science.frame import Frame
-    from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "difference_images"
@@ -62,26 +61,6 @@ MEASURED = (
 """Columns of a difference that are copied as they were measured."""
 
 Row = dict[str, object]
-
-
-@dataclass(frozen=True)
-class SubtractTask:
-    """One pair to subtract; travels to a worker process."""
-
-    store: ObjectStore
-    survey: str
-    night: str
-    observation_id: str
-    group: tuple[str, str]
-    """Field and band."""
-
-    frame_key: str
-    reference_id: str | None
-    reference_key: str | None
-    reason: Mapping[str, object] | None
-    settings: DifferencingSettings
-    settings_hash: str
-    with_picture: bool = False
 
 
 @dataclass(frozen=True)

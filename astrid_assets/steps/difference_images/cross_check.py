@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from astrid_assets.science.differencing.settings import DifferencingSettings
-    from astrid_assets.steps.subtract import SubtractTask
+    from astrid_assets.steps.difference_images.task import SubtractTask
 
 Row = dict[str, object]
 

@@ -1,0 +1,32 @@
+"""TODO-DOC astrid_assets/steps/difference_images/task.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from astrid_assets.science.differencing.settings import DifferencingSettings
+    from astrid_assets.storage.object_store import ObjectStore
+
+
+@dataclass(frozen=True)
+class SubtractTask:
+    """One pair to subtract; travels to a worker process."""
+
+    store: ObjectStore
+    survey: str
+    night: str
+    observation_id: str
+    group: tuple[str, str]
+    """Field and band."""
+
+    frame_key: str
+    reference_id: str | None
+    reference_key: str | None
+    reason: Mapping[str, object] | None
+    settings: DifferencingSettings
+    settings_hash: str
+    with_picture: bool = False
