@@ -17,7 +17,7 @@ from sqlalchemy import select
 from astrid_assets.compute import Compute
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.quality.difference_gates import methods_agree
-from astrid_assets.steps.detect import detect_nights
+from astrid_assets.steps.detections.detect import detect_nights
 from astrid_assets.steps.difference_images.subtract import subtract_nights
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.processed_frames.process import process_nights

@@ -19,7 +19,7 @@ from astrid_assets.compute import Compute
 from astrid_assets.definitions import build_definitions
 from astrid_assets.jobs import RANGE_END, RANGE_START
 from astrid_assets.partitions import Night
-from astrid_assets.steps.detect import detect_nights
+from astrid_assets.steps.detections.detect import detect_nights
 from astrid_assets.steps.difference_images.subtract import subtract_nights
 from astrid_assets.steps.nights import Tools, load_profile
 from astrid_assets.steps.outdated import outdated_nights

@@ -38,7 +38,7 @@ from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.processing.measuring import measure
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.pair import simulate_pair
-from astrid_assets.steps import detect
+from astrid_assets.steps.detections import detect
 from astrid_assets.steps.difference_images import subtract
 from astrid_assets.steps.reference_frames import reading
 from astrid_assets.storage.client_store import ClientStore

@@ -30,7 +30,7 @@ def detections(
     compute: dg.ResourceParam[Compute],
 ) -> NightlyEvents:
     """Peaks of the score of both signs: tested, measured, scored, joined."""
-    from astrid_assets.steps.detect import detect_nights
+    from astrid_assets.steps.detections.detect import detect_nights
 
     tools = Tools(catalogue, store, compute)
     yield from run_nights(context, tools, detect_nights, force=config.force)

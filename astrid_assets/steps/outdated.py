@@ -75,7 +75,7 @@ def outdated_nights(tools: Tools, profile: SurveyProfile) -> dict[str, str]:
 def _steps() -> dict[str, Step]:
     # Imported here: the steps together need a second.
     from astrid_assets.steps.calibration_masters.masters import masters_nights
-    from astrid_assets.steps.detect import detect_nights
+    from astrid_assets.steps.detections.detect import detect_nights
     from astrid_assets.steps.difference_images.subtract import subtract_nights
     from astrid_assets.steps.injected_transients import inject_nights
     from astrid_assets.steps.label import label_nights

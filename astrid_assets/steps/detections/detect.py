@@ -22,6 +22,7 @@ from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.quality.gates import candidate_density
 from astrid_assets.steps import versions
+from astrid_assets.steps.detections.objects import assign_objects, light_curves
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
@@ -30,7 +31,6 @@ from astrid_assets.steps.nights import (
     keep_picture,
     unchanged_report,
 )
-from astrid_assets.steps.objects import assign_objects, light_curves
 from astrid_assets.storage import candidates, frames, gates, ids, layout, models
 from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.difference_store import difference_from_fits
