@@ -22,13 +22,13 @@ from astrid_assets.jobs import LEARNING_ASSETS, RANGE_END, RANGE_START
 from astrid_assets.partitions import Night
 from astrid_assets.report.page import render_report
 from astrid_assets.report.summary import collect_report
-from astrid_assets.steps import injection_report
 from astrid_assets.steps.difference_images.subtract import (
     GATES_PICTURE,
     MEASURED,
     METHODS_PICTURE,
     PICTURE,
 )
+from astrid_assets.steps.injected_transients import report as injection_report
 from astrid_assets.storage import candidates, gates, light_curves, models
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.gates import NIGHTLY_ASSETS

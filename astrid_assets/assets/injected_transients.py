@@ -30,7 +30,7 @@ def injected_transients(
     compute: dg.ResourceParam[Compute],
 ) -> NightlyEvents:
     """Artificial transients in frames of the night: what would have been found."""
-    from astrid_assets.steps.injected_transients import inject_nights
+    from astrid_assets.steps.injected_transients.inject import inject_nights
 
     tools = Tools(catalogue, store, compute)
     yield from run_nights(context, tools, inject_nights, force=config.force)

@@ -77,7 +77,7 @@ def _steps() -> dict[str, Step]:
     from astrid_assets.steps.calibration_masters.masters import masters_nights
     from astrid_assets.steps.detections.detect import detect_nights
     from astrid_assets.steps.difference_images.subtract import subtract_nights
-    from astrid_assets.steps.injected_transients import inject_nights
+    from astrid_assets.steps.injected_transients.inject import inject_nights
     from astrid_assets.steps.label import label_nights
     from astrid_assets.steps.light_curves import measure_nights
     from astrid_assets.steps.processed_frames.process import process_nights

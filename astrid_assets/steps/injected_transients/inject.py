@@ -27,12 +27,7 @@ from astrid_assets.science.injection.sources import (
     recover,
 )
 from astrid_assets.steps import versions
-from astrid_assets.steps.injection_report import (
-    ASSET,
-    InjectOutcome,
-    Row,
-    night_report,
-)
+from astrid_assets.steps.injected_transients.report import ASSET, InjectOutcome, Row, night_report
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
