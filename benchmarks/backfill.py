@@ -31,11 +31,12 @@ from astrid_assets.cli.surveys import profile_toml, store_survey
 from astrid_assets.compute import Compute
 from astrid_assets.partitions import Night
 from astrid_assets.resources import home as addresses
-from astrid_assets.steps import label, light_curves
+from astrid_assets.steps import label
 from astrid_assets.steps.calibration_masters import masters
 from astrid_assets.steps.detections import detect
 from astrid_assets.steps.difference_images import subtract
 from astrid_assets.steps.injected_transients import inject as injected_transients
+from astrid_assets.steps.light_curves import measure as light_curves
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.processed_frames import process
 from astrid_assets.steps.raw_observations import ingest as register

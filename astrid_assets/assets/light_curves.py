@@ -30,7 +30,7 @@ def light_curves(
     compute: dg.ResourceParam[Compute],
 ) -> NightlyEvents:
     """Fluxes of objects on every frame, seen there or not, and what moves."""
-    from astrid_assets.steps.light_curves import measure_nights
+    from astrid_assets.steps.light_curves.measure import measure_nights
 
     tools = Tools(catalogue, store, compute)
     yield from run_nights(context, tools, measure_nights, force=config.force)

@@ -79,7 +79,7 @@ def _steps() -> dict[str, Step]:
     from astrid_assets.steps.difference_images.subtract import subtract_nights
     from astrid_assets.steps.injected_transients.inject import inject_nights
     from astrid_assets.steps.label import label_nights
-    from astrid_assets.steps.light_curves import measure_nights
+    from astrid_assets.steps.light_curves.measure import measure_nights
     from astrid_assets.steps.processed_frames.process import process_nights
     from astrid_assets.steps.reference_frames.stack import reference_nights
 
