@@ -31,7 +31,6 @@ from astrid_assets.cli.surveys import profile_toml, store_survey
 from astrid_assets.compute import Compute
 from astrid_assets.partitions import Night
 from astrid_assets.resources import home as addresses
-from astrid_assets.steps import label
 from astrid_assets.steps.calibration_masters import masters
 from astrid_assets.steps.detections import detect
 from astrid_assets.steps.difference_images import subtract
@@ -41,6 +40,7 @@ from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.processed_frames import process
 from astrid_assets.steps.raw_observations import ingest as register
 from astrid_assets.steps.reference_frames import stack as reference
+from astrid_assets.steps.validated_labels import label
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.surveys.profile import SurveyProfile
 from astrid_assets.surveys.simulated import demo_profiles

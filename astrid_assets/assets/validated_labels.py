@@ -30,7 +30,7 @@ def validated_labels(
     compute: dg.ResourceParam[Compute],
 ) -> NightlyEvents:
     """The consensus of what reviewers said about the night's detections."""
-    from astrid_assets.steps.label import label_nights
+    from astrid_assets.steps.validated_labels.label import label_nights
 
     tools = Tools(catalogue, store, compute)
     yield from run_nights(context, tools, label_nights, force=config.force)

@@ -46,7 +46,7 @@ def import_(file: Path, survey: str) -> None:
         open_store,
         prepare_home,
     )
-    from astrid_assets.steps.alerts import import_alerts
+    from astrid_assets.steps.validated_labels.alerts import import_alerts
     from astrid_assets.surveys.alert_files import NoAlerts
     from astrid_assets.surveys.profile import AlertSource, SurveyProfile
 

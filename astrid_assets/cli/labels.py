@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from astrid_assets.steps.label_io import ImportReport, Source
+    from astrid_assets.steps.validated_labels.importing import ImportReport, Source
 
 SOURCES = ("import", "catalogue", "person")
 SHOWN = 10
@@ -49,8 +49,8 @@ def import_(file: Path, source: Source, reviewer: str | None) -> None:
       astrid labels import votes.csv --reviewer "Ada Lovelace"
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from astrid_assets.cli.workplace import open_catalogue, prepare_home
-    from astrid_assets.steps.label_files import BadFile
-    from astrid_assets.steps.label_io import import_labels
+    from astrid_assets.steps.validated_labels.files import BadFile
+    from astrid_assets.steps.validated_labels.importing import import_labels
 
     prepare_home()
     try:
@@ -83,8 +83,8 @@ def export(file: Path, surveys: tuple[str, ...], sources: tuple[str, ...]) -> No
       astrid labels export votes.csv --survey mysurvey --source person
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from astrid_assets.cli.workplace import open_catalogue, prepare_home
-    from astrid_assets.steps.label_export import EVENT_COLUMNS, exported_events
-    from astrid_assets.steps.label_files import BadFile, format_of, written
+    from astrid_assets.steps.validated_labels.exporting import EVENT_COLUMNS, exported_events
+    from astrid_assets.steps.validated_labels.files import BadFile, format_of, written
 
     prepare_home()
     try:

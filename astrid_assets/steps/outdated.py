@@ -78,10 +78,10 @@ def _steps() -> dict[str, Step]:
     from astrid_assets.steps.detections.detect import detect_nights
     from astrid_assets.steps.difference_images.subtract import subtract_nights
     from astrid_assets.steps.injected_transients.inject import inject_nights
-    from astrid_assets.steps.label import label_nights
     from astrid_assets.steps.light_curves.measure import measure_nights
     from astrid_assets.steps.processed_frames.process import process_nights
     from astrid_assets.steps.reference_frames.stack import reference_nights
+    from astrid_assets.steps.validated_labels.label import label_nights
 
     return {
         "calibration_masters": masters_nights,

@@ -9,7 +9,7 @@ from astrid_assets.storage.accounts import by_password, by_token
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import FolderObjectStore
 from astrid_assets_tests import small_sky as values
-from astrid_assets_tests.steps.test_alerts import ztf_file
+from astrid_assets_tests.steps.validated_labels.test_alerts import ztf_file
 
 if TYPE_CHECKING:
     from pathlib import Path

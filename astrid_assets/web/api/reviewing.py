@@ -83,8 +83,8 @@ def export(
     after_sequence: Annotated[int, Query(ge=0, le=2**62)] = 0,
 ) -> StreamingResponse:
     """Return every event with reviewer, time, label, and what was shown."""
-    from astrid_assets.steps.label_export import EVENT_COLUMNS, exported_events
-    from astrid_assets.steps.label_files import MEDIA_TYPES, written
+    from astrid_assets.steps.validated_labels.exporting import EVENT_COLUMNS, exported_events
+    from astrid_assets.steps.validated_labels.files import MEDIA_TYPES, written
 
     rows = exported_events(
         state.catalogue,

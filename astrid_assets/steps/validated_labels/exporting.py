@@ -12,7 +12,7 @@ from astrid_assets.storage.tables import Candidate, Detection, ValidationEvent
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from astrid_assets.steps.label_files import FileRow, Value
+    from astrid_assets.steps.validated_labels.files import FileRow, Value
     from astrid_assets.storage.catalogue import Catalogue
 
 PAGE = 2000  # events read at once

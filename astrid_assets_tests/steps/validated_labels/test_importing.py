@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from astrid_assets.steps.label_export import EVENT_COLUMNS, exported_events
-from astrid_assets.steps.label_files import (
-    MAX_LINE_BYTES,
-    BadFile,
-    format_of,
-    written,
-)
-from astrid_assets.steps.label_io import import_labels
+from astrid_assets.steps.validated_labels.exporting import EVENT_COLUMNS, exported_events
+from astrid_assets.steps.validated_labels.files import MAX_LINE_BYTES, BadFile, format_of, written
+from astrid_assets.steps.validated_labels.importing import import_labels
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.tables import Label, ValidationEvent
 from astrid_assets_tests.storage.world import World
@@ -24,7 +19,7 @@ from astrid_assets_tests.storage.world import World
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from astrid_assets.steps.label_io import ImportReport
+    from astrid_assets.steps.validated_labels.importing import ImportReport
 
 NIGHT = "2025-03-04"
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from sqlalchemy import func, select
 
-from astrid_assets.steps.alerts import cutout, import_alerts
+from astrid_assets.steps.validated_labels.alerts import cutout, import_alerts
 from astrid_assets.storage import search
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.labels import labelled_detections

@@ -29,7 +29,7 @@ from astrid_assets.science.detection.ranking import snr_ranking
 from astrid_assets.science.errors import Reason
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.steps.detections.objects import assign_objects
-from astrid_assets.steps.label_io import WORDS
+from astrid_assets.steps.validated_labels.importing import WORDS
 from astrid_assets.storage import gates, ids, labels, layout
 from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.review_views import refresh

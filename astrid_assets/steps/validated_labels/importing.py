@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from astrid_assets.science.labelling.classes import BOGUS_CLASSES, CLASSES
 from astrid_assets.science.labelling.consensus import EVENTS
-from astrid_assets.steps.label_files import BadLine, FileRow, read_rows
+from astrid_assets.steps.validated_labels.files import BadLine, FileRow, read_rows
 from astrid_assets.storage import accounts, candidates, labels
 from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.ids import content_hash
