@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from astrid_assets.learning.evaluation import Evaluation
     from astrid_assets.science.quality.gates import Verdict
-    from astrid_assets.steps.collect import DatasetVersion
-    from astrid_assets.steps.deploy import DeploymentReport
-    from astrid_assets.steps.train import TrainedVersion
+    from astrid_assets.steps.learning.collect import DatasetVersion
+    from astrid_assets.steps.learning.deploy import DeploymentReport
+    from astrid_assets.steps.learning.train import TrainedVersion
     from astrid_assets.storage.catalogue import Catalogue
     from astrid_assets.tracking import Tracking
 

@@ -9,8 +9,8 @@ from astrid_assets.compute import Compute
 from astrid_assets.resources.home import astrid_home
 from astrid_assets.science.quality.gates import Verdict
 from astrid_assets.steps import versions
+from astrid_assets.steps.learning.settings import MIN_ROC_AUC, DeploymentSettings, NoModel
 from astrid_assets.steps.nights import Tools
-from astrid_assets.steps.settings import MIN_ROC_AUC, DeploymentSettings, NoModel
 from astrid_assets.storage import gates, models
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import ObjectStore
@@ -44,7 +44,7 @@ def deployed_model(
     tracking: dg.ResourceParam[Tracking],
 ) -> dg.MaterializeResult:
     """The model in force: the newest one if it is better, else the champion."""
-    from astrid_assets.steps.deploy import deploy_newest, roll_back
+    from astrid_assets.steps.learning.deploy import deploy_newest, roll_back
 
     tools = Tools(catalogue, store, compute)
     settings = DeploymentSettings(

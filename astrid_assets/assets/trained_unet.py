@@ -9,8 +9,8 @@ from astrid_assets.compute import Compute
 from astrid_assets.resources.home import astrid_home
 from astrid_assets.science.quality.gates import evaluation_floor
 from astrid_assets.steps import versions
+from astrid_assets.steps.learning.settings import MIN_ROC_AUC, NoDataset
 from astrid_assets.steps.nights import Tools
-from astrid_assets.steps.settings import MIN_ROC_AUC, NoDataset
 from astrid_assets.storage import gates
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import ObjectStore
@@ -49,7 +49,7 @@ def trained_unet(
 ) -> dg.MaterializeResult:
     """A U-Net trained on the newest dataset, judged on its frozen test split."""
     from astrid_assets.learning.settings import TrainingSettings
-    from astrid_assets.steps.train import train_model
+    from astrid_assets.steps.learning.train import train_model
 
     settings = TrainingSettings(**config.model_dump(exclude={"min_roc_auc"}))
     tools = Tools(catalogue, store, compute)

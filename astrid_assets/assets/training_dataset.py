@@ -11,8 +11,8 @@ from astrid_assets.science.quality.gates import (
     label_balance,
 )
 from astrid_assets.steps import versions
+from astrid_assets.steps.learning.settings import CollectionSettings, TooFewLabels
 from astrid_assets.steps.nights import Tools
-from astrid_assets.steps.settings import CollectionSettings, TooFewLabels
 from astrid_assets.storage import gates
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import ObjectStore
@@ -39,7 +39,7 @@ def training_dataset(
     tracking: dg.ResourceParam[Tracking],
 ) -> dg.MaterializeResult:
     """A frozen, content-addressed version of the labelled cutouts, with splits."""
-    from astrid_assets.steps.collect import collect_dataset
+    from astrid_assets.steps.learning.collect import collect_dataset
 
     tools = Tools(catalogue, store, compute)
     try:

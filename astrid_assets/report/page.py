@@ -20,7 +20,7 @@ from astrid_assets.pictures.plots import (
 )
 from astrid_assets.pictures.thumbnails import cutout_sheet
 from astrid_assets.report.summary import Report, SurveyPart, collect_report
-from astrid_assets.steps.collect import read_cutouts
+from astrid_assets.steps.learning.collect import read_cutouts
 from astrid_assets.storage import candidates
 from astrid_assets.storage.tables import Detection, SkyObject, TrainingSample
 

@@ -29,7 +29,7 @@ from astrid_assets.science.labelling.splits import (
     sky_groups,
 )
 from astrid_assets.steps import versions
-from astrid_assets.steps.settings import CollectionSettings, TooFewLabels
+from astrid_assets.steps.learning.settings import CollectionSettings, TooFewLabels
 from astrid_assets.storage import ids, labels, layout
 from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.review_events import drawn_masks

@@ -9,9 +9,9 @@ import pytest
 
 from astrid_assets.compute import Compute
 from astrid_assets.learning.evaluation import Evaluation, evaluate
-from astrid_assets.steps.deploy import decide, deploy_newest, roll_back
+from astrid_assets.steps.learning.deploy import decide, deploy_newest, roll_back
+from astrid_assets.steps.learning.settings import DeploymentSettings, NoModel
 from astrid_assets.steps.nights import Tools
-from astrid_assets.steps.settings import DeploymentSettings, NoModel
 from astrid_assets.storage import models
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import open_object_store

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from astrid_assets.steps import versions
-from astrid_assets.steps.settings import NoDataset
+from astrid_assets.steps.learning.settings import NoDataset
 from astrid_assets.storage import ids, layout
 from astrid_assets.storage.catalogue import now
 from astrid_assets.storage.tables import Model, TrainingDataset, TrainingRun

@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from astrid_assets.steps.settings import DeploymentSettings, NoModel
-from astrid_assets.steps.train import (
+from astrid_assets.steps.learning.settings import DeploymentSettings, NoModel
+from astrid_assets.steps.learning.train import (
     MODEL_NAME,
     evaluate_model,
     newest_dataset,
