@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     import datetime as dt
 
-    from astrid_assets.steps.explanation import Explanation, FrameExplanation
+    from astrid_assets.steps.explain.explanation import Explanation, FrameExplanation
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -38,7 +38,7 @@ def explain(
 
     from astrid_assets.cli.surveys import stored_survey
     from astrid_assets.cli.workplace import open_catalogue, open_store, prepare_home
-    from astrid_assets.steps.explain import explain as explained
+    from astrid_assets.steps.explain.explain import explain as explained
 
     prepare_home()
     catalogue = open_catalogue()

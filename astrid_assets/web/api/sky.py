@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query
 
-from astrid_assets.steps.explanation import Explanation  # noqa: TC001  # FastAPI reads it
 from astrid_assets.storage.tables import SkyObject
 from astrid_assets.web.api.common import Night, State, SurveyName, night_text, text_id
 from astrid_assets.web.problems import not_found, responses
@@ -22,6 +21,9 @@ from astrid_assets.web.views.light_curve import (
     CurvePoint,
     light_curve,
 )
+
+if TYPE_CHECKING:
+    from astrid_assets.steps.explain.explanation import Explanation
 
 router = APIRouter(tags=["sky"])
 
@@ -72,7 +74,7 @@ def explanation(
     Covered or not, which reference, masked by what, S_corr and flux there, the
     candidates and the exact reason each was dropped or kept.
     """
-    from astrid_assets.steps.explain import explain
+    from astrid_assets.steps.explain.explain import explain
 
     return explain(state.catalogue, state.store, survey, ra, dec, night_text(date))
 

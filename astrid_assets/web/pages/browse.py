@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from astrid_assets.science.detection.candidate import names_of as failed_tests
 from astrid_assets.science.mask_bits import names_of as mask_names
-from astrid_assets.steps.explain import explain
+from astrid_assets.steps.explain.explain import explain
 from astrid_assets.storage import (
     candidates,
     datasets,

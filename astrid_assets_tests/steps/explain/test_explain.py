@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from astrid_assets.steps.explain import explain
+from astrid_assets.steps.explain.explain import explain
 from astrid_assets.storage.catalogue import Catalogue
 from astrid_assets.storage.object_store import FolderObjectStore
 from astrid_assets_tests import small_sky as sky
@@ -17,7 +17,7 @@ from astrid_assets_tests import small_sky as sky
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from astrid_assets.steps.explanation import Explanation, FrameExplanation
+    from astrid_assets.steps.explain.explanation import Explanation, FrameExplanation
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.science.detection.candidate import names_of as reason_names
 from astrid_assets.science.mask_bits import names_of as mask_names
-from astrid_assets.steps import explain_words as words
-from astrid_assets.steps.explanation import (
+from astrid_assets.steps.explain import words
+from astrid_assets.steps.explain.explanation import (
     CandidateThere,
     Explanation,
     FrameExplanation,

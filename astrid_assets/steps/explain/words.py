@@ -14,7 +14,7 @@ from astrid_assets.science.mask_bits import UNUSABLE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from astrid_assets.steps.explanation import CandidateThere, ReasonSaid
+    from astrid_assets.steps.explain.explanation import CandidateThere, ReasonSaid
     from astrid_assets.storage.tables import GateVerdict
 
 REJECTED_FOR = {
