@@ -8,7 +8,7 @@ import dagster as dg
 
 from astrid_assets.partitions import NIGHTS, SURVEYS, Night
 from astrid_assets.storage import observations
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
 
 LEARNING_ASSETS = ("training_dataset", "trained_unet", "deployed_model")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from astrid_assets.storage.catalogue import Catalogue, now
+from astrid_assets.storage.database.catalogue import Catalogue, now
 from astrid_assets.storage.tables import Survey
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.errors import Reason
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.storage import gates, ids
+from astrid_assets.storage import gates
+from astrid_assets.storage.database import ids
 from astrid_assets.storage.difference_store import difference_to_fits
 from astrid_assets.storage.frame_store import frame_to_fits
 from astrid_assets.storage.tables import (
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.object_store import ObjectStore
 
 SIDE = 96

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from astrid_assets.storage.catalogue import now
+from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.tables import Base, Survey
-from astrid_assets.storage.upsert import upsert
 from astrid_assets.surveys.profile import SurveyProfile
 
 if TYPE_CHECKING:
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.object_store import ObjectStore
 
 NAME = "sim-small"

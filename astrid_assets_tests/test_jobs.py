@@ -17,7 +17,7 @@ from astrid_assets.jobs import (
     latest_nights,
 )
 from astrid_assets.partitions import FIRST_NIGHT, Night, survey_date
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets_tests.storage.world import World
 
 START = dt.date(2025, 2, 1)

@@ -30,7 +30,7 @@ from astrid_assets.steps.difference_images.subtract import (
 )
 from astrid_assets.steps.injected_transients import report as injection_report
 from astrid_assets.storage import candidates, gates, light_curves, models
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.storage.object_store import ObjectStore, open_object_store
 from astrid_assets.storage.tables import (

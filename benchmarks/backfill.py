@@ -48,7 +48,7 @@ from astrid_assets.surveys.simulated import demo_profiles
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 FIRST_NIGHT = "2025-03-01"
 SIDE_PX = 256  # the smallest frame with stars enough to be accepted

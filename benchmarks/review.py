@@ -25,8 +25,9 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, insert, select, text, update
 
-from astrid_assets.storage import ids, reviewer_stats, search
-from astrid_assets.storage.catalogue import Catalogue, now
+from astrid_assets.storage import reviewer_stats, search
+from astrid_assets.storage.database import ids
+from astrid_assets.storage.database.catalogue import Catalogue, now
 from astrid_assets.storage.review_events import Statement, say
 from astrid_assets.storage.review_places import open_night, stale_nights
 from astrid_assets.storage.review_queue import Wish, draw, release

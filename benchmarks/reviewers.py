@@ -35,7 +35,7 @@ from astrid_assets_tests.web.scripted import known_truth, label_all, wrong_share
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 NAME = "sim-reviewed"
 PROFILE = f"""

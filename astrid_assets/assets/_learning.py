@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from astrid_assets.steps.learning.collect import DatasetVersion
     from astrid_assets.steps.learning.deploy import DeploymentReport
     from astrid_assets.steps.learning.train import TrainedVersion
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.tracking import Tracking
 
 Metadata = dict[str, dg.MetadataValue]

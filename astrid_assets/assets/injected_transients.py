@@ -12,7 +12,7 @@ from astrid_assets.assets.difference_images import difference_images
 from astrid_assets.compute import Compute
 from astrid_assets.steps import versions
 from astrid_assets.steps.nights import Tools
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.object_store import ObjectStore
 
 

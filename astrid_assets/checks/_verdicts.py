@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 CHECK_OUTPUT = "{asset}_{gate}"
 """The name Dagster gives the output of a check inside a multi-asset check."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from astrid_assets.checks._verdicts import whole_result
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 
 LEARNING_GATES: Mapping[str, Mapping[str, str]] = {
     "training_dataset": {

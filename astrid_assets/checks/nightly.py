@@ -10,7 +10,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from astrid_assets.checks._verdicts import night_evaluations
 from astrid_assets.partitions import survey_date
 from astrid_assets.science.quality.difference_gates import FRAME_GATES, METHODS_AGREE
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 
 NIGHTLY_GATES: Mapping[str, Mapping[str, str]] = {
     "raw_observations": {

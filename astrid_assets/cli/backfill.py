@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.cli.range_runs import RunOutcome
     from astrid_assets.jobs import Block
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 INTERRUPTED_EXIT = 130  # 128 + SIGINT, what shells expect
 
@@ -190,7 +190,7 @@ def stop_if_pointless(outcome: RunOutcome) -> None:
     click.ClickException
         If a whole service is out of reach; a single missing object is not that.
     """
-    from astrid_assets.storage.catalogue_errors import CatalogueUnavailable
+    from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable
     from astrid_assets.storage.store_errors import StoreUnavailable
     from astrid_assets.surveys.sources import SourceUnavailable
     from astrid_assets.tracking_server import TrackingUnavailable

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance, EventLogEntry, JobDefinition
     from rich.console import Console
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 RESCORED_ASSETS = ("detections", "validated_labels")
 

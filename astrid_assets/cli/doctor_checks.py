@@ -95,7 +95,7 @@ def store() -> Iterator[Finding]:
 
 def catalogue() -> Iterator[Finding]:
     """Return whether the catalogue can be reached, and whether it is up to date."""
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
     opened = Catalogue(addresses.database_url())
     opened.migrate()

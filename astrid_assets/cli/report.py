@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from astrid_assets.report.summary import Report
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 
 @click.command()

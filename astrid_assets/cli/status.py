@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.tables import GateVerdict, Survey
 
 SHOWN_HELD_BACK = 10

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astrid_assets.steps.processed_frames.anchors import Group
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.tables import FieldAnchor, Observation
     from astrid_assets.surveys.profile import SurveyProfile
 

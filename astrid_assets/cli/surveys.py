@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from astrid_assets.partitions import SURVEYS
-from astrid_assets.storage.catalogue import now
+from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.tables import Survey
 from astrid_assets.surveys.profile import (
     SURVEY_NAME,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dagster import DagsterInstance
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 DIMENSION = str(SURVEYS.name)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dagster import DagsterInstance, Definitions
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.surveys.sources import SourceOptions
     from astrid_assets.tracking import Tracking
@@ -61,7 +61,7 @@ def prepare_home() -> Path:
 
 def open_catalogue() -> Catalogue:
     """Return the catalogue with its tables made or brought up to date."""
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
     catalogue = Catalogue(addresses.database_url())
     catalogue.migrate()

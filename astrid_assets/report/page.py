@@ -27,7 +27,7 @@ from astrid_assets.storage.tables import Detection, SkyObject, TrainingSample
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.object_store import ObjectStore
 
 TEMPLATE = Path(__file__).with_name("template.html")

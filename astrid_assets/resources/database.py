@@ -3,7 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 
 
 class CatalogueResource(dg.ConfigurableResource[Catalogue]):

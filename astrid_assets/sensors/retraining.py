@@ -6,7 +6,7 @@ import dagster as dg
 
 from astrid_assets.jobs import learning_job
 from astrid_assets.storage import datasets, labels
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 
 MIN_NEW_LABELS = 50  # about an hour of a reviewer; fewer hardly move the test numbers
 MIN_FIRST_LABELS = 200  # what a first split in three needs to hold both classes

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from astrid_assets.steps import versions
-from astrid_assets.storage import gates, ids, layout
+from astrid_assets.storage import gates, layout
+from astrid_assets.storage.database import ids
 from astrid_assets.storage.tables import Survey
 from astrid_assets.surveys.profile import ProfileError, SurveyProfile
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.compute import Compute
     from astrid_assets.science.quality.gates import Verdict
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.object_store import ObjectStore
 
 Number = int | float | str | None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from astrid_assets.compute import Compute
 from astrid_assets.steps.nights import NightReport, Tools, files_hash
 from astrid_assets.storage import gates, observations
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.storage.keys import key_of
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
-from astrid_assets.storage.catalogue import now
+from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.tables import Reviewer, ReviewerSession, ReviewerToken
 
 if TYPE_CHECKING:

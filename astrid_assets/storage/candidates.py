@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import and_, func, or_, select, update
 
+from astrid_assets.storage.database.sky_index import cone_ranges, distance_arcsec, merged
 from astrid_assets.storage.detection_rows import (
     BY_TIME,
     DetectionRow,
     select_detections,
 )
 from astrid_assets.storage.observations import IN_TIME, in_chunks
-from astrid_assets.storage.sky_index import (
-    cone_ranges,
-    distance_arcsec,
-    merged,
-)
 from astrid_assets.storage.tables import (
     Candidate,
     Detection,
@@ -33,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import InstrumentedAttribute, Session
 
-    from astrid_assets.storage.sky_index import Floats
+    from astrid_assets.storage.database.sky_index import Floats
 
 
 RANGES_PER_QUERY = 200  # SQLite nests an OR of at most 1000 terms

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import and_, func, or_, select
 
+from astrid_assets.storage.database.sky_index import cone_ranges, distance_arcsec
 from astrid_assets.storage.observations import in_chunks
-from astrid_assets.storage.sky_index import cone_ranges, distance_arcsec
 from astrid_assets.storage.tables import (
     Candidate,
     Detection,

@@ -15,7 +15,7 @@ from astropy.wcs import WCS
 
 from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.errors import Reason
-from astrid_assets.storage.column_types import json_text
+from astrid_assets.storage.database.column_types import json_text
 from astrid_assets.storage.fits_cards import (
     FORMAT_VERSION,
     OURS,

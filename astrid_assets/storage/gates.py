@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, select
 
 from astrid_assets.science.quality.gates import Verdict
-from astrid_assets.storage.catalogue import now
-from astrid_assets.storage.column_types import plain
+from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.column_types import plain
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.tables import GateVerdict, NightSummary
-from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import exists, func, select, text
 
+from astrid_assets.storage.database.upsert import insert_new
 from astrid_assets.storage.detection_rows import (
     BY_TIME,
     DetectionRow,
@@ -16,7 +17,6 @@ from astrid_assets.storage.detection_rows import (
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.storage.observations import in_chunks
 from astrid_assets.storage.tables import Detection, GateVerdict, Label, ValidationEvent
-from astrid_assets.storage.upsert import insert_new
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from astrid_assets.storage import gates
+from astrid_assets.storage.database.upsert import insert_into, table_of
 from astrid_assets.storage.review_views import refresh, rules_of
 from astrid_assets.storage.tables import (
     Candidate,
@@ -34,7 +35,6 @@ from astrid_assets.storage.tables import (
     ReviewItem,
     ValidationEvent,
 )
-from astrid_assets.storage.upsert import insert_into, table_of
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement

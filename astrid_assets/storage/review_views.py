@@ -16,6 +16,7 @@ from sqlalchemy import delete, select, update
 from astrid_assets.science.labelling.consensus import DECISIVE, standing_votes
 from astrid_assets.science.labelling.consensus import Vote as Said
 from astrid_assets.science.labelling.rules import ConsensusRules, queue_state
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.labels import events_for
 from astrid_assets.storage.observations import in_chunks
 from astrid_assets.storage.reliability import KnownReviewers, known_reviewers
@@ -27,7 +28,6 @@ from astrid_assets.storage.tables import (
     Survey,
     Vote,
 )
-from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from sqlalchemy import and_, or_, tuple_
 
+from astrid_assets.storage.database.paging import MAX_PAGE, Page, cursor_of, key_of
+from astrid_assets.storage.database.sky_index import cone_ranges, distance_arcsec
 from astrid_assets.storage.detection_rows import DetectionRow, select_detections
-from astrid_assets.storage.paging import MAX_PAGE, Page, cursor_of, key_of
-from astrid_assets.storage.sky_index import cone_ranges, distance_arcsec
 from astrid_assets.storage.tables import (
     Candidate,
     Detection,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import InstrumentedAttribute, Session
 
-    from astrid_assets.storage.paging import Key
+    from astrid_assets.storage.database.paging import Key
 
 Sort = Literal["newest", "oldest", "score"]
 UNLABELLED = "none"

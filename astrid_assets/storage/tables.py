@@ -45,7 +45,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from astrid_assets.science.labelling.consensus import SOURCES
-from astrid_assets.storage.column_types import UtcDateTime
+from astrid_assets.storage.database.column_types import UtcDateTime
 
 NAMING = {
     "ix": "ix_%(column_0_label)s",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from astrid_assets.storage.catalogue import now
+from astrid_assets.storage.database.catalogue import now
 from astrid_assets.web.api.description import describe
 from astrid_assets.web.api.router import api_router
 from astrid_assets.web.body_limit import BodyLimit

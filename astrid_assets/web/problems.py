@@ -20,8 +20,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from astrid_assets.storage.catalogue_errors import CatalogueUnavailable
-from astrid_assets.storage.paging import BadCursor
+from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable
+from astrid_assets.storage.database.paging import BadCursor
 from astrid_assets.storage.store_errors import ObjectMissing, StoreError
 from astrid_assets.surveys.profile import ProfileError
 

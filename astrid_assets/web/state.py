@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fastapi import Request  # noqa: TC002  FastAPI reads the annotation
 
-from astrid_assets.storage.catalogue import Catalogue, now
+from astrid_assets.storage.database.catalogue import Catalogue, now
 from astrid_assets.storage.object_store import open_object_store
 from astrid_assets.web.views.planes import Planes
 from astrid_assets.web.views.queue import QueueWatch

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.object_store import FolderObjectStore
 from astrid_assets.web.settings import WebSettings
 from astrid_assets_tests.api.serving import asked

@@ -9,7 +9,7 @@ from astrid_assets.checks.nightly import NIGHTLY_GATES, nightly_checks
 from astrid_assets.partitions import nights_of, survey_date
 from astrid_assets.science.quality.gates import Verdict
 from astrid_assets.storage import gates
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

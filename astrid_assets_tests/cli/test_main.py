@@ -9,7 +9,7 @@ import click
 import pytest
 
 from astrid_assets.cli.main import COMMANDS, astrid
-from astrid_assets.storage.catalogue_errors import CatalogueUnavailable
+from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable
 
 PATHS = [
     *((name,) for name in COMMANDS),

@@ -11,7 +11,7 @@ from astrid_assets.science.quality.difference_gates import over_frames
 from astrid_assets.storage import gates
 
 if TYPE_CHECKING:
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 
 def test_gates_that_failed_are_told_one_line_each(catalogue: Catalogue) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from astrid_assets.cli.workplace import open_catalogue
-from astrid_assets.storage.catalogue import now
+from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.tables import FieldAnchor, Observation
 
 

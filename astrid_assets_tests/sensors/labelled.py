@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import update
 
-from astrid_assets.storage import ids, labels
-from astrid_assets.storage.catalogue import now
+from astrid_assets.storage import labels
+from astrid_assets.storage.database import ids
+from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.tables import (
     Deployment,
     Detection,
@@ -17,13 +19,12 @@ from astrid_assets.storage.tables import (
     TrainingDataset,
     TrainingRun,
 )
-from astrid_assets.storage.upsert import upsert
 from astrid_assets_tests.storage.world import World, nullable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 NIGHT = "2025-03-04"
 NUMBERS = itertools.count()

@@ -13,7 +13,7 @@ from astrid_assets.sensors.deployed_model_health import (
     judge_champion,
     ranking_of,
 )
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets_tests.sensors.labelled import add_dataset, add_labels, deploy
 
 N = 80

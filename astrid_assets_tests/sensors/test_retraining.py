@@ -12,7 +12,7 @@ from astrid_assets.sensors.retraining import (
     retraining,
     should_retrain,
 )
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets_tests.sensors.labelled import add_dataset, add_labels
 
 

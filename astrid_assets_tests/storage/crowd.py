@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import insert
 
-from astrid_assets.storage import ids
-from astrid_assets.storage.sky_index import healpix_of
+from astrid_assets.storage.database import ids
+from astrid_assets.storage.database.sky_index import healpix_of
 from astrid_assets.storage.tables import Candidate, Detection
 from astrid_assets_tests.storage.world import WHEN, World
 

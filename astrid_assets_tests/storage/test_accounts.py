@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from astrid_assets.storage import accounts
 from astrid_assets.storage.accounts import AccountRefused
-from astrid_assets.storage.catalogue import now
+from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.tables import (
     Reviewer,
     ReviewerSession,
@@ -18,7 +18,7 @@ from astrid_assets.storage.tables import (
 )
 
 if TYPE_CHECKING:
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 PASSWORD = "correct horse battery"
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astrid_assets.storage import candidates, frames
-from astrid_assets.storage.sky_index import (
+from astrid_assets.storage.database.sky_index import (
     ORDER,
     cone_ranges,
     distance_arcsec,
@@ -22,8 +22,8 @@ from astrid_assets.storage.sky_index import (
 from astrid_assets_tests.storage.world import WHEN, World
 
 if TYPE_CHECKING:
-    from astrid_assets.storage.catalogue import Catalogue
-    from astrid_assets.storage.sky_index import Floats
+    from astrid_assets.storage.database.catalogue import Catalogue
+    from astrid_assets.storage.database.sky_index import Floats
 
 NIGHT = "2025-03-04"
 

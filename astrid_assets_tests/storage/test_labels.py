@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from astrid_assets.science.quality.gates import Verdict
-from astrid_assets.storage import datasets, gates, ids, labels, models
+from astrid_assets.storage import datasets, gates, labels, models
+from astrid_assets.storage.database import ids
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.tables import (
     Deployment,
     Label,
@@ -17,13 +19,12 @@ from astrid_assets.storage.tables import (
     TrainingSample,
     ValidationEvent,
 )
-from astrid_assets.storage.upsert import upsert
 from astrid_assets_tests.storage.world import WHEN, World, nullable
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 
 def event(detection_id: str, key: str, label: str = "real") -> dict[str, object]:

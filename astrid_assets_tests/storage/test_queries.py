@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from astrid_assets.science.quality.gates import Verdict
-from astrid_assets.storage import frames, gates, ids, observations
+from astrid_assets.storage import frames, gates, observations
+from astrid_assets.storage.database import ids
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.tables import (
     CalibrationMaster,
     DifferenceRun,
@@ -18,14 +20,13 @@ from astrid_assets.storage.tables import (
     ReferenceMember,
     SourceFileRow,
 )
-from astrid_assets.storage.upsert import upsert
 from astrid_assets_tests.storage.world import WHEN, World
 
 if TYPE_CHECKING:
     import pytest
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 
 def verdict(gate: str = "frame_quality", *, passed: bool, holds_back: bool = True):

@@ -36,7 +36,7 @@ from astrid_assets_tests.storage.world import WHEN, World
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 NIGHT = "2025-03-04"
 ONE_VOTE = "[labels]\ndouble_share = 0.0\n"

@@ -10,14 +10,14 @@ import pytest
 
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.storage import search, search_images
-from astrid_assets.storage.paging import BadCursor
+from astrid_assets.storage.database.paging import BadCursor
+from astrid_assets.storage.database.sky_index import distance_arcsec
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.search import (
     Cone,
     DetectionFilter,
 )
-from astrid_assets.storage.sky_index import distance_arcsec
 from astrid_assets.storage.tables import Candidate, Detection, Label
-from astrid_assets.storage.upsert import upsert
 from astrid_assets_tests.storage.world import World
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.search import FoundDetection, Sort
 
 PAGE = 7

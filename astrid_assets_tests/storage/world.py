@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.storage import ids
-from astrid_assets.storage.sky_index import healpix_of
+from astrid_assets.storage.database import ids
+from astrid_assets.storage.database.sky_index import healpix_of
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.tables import (
     Base,
     Candidate,
@@ -22,7 +23,6 @@ from astrid_assets.storage.tables import (
     SkyObject,
     Survey,
 )
-from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

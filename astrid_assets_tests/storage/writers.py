@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.tables import NightSummary
-from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 WHEN = dt.datetime(2025, 3, 1, 12, tzinfo=dt.UTC)
 

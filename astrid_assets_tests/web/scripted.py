@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from httpx import Client
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 AT_ONCE = 20
 OTHER = {"real": "bogus", "bogus": "real"}

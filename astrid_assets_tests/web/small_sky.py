@@ -15,7 +15,8 @@ from sqlalchemy import insert, update
 from astrid_assets.science.astrometry.wcs_tools import tangent_plane
 from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.frame import Frame
-from astrid_assets.storage import gates, ids
+from astrid_assets.storage import gates
+from astrid_assets.storage.database import ids
 from astrid_assets.storage.difference_store import difference_to_fits
 from astrid_assets.storage.frame_store import frame_to_fits
 from astrid_assets.storage.tables import (
@@ -30,7 +31,7 @@ from astrid_assets_tests.storage.world import WHEN, World
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.object_store import ObjectStore
 
 NIGHT = "2025-03-04"

@@ -15,7 +15,7 @@ from sqlalchemy import update
 
 from astrid_assets.pictures.light_curve_svg import LightPoint, light_curve_svg
 from astrid_assets.storage import accounts, reviewer_stats
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.object_store import FolderObjectStore
 from astrid_assets.storage.review_events import Statement, say
 from astrid_assets.storage.tables import Candidate, Detection, ForcedFlux, Survey

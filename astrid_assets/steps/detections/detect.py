@@ -31,13 +31,14 @@ from astrid_assets.steps.nights import (
     keep_picture,
     unchanged_report,
 )
-from astrid_assets.storage import candidates, frames, gates, ids, layout, models
-from astrid_assets.storage.catalogue import now
+from astrid_assets.storage import candidates, frames, gates, layout, models
+from astrid_assets.storage.database import ids
+from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.sky_index import healpix_of
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.difference_store import difference_from_fits
 from astrid_assets.storage.frame_store import frame_from_fits
-from astrid_assets.storage.sky_index import healpix_of
 from astrid_assets.storage.tables import Candidate, Detection, DetectionScore
-from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

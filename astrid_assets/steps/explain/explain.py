@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.catalogue import Catalogue
     from astrid_assets.storage.coverage import FoundThere, FrameHistory
+    from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.storage.stamps import DifferenceThere, Place
     from astrid_assets.storage.tables import DifferenceRun, GateVerdict, PreprocessRun

@@ -30,11 +30,12 @@ from astrid_assets.science.labelling.splits import (
 )
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.settings import CollectionSettings, TooFewLabels
-from astrid_assets.storage import ids, labels, layout
-from astrid_assets.storage.catalogue import now
+from astrid_assets.storage import labels, layout
+from astrid_assets.storage.database import ids
+from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.review_events import drawn_masks
 from astrid_assets.storage.tables import TrainingDataset, TrainingSample
-from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -20,7 +20,7 @@ from astrid_assets.steps.learning.train import (
     open_dataset,
 )
 from astrid_assets.storage import models
-from astrid_assets.storage.catalogue import now
+from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.tables import Deployment, Model
 
 if TYPE_CHECKING:

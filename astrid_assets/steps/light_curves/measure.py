@@ -27,11 +27,12 @@ from astrid_assets.steps.nights import (
     hash_of,
     unchanged_report,
 )
-from astrid_assets.storage import candidates, gates, ids, light_curves
+from astrid_assets.storage import candidates, gates, light_curves
+from astrid_assets.storage.database import ids
+from astrid_assets.storage.database.sky_index import distance_arcsec
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.difference_store import score_planes_from_fits
-from astrid_assets.storage.sky_index import distance_arcsec
 from astrid_assets.storage.tables import ForcedFlux, TrackletRow
-from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

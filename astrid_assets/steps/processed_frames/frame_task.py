@@ -16,8 +16,9 @@ from astrid_assets.science.processing.solving import solve
 from astrid_assets.steps.calibration_masters.keys import check_masters, load_masters
 from astrid_assets.steps.nights import keep_picture
 from astrid_assets.steps.processed_frames.anchor_store import load_anchor
-from astrid_assets.storage import ids, layout
-from astrid_assets.storage.catalogue import now
+from astrid_assets.storage import layout
+from astrid_assets.storage.database import ids
+from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.frame_store import frame_to_fits
 from astrid_assets.surveys.catalogue_file import read_catalogue
 from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image

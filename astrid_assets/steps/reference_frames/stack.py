@@ -26,8 +26,10 @@ from astrid_assets.steps.nights import (
     version_of,
 )
 from astrid_assets.steps.reference_frames.words import missing_reason, ranking_told
-from astrid_assets.storage import frames, ids, layout
-from astrid_assets.storage.catalogue import now
+from astrid_assets.storage import frames, layout
+from astrid_assets.storage.database import ids
+from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.frame_store import frame_from_fits, frame_to_fits
 from astrid_assets.storage.tables import (
     NightReference,
@@ -36,7 +38,6 @@ from astrid_assets.storage.tables import (
     ReferenceFrame,
     ReferenceMember,
 )
-from astrid_assets.storage.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -30,10 +30,12 @@ from astrid_assets.science.errors import Reason
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.steps.detections.objects import assign_objects
 from astrid_assets.steps.validated_labels.importing import WORDS
-from astrid_assets.storage import gates, ids, labels, layout
-from astrid_assets.storage.catalogue import now
+from astrid_assets.storage import gates, labels, layout
+from astrid_assets.storage.database import ids
+from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.sky_index import healpix_of
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.review_views import refresh
-from astrid_assets.storage.sky_index import healpix_of
 from astrid_assets.storage.tables import (
     Base,
     Candidate,
@@ -42,7 +44,6 @@ from astrid_assets.storage.tables import (
     Observation,
     PreprocessRun,
 )
-from astrid_assets.storage.upsert import upsert
 from astrid_assets.surveys.alert_files import Alert, BadAlert, read_alerts
 from astrid_assets.surveys.night import night_of
 
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from astrid_assets.science.arrays.types import Cutouts, Image
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 

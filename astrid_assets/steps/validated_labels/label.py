@@ -27,7 +27,7 @@ from astrid_assets.steps.nights import (
     unchanged_report,
 )
 from astrid_assets.storage import candidates, frames, gates, labels
-from astrid_assets.storage.catalogue import now
+from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.difference_store import difference_from_fits
 from astrid_assets.storage.reliability import learn
 from astrid_assets.storage.review_places import open_night

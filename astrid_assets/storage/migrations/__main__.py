@@ -9,8 +9,8 @@ from pathlib import Path
 from alembic import command
 from alembic.script import ScriptDirectory
 
-from astrid_assets.storage.catalogue import Catalogue
-from astrid_assets.storage.column_types import UtcDateTime
+from astrid_assets.storage.database.catalogue import Catalogue
+from astrid_assets.storage.database.column_types import UtcDateTime
 from astrid_assets.storage.migrations import schema as migrations
 
 

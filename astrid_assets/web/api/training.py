@@ -15,7 +15,8 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
-from astrid_assets.storage import datasets, ids
+from astrid_assets.storage import datasets
+from astrid_assets.storage.database import ids
 from astrid_assets.storage.keys import hash_in
 from astrid_assets.storage.tables import TrainingDataset
 from astrid_assets.web.api.common import Admin, Limit, State, text_id

@@ -16,7 +16,7 @@ from astrid_assets.storage.review_views import rules_of
 if TYPE_CHECKING:
     import datetime as dt
 
-    from astrid_assets.storage.catalogue import Catalogue
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 LOOK_EVERY_S = 20.0  # for nights whose detections are new; a look costs milliseconds
 

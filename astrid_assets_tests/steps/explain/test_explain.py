@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from astrid_assets.steps.explain.explain import explain
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.object_store import FolderObjectStore
 from astrid_assets_tests import small_sky as sky
 

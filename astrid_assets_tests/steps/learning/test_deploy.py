@@ -13,7 +13,7 @@ from astrid_assets.steps.learning.deploy import decide, deploy_newest, roll_back
 from astrid_assets.steps.learning.settings import DeploymentSettings, NoModel
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage import models
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.object_store import open_object_store
 from astrid_assets.storage.tables import Deployment, Model
 

@@ -17,7 +17,7 @@ from astrid_assets.steps.processed_frames.anchors import choose_again
 from astrid_assets.steps.processed_frames.process import process_nights
 from astrid_assets.steps.raw_observations.ingest import register_from_source
 from astrid_assets.storage import frames
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.object_store import open_object_store
 from astrid_assets.storage.tables import PreprocessRun
 from astrid_assets.surveys.profile import ProfileError

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from astrid_assets.steps.validated_labels.alerts import cutout, import_alerts
 from astrid_assets.storage import search
-from astrid_assets.storage.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.labels import labelled_detections
 from astrid_assets.storage.object_store import FolderObjectStore
 from astrid_assets.storage.search import DetectionFilter

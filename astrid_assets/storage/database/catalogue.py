@@ -21,8 +21,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
-from astrid_assets.storage.catalogue_errors import CatalogueUnavailable, told
-from astrid_assets.storage.column_types import json_text
+from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable, told
+from astrid_assets.storage.database.column_types import json_text
 from astrid_assets.storage.migrations import schema as migrations
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
-from astrid_assets.storage.catalogue import Catalogue, now
+from astrid_assets.storage.database.catalogue import Catalogue, now
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.migrations import schema as migrations
 from astrid_assets.storage.tables import (
     Base,
@@ -23,7 +24,6 @@ from astrid_assets.storage.tables import (
     SourceFileRow,
     Survey,
 )
-from astrid_assets.storage.upsert import upsert
 from astrid_assets_tests.storage.world import WHEN, World
 from astrid_assets_tests.storage.writers import (
     migrate_and_check,

@@ -12,8 +12,8 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from astrid_assets.storage.catalogue import Catalogue
-from astrid_assets.storage.catalogue_errors import CatalogueUnavailable
+from astrid_assets.storage.database.catalogue import Catalogue
+from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable
 from astrid_assets_tests.services import psycopg2_url
 from astrid_assets_tests.storage.world import World
 

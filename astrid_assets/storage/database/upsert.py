@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.dialects import postgresql, sqlite
 
-from astrid_assets.storage.column_types import fits, plain
+from astrid_assets.storage.database.column_types import fits, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
