@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from astrid_assets.storage.database.catalogue import Catalogue, now
-from astrid_assets.storage.tables import Survey
+from astrid_assets.storage.database.tables.frames import Survey
 
 if TYPE_CHECKING:
     from pathlib import Path

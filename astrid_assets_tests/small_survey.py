@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.tables.base import Base
+from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.tables import Base, Survey
 from astrid_assets.surveys.profile import SurveyProfile
 
 if TYPE_CHECKING:

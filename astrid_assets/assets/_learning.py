@@ -10,7 +10,7 @@ import numpy as np
 from astrid_assets.assets._nightly import picture
 from astrid_assets.pictures.plots import training_curves
 from astrid_assets.pictures.thumbnails import cutout_sheet
-from astrid_assets.storage.tables import TrainingDataset
+from astrid_assets.storage.database.tables.learning import TrainingDataset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,8 +19,8 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 
 from astrid_assets.partitions import night_of
+from astrid_assets.storage.database.tables.nights import GateVerdict
 from astrid_assets.storage.gates import of_night as gates_of_night
-from astrid_assets.storage.tables import GateVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

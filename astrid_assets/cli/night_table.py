@@ -59,7 +59,7 @@ def night_counts(
     from sqlalchemy import select
 
     from astrid_assets.storage import gates
-    from astrid_assets.storage.tables import GateVerdict
+    from astrid_assets.storage.database.tables.nights import GateVerdict
 
     assets: dict[str, dict[str, Mapping[str, object]]] = defaultdict(dict)
     for row in gates.summaries(session, survey=survey):

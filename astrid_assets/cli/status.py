@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from astrid_assets.storage.database.catalogue import Catalogue
-    from astrid_assets.storage.tables import GateVerdict, Survey
+    from astrid_assets.storage.database.tables.frames import Survey
+    from astrid_assets.storage.database.tables.nights import GateVerdict
 
 SHOWN_HELD_BACK = 10
 MANY = 1000  # verdicts looked at for what is held back

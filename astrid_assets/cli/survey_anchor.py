@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.steps.processed_frames.anchors import Group
     from astrid_assets.storage.database.catalogue import Catalogue
-    from astrid_assets.storage.tables import FieldAnchor, Observation
+    from astrid_assets.storage.database.tables.frames import FieldAnchor, Observation
     from astrid_assets.surveys.profile import SurveyProfile
 
     Anchors = Sequence[tuple[FieldAnchor, Observation]]

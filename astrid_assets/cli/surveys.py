@@ -9,7 +9,7 @@ import click
 
 from astrid_assets.partitions import SURVEYS
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.tables import Survey
+from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.surveys.profile import (
     SURVEY_NAME,
     FolderSource,

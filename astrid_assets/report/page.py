@@ -22,7 +22,8 @@ from astrid_assets.pictures.thumbnails import cutout_sheet
 from astrid_assets.report.summary import Report, SurveyPart, collect_report
 from astrid_assets.steps.learning.collect import read_cutouts
 from astrid_assets.storage import candidates
-from astrid_assets.storage.tables import Detection, SkyObject, TrainingSample
+from astrid_assets.storage.database.tables.detections import Detection, SkyObject
+from astrid_assets.storage.database.tables.learning import TrainingSample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

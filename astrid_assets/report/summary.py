@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from astrid_assets.storage import models
-from astrid_assets.storage.gates import NIGHTLY_ASSETS
-from astrid_assets.storage.tables import (
+from astrid_assets.storage.database.tables.frames import Survey
+from astrid_assets.storage.database.tables.learning import (
     Deployment,
-    GateVerdict,
     Model,
-    NightSummary,
-    Survey,
     TrainingDataset,
     TrainingRun,
 )
+from astrid_assets.storage.database.tables.nights import GateVerdict, NightSummary
+from astrid_assets.storage.gates import NIGHTLY_ASSETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

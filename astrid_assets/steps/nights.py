@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from astrid_assets.steps import versions
 from astrid_assets.storage import gates, layout
 from astrid_assets.storage.database import ids
-from astrid_assets.storage.tables import Survey
+from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.surveys.profile import ProfileError, SurveyProfile
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, select
 
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.tables import Reviewer, ReviewerSession, ReviewerToken
+from astrid_assets.storage.database.tables.review import Reviewer, ReviewerSession, ReviewerToken
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -8,20 +8,20 @@ import numpy as np
 from sqlalchemy import and_, func, or_, select, update
 
 from astrid_assets.storage.database.sky_index import cone_ranges, distance_arcsec, merged
+from astrid_assets.storage.database.tables.detections import (
+    Candidate,
+    Detection,
+    DetectionScore,
+    DifferenceRun,
+    SkyObject,
+)
+from astrid_assets.storage.database.tables.frames import Observation
 from astrid_assets.storage.detection_rows import (
     BY_TIME,
     DetectionRow,
     select_detections,
 )
 from astrid_assets.storage.observations import IN_TIME, in_chunks
-from astrid_assets.storage.tables import (
-    Candidate,
-    Detection,
-    DetectionScore,
-    DifferenceRun,
-    Observation,
-    SkyObject,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -9,18 +9,16 @@ import numpy as np
 from sqlalchemy import and_, func, or_, select
 
 from astrid_assets.storage.database.sky_index import cone_ranges, distance_arcsec
-from astrid_assets.storage.observations import in_chunks
-from astrid_assets.storage.tables import (
-    Candidate,
-    Detection,
-    DifferenceRun,
-    GateVerdict,
-    Label,
+from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.frames import (
     Observation,
     PreprocessRun,
     ReferenceFrame,
     Survey,
 )
+from astrid_assets.storage.database.tables.nights import GateVerdict
+from astrid_assets.storage.database.tables.review import Label
+from astrid_assets.storage.observations import in_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Collection

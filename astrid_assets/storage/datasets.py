@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from astrid_assets.storage.tables import TrainingDataset, TrainingSample
+from astrid_assets.storage.database.tables.learning import TrainingDataset, TrainingSample
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

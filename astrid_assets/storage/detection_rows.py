@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from astrid_assets.storage.tables import (
-    Candidate,
-    Detection,
-    DifferenceRun,
-    Observation,
-    PreprocessRun,
-)
+from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun
 
 if TYPE_CHECKING:
     import datetime as dt

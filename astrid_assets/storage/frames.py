@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from astrid_assets.science.labelling.consensus import REAL
-from astrid_assets.storage.gates import held_back_by
-from astrid_assets.storage.observations import IN_TIME, in_chunks
-from astrid_assets.storage.tables import (
+from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.frames import (
     CalibrationMaster,
-    Candidate,
-    Detection,
-    DifferenceRun,
     FieldAnchor,
-    Label,
     NightReference,
     Observation,
     PreprocessRun,
     ReferenceFrame,
     ReferenceMember,
 )
+from astrid_assets.storage.database.tables.review import Label
+from astrid_assets.storage.gates import held_back_by
+from astrid_assets.storage.observations import IN_TIME, in_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Collection

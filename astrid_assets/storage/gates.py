@@ -9,8 +9,8 @@ from sqlalchemy import delete, select
 from astrid_assets.science.quality.gates import Verdict
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.column_types import plain
+from astrid_assets.storage.database.tables.nights import GateVerdict, NightSummary
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.tables import GateVerdict, NightSummary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import exists, func, select, text
 
+from astrid_assets.storage.database.tables.detections import Detection
+from astrid_assets.storage.database.tables.nights import GateVerdict
+from astrid_assets.storage.database.tables.review import Label, ValidationEvent
 from astrid_assets.storage.database.upsert import insert_new
 from astrid_assets.storage.detection_rows import (
     BY_TIME,
@@ -16,7 +19,6 @@ from astrid_assets.storage.detection_rows import (
 )
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.storage.observations import in_chunks
-from astrid_assets.storage.tables import Detection, GateVerdict, Label, ValidationEvent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select
 
-from astrid_assets.storage.observations import in_chunks
-from astrid_assets.storage.tables import (
+from astrid_assets.storage.database.tables.detections import (
     Detection,
     DifferenceRun,
     ForcedFlux,
     InjectedTransient,
-    Observation,
-    PreprocessRun,
     SkyObject,
     TrackletRow,
 )
+from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun
+from astrid_assets.storage.observations import in_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from astrid_assets.storage.tables import Deployment, Model, TrainingRun
+from astrid_assets.storage.database.tables.learning import Deployment, Model, TrainingRun
 
 if TYPE_CHECKING:
     from sqlalchemy import Select

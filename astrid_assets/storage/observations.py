@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.tables import (
+from astrid_assets.storage.database.tables.frames import (
     CalibrationMaster,
     FrameMaster,
     Observation,
     SourceFileRow,
 )
+from astrid_assets.storage.database.upsert import upsert
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

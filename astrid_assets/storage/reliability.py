@@ -31,7 +31,8 @@ from astrid_assets.science.labelling.dawid_skene import (
     expected_classes,
 )
 from astrid_assets.storage import gates
-from astrid_assets.storage.tables import Detection, ReviewItem, Vote
+from astrid_assets.storage.database.tables.detections import Detection
+from astrid_assets.storage.database.tables.review import ReviewItem, Vote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

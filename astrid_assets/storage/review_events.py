@@ -18,18 +18,18 @@ from sqlalchemy import delete, select
 from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.labelling.classes import CLASSES
 from astrid_assets.science.labelling.consensus import EVENTS, SOURCES
-from astrid_assets.storage.database.upsert import insert_new, upsert
-from astrid_assets.storage.labels import append_events
-from astrid_assets.storage.observations import in_chunks
-from astrid_assets.storage.review_places import open_night
-from astrid_assets.storage.review_views import refresh
-from astrid_assets.storage.tables import (
-    Detection,
+from astrid_assets.storage.database.tables.detections import Detection
+from astrid_assets.storage.database.tables.review import (
     DrawnMask,
     ReviewItem,
     ReviewLease,
     ValidationEvent,
 )
+from astrid_assets.storage.database.upsert import insert_new, upsert
+from astrid_assets.storage.labels import append_events
+from astrid_assets.storage.observations import in_chunks
+from astrid_assets.storage.review_places import open_night
+from astrid_assets.storage.review_views import refresh
 
 if TYPE_CHECKING:
     from collections.abc import Collection

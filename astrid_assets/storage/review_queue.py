@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import delete, exists, func, select, text
 
 from astrid_assets.science.labelling.rules import KINDS
-from astrid_assets.storage.database.upsert import insert_into, table_of
-from astrid_assets.storage.tables import (
+from astrid_assets.storage.database.tables.review import (
     ReviewItem,
     ReviewLease,
     ValidationEvent,
     Vote,
 )
+from astrid_assets.storage.database.upsert import insert_into, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

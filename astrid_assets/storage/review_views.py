@@ -16,18 +16,13 @@ from sqlalchemy import delete, select, update
 from astrid_assets.science.labelling.consensus import DECISIVE, standing_votes
 from astrid_assets.science.labelling.consensus import Vote as Said
 from astrid_assets.science.labelling.rules import ConsensusRules, queue_state
+from astrid_assets.storage.database.tables.detections import Detection
+from astrid_assets.storage.database.tables.frames import Survey
+from astrid_assets.storage.database.tables.review import Label, Reviewer, ReviewItem, Vote
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.labels import events_for
 from astrid_assets.storage.observations import in_chunks
 from astrid_assets.storage.reliability import KnownReviewers, known_reviewers
-from astrid_assets.storage.tables import (
-    Detection,
-    Label,
-    Reviewer,
-    ReviewItem,
-    Survey,
-    Vote,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -35,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from astrid_assets.science.labelling.consensus import Consensus, Event
-    from astrid_assets.storage.tables import ValidationEvent
+    from astrid_assets.storage.database.tables.review import ValidationEvent
 
 EXPERTS = ("expert", "admin")
 GOLD_SOURCES = ("truth", "catalogue")

@@ -20,13 +20,8 @@ from astrid_assets.science.labelling.agreement import (
     wilson_interval,
 )
 from astrid_assets.science.labelling.consensus import DECISIVE
-from astrid_assets.storage.tables import (
-    Detection,
-    Label,
-    ReviewItem,
-    ValidationEvent,
-    Vote,
-)
+from astrid_assets.storage.database.tables.detections import Detection
+from astrid_assets.storage.database.tables.review import Label, ReviewItem, ValidationEvent, Vote
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select

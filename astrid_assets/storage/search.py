@@ -15,13 +15,10 @@ from sqlalchemy import and_, or_, tuple_
 
 from astrid_assets.storage.database.paging import MAX_PAGE, Page, cursor_of, key_of
 from astrid_assets.storage.database.sky_index import cone_ranges, distance_arcsec
+from astrid_assets.storage.database.tables.detections import Candidate, Detection
+from astrid_assets.storage.database.tables.frames import Observation
+from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.detection_rows import DetectionRow, select_detections
-from astrid_assets.storage.tables import (
-    Candidate,
-    Detection,
-    Label,
-    Observation,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

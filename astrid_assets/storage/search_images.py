@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, tuple_
 
 from astrid_assets.storage.database.paging import MAX_PAGE, Page, cursor_of, key_of
-from astrid_assets.storage.tables import Observation, PreprocessRun, Survey
+from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun, Survey
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -28,7 +28,7 @@ from astrid_assets.web.state import WebState, state_of
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from astrid_assets.storage.tables import Reviewer
+    from astrid_assets.storage.database.tables.review import Reviewer
     from astrid_assets.web.login_limits import LoginLimiter
 
 SESSION_COOKIE = "astrid_session"

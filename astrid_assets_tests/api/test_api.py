@@ -12,13 +12,9 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from PIL import Image as Pillow
 
+from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.learning import TrainingDataset
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.tables import (
-    Candidate,
-    Detection,
-    DifferenceRun,
-    TrainingDataset,
-)
 from astrid_assets.web.dagster_client import DagsterClient
 from astrid_assets_tests import small_sky as values
 from astrid_assets_tests.storage.world import WHEN

@@ -8,7 +8,7 @@ import pytest
 
 from astrid_assets.cli.workplace import dagster_instance, open_catalogue
 from astrid_assets.storage import gates, observations
-from astrid_assets.storage.tables import Survey
+from astrid_assets.storage.database.tables.frames import Survey
 
 RAW = ("--upto", "raw_observations")
 

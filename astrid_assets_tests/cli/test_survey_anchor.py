@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from astrid_assets.cli.workplace import open_catalogue
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.tables import FieldAnchor, Observation
+from astrid_assets.storage.database.tables.frames import FieldAnchor, Observation
 
 
 def test_a_survey_that_has_not_run_has_no_anchor(cli, frames):

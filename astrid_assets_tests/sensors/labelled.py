@@ -10,15 +10,15 @@ from sqlalchemy import update
 from astrid_assets.storage import labels
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.tables import (
+from astrid_assets.storage.database.tables.detections import Detection
+from astrid_assets.storage.database.tables.learning import (
     Deployment,
-    Detection,
-    Label,
     Model,
     TrainingDataset,
     TrainingRun,
 )
+from astrid_assets.storage.database.tables.review import Label
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets_tests.storage.world import World, nullable
 
 if TYPE_CHECKING:

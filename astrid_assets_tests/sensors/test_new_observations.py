@@ -21,9 +21,9 @@ from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.raw_observations.ingest import register_nights
 from astrid_assets.storage import observations
 from astrid_assets.storage.database.catalogue import Catalogue, now
+from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.object_store import FolderObjectStore
-from astrid_assets.storage.tables import Survey
 from astrid_assets.surveys.profile import SurveyProfile
 from astrid_assets.surveys.sources import SourceOptions, open_source
 

@@ -11,11 +11,7 @@ from sqlalchemy import select
 from astrid_assets.storage import accounts
 from astrid_assets.storage.accounts import AccountRefused
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.tables import (
-    Reviewer,
-    ReviewerSession,
-    ReviewerToken,
-)
+from astrid_assets.storage.database.tables.review import Reviewer, ReviewerSession, ReviewerToken
 
 if TYPE_CHECKING:
     from astrid_assets.storage.database.catalogue import Catalogue

@@ -10,15 +10,14 @@ import pytest
 from astrid_assets.science.quality.gates import Verdict
 from astrid_assets.storage import datasets, gates, labels, models
 from astrid_assets.storage.database import ids
-from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.tables import (
+from astrid_assets.storage.database.tables.learning import (
     Deployment,
-    Label,
     Model,
     TrainingDataset,
     TrainingSample,
-    ValidationEvent,
 )
+from astrid_assets.storage.database.tables.review import Label, ValidationEvent
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets_tests.storage.world import WHEN, World, nullable
 
 if TYPE_CHECKING:

@@ -9,17 +9,16 @@ from sqlalchemy import select
 from astrid_assets.science.quality.gates import Verdict
 from astrid_assets.storage import frames, gates, observations
 from astrid_assets.storage.database import ids
-from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.tables import (
+from astrid_assets.storage.database.tables.detections import DifferenceRun
+from astrid_assets.storage.database.tables.frames import (
     CalibrationMaster,
-    DifferenceRun,
     FieldAnchor,
-    GateVerdict,
     NightReference,
-    NightSummary,
     ReferenceMember,
     SourceFileRow,
 )
+from astrid_assets.storage.database.tables.nights import GateVerdict, NightSummary
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets_tests.storage.world import WHEN, World
 
 if TYPE_CHECKING:

@@ -14,6 +14,8 @@ from sqlalchemy import func, select, update
 from astrid_assets.science.labelling.rules import ConsensusRules
 from astrid_assets.science.quality.gates import Verdict
 from astrid_assets.storage import gates, labels
+from astrid_assets.storage.database.tables.frames import Survey
+from astrid_assets.storage.database.tables.review import ReviewItem, ReviewLease, ValidationEvent
 from astrid_assets.storage.review_events import (
     NoSuchDetection,
     Refused,
@@ -24,12 +26,6 @@ from astrid_assets.storage.review_events import (
 )
 from astrid_assets.storage.review_places import open_night, stale_nights
 from astrid_assets.storage.review_queue import Wish, draw, release, waiting
-from astrid_assets.storage.tables import (
-    ReviewItem,
-    ReviewLease,
-    Survey,
-    ValidationEvent,
-)
 from astrid_assets_tests.storage.crowd import crowded_night
 from astrid_assets_tests.storage.world import WHEN, World
 

@@ -12,12 +12,13 @@ from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.storage import search, search_images
 from astrid_assets.storage.database.paging import BadCursor
 from astrid_assets.storage.database.sky_index import distance_arcsec
+from astrid_assets.storage.database.tables.detections import Candidate, Detection
+from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.search import (
     Cone,
     DetectionFilter,
 )
-from astrid_assets.storage.tables import Candidate, Detection, Label
 from astrid_assets_tests.storage.world import World
 
 if TYPE_CHECKING:

@@ -11,18 +11,20 @@ import numpy as np
 
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.sky_index import healpix_of
-from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.tables import (
-    Base,
+from astrid_assets.storage.database.tables.base import Base
+from astrid_assets.storage.database.tables.detections import (
     Candidate,
     Detection,
     DifferenceRun,
+    SkyObject,
+)
+from astrid_assets.storage.database.tables.frames import (
     Observation,
     PreprocessRun,
     ReferenceFrame,
-    SkyObject,
     Survey,
 )
+from astrid_assets.storage.database.upsert import upsert
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from astrid_assets.storage.database.tables.nights import NightSummary
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.tables import NightSummary
 
 if TYPE_CHECKING:
     from astrid_assets.storage.database.catalogue import Catalogue

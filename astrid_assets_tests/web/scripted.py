@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from astrid_assets.storage.tables import Label, ReviewItem, Vote
+from astrid_assets.storage.database.tables.review import Label, ReviewItem, Vote
 from astrid_assets.web.security import NAME_HEADER
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from sqlalchemy import update
 from astrid_assets.pictures.light_curve_svg import LightPoint, light_curve_svg
 from astrid_assets.storage import accounts, reviewer_stats
 from astrid_assets.storage.database.catalogue import Catalogue
+from astrid_assets.storage.database.tables.detections import Candidate, Detection, ForcedFlux
+from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.object_store import FolderObjectStore
 from astrid_assets.storage.review_events import Statement, say
-from astrid_assets.storage.tables import Candidate, Detection, ForcedFlux, Survey
 from astrid_assets.web.settings import WebSettings
 from astrid_assets.web.views.light_curve import light_curve
 from astrid_assets_tests.api.serving import asked

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from astrid_assets.science.calibration.masters import Kind
-    from astrid_assets.storage.tables import Observation
+    from astrid_assets.storage.database.tables.frames import Observation
     from astrid_assets.surveys.profile import Calibration
 
 KINDS: tuple[Kind, ...] = ("bias", "dark", "flat")

@@ -25,9 +25,9 @@ from astrid_assets.steps.nights import hash_of
 from astrid_assets.storage import layout, observations
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.tables.frames import CalibrationMaster, FrameMaster
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.frame_store import image_from_fits, image_to_fits
-from astrid_assets.storage.tables import CalibrationMaster, FrameMaster
 from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.calibration.masters import Kind, Master
     from astrid_assets.science.frame import Frame
     from astrid_assets.steps.nights import Tools
-    from astrid_assets.storage.tables import Observation
+    from astrid_assets.storage.database.tables.frames import Observation
     from astrid_assets.surveys.profile import SurveyProfile
 
 MAX_MEMBERS = 25

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.quality.gates import Verdict
     from astrid_assets.steps.nights import Tools
-    from astrid_assets.storage.tables import CalibrationMaster, Observation
+    from astrid_assets.storage.database.tables.frames import CalibrationMaster, Observation
     from astrid_assets.surveys.profile import SurveyProfile
 
 

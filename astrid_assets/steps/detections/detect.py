@@ -35,10 +35,10 @@ from astrid_assets.storage import candidates, frames, gates, layout, models
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.sky_index import healpix_of
+from astrid_assets.storage.database.tables.detections import Candidate, Detection, DetectionScore
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.difference_store import difference_from_fits
 from astrid_assets.storage.frame_store import frame_from_fits
-from astrid_assets.storage.tables import Candidate, Detection, DetectionScore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from astrid_assets.science.detection.candidate import Candidate as FoundCandidate
     from astrid_assets.science.detection.settings import DetectionSettings
     from astrid_assets.science.differencing.difference import Difference
+    from astrid_assets.storage.database.tables.detections import DifferenceRun
     from astrid_assets.storage.object_store import ObjectStore
-    from astrid_assets.storage.tables import DifferenceRun
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "detections"

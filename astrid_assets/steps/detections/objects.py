@@ -13,8 +13,8 @@ from astrid_assets.storage import candidates
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.sky_index import healpix_of
+from astrid_assets.storage.database.tables.detections import SkyObject
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.tables import SkyObject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

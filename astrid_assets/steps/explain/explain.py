@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 
     from astrid_assets.storage.coverage import FoundThere, FrameHistory
     from astrid_assets.storage.database.catalogue import Catalogue
+    from astrid_assets.storage.database.tables.detections import DifferenceRun
+    from astrid_assets.storage.database.tables.frames import PreprocessRun
+    from astrid_assets.storage.database.tables.nights import GateVerdict
     from astrid_assets.storage.object_store import ObjectStore
     from astrid_assets.storage.stamps import DifferenceThere, Place
-    from astrid_assets.storage.tables import DifferenceRun, GateVerdict, PreprocessRun
 
 MATCH_FWHM = 1.0
 """A candidate within this many FWHM of the position is what was asked for."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astrid_assets.steps.explain.explanation import CandidateThere, ReasonSaid
-    from astrid_assets.storage.tables import GateVerdict
+    from astrid_assets.storage.database.tables.nights import GateVerdict
 
 REJECTED_FOR = {
     "dipole": "it has a neighbour of the opposite sign, as a misregistered star has",

@@ -37,10 +37,10 @@ from astrid_assets.steps.nights import (
 )
 from astrid_assets.steps.reference_frames.reading import reference_frame
 from astrid_assets.storage import frames, gates, light_curves
+from astrid_assets.storage.database.tables.detections import InjectedTransient
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.difference_store import difference_from_fits, score_planes_from_fits
 from astrid_assets.storage.frame_store import frame_from_fits, stars_from_fits
-from astrid_assets.storage.tables import InjectedTransient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.detection.candidate import Candidate
     from astrid_assets.science.injection.sources import Injections, Recovery
+    from astrid_assets.storage.database.tables.detections import DifferenceRun
     from astrid_assets.storage.object_store import ObjectStore
-    from astrid_assets.storage.tables import DifferenceRun
     from astrid_assets.surveys.profile import SurveyProfile
 
 

@@ -33,9 +33,9 @@ from astrid_assets.steps.learning.settings import CollectionSettings, TooFewLabe
 from astrid_assets.storage import labels, layout
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.tables.learning import TrainingDataset, TrainingSample
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.review_events import drawn_masks
-from astrid_assets.storage.tables import TrainingDataset, TrainingSample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -21,7 +21,7 @@ from astrid_assets.steps.learning.train import (
 )
 from astrid_assets.storage import models
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.tables import Deployment, Model
+from astrid_assets.storage.database.tables.learning import Deployment, Model
 
 if TYPE_CHECKING:
     from pathlib import Path

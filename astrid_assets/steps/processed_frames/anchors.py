@@ -17,8 +17,8 @@ from astrid_assets.steps.processed_frames.anchor_store import AnchorKey
 from astrid_assets.storage import frames, observations
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.tables.frames import FieldAnchor
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.tables import FieldAnchor
 from astrid_assets.surveys.catalogue_file import read_catalogue
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.steps.nights import Tools
     from astrid_assets.steps.processed_frames.frame_task import AnchorOffer
-    from astrid_assets.storage.tables import Observation
+    from astrid_assets.storage.database.tables.frames import Observation
     from astrid_assets.surveys.profile import SurveyProfile
 
 Group = tuple[str, str]

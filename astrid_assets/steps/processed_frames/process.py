@@ -24,14 +24,14 @@ from astrid_assets.steps.nights import (
 from astrid_assets.steps.processed_frames.anchors import ensure_anchors
 from astrid_assets.steps.processed_frames.frame_task import FrameTask, process_frame
 from astrid_assets.storage import observations
+from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.tables import PreprocessRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from astrid_assets.steps.processed_frames.frame_task import FrameOutcome
-    from astrid_assets.storage.tables import Observation
+    from astrid_assets.storage.database.tables.frames import Observation
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "processed_frames"

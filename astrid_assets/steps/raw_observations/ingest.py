@@ -25,8 +25,8 @@ from astrid_assets.steps.nights import (
 from astrid_assets.storage import layout, observations
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.tables.frames import Observation, SourceFileRow
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.tables import Observation, SourceFileRow
 from astrid_assets.surveys.facts import DoorRejection, ImageFacts
 from astrid_assets.surveys.fits_door import read_headers
 from astrid_assets.surveys.scan import scan

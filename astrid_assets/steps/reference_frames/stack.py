@@ -29,15 +29,15 @@ from astrid_assets.steps.reference_frames.words import missing_reason, ranking_t
 from astrid_assets.storage import frames, layout
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.frame_store import frame_from_fits, frame_to_fits
-from astrid_assets.storage.tables import (
+from astrid_assets.storage.database.tables.frames import (
     NightReference,
     Observation,
     PreprocessRun,
     ReferenceFrame,
     ReferenceMember,
 )
+from astrid_assets.storage.database.upsert import upsert
+from astrid_assets.storage.frame_store import frame_from_fits, frame_to_fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

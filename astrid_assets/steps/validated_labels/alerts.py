@@ -34,16 +34,11 @@ from astrid_assets.storage import gates, labels, layout
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.sky_index import healpix_of
+from astrid_assets.storage.database.tables.base import Base
+from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.review_views import refresh
-from astrid_assets.storage.tables import (
-    Base,
-    Candidate,
-    Detection,
-    DifferenceRun,
-    Observation,
-    PreprocessRun,
-)
 from astrid_assets.surveys.alert_files import Alert, BadAlert, read_alerts
 from astrid_assets.surveys.night import night_of
 

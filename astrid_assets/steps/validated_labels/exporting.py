@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from astrid_assets.storage.tables import Candidate, Detection, ValidationEvent
+from astrid_assets.storage.database.tables.detections import Candidate, Detection
+from astrid_assets.storage.database.tables.review import ValidationEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -24,9 +24,10 @@ from astrid_assets.storage import accounts, candidates, labels
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.ids import content_hash
 from astrid_assets.storage.database.sky_index import distance_arcsec
+from astrid_assets.storage.database.tables.detections import Detection
+from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.observations import in_chunks
 from astrid_assets.storage.review_views import refresh
-from astrid_assets.storage.tables import Detection, Model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

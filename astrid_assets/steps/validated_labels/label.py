@@ -36,8 +36,8 @@ from astrid_assets.storage.review_views import refresh
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from astrid_assets.storage.database.tables.review import Label, ValidationEvent
     from astrid_assets.storage.detection_rows import DetectionRow
-    from astrid_assets.storage.tables import Label, ValidationEvent
     from astrid_assets.surveys.profile import SimulatedSource, SurveyProfile
 
     Events = Mapping[str, Sequence[ValidationEvent]]

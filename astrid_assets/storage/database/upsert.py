@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, Table
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.tables import Base
+    from astrid_assets.storage.database.tables.base import Base
 
 Row = dict[str, object]
 

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from astrid_assets.storage.tables import Base
+from astrid_assets.storage.database.tables.base import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

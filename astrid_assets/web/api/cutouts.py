@@ -14,8 +14,8 @@ import numpy as np
 from fastapi import APIRouter, Response
 
 from astrid_assets.storage import search
+from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.stamps import difference_cutout
-from astrid_assets.storage.tables import DifferenceRun
 from astrid_assets.web.api.common import State, text_id
 from astrid_assets.web.problems import Problem, not_found, responses
 from astrid_assets.web.schemas import Id  # noqa: TC001  FastAPI reads the annotation

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Response
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.mask_bits import names_of as mask_names
 from astrid_assets.storage import candidates, labels, review_events, search
+from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.review_events import Statement
 from astrid_assets.storage.search import Cone, DetectionFilter, FoundDetection
-from astrid_assets.storage.tables import DifferenceRun
 from astrid_assets.web.api.common import (
     Cursor,
     Limit,

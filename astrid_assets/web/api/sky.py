@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query
 
-from astrid_assets.storage.tables import SkyObject
+from astrid_assets.storage.database.tables.detections import SkyObject
 from astrid_assets.web.api.common import Night, State, SurveyName, night_text, text_id
 from astrid_assets.web.problems import not_found, responses
 from astrid_assets.web.schemas import (

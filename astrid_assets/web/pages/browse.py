@@ -18,14 +18,11 @@ from astrid_assets.storage import (
     review_queue,
     reviewer_stats,
 )
+from astrid_assets.storage.database.tables.detections import SkyObject
+from astrid_assets.storage.database.tables.frames import Survey
+from astrid_assets.storage.database.tables.learning import TrainingDataset, TrainingRun
+from astrid_assets.storage.database.tables.nights import NightSummary
 from astrid_assets.storage.reliability import ASSET as LEARNED
-from astrid_assets.storage.tables import (
-    NightSummary,
-    SkyObject,
-    Survey,
-    TrainingDataset,
-    TrainingRun,
-)
 from astrid_assets.web.pages.templating import page
 from astrid_assets.web.problems import Problem, not_found
 from astrid_assets.web.security import reader

@@ -18,8 +18,9 @@ from astrid_assets.pictures.orientation import as_seen, as_stored
 from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.labelling.masks import training_mask
 from astrid_assets.storage import candidates
+from astrid_assets.storage.database.tables.detections import DifferenceRun, SkyObject
+from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.review_events import MAX_KEY, draw_mask, drawn_masks
-from astrid_assets.storage.tables import DifferenceRun, PreprocessRun, SkyObject
 from astrid_assets.web.problems import Problem, not_found
 from astrid_assets.web.security import Person, current_reviewer, reader
 from astrid_assets.web.state import WebState, state_of

@@ -16,6 +16,9 @@ from sqlalchemy import select
 
 from astrid_assets.science.labelling.classes import CLASSES
 from astrid_assets.storage import candidates
+from astrid_assets.storage.database.tables.detections import DifferenceRun
+from astrid_assets.storage.database.tables.frames import Survey
+from astrid_assets.storage.database.tables.review import ValidationEvent
 from astrid_assets.storage.review_events import (
     MAX_KEY,
     MAX_NOTES,
@@ -26,7 +29,6 @@ from astrid_assets.storage.review_events import (
 )
 from astrid_assets.storage.review_queue import Wish, release
 from astrid_assets.storage.reviewer_stats import ReviewerStats, reviewer_stats
-from astrid_assets.storage.tables import DifferenceRun, Survey, ValidationEvent
 from astrid_assets.web.pages.templating import page_with_form
 from astrid_assets.web.problems import Problem
 from astrid_assets.web.security import (

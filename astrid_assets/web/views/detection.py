@@ -14,13 +14,10 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
-from astrid_assets.storage.tables import (
-    DifferenceRun,
-    Label,
-    Model,
-    PreprocessRun,
-    TrackletRow,
-)
+from astrid_assets.storage.database.tables.detections import DifferenceRun, TrackletRow
+from astrid_assets.storage.database.tables.frames import PreprocessRun
+from astrid_assets.storage.database.tables.learning import Model
+from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.web.views.planes import Planes, Spot
 from astrid_assets.web.views.words import degrees, flags_in_words, hours
 

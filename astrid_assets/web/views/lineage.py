@@ -8,26 +8,23 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from astrid_assets.storage import candidates, frames
-from astrid_assets.storage.labels import events_for
-from astrid_assets.storage.review_events import drawn_masks
-from astrid_assets.storage.tables import (
-    Candidate,
+from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun, ReferenceFrame
+from astrid_assets.storage.database.tables.learning import (
     Deployment,
-    Detection,
-    DifferenceRun,
     Model,
-    Observation,
-    PreprocessRun,
-    ReferenceFrame,
     TrainingDataset,
     TrainingRun,
     TrainingSample,
 )
+from astrid_assets.storage.labels import events_for
+from astrid_assets.storage.review_events import drawn_masks
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.tables import DetectionScore, ValidationEvent
+    from astrid_assets.storage.database.tables.detections import DetectionScore
+    from astrid_assets.storage.database.tables.review import ValidationEvent
 
 
 @dataclass(frozen=True)

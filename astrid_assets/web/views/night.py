@@ -8,25 +8,22 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from astrid_assets.storage import frames, gates, observations
+from astrid_assets.storage.database.tables.detections import Candidate, Detection
+from astrid_assets.storage.database.tables.frames import Survey
+from astrid_assets.storage.database.tables.nights import NightSummary
+from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.detection_rows import DetectionRow, select_detections
-from astrid_assets.storage.tables import (
-    Candidate,
-    Detection,
-    Label,
-    NightSummary,
-    Survey,
-)
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.tables import (
-        DifferenceRun,
-        GateVerdict,
+    from astrid_assets.storage.database.tables.detections import DifferenceRun
+    from astrid_assets.storage.database.tables.frames import (
         NightReference,
         Observation,
         PreprocessRun,
     )
+    from astrid_assets.storage.database.tables.nights import GateVerdict
 
 NIGHTS_SHOWN = 60
 DETECTIONS_SHOWN = 60

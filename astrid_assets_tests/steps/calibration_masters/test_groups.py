@@ -15,7 +15,7 @@ from astrid_assets.steps.calibration_masters.groups import (
     setup_of,
     suitable,
 )
-from astrid_assets.storage.tables import Observation
+from astrid_assets.storage.database.tables.frames import Observation
 from astrid_assets.surveys.profile import Calibration, MaxAge
 
 COUNTED = Calibration(min_master_frames=2, max_age_days=MaxAge(bias=10, dark=5, flat=3))

@@ -13,7 +13,7 @@ from astrid_assets.steps.validated_labels.exporting import EVENT_COLUMNS, export
 from astrid_assets.steps.validated_labels.files import MAX_LINE_BYTES, BadFile, format_of, written
 from astrid_assets.steps.validated_labels.importing import import_labels
 from astrid_assets.storage.database.catalogue import Catalogue
-from astrid_assets.storage.tables import Label, ValidationEvent
+from astrid_assets.storage.database.tables.review import Label, ValidationEvent
 from astrid_assets_tests.storage.world import World
 
 if TYPE_CHECKING:
