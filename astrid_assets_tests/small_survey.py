@@ -14,7 +14,7 @@ from astrid_assets.surveys.profile import SurveyProfile
 
 if TYPE_CHECKING:
     from astrid_assets.storage.database.catalogue import Catalogue
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
 
 NAME = "sim-small"
 NIGHTS = [f"2025-03-0{day}" for day in range(1, 9)]

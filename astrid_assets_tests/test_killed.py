@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.nights import NightSummary
-from astrid_assets.storage.object_store import open_object_store
+from astrid_assets.storage.objects.object_store import open_object_store
 from astrid_assets_tests.small_survey import (
     NAME,
     objects_of,

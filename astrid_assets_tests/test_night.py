@@ -36,7 +36,7 @@ from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.database.tables.learning import Deployment, TrainingRun, TrainingSample
 from astrid_assets.storage.database.tables.review import Label, ValidationEvent
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
-from astrid_assets.storage.object_store import ObjectStore, open_object_store
+from astrid_assets.storage.objects.object_store import ObjectStore, open_object_store
 from astrid_assets.surveys.sources import SourceOptions
 from astrid_assets.tracking import Tracking
 from astrid_assets_tests.small_survey import (

@@ -27,7 +27,7 @@ from astrid_assets.steps.reference_frames.stack import reference_nights
 from astrid_assets.storage import observations
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
-from astrid_assets.storage.object_store import ObjectStore, open_object_store
+from astrid_assets.storage.objects.object_store import ObjectStore, open_object_store
 from astrid_assets.surveys.sources import SourceOptions
 from astrid_assets.tracking import Tracking
 from astrid_assets_tests.small_survey import (

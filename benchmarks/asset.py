@@ -41,15 +41,15 @@ from astrid_assets.science.simulation.pair import simulate_pair
 from astrid_assets.steps.detections import detect
 from astrid_assets.steps.difference_images import subtract
 from astrid_assets.steps.reference_frames import reading
-from astrid_assets.storage.client_store import ClientStore
 from astrid_assets.storage.frame_store import frame_to_fits
-from astrid_assets.storage.object_store import open_object_store
+from astrid_assets.storage.objects.client_store import ClientStore
+from astrid_assets.storage.objects.object_store import open_object_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from astrid_assets.science.frame import Frame
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
 
 SIDE, RUNS = 2048, 7
 STARS_PER_MPX = 1000.0

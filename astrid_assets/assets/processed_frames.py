@@ -14,7 +14,7 @@ from astrid_assets.compute import Compute
 from astrid_assets.steps import versions
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.database.catalogue import Catalogue
-from astrid_assets.storage.object_store import ObjectStore
+from astrid_assets.storage.objects.object_store import ObjectStore
 
 
 @nightly_asset(

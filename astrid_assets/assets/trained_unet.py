@@ -13,7 +13,7 @@ from astrid_assets.steps.learning.settings import MIN_ROC_AUC, NoDataset
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage import gates
 from astrid_assets.storage.database.catalogue import Catalogue
-from astrid_assets.storage.object_store import ObjectStore
+from astrid_assets.storage.objects.object_store import ObjectStore
 from astrid_assets.tracking import Tracking
 
 

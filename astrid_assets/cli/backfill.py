@@ -191,7 +191,7 @@ def stop_if_pointless(outcome: RunOutcome) -> None:
         If a whole service is out of reach; a single missing object is not that.
     """
     from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable
-    from astrid_assets.storage.store_errors import StoreUnavailable
+    from astrid_assets.storage.objects.store_errors import StoreUnavailable
     from astrid_assets.surveys.sources import SourceUnavailable
     from astrid_assets.tracking_server import TrackingUnavailable
 

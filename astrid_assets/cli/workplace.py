@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions
 
     from astrid_assets.storage.database.catalogue import Catalogue
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.sources import SourceOptions
     from astrid_assets.tracking import Tracking
 
@@ -70,7 +70,7 @@ def open_catalogue() -> Catalogue:
 
 def open_store() -> ObjectStore:
     """Return the object store of the environment."""
-    from astrid_assets.storage.object_store import open_object_store
+    from astrid_assets.storage.objects.object_store import open_object_store
 
     return open_object_store(
         addresses.store_url(),

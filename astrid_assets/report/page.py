@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from astrid_assets.storage.database.catalogue import Catalogue
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
 
 TEMPLATE = Path(__file__).with_name("template.html")
 COMPLETE_ABOVE_SIGMA = 10.0

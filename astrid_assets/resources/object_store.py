@@ -3,7 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
-from astrid_assets.storage.object_store import ObjectStore, open_object_store
+from astrid_assets.storage.objects.object_store import ObjectStore, open_object_store
 
 
 class ObjectStoreResource(dg.ConfigurableResource[ObjectStore]):

@@ -23,7 +23,7 @@ from astrid_assets.storage import gates, observations
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.frames import Survey
-from astrid_assets.storage.object_store import ObjectStore
+from astrid_assets.storage.objects.object_store import ObjectStore
 from astrid_assets.surveys.profile import ProfileError, SurveyProfile
 from astrid_assets.surveys.sources import (
     FrameSource,

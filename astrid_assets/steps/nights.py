@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from astrid_assets.steps import versions
-from astrid_assets.storage import gates, layout
+from astrid_assets.storage import gates
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.frames import Survey
+from astrid_assets.storage.objects import layout
 from astrid_assets.surveys.profile import ProfileError, SurveyProfile
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from astrid_assets.compute import Compute
     from astrid_assets.science.quality.gates import Verdict
     from astrid_assets.storage.database.catalogue import Catalogue
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
 
 Number = int | float | str | None
 

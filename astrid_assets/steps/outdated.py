@@ -20,7 +20,7 @@ from astrid_assets.steps.nights import NightReport, Tools, files_hash
 from astrid_assets.storage import gates, observations
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.gates import NIGHTLY_ASSETS
-from astrid_assets.storage.keys import key_of
+from astrid_assets.storage.objects.keys import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 
 Item = TypeVar("Item")

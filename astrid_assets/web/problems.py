@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 
 from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable
 from astrid_assets.storage.database.paging import BadCursor
-from astrid_assets.storage.store_errors import ObjectMissing, StoreError
+from astrid_assets.storage.objects.store_errors import ObjectMissing, StoreError
 from astrid_assets.surveys.profile import ProfileError
 
 if TYPE_CHECKING:

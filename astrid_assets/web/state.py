@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Protocol
 from fastapi import Request  # noqa: TC002  FastAPI reads the annotation
 
 from astrid_assets.storage.database.catalogue import Catalogue, now
-from astrid_assets.storage.object_store import open_object_store
+from astrid_assets.storage.objects.object_store import open_object_store
 from astrid_assets.web.views.planes import Planes
 from astrid_assets.web.views.queue import QueueWatch
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.web.settings import WebSettings
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from astrid_assets.storage.database.catalogue import Catalogue
-from astrid_assets.storage.object_store import FolderObjectStore
+from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.web.settings import WebSettings
 from astrid_assets_tests.api.serving import asked
 from astrid_assets_tests.small_sky import SmallSky, small_sky

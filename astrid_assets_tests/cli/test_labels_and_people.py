@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.storage.accounts import by_password, by_token
 from astrid_assets.storage.database.catalogue import Catalogue
-from astrid_assets.storage.object_store import FolderObjectStore
+from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets_tests import small_sky as values
 from astrid_assets_tests.steps.validated_labels.test_alerts import ztf_file
 

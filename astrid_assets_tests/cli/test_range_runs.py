@@ -15,7 +15,7 @@ from astrid_assets.cli.range_runs import run_block
 from astrid_assets.cli.workplace import dagster_instance, prepare_home
 from astrid_assets.jobs import Block
 from astrid_assets.partitions import Night, nights_of, survey_date
-from astrid_assets.storage.store_errors import StoreUnavailable
+from astrid_assets.storage.objects.store_errors import StoreUnavailable
 
 ASSETS = ("raw_observations", "processed_frames")
 WEEK = tuple(f"2025-03-0{day}" for day in range(1, 8))

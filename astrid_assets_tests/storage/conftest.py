@@ -11,11 +11,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from astrid_assets.storage.database.catalogue import Catalogue
-from astrid_assets.storage.object_store import (
-    FolderObjectStore,
-    ObjectStore,
-    S3ObjectStore,
-)
+from astrid_assets.storage.objects.object_store import FolderObjectStore, ObjectStore, S3ObjectStore
 from astrid_assets_tests.services import (
     S3Server,
     new_database,

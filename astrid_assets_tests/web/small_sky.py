@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astrid_assets.storage.database.catalogue import Catalogue
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
 
 NIGHT = "2025-03-04"
 SIDE = 300

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.frames import Observation
 from astrid_assets.storage.database.tables.review import ValidationEvent, Vote
-from astrid_assets.storage.object_store import FolderObjectStore
+from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.web.security import NAME_COOKIE
 from astrid_assets.web.settings import WebSettings
 from astrid_assets_tests.web.served import Served

@@ -17,7 +17,7 @@ from astrid_assets.storage.frame_store import image_from_fits
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 
 

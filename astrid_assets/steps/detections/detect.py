@@ -31,7 +31,7 @@ from astrid_assets.steps.nights import (
     keep_picture,
     unchanged_report,
 )
-from astrid_assets.storage import candidates, frames, gates, layout, models
+from astrid_assets.storage import candidates, frames, gates, models
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.sky_index import healpix_of
@@ -39,6 +39,7 @@ from astrid_assets.storage.database.tables.detections import Candidate, Detectio
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.difference_store import difference_from_fits
 from astrid_assets.storage.frame_store import frame_from_fits
+from astrid_assets.storage.objects import layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.detection.settings import DetectionSettings
     from astrid_assets.science.differencing.difference import Difference
     from astrid_assets.storage.database.tables.detections import DifferenceRun
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "detections"

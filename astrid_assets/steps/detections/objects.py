@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 
 Row = dict[str, object]

@@ -25,13 +25,14 @@ from astrid_assets.steps.nights import (
     unchanged_report,
 )
 from astrid_assets.steps.reference_frames.reading import reference_frame
-from astrid_assets.storage import frames, gates, layout
+from astrid_assets.storage import frames, gates
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.difference_store import difference_to_fits
 from astrid_assets.storage.frame_store import frame_from_fits
+from astrid_assets.storage.objects import layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from astrid_assets.storage.database.tables.detections import DifferenceRun
     from astrid_assets.storage.database.tables.frames import PreprocessRun
     from astrid_assets.storage.database.tables.nights import GateVerdict
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.storage.stamps import DifferenceThere, Place
 
 MATCH_FWHM = 1.0

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.detection.candidate import Candidate
     from astrid_assets.science.injection.sources import Injections, Recovery
     from astrid_assets.storage.database.tables.detections import DifferenceRun
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 
 

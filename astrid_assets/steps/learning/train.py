@@ -18,11 +18,11 @@ import polars as pl
 
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.settings import NoDataset
-from astrid_assets.storage import layout
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.learning import Model, TrainingDataset, TrainingRun
 from astrid_assets.storage.database.upsert import upsert
+from astrid_assets.storage.objects import layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.storage.database.tables.detections import SkyObject
     from astrid_assets.storage.light_curves import MeasurableDifference
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 
 log = logging.getLogger(__name__)

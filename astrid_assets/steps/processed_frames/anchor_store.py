@@ -11,7 +11,7 @@ from astrid_assets.storage.frame_store import frame_from_fits, stars_from_fits
 
 if TYPE_CHECKING:
     from astrid_assets.science.processing.anchor import Anchor
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
 
 
 @dataclass(frozen=True)

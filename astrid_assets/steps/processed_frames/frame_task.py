@@ -16,10 +16,10 @@ from astrid_assets.science.processing.solving import solve
 from astrid_assets.steps.calibration_masters.keys import check_masters, load_masters
 from astrid_assets.steps.nights import keep_picture
 from astrid_assets.steps.processed_frames.anchor_store import load_anchor
-from astrid_assets.storage import layout
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.frame_store import frame_to_fits
+from astrid_assets.storage.objects import layout
 from astrid_assets.surveys.catalogue_file import read_catalogue
 from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.processing.solving import ProcessedFrame
     from astrid_assets.steps.calibration_masters.keys import MasterKeys
     from astrid_assets.steps.processed_frames.anchor_store import AnchorKey
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 
 MEASURED = (

@@ -22,11 +22,12 @@ from astrid_assets.steps.nights import (
     unchanged_report,
     version_of,
 )
-from astrid_assets.storage import layout, observations
+from astrid_assets.storage import observations
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.frames import Observation, SourceFileRow
 from astrid_assets.storage.database.upsert import upsert
+from astrid_assets.storage.objects import layout
 from astrid_assets.surveys.facts import DoorRejection, ImageFacts
 from astrid_assets.surveys.fits_door import read_headers
 from astrid_assets.surveys.scan import scan
@@ -35,7 +36,7 @@ from astrid_assets.surveys.sources import FileUnavailable, open_source
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
     from astrid_assets.surveys.sources import FrameSource, SourceOptions
 

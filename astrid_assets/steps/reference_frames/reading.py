@@ -10,7 +10,7 @@ from astrid_assets.storage.frame_store import frame_from_fits
 
 if TYPE_CHECKING:
     from astrid_assets.science.differencing.prepared import Prepared
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
 
 
 @lru_cache(maxsize=1)

@@ -30,7 +30,7 @@ from astrid_assets.science.errors import Reason
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.steps.detections.objects import assign_objects
 from astrid_assets.steps.validated_labels.importing import WORDS
-from astrid_assets.storage import gates, labels, layout
+from astrid_assets.storage import gates, labels
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.sky_index import healpix_of
@@ -38,6 +38,7 @@ from astrid_assets.storage.database.tables.base import Base
 from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun
 from astrid_assets.storage.database.upsert import upsert
+from astrid_assets.storage.objects import layout
 from astrid_assets.storage.review_views import refresh
 from astrid_assets.surveys.alert_files import Alert, BadAlert, read_alerts
 from astrid_assets.surveys.night import night_of
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.arrays.types import Cutouts, Image
     from astrid_assets.storage.database.catalogue import Catalogue
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 
 VERSION = "1"

@@ -18,13 +18,13 @@ import numpy as np
 
 from astrid_assets.pictures.orientation import Orientation, orientation_of
 from astrid_assets.science.arrays.types import CUTOUT_SIZE
-from astrid_assets.storage.store_errors import ObjectMissing
+from astrid_assets.storage.objects.store_errors import ObjectMissing
 
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList
     from numpy.typing import NDArray
 
-    from astrid_assets.storage.object_store import ObjectStore
+    from astrid_assets.storage.objects.object_store import ObjectStore
 
     Stamp = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ import pytest
 
 from astrid_assets.steps.explain.explain import explain
 from astrid_assets.storage.database.catalogue import Catalogue
-from astrid_assets.storage.object_store import FolderObjectStore
+from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets_tests import small_sky as sky
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from astrid_assets.steps.nights import Tools
 from astrid_assets.storage import models
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.learning import Deployment, Model
-from astrid_assets.storage.object_store import open_object_store
+from astrid_assets.storage.objects.object_store import open_object_store
 
 N = 200
 LABELS = np.arange(2 * N) < N

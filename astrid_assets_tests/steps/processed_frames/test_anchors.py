@@ -19,7 +19,7 @@ from astrid_assets.steps.raw_observations.ingest import register_from_source
 from astrid_assets.storage import frames
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.frames import PreprocessRun
-from astrid_assets.storage.object_store import open_object_store
+from astrid_assets.storage.objects.object_store import open_object_store
 from astrid_assets.surveys.profile import ProfileError
 from astrid_assets_tests.science.star_fields import noisy, paint, tangent_wcs
 from astrid_assets_tests.small_survey import add_survey

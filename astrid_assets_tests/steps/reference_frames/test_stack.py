@@ -18,7 +18,7 @@ from astrid_assets.storage.database.tables.frames import PreprocessRun, Referenc
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.frame_store import frame_from_fits, frame_to_fits
-from astrid_assets.storage.object_store import FolderObjectStore
+from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.surveys.profile import SurveyProfile
 from astrid_assets_tests.science.exposures import exposure
 from astrid_assets_tests.storage.world import World

@@ -16,7 +16,7 @@ from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.tables.review import ValidationEvent
 from astrid_assets.storage.labels import labelled_detections
-from astrid_assets.storage.object_store import FolderObjectStore
+from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.search import DetectionFilter
 from astrid_assets.surveys.alert_files import (
     Alert,

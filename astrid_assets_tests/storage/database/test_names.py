@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrid_assets.storage import layout
 from astrid_assets.storage.database import ids
-from astrid_assets.storage.keys import check_prefix, hash_in, key_of
+from astrid_assets.storage.objects import layout
+from astrid_assets.storage.objects.keys import check_prefix, hash_in, key_of
 
 HASH = "0123456789abcdef" * 4
 

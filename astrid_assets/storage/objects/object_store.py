@@ -16,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 from obstore.store import LocalStore, S3Store
 
-from astrid_assets.storage.client_store import ClientStore
-from astrid_assets.storage.store_errors import StoreUnavailable
+from astrid_assets.storage.objects.client_store import ClientStore
+from astrid_assets.storage.objects.store_errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

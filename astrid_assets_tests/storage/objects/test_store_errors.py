@@ -14,12 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from obstore.exceptions import GenericError
 
-from astrid_assets.storage.object_store import FolderObjectStore, S3ObjectStore
-from astrid_assets.storage.store_errors import (
-    ObjectMissing,
-    StoreUnavailable,
-    told,
-)
+from astrid_assets.storage.objects.object_store import FolderObjectStore, S3ObjectStore
+from astrid_assets.storage.objects.store_errors import ObjectMissing, StoreUnavailable, told
 from astrid_assets_tests.storage.conftest import s3_store
 
 if TYPE_CHECKING:
@@ -60,8 +56,8 @@ def test_a_disk_that_fills_up_leaves_no_half_object(tmp_path: Path):
         f"""
         import resource, signal
         from pathlib import Path
-        from astrid_assets.storage.object_store import FolderObjectStore
-        from astrid_assets.storage.store_errors import StoreUnavailable
+        from astrid_assets.storage.objects.object_store import FolderObjectStore
+        from astrid_assets.storage.objects.store_errors import StoreUnavailable
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         store = FolderObjectStore(Path({str(tmp_path)!r}))
         kept = store.put("small", b"x" * 1000, "")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import obstore
 
-from astrid_assets.storage.keys import HASH_DIGITS, check_prefix, hash_in, key_of
-from astrid_assets.storage.store_errors import (
+from astrid_assets.storage.objects.keys import HASH_DIGITS, check_prefix, hash_in, key_of
+from astrid_assets.storage.objects.store_errors import (
     CLIENT_ERRORS,
     ObjectCorrupt,
     ObjectMissing,

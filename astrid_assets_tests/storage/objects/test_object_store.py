@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from astrid_assets.storage.object_store import (
+from astrid_assets.storage.objects.object_store import (
     FolderObjectStore,
     ObjectStore,
     S3ObjectStore,
     open_object_store,
 )
-from astrid_assets.storage.store_errors import (
+from astrid_assets.storage.objects.store_errors import (
     ObjectCorrupt,
     ObjectMissing,
     StoreError,
