@@ -20,8 +20,8 @@ from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun, Survey
 from astrid_assets.storage.database.tables.nights import GateVerdict
-from astrid_assets.storage.difference_store import difference_to_fits
-from astrid_assets.storage.frame_store import frame_to_fits
+from astrid_assets.storage.fits.differences import difference_to_fits
+from astrid_assets.storage.fits.frames import frame_to_fits
 from astrid_assets_tests.storage.world import WHEN, World
 
 if TYPE_CHECKING:

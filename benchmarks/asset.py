@@ -41,7 +41,7 @@ from astrid_assets.science.simulation.pair import simulate_pair
 from astrid_assets.steps.detections import detect
 from astrid_assets.steps.difference_images import subtract
 from astrid_assets.steps.reference_frames import reading
-from astrid_assets.storage.frame_store import frame_to_fits
+from astrid_assets.storage.fits.frames import frame_to_fits
 from astrid_assets.storage.objects.client_store import ClientStore
 from astrid_assets.storage.objects.object_store import open_object_store
 

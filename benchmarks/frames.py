@@ -66,7 +66,7 @@ from astrid_assets.science.simulation.exposure import expose
 from astrid_assets.science.simulation.scene import Plan
 from astrid_assets.science.sky.background import measure_background
 from astrid_assets.science.stars.measurement import measure_stars, with_psf_fluxes
-from astrid_assets.storage.frame_store import frame_from_fits, frame_to_fits
+from astrid_assets.storage.fits.frames import frame_from_fits, frame_to_fits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ import numpy as np
 from astrid_assets.science.calibration.masters import Masters
 from astrid_assets.science.errors import FrameRejected, Reason
 from astrid_assets.steps.calibration_masters.groups import KINDS
-from astrid_assets.storage.frame_store import image_from_fits
+from astrid_assets.storage.fits.frames import image_from_fits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +103,7 @@ def bad_pixel_map(content: bytes) -> NDArray[np.bool_]:
     FrameRejected
         ``bad_pixel_map`` if there is no image of two axes in the file.
     """
-    from astrid_assets.storage.fits_opening import opened
+    from astrid_assets.storage.fits.opening import opened
 
     try:
         with opened(content) as hdus:

@@ -27,7 +27,7 @@ from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.frames import CalibrationMaster, FrameMaster
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.frame_store import image_from_fits, image_to_fits
+from astrid_assets.storage.fits.frames import image_from_fits, image_to_fits
 from astrid_assets.storage.objects import layout
 from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image
 

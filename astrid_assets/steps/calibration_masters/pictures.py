@@ -8,7 +8,7 @@ import numpy as np
 
 from astrid_assets.pictures.thumbnails import frame_picture
 from astrid_assets.steps.nights import keep_picture
-from astrid_assets.storage.frame_store import image_from_fits
+from astrid_assets.storage.fits.frames import image_from_fits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ from astrid_assets.science.quality.cross_check import OTHER, cross_check
 from astrid_assets.science.quality.difference_gates import methods_agree
 from astrid_assets.steps.nights import keep_picture
 from astrid_assets.steps.reference_frames.reading import reference_frame
-from astrid_assets.storage.difference_store import difference_from_fits
-from astrid_assets.storage.frame_store import frame_from_fits
+from astrid_assets.storage.fits.differences import difference_from_fits
+from astrid_assets.storage.fits.frames import frame_from_fits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -30,8 +30,8 @@ from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.difference_store import difference_to_fits
-from astrid_assets.storage.frame_store import frame_from_fits
+from astrid_assets.storage.fits.differences import difference_to_fits
+from astrid_assets.storage.fits.frames import frame_from_fits
 from astrid_assets.storage.objects import layout
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from astrid_assets.steps.explain.explanation import (
     SubtractionNumbers,
 )
 from astrid_assets.storage import coverage
-from astrid_assets.storage.stamps import difference_there, frame_there
+from astrid_assets.storage.fits.stamps import difference_there, frame_there
 from astrid_assets.surveys.profile import SurveyProfile
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from astrid_assets.storage.database.tables.detections import DifferenceRun
     from astrid_assets.storage.database.tables.frames import PreprocessRun
     from astrid_assets.storage.database.tables.nights import GateVerdict
+    from astrid_assets.storage.fits.stamps import DifferenceThere, Place
     from astrid_assets.storage.objects.object_store import ObjectStore
-    from astrid_assets.storage.stamps import DifferenceThere, Place
 
 MATCH_FWHM = 1.0
 """A candidate within this many FWHM of the position is what was asked for."""

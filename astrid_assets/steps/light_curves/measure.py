@@ -32,7 +32,7 @@ from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.sky_index import distance_arcsec
 from astrid_assets.storage.database.tables.detections import ForcedFlux, TrackletRow
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.difference_store import score_planes_from_fits
+from astrid_assets.storage.fits.differences import score_planes_from_fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

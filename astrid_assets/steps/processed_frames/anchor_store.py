@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.processing.anchor import anchor_from_frame
-from astrid_assets.storage.frame_store import frame_from_fits, stars_from_fits
+from astrid_assets.storage.fits.frames import frame_from_fits, stars_from_fits
 
 if TYPE_CHECKING:
     from astrid_assets.science.processing.anchor import Anchor

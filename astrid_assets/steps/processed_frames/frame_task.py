@@ -18,7 +18,7 @@ from astrid_assets.steps.nights import keep_picture
 from astrid_assets.steps.processed_frames.anchor_store import load_anchor
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.frame_store import frame_to_fits
+from astrid_assets.storage.fits.frames import frame_to_fits
 from astrid_assets.storage.objects import layout
 from astrid_assets.surveys.catalogue_file import read_catalogue
 from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.differencing.prepared import prepared
-from astrid_assets.storage.frame_store import frame_from_fits
+from astrid_assets.storage.fits.frames import frame_from_fits
 
 if TYPE_CHECKING:
     from astrid_assets.science.differencing.prepared import Prepared

@@ -37,7 +37,7 @@ from astrid_assets.storage.database.tables.frames import (
     ReferenceMember,
 )
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.frame_store import frame_from_fits, frame_to_fits
+from astrid_assets.storage.fits.frames import frame_from_fits, frame_to_fits
 from astrid_assets.storage.objects import layout
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from astrid_assets.steps.nights import (
 )
 from astrid_assets.storage import candidates, frames, gates, labels
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.difference_store import difference_from_fits
+from astrid_assets.storage.fits.differences import difference_from_fits
 from astrid_assets.storage.reliability import learn
 from astrid_assets.storage.review_places import open_night
 from astrid_assets.storage.review_views import refresh

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Response
 
 from astrid_assets.storage import search
 from astrid_assets.storage.database.tables.detections import DifferenceRun
-from astrid_assets.storage.stamps import difference_cutout
+from astrid_assets.storage.fits.stamps import difference_cutout
 from astrid_assets.web.api.common import State, text_id
 from astrid_assets.web.problems import Problem, not_found, responses
 from astrid_assets.web.schemas import Id  # noqa: TC001  FastAPI reads the annotation
@@ -148,7 +148,7 @@ def _fits(
 ) -> bytes:
     from astropy.io import fits
 
-    from astrid_assets.storage.fits_cards import set_number, text_card, write_wcs
+    from astrid_assets.storage.fits.cards import set_number, text_card, write_wcs
 
     hdu = fits.PrimaryHDU(np.ascontiguousarray(image))
     header = hdu.header

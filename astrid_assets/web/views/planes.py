@@ -184,7 +184,7 @@ class Planes:
             return _in_sigma(_window(hdus, "DATA", x, y, CONTEXT_HALF)), orientation
 
     def _opened(self, key: str) -> HDUList:
-        from astrid_assets.storage.fits_opening import opened
+        from astrid_assets.storage.fits.opening import opened
 
         return opened(self.cache.get(self.store, key))
 
@@ -217,7 +217,7 @@ def _neighbour(hdus: HDUList, x: float, y: float) -> ReferenceSource | None:
     """Find the source of the registered reference that is nearest."""
     import sep
 
-    from astrid_assets.storage.fits_cards import header_of, number_or_none, read_wcs
+    from astrid_assets.storage.fits.cards import header_of, number_or_none, read_wcs
 
     window = _window(hdus, "REFERENCE", x, y, CONTEXT_HALF)
     usable = np.isfinite(window) & (window != 0)
@@ -248,7 +248,7 @@ def _neighbour(hdus: HDUList, x: float, y: float) -> ReferenceSource | None:
 
 
 def _orientation(hdus: HDUList, x: float, y: float) -> Orientation | None:
-    from astrid_assets.storage.fits_cards import header_of, read_wcs
+    from astrid_assets.storage.fits.cards import header_of, read_wcs
 
     wcs = read_wcs(header_of(hdus, "DIFFERENCE"))
     if wcs is None or not wcs.has_celestial:

@@ -14,7 +14,7 @@ from astrid_assets.science.astrometry.pixel_maps import Pairs, PixelMap, best_ma
 from astrid_assets.science.astrometry.solution import solve_wcs
 from astrid_assets.science.astrometry.wcs_tools import to_pixels
 from astrid_assets.science.stars.measurement import with_sky_positions
-from astrid_assets.storage.fits_cards import read_wcs, write_wcs
+from astrid_assets.storage.fits.cards import read_wcs, write_wcs
 from astrid_assets_tests.science.astrometry.test_solution import rotation, star_list
 from astrid_assets_tests.science.star_fields import tangent_wcs
 

@@ -21,7 +21,7 @@ from astrid_assets.steps.difference_images.cross_check import (
 )
 from astrid_assets.steps.difference_images.subtract import SubtractOutcome, subtract_frame
 from astrid_assets.steps.difference_images.task import SubtractTask
-from astrid_assets.storage.frame_store import frame_to_fits
+from astrid_assets.storage.fits.frames import frame_to_fits
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.simulation.pair import simulate_pair
 from astrid_assets.steps.reference_frames.reading import reference_frame
-from astrid_assets.storage.frame_store import frame_from_fits, frame_to_fits
+from astrid_assets.storage.fits.frames import frame_from_fits, frame_to_fits
 from astrid_assets.storage.objects.object_store import open_object_store
 
 

@@ -17,7 +17,7 @@ from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.frames import PreprocessRun, ReferenceMember
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.frame_store import frame_from_fits, frame_to_fits
+from astrid_assets.storage.fits.frames import frame_from_fits, frame_to_fits
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.surveys.profile import SurveyProfile
 from astrid_assets_tests.science.exposures import exposure

@@ -16,7 +16,7 @@ from astropy.wcs import WCS
 from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.errors import Reason
 from astrid_assets.storage.database.column_types import json_text
-from astrid_assets.storage.fits_cards import (
+from astrid_assets.storage.fits.cards import (
     FORMAT_VERSION,
     OURS,
     data_of,
@@ -29,8 +29,8 @@ from astrid_assets.storage.fits_cards import (
     text_from,
     write_wcs,
 )
-from astrid_assets.storage.fits_opening import opened
-from astrid_assets.storage.fits_planes import (
+from astrid_assets.storage.fits.opening import opened
+from astrid_assets.storage.fits.planes import (
     file_of,
     lossless_plane,
     mask_plane,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from astrid_assets.science.arrays.types import Image, Mask
-    from astrid_assets.storage.fits_planes import Extension, Plane
+    from astrid_assets.storage.fits.planes import Extension, Plane
 
 SCORE_STEP = 1 / 32  # sigma; half of it is the most a score is off
 CHANGES = "PSF_D_CHANGES"

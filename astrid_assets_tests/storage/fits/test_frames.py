@@ -18,9 +18,9 @@ from astrid_assets.science.errors import Reason
 from astrid_assets.science.frame import Frame, PsfModel
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.stars.star_list import Stars
-from astrid_assets.storage.difference_store import difference_from_fits, difference_to_fits
-from astrid_assets.storage.fits_cards import text_card, text_from
-from astrid_assets.storage.frame_store import (
+from astrid_assets.storage.fits.cards import text_card, text_from
+from astrid_assets.storage.fits.differences import difference_from_fits, difference_to_fits
+from astrid_assets.storage.fits.frames import (
     frame_from_fits,
     frame_to_fits,
     stars_from_bytes,

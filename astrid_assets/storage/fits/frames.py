@@ -16,7 +16,7 @@ from astropy.io import fits
 
 from astrid_assets.science.frame import Frame, PsfModel
 from astrid_assets.science.stars.star_list import Stars
-from astrid_assets.storage.fits_cards import (
+from astrid_assets.storage.fits.cards import (
     FORMAT_VERSION,
     OURS,
     data_of,
@@ -30,8 +30,8 @@ from astrid_assets.storage.fits_cards import (
     text_from,
     write_wcs,
 )
-from astrid_assets.storage.fits_opening import opened
-from astrid_assets.storage.fits_planes import (
+from astrid_assets.storage.fits.opening import opened
+from astrid_assets.storage.fits.planes import (
     file_of,
     lossless_plane,
     mask_plane,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from astrid_assets.science.arrays.types import Image
-    from astrid_assets.storage.fits_planes import Extension, Plane
+    from astrid_assets.storage.fits.planes import Extension, Plane
 
 
 STAR_COLUMNS = {field.name: "D" for field in fields(Stars)} | {"flag": "I"}

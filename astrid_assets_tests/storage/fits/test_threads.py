@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from astrid_assets.science.arrays.threads import set_threads, threads
-from astrid_assets.storage.fits_planes import (
+from astrid_assets.storage.fits.planes import (
     file_of,
     mask_plane,
     noisy_plane,
@@ -23,7 +23,7 @@ NAMES = ("DATA", "OTHER", "VARIANCE", "MASK")
 READ_FIRST = """
 import hashlib, os, sys
 from astrid_assets.science.arrays.threads import set_threads
-from astrid_assets.storage.fits_planes import planes_from
+from astrid_assets.storage.fits.planes import planes_from
 path, expected, *names = sys.argv[1:]
 content = open(path, "rb").read()
 set_threads(2)

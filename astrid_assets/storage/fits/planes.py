@@ -18,8 +18,8 @@ import numpy as np
 from astropy.io import fits
 
 from astrid_assets.science.arrays.threads import side_by_side
-from astrid_assets.storage.fits_cards import header_of
-from astrid_assets.storage.fits_opening import DITHERED_KEEPING_ZEROS, opened
+from astrid_assets.storage.fits.cards import header_of
+from astrid_assets.storage.fits.opening import DITHERED_KEEPING_ZEROS, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

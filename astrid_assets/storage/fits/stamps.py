@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.wcs import NoConvergence
 
-from astrid_assets.storage.fits_cards import header_of, number_or_none, read_wcs
-from astrid_assets.storage.fits_opening import opened
+from astrid_assets.storage.fits.cards import header_of, number_or_none, read_wcs
+from astrid_assets.storage.fits.opening import opened
 
 if TYPE_CHECKING:
     from astropy.io import fits
