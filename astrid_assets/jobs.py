@@ -7,9 +7,9 @@ from datetime import date, timedelta
 import dagster as dg
 
 from astrid_assets.partitions import NIGHTS, SURVEYS, Night
-from astrid_assets.storage import observations
 from astrid_assets.storage.database.catalogue import Catalogue
-from astrid_assets.storage.gates import NIGHTLY_ASSETS
+from astrid_assets.storage.queries import observations
+from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 
 LEARNING_ASSETS = ("training_dataset", "trained_unet", "deployed_model")
 LONGEST_BLOCK = 50  # nights in one run; rows of planned checks grow with the square

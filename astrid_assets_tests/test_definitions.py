@@ -14,7 +14,7 @@ from astrid_assets.checks.nightly import NIGHTLY_GATES
 from astrid_assets.definitions import build_definitions
 from astrid_assets.jobs import LEARNING_ASSETS
 from astrid_assets.partitions import survey_date
-from astrid_assets.storage.gates import NIGHTLY_ASSETS
+from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 
 EIGHT = {
     "raw_observations": set(),

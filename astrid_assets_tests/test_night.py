@@ -29,14 +29,14 @@ from astrid_assets.steps.difference_images.subtract import (
     PICTURE,
 )
 from astrid_assets.steps.injected_transients import report as injection_report
-from astrid_assets.storage import candidates, gates, light_curves, models
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.detections import DifferenceRun, SkyObject
 from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.database.tables.learning import Deployment, TrainingRun, TrainingSample
 from astrid_assets.storage.database.tables.review import Label, ValidationEvent
-from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.storage.objects.object_store import ObjectStore, open_object_store
+from astrid_assets.storage.queries import candidates, gates, light_curves, models
+from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 from astrid_assets.surveys.sources import SourceOptions
 from astrid_assets.tracking import Tracking
 from astrid_assets_tests.small_survey import (

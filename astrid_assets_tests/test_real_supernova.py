@@ -23,18 +23,18 @@ from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.processed_frames.process import process_nights
 from astrid_assets.steps.raw_observations.ingest import register_from_source
 from astrid_assets.steps.reference_frames.stack import reference_nights
-from astrid_assets.storage import candidates
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun
 from astrid_assets.storage.objects.object_store import open_object_store
+from astrid_assets.storage.queries import candidates
 from astrid_assets.surveys.check import suggest_profile
 from astrid_assets_tests.small_survey import add_survey
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from astrid_assets.storage.detection_rows import DetectionRow
+    from astrid_assets.storage.queries.detection_rows import DetectionRow
 
 RA_DEG, DEC_DEG = 14.263292, -37.039889
 FIRST_SEEN = "2015-09-24"

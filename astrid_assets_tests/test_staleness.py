@@ -24,10 +24,10 @@ from astrid_assets.steps.difference_images.subtract import subtract_nights
 from astrid_assets.steps.nights import Tools, load_profile
 from astrid_assets.steps.outdated import outdated_nights
 from astrid_assets.steps.reference_frames.stack import reference_nights
-from astrid_assets.storage import observations
 from astrid_assets.storage.database.catalogue import Catalogue
-from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.storage.objects.object_store import ObjectStore, open_object_store
+from astrid_assets.storage.queries import observations
+from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 from astrid_assets.surveys.sources import SourceOptions
 from astrid_assets.tracking import Tracking
 from astrid_assets_tests.small_survey import (

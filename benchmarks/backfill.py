@@ -41,7 +41,7 @@ from astrid_assets.steps.processed_frames import process
 from astrid_assets.steps.raw_observations import ingest as register
 from astrid_assets.steps.reference_frames import stack as reference
 from astrid_assets.steps.validated_labels import label
-from astrid_assets.storage.gates import NIGHTLY_ASSETS
+from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 from astrid_assets.surveys.profile import SurveyProfile
 from astrid_assets.surveys.simulated import demo_profiles
 

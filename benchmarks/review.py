@@ -25,13 +25,14 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, insert, select, text, update
 
-from astrid_assets.storage import reviewer_stats, search
+from astrid_assets.storage import reviewer_stats
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import Catalogue, now
 from astrid_assets.storage.database.tables.detections import Detection
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.database.tables.review import ValidationEvent
+from astrid_assets.storage.queries import search
 from astrid_assets.storage.review_events import Statement, say
 from astrid_assets.storage.review_places import open_night, stale_nights
 from astrid_assets.storage.review_queue import Wish, draw, release

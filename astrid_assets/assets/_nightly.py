@@ -14,7 +14,7 @@ from pydantic import Field
 from astrid_assets.assets._materializations import Materializations
 from astrid_assets.partitions import Night, nights_of, survey_date
 from astrid_assets.steps.nights import NightReport, Tools, load_profile
-from astrid_assets.storage import gates
+from astrid_assets.storage.queries import gates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,9 +11,9 @@ from astrid_assets.science.quality.gates import Verdict
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.settings import MIN_ROC_AUC, DeploymentSettings, NoModel
 from astrid_assets.steps.nights import Tools
-from astrid_assets.storage import gates, models
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import ObjectStore
+from astrid_assets.storage.queries import gates, models
 from astrid_assets.tracking import Tracking
 
 

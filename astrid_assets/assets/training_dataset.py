@@ -13,9 +13,9 @@ from astrid_assets.science.quality.gates import (
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.settings import CollectionSettings, TooFewLabels
 from astrid_assets.steps.nights import Tools
-from astrid_assets.storage import gates
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import ObjectStore
+from astrid_assets.storage.queries import gates
 from astrid_assets.tracking import Tracking
 
 

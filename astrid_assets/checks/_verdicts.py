@@ -20,7 +20,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from astrid_assets.partitions import night_of
 from astrid_assets.storage.database.tables.nights import GateVerdict
-from astrid_assets.storage.gates import of_night as gates_of_night
+from astrid_assets.storage.queries.gates import of_night as gates_of_night
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,7 +16,7 @@ import click
 
 from astrid_assets.cli.plans import Plan, plan
 from astrid_assets.resources.home import WORKERS
-from astrid_assets.storage.gates import NIGHTLY_ASSETS
+from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -58,8 +58,8 @@ def night_counts(
     """Return the counts of the nights that have run, in time order."""
     from sqlalchemy import select
 
-    from astrid_assets.storage import gates
     from astrid_assets.storage.database.tables.nights import GateVerdict
+    from astrid_assets.storage.queries import gates
 
     assets: dict[str, dict[str, Mapping[str, object]]] = defaultdict(dict)
     for row in gates.summaries(session, survey=survey):

@@ -110,7 +110,8 @@ def _print_surveys(console: Console, session: Session, names: list[str]) -> None
 
 
 def _print_learning(console: Console, session: Session) -> None:
-    from astrid_assets.storage import datasets, labels, models
+    from astrid_assets.storage import labels
+    from astrid_assets.storage.queries import datasets, models
 
     champion = models.champion(session)
     if champion is None:
@@ -131,7 +132,7 @@ def _print_learning(console: Console, session: Session) -> None:
 
 
 def _print_held_back(console: Console, session: Session) -> None:
-    from astrid_assets.storage import gates
+    from astrid_assets.storage.queries import gates
 
     failed = gates.latest(session, failed_only=True, limit=MANY)
     held = [row for row in failed if row.holds_back]

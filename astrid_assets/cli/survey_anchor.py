@@ -59,7 +59,7 @@ def anchor(
 
 
 def _anchors(catalogue: Catalogue, name: str, field: str | None, band: str | None) -> Anchors:
-    from astrid_assets.storage import frames
+    from astrid_assets.storage.queries import frames
 
     with catalogue.read() as session:
         return [

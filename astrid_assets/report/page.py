@@ -21,9 +21,9 @@ from astrid_assets.pictures.plots import (
 from astrid_assets.pictures.thumbnails import cutout_sheet
 from astrid_assets.report.summary import Report, SurveyPart, collect_report
 from astrid_assets.steps.learning.collect import read_cutouts
-from astrid_assets.storage import candidates
 from astrid_assets.storage.database.tables.detections import Detection, SkyObject
 from astrid_assets.storage.database.tables.learning import TrainingSample
+from astrid_assets.storage.queries import candidates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from astrid_assets.storage import models
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.learning import (
     Deployment,
@@ -22,7 +21,8 @@ from astrid_assets.storage.database.tables.learning import (
     TrainingRun,
 )
 from astrid_assets.storage.database.tables.nights import GateVerdict, NightSummary
-from astrid_assets.storage.gates import NIGHTLY_ASSETS
+from astrid_assets.storage.queries import models
+from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,11 +19,11 @@ from astrid_assets.compute import Compute
 from astrid_assets.jobs import Block, blocks_of, is_partition, night_job
 from astrid_assets.partitions import FIRST_NIGHT, SURVEYS, Night
 from astrid_assets.steps.nights import Tools, files_hash, load_profile
-from astrid_assets.storage import gates, observations
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.objects.object_store import ObjectStore
+from astrid_assets.storage.queries import gates, observations
 from astrid_assets.surveys.profile import ProfileError, SurveyProfile
 from astrid_assets.surveys.sources import (
     FrameSource,

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from astrid_assets.steps import versions
-from astrid_assets.storage import gates
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.objects import layout
+from astrid_assets.storage.queries import gates
 from astrid_assets.surveys.profile import ProfileError, SurveyProfile
 
 if TYPE_CHECKING:

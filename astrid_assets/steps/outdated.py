@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from astrid_assets.compute import Compute
 from astrid_assets.steps.nights import NightReport, Tools, files_hash
-from astrid_assets.storage import gates, observations
 from astrid_assets.storage.database.catalogue import Catalogue
-from astrid_assets.storage.gates import NIGHTLY_ASSETS
 from astrid_assets.storage.objects.keys import key_of
+from astrid_assets.storage.queries import gates, observations
+from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

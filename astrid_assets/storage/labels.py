@@ -12,13 +12,9 @@ from astrid_assets.storage.database.tables.detections import Detection
 from astrid_assets.storage.database.tables.nights import GateVerdict
 from astrid_assets.storage.database.tables.review import Label, ValidationEvent
 from astrid_assets.storage.database.upsert import insert_new
-from astrid_assets.storage.detection_rows import (
-    BY_TIME,
-    DetectionRow,
-    select_detections,
-)
-from astrid_assets.storage.gates import NIGHTLY_ASSETS
-from astrid_assets.storage.observations import in_chunks
+from astrid_assets.storage.queries.detection_rows import BY_TIME, DetectionRow, select_detections
+from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
+from astrid_assets.storage.queries.observations import in_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -30,9 +30,9 @@ from astrid_assets.science.labelling.dawid_skene import (
     dawid_skene,
     expected_classes,
 )
-from astrid_assets.storage import gates
 from astrid_assets.storage.database.tables.detections import Detection
 from astrid_assets.storage.database.tables.review import ReviewItem, Vote
+from astrid_assets.storage.queries import gates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

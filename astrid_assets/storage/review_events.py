@@ -27,7 +27,7 @@ from astrid_assets.storage.database.tables.review import (
 )
 from astrid_assets.storage.database.upsert import insert_new, upsert
 from astrid_assets.storage.labels import append_events
-from astrid_assets.storage.observations import in_chunks
+from astrid_assets.storage.queries.observations import in_chunks
 from astrid_assets.storage.review_places import open_night
 from astrid_assets.storage.review_views import refresh
 

@@ -22,12 +22,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from astrid_assets.storage import gates
 from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.database.tables.nights import GateVerdict, NightSummary
 from astrid_assets.storage.database.tables.review import ReviewItem, ValidationEvent
 from astrid_assets.storage.database.upsert import insert_into, table_of
+from astrid_assets.storage.queries import gates
 from astrid_assets.storage.review_views import refresh, rules_of
 
 if TYPE_CHECKING:

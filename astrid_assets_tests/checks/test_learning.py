@@ -4,8 +4,8 @@ import dagster as dg
 
 from astrid_assets.checks.learning import LEARNING_GATES, learning_check
 from astrid_assets.science.quality.gates import Verdict
-from astrid_assets.storage import gates
 from astrid_assets.storage.database.catalogue import Catalogue
+from astrid_assets.storage.queries import gates
 
 
 def run(

@@ -8,8 +8,8 @@ import pytest
 from astrid_assets.checks.nightly import NIGHTLY_GATES, nightly_checks
 from astrid_assets.partitions import nights_of, survey_date
 from astrid_assets.science.quality.gates import Verdict
-from astrid_assets.storage import gates
 from astrid_assets.storage.database.catalogue import Catalogue
+from astrid_assets.storage.queries import gates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

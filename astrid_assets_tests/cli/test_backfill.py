@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from astrid_assets.cli.workplace import dagster_instance, open_catalogue
-from astrid_assets.storage import gates, observations
 from astrid_assets.storage.database.tables.frames import Survey
+from astrid_assets.storage.queries import gates, observations
 
 RAW = ("--upto", "raw_observations")
 

@@ -9,7 +9,7 @@ import pytest
 from astrid_assets.cli.night_table import night_counts, total
 from astrid_assets.cli.workplace import open_catalogue
 from astrid_assets.science.quality.gates import Verdict
-from astrid_assets.storage import gates
+from astrid_assets.storage.queries import gates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from astrid_assets.cli.status import _print_held_back
 from astrid_assets.science.quality.difference_gates import over_frames
-from astrid_assets.storage import gates
+from astrid_assets.storage.queries import gates
 
 if TYPE_CHECKING:
     from astrid_assets.storage.database.catalogue import Catalogue

@@ -129,7 +129,7 @@ def deploy(catalogue: Catalogue, dataset_id: str, test_auc: float = 0.98) -> str
         "created_at": now(),
     }
     with catalogue.begin() as session:
-        from astrid_assets.storage import models
+        from astrid_assets.storage.queries import models
 
         before = models.champion(session)
         upsert(session, TrainingRun, [nullable(TrainingRun) | run])

@@ -19,11 +19,11 @@ from astrid_assets.sensors.new_observations import (
 )
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.raw_observations.ingest import register_nights
-from astrid_assets.storage import observations
 from astrid_assets.storage.database.catalogue import Catalogue, now
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.objects.object_store import FolderObjectStore
+from astrid_assets.storage.queries import observations
 from astrid_assets.surveys.profile import SurveyProfile
 from astrid_assets.surveys.sources import SourceOptions, open_source
 

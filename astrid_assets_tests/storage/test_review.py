@@ -13,9 +13,10 @@ from sqlalchemy import func, select, update
 
 from astrid_assets.science.labelling.rules import ConsensusRules
 from astrid_assets.science.quality.gates import Verdict
-from astrid_assets.storage import gates, labels
+from astrid_assets.storage import labels
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.review import ReviewItem, ReviewLease, ValidationEvent
+from astrid_assets.storage.queries import gates
 from astrid_assets.storage.review_events import (
     NoSuchDetection,
     Refused,

@@ -15,13 +15,13 @@ from sqlalchemy import insert, update
 from astrid_assets.science.astrometry.wcs_tools import tangent_plane
 from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.frame import Frame
-from astrid_assets.storage import gates
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.fits.differences import difference_to_fits
 from astrid_assets.storage.fits.frames import frame_to_fits
+from astrid_assets.storage.queries import gates
 from astrid_assets_tests.storage.world import WHEN, World
 
 if TYPE_CHECKING:

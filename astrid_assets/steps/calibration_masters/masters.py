@@ -19,7 +19,7 @@ from astrid_assets.steps.calibration_masters.keys import MasterKeys
 from astrid_assets.steps.calibration_masters.making import Workshop
 from astrid_assets.steps.calibration_masters.pictures import pictures_of
 from astrid_assets.steps.nights import NightReport, finish, hash_of, unchanged_report
-from astrid_assets.storage import observations
+from astrid_assets.storage.queries import observations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

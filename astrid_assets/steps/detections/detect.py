@@ -31,7 +31,6 @@ from astrid_assets.steps.nights import (
     keep_picture,
     unchanged_report,
 )
-from astrid_assets.storage import candidates, frames, gates, models
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.sky_index import healpix_of
@@ -40,6 +39,7 @@ from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.fits.differences import difference_from_fits
 from astrid_assets.storage.fits.frames import frame_from_fits
 from astrid_assets.storage.objects import layout
+from astrid_assets.storage.queries import candidates, frames, gates, models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

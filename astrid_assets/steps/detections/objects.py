@@ -9,12 +9,12 @@ import numpy as np
 from astrid_assets.pictures.sparklines import light_curve_sparkline
 from astrid_assets.science.detection.association import associate
 from astrid_assets.steps.nights import keep_picture
-from astrid_assets.storage import candidates
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.sky_index import healpix_of
 from astrid_assets.storage.database.tables.detections import SkyObject
 from astrid_assets.storage.database.upsert import upsert
+from astrid_assets.storage.queries import candidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,7 +25,6 @@ from astrid_assets.steps.nights import (
     unchanged_report,
 )
 from astrid_assets.steps.reference_frames.reading import reference_frame
-from astrid_assets.storage import frames, gates
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.detections import DifferenceRun
@@ -33,6 +32,7 @@ from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.fits.differences import difference_to_fits
 from astrid_assets.storage.fits.frames import frame_from_fits
 from astrid_assets.storage.objects import layout
+from astrid_assets.storage.queries import frames, gates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

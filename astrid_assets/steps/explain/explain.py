@@ -21,8 +21,8 @@ from astrid_assets.steps.explain.explanation import (
     ReasonSaid,
     SubtractionNumbers,
 )
-from astrid_assets.storage import coverage
 from astrid_assets.storage.fits.stamps import difference_there, frame_there
+from astrid_assets.storage.queries import coverage
 from astrid_assets.surveys.profile import SurveyProfile
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.coverage import FoundThere, FrameHistory
     from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.database.tables.detections import DifferenceRun
     from astrid_assets.storage.database.tables.frames import PreprocessRun
     from astrid_assets.storage.database.tables.nights import GateVerdict
     from astrid_assets.storage.fits.stamps import DifferenceThere, Place
     from astrid_assets.storage.objects.object_store import ObjectStore
+    from astrid_assets.storage.queries.coverage import FoundThere, FrameHistory
 
 MATCH_FWHM = 1.0
 """A candidate within this many FWHM of the position is what was asked for."""

@@ -36,11 +36,11 @@ from astrid_assets.steps.nights import (
     unchanged_report,
 )
 from astrid_assets.steps.reference_frames.reading import reference_frame
-from astrid_assets.storage import frames, gates, light_curves
 from astrid_assets.storage.database.tables.detections import InjectedTransient
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.fits.differences import difference_from_fits, score_planes_from_fits
 from astrid_assets.storage.fits.frames import frame_from_fits, stars_from_fits
+from astrid_assets.storage.queries import frames, gates, light_curves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -19,9 +19,9 @@ from astrid_assets.steps.learning.train import (
     newest_dataset,
     open_dataset,
 )
-from astrid_assets.storage import models
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.learning import Deployment, Model
+from astrid_assets.storage.queries import models
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -86,7 +86,7 @@ def newest_dataset(tools: Tools) -> TrainingDataset:
     NoDataset
         If there is none.
     """
-    from astrid_assets.storage import datasets
+    from astrid_assets.storage.queries import datasets
 
     with tools.catalogue.read() as session:
         row = datasets.newest(session)

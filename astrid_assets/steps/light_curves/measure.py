@@ -27,12 +27,12 @@ from astrid_assets.steps.nights import (
     hash_of,
     unchanged_report,
 )
-from astrid_assets.storage import candidates, gates, light_curves
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.sky_index import distance_arcsec
 from astrid_assets.storage.database.tables.detections import ForcedFlux, TrackletRow
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.fits.differences import score_planes_from_fits
+from astrid_assets.storage.queries import candidates, gates, light_curves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from astrid_assets.storage.database.tables.detections import SkyObject
-    from astrid_assets.storage.light_curves import MeasurableDifference
     from astrid_assets.storage.objects.object_store import ObjectStore
+    from astrid_assets.storage.queries.light_curves import MeasurableDifference
     from astrid_assets.surveys.profile import SurveyProfile
 
 log = logging.getLogger(__name__)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from astrid_assets.science.reference.selection import may_enter
 from astrid_assets.steps.calibration_masters.masters import masters_of
 from astrid_assets.steps.processed_frames.anchor_store import AnchorKey
-from astrid_assets.storage import frames, observations
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.frames import FieldAnchor
 from astrid_assets.storage.database.upsert import upsert
+from astrid_assets.storage.queries import frames, observations
 from astrid_assets.surveys.catalogue_file import read_catalogue
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from astrid_assets.steps.nights import (
 )
 from astrid_assets.steps.processed_frames.anchors import ensure_anchors
 from astrid_assets.steps.processed_frames.frame_task import FrameTask, process_frame
-from astrid_assets.storage import observations
 from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.database.upsert import upsert
+from astrid_assets.storage.queries import observations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

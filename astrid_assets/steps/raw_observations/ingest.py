@@ -22,12 +22,12 @@ from astrid_assets.steps.nights import (
     unchanged_report,
     version_of,
 )
-from astrid_assets.storage import observations
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.frames import Observation, SourceFileRow
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.objects import layout
+from astrid_assets.storage.queries import observations
 from astrid_assets.surveys.facts import DoorRejection, ImageFacts
 from astrid_assets.surveys.fits_door import read_headers
 from astrid_assets.surveys.scan import scan

@@ -26,7 +26,6 @@ from astrid_assets.steps.nights import (
     version_of,
 )
 from astrid_assets.steps.reference_frames.words import missing_reason, ranking_told
-from astrid_assets.storage import frames
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.frames import (
@@ -39,6 +38,7 @@ from astrid_assets.storage.database.tables.frames import (
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.fits.frames import frame_from_fits, frame_to_fits
 from astrid_assets.storage.objects import layout
+from astrid_assets.storage.queries import frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

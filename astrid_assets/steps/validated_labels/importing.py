@@ -20,13 +20,14 @@ from sqlalchemy import select
 from astrid_assets.science.labelling.classes import BOGUS_CLASSES, CLASSES
 from astrid_assets.science.labelling.consensus import EVENTS
 from astrid_assets.steps.validated_labels.files import BadLine, FileRow, read_rows
-from astrid_assets.storage import accounts, candidates, labels
+from astrid_assets.storage import accounts, labels
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.ids import content_hash
 from astrid_assets.storage.database.sky_index import distance_arcsec
 from astrid_assets.storage.database.tables.detections import Detection
 from astrid_assets.storage.database.tables.learning import Model
-from astrid_assets.storage.observations import in_chunks
+from astrid_assets.storage.queries import candidates
+from astrid_assets.storage.queries.observations import in_chunks
 from astrid_assets.storage.review_views import refresh
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from astrid_assets.storage.database.catalogue import Catalogue
-    from astrid_assets.storage.detection_rows import DetectionRow
+    from astrid_assets.storage.queries.detection_rows import DetectionRow
 
 Source = Literal["person", "catalogue", "import"]
 

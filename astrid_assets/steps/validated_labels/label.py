@@ -26,9 +26,10 @@ from astrid_assets.steps.nights import (
     hash_of,
     unchanged_report,
 )
-from astrid_assets.storage import candidates, frames, gates, labels
+from astrid_assets.storage import labels
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.fits.differences import difference_from_fits
+from astrid_assets.storage.queries import candidates, frames, gates
 from astrid_assets.storage.reliability import learn
 from astrid_assets.storage.review_places import open_night
 from astrid_assets.storage.review_views import refresh
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from astrid_assets.storage.database.tables.review import Label, ValidationEvent
-    from astrid_assets.storage.detection_rows import DetectionRow
+    from astrid_assets.storage.queries.detection_rows import DetectionRow
     from astrid_assets.surveys.profile import SimulatedSource, SurveyProfile
 
     Events = Mapping[str, Sequence[ValidationEvent]]

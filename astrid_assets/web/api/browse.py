@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from sqlalchemy import text
 
-from astrid_assets.storage import search_images as search
-from astrid_assets.storage.search_images import FoundObservation, ObservationFilter
+from astrid_assets.storage.queries import search_images as search
+from astrid_assets.storage.queries.search_images import FoundObservation, ObservationFilter
 from astrid_assets.web.api.common import (
     Cursor,
     Limit,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from fastapi import APIRouter, Response
 
-from astrid_assets.storage import search
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.fits.stamps import difference_cutout
+from astrid_assets.storage.queries import search
 from astrid_assets.web.api.common import State, text_id
 from astrid_assets.web.problems import Problem, not_found, responses
 from astrid_assets.web.schemas import Id  # noqa: TC001  FastAPI reads the annotation
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
     from numpy.typing import NDArray
 
-    from astrid_assets.storage.search import FoundDetection
+    from astrid_assets.storage.queries.search import FoundDetection
     from astrid_assets.web.state import WebState
 
     Stamp = NDArray[np.float32]

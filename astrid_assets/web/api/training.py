@@ -15,10 +15,10 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
-from astrid_assets.storage import datasets
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.learning import TrainingDataset
 from astrid_assets.storage.objects.keys import hash_in
+from astrid_assets.storage.queries import datasets
 from astrid_assets.web.api.common import Admin, Limit, State, text_id
 from astrid_assets.web.dagster_client import DagsterClient, Run
 from astrid_assets.web.problems import Problem, not_found, responses

@@ -17,9 +17,9 @@ from astrid_assets.pictures.cutout_png import shared_level, signed_png, sky_png
 from astrid_assets.pictures.orientation import as_seen, as_stored
 from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.labelling.masks import training_mask
-from astrid_assets.storage import candidates
 from astrid_assets.storage.database.tables.detections import DifferenceRun, SkyObject
 from astrid_assets.storage.database.tables.frames import PreprocessRun
+from astrid_assets.storage.queries import candidates
 from astrid_assets.storage.review_events import MAX_KEY, draw_mask, drawn_masks
 from astrid_assets.web.problems import Problem, not_found
 from astrid_assets.web.security import Person, current_reviewer, reader
@@ -29,7 +29,7 @@ from astrid_assets.web.views.light_curve import drawn, light_curve
 from astrid_assets.web.views.planes import HALF, Stamps
 
 if TYPE_CHECKING:
-    from astrid_assets.storage.detection_rows import DetectionRow
+    from astrid_assets.storage.queries.detection_rows import DetectionRow
 
 router = APIRouter(dependencies=[Depends(reader)])
 

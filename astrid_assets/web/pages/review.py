@@ -15,10 +15,10 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from astrid_assets.science.labelling.classes import CLASSES
-from astrid_assets.storage import candidates
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.review import ValidationEvent
+from astrid_assets.storage.queries import candidates
 from astrid_assets.storage.review_events import (
     MAX_KEY,
     MAX_NOTES,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.detection_rows import DetectionRow
+    from astrid_assets.storage.queries.detection_rows import DetectionRow
 
 MJD_EPOCH = dt.datetime(1858, 11, 17, tzinfo=dt.UTC)
 

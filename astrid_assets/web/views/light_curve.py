@@ -8,9 +8,9 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from astrid_assets.pictures.light_curve_svg import LightPoint, light_curve_svg
-from astrid_assets.storage import candidates
 from astrid_assets.storage.database.tables.frames import PreprocessRun
-from astrid_assets.storage.light_curves import forced_light_curve
+from astrid_assets.storage.queries import candidates
+from astrid_assets.storage.queries.light_curves import forced_light_curve
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from astrid_assets.storage import candidates, frames
 from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun, ReferenceFrame
 from astrid_assets.storage.database.tables.learning import (
@@ -18,6 +17,7 @@ from astrid_assets.storage.database.tables.learning import (
     TrainingSample,
 )
 from astrid_assets.storage.labels import events_for
+from astrid_assets.storage.queries import candidates, frames
 from astrid_assets.storage.review_events import drawn_masks
 
 if TYPE_CHECKING:

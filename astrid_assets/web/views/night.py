@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from astrid_assets.storage import frames, gates, observations
 from astrid_assets.storage.database.tables.detections import Candidate, Detection
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.nights import NightSummary
 from astrid_assets.storage.database.tables.review import Label
-from astrid_assets.storage.detection_rows import DetectionRow, select_detections
+from astrid_assets.storage.queries import frames, gates, observations
+from astrid_assets.storage.queries.detection_rows import DetectionRow, select_detections
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -18,10 +18,10 @@ from astrid_assets.steps.calibration_masters.masters import masters_nights, mast
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.processed_frames import frame_task
 from astrid_assets.steps.raw_observations.ingest import index_source, register_from_source
-from astrid_assets.storage import frames, observations
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.fits.frames import image_from_fits
 from astrid_assets.storage.objects.object_store import open_object_store
+from astrid_assets.storage.queries import frames, observations
 from astrid_assets.surveys.check import suggest_profile
 from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image
 from astrid_assets.surveys.sources import open_source

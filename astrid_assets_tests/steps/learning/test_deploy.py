@@ -12,10 +12,10 @@ from astrid_assets.learning.evaluation import Evaluation, evaluate
 from astrid_assets.steps.learning.deploy import decide, deploy_newest, roll_back
 from astrid_assets.steps.learning.settings import DeploymentSettings, NoModel
 from astrid_assets.steps.nights import Tools
-from astrid_assets.storage import models
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.learning import Deployment, Model
 from astrid_assets.storage.objects.object_store import open_object_store
+from astrid_assets.storage.queries import models
 
 N = 200
 LABELS = np.arange(2 * N) < N

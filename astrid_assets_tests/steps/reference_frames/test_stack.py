@@ -12,13 +12,13 @@ from astrid_assets.compute import Compute
 from astrid_assets.science.reference.stacking import depth_of
 from astrid_assets.steps.nights import NightReport, Tools
 from astrid_assets.steps.reference_frames.stack import reference_nights
-from astrid_assets.storage import frames, gates
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.frames import PreprocessRun, ReferenceMember
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.fits.frames import frame_from_fits, frame_to_fits
 from astrid_assets.storage.objects.object_store import FolderObjectStore
+from astrid_assets.storage.queries import frames, gates
 from astrid_assets.surveys.profile import SurveyProfile
 from astrid_assets_tests.science.exposures import exposure
 from astrid_assets_tests.storage.world import World

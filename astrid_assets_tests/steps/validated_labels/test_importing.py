@@ -37,7 +37,7 @@ def catalogue(tmp_path: Path) -> Catalogue:
 
 
 def detection_ids(catalogue: Catalogue) -> list[str]:
-    from astrid_assets.storage.candidates import detections_of_night
+    from astrid_assets.storage.queries.candidates import detections_of_night
 
     with catalogue.read() as session:
         return [row.detection_id for row in detections_of_night(session, "sim", NIGHT)]

@@ -16,7 +16,7 @@ from astrid_assets.storage.database.tables.detections import (
     TrackletRow,
 )
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun
-from astrid_assets.storage.observations import in_chunks
+from astrid_assets.storage.queries.observations import in_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Collection

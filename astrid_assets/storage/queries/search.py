@@ -18,7 +18,7 @@ from astrid_assets.storage.database.sky_index import cone_ranges, distance_arcse
 from astrid_assets.storage.database.tables.detections import Candidate, Detection
 from astrid_assets.storage.database.tables.frames import Observation
 from astrid_assets.storage.database.tables.review import Label
-from astrid_assets.storage.detection_rows import DetectionRow, select_detections
+from astrid_assets.storage.queries.detection_rows import DetectionRow, select_detections
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,12 +16,8 @@ from astrid_assets.storage.database.tables.detections import (
     SkyObject,
 )
 from astrid_assets.storage.database.tables.frames import Observation
-from astrid_assets.storage.detection_rows import (
-    BY_TIME,
-    DetectionRow,
-    select_detections,
-)
-from astrid_assets.storage.observations import IN_TIME, in_chunks
+from astrid_assets.storage.queries.detection_rows import BY_TIME, DetectionRow, select_detections
+from astrid_assets.storage.queries.observations import IN_TIME, in_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

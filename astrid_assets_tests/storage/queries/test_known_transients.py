@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from astrid_assets.storage import frames
 from astrid_assets.storage.database.tables.detections import Candidate
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.database.upsert import upsert
+from astrid_assets.storage.queries import frames
 from astrid_assets_tests.storage.world import World
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from astrid_assets.storage.database.tables.frames import (
     ReferenceMember,
 )
 from astrid_assets.storage.database.tables.review import Label
-from astrid_assets.storage.gates import held_back_by
-from astrid_assets.storage.observations import IN_TIME, in_chunks
+from astrid_assets.storage.queries.gates import held_back_by
+from astrid_assets.storage.queries.observations import IN_TIME, in_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -18,7 +18,7 @@ from astrid_assets.storage.database.tables.frames import (
 )
 from astrid_assets.storage.database.tables.nights import GateVerdict
 from astrid_assets.storage.database.tables.review import Label
-from astrid_assets.storage.observations import in_chunks
+from astrid_assets.storage.queries.observations import in_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Collection

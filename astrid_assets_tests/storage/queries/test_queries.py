@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from astrid_assets.science.quality.gates import Verdict
-from astrid_assets.storage import frames, gates, observations
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.tables.frames import (
@@ -19,6 +18,7 @@ from astrid_assets.storage.database.tables.frames import (
 )
 from astrid_assets.storage.database.tables.nights import GateVerdict, NightSummary
 from astrid_assets.storage.database.upsert import upsert
+from astrid_assets.storage.queries import frames, gates, observations
 from astrid_assets_tests.storage.world import WHEN, World
 
 if TYPE_CHECKING:

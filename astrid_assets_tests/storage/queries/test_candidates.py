@@ -11,7 +11,6 @@ from astropy.coordinates import angular_separation, offset_by
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astrid_assets.storage import candidates, frames
 from astrid_assets.storage.database.sky_index import (
     ORDER,
     cone_ranges,
@@ -19,6 +18,7 @@ from astrid_assets.storage.database.sky_index import (
     healpix_of,
     merged,
 )
+from astrid_assets.storage.queries import candidates, frames
 from astrid_assets_tests.storage.world import WHEN, World
 
 if TYPE_CHECKING:

@@ -9,16 +9,13 @@ import numpy as np
 import pytest
 
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.storage import search, search_images
 from astrid_assets.storage.database.paging import BadCursor
 from astrid_assets.storage.database.sky_index import distance_arcsec
 from astrid_assets.storage.database.tables.detections import Candidate, Detection
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.search import (
-    Cone,
-    DetectionFilter,
-)
+from astrid_assets.storage.queries import search, search_images
+from astrid_assets.storage.queries.search import Cone, DetectionFilter
 from astrid_assets_tests.storage.world import World
 
 if TYPE_CHECKING:
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from astrid_assets.storage.database.catalogue import Catalogue
-    from astrid_assets.storage.search import FoundDetection, Sort
+    from astrid_assets.storage.queries.search import FoundDetection, Sort
 
 PAGE = 7
 FRAMES, PER_FRAME = 5, 8
