@@ -25,7 +25,6 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, insert, select, text, update
 
-from astrid_assets.storage import reviewer_stats
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import Catalogue, now
 from astrid_assets.storage.database.tables.detections import Detection
@@ -33,10 +32,11 @@ from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.database.tables.review import ValidationEvent
 from astrid_assets.storage.queries import search
-from astrid_assets.storage.review_events import Statement, say
-from astrid_assets.storage.review_places import open_night, stale_nights
-from astrid_assets.storage.review_queue import Wish, draw, release
-from astrid_assets.storage.review_views import rules_of
+from astrid_assets.storage.review import reviewer_stats
+from astrid_assets.storage.review.events import Statement, say
+from astrid_assets.storage.review.positions import open_night, stale_nights
+from astrid_assets.storage.review.queue import Wish, draw, release
+from astrid_assets.storage.review.views import rules_of
 from astrid_assets_tests.storage.crowd import crowded_night
 from astrid_assets_tests.storage.world import WHEN, World
 

@@ -25,9 +25,9 @@ from rich.console import Console
 from sqlalchemy import select
 
 from astrid_assets.science.labelling.dawid_skene import dawid_skene
-from astrid_assets.storage import reviewer_stats
 from astrid_assets.storage.database.tables.review import Vote
-from astrid_assets.storage.review_queue import waiting
+from astrid_assets.storage.review import reviewer_stats
+from astrid_assets.storage.review.queue import waiting
 from astrid_assets.web.app import create_app
 from astrid_assets.web.settings import WebSettings
 from astrid_assets_tests.web.scripted import known_truth, label_all, wrong_shares

@@ -43,7 +43,7 @@ def add(name: str, role: str, with_password: bool) -> None:
     Example:
       astrid reviewer add ada --role expert --password
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
-    from astrid_assets.storage.accounts import add_reviewer
+    from astrid_assets.storage.review.accounts import add_reviewer
 
     password = _password() if with_password else None
     with _accounts() as session:
@@ -64,7 +64,7 @@ def list_reviewers() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from astrid_assets.storage.accounts import all_reviewers, tokens_of
+    from astrid_assets.storage.review.accounts import all_reviewers, tokens_of
 
     table = Table("name", "role", "password", "tokens", "added")
     with _accounts() as session:
@@ -97,8 +97,8 @@ def token(name: str, purpose: str, days: float | None, revoke: bool) -> None:
       astrid reviewer token ada --purpose notebook --days 90
       astrid reviewer token ada --purpose notebook --revoke
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
-    from astrid_assets.storage.accounts import new_token, revoke_tokens
-    from astrid_assets.storage.accounts import reviewer as account
+    from astrid_assets.storage.review.accounts import new_token, revoke_tokens
+    from astrid_assets.storage.review.accounts import reviewer as account
 
     with _accounts() as session:
         account(session, name)
@@ -119,7 +119,7 @@ def close(name: str) -> None:
     Example:
       astrid reviewer close ada
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
-    from astrid_assets.storage.accounts import deactivate
+    from astrid_assets.storage.review.accounts import deactivate
 
     with _accounts() as session:
         deactivate(session, name)
@@ -136,7 +136,7 @@ def _password() -> str:
 def _accounts() -> Iterator[Session]:
     """One transaction on the accounts; what is refused ends the command."""
     from astrid_assets.cli.workplace import open_catalogue, prepare_home
-    from astrid_assets.storage.accounts import AccountRefused
+    from astrid_assets.storage.review.accounts import AccountRefused
 
     prepare_home()
     try:

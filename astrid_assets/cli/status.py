@@ -110,8 +110,8 @@ def _print_surveys(console: Console, session: Session, names: list[str]) -> None
 
 
 def _print_learning(console: Console, session: Session) -> None:
-    from astrid_assets.storage import labels
     from astrid_assets.storage.queries import datasets, models
+    from astrid_assets.storage.review import labels
 
     champion = models.champion(session)
     if champion is None:

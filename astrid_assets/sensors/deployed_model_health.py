@@ -15,10 +15,10 @@ import dagster as dg
 from sqlalchemy.orm import Session
 
 from astrid_assets.jobs import rollback_job
-from astrid_assets.storage import labels
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.learning import Model, TrainingDataset, TrainingRun
 from astrid_assets.storage.queries import models
+from astrid_assets.storage.review import labels
 
 MIN_PER_CLASS = 30  # the interval of an AUC from fewer is wider than what it judges
 TOLERATED_LOSS = 0.05  # of ROC AUC: nights differ from a test split, models do not fail

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import dagster as dg
 
 from astrid_assets.jobs import learning_job
-from astrid_assets.storage import labels
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.queries import datasets
+from astrid_assets.storage.review import labels
 
 MIN_NEW_LABELS = 50  # about an hour of a reviewer; fewer hardly move the test numbers
 MIN_FIRST_LABELS = 200  # what a first split in three needs to hold both classes

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fastapi import Request  # noqa: TC002  FastAPI reads the annotation
 
-from astrid_assets.storage import accounts
+from astrid_assets.storage.review import accounts
 from astrid_assets.web.origin import is_loopback
 from astrid_assets.web.problems import Problem
 from astrid_assets.web.state import WebState, state_of

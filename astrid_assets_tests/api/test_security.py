@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from astrid_assets.storage import accounts
+from astrid_assets.storage.review import accounts
 from astrid_assets.web.login_limits import LoginLimiter
 from astrid_assets.web.problems import Problem
 from astrid_assets_tests.api.serving import asked, served

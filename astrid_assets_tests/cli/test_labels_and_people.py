@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from astrid_assets.storage.accounts import by_password, by_token
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import FolderObjectStore
+from astrid_assets.storage.review.accounts import by_password, by_token
 from astrid_assets_tests import small_sky as values
 from astrid_assets_tests.steps.validated_labels.test_alerts import ztf_file
 

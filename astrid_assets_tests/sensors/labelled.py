@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import update
 
-from astrid_assets.storage import labels
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.detections import Detection
@@ -19,6 +18,7 @@ from astrid_assets.storage.database.tables.learning import (
 )
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.database.upsert import upsert
+from astrid_assets.storage.review import labels
 from astrid_assets_tests.storage.world import World, nullable
 
 if TYPE_CHECKING:

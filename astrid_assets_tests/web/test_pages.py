@@ -14,12 +14,12 @@ import pytest
 from sqlalchemy import update
 
 from astrid_assets.pictures.light_curve_svg import LightPoint, light_curve_svg
-from astrid_assets.storage import accounts, reviewer_stats
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.detections import Candidate, Detection, ForcedFlux
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.objects.object_store import FolderObjectStore
-from astrid_assets.storage.review_events import Statement, say
+from astrid_assets.storage.review import accounts, reviewer_stats
+from astrid_assets.storage.review.events import Statement, say
 from astrid_assets.web.settings import WebSettings
 from astrid_assets.web.views.light_curve import light_curve
 from astrid_assets_tests.api.serving import asked

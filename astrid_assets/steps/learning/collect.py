@@ -30,13 +30,13 @@ from astrid_assets.science.labelling.splits import (
 )
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.settings import CollectionSettings, TooFewLabels
-from astrid_assets.storage import labels
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.learning import TrainingDataset, TrainingSample
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.objects import layout
-from astrid_assets.storage.review_events import drawn_masks
+from astrid_assets.storage.review import labels
+from astrid_assets.storage.review.events import drawn_masks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.arrays.types import Cutouts
     from astrid_assets.steps.nights import Tools
-    from astrid_assets.storage.labels import LabelledRow
     from astrid_assets.storage.objects.object_store import ObjectStore
+    from astrid_assets.storage.review.labels import LabelledRow
 
 SAME_PLACE_ARCSEC = 2.0
 """Detections closer than this never stand on different sides of a split."""

@@ -30,7 +30,6 @@ from astrid_assets.science.errors import Reason
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.steps.detections.objects import assign_objects
 from astrid_assets.steps.validated_labels.importing import WORDS
-from astrid_assets.storage import labels
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.sky_index import healpix_of
@@ -40,7 +39,8 @@ from astrid_assets.storage.database.tables.frames import Observation, Preprocess
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.objects import layout
 from astrid_assets.storage.queries import gates
-from astrid_assets.storage.review_views import refresh
+from astrid_assets.storage.review import labels
+from astrid_assets.storage.review.views import refresh
 from astrid_assets.surveys.alert_files import Alert, BadAlert, read_alerts
 from astrid_assets.surveys.night import night_of
 

@@ -20,7 +20,6 @@ from sqlalchemy import select
 from astrid_assets.science.labelling.classes import BOGUS_CLASSES, CLASSES
 from astrid_assets.science.labelling.consensus import EVENTS
 from astrid_assets.steps.validated_labels.files import BadLine, FileRow, read_rows
-from astrid_assets.storage import accounts, labels
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.ids import content_hash
 from astrid_assets.storage.database.sky_index import distance_arcsec
@@ -28,7 +27,8 @@ from astrid_assets.storage.database.tables.detections import Detection
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.queries import candidates
 from astrid_assets.storage.queries.observations import in_chunks
-from astrid_assets.storage.review_views import refresh
+from astrid_assets.storage.review import accounts, labels
+from astrid_assets.storage.review.views import refresh
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,13 +26,13 @@ from astrid_assets.steps.nights import (
     hash_of,
     unchanged_report,
 )
-from astrid_assets.storage import labels
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.fits.differences import difference_from_fits
 from astrid_assets.storage.queries import candidates, frames, gates
-from astrid_assets.storage.reliability import learn
-from astrid_assets.storage.review_places import open_night
-from astrid_assets.storage.review_views import refresh
+from astrid_assets.storage.review import labels
+from astrid_assets.storage.review.positions import open_night
+from astrid_assets.storage.review.reliability import learn
+from astrid_assets.storage.review.views import refresh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Query, Response
 
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.mask_bits import names_of as mask_names
-from astrid_assets.storage import labels, review_events
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.queries import candidates, search
 from astrid_assets.storage.queries.search import Cone, DetectionFilter, FoundDetection
-from astrid_assets.storage.review_events import Statement
+from astrid_assets.storage.review import events as review_events
+from astrid_assets.storage.review import labels
+from astrid_assets.storage.review.events import Statement
 from astrid_assets.web.api.common import (
     Cursor,
     Limit,

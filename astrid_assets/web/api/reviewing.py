@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from astrid_assets.storage import review_queue
 from astrid_assets.storage.queries import search
+from astrid_assets.storage.review import queue as review_queue
 from astrid_assets.web.api.common import State, SurveyName, Writer, night_text
 from astrid_assets.web.api.detections import blind
 from astrid_assets.web.problems import responses

@@ -10,13 +10,14 @@ from sqlalchemy import select
 from astrid_assets.science.detection.candidate import names_of as failed_tests
 from astrid_assets.science.mask_bits import names_of as mask_names
 from astrid_assets.steps.explain.explain import explain
-from astrid_assets.storage import labels, review_queue, reviewer_stats
 from astrid_assets.storage.database.tables.detections import SkyObject
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.learning import TrainingDataset, TrainingRun
 from astrid_assets.storage.database.tables.nights import NightSummary
 from astrid_assets.storage.queries import candidates, datasets, models
-from astrid_assets.storage.reliability import ASSET as LEARNED
+from astrid_assets.storage.review import labels, reviewer_stats
+from astrid_assets.storage.review import queue as review_queue
+from astrid_assets.storage.review.reliability import ASSET as LEARNED
 from astrid_assets.web.pages.templating import page
 from astrid_assets.web.problems import Problem, not_found
 from astrid_assets.web.security import reader

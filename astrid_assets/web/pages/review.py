@@ -19,7 +19,7 @@ from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.review import ValidationEvent
 from astrid_assets.storage.queries import candidates
-from astrid_assets.storage.review_events import (
+from astrid_assets.storage.review.events import (
     MAX_KEY,
     MAX_NOTES,
     NoSuchDetection,
@@ -27,8 +27,8 @@ from astrid_assets.storage.review_events import (
     Statement,
     say,
 )
-from astrid_assets.storage.review_queue import Wish, release
-from astrid_assets.storage.reviewer_stats import ReviewerStats, reviewer_stats
+from astrid_assets.storage.review.queue import Wish, release
+from astrid_assets.storage.review.reviewer_stats import ReviewerStats, reviewer_stats
 from astrid_assets.web.pages.templating import page_with_form
 from astrid_assets.web.problems import Problem
 from astrid_assets.web.security import (

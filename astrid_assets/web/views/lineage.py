@@ -16,9 +16,9 @@ from astrid_assets.storage.database.tables.learning import (
     TrainingRun,
     TrainingSample,
 )
-from astrid_assets.storage.labels import events_for
 from astrid_assets.storage.queries import candidates, frames
-from astrid_assets.storage.review_events import drawn_masks
+from astrid_assets.storage.review.events import drawn_masks
+from astrid_assets.storage.review.labels import events_for
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

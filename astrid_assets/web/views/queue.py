@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.labelling.rules import DEFAULT_RULES
-from astrid_assets.storage.review_places import open_night, stale_nights
-from astrid_assets.storage.review_queue import Drawn, Wish, draw
-from astrid_assets.storage.review_views import rules_of
+from astrid_assets.storage.review.positions import open_night, stale_nights
+from astrid_assets.storage.review.queue import Drawn, Wish, draw
+from astrid_assets.storage.review.views import rules_of
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -14,10 +14,10 @@ from astrid_assets.steps.validated_labels.alerts import cutout, import_alerts
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.tables.review import ValidationEvent
-from astrid_assets.storage.labels import labelled_detections
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.queries import search
 from astrid_assets.storage.queries.search import DetectionFilter
+from astrid_assets.storage.review.labels import labelled_detections
 from astrid_assets.surveys.alert_files import (
     Alert,
     NoAlerts,

@@ -28,7 +28,7 @@ from astrid_assets.storage.database.tables.nights import GateVerdict, NightSumma
 from astrid_assets.storage.database.tables.review import ReviewItem, ValidationEvent
 from astrid_assets.storage.database.upsert import insert_into, table_of
 from astrid_assets.storage.queries import gates
-from astrid_assets.storage.review_views import refresh, rules_of
+from astrid_assets.storage.review.views import refresh, rules_of
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement

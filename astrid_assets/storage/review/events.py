@@ -26,10 +26,10 @@ from astrid_assets.storage.database.tables.review import (
     ValidationEvent,
 )
 from astrid_assets.storage.database.upsert import insert_new, upsert
-from astrid_assets.storage.labels import append_events
 from astrid_assets.storage.queries.observations import in_chunks
-from astrid_assets.storage.review_places import open_night
-from astrid_assets.storage.review_views import refresh
+from astrid_assets.storage.review.labels import append_events
+from astrid_assets.storage.review.positions import open_night
+from astrid_assets.storage.review.views import refresh
 
 if TYPE_CHECKING:
     from collections.abc import Collection

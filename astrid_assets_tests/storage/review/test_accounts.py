@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from astrid_assets.storage import accounts
-from astrid_assets.storage.accounts import AccountRefused
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.review import Reviewer, ReviewerSession, ReviewerToken
+from astrid_assets.storage.review import accounts
+from astrid_assets.storage.review.accounts import AccountRefused
 
 if TYPE_CHECKING:
     from astrid_assets.storage.database.catalogue import Catalogue

@@ -13,11 +13,11 @@ from sqlalchemy import func, select, update
 
 from astrid_assets.science.labelling.rules import ConsensusRules
 from astrid_assets.science.quality.gates import Verdict
-from astrid_assets.storage import labels
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.review import ReviewItem, ReviewLease, ValidationEvent
 from astrid_assets.storage.queries import gates
-from astrid_assets.storage.review_events import (
+from astrid_assets.storage.review import labels
+from astrid_assets.storage.review.events import (
     NoSuchDetection,
     Refused,
     Statement,
@@ -25,8 +25,8 @@ from astrid_assets.storage.review_events import (
     drawn_masks,
     say,
 )
-from astrid_assets.storage.review_places import open_night, stale_nights
-from astrid_assets.storage.review_queue import Wish, draw, release, waiting
+from astrid_assets.storage.review.positions import open_night, stale_nights
+from astrid_assets.storage.review.queue import Wish, draw, release, waiting
 from astrid_assets_tests.storage.crowd import crowded_night
 from astrid_assets_tests.storage.world import WHEN, World
 

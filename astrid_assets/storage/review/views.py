@@ -20,9 +20,9 @@ from astrid_assets.storage.database.tables.detections import Detection
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.review import Label, Reviewer, ReviewItem, Vote
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.labels import events_for
 from astrid_assets.storage.queries.observations import in_chunks
-from astrid_assets.storage.reliability import KnownReviewers, known_reviewers
+from astrid_assets.storage.review.labels import events_for
+from astrid_assets.storage.review.reliability import KnownReviewers, known_reviewers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -11,14 +11,14 @@ import pytest
 from sqlalchemy import update
 
 from astrid_assets.science.labelling.agreement import cohen_kappa, wilson_interval
-from astrid_assets.storage import accounts, labels
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.review import ReviewLease, ValidationEvent
-from astrid_assets.storage.reliability import known_reviewers, learn
-from astrid_assets.storage.review_events import Statement, say
-from astrid_assets.storage.review_places import open_night
-from astrid_assets.storage.review_views import refresh, rules_of
-from astrid_assets.storage.reviewer_stats import agreement, purity, reviewer_stats
+from astrid_assets.storage.review import accounts, labels
+from astrid_assets.storage.review.events import Statement, say
+from astrid_assets.storage.review.positions import open_night
+from astrid_assets.storage.review.reliability import known_reviewers, learn
+from astrid_assets.storage.review.reviewer_stats import agreement, purity, reviewer_stats
+from astrid_assets.storage.review.views import refresh, rules_of
 from astrid_assets_tests.storage.crowd import crowded_night
 from astrid_assets_tests.storage.world import WHEN, nullable
 

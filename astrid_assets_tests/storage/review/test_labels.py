@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from astrid_assets.science.quality.gates import Verdict
-from astrid_assets.storage import labels
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.learning import (
     Deployment,
@@ -19,6 +18,7 @@ from astrid_assets.storage.database.tables.learning import (
 from astrid_assets.storage.database.tables.review import Label, ValidationEvent
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.queries import datasets, gates, models
+from astrid_assets.storage.review import labels
 from astrid_assets_tests.storage.world import WHEN, World, nullable
 
 if TYPE_CHECKING:
