@@ -43,7 +43,7 @@ from astrid_assets.steps.reference_frames import stack as reference
 from astrid_assets.steps.validated_labels import label
 from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 from astrid_assets.surveys.profile import SurveyProfile
-from astrid_assets.surveys.simulated import demo_profiles
+from astrid_assets.surveys.sources.simulated import demo_profiles
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance

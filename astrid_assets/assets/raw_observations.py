@@ -15,7 +15,7 @@ from astrid_assets.steps import versions
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import ObjectStore
-from astrid_assets.surveys.sources import SourceOptions
+from astrid_assets.surveys.sources.base import SourceOptions
 
 
 @nightly_asset(

@@ -84,7 +84,7 @@ def add_simulated_surveys(catalogue: Catalogue, instance: DagsterInstance) -> li
         store_survey,
         stored_surveys,
     )
-    from astrid_assets.surveys.simulated import demo_profiles
+    from astrid_assets.surveys.sources.simulated import demo_profiles
 
     known = {row.name for row in stored_surveys(catalogue)}
     names = []

@@ -81,7 +81,7 @@ def nights_of_source(catalogue: Catalogue, profile: SurveyProfile) -> list[str]:
     from astrid_assets.partitions import Night
     from astrid_assets.steps.nights import Tools
     from astrid_assets.steps.raw_observations.ingest import UNDATED, index_source
-    from astrid_assets.surveys.sources import open_source
+    from astrid_assets.surveys.sources.opening import open_source
 
     source = open_source(profile, store_options=source_options())
     source.check()

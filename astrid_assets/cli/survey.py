@@ -54,7 +54,7 @@ def add(name_or_file: str, folder: Path | None) -> None:
         prepare_home,
         source_options,
     )
-    from astrid_assets.surveys.sources import open_source
+    from astrid_assets.surveys.sources.opening import open_source
 
     home = prepare_home()
     if name_or_file.endswith(TOML):
@@ -145,7 +145,7 @@ def check(what: str, limit: int) -> None:
     from astrid_assets.cli.survey_report import print_report
     from astrid_assets.cli.workplace import source_options
     from astrid_assets.surveys.check import check_survey
-    from astrid_assets.surveys.sources import open_source
+    from astrid_assets.surveys.sources.opening import open_source
 
     profile = _profile_for_check(what)
     source = open_source(profile, store_options=source_options())

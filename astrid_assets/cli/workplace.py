@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.objects.object_store import ObjectStore
-    from astrid_assets.surveys.sources import SourceOptions
+    from astrid_assets.surveys.sources.base import SourceOptions
     from astrid_assets.tracking import Tracking
 
 EVENTS_PER_WRITE = "50"
@@ -83,7 +83,7 @@ def open_store() -> ObjectStore:
 
 def source_options() -> SourceOptions:
     """Return the credentials that surveys in an object store are read with."""
-    from astrid_assets.surveys.sources import SourceOptions
+    from astrid_assets.surveys.sources.base import SourceOptions
 
     return SourceOptions(
         endpoint=addresses.s3_endpoint(),

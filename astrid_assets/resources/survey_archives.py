@@ -7,7 +7,7 @@ object stores come from here, so no profile ever holds a secret.
 import dagster as dg
 from pydantic import Field
 
-from astrid_assets.surveys.sources import SourceOptions
+from astrid_assets.surveys.sources.base import SourceOptions
 
 
 class SurveyArchives(dg.ConfigurableResource[SourceOptions]):

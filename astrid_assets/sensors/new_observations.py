@@ -25,13 +25,8 @@ from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.objects.object_store import ObjectStore
 from astrid_assets.storage.queries import gates, observations
 from astrid_assets.surveys.profile import ProfileError, SurveyProfile
-from astrid_assets.surveys.sources import (
-    FrameSource,
-    SourceError,
-    SourceFile,
-    SourceOptions,
-    open_source,
-)
+from astrid_assets.surveys.sources.base import FrameSource, SourceError, SourceFile, SourceOptions
+from astrid_assets.surveys.sources.opening import open_source
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from astrid_assets.surveys.facts import DoorRejection, ImageFacts
-from astrid_assets.surveys.folder import FolderFrames
 from astrid_assets.surveys.header_search import ROLES, alternatives
 from astrid_assets.surveys.oddities import oddities
 from astrid_assets.surveys.profile import FolderSource, SurveyProfile
 from astrid_assets.surveys.samples import Sample, take_samples
+from astrid_assets.surveys.sources.folder import FolderFrames
 from astrid_assets.surveys.suggestion import suggested_toml
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.errors import Reason
     from astrid_assets.surveys.headers import HeaderView
     from astrid_assets.surveys.image_kind import Kind
-    from astrid_assets.surveys.sources import FrameSource
+    from astrid_assets.surveys.sources.base import FrameSource
 
 EXAMPLES = 3
 SUGGESTION_LIMIT = 40

@@ -14,7 +14,7 @@ import sep
 from scipy import ndimage
 
 from astrid_assets.surveys.saturation import level_and_scatter
-from astrid_assets.surveys.sources import matches_any
+from astrid_assets.surveys.sources.base import matches_any
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image

@@ -14,7 +14,7 @@ from astrid_assets.surveys import fits_door
 from astrid_assets.surveys.facts import DoorRejection, ImageFacts
 from astrid_assets.surveys.image_kind import Kind, kind_by_pixels, kind_by_words
 from astrid_assets.surveys.saturation import level_and_scatter
-from astrid_assets.surveys.sources import FileUnavailable, FrameSource, SourceFile
+from astrid_assets.surveys.sources.base import FileUnavailable, FrameSource, SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.surveys.profile import Calibration, SurveyProfile
     from astrid_assets.surveys.samples import Sample
-    from astrid_assets.surveys.sources import SourceFile
+    from astrid_assets.surveys.sources.base import SourceFile
 
 REFERENCE_FOLDERS = ("reference", "references", "ref", "template", "templates")
 MIN_GAP_HOURS = 8

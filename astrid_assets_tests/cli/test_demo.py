@@ -19,7 +19,7 @@ from astrid_assets.cli.workplace import (
     open_catalogue,
     prepare_home,
 )
-from astrid_assets.surveys.simulated import demo_profiles
+from astrid_assets.surveys.sources.simulated import demo_profiles
 
 
 def test_the_simulated_surveys_are_added_once_and_valid(home):

@@ -7,7 +7,7 @@ import pytest
 from astrid_assets.cli.surveys import profile_toml
 from astrid_assets.cli.workplace import dagster_instance
 from astrid_assets.surveys.profile import SurveyProfile
-from astrid_assets.surveys.simulated import demo_profiles
+from astrid_assets.surveys.sources.simulated import demo_profiles
 
 
 def survey_keys() -> list[str]:

@@ -25,7 +25,8 @@ from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.queries import observations
 from astrid_assets.surveys.profile import SurveyProfile
-from astrid_assets.surveys.sources import SourceOptions, open_source
+from astrid_assets.surveys.sources.base import SourceOptions
+from astrid_assets.surveys.sources.opening import open_source
 
 
 class World:

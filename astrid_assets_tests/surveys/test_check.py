@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from astrid_assets.surveys.check import check_survey, suggest_profile
 from astrid_assets.surveys.profile import ProfileError, SurveyProfile
-from astrid_assets.surveys.sources import SourceUnavailable, open_source
+from astrid_assets.surveys.sources.base import SourceUnavailable
+from astrid_assets.surveys.sources.opening import open_source
 from astrid_assets.surveys.suggestion import evening_shift_hours
 from astrid_assets_tests.surveys.fits_files import TAN, folder_survey, light, survey
 

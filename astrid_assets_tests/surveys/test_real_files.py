@@ -19,7 +19,7 @@ from astrid_assets.surveys.fits_door import (
     read_image,
 )
 from astrid_assets.surveys.profile import FolderSource, SurveyProfile
-from astrid_assets.surveys.sources import open_source
+from astrid_assets.surveys.sources.opening import open_source
 from astrid_assets_tests.surveys.fits_files import survey
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from astrid_assets.surveys.scan import scan
-from astrid_assets.surveys.sources import FileUnavailable, SourceFile, open_source
+from astrid_assets.surveys.sources.base import FileUnavailable, SourceFile
+from astrid_assets.surveys.sources.opening import open_source
 from astrid_assets_tests.surveys.fits_files import folder_survey, light, survey
 
 if TYPE_CHECKING:

@@ -31,14 +31,15 @@ from astrid_assets.storage.queries import observations
 from astrid_assets.surveys.facts import DoorRejection, ImageFacts
 from astrid_assets.surveys.fits_door import read_headers
 from astrid_assets.surveys.scan import scan
-from astrid_assets.surveys.sources import FileUnavailable, open_source
+from astrid_assets.surveys.sources.base import FileUnavailable
+from astrid_assets.surveys.sources.opening import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
-    from astrid_assets.surveys.sources import FrameSource, SourceOptions
+    from astrid_assets.surveys.sources.base import FrameSource, SourceOptions
 
 ASSET = "raw_observations"
 FACTS = (

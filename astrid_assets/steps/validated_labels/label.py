@@ -125,7 +125,7 @@ def _review_by_truth(
     tools: Tools, profile: SurveyProfile, night: str, found: Sequence[DetectionRow]
 ) -> dict[str, object]:
     """Append the truth reviewer's events; return what was known and what was found."""
-    from astrid_assets.surveys.simulated import frame_index_of, truth
+    from astrid_assets.surveys.sources.simulated import frame_index_of, truth
 
     source: SimulatedSource = profile.source  # type: ignore[assignment]  # has_known_truth
     known = truth(source, night)

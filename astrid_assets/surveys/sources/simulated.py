@@ -35,11 +35,7 @@ from astrid_assets.surveys.profile import (
     Night,
     SurveyProfile,
 )
-from astrid_assets.surveys.sources import (
-    FileUnavailable,
-    SourceFile,
-    SourceUnavailable,
-)
+from astrid_assets.surveys.sources.base import FileUnavailable, SourceFile, SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,8 @@ from astropy.wcs import WCS
 
 from astrid_assets.surveys import profile as profiles
 from astrid_assets.surveys.profile import FolderSource, SurveyProfile
-from astrid_assets.surveys.simulated import (
+from astrid_assets.surveys.sources.base import FileUnavailable, SourceUnavailable
+from astrid_assets.surveys.sources.simulated import (
     SimulatedSource,
     demo_profiles,
     frame_index_of,
@@ -19,7 +20,6 @@ from astrid_assets.surveys.simulated import (
     plan_of,
     truth,
 )
-from astrid_assets.surveys.sources import FileUnavailable, SourceUnavailable
 
 SETTINGS = profiles.SimulatedSource(
     kind="simulated",

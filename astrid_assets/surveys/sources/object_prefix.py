@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
-from astrid_assets.surveys.sources import (
+from astrid_assets.surveys.sources.base import (
     FileUnavailable,
     SourceFile,
     SourceOptions,

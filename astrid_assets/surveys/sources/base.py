@@ -1,13 +1,4 @@
-"""Sources: where the files of a survey come from, behind one small interface.
-
-::
-
-    SourceError
-    ├── SourceUnavailable   the source as a whole: wrong path, empty, unreachable
-    └── FileUnavailable     one file: gone, forbidden, cut off, not what was promised
-
-What the files hold is none of this module's business (`fits_door`).
-"""
+"""TODO-DOC astrid_assets/surveys/sources/base.py."""
 
 from __future__ import annotations
 
@@ -15,12 +6,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
-from astrid_assets.surveys import profile as profiles
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from astrid_assets.surveys.profile import SurveyProfile
 
 
 class SourceError(Exception):
@@ -78,45 +65,6 @@ class FrameSource(Protocol):
     def check(self) -> None:
         """Raise `SourceUnavailable` when nothing can come from here."""
         ...
-
-
-def open_source(
-    profile: SurveyProfile, *, store_options: SourceOptions | None = None
-) -> FrameSource:
-    """Return the source a profile asks for; nothing is read or contacted yet."""
-    source = profile.source
-    if isinstance(source, profiles.FolderSource):
-        from astrid_assets.surveys.folder import FolderFrames
-
-        return FolderFrames(source)
-    if isinstance(source, profiles.ObjectPrefixSource):
-        from astrid_assets.surveys.object_prefix import ObjectPrefixFrames
-
-        return ObjectPrefixFrames(source, store_options or SourceOptions())
-    if isinstance(source, profiles.ArchiveSource):
-        from astrid_assets.surveys.archive import ArchiveFrames
-
-        return ArchiveFrames(source)
-    if isinstance(source, profiles.AlertSource):
-        return NoFrames()
-    from astrid_assets.surveys.simulated import SimulatedSource
-
-    return SimulatedSource(profile)
-
-
-class NoFrames:
-    """The source of a survey of alerts, which come by `astrid alerts import`."""
-
-    def files(self) -> Iterator[SourceFile]:
-        """Yield nothing."""
-        return iter(())
-
-    def read(self, path: str) -> bytes:
-        """Raise FileUnavailable."""
-        raise FileUnavailable(f"{path}: a survey of alerts has no frames")
-
-    def check(self) -> None:
-        """Raise nothing: that there are no frames is as it should be."""
 
 
 def is_wanted(path: str, patterns: Sequence[str], exclude: Sequence[str]) -> bool:

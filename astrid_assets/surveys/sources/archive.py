@@ -18,11 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from astrid_assets.surveys.sources import (
-    FileUnavailable,
-    SourceFile,
-    SourceUnavailable,
-)
+from astrid_assets.surveys.sources.base import FileUnavailable, SourceFile, SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from astrid_assets.surveys.sources import (
+from astrid_assets.surveys.sources.base import (
     FileUnavailable,
     SourceFile,
     SourceUnavailable,

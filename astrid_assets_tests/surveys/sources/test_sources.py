@@ -19,14 +19,14 @@ from astrid_assets.surveys.profile import (
     ObjectPrefixSource,
     SurveyProfile,
 )
-from astrid_assets.surveys.sources import (
+from astrid_assets.surveys.sources.base import (
     FileUnavailable,
     FrameSource,
     SourceFile,
     SourceOptions,
     SourceUnavailable,
-    open_source,
 )
+from astrid_assets.surveys.sources.opening import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

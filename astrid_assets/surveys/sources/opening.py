@@ -1,0 +1,66 @@
+"""Sources: where the files of a survey come from, behind one small interface.
+
+::
+
+    SourceError
+    ├── SourceUnavailable   the source as a whole: wrong path, empty, unreachable
+    └── FileUnavailable     one file: gone, forbidden, cut off, not what was promised
+
+What the files hold is none of this module's business (`fits_door`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from astrid_assets.surveys import profile as profiles
+from astrid_assets.surveys.sources.base import (
+    FileUnavailable,
+    FrameSource,
+    SourceFile,
+    SourceOptions,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from astrid_assets.surveys.profile import SurveyProfile
+
+
+def open_source(
+    profile: SurveyProfile, *, store_options: SourceOptions | None = None
+) -> FrameSource:
+    """Return the source a profile asks for; nothing is read or contacted yet."""
+    source = profile.source
+    if isinstance(source, profiles.FolderSource):
+        from astrid_assets.surveys.sources.folder import FolderFrames
+
+        return FolderFrames(source)
+    if isinstance(source, profiles.ObjectPrefixSource):
+        from astrid_assets.surveys.sources.object_prefix import ObjectPrefixFrames
+
+        return ObjectPrefixFrames(source, store_options or SourceOptions())
+    if isinstance(source, profiles.ArchiveSource):
+        from astrid_assets.surveys.sources.archive import ArchiveFrames
+
+        return ArchiveFrames(source)
+    if isinstance(source, profiles.AlertSource):
+        return NoFrames()
+    from astrid_assets.surveys.sources.simulated import SimulatedSource
+
+    return SimulatedSource(profile)
+
+
+class NoFrames:
+    """The source of a survey of alerts, which come by `astrid alerts import`."""
+
+    def files(self) -> Iterator[SourceFile]:
+        """Yield nothing."""
+        return iter(())
+
+    def read(self, path: str) -> bytes:
+        """Raise FileUnavailable."""
+        raise FileUnavailable(f"{path}: a survey of alerts has no frames")
+
+    def check(self) -> None:
+        """Raise nothing: that there are no frames is as it should be."""
