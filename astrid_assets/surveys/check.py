@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from astrid_assets.surveys.facts import DoorRejection, ImageFacts
+from astrid_assets.surveys.fits.facts import DoorRejection, ImageFacts
 from astrid_assets.surveys.header_search import ROLES, alternatives
 from astrid_assets.surveys.oddities import oddities
 from astrid_assets.surveys.profile import FolderSource, SurveyProfile
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from astrid_assets.science.errors import Reason
-    from astrid_assets.surveys.headers import HeaderView
-    from astrid_assets.surveys.image_kind import Kind
+    from astrid_assets.surveys.fits.headers import HeaderView
+    from astrid_assets.surveys.fits.image_kind import Kind
     from astrid_assets.surveys.sources.base import FrameSource
 
 EXAMPLES = 3

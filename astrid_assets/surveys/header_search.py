@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from astrid_assets.surveys.facts import MAX_GAIN, MAX_READ_NOISE_E, MIN_GAIN
-from astrid_assets.surveys.headers import HeaderView
-from astrid_assets.surveys.image_kind import kind_by_words
-from astrid_assets.surveys.times import parse_moment
+from astrid_assets.surveys.fits.facts import MAX_GAIN, MAX_READ_NOISE_E, MIN_GAIN
+from astrid_assets.surveys.fits.headers import HeaderView
+from astrid_assets.surveys.fits.image_kind import kind_by_words
+from astrid_assets.surveys.fits.times import parse_moment
 
 ARCSEC_PER_RADIAN = 206_264.806
 SEXAGESIMAL = re.compile(r"([+-]?)(\d{1,3})[: hd]+(\d{1,2})[: m']+(\d{1,2}(?:\.\d*)?)s?")

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from statistics import median
 from typing import TYPE_CHECKING
 
-from astrid_assets.surveys.facts import ImageFacts
+from astrid_assets.surveys.fits.facts import ImageFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,16 +10,16 @@ import numpy as np
 from astropy.wcs.utils import proj_plane_pixel_scales
 
 from astrid_assets.science.errors import FrameRejected, Reason
-from astrid_assets.surveys import fits_door
-from astrid_assets.surveys.facts import DoorRejection, ImageFacts
-from astrid_assets.surveys.image_kind import Kind, kind_by_pixels, kind_by_words
-from astrid_assets.surveys.saturation import level_and_scatter
+from astrid_assets.surveys.fits import reader as fits_door
+from astrid_assets.surveys.fits.facts import DoorRejection, ImageFacts
+from astrid_assets.surveys.fits.image_kind import Kind, kind_by_pixels, kind_by_words
+from astrid_assets.surveys.fits.saturation import level_and_scatter
 from astrid_assets.surveys.sources.base import FileUnavailable, FrameSource, SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from astrid_assets.surveys.headers import HeaderView
+    from astrid_assets.surveys.fits.headers import HeaderView
     from astrid_assets.surveys.profile import SurveyProfile
 
 log = logging.getLogger(__name__)

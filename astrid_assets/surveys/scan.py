@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.errors import Reason
-from astrid_assets.surveys.facts import DoorRejection
-from astrid_assets.surveys.fits_door import read_headers
+from astrid_assets.surveys.fits.facts import DoorRejection
+from astrid_assets.surveys.fits.reader import read_headers
 from astrid_assets.surveys.sources.base import FileUnavailable, FrameSource, SourceFile
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.surveys.facts import ImageFacts
+from astrid_assets.surveys.fits.facts import ImageFacts
+from astrid_assets.surveys.fits.sections import section
 from astrid_assets.surveys.header_search import (
     ROLES,
     alternatives,
@@ -21,7 +22,6 @@ from astrid_assets.surveys.header_search import (
     pointing,
 )
 from astrid_assets.surveys.profile import FolderSource, Keywords
-from astrid_assets.surveys.sections import section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

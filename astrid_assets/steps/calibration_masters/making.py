@@ -29,7 +29,7 @@ from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.fits.frames import image_from_fits, image_to_fits
 from astrid_assets.storage.objects import layout
 from astrid_assets.storage.queries import observations
-from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image
+from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -21,7 +21,7 @@ from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.fits.frames import frame_to_fits
 from astrid_assets.storage.objects import layout
 from astrid_assets.surveys.catalogue_file import read_catalogue
-from astrid_assets.surveys.fits_door import raw_image_to_frame, read_image
+from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_image
 
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Frame

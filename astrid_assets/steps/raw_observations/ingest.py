@@ -28,8 +28,8 @@ from astrid_assets.storage.database.tables.frames import Observation, SourceFile
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.objects import layout
 from astrid_assets.storage.queries import observations
-from astrid_assets.surveys.facts import DoorRejection, ImageFacts
-from astrid_assets.surveys.fits_door import read_headers
+from astrid_assets.surveys.fits.facts import DoorRejection, ImageFacts
+from astrid_assets.surveys.fits.reader import read_headers
 from astrid_assets.surveys.scan import scan
 from astrid_assets.surveys.sources.base import FileUnavailable
 from astrid_assets.surveys.sources.opening import open_source

@@ -18,7 +18,7 @@ from astrid_assets.science.calibration.overscan import (
     without_overscan,
 )
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.surveys.fits_door import raw_image_to_frame, read_headers, read_image
+from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_headers, read_image
 from astrid_assets.surveys.profile import ProfileError
 from astrid_assets_tests.surveys.fits_files import light, survey
 

@@ -16,10 +16,10 @@ from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning, NoConvergence
 from astropy.wcs.utils import proj_plane_pixel_scales
 
-from astrid_assets.surveys.fits_pixels import DECODER_ERRORS, short
+from astrid_assets.surveys.fits.pixels import DECODER_ERRORS, short
 
 if TYPE_CHECKING:
-    from astrid_assets.surveys.headers import HeaderView
+    from astrid_assets.surveys.fits.headers import HeaderView
 
 LOOKUP = re.compile(r"^(CPDIS|CQDIS|D2IMDIS|DP|DQ|D2IM)\d")
 SIP = re.compile(r"^[AB]_\d+_\d+$")

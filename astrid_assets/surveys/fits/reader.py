@@ -20,20 +20,20 @@ import numpy as np
 from astrid_assets.science.errors import FrameRejected, Reason
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.surveys.facts import (
+from astrid_assets.surveys.fits.facts import (
     DoorRejection,
     ImageFacts,
     image_facts,
     is_two_dimensional,
     must_be_facts,
 )
-from astrid_assets.surveys.fits_pixels import read_pixels
-from astrid_assets.surveys.fits_structure import Hdu, read_structure, unpack
-from astrid_assets.surveys.header_wcs import read_wcs
-from astrid_assets.surveys.headers import HeaderView
-from astrid_assets.surveys.planes import is_image_plane
-from astrid_assets.surveys.saturation import believable_saturation
-from astrid_assets.surveys.sections import without_sections
+from astrid_assets.surveys.fits.header_wcs import read_wcs
+from astrid_assets.surveys.fits.headers import HeaderView
+from astrid_assets.surveys.fits.pixels import read_pixels
+from astrid_assets.surveys.fits.planes import is_image_plane
+from astrid_assets.surveys.fits.saturation import believable_saturation
+from astrid_assets.surveys.fits.sections import without_sections
+from astrid_assets.surveys.fits.structure import Hdu, read_structure, unpack
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS

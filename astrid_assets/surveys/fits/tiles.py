@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.io import fits
 
-from astrid_assets.surveys.headers import HeaderView
+from astrid_assets.surveys.fits.headers import HeaderView
 
 if TYPE_CHECKING:
-    from astrid_assets.surveys.fits_structure import Hdu
+    from astrid_assets.surveys.fits.structure import Hdu
 
 DESCRIPTOR_BYTES = 8
 MAX_COLUMNS = 999  # of the FITS standard

@@ -17,7 +17,7 @@ import numpy as np
 from astropy.time import Time
 
 if TYPE_CHECKING:
-    from astrid_assets.surveys.headers import HeaderView
+    from astrid_assets.surveys.fits.headers import HeaderView
     from astrid_assets.surveys.profile import Keywords
 
 MJD_ZERO = dt.date(1858, 11, 17).toordinal()

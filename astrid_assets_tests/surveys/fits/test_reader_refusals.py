@@ -11,11 +11,8 @@ from astropy.io import fits
 from numpy.testing import assert_array_equal
 
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.surveys.facts import DoorRejection, ImageFacts
-from astrid_assets.surveys.fits_door import (
-    read_headers,
-    read_image,
-)
+from astrid_assets.surveys.fits.facts import DoorRejection, ImageFacts
+from astrid_assets.surveys.fits.reader import read_headers, read_image
 from astrid_assets_tests.surveys.fits_files import (
     LIGHT,
     header_of,

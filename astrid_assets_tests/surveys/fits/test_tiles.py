@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.surveys.fits_door import read_image
+from astrid_assets.surveys.fits.reader import read_image
 from astrid_assets_tests.surveys.fits_files import (
     LIGHT,
     header_of,

@@ -23,15 +23,15 @@ from astropy.io.fits.hdu.compressed._compression import (  # pyright: ignore[rep
 )
 
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.surveys.fits_structure import BLOCK
-from astrid_assets.surveys.fits_tiles import tiles_must_be_sane
+from astrid_assets.surveys.fits.structure import BLOCK
+from astrid_assets.surveys.fits.tiles import tiles_must_be_sane
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.science.arrays.types import Image
-    from astrid_assets.surveys.fits_structure import Hdu
-    from astrid_assets.surveys.headers import HeaderView
+    from astrid_assets.surveys.fits.headers import HeaderView
+    from astrid_assets.surveys.fits.structure import Hdu
 
 SENTINEL = 1e20
 """Larger values are marks of programs, not counts; float32 sums would overflow."""

@@ -8,7 +8,7 @@ from astropy.io import fits
 from astropy.wcs import WCS, DistortionLookupTable
 from numpy.testing import assert_allclose
 
-from astrid_assets.surveys.fits_door import RawImage, read_image
+from astrid_assets.surveys.fits.reader import RawImage, read_image
 from astrid_assets_tests.surveys.fits_files import (
     LIGHT,
     TAN,

@@ -13,12 +13,12 @@ import numpy as np
 import sep
 from scipy import ndimage
 
-from astrid_assets.surveys.saturation import level_and_scatter
+from astrid_assets.surveys.fits.saturation import level_and_scatter
 from astrid_assets.surveys.sources.base import matches_any
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
-    from astrid_assets.surveys.headers import HeaderView
+    from astrid_assets.surveys.fits.headers import HeaderView
     from astrid_assets.surveys.profile import Calibration, Keywords
 
 Kind: TypeAlias = Literal["light", "bias", "dark", "flat", "unknown"]

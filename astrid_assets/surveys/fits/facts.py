@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.errors import FrameRejected, Reason
-from astrid_assets.surveys.image_kind import Kind, kind_of
+from astrid_assets.surveys.fits.image_kind import Kind, kind_of
+from astrid_assets.surveys.fits.setup import DetectorSetup, detector_setup
+from astrid_assets.surveys.fits.times import start_of_exposure
 from astrid_assets.surveys.night import night_of
-from astrid_assets.surveys.setup import DetectorSetup, detector_setup
-from astrid_assets.surveys.times import start_of_exposure
 
 if TYPE_CHECKING:
-    from astrid_assets.surveys.fits_structure import Hdu
-    from astrid_assets.surveys.headers import HeaderView
+    from astrid_assets.surveys.fits.headers import HeaderView
+    from astrid_assets.surveys.fits.structure import Hdu
     from astrid_assets.surveys.profile import SurveyProfile
 
 MIN_SIDE_PX = 32

@@ -13,12 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.surveys.facts import ImageFacts
-from astrid_assets.surveys.fits_door import (
-    raw_image_to_frame,
-    read_headers,
-    read_image,
-)
+from astrid_assets.surveys.fits.facts import ImageFacts
+from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_headers, read_image
 from astrid_assets_tests.surveys.fits_files import (
     LIGHT,
     TAN,

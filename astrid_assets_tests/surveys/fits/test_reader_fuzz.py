@@ -12,12 +12,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.surveys.facts import DoorRejection, ImageFacts
-from astrid_assets.surveys.fits_door import (
-    raw_image_to_frame,
-    read_headers,
-    read_image,
-)
+from astrid_assets.surveys.fits.facts import DoorRejection, ImageFacts
+from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_headers, read_image
 from astrid_assets_tests.surveys.fits_files import (
     LIGHT,
     TAN,

@@ -9,9 +9,9 @@ from astropy.time import Time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrid_assets.surveys.headers import HeaderView
+from astrid_assets.surveys.fits.headers import HeaderView
+from astrid_assets.surveys.fits.times import parse_moment, start_of_exposure
 from astrid_assets.surveys.profile import Keywords
-from astrid_assets.surveys.times import parse_moment, start_of_exposure
 from astrid_assets_tests.surveys.fits_files import header_of
 
 SECOND = 1 / 86400

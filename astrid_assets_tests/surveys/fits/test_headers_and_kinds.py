@@ -10,10 +10,10 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrid_assets.surveys.headers import HeaderView
-from astrid_assets.surveys.image_kind import kind_by_pixels, kind_by_words, kind_of
+from astrid_assets.surveys.fits.headers import HeaderView
+from astrid_assets.surveys.fits.image_kind import kind_by_pixels, kind_by_words, kind_of
+from astrid_assets.surveys.fits.saturation import believable_saturation
 from astrid_assets.surveys.profile import Calibration, Keywords
-from astrid_assets.surveys.saturation import believable_saturation
 from astrid_assets_tests.surveys.fits_files import header_of
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrid_assets.surveys.headers import HeaderView
+from astrid_assets.surveys.fits.headers import HeaderView
+from astrid_assets.surveys.fits.setup import DetectorSetup, detector_setup
 from astrid_assets.surveys.profile import Keywords
-from astrid_assets.surveys.setup import DetectorSetup, detector_setup
 from astrid_assets_tests.surveys.fits_files import header_of
 
 

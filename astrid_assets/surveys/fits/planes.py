@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from astrid_assets.surveys.headers import HeaderView
+from astrid_assets.surveys.fits.headers import HeaderView
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header

@@ -19,7 +19,7 @@ from astrid_assets.science.errors import FrameRejected
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
-    from astrid_assets.surveys.headers import HeaderView
+    from astrid_assets.surveys.fits.headers import HeaderView
     from astrid_assets.surveys.profile import Detector
 
 SECTION = re.compile(r"\[?\s*(\d+)\s*:\s*(\d+)\s*,\s*(\d+)\s*:\s*(\d+)\s*\]?")

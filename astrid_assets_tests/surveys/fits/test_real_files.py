@@ -12,12 +12,8 @@ from numpy.testing import assert_array_equal
 
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.surveys.check import check_survey, suggest_profile
-from astrid_assets.surveys.facts import DoorRejection, ImageFacts
-from astrid_assets.surveys.fits_door import (
-    raw_image_to_frame,
-    read_headers,
-    read_image,
-)
+from astrid_assets.surveys.fits.facts import DoorRejection, ImageFacts
+from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_headers, read_image
 from astrid_assets.surveys.profile import FolderSource, SurveyProfile
 from astrid_assets.surveys.sources.opening import open_source
 from astrid_assets_tests.surveys.fits_files import survey
@@ -125,9 +121,9 @@ def test_all_chips_of_a_mosaic_are_found(shared_data: Path) -> None:
 def test_a_real_image_is_the_same_in_every_compression(shared_data: Path, algorithm: str) -> None:
     profile = survey("[detector]\nexposure_s = 1.0\n[keywords]\ndate_obs = ['EPOCH']")
     # The image has no date: the pixels are compared through the decoder itself.
-    from astrid_assets.surveys.fits_pixels import read_pixels
-    from astrid_assets.surveys.fits_structure import read_structure
-    from astrid_assets.surveys.headers import HeaderView
+    from astrid_assets.surveys.fits.headers import HeaderView
+    from astrid_assets.surveys.fits.pixels import read_pixels
+    from astrid_assets.surveys.fits.structure import read_structure
 
     folder = shared_data / "odd_fits/astropy_compressed"
     decoded = []
