@@ -28,7 +28,7 @@ from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun
 from astrid_assets.storage.objects.object_store import open_object_store
 from astrid_assets.storage.queries import candidates
-from astrid_assets.surveys.check import suggest_profile
+from astrid_assets.surveys.check.check import suggest_profile
 from astrid_assets_tests.small_survey import add_survey
 
 if TYPE_CHECKING:

@@ -144,7 +144,7 @@ def check(what: str, limit: int) -> None:
 
     from astrid_assets.cli.survey_report import print_report
     from astrid_assets.cli.workplace import source_options
-    from astrid_assets.surveys.check import check_survey
+    from astrid_assets.surveys.check.check import check_survey
     from astrid_assets.surveys.sources.opening import open_source
 
     profile = _profile_for_check(what)
@@ -161,7 +161,7 @@ def _suggested_profile(home: Path, name: str, folder: Path) -> Path:
     """Write the profile that suits a folder; an edited one is never overwritten."""
     from astrid_assets.cli.surveys import checked_name, stored_surveys
     from astrid_assets.cli.workplace import open_catalogue
-    from astrid_assets.surveys.check import suggest_profile
+    from astrid_assets.surveys.check.check import suggest_profile
 
     text = suggest_profile(checked_name(name), folder.expanduser().absolute())
     path = home / "surveys" / f"{name}{TOML}"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from astrid_assets.surveys.check import SurveyReport
+    from astrid_assets.surveys.check.check import SurveyReport
 
 SHOWN = 12
 

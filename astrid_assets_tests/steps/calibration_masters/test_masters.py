@@ -22,7 +22,7 @@ from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.fits.frames import image_from_fits
 from astrid_assets.storage.objects.object_store import open_object_store
 from astrid_assets.storage.queries import frames, observations
-from astrid_assets.surveys.check import suggest_profile
+from astrid_assets.surveys.check.check import suggest_profile
 from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_image
 from astrid_assets.surveys.sources.opening import open_source
 from astrid_assets_tests.small_survey import add_survey, objects_of, rows_of

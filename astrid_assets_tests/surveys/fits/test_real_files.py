@@ -11,7 +11,7 @@ from astropy.io import fits
 from numpy.testing import assert_array_equal
 
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.surveys.check import check_survey, suggest_profile
+from astrid_assets.surveys.check.check import check_survey, suggest_profile
 from astrid_assets.surveys.fits.facts import DoorRejection, ImageFacts
 from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_headers, read_image
 from astrid_assets.surveys.profile import FolderSource, SurveyProfile

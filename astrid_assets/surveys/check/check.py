@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from astrid_assets.surveys.check.header_search import ROLES, alternatives
+from astrid_assets.surveys.check.oddities import oddities
+from astrid_assets.surveys.check.samples import Sample, take_samples
+from astrid_assets.surveys.check.suggestion import suggested_toml
 from astrid_assets.surveys.fits.facts import DoorRejection, ImageFacts
-from astrid_assets.surveys.header_search import ROLES, alternatives
-from astrid_assets.surveys.oddities import oddities
 from astrid_assets.surveys.profile import FolderSource, SurveyProfile
-from astrid_assets.surveys.samples import Sample, take_samples
 from astrid_assets.surveys.sources.folder import FolderFrames
-from astrid_assets.surveys.suggestion import suggested_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

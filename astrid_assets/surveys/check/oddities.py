@@ -16,8 +16,8 @@ from astrid_assets.surveys.fits.facts import ImageFacts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from astrid_assets.surveys.check.samples import Sample
     from astrid_assets.surveys.profile import Calibration
-    from astrid_assets.surveys.samples import Sample
 
 NAMED_EXPOSURE = re.compile(
     r"(?<![a-z])(?:expos(?:ure)?|exptime|exp)[-_ ]?(\d+(?:\.\d+)?)"

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrid_assets.surveys.check import check_survey, suggest_profile
+from astrid_assets.surveys.check.check import check_survey, suggest_profile
+from astrid_assets.surveys.check.suggestion import evening_shift_hours
 from astrid_assets.surveys.profile import ProfileError, SurveyProfile
 from astrid_assets.surveys.sources.base import SourceUnavailable
 from astrid_assets.surveys.sources.opening import open_source
-from astrid_assets.surveys.suggestion import evening_shift_hours
 from astrid_assets_tests.surveys.fits_files import TAN, folder_survey, light, survey
 
 if TYPE_CHECKING:

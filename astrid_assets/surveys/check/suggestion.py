@@ -13,14 +13,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.errors import FrameRejected
+from astrid_assets.surveys.check.header_search import ROLES, alternatives, pixel_scale, pointing
 from astrid_assets.surveys.fits.facts import ImageFacts
 from astrid_assets.surveys.fits.sections import section
-from astrid_assets.surveys.header_search import (
-    ROLES,
-    alternatives,
-    pixel_scale,
-    pointing,
-)
 from astrid_assets.surveys.profile import FolderSource, Keywords
 
 if TYPE_CHECKING:
@@ -28,8 +23,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from astrid_assets.surveys.check.samples import Sample
     from astrid_assets.surveys.profile import Calibration, SurveyProfile
-    from astrid_assets.surveys.samples import Sample
     from astrid_assets.surveys.sources.base import SourceFile
 
 REFERENCE_FOLDERS = ("reference", "references", "ref", "template", "templates")
