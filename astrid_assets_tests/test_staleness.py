@@ -29,7 +29,7 @@ from astrid_assets.storage.objects.object_store import ObjectStore, open_object_
 from astrid_assets.storage.queries import observations
 from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 from astrid_assets.surveys.sources.base import SourceOptions
-from astrid_assets.tracking import Tracking
+from astrid_assets.tracking.client import Tracking
 from astrid_assets_tests.small_survey import (
     NAME,
     add_survey,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from astrid_assets.steps.learning.deploy import DeploymentReport
     from astrid_assets.steps.learning.train import TrainedVersion
     from astrid_assets.storage.database.catalogue import Catalogue
-    from astrid_assets.tracking import Tracking
+    from astrid_assets.tracking.client import Tracking
 
 Metadata = dict[str, dg.MetadataValue]
 SHOWN_PER_CLASS = 6

@@ -16,7 +16,7 @@ from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import ObjectStore
 from astrid_assets.storage.queries import gates
-from astrid_assets.tracking import Tracking
+from astrid_assets.tracking.client import Tracking
 
 
 class CollectionConfig(CollectionSettings, dg.Config):

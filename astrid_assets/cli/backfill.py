@@ -193,7 +193,7 @@ def stop_if_pointless(outcome: RunOutcome) -> None:
     from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable
     from astrid_assets.storage.objects.store_errors import StoreUnavailable
     from astrid_assets.surveys.sources.base import SourceUnavailable
-    from astrid_assets.tracking_server import TrackingUnavailable
+    from astrid_assets.tracking.server import TrackingUnavailable
 
     if outcome.was_interrupted:
         click.echo("Stopped. The same command goes on where this one ended.", err=True)

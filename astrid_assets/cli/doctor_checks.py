@@ -134,7 +134,7 @@ def surveys() -> Iterator[Finding]:
 
 def mlflow() -> Iterator[Finding]:
     """Return whether MLflow answers, or its database can be opened."""
-    from astrid_assets.tracking_server import without_password
+    from astrid_assets.tracking.server import without_password
 
     tracking = workplace.open_tracking()
     tracking.check()

@@ -93,7 +93,7 @@ def known_failures() -> tuple[type[Exception], ...]:
     from astrid_assets.storage.objects.store_errors import StoreError
     from astrid_assets.surveys.profile import ProfileError
     from astrid_assets.surveys.sources.base import SourceUnavailable
-    from astrid_assets.tracking_server import TrackingUnavailable
+    from astrid_assets.tracking.server import TrackingUnavailable
 
     return (
         CatalogueUnavailable,

@@ -20,7 +20,7 @@ import click
 
 from astrid_assets.cli.children import LOOPBACK, Child, Program, port_is_free, stop
 from astrid_assets.resources.home import DAGSTER_HOME, artifacts_folder, tracking_uri
-from astrid_assets.tracking_server import without_password
+from astrid_assets.tracking.server import without_password
 from astrid_assets.web.settings import DAGSTER_URL, DEFAULT_PORT
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.sources.base import SourceOptions
-    from astrid_assets.tracking import Tracking
+    from astrid_assets.tracking.client import Tracking
 
 EVENTS_PER_WRITE = "50"
 
@@ -95,7 +95,7 @@ def source_options() -> SourceOptions:
 
 def open_tracking() -> Tracking:
     """Return MLflow: a server where its address is set, else a file below the home."""
-    from astrid_assets.tracking import Tracking
+    from astrid_assets.tracking.client import Tracking
 
     uri = addresses.tracking_uri()
     is_server = uri.startswith(("http://", "https://"))

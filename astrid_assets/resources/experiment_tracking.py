@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from astrid_assets.tracking import RunOpener, Tracking, plain_run
+from astrid_assets.tracking.client import RunOpener, Tracking, plain_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

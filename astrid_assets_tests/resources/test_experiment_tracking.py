@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 
 from astrid_assets.resources.experiment_tracking import RUN_TAG, ExperimentTracking
-from astrid_assets.tracking import Tracking, plain_run
-from astrid_assets.tracking_server import TrackingUnavailable
+from astrid_assets.tracking.client import Tracking, plain_run
+from astrid_assets.tracking.server import TrackingUnavailable
 
 pytestmark = pytest.mark.slow  # MLflow takes ten seconds to import and to migrate
 

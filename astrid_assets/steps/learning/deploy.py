@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.learning.evaluation import Evaluation
     from astrid_assets.steps.nights import Tools
-    from astrid_assets.tracking import Tracking
+    from astrid_assets.tracking.client import Tracking
 
 
 @dataclass(frozen=True)

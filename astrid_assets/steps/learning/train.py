@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from astrid_assets.learning.settings import TrainingSettings
     from astrid_assets.science.arrays.types import Cutouts
     from astrid_assets.steps.nights import Tools
-    from astrid_assets.tracking import Tracking
+    from astrid_assets.tracking.client import Tracking
 
 if TYPE_CHECKING:
     Scores = NDArray[np.float64]

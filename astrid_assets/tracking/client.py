@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from astrid_assets.tracking_model import global_address, log_onnx
-from astrid_assets.tracking_run import ActiveRun
-from astrid_assets.tracking_server import (
+from astrid_assets.tracking.model import global_address, log_onnx
+from astrid_assets.tracking.run import ActiveRun
+from astrid_assets.tracking.server import (
     TrackingUnavailable,
     as_location,
     check_server,

@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 import pytest
 
-from astrid_assets.tracking import Tracking
-from astrid_assets.tracking_server import TrackingUnavailable, as_location, without_password
+from astrid_assets.tracking.client import Tracking
+from astrid_assets.tracking.server import TrackingUnavailable, as_location, without_password
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow about its own dependencies.

@@ -1,0 +1,1 @@
+"""TODO-DOC astrid_assets/tracking."""
