@@ -8,24 +8,16 @@ as such, not left out.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
+
+from astrid_assets.cli.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 COLOURS = {"OK": "green", "WARN": "yellow", "FAIL": "red"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check found, and the remedy where there is something to do."""
-
-    level: Literal["OK", "WARN", "FAIL"]
-    what: str
-    remedy: str = ""
 
 
 Check = tuple[str, "Callable[[], Iterator[Finding]]"]

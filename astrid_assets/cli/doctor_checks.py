@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astrid_assets.cli import workplace
-from astrid_assets.cli.doctor import Finding
+from astrid_assets.cli.finding import Finding
 from astrid_assets.resources import home as addresses
 
 if TYPE_CHECKING:
