@@ -22,7 +22,8 @@ from astrid_assets.web.pages.templating import page
 from astrid_assets.web.problems import Problem, not_found
 from astrid_assets.web.security import reader
 from astrid_assets.web.state import WebState, state_of
-from astrid_assets.web.views.detection import links, scores_of, views
+from astrid_assets.web.views.detection import scores_of, views
+from astrid_assets.web.views.facts import links
 from astrid_assets.web.views.light_curve import light_curve
 from astrid_assets.web.views.lineage import lineage
 from astrid_assets.web.views.night import night_view, survey_nights

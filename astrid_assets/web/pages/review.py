@@ -39,7 +39,8 @@ from astrid_assets.web.security import (
     visitor,
 )
 from astrid_assets.web.state import WebState, state_of
-from astrid_assets.web.views.detection import DetectionFacts, facts, scores_of, spot_of
+from astrid_assets.web.views.detection import facts, scores_of, spot_of
+from astrid_assets.web.views.facts import DetectionFacts
 from astrid_assets.web.views.queue import next_items
 from astrid_assets.web.views.words import facts_in_words
 

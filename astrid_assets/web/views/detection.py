@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 from sqlalchemy import select
@@ -18,6 +17,7 @@ from astrid_assets.storage.database.tables.detections import DifferenceRun, Trac
 from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.database.tables.review import Label
+from astrid_assets.web.views.facts import DetectionFacts, Neighbour, links
 from astrid_assets.web.views.planes import Planes, Spot
 from astrid_assets.web.views.words import degrees, flags_in_words, hours
 
@@ -34,60 +34,6 @@ ALERT_DIFFERENCE = "alert_d"
 """Method of alerts whose third cutout is the difference over its sigma."""
 
 NO_CATALOGUE = "no catalogue of known objects is loaded"
-
-
-class Neighbour(BaseModel):
-    """The nearest source of the reference."""
-
-    distance_arcsec: float | None
-    distance_px: float
-    mag: float | None = Field(description="on the frame's scale of magnitudes")
-
-
-class Link(BaseModel):
-    """A page elsewhere about this place; nothing is fetched before it is followed."""
-
-    name: str
-    url: str
-
-
-class DetectionFacts(BaseModel):
-    """What was measured; nothing that tells what others or the model think."""
-
-    id: str
-    survey: str
-    night: str
-    field: str
-    band: str
-    observation_id: str
-    object_id: str | None
-    observed_mjd: float | None
-    observed_at: dt.datetime | None
-    exposure_s: float | None
-    x: float
-    y: float
-    ra_deg: float | None
-    dec_deg: float | None
-    position: str | None = Field(description="sexagesimal")
-    snr: float = Field(description="S_corr at the peak, in sigma; negative: it faded")
-    flux_e: float
-    flux_err_e: float
-    aperture_flux_e: float | None
-    aperture_flux_err_e: float | None
-    mag: float | None
-    mag_err: float | None
-    limiting_mag: float | None
-    fwhm_px: float | None
-    frame_fwhm_px: float | None
-    fwhm_ratio: float | None = Field(description="of the source over the frame's stars")
-    elongation: float | None
-    flags: list[str] = Field(description="of pixels, frame and difference, in words")
-    neighbour: Neighbour | None
-    known_objects: str = Field(description="what is known to be there, in words")
-    cutout_key: str
-    cutout_index: int
-    has_difference: bool
-    links: list[Link]
 
 
 class Score(BaseModel):
@@ -184,26 +130,6 @@ def scores_of(session: Session, rows: Sequence[DetectionRow]) -> dict[str, Score
     ids = {row.model_id for row in rows if row.model_id is not None}
     models = {model.id: model for model in session.scalars(select(Model).where(Model.id.in_(ids)))}
     return {row.detection_id: _score(row, models) for row in rows}
-
-
-def links(ra_deg: float | None, dec_deg: float | None) -> list[Link]:
-    """Return pages elsewhere that know places on the sky."""
-    if ra_deg is None or dec_deg is None:
-        return []
-    place = f"{ra_deg:.6f} {dec_deg:+.6f}"
-    at = quote(place)
-    simbad = f"Coord={at}&Radius=10&Radius.unit=arcsec"
-    ned = f"search_type=Near%20Position%20Search&ra={ra_deg:.6f}d&dec={dec_deg:.6f}d"
-    tns = f"ra={ra_deg:.6f}&decl={dec_deg:.6f}&radius=5&coords_unit=arcsec"
-    viewer = f"ra={ra_deg:.6f}&dec={dec_deg:.6f}&zoom=15"
-    addresses = {
-        "SIMBAD": f"https://simbad.cds.unistra.fr/simbad/sim-coo?{simbad}",
-        "NED": f"https://ned.ipac.caltech.edu/conesearch?{ned}&radius=0.5",
-        "TNS": f"https://www.wis-tns.org/search?{tns}",
-        "Aladin": f"https://aladin.cds.unistra.fr/AladinLite/?target={at}&fov=0.05",
-        "Legacy Surveys": f"https://www.legacysurvey.org/viewer?{viewer}",
-    }
-    return [Link(name=name, url=url) for name, url in addresses.items()]
 
 
 def _measured(row: DetectionRow) -> dict[str, Any]:

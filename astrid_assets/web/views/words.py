@@ -10,7 +10,7 @@ from astrid_assets.science.mask_bits import MaskBit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from astrid_assets.web.views.detection import DetectionFacts
+    from astrid_assets.web.views.facts import DetectionFacts
 
 BIT_WORDS = {
     MaskBit.BAD: "bad detector pixels",
