@@ -27,10 +27,10 @@ from astrid_assets.science.masking.trails import find_trails, trail_mask
 from astrid_assets.science.processing.anchor import make_anchor
 from astrid_assets.science.processing.measuring import measure
 from astrid_assets.science.processing.solving import solve
-from astrid_assets.science.psf.point_sources import shifted_psfs
 from astrid_assets.science.registration.resampling import pixel_mapping, resample
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.sky.background import measure_background
+from astrid_assets.science.stars.point_sources import shifted_psfs
 
 SETTINGS = ProcessingSettings()
 

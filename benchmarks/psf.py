@@ -26,10 +26,10 @@ from photutils.psf import EPSFBuilder, extract_stars
 
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.psf.fitting import fit_psf
-from astrid_assets.science.psf.point_sources import star_stamp
 from astrid_assets.science.psf.star_selection import choose_psf_stars
 from astrid_assets.science.simulation.point_spread import PsfField, stamps
 from astrid_assets.science.stars.measurement import measure_stars, select, with_psf_fluxes
+from astrid_assets.science.stars.point_sources import star_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable

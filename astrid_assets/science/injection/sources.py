@@ -19,7 +19,7 @@ from scipy.spatial import KDTree
 
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.psf.point_sources import shifted_psfs
+from astrid_assets.science.stars.point_sources import shifted_psfs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

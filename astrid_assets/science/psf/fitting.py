@@ -22,7 +22,6 @@ from astrid_assets.science.arrays.components import label
 from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.frame import PsfModel, polynomials
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.psf.point_sources import SWEEPS, PointSources, fit_point_sources
 from astrid_assets.science.psf.profile import moffat
 from astrid_assets.science.psf.solver import Sample, normalised, prior, solve
 from astrid_assets.science.psf.star_selection import (
@@ -32,6 +31,7 @@ from astrid_assets.science.psf.star_selection import (
     shapes_of,
 )
 from astrid_assets.science.stars.measurement import select, typical_shape
+from astrid_assets.science.stars.point_sources import SWEEPS, PointSources, fit_point_sources
 from astrid_assets.science.stars.shapes import measure_shapes, stamps
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.psf.point_sources import fit_point_sources, shifted_psfs
 from astrid_assets.science.psf.star_selection import MAX_PSF_STARS, choose_psf_stars
+from astrid_assets.science.stars.point_sources import fit_point_sources, shifted_psfs
 from astrid_assets.science.stars.shapes import measure_shapes, stamps
 
 if TYPE_CHECKING:

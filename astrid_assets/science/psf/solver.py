@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.psf.stamp_kernels import gather_all, lay_all
+from astrid_assets.science.stars.stamp_kernels import gather_all, lay_all
 
 Array = NDArray[np.float64]
 

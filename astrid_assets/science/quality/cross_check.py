@@ -20,7 +20,7 @@ from astrid_assets.science.differencing.noise import robust_sigma
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.psf.point_sources import psf_flux
+from astrid_assets.science.stars.point_sources import psf_flux
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image

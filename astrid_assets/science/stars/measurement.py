@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
-from astrid_assets.science.psf.point_sources import fit_point_sources, psf_flux
 from astrid_assets.science.sky.background import measure_background
 from astrid_assets.science.stars.finding import (
     bright_count,
@@ -24,6 +23,7 @@ from astrid_assets.science.stars.finding import (
     half_sample_mode,
     typical_fwhm,
 )
+from astrid_assets.science.stars.point_sources import fit_point_sources, psf_flux
 from astrid_assets.science.stars.shapes import Shapes, measure_shapes, stamps
 from astrid_assets.science.stars.star_list import Stars
 

@@ -14,8 +14,8 @@ from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.frame import PsfModel
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.psf.fitting import fit_psf, stamp_fwhm
-from astrid_assets.science.psf.point_sources import star_stamp
 from astrid_assets.science.stars.measurement import measure_stars
+from astrid_assets.science.stars.point_sources import star_stamp
 from astrid_assets_tests.science.psf_fields import known_field, pixels_at
 from astrid_assets_tests.science.star_fields import (
     flat_frame,

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from astrid_assets.science.frame import PsfModel
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.psf.fitting import fit_psf
-from astrid_assets.science.psf.point_sources import fit_point_sources, psf_flux
 from astrid_assets.science.simulation.point_spread import stamps
 from astrid_assets.science.stars.measurement import measure_stars
+from astrid_assets.science.stars.point_sources import fit_point_sources, psf_flux
 from astrid_assets_tests.science.psf_fields import (
     READ_NOISE_E,
     SKY_E,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.psf.stamp_kernels import fit_stars, lay_all
+from astrid_assets.science.stars.stamp_kernels import fit_stars, lay_all
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
