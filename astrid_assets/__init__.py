@@ -1,13 +1,17 @@
 """AstrID: find what changes in the sky, and keep learning what it is.
 
-definitions  the only wiring           assets    one file per asset
-partitions   survey × date             checks    the data-quality gates
-jobs         jobs and schedules        sensors   what starts runs by itself
-cli          the `astrid` command      resources builders of clients for Dagster
-storage      catalogue, object store   surveys   how frames come in
-science      arrays in, arrays out     learning  the U-Net (torch lives here only)
-pictures     plots for people
+definitions  the only wiring            partitions  survey × date
+jobs         jobs and schedules         compute     the frame loop: here, on all cores, on Ray
+assets       one thin file per asset    checks      the data-quality gates
+sensors      what starts runs           resources   builders of clients for Dagster
+steps        the work of a night, one folder per asset, without Dagster
+cli          the `astrid` command       web         review page, REST API, pages
+report       the HTML report            pictures    arrays in, PNG or SVG out
+tracking     experiments in MLflow      learning    the U-Net; torch is imported here only
+storage      catalogue, object store, FITS files that AstrID writes
+surveys      profiles, sources, and the reader of other people's FITS files
+science      formulas: arrays in, arrays out
 
-Read `definitions`, `partitions`, then `assets` in the order of the graph, then
-the science module that each asset names.
+Read `definitions`, `partitions`, then `assets` in the order of the graph, then the
+folder of the same name in `steps`, and the folders of `science` that it calls.
 """

@@ -1,4 +1,4 @@
-"""TODO-DOC astrid_assets/cli/finding.py."""
+"""What a check of the doctor found."""
 
 from __future__ import annotations
 

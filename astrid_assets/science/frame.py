@@ -3,7 +3,7 @@
 Stated once, assumed everywhere: arrays are ``(y, x)`` and zero-based with pixel
 ``(0, 0)`` at the centre of the first pixel; images are float32 electrons; masks
 are bit fields of `mask_bits.MaskBit`; times are ``_mjd`` (UTC) at mid-exposure.
-Files are converted to this at the survey's door (`surveys.fits_door`).
+Files are converted to this by the reader of the survey (`surveys.fits.reader`).
 """
 
 from __future__ import annotations

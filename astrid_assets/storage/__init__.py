@@ -1,1 +1,4 @@
-"""storage."""
+"""Plain clients: the catalogue, the object store, and the FITS files AstrID writes.
+
+No Dagster, no surveys; the graph, the command line and the pages share them.
+"""

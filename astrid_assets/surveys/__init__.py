@@ -1,1 +1,4 @@
-"""How frames come in: the survey profile, its sources, and the door for FITS."""
+"""How frames come in: the survey profile, its sources, and the reader of FITS files.
+
+Files that AstrID writes are in `storage.fits`.
+"""

@@ -1,1 +1,1 @@
-"""TODO-DOC astrid_assets/tracking."""
+"""Experiments in MLflow: client, runs, registered models, and a server on this machine."""

@@ -1,1 +1,4 @@
-"""TODO-DOC astrid_assets/science/arrays."""
+"""Tools for arrays that know no astronomy: types, compiled loops, threads, components.
+
+A function that needs a frame, a star or a PSF belongs to the folder of that subject.
+"""

@@ -7,7 +7,7 @@ must be able to say how many cores it takes.
 
 The machine code is cached on disk beside the source and made anew when that one file
 changes. A kernel that calls a kernel of another file would not notice a change there,
-so each file holds what its kernels call; `registration_kernels` alone calls another
+so each file holds what its kernels call; `resampling_kernels` alone calls another
 file, `pixel_mapping_kernels`, and both must change together.
 """
 

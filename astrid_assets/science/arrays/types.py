@@ -1,4 +1,4 @@
-"""TODO-DOC astrid_assets/science/arrays/types.py."""
+"""Types of the arrays that travel between modules."""
 
 from __future__ import annotations
 

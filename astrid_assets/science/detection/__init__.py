@@ -1,1 +1,4 @@
-"""science detection."""
+"""Candidates on a difference: peaks, positions, fluxes, shapes, tests, joining them.
+
+Making the difference is in `differencing`, scoring with a network in `learning`.
+"""

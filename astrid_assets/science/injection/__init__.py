@@ -1,1 +1,4 @@
-"""TODO-DOC astrid_assets/science/injection."""
+"""Artificial sources, and what they measure: completeness, errors, purity.
+
+Whole simulated skies are in `simulation`.
+"""

@@ -1,1 +1,5 @@
-"""TODO-DOC astrid_assets/science/masking."""
+"""Pixels that must not be trusted: defects, saturation, cosmic rays, trails, halos.
+
+The names of the bits are in `science.mask_bits`; masks of differences and how they
+grow are in `differencing`.
+"""

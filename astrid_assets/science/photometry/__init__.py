@@ -1,1 +1,4 @@
-"""TODO-DOC astrid_assets/science/photometry."""
+"""Magnitudes: zero points, catalogues of the sky, fluxes at given positions.
+
+Fluxes of stars with a PSF are in `stars.point_sources`.
+"""

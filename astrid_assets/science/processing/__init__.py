@@ -1,1 +1,4 @@
-"""TODO-DOC astrid_assets/science/processing."""
+"""One frame from calibrated pixels to a measured and solved one: the order of the steps.
+
+Each step has a folder of its own; this one calls them and holds the field's anchor.
+"""

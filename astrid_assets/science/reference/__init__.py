@@ -1,1 +1,1 @@
-"""TODO-DOC astrid_assets/science/reference."""
+"""Reference images: which frames are good enough, and how they are stacked."""

@@ -1,4 +1,4 @@
-"""TODO-DOC astrid_assets/science/stars/star_list.py."""
+"""The list of the stars of one frame, as it travels and is stored."""
 
 from __future__ import annotations
 

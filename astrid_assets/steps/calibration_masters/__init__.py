@@ -1,1 +1,1 @@
-"""TODO-DOC astrid_assets/steps/calibration_masters."""
+"""Master bias, dark and flat frames, and which of them each light frame uses."""

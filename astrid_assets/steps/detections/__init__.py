@@ -1,1 +1,1 @@
-"""TODO-DOC astrid_assets/steps/detections."""
+"""Candidates of a night: found, measured, scored and joined into objects."""

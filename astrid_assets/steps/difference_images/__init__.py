@@ -1,1 +1,1 @@
-"""TODO-DOC astrid_assets/steps/difference_images."""
+"""Differences of a night: science minus reference, and the check by the other method."""

@@ -1,4 +1,4 @@
-"""TODO-DOC astrid_assets/steps/difference_images/task.py."""
+"""The task of one subtraction, as it travels to a worker process."""
 
 from __future__ import annotations
 

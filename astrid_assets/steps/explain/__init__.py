@@ -1,1 +1,1 @@
-"""TODO-DOC astrid_assets/steps/explain."""
+"""Why there is a detection at a position, or why not: one answer per frame."""

@@ -1,1 +1,1 @@
-"""TODO-DOC astrid_assets/steps/injected_transients."""
+"""Completeness and purity of a night, measured with artificial transients."""

@@ -1,1 +1,4 @@
-"""TODO-DOC astrid_assets/steps/learning."""
+"""The learning steps: collect a training set, train on it, decide about deployment.
+
+The network itself is in `learning`.
+"""

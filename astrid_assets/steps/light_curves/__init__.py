@@ -1,1 +1,1 @@
-"""TODO-DOC astrid_assets/steps/light_curves."""
+"""Fluxes of every object on every frame, and what moves within a night."""

@@ -1,1 +1,1 @@
-"""TODO-DOC astrid_assets/steps/processed_frames."""
+"""Frames of a night: calibrated, masked, solved, judged; the anchors of fields."""

@@ -1,4 +1,4 @@
-"""TODO-DOC astrid_assets/steps/processed_frames/anchor_store.py."""
+"""The key of an anchor, and reading an anchor from the store."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""TODO-DOC astrid_assets/steps/raw_observations."""
+"""Ingesting the frames of a night: from the survey's source into store and catalogue."""

@@ -1,1 +1,1 @@
-"""TODO-DOC astrid_assets/steps/reference_frames."""
+"""References of a night: chosen, stacked, versioned, and read again by later steps."""

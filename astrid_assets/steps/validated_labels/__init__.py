@@ -1,1 +1,1 @@
-"""TODO-DOC astrid_assets/steps/validated_labels."""
+"""Labels of a night, and labels from and to files and public alerts."""

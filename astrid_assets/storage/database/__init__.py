@@ -1,1 +1,4 @@
-"""TODO-DOC astrid_assets/storage/database."""
+"""The catalogue as a database: connection, tables, migrations, ids, writing rows.
+
+Questions to it are in `queries`; what reviewers do in `review`.
+"""

@@ -23,7 +23,14 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable, told
 from astrid_assets.storage.database.column_types import json_text
-from astrid_assets.storage.migrations import schema as migrations
+from astrid_assets.storage.database.migrations import schema as migrations
+from astrid_assets.storage.database.tables import (  # noqa: F401  foreign keys need every table
+    detections,
+    frames,
+    learning,
+    nights,
+    review,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

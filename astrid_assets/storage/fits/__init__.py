@@ -1,1 +1,4 @@
-"""TODO-DOC astrid_assets/storage/fits."""
+"""Frames, differences and cutouts as FITS, written and read by AstrID itself.
+
+Other people's FITS files are read in `surveys.fits`.
+"""

@@ -1,1 +1,1 @@
-"""TODO-DOC astrid_assets/storage/review."""
+"""Labelling in the catalogue: events, queue, leases, labels, accounts, statistics."""

@@ -1,1 +1,1 @@
-"""TODO-DOC astrid_assets/surveys/check."""
+"""Looking at a new survey: what its headers hold, what is odd, a suggested profile."""

@@ -1,1 +1,4 @@
-"""TODO-DOC astrid_assets/surveys/fits."""
+"""Reading other people's FITS files: structure, headers, pixels, times, WCS.
+
+What AstrID writes itself is read in `storage.fits`.
+"""

@@ -1,4 +1,13 @@
-"""TODO-DOC astrid_assets/surveys/sources/base.py."""
+"""Sources of a survey's files: the small interface that all kinds share.
+
+::
+
+    SourceError
+    ├── SourceUnavailable   the source as a whole: wrong path, empty, unreachable
+    └── FileUnavailable     one file: gone, forbidden, cut off, not what was promised
+
+What the files hold is read in `surveys.fits`.
+"""
 
 from __future__ import annotations
 

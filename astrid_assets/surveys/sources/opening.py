@@ -1,13 +1,4 @@
-"""Sources: where the files of a survey come from, behind one small interface.
-
-::
-
-    SourceError
-    ├── SourceUnavailable   the source as a whole: wrong path, empty, unreachable
-    └── FileUnavailable     one file: gone, forbidden, cut off, not what was promised
-
-What the files hold is none of this module's business (`fits_door`).
-"""
+"""Opening the source that a profile asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO-DOC astrid_assets/web/views/facts.py."""
+"""Facts of a detection that a reviewer may know before the decision."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from astrid_assets.storage.database.catalogue import Catalogue, now
+from astrid_assets.storage.database.migrations import schema as migrations
 from astrid_assets.storage.database.tables.base import Base
 from astrid_assets.storage.database.tables.frames import Observation, SourceFileRow, Survey
 from astrid_assets.storage.database.tables.nights import NightSummary
 from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.migrations import schema as migrations
 from astrid_assets_tests.storage.world import WHEN, World
 from astrid_assets_tests.storage.writers import (
     migrate_and_check,

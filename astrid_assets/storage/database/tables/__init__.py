@@ -1,1 +1,25 @@
-"""TODO-DOC astrid_assets/storage/database/tables."""
+"""Tables of the catalogue: what AstrID knows, and how one thing leads to another.
+
+::
+
+    surveys ─ source_files
+    surveys ─ calibration_masters ─ frame_masters ─ observations
+    surveys ─ observations ─ preprocess_runs ─ difference_runs ─ candidates ─ detections
+                    │              │                 │                        │  │  │
+                field_anchors  reference_members ─ reference_frames    objects  │  │
+                                                            detection_scores ───┘  │
+                                                            validation_events ─────┤
+                                                            drawn_masks ───────────┤
+                                          votes, labels, review_items (views) ─────┤
+                                                            review_leases ─────────┤
+      training_datasets ─ training_samples ────────────────────────────────────────┘
+             └─ training_runs ─ models ─ deployments
+    objects ─ forced_fluxes ─ difference_runs ─ injected_transients
+    tracklets: detections of a night that move
+    gate_verdicts, night_summaries: per survey × night × asset
+    reviewers ─ reviewer_tokens, reviewer_sessions
+
+Every id is a UUID5 of the row's natural key (`ids.py`), so running anything twice
+writes the same rows. Object columns (``*_key``) name immutable, content-addressed
+objects. Works on SQLite and PostgreSQL; migrations/ holds the Alembic history.
+"""

@@ -1,4 +1,4 @@
-"""TODO-DOC astrid_assets/storage/database/tables/base.py."""
+"""The base of every table: names of constraints, types of ids and of JSON columns."""
 
 from __future__ import annotations
 

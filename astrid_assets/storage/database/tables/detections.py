@@ -1,4 +1,4 @@
-"""TODO-DOC astrid_assets/storage/database/tables/detections.py."""
+"""Tables of differences and of what was found on them: candidates, objects, fluxes."""
 
 from __future__ import annotations
 

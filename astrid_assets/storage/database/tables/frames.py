@@ -1,4 +1,4 @@
-"""TODO-DOC astrid_assets/storage/database/tables/frames.py."""
+"""Tables of surveys, their files and frames, masters, anchors and references."""
 
 from __future__ import annotations
 

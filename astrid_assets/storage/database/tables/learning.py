@@ -1,4 +1,4 @@
-"""TODO-DOC astrid_assets/storage/database/tables/learning.py."""
+"""Tables of training sets, trainings, models and deployments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO-DOC astrid_assets/storage/database/tables/nights.py."""
+"""Tables of nights: verdicts of the gates, and summaries per asset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO-DOC astrid_assets/storage/database/tables/review.py."""
+"""Tables of reviewers, their answers, and the labels that follow from these."""
 
 from __future__ import annotations
 

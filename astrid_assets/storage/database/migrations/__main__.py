@@ -1,4 +1,4 @@
-"""Write the next revision: the difference between `tables.py` and the newest one."""
+"""Write the next revision: the difference between `database.tables` and the newest one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.column_types import UtcDateTime
-from astrid_assets.storage.migrations import schema as migrations
+from astrid_assets.storage.database.migrations import schema as migrations
 
 
 def render_item(kind: str, item: object, _context: object) -> str | bool:
@@ -39,5 +39,5 @@ def main(message: str) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or not sys.argv[1].strip():
-        sys.exit('usage: python -m astrid_assets.storage.migrations "what changes"')
+        sys.exit('usage: python -m astrid_assets.storage.database.migrations "what changes"')
     main(sys.argv[1].strip())

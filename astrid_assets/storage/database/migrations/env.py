@@ -2,6 +2,13 @@
 
 from alembic import context
 
+from astrid_assets.storage.database.tables import (  # noqa: F401  the metadata needs every table
+    detections,
+    frames,
+    learning,
+    nights,
+    review,
+)
 from astrid_assets.storage.database.tables.base import Base
 
 context.configure(

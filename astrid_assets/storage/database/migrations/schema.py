@@ -1,7 +1,7 @@
 """The Alembic history of the catalogue's tables, run by the program itself.
 
-`python -m astrid_assets.storage.migrations "what changes"` writes the next revision
-by comparing `tables.py` with the newest one; read it before it is used.
+`python -m astrid_assets.storage.database.migrations "what changes"` writes the next revision
+by comparing `database.tables` with the newest one; read it before it is used.
 """
 
 from __future__ import annotations
