@@ -15,6 +15,9 @@ from astrid_assets.definitions import build_definitions
 from astrid_assets.jobs import LEARNING_ASSETS
 from astrid_assets.partitions import survey_date
 from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
+from astrid_assets_tests.instances import empty_history, own_home
+
+__all__ = ["empty_history", "own_home"]  # fixtures are found by name
 
 EIGHT = {
     "raw_observations": set(),

@@ -18,7 +18,11 @@ from astrid_assets.jobs import (
 )
 from astrid_assets.partitions import FIRST_NIGHT, Night, survey_date
 from astrid_assets.storage.database.catalogue import Catalogue
+from astrid_assets_tests.catalogues import catalogue
+from astrid_assets_tests.instances import empty_history, instance, own_home
 from astrid_assets_tests.storage.world import World
+
+__all__ = ["catalogue", "empty_history", "instance", "own_home"]  # fixtures are found by name
 
 START = dt.date(2025, 2, 1)
 nights_of_two_surveys = st.lists(

@@ -39,6 +39,7 @@ from astrid_assets.storage.queries import candidates, gates, light_curves, model
 from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 from astrid_assets.surveys.sources.base import SourceOptions
 from astrid_assets.tracking.client import Tracking
+from astrid_assets_tests.services import postgres_server, postgres_url, s3_endpoint, s3_server
 from astrid_assets_tests.small_survey import (
     NAME,
     NIGHTS,
@@ -46,10 +47,19 @@ from astrid_assets_tests.small_survey import (
     objects_of,
     rows_of,
 )
+from astrid_assets_tests.tracking.mlflow_service import mlflow_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+__all__ = [
+    "mlflow_url",
+    "postgres_server",
+    "postgres_url",
+    "s3_endpoint",
+    "s3_server",
+]
 
 
 QUICK_LEARNING = {

@@ -9,9 +9,12 @@ from rich.console import Console
 from astrid_assets.cli.status import _print_held_back
 from astrid_assets.science.quality.difference_gates import over_frames
 from astrid_assets.storage.queries import gates
+from astrid_assets_tests.catalogues import catalogue
 
 if TYPE_CHECKING:
     from astrid_assets.storage.database.catalogue import Catalogue
+
+__all__ = ["catalogue"]  # fixtures are found by name
 
 
 def test_gates_that_failed_are_told_one_line_each(catalogue: Catalogue) -> None:

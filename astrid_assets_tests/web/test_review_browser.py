@@ -15,6 +15,7 @@ from astrid_assets.storage.database.tables.review import ValidationEvent, Vote
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.web.security import NAME_COOKIE
 from astrid_assets.web.settings import WebSettings
+from astrid_assets_tests.test_browser import browser
 from astrid_assets_tests.web.served import Served
 from astrid_assets_tests.web.small_sky import make_sky
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Page
+
+__all__ = ["browser"]  # fixtures are found by name
 
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

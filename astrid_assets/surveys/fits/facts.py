@@ -6,12 +6,12 @@ rejection with whatever is known beside its reason. Pixels are not looked at.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.errors import FrameRejected, Reason
 from astrid_assets.surveys.fits.image_kind import Kind, kind_of
+from astrid_assets.surveys.fits.saturation import stated_saturation
 from astrid_assets.surveys.fits.setup import DetectorSetup, detector_setup
 from astrid_assets.surveys.fits.times import start_of_exposure
 from astrid_assets.surveys.night import night_of
@@ -126,7 +126,7 @@ def image_facts(
         )
     gain = _gain(header, profile, notes)
     read_noise = _read_noise(header, profile, notes)
-    saturation = _saturation(hdu, header, profile, notes)
+    saturation = stated_saturation(hdu, header, profile, notes)
     return ImageFacts(
         hdu=hdu.index,
         kind=kind,
@@ -318,30 +318,6 @@ def _read_noise(header: HeaderView, profile: SurveyProfile, notes: list[str]) ->
             notes.append(f"{keyword} = {value:g} is no read noise in electrons")
     notes.append("no read noise: 0 electrons; give detector.read_noise_e")
     return 0.0
-
-
-def _saturation(hdu: Hdu, header: HeaderView, profile: SurveyProfile, notes: list[str]) -> float:
-    top = highest_value(hdu, header)
-    if profile.detector.saturation_adu is not None:
-        return profile.detector.saturation_adu
-    found = header.first_number(profile.keywords.saturation)
-    if found is None or found[1] <= 0:
-        return top
-    keyword, value = found
-    if value > top:
-        notes.append(f"{keyword} = {value:g} is above what the pixels can hold, {top:g}")
-    return min(value, top)
-
-
-def highest_value(hdu: Hdu, header: HeaderView) -> float:
-    """Return the largest value the stored numbers can have, in ADU."""
-    if hdu.bitpix not in (8, 16):
-        return math.inf
-    scale = header.own_number("BSCALE")
-    scale = 1.0 if scale is None or scale == 0 else scale
-    lowest, highest = (0, 255) if hdu.bitpix == 8 else (-32768, 32767)
-    zero = header.own_number("BZERO") or 0.0
-    return (highest if scale > 0 else lowest) * scale + zero
 
 
 def _once(notes: list[str]) -> tuple[str, ...]:

@@ -6,12 +6,16 @@ name a level below the sky. Both show in the pixels.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
+    from astrid_assets.surveys.fits.headers import HeaderView
+    from astrid_assets.surveys.fits.structure import Hdu
+    from astrid_assets.surveys.profile import SurveyProfile
 
 SAMPLE = 100_000
 MIN_PILED = 8
@@ -23,6 +27,47 @@ MIN_LEVEL_ADU = 1000.0
 """No converter has fewer than 10 bits, but damaged rows share odd low values."""
 PILE_SIGMA = 30.0
 """Only a level that far above the sky can be a saturation level."""
+
+
+def stated_saturation(
+    hdu: Hdu, header: HeaderView, profile: SurveyProfile, notes: list[str]
+) -> float:
+    """Return the level of the profile or the header, at most what the pixels can hold.
+
+    Parameters
+    ----------
+    hdu, header
+        The image and its header.
+    profile
+        Its `detector.saturation_adu` goes before the header.
+    notes
+        What was odd is added to it.
+
+    Returns
+    -------
+    saturation : ADU, infinite where floating-point pixels have no level
+    """
+    top = _highest_value(hdu, header)
+    if profile.detector.saturation_adu is not None:
+        return profile.detector.saturation_adu
+    found = header.first_number(profile.keywords.saturation)
+    if found is None or found[1] <= 0:
+        return top
+    keyword, value = found
+    if value > top:
+        notes.append(f"{keyword} = {value:g} is above what the pixels can hold, {top:g}")
+    return min(value, top)
+
+
+def _highest_value(hdu: Hdu, header: HeaderView) -> float:
+    """Return the largest value the stored numbers can have, in ADU."""
+    if hdu.bitpix not in (8, 16):
+        return math.inf
+    scale = header.own_number("BSCALE")
+    scale = 1.0 if scale is None or scale == 0 else scale
+    lowest, highest = (0, 255) if hdu.bitpix == 8 else (-32768, 32767)
+    zero = header.own_number("BZERO") or 0.0
+    return (highest if scale > 0 else lowest) * scale + zero
 
 
 def believable_saturation(data: Image, stated: float, notes: list[str]) -> float:

@@ -1,0 +1,92 @@
+"""Runs of light along a line: where a trail begins and ends, and whether it is one."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_LENGTH_SHARE = 0.2
+"""Of the frame's shorter side; spikes of bright stars and galaxies are shorter."""
+
+MIN_LENGTH_PX = 60
+MIN_CORNER_PX = 40
+"""Length of what runs from border to border, across a corner."""
+
+SEGMENT_PX = 20
+SEGMENTS = 40
+SEGMENT_SIGMA = 2.5
+MIN_LIT_SHARE = 0.75
+
+Array = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+
+def lit_run(shine: Array) -> tuple[int, int]:
+    """Return the longest stretch whose segments shine, single gaps allowed."""
+    edges = _segments(len(shine))
+    lit = _lit(shine, edges)
+    # A dark segment between two lit ones is a star's mask or a tumble.
+    closed = lit.copy()
+    closed[1:-1] |= lit[:-2] & lit[2:]
+    closed[1:-2] |= lit[:-3] & lit[3:]
+    closed[2:-1] |= lit[:-3] & lit[3:]
+    best, start = (0, 0), 0
+    for index, shines in enumerate([*closed, False]):
+        if not shines:
+            if index - start > best[1] - best[0]:
+                best = start, index
+            start = index + 1
+    if best[1] == best[0]:
+        return 0, 0
+    return _ends(shine, edges, best)
+
+
+def _segments(length: int) -> NDArray[np.intp]:
+    """Cut a line into segments of equal length."""
+    number = int(np.clip(length // SEGMENT_PX, 1, SEGMENTS))
+    return np.linspace(0, length, number + 1).astype(np.intp)
+
+
+def _lit(shine: Array, edges: NDArray[np.intp]) -> Bool:
+    """Tell which segments shine: their median is above its own error."""
+    lit = np.zeros(len(edges) - 1, dtype=bool)
+    for index, (a, b) in enumerate(pairwise(edges)):
+        part = shine[a:b][np.isfinite(shine[a:b])]
+        if len(part) > (b - a) / 4:
+            middle = np.median(part)
+            spread = 1.4826 * np.median(np.abs(part - middle))
+            lit[index] = middle > SEGMENT_SIGMA * 1.25 * spread / np.sqrt(len(part))
+    return lit
+
+
+def _ends(shine: Array, edges: NDArray[np.intp], run: tuple[int, int]) -> tuple[int, int]:
+    """Return the ends of a lit run to the pixel, where its light sets in."""
+    first, last = int(edges[run[0]]), int(edges[run[1]])
+    usual = float(np.nanmedian(shine[first:last]))
+    reach = int(edges[1] - edges[0])
+    clipped = np.clip(np.nan_to_num(shine), -usual, 2 * usual) - usual / 2
+    before = clipped[max(first - reach, 0) : min(first + reach, len(shine))]
+    after = clipped[max(last - reach, 0) : min(last + reach, len(shine))]
+    # The sum of light from a place on is greatest where the line begins.
+    begin = max(first - reach, 0) + int(np.argmax(np.cumsum(before[::-1])[::-1]))
+    end = max(last - reach, 0) + int(np.argmax(np.cumsum(after))) + 1
+    # Too little is left beyond to be judged: the trail came from outside.
+    begin = 0 if begin < 1.5 * reach else begin
+    end = len(shine) if end > len(shine) - 1.5 * reach else end
+    return begin, max(end, begin + 1)
+
+
+def is_long(run: tuple[int, int], crossing: int, shape: tuple[int, int]) -> bool:
+    """Tell whether a run is as long as a trail, or crosses a corner."""
+    length = run[1] - run[0]
+    across = length > 0.9 * crossing and length >= MIN_CORNER_PX
+    return across or length >= max(MIN_LENGTH_SHARE * min(shape), MIN_LENGTH_PX)
+
+
+def is_lit(shine: Array) -> bool:
+    """Tell whether most segments of a run shine."""
+    if not len(shine):
+        return False
+    return bool(np.mean(_lit(shine, _segments(len(shine)))) >= MIN_LIT_SHARE)
