@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from astrid_assets.steps.explain.explanation import (
+    Explanation,  # noqa: TC001  FastAPI reads the annotation
+)
 from astrid_assets.storage.database.tables.detections import SkyObject
 from astrid_assets.web.api.common import Night, State, SurveyName, night_text, text_id
 from astrid_assets.web.problems import not_found, responses
@@ -21,9 +24,6 @@ from astrid_assets.web.views.light_curve import (
     CurvePoint,
     light_curve,
 )
-
-if TYPE_CHECKING:
-    from astrid_assets.steps.explain.explanation import Explanation
 
 router = APIRouter(tags=["sky"])
 
