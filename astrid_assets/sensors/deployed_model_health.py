@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import dagster as dg
+import numpy as np
 from sqlalchemy.orm import Session
 
 from astrid_assets.jobs import rollback_job
+from astrid_assets.learning.ranking import roc_auc
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.learning import Model, TrainingDataset, TrainingRun
 from astrid_assets.storage.queries import models
@@ -27,8 +29,8 @@ INTERVAL_S = 900
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """How well scores rank real above bogus: ROC AUC with its standard error."""
+class MeasuredAuc:
+    """ROC AUC of a sample of scores, with its standard error."""
 
     auc: float
     error: float
@@ -49,22 +51,31 @@ class Health:
     reason: str
 
 
-def ranking_of(real: Sequence[float], bogus: Sequence[float]) -> Ranking:
-    """Return the ROC AUC of two groups of scores; ties count half.
+def measure_auc(real: Sequence[float], bogus: Sequence[float]) -> MeasuredAuc:
+    """Return the ROC AUC of two groups of scores with its error; ties count half.
+
+    Parameters
+    ----------
+    real, bogus
+        Scores of detections that reviewers called so; at least one of each.
+
+    Raises
+    ------
+    CannotEvaluate
+        If a group is empty or a score is not finite.
 
     References
     ----------
     Hanley & McNeil 1982, Radiology 143, 29: the standard error.
     """
     n_real, n_bogus = len(real), len(bogus)
-    ranks = _mid_ranks([*real, *bogus])
-    wins = sum(ranks[:n_real]) - n_real * (n_real + 1) / 2
-    auc = wins / (n_real * n_bogus)
+    is_real = np.arange(n_real + n_bogus) < n_real
+    auc = roc_auc(np.array([*real, *bogus], dtype=np.float64), is_real)
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = (auc * (1 - auc) + (n_real - 1) * (q1 - auc**2) + (n_bogus - 1) * (q2 - auc**2)) / (
         n_real * n_bogus
     )
-    return Ranking(auc, math.sqrt(max(variance, 0.0)), n_real, n_bogus)
+    return MeasuredAuc(auc, math.sqrt(max(variance, 0.0)), n_real, n_bogus)
 
 
 def judge_champion(
@@ -94,7 +105,7 @@ def judge_champion(
             reason=f"{len(real)} real and {len(bogus)} bogus labels are new to the "
             f"model in force; {MIN_PER_CLASS} of each are needed to judge it",
         )
-    ranking = ranking_of(real, bogus)
+    ranking = measure_auc(real, bogus)
     false_alarms = sum(score >= threshold for score in bogus)
     measured = (
         f"ROC AUC {ranking.auc:.3f} (at most {ranking.upper:.3f}) on {len(real)} real "
@@ -170,17 +181,3 @@ def _test_auc(champion: Model) -> float | None:
     """Return the ROC AUC of the stored evaluation."""
     ranking = champion.metrics.get("model")
     return float(ranking["roc_auc"]["value"]) if ranking else None
-
-
-def _mid_ranks(values: Sequence[float]) -> list[float]:
-    order = sorted(range(len(values)), key=values.__getitem__)
-    ranks = [0.0] * len(values)
-    start = 0
-    while start < len(order):
-        end = start
-        while end + 1 < len(order) and values[order[end + 1]] == values[order[start]]:
-            end += 1
-        for position in range(start, end + 1):
-            ranks[order[position]] = (start + end) / 2 + 1
-        start = end + 1
-    return ranks

@@ -11,7 +11,7 @@ from astrid_assets.sensors.deployed_model_health import (
     MIN_PER_CLASS,
     deployed_model_health,
     judge_champion,
-    ranking_of,
+    measure_auc,
 )
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets_tests.sensors.labelled import add_dataset, add_labels, deploy
@@ -31,7 +31,7 @@ def test_the_auc_is_that_of_the_rank_sum_test(rng: np.random.Generator) -> None:
     real = np.round(rng.normal(0.6, 0.2, 57), 2)  # rounded: there are ties
     bogus = np.round(rng.normal(0.5, 0.2, 43), 2)
     wins = mannwhitneyu(real, bogus).statistic
-    ranking = ranking_of(list(real), list(bogus))
+    ranking = measure_auc(list(real), list(bogus))
     assert ranking.auc == pytest.approx(wins / (57 * 43))
 
 
@@ -41,7 +41,7 @@ def test_the_upper_end_covers_the_truth_as_often_as_it_says(
     # Two normal distributions one sigma apart: AUC = Phi(1 / sqrt 2).
     truth = 0.7602
     covered = [
-        ranking_of(list(rng.normal(1, 1, 60)), list(rng.normal(0, 1, 60))).upper >= truth
+        measure_auc(list(rng.normal(1, 1, 60)), list(rng.normal(0, 1, 60))).upper >= truth
         for _ in range(400)
     ]
     assert 0.92 <= np.mean(covered) <= 0.985

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.astrometry.star_patterns import turn_between
 
 if TYPE_CHECKING:
@@ -245,7 +246,7 @@ def _pulls(pairs: Pairs, linear: PixelMap) -> NDArray[np.float64]:
 def _chi2(pairs: Pairs, found: PixelMap) -> float:
     """Sum of squared residuals in sigmas, each limited: one wrong pair rules none."""
     left = (pairs.goals - found(pairs.pixels, pairs.plane)) / pairs.sigma[:, None]
-    scale = max(1.4826 * float(np.median(np.abs(left))), 1.0)
+    scale = max(mad_sigma(left, 0), 1.0)
     return float(np.minimum(left**2, (4 * scale) ** 2).sum())
 
 

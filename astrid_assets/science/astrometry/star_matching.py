@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.astrometry.pixel_maps import Pairs, PixelMap, best_map
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def matched(
         is_shrinking = is_shrinking or step >= GROWING_ROUNDS
         if is_shrinking:
             left = pairs.goals - found(pairs.pixels, pairs.plane)
-            spread = 1.4826 * float(np.median(np.abs(left)))
+            spread = mad_sigma(left, 0)
             radius = float(np.clip(5 * spread, MIN_MATCH_PX, MATCH_PX))
         before = i, j
         here = found(ours.pixels, ours.plane)

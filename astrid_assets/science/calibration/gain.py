@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.calibration.masters import NoFrames
 from astrid_assets.science.errors import ShapeMismatch
 
@@ -101,6 +102,6 @@ def _variance(image: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float
     """Variance without outliers; clipping is allowed for."""
     values = image[np.isfinite(image)]
     middle = np.median(values)
-    sigma = 1.4826 * np.median(np.abs(values - middle))
+    sigma = mad_sigma(values, float(middle))
     kept = values[np.abs(values - middle) <= 4 * max(sigma, 1e-9)]
     return float(np.var(kept)) / CLIPPED_VARIANCE

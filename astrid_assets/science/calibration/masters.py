@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from astrid_assets.science.arrays.robust import MAD_TO_SIGMA
 from astrid_assets.science.calibration.stacking import Layer, combine_stack
 from astrid_assets.science.errors import FrameRejected, ScienceError, ShapeMismatch
 from astrid_assets.science.mask_bits import MaskBit
@@ -223,7 +224,7 @@ def combine(
 def deviant_bias(bias: Image) -> NDArray[np.bool_]:
     """Mark bias pixels far from all others: they do not count electrons."""
     middle = sampled_median(bias)
-    scatter = 1.4826 * sampled_median(np.abs(_some(bias) - np.float32(middle)))
+    scatter = MAD_TO_SIGMA * sampled_median(np.abs(_some(bias) - np.float32(middle)))
     limit = np.float32(DEVIANT_BIAS_SIGMA * max(scatter, 1e-6))
     return ~(np.abs(bias - np.float32(middle)) <= limit)
 

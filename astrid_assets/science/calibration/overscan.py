@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.polynomial import Chebyshev
 
+from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.errors import FrameRejected
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def _smooth(medians: NDArray[np.float64]) -> NDArray[np.float64]:
     domain = [0.0, float(max(len(medians) - 1, 1))]
     curve = Chebyshev.fit(places[good], medians[good], degree, domain=domain)
     off = np.abs(medians - curve(places))
-    scatter = 1.4826 * float(np.median(off[good]))
+    scatter = mad_sigma(off[good], 0)
     good &= off <= OUTLIER_SIGMA * max(scatter, 1e-6)
     if int(np.sum(good)) > degree:
         curve = Chebyshev.fit(places[good], medians[good], degree, domain=domain)

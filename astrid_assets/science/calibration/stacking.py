@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
+from astrid_assets.science.arrays.robust import MAD_TO_SIGMA
 from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.calibration.stack_kernels import (
     clipped_means,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 CLIP_SIGMA = 4.0
 """Against the median over the stack: a cosmic ray or a star in a sky flat."""
 
-STD_OF_MEDIAN_DEVIATION = 1.4826
 SMALL_SAMPLES = {2: 1.196, 3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9: 1.107}
 """Few values have too small a median absolute deviation, by these factors; above nine
 by n / (n - 0.8) (Croux & Rousseeuw 1992, Computational Statistics 1, 411)."""
@@ -118,7 +118,7 @@ def combine_stack(
 
 def std_of_median_deviation(n: int) -> float:
     """Return sigma over the median absolute deviation of `n` normal values."""
-    return STD_OF_MEDIAN_DEVIATION * SMALL_SAMPLES.get(n, n / (n - 0.8))
+    return MAD_TO_SIGMA * SMALL_SAMPLES.get(n, n / (n - 0.8))
 
 
 def _typical_deviation(layers: Sequence[Layer], bias: Image | None, dark: Image | None) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.detection.candidate import Candidate
 from astrid_assets.science.detection.filters import bits_near, failed_tests
 from astrid_assets.science.detection.peaks import Peaks, find_peaks, window
@@ -19,7 +20,6 @@ from astrid_assets.science.detection.shapes import (
     fit_on_frame,
     measure_shapes,
 )
-from astrid_assets.science.differencing.noise import robust_sigma
 from astrid_assets.science.errors import FrameRejected, ShapeMismatch
 from astrid_assets.science.mask_bits import UNUSABLE
 
@@ -160,7 +160,7 @@ def _typical_noise(difference: Difference) -> tuple[float, float]:
         part = slice(None), slice(None)
         usable = (difference.mask & UNUSABLE) == 0
     return (
-        robust_sigma(difference.d[part][usable]),
+        mad_sigma(difference.d[part][usable]),
         float(np.median(difference.flux_err[part][usable])),
     )
 

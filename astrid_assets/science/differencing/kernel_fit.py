@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.differencing.local_psf import terms
 from astrid_assets.science.differencing.matched import Blurs
-from astrid_assets.science.differencing.noise import robust_sigma
 from astrid_assets.science.differencing.transform import back, forward, padded_shape
 from astrid_assets.science.errors import TooFewStars
 
@@ -176,6 +176,6 @@ def _solve(design: Array, target: Array, weight: Array, places: Array) -> Array:
         left = target - np.einsum("npb,nb->np", design, kernels)
         chi2 = (weight * left**2).sum(axis=1) / np.maximum((weight > 0).sum(axis=1), 1)
         usual = float(np.median(chi2[keep]))
-        limit = usual + CLIP_SIGMA * max(robust_sigma(chi2[keep]), 0.1 * usual)
+        limit = usual + CLIP_SIGMA * max(mad_sigma(chi2[keep]), 0.1 * usual)
         keep = (chi2 <= limit) & (weight.sum(axis=1) > 0)
     return solution

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.differencing.matched import Matched
 
-MAD_TO_SIGMA = 1.4826
 BRIGHT_SIGMA = 50.0  # a PSF error of 1 % is half a sigma on such a star
 SAMPLE = 200_000  # scores of PSF-wide patches still tell their scatter to 0.7 %
 MIN_BRIGHT_STARS = 5
@@ -47,11 +46,6 @@ def sample_of(where: NDArray[np.bool_]) -> NDArray[np.intp]:
     """
     step = max(1, int(np.count_nonzero(where)) // SAMPLE)
     return noise_kernels.every_set(np.ascontiguousarray(where), step)
-
-
-def robust_sigma(values: NDArray[np.floating]) -> float:
-    """Return 1.4826 times the median absolute deviation."""
-    return float(MAD_TO_SIGMA * np.median(np.abs(values - np.median(values))))
 
 
 def sky_sigma(variance: Image, usable: NDArray[np.bool_]) -> float:

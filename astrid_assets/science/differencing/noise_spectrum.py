@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import binary_dilation, correlate1d
 
+from astrid_assets.science.arrays.robust import MAD_TO_SIGMA, median_deviation
 from astrid_assets.science.differencing.filters import half_plane_sum
 from astrid_assets.science.differencing.transform import StampSpectrum, frequencies
 
@@ -110,7 +111,7 @@ def psf_factor(psf: Image, power_on: PowerOn) -> float:
 def _correlation(data: Image, blank: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
     """Correlation at lags 0 to 5 along an axis, high-passed along the other."""
     high = correlate1d(data, HIGH_PASS, axis=1 - axis)
-    limit = CLIP_SIGMA * 1.4826 * np.median(np.abs(high[blank]))
+    limit = CLIP_SIGMA * MAD_TO_SIGMA * median_deviation(high[blank], 0)
     good = blank & (np.abs(high) < limit)
     high = np.moveaxis(np.where(good, high, 0), axis, 0)
     good = np.moveaxis(good, axis, 0)

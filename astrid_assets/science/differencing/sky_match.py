@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sep
 
+from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.differencing import sky_kernels, zogy_kernels
-from astrid_assets.science.differencing.noise import robust_sigma
 from astrid_assets.science.differencing.transform import (
     StampSpectrum,
     back_columns,
@@ -98,7 +98,7 @@ def _level(blurred: Image, bad: NDArray[np.bool_], noise: float) -> Image:
         mesh //= 2
         finer = _meshes(blurred - level, masked, mesh, smooth=1)
         means = finer[mesh // 4 :: mesh // 2, mesh // 4 :: mesh // 2]
-        if robust_sigma(means) ** 2 < STRUCTURED_VARIANCE * (noise / mesh) ** 2:
+        if mad_sigma(means) ** 2 < STRUCTURED_VARIANCE * (noise / mesh) ** 2:
             break
         level = level + finer
     whole = np.empty((ny, nx), dtype=np.float32)

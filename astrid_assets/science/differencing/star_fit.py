@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.ndimage import map_coordinates
 
+from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.differencing.flux_ratio import FluxRatio, fit_ratio
-from astrid_assets.science.differencing.noise import MAD_TO_SIGMA
 from astrid_assets.science.differencing.transform import back, forward
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _consistent(
             (total[:, 1], np.hypot(1 / snr, 0.05)),
         ):
             centre = np.median(values[keep])
-            spread = MAD_TO_SIGMA * np.median(np.abs(values[keep] - centre))
+            spread = mad_sigma(values[keep], float(centre))
             keep &= np.abs(values - centre) < CLIP_SIGMA * np.maximum(spread, floor)
         if (keep == before).all():
             break
@@ -240,9 +240,9 @@ def _summary(
     x, y = sources.x[keep], sources.y[keep]
     ratio = fit_ratio(x, y, fit.ratio[keep], snr, mapping.shape)
     ratios = fit.ratio[keep] / ratio.at(x, y)
-    scatter = MAD_TO_SIGMA * float(np.median(np.abs(ratios - 1)))
+    scatter = mad_sigma(ratios, 1)
     residual = (total - model)[keep]
-    measured = MAD_TO_SIGMA * float(np.median(np.abs(residual)))
+    measured = mad_sigma(residual, 0)
     photon = float(np.median(_centroid_error(snr, fwhm_px)))
     to_ref = mapping.linear()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.wcs.utils import proj_plane_pixel_area
 
+from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.differencing import noise
 from astrid_assets.science.differencing.common_stars import measure_common_stars
 from astrid_assets.science.differencing.difference import Difference
@@ -145,7 +146,7 @@ def subtract(
         flux_err = np.hypot(flux_err, np.float32(np.sqrt(structure * typical)))
         score = np.divide(flux, flux_err)
     blank_scores = score.ravel()[sample]
-    reference_rms = noise.robust_sigma(ref_data.ravel()[sample])
+    reference_rms = mad_sigma(ref_data.ravel()[sample])
     factors = (
         psf_factor(new.psf.centre, powers[0]),
         psf_factor(ref_psf.centre, powers[1]),
@@ -163,7 +164,7 @@ def subtract(
         psf_d_changes=matched.psf_d_changes,
         wcs=new.wcs,
         zero_point_mag=science.zero_point_mag,
-        std_score=noise.robust_sigma(blank_scores),
+        std_score=mad_sigma(blank_scores),
         flux_ratio=stars.ratio.level,
         flux_ratio_change=stars.ratio.change,
         flux_ratio_scatter=stars.ratio_scatter,
@@ -172,7 +173,7 @@ def subtract(
         astrometric_noise_px=terms.jitter_px * np.sqrt(2),
         psf_error=terms.psf_error,
         sky_structure=structure,
-        sky_rms_e=noise.robust_sigma(new_data.ravel()[sample]),
+        sky_rms_e=mad_sigma(new_data.ravel()[sample]),
         reference_rms_e=reference_rms,
         noise_factor=factors[1] * sigmas[1] / reference_rms,
         coverage=_coverage(science.mask, ref_bits),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.injection.sources import SNR_EDGES
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 Values = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
-MAD_TO_SIGMA = 1.4826
 MIN_TOLD = 5  # fewer sources tell no scatter
 SURE_SNR = 10.0  # from here on noise loses none: what is lost was lost to its place
 
@@ -119,9 +119,9 @@ def errors_by_snr(
         pull = (measured[b] - flux[b]) / measured_err[b]
         told = {
             "flux_bias": np.median(measured[b] / flux[b]) - 1,
-            "flux_pull": MAD_TO_SIGMA * np.median(np.abs(pull)),
+            "flux_pull": mad_sigma(pull, 0),
             "flux_within_error": np.mean(np.abs(pull) < 1),
-            "position_px": MAD_TO_SIGMA * np.median(np.abs(offsets_px[b])),
+            "position_px": mad_sigma(offsets_px[b], 0),
             "position_theory_px": np.median(theory_px[b]),
         }
         for name, value in told.items():

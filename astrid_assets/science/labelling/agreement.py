@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CATEGORIES = ("bogus", "real")
-Z_95 = 1.959964  # standard normal quantile of a two-sided 95 % interval
 
 
 def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
@@ -108,23 +107,6 @@ def label_noise(disagreement: float) -> float | None:
     if not 0 <= disagreement <= 0.5:
         return None
     return (1 - float(np.sqrt(1 - 2 * disagreement))) / 2
-
-
-def wilson_interval(successes: int, total: int, z: float = Z_95) -> tuple[float, float] | None:
-    """Return the interval of a share; None when nothing was counted.
-
-    References
-    ----------
-    Wilson 1927, J. Am. Stat. Assoc. 22, 209.
-    """
-    if total == 0:
-        return None
-    share = successes / total
-    centre = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-    half = (
-        z / (1 + z**2 / total) * float(np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)))
-    )
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _beyond_chance(observed: float, expected: float) -> float | None:

@@ -7,6 +7,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from astrid_assets.science.arrays.robust import mad_sigma
+
 MIN_LENGTH_SHARE = 0.2
 """Of the frame's shorter side; spikes of bright stars and galaxies are shorter."""
 
@@ -56,7 +58,7 @@ def _lit(shine: Array, edges: NDArray[np.intp]) -> Bool:
         part = shine[a:b][np.isfinite(shine[a:b])]
         if len(part) > (b - a) / 4:
             middle = np.median(part)
-            spread = 1.4826 * np.median(np.abs(part - middle))
+            spread = mad_sigma(part, float(middle))
             lit[index] = middle > SEGMENT_SIGMA * 1.25 * spread / np.sqrt(len(part))
     return lit
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.masking import trails_kernels as kernels
 from astrid_assets.science.masking.trail_runs import SEGMENT_PX, is_lit, is_long, lit_run
 
@@ -235,7 +236,7 @@ def _outshines(snr: Image, offset: float, core: float) -> bool:
     if len(beside) < SIDE_BAND_PX:
         return False
     level = float(np.median(beside))
-    scatter = 1.4826 * float(np.median(np.abs(beside - level)))
+    scatter = mad_sigma(beside, level)
     return bool(smooth[round(REACH_PX + offset)] - level > PARALLEL_SIGMA * scatter)
 
 

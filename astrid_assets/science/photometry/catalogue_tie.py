@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.astrometry.solution import Solution, solve_wcs
 from astrid_assets.science.astrometry.wcs_tools import footprint
 from astrid_assets.science.errors import FrameRejected, TooFewStars
@@ -172,7 +173,7 @@ def _tie(
         solution=solution,
         zero_point_mag=level.value,
         zero_point_err_mag=level.error,
-        scatter_mag=float(1.4826 * np.median(np.abs(left))),
+        scatter_mag=mad_sigma(left, 0),
         n_stars=len(left),
         colour_term=term,
         colour_term_err=term_err,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
+from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.mask_bits import UNUSABLE
 
 if TYPE_CHECKING:
@@ -102,6 +103,6 @@ def is_persistent_hole(flux_e: Array, flux_err_e: Array) -> bool:
     if np.mean(dark) < MIN_DARK_SHARE:
         return False
     depth = float(np.median(flux_e))
-    scatter = 1.4826 * float(np.median(np.abs(flux_e - depth)))
+    scatter = mad_sigma(flux_e, depth)
     allowed = float(np.median(flux_err_e)) + MAX_HOLE_CHANGE * abs(depth)
     return scatter <= allowed

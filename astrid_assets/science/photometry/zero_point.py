@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from astrid_assets.science.arrays.robust import MAD_TO_SIGMA
 from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.photometry.zero_point_field import UNKNOWN, FieldVariation, variation
 from astrid_assets.science.stars.measurement import StarFlag
@@ -115,7 +116,7 @@ def zero_point(
     weights = 1 / np.hypot(error, max(level.excess, SCATTER_FLOOR_MAG)) ** 2
     return ZeroPoint(
         mag=anchor_zero_point_mag + level.value,
-        scatter_mag=1.4826 * weighted_median(np.abs(left), weights),
+        scatter_mag=MAD_TO_SIGMA * weighted_median(np.abs(left), weights),
         n_stars=int(chosen.sum()),
         flux_ratio=float(10 ** (0.4 * level.value)),
         error_mag=level.error,

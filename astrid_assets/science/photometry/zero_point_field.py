@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from astrid_assets.science.arrays.robust import mad_sigma
+
 Array = NDArray[np.float64]
 CELLS = 3
 MIN_CELL_STARS = 6
@@ -94,7 +96,7 @@ def _plane(u: Array, v: Array, left: Array, error: Array) -> tuple[float, float]
         curvature = np.einsum("ki,kj->ij", design * say[:, None], design)
         terms = np.linalg.pinv(curvature) @ np.einsum("ki,k->i", design, say * left)
     spread = left - np.einsum("ij,j->i", design, terms)
-    scale = max(1.4826 * float(np.median(np.abs(spread) / error)), 1.0)
+    scale = max(mad_sigma(spread / error, 0), 1.0)
     covariance = np.linalg.pinv(curvature)[1:, 1:] * scale**2
     slope = terms[1:]
     significance = float(np.sqrt(max(slope @ np.linalg.pinv(covariance) @ slope, 0)))
@@ -114,7 +116,7 @@ def _cells(u: Array, v: Array, left: Array, error: Array) -> tuple[float, float,
             if n < MIN_CELL_STARS:
                 continue
             grid[i, j] = np.median(left[here])
-            within = 1.4826 * float(np.median(np.abs(left[here] - grid[i, j])))
+            within = mad_sigma(left[here], float(grid[i, j]))
             noise = max(within, float(np.median(error[here])))
             sigma = abs(float(grid[i, j])) / (MEDIAN_COST * noise / np.sqrt(n))
             if sigma > worst[1]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from astrid_assets.science.arrays.robust import MAD_TO_SIGMA
 from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.frame import polynomials
 from astrid_assets.science.mask_bits import UNUSABLE
@@ -152,7 +153,7 @@ def _usual(values: Array, errors: Array, design: Array) -> tuple[NDArray[np.bool
     for _ in range(ROBUST_ROUNDS):
         root = np.sqrt(weight)[:, None]
         left = values - design @ np.linalg.lstsq(root * design, root * values)[0]
-        scatter = np.maximum(1.4826 * np.median(np.abs(left), axis=0), LEAST_SCATTER)
+        scatter = np.maximum(MAD_TO_SIGMA * np.median(np.abs(left), axis=0), LEAST_SCATTER)
         far[:] = np.abs(left / np.hypot(scatter, errors[:, None])).max(axis=1)
         weight = 1 / (1 + (far / 2) ** 2) ** 2
     return far < OUTLIER_MAD, scatter

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
+from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
-from astrid_assets.science.differencing.noise import robust_sigma
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE
@@ -100,7 +100,7 @@ class CrossCheck:
             "method": self.method,
             "star_difference": _median(self.star_difference),
             "flux_ratio": _median(ratio),
-            "flux_ratio_err": robust_sigma(ratio) / np.sqrt(len(ratio)) if len(ratio) else None,
+            "flux_ratio_err": mad_sigma(ratio) / np.sqrt(len(ratio)) if len(ratio) else None,
             "agreeing": float(np.mean(places)) if places else None,
             "correlation": float(np.asarray(np.corrcoef(scores))[0, 1]) if several else None,
             "n_stars": len(self.star_snr),

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.arrays.robust import MAD_TO_SIGMA
 from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.detection.ranking import snr_ranking
 from astrid_assets.science.errors import Reason
@@ -64,7 +65,6 @@ KIND = "alert"
 ZERO_POINT_MAG = 25.0
 """Alerts come in magnitudes: fluxes are counts of this zero point, not electrons."""
 
-MAD_TO_SIGMA = 1.4826
 SHOWN_REFUSALS = 20
 
 log = logging.getLogger(__name__)

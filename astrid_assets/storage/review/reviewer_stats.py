@@ -13,12 +13,8 @@ import numpy as np
 from sqlalchemy import Integer, and_, case, cast, func, or_, select
 from sqlalchemy.orm import aliased
 
-from astrid_assets.science.labelling.agreement import (
-    cohen_kappa,
-    fleiss_kappa,
-    label_noise,
-    wilson_interval,
-)
+from astrid_assets.science.arrays.intervals import wilson_interval
+from astrid_assets.science.labelling.agreement import cohen_kappa, fleiss_kappa, label_noise
 from astrid_assets.science.labelling.consensus import DECISIVE
 from astrid_assets.storage.database.tables.detections import Detection
 from astrid_assets.storage.database.tables.review import Label, ReviewItem, ValidationEvent, Vote

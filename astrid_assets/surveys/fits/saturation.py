@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.arrays.robust import MAD_TO_SIGMA, median_deviation
+
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
     from astrid_assets.surveys.fits.headers import HeaderView
@@ -103,4 +105,4 @@ def level_and_scatter(values: Image) -> tuple[float, float]:
     """Return median and robust sigma, from at most some 100 000 of the values."""
     sample = values.ravel()[:: max(1, values.size // SAMPLE)]
     median = float(np.median(sample))
-    return median, 1.4826 * float(np.median(np.abs(sample - median)))
+    return median, MAD_TO_SIGMA * float(median_deviation(sample, median))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from fastapi import APIRouter, Response
 
+from astrid_assets.science.arrays.robust import MAD_TO_SIGMA
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.fits.stamps import difference_cutout
 from astrid_assets.storage.queries import search
@@ -134,7 +135,7 @@ def _png(image: Stamp, unit: str, stamps: Stamp, plane: Plane, stretch: Stretch)
         return sky_png(image, level, stretch, None)
     if unit != "sigma":
         middle = np.nanmedian(image) if np.isfinite(image).any() else 0.0
-        spread = 1.4826 * np.nanmedian(np.abs(image - middle))
+        spread = MAD_TO_SIGMA * np.nanmedian(np.abs(image - middle))
         image = (image - middle) / max(float(spread), 1e-6)
     return signed_png(image, stretch, None)
 

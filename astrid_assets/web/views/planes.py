@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.pictures.orientation import Orientation, orientation_of
+from astrid_assets.science.arrays.robust import MAD_TO_SIGMA, median_deviation
 from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.storage.objects.store_errors import ObjectMissing
 
@@ -37,7 +38,6 @@ CACHE_BYTES = 192 * 2**20
 MAX_STAMPS = 256  # detections; 64 kB each
 SOURCE_SIGMA = 5.0  # per pixel, and this many pixels: a source of the reference
 SOURCE_PIXELS = 5
-ROBUST_SIGMA = 1.4826  # of a Gaussian over its median absolute deviation
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _in_sigma(image: Stamp) -> Stamp:
     measured = image[np.isfinite(image) & (image != 0)]
     if not measured.size:
         return image
-    sigma = ROBUST_SIGMA * float(np.median(np.abs(measured - np.median(measured))))
+    sigma = MAD_TO_SIGMA * float(median_deviation(measured))
     return image / np.float32(sigma) if sigma > 0 else image
 
 
@@ -223,7 +223,7 @@ def _neighbour(hdus: HDUList, x: float, y: float) -> ReferenceSource | None:
     usable = np.isfinite(window) & (window != 0)
     if not usable.any():
         return None
-    sigma = ROBUST_SIGMA * float(np.median(np.abs(window[usable] - np.median(window[usable]))))
+    sigma = MAD_TO_SIGMA * float(median_deviation(window[usable]))
     if sigma <= 0:
         return None
     filled = np.where(usable, window, 0).astype(np.float32)

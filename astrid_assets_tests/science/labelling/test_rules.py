@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from astrid_assets.science.labelling.agreement import label_noise, wilson_interval
+from astrid_assets.science.arrays.intervals import wilson_interval
+from astrid_assets.science.labelling.agreement import label_noise
 from astrid_assets.science.labelling.consensus import Vote, consensus
 from astrid_assets.science.labelling.rules import (
     DEFAULT_RULES,

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from astrid_assets.science.labelling.agreement import cohen_kappa, wilson_interval
+from astrid_assets.science.arrays.intervals import wilson_interval
+from astrid_assets.science.labelling.agreement import cohen_kappa
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.review import ReviewLease, ValidationEvent
 from astrid_assets.storage.review import accounts, labels
