@@ -31,7 +31,7 @@ MAX_STARS = 80  # the brightest; more gain nothing
 MIN_SNR = 10.0  # fainter sources know neither their position nor their flux
 
 
-def measure_common_stars(new: Prepared, ref: Prepared, min_stars: int) -> CommonStars:
+def measure_common_stars(science: Prepared, reference: Prepared, min_stars: int) -> CommonStars:
     """Measure flux ratio and residual offset; the result holds the final mapping.
 
     Raises
@@ -41,24 +41,24 @@ def measure_common_stars(new: Prepared, ref: Prepared, min_stars: int) -> Common
     TooFewStars
         If fewer than `min_stars` agree.
     """
-    mapping = pixel_mapping(new.wcs, ref.wcs, new.frame.shape)
-    bad = missing_at(ref.bad, mapping) | new.bad
+    mapping = pixel_mapping(science.wcs, reference.wcs, science.frame.shape)
+    bad = missing_at(reference.bad, mapping) | science.bad
     if bad.all():
         raise FrameRejected("no_overlap", "frame and reference share no good pixel")
-    fwhm = max(new.psf.fwhm_px, ref.psf.fwhm_px)
-    data = fill_masked(new.frame.data, new.bad)
-    sources = find_sources(data, bad, new.sky_sigma, fwhm, margin_px=round(3 * fwhm) + 1)
+    fwhm = max(science.psf.fwhm_px, reference.psf.fwhm_px)
+    data = fill_masked(science.frame.data, science.bad)
+    sources = find_sources(data, bad, science.sky_sigma, fwhm, margin_px=round(3 * fwhm) + 1)
     if len(sources.x) < min_stars:
         raise TooFewStars("flux ratio", len(sources.x), min_stars)
     stars = compare_stars(
         sources,
         data,
-        ref.spline,
+        reference.spline,
         mapping,
-        new.psfs_at,
-        RegisteredPsf(ref.psf, mapping).at,
+        science.psfs_at,
+        RegisteredPsf(reference.psf, mapping).at,
         fwhm,
-        ref.sky_sigma,
+        reference.sky_sigma,
     )
     found = 0 if stars is None else len(stars)
     if stars is None or found < min_stars:

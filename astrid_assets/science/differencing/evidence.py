@@ -59,7 +59,7 @@ def gather(stars: CommonStars, matched: Matched, blank_scores: Image) -> Evidenc
         The score on blank sky, or a sample of it.
     """
     at = np.rint(stars.y).astype(int), np.rint(stars.x).astype(int)
-    light = matched.flux_new[at].astype(np.float64)
+    light = matched.flux_science[at].astype(np.float64)
     inside = np.clip(blank_scores, SCORE_EDGES[0], SCORE_EDGES[-1])
     return Evidence(
         x=stars.x,

@@ -54,19 +54,19 @@ def white(shape: tuple[int, int]) -> Axes:
 class Noises:
     """The noise of both images' blank sky: scatter of a pixel, and its spectrum."""
 
-    new: float
-    ref: float
-    new_power: PowerOn = white
-    ref_power: PowerOn = white
+    science: float
+    reference: float
+    science_power: PowerOn = white
+    reference_power: PowerOn = white
 
     def axes(self, shape: tuple[int, int]) -> tuple[Axes, Axes]:
         """Return the noise power of both images, separately along y and x."""
-        (ny, nx), (ry, rx) = self.new_power(shape), self.ref_power(shape)
-        new = np.float32(self.new**2) * np.asarray(ny, dtype=np.float32)
-        ref = np.float32(self.ref**2) * np.asarray(ry, dtype=np.float32)
+        (ny, nx), (ry, rx) = self.science_power(shape), self.reference_power(shape)
+        science = np.float32(self.science**2) * np.asarray(ny, dtype=np.float32)
+        reference = np.float32(self.reference**2) * np.asarray(ry, dtype=np.float32)
         return (
-            (new, np.asarray(nx, dtype=np.float32)),
-            (ref, np.asarray(rx, dtype=np.float32)),
+            (science, np.asarray(nx, dtype=np.float32)),
+            (reference, np.asarray(rx, dtype=np.float32)),
         )
 
 
@@ -79,7 +79,7 @@ class Design:
 
     Parameters
     ----------
-    blur_new, blur_ref : (n, n)
+    blur_science, blur_reference : (n, n)
         b_n and b_r.
     source : (n, n), unit sum
         P_n.
@@ -93,13 +93,15 @@ class Design:
         Squares of k_n / F_S and k_r / F_S.
     """
 
-    def __init__(self, blur_new: Image, blur_ref: Image, source: Image, noises: Noises) -> None:
-        size = max(len(blur_new), len(blur_ref), len(source))
+    def __init__(
+        self, blur_science: Image, blur_reference: Image, source: Image, noises: Noises
+    ) -> None:
+        size = max(len(blur_science), len(blur_reference), len(source))
         n = int(fft.next_fast_len(PLANE_PSFS * size, real=True) or 0)
         self._shape = (n, n)
         (vny, vnx), (vry, vrx) = noises.axes(self._shape)
         self._vn, self._vr = np.outer(vny, vnx), np.outer(vry, vrx)
-        bn, br = self._spectrum(blur_new), self._spectrum(blur_ref)
+        bn, br = self._spectrum(blur_science), self._spectrum(blur_reference)
         seen = bn * self._spectrum(source)
         whitened = self._noise(bn + WHITENING_FLOOR, br + WHITENING_FLOOR)
         self._white = 1 / np.sqrt(whitened)  # eq. 13
@@ -112,14 +114,14 @@ class Design:
         self.kr2 = self._stamp(self._score * br / self.f_s, size) ** 2
 
     def local(
-        self, blur_new: Image, blur_ref: Image, source: Image
+        self, blur_science: Image, blur_reference: Image, source: Image
     ) -> tuple[float, float, float, Image]:
         """Return F_D, F_S, the variance of S on blank sky, and P_D where these hold.
 
         The filters stay those of the design. The variance is that of a flux: over
         F_S².
         """
-        bn, br = self._spectrum(blur_new), self._spectrum(blur_ref)
+        bn, br = self._spectrum(blur_science), self._spectrum(blur_reference)
         seen = bn * self._spectrum(source)
         f_s = self._mean((self._score * seen).real)
         noise = np.abs(self._score) ** 2 * self._noise(bn, br)

@@ -48,20 +48,20 @@ Array = np.ndarray
 
 
 def matching_blurs(
-    new: Image,
-    ref: Image,
+    science: Image,
+    reference: Image,
     variance: Image,
     usable: NDArray[np.bool_],
     x: NDArray[np.float64],
     y: NDArray[np.float64],
-    new_stamps: Stamps,
+    science_stamps: Stamps,
     fwhms_px: tuple[float, float],
 ) -> Blurs:
     """Fit the kernel and say how both images are blurred with it.
 
     Parameters
     ----------
-    new, ref : (ny, nx)
+    science, reference : (ny, nx)
         Registered, scaled, masked pixels filled.
     variance : (ny, nx)
         Of their difference.
@@ -69,22 +69,22 @@ def matching_blurs(
         Other pixels carry no weight.
     x, y : (n,)
         The common stars.
-    new_stamps : (k, n, n)
-        PSF of `new`: what a source looks like.
+    science_stamps : (k, n, n)
+        PSF of `science`: what a source looks like.
     fwhms_px
-        Of `new` and of `ref`; the sharper image is the one that is blurred.
+        Of `science` and of `reference`; the sharper image is the one that is blurred.
 
     Raises
     ------
     TooFewStars
         If fewer than three stars are left.
     """
-    ref_is_sharper = fwhms_px[1] <= fwhms_px[0]
-    sharp, soft = (ref, new) if ref_is_sharper else (new, ref)
+    reference_is_sharper = fwhms_px[1] <= fwhms_px[0]
+    sharp, soft = (reference, science) if reference_is_sharper else (science, reference)
     basis = _basis(max(fwhms_px), min(fwhms_px))
     half = round(STAMP_FWHM * max(fwhms_px))
     margin = half + basis.shape[1] // 2
-    ny, nx = new.shape
+    ny, nx = science.shape
     rows, columns = np.rint(y).astype(int), np.rint(x).astype(int)
     inside = (rows >= margin) & (rows < ny - margin) & (columns >= margin) & (columns < nx - margin)
     rows, columns = rows[inside], columns[inside]
@@ -101,9 +101,9 @@ def matching_blurs(
     still = np.zeros_like(kernel)
     middle = kernel.shape[1] // 2
     still[0, middle, middle] = 1
-    if ref_is_sharper:
-        return Blurs(still, kernel, new_stamps)
-    return Blurs(kernel, still, new_stamps)
+    if reference_is_sharper:
+        return Blurs(still, kernel, science_stamps)
+    return Blurs(kernel, still, science_stamps)
 
 
 def _basis(soft_fwhm_px: float, sharp_fwhm_px: float) -> Array:

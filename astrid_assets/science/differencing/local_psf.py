@@ -33,7 +33,7 @@ SAMPLES = 5  # positions per axis at which PSFs are sampled
 
 
 def local_psfs(
-    new_at: PsfsAt, ref_at: PsfsAt, shape: tuple[int, int], tolerance: float
+    science_at: PsfsAt, reference_at: PsfsAt, shape: tuple[int, int], tolerance: float
 ) -> tuple[Stamps, Stamps, float]:
     """Describe both PSFs with the fewest terms that suffice for both.
 
@@ -44,7 +44,7 @@ def local_psfs(
 
     Returns
     -------
-    new, ref
+    science, reference
         Equally many stamps.
     error
         What is left: above `tolerance` when even cubic terms do not suffice.
@@ -54,12 +54,12 @@ def local_psfs(
         np.linspace(0, ny - 1, SAMPLES), np.linspace(0, nx - 1, SAMPLES), indexing="ij"
     )
     x, y = x.ravel(), y.ravel()
-    new, ref = new_at(x, y), ref_at(x, y)
-    best = _fit(new, ref, terms(x, y, shape, COUNTS[0]))
+    science, reference = science_at(x, y), reference_at(x, y)
+    best = _fit(science, reference, terms(x, y, shape, COUNTS[0]))
     for count in COUNTS[1:]:
         if best[2] <= tolerance:
             break
-        best = _fit(new, ref, terms(x, y, shape, count))
+        best = _fit(science, reference, terms(x, y, shape, count))
     return best
 
 
@@ -102,7 +102,10 @@ def fitted(sampled: NDArray[np.floating], design: NDArray[np.float64]) -> tuple[
 
 
 def _fit(
-    new: NDArray[np.floating], ref: NDArray[np.floating], design: NDArray[np.float64]
+    science: NDArray[np.floating], reference: NDArray[np.floating], design: NDArray[np.float64]
 ) -> tuple[Stamps, Stamps, float]:
-    (of_new, new_error), (of_ref, ref_error) = fitted(new, design), fitted(ref, design)
-    return of_new, of_ref, max(new_error, ref_error)
+    (of_science, science_error), (of_reference, reference_error) = (
+        fitted(science, design),
+        fitted(reference, design),
+    )
+    return of_science, of_reference, max(science_error, reference_error)

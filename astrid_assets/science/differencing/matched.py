@@ -22,7 +22,7 @@ class Matched:
         D / F_D: a source of `f` electrons is ``f * psf_d``.
     flux
         S / F_S, the PSF flux of a change.
-    flux_new, flux_ref
+    flux_science, flux_reference
         S_n / F_S and S_r / F_S: PSF fluxes of what is in either image; `flux` is
         their difference.
     variance
@@ -35,8 +35,8 @@ class Matched:
 
     d: Image
     flux: Image
-    flux_new: Image
-    flux_ref: Image
+    flux_science: Image
+    flux_reference: Image
     variance: Image
     psf_d: Image
     psf_d_changes: Stamps | None = None
@@ -48,25 +48,25 @@ class Blurs:
 
     Attributes
     ----------
-    new, ref : (k, n, n)
+    science, reference : (k, n, n)
         Terms of `local_psf`, equally many; the images are blurred with them.
     source : (k, n, n)
         PSF of the new image.
     """
 
-    new: Stamps
-    ref: Stamps
+    science: Stamps
+    reference: Stamps
     source: Stamps
 
     @property
     def reach(self) -> int:
         """Side of the largest stamp."""
-        return max(s.shape[1] for s in (self.new, self.ref, self.source))
+        return max(s.shape[1] for s in (self.science, self.reference, self.source))
 
     def at(self, x: float, y: float, shape: tuple[int, int]) -> tuple[Image, Image, Image]:
         """Return the three stamps at a position."""
         return (
-            at(self.new, x, y, shape),
-            at(self.ref, x, y, shape),
+            at(self.science, x, y, shape),
+            at(self.reference, x, y, shape),
             at(self.source, x, y, shape),
         )

@@ -95,7 +95,7 @@ def measure_terms(
     dy, dx = np.array([(0, 0), (-r, 0), (r, 0), (0, -r), (0, r)]).T
     at = rows[:, None] + dy, columns[:, None] + dx
     variance = matched.variance[at]
-    peak = np.minimum(matched.flux_new[at], matched.flux_ref[at])[:, 0]
+    peak = np.minimum(matched.flux_science[at], matched.flux_reference[at])[:, 0]
     bright = (peak > BRIGHT_SIGMA * np.sqrt(variance[:, 0])) & usable[at].all(axis=1)
     if bright.sum() < MIN_BRIGHT_STARS:
         return prior
@@ -103,7 +103,7 @@ def measure_terms(
     at = at[0][bright], at[1][bright]
     variance, peak2 = variance[bright], peak[bright, None] ** 2
     residual2 = matched.flux[at] ** 2
-    slopes2 = _slopes2(matched.flux_new, at) + _slopes2(matched.flux_ref, at)
+    slopes2 = _slopes2(matched.flux_science, at) + _slopes2(matched.flux_reference, at)
     error2, jitter2 = prior.psf_error**2, prior.jitter_px**2
     for _ in range(TERM_ROUNDS):
         known = variance + jitter2 * slopes2
@@ -135,7 +135,7 @@ def residual_power(
     inside = (rows >= r) & (rows < ny - r) & (columns >= r) & (columns < nx - r)
     at = rows[inside, None] + dy[near], columns[inside, None] + dx[near]
     noise2 = matched.variance[at].sum(axis=1, dtype=np.float64)
-    power = np.square(matched.flux_new[at]).sum(axis=1, dtype=np.float64)
+    power = np.square(matched.flux_science[at]).sum(axis=1, dtype=np.float64)
     bright = usable[at].all(axis=1) & (power > POWER_SNR**2 * noise2)
     if not bright.any():
         return None
@@ -176,7 +176,7 @@ def score_of(
     flux = matched.flux.copy()
     in_bands(
         lambda a, b: noise_kernels.smaller_of_both(
-            matched.flux_new, matched.flux_ref, rows, half, a, b
+            matched.flux_science, matched.flux_reference, rows, half, a, b
         ),
         ny,
     )
@@ -184,8 +184,8 @@ def score_of(
     in_bands(
         lambda a, b: noise_kernels.score_rows(
             flux,
-            matched.flux_new,
-            matched.flux_ref,
+            matched.flux_science,
+            matched.flux_reference,
             matched.variance,
             static,
             usable,
@@ -202,7 +202,7 @@ def score_of(
 
 
 def blank_sky(
-    flux_ref: Image, flux_err: Image, variance: Image, usable: NDArray[np.bool_]
+    flux_reference: Image, flux_err: Image, variance: Image, usable: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Pixels where neither mask nor reference nor an error of the stars' counts.
 
@@ -215,7 +215,7 @@ def blank_sky(
     shown = np.empty_like(flux_err)
     in_bands(
         lambda a, b: noise_kernels.shown_rows(
-            flux_ref, flux_err, variance, BLANK_SIGMA, BLANK_EXCESS, shown, a, b
+            flux_reference, flux_err, variance, BLANK_SIGMA, BLANK_EXCESS, shown, a, b
         ),
         len(shown),
     )

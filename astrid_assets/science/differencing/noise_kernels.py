@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @compiled
 def smaller_of_both(
-    flux_new: Image, flux_ref: Image, out: Image, half: int, first: int, last: int
+    flux_science: Image, flux_reference: Image, out: Image, half: int, first: int, last: int
 ) -> None:
-    """Write the largest ``min(flux_new, flux_ref)`` along each row's window, >= 0."""
+    """Write the largest ``min(flux_science, flux_reference)`` along each row's window, >= 0."""
     nx = out.shape[1]
     line = np.zeros(nx + 2 * half, dtype=np.float32)
     for i in range(first, last):
         for j in range(nx):
-            line[j + half] = max(min(flux_new[i, j], flux_ref[i, j]), np.float32(0))
+            line[j + half] = max(min(flux_science[i, j], flux_reference[i, j]), np.float32(0))
         for j in range(nx):
             out[i, j] = line[j]
         for k in range(1, 2 * half + 1):
@@ -47,8 +47,8 @@ def highest_of_columns(rows: Image, out: Image, half: int, first: int, last: int
 @compiled
 def score_rows(
     flux: Image,
-    flux_new: Image,
-    flux_ref: Image,
+    flux_science: Image,
+    flux_reference: Image,
     variance: Image,
     static: Image,
     usable: NDArray[np.bool_],
@@ -72,10 +72,10 @@ def score_rows(
         for j in range(nx):
             left, right = max(j - 1, 0), min(j + 1, nx - 1)
             dx = np.float32(1.0 / (right - left))
-            ny_ = (flux_new[down, j] - flux_new[up, j]) * dy
-            nx_ = (flux_new[i, right] - flux_new[i, left]) * dx
-            ry_ = (flux_ref[down, j] - flux_ref[up, j]) * dy
-            rx_ = (flux_ref[i, right] - flux_ref[i, left]) * dx
+            ny_ = (flux_science[down, j] - flux_science[up, j]) * dy
+            nx_ = (flux_science[i, right] - flux_science[i, left]) * dx
+            ry_ = (flux_reference[down, j] - flux_reference[up, j]) * dy
+            rx_ = (flux_reference[i, right] - flux_reference[i, left]) * dx
             slopes = (ny_ * ny_ + nx_ * nx_) + (ry_ * ry_ + rx_ * rx_)
             s = static[i, j]
             error = np.sqrt(variance[i, j] + j2 * slopes + e2 * s * s)
@@ -124,7 +124,7 @@ def spread(
 
 @compiled
 def shown_rows(
-    flux_ref: Image,
+    flux_reference: Image,
     flux_err: Image,
     variance: Image,
     sigma: float,
@@ -140,7 +140,7 @@ def shown_rows(
     for i in range(first, last):
         for j in range(out.shape[1]):
             error = flux_err[i, j]
-            light = abs(flux_ref[i, j]) / (error * np.float32(sigma))
+            light = abs(flux_reference[i, j]) / (error * np.float32(sigma))
             more = (error * error / variance[i, j] - np.float32(1)) / np.float32(excess)
             out[i, j] = max(light, more)
 

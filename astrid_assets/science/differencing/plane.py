@@ -57,18 +57,20 @@ class Plane:
         self._blurs = blurs
         self._padded = padded_shape(shape, blurs.reach)
         self._noises = noises.axes(self._padded)
-        self._sigmas = noises.new, noises.ref
+        self._sigmas = noises.science, noises.reference
         middle = (shape[1] - 1) / 2, (shape[0] - 1) / 2
         self._middle = blurs.at(*middle, shape)
         self.design = Design(*self._middle, noises)
 
-    def matched(self, new: Image, ref: Image, new_variance: Image, ref_variance: Image) -> Matched:
+    def matched(
+        self, science: Image, reference: Image, science_variance: Image, reference_variance: Image
+    ) -> Matched:
         """All products where blurs and PSFs change over the frame."""
-        lines = self._variance_lines(new_variance, ref_variance)
+        lines = self._variance_lines(science_variance, reference_variance)
         variance: Image = np.empty(self._shape, dtype=np.float32)
         d, flux, mean = (np.empty_like(variance) for _ in range(3))
-        flux_new, flux_ref = np.empty_like(variance), np.empty_like(variance)
-        products = self._local_lines(new, ref)
+        flux_science, flux_reference = np.empty_like(variance), np.empty_like(variance)
+        products = self._local_lines(science, reference)
         by_y, along_x, psfs_d = self.scales()
         least = MIN_VARIANCE / self.design.f_s
 
@@ -83,29 +85,29 @@ class Plane:
                 by_y[a:b],
                 along_x,
                 least,
-                flux_new[a:b],
-                flux_ref[a:b],
+                flux_science[a:b],
+                flux_reference[a:b],
             )
 
         in_blocks(work, self._shape[0])
-        return Matched(d, flux, flux_new, flux_ref, variance, psfs_d[0], psfs_d[1:])
+        return Matched(d, flux, flux_science, flux_reference, variance, psfs_d[0], psfs_d[1:])
 
     def result(
-        self, d: Image, flux: Image, flux_new: Image, flux_ref: Image, variance: Image
+        self, d: Image, flux: Image, flux_science: Image, flux_reference: Image, variance: Image
     ) -> Matched:
         """Gather the products."""
         least = np.float32(MIN_VARIANCE / self.design.f_s)
         np.maximum(variance, least, out=variance)
-        return Matched(d, flux, flux_new, flux_ref, variance, self.design.psf_d)
+        return Matched(d, flux, flux_science, flux_reference, variance, self.design.psf_d)
 
-    def variance(self, new_variance: Image, ref_variance: Image) -> Image:
+    def variance(self, science_variance: Image, reference_variance: Image) -> Image:
         """Variance of the flux beyond blank sky: source noise through the filters."""
-        return self._frames(self._variance_lines(new_variance, ref_variance))[0]
+        return self._frames(self._variance_lines(science_variance, reference_variance))[0]
 
-    def _variance_lines(self, new_variance: Image, ref_variance: Image) -> Spectrum:
+    def _variance_lines(self, science_variance: Image, reference_variance: Image) -> Spectrum:
         """`variance`, before it is transformed back along x."""
-        vn = self._lines(new_variance, float(self._sigmas[0] ** 2))
-        vr = self._lines(ref_variance, float(self._sigmas[1] ** 2))
+        vn = self._lines(science_variance, float(self._sigmas[0] ** 2))
+        vr = self._lines(reference_variance, float(self._sigmas[1] ** 2))
         kn2 = StampSpectrum(self.design.kn2, self._padded)
         kr2 = StampSpectrum(self.design.kr2, self._padded)
 
@@ -119,9 +121,9 @@ class Plane:
         in_blocks(work, vn.shape[1])
         return vn
 
-    def products(self, new: Image, ref: Image) -> tuple[Image, Image, Image]:
+    def products(self, science: Image, reference: Image) -> tuple[Image, Image, Image]:
         """D, S_n and S_r, over F_D and F_S, of constant PSFs."""
-        n, r = self._lines(new), self._lines(ref)
+        n, r = self._lines(science), self._lines(reference)
         d = np.empty_like(n)
         pr, pn = (StampSpectrum(stamp, self._padded) for stamp in self._middle[:2])
         (vny, vnx), (vry, vrx) = self._noises
@@ -152,12 +154,12 @@ class Plane:
         d_image, s_n, s_r = self._frames(d, n, r)
         return d_image, s_n, s_r
 
-    def _local_lines(self, new: Image, ref: Image) -> tuple[Spectrum, Spectrum, Spectrum]:
+    def _local_lines(self, science: Image, reference: Image) -> tuple[Spectrum, Spectrum, Spectrum]:
         """D, S and (S_n + S_r) / 2, over the middle's F_D and F_S; PSFs change.
 
         Before they are transformed back along x.
         """
-        n, r = self._lines(new), self._lines(ref)
+        n, r = self._lines(science), self._lines(reference)
         c = self._crossed(n, r)
         s = np.empty_like(c)
         bn, br, pn = (StampSpectrum(stamp, self._padded) for stamp in self._middle)
@@ -205,13 +207,13 @@ class Plane:
         # Beyond the frame's far edge lies what wraps around from before its near one.
         rows[(self._shape[0] + ny) // 2 :] -= ny
         columns[(self._shape[1] + nx) // 2 :] -= nx
-        count = len(self._blurs.new)
+        count = len(self._blurs.science)
         along_x, along_y = (
             np.ascontiguousarray(v.T, dtype=np.float32)
             for v in axis_terms(columns, rows, self._shape, count)
         )
-        bn = [StampSpectrum(stamp, self._padded) for stamp in self._blurs.new]
-        br = [StampSpectrum(stamp, self._padded) for stamp in self._blurs.ref]
+        bn = [StampSpectrum(stamp, self._padded) for stamp in self._blurs.science]
+        br = [StampSpectrum(stamp, self._padded) for stamp in self._blurs.reference]
         powers = [power for power, _ in POWERS[:count]]
         sums = [n, *(np.zeros_like(n) for _ in range(max(powers)))]
 
@@ -255,7 +257,7 @@ class Plane:
         values = np.reshape([f[:3] for f in found], (SCALE_SAMPLES, SCALE_SAMPLES, 3))
         psfs_d, _ = fitted(
             np.array([f[3] for f in found]),
-            terms(x, y, self._shape, len(self._blurs.new)),
+            terms(x, y, self._shape, len(self._blurs.science)),
         )
         unit = np.eye(SCALE_SAMPLES)
         by_y = make_interp_spline(grid_y, unit, k=3)(np.arange(ny))

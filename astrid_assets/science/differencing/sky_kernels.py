@@ -36,8 +36,8 @@ def double(halved: Image, out: Image, first: int, last: int) -> None:
 
 @compiled
 def flatten(
-    new: Image,
-    ref: Image,
+    science: Image,
+    reference: Image,
     level: Image,
     bad: NDArray[np.bool_],
     limit: float,
@@ -50,7 +50,7 @@ def flatten(
     most = np.float32(limit)
     for i in range(first, last):
         for j in range(flat.shape[1]):
-            left = new[i, j] - ref[i, j] - level[i, j]
+            left = science[i, j] - reference[i, j] - level[i, j]
             flat[i, j] = left
             quiet[i, j] = (not bad[i, j]) & (abs(left) < most)
 

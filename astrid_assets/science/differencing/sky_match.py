@@ -43,10 +43,10 @@ MIN_BAND_PX = 32  # fewer good pixels say nothing of a band
 
 
 def sky_difference(
-    new: Image,
-    ref: Image,
-    new_psf: Image,
-    ref_psf: Image,
+    science: Image,
+    reference: Image,
+    science_psf: Image,
+    reference_psf: Image,
     bad: NDArray[np.bool_],
     noise: float,
 ) -> Image:
@@ -54,20 +54,20 @@ def sky_difference(
 
     Parameters
     ----------
-    new, ref
+    science, reference
         Registered and scaled, masked pixels filled.
-    new_psf, ref_psf : (n, n)
+    science_psf, reference_psf : (n, n)
         Stamps at the centre.
     bad
         Pixels that must not count.
     noise : electrons per pixel
-        Of ``new - ref`` on blank sky.
+        Of ``science - reference`` on blank sky.
     """
-    level = _level(_blurred_difference(new, ref, new_psf, ref_psf), bad, noise)
+    level = _level(_blurred_difference(science, reference, science_psf, reference_psf), bad, noise)
     flat, quiet = np.empty_like(level), np.empty(bad.shape, dtype=np.bool_)
     in_bands(
         lambda a, b: sky_kernels.flatten(
-            new, ref, level, bad, CLIP_SIGMA * noise, flat, quiet, a, b
+            science, reference, level, bad, CLIP_SIGMA * noise, flat, quiet, a, b
         ),
         len(level),
     )
@@ -114,17 +114,19 @@ def _meshes(halved: Image, bad: NDArray[np.bool_], mesh_px: int, smooth: int) ->
     )
 
 
-def _blurred_difference(new: Image, ref: Image, new_psf: Image, ref_psf: Image) -> Image:
+def _blurred_difference(
+    science: Image, reference: Image, science_psf: Image, reference_psf: Image
+) -> Image:
     """Return every second pixel of every second row of the blurred images' difference.
 
     Blurred with both PSFs little is left of frequencies above half of Nyquist's; they
     are left out, and only the others transformed.
     """
-    (ny, nx), reach = new.shape, max(len(new_psf), len(ref_psf))
+    (ny, nx), reach = science.shape, max(len(science_psf), len(reference_psf))
     half_y, half_x = padded_shape((-(-ny // 2), -(-nx // 2)), -(-reach // 2))
     shape = 2 * half_y, 2 * half_x
-    n, r = forward_rows(new, shape), forward_rows(ref, shape)
-    pn, pr = StampSpectrum(new_psf, shape), StampSpectrum(ref_psf, shape)
+    n, r = forward_rows(science, shape), forward_rows(reference, shape)
+    pn, pr = StampSpectrum(science_psf, shape), StampSpectrum(reference_psf, shape)
     kept = half_x // 2 + 1
     low = np.empty((half_y, kept), dtype=np.complex64)
     above = -(-half_y // 2)  # rows of frequencies from zero up

@@ -1,7 +1,7 @@
 """Flux ratio and residual offset, fitted to stamps of sources in both images.
 
 Each star's stamps are convolved with the *other* image's PSF, so that both show
-the same profile; then ``new = ratio * (ref shifted) + constant`` is a linear fit.
+the same profile; then ``science = ratio * (reference shifted) + constant`` is a linear fit.
 It nulls the very difference that ZOGY takes, for galaxies as well as for stars.
 Which sources are used is decided in `common_stars`.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Values = NDArray[np.float64]
 
 CLIP_SIGMA = 4.0
-MIN_REF_SNR = 7.0  # peak of the matched reference over its noise
+MIN_REFERENCE_SNR = 7.0  # peak of the matched reference over its noise
 AFFINE_STARS = 12  # from here on the offset may change linearly over the frame
 MAX_ROUNDS = 4
 CONVERGED_PX = 0.005
@@ -84,13 +84,13 @@ class CommonStars:
 
 def compare_stars(
     sources: Sources,
-    new: Image,
-    ref_coefficients: Image,
+    science: Image,
+    reference_coefficients: Image,
     mapping: PixelMapping,
-    new_psf_at: PsfsAt,
-    ref_psf_at: PsfsAt,
+    science_psf_at: PsfsAt,
+    reference_psf_at: PsfsAt,
     fwhm_px: float,
-    ref_noise: float,
+    reference_noise: float,
 ) -> CommonStars | None:
     """Fit flux ratio and offset to the stars; None when none is left.
 
@@ -98,23 +98,23 @@ def compare_stars(
     ----------
     new : (ny, nx)
         The science frame, masked pixels filled.
-    ref_coefficients : (my, mx)
+    reference_coefficients : (my, mx)
         Cubic-spline coefficients of the reference on its own grid.
     mapping
         Of the science grid into the reference.
-    ref_noise : electrons per pixel
+    reference_noise : electrons per pixel
         Of the reference: sources that it does not show are no common stars.
     """
     half = round(2 * fwhm_px) + max(2, round(fwhm_px))
     columns = np.rint(sources.x).astype(int)[:, None, None] + np.arange(-half, half + 1)
     rows = np.rint(sources.y).astype(int)[:, None, None] + np.arange(-half, half + 1)[:, None]
-    stamps = new[rows, columns]
-    new_psfs = new_psf_at(sources.x, sources.y)
-    ref_psfs = ref_psf_at(sources.x, sources.y)
-    new_matched = _convolve(stamps, ref_psfs)
+    stamps = science[rows, columns]
+    science_psfs = science_psf_at(sources.x, sources.y)
+    reference_psfs = reference_psf_at(sources.x, sources.y)
+    science_matched = _convolve(stamps, reference_psfs)
     area = mapping.area_at(columns, rows)
     at_x, at_y = mapping.at(columns, rows)
-    to_ref = mapping.linear()
+    to_reference = mapping.linear()
     total = np.zeros((len(sources.x), 2))  # offsets so far, science pixels
     fit = _no_fit(len(sources.x))
     model = np.zeros_like(total)
@@ -122,18 +122,20 @@ def compare_stars(
     coefficients = np.zeros((3, 2))
     for _ in range(MAX_ROUNDS):
         # A star at p in the science frame is found at mapping(p - offset).
-        moved = -model @ to_ref.T
-        ref = area * map_coordinates(
-            ref_coefficients,
+        moved = -model @ to_reference.T
+        reference = area * map_coordinates(
+            reference_coefficients,
             (at_y + moved[:, 1, None, None], at_x + moved[:, 0, None, None]),
             order=3,
             prefilter=False,
             mode="nearest",
         )
-        ref_matched = _convolve(ref, new_psfs)
-        fit = _fit_stars(new_matched, ref_matched, fwhm_px)
+        reference_matched = _convolve(reference, science_psfs)
+        fit = _fit_stars(science_matched, reference_matched, fwhm_px)
         total = model + np.clip(fit.shift, -MAX_STEP_PX, MAX_STEP_PX)
-        keep = _consistent(fit, sources.snr, total, _shown(ref_matched, new_psfs, ref_noise))
+        keep = _consistent(
+            fit, sources.snr, total, _shown(reference_matched, science_psfs, reference_noise)
+        )
         if not keep.any():
             return None
         step = model
@@ -153,36 +155,38 @@ def _no_fit(n: int) -> _Fit:
     return _Fit(np.full(n, np.nan), np.zeros((n, 2)))
 
 
-def _fit_stars(new: Values, ref: Values, fwhm_px: float) -> _Fit:
-    """Least squares of ``new = a ref + b d(ref)/dx + c d(ref)/dy + constant``."""
-    half = new.shape[1] // 2
+def _fit_stars(science: Values, reference: Values, fwhm_px: float) -> _Fit:
+    """Fit ``science = a reference + b d(reference)/dx + c d(reference)/dy + constant``."""
+    half = science.shape[1] // 2
     dy, dx = np.mgrid[-half : half + 1, -half : half + 1]
     inner = np.hypot(dx, dy) <= 2 * fwhm_px
-    by_y, by_x = np.gradient(ref, axis=1), np.gradient(ref, axis=2)
+    by_y, by_x = np.gradient(reference, axis=1), np.gradient(reference, axis=2)
     design = np.stack(
-        [ref[:, inner], by_x[:, inner], by_y[:, inner], np.ones_like(ref[:, inner])],
+        [reference[:, inner], by_x[:, inner], by_y[:, inner], np.ones_like(reference[:, inner])],
         axis=2,
     )
     normal = np.einsum("npi,npj->nij", design, design)
-    right = np.einsum("npi,np->ni", design, new[:, inner])
+    right = np.einsum("npi,np->ni", design, science[:, inner])
     # A stamp without any light makes a singular fit; it gets a ratio of 0.
     scale = np.maximum(np.einsum("nii->ni", normal), 1e-30)
     normal += np.einsum("ni,ij->nij", 1e-9 * scale, np.eye(4))
     solution = np.linalg.solve(normal, right[..., None])[..., 0]
     ratio = solution[:, 0]
-    # ref(x - s) = ref - s ref': the shift is minus the gradient's factor.
+    # R(x - s) = R - s R': the shift is minus the gradient's factor.
     safe = np.where(np.abs(ratio) > 1e-12, ratio, np.inf)
     return _Fit(ratio, -solution[:, 1:3] / safe[:, None])
 
 
-def _shown(ref_matched: Values, psfs: NDArray[np.floating], noise: float) -> NDArray[np.bool_]:
+def _shown(
+    reference_matched: Values, psfs: NDArray[np.floating], noise: float
+) -> NDArray[np.bool_]:
     """Stars that stand out of the reference by themselves."""
-    half = ref_matched.shape[1] // 2
+    half = reference_matched.shape[1] // 2
     near = slice(half - 1, half + 2)
-    peak = ref_matched[:, near, near].max(axis=(1, 2))
-    ring = np.median(ref_matched, axis=(1, 2))
+    peak = reference_matched[:, near, near].max(axis=(1, 2))
+    ring = np.median(reference_matched, axis=(1, 2))
     error = noise * np.sqrt((psfs.astype(np.float64) ** 2).sum(axis=(1, 2)))
-    return peak - ring > MIN_REF_SNR * error
+    return peak - ring > MIN_REFERENCE_SNR * error
 
 
 def _consistent(
@@ -244,11 +248,11 @@ def _summary(
     residual = (total - model)[keep]
     measured = mad_sigma(residual, 0)
     photon = float(np.median(_centroid_error(snr, fwhm_px)))
-    to_ref = mapping.linear()
+    to_reference = mapping.linear()
 
     def offset(x: Values, y: Values) -> tuple[Values, Values]:
         field = _terms(x.ravel(), y.ravel(), mapping.shape) @ coefficients
-        dx, dy = -to_ref @ field.T
+        dx, dy = -to_reference @ field.T
         return dx.reshape(x.shape), dy.reshape(x.shape)
 
     return CommonStars(

@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 
 
 def match(
-    new: Image,
-    ref: Image,
-    new_psf: Stamps,
-    ref_psf: Stamps,
-    new_variance: Image,
-    ref_variance: Image,
+    science: Image,
+    reference: Image,
+    science_psf: Stamps,
+    reference_psf: Stamps,
+    science_variance: Image,
+    reference_variance: Image,
     noises: Noises,
 ) -> Matched:
     """Subtract and filter; swapping the pair flips the sign of d and of the flux.
 
     Parameters
     ----------
-    new, ref : (ny, nx), electrons
+    science, reference : (ny, nx), electrons
         Registered, background-subtracted, scaled to the same flux.
-    new_psf, ref_psf : (k, n, n)
+    science_psf, reference_psf : (k, n, n)
         Terms of `local_psf`, equally many; one for a constant PSF.
-    new_variance, ref_variance : (ny, nx), electrons squared
+    science_variance, reference_variance : (ny, nx), electrons squared
         Of single pixels, including source noise.
     noises
         sigma_n, sigma_r (what the variances say of blank sky) and the spectra where
@@ -60,27 +60,27 @@ def match(
     ShapeMismatch
         If the images differ in shape.
     """
-    for image in (ref, new_variance, ref_variance):
-        if image.shape != new.shape:
-            raise ShapeMismatch(new.shape, image.shape)
-    if len(new_psf) != len(ref_psf):
-        raise ValueError(f"{len(new_psf)} terms of one PSF, {len(ref_psf)} of another")
-    blurs = Blurs(ref_psf, new_psf, new_psf)
-    plane = Plane((new.shape[0], new.shape[1]), blurs, noises)
-    if len(new_psf) > 1:
-        return plane.matched(new, ref, new_variance, ref_variance)
-    variance = plane.variance(new_variance, ref_variance)
+    for image in (reference, science_variance, reference_variance):
+        if image.shape != science.shape:
+            raise ShapeMismatch(science.shape, image.shape)
+    if len(science_psf) != len(reference_psf):
+        raise ValueError(f"{len(science_psf)} terms of one PSF, {len(reference_psf)} of another")
+    blurs = Blurs(reference_psf, science_psf, science_psf)
+    plane = Plane((science.shape[0], science.shape[1]), blurs, noises)
+    if len(science_psf) > 1:
+        return plane.matched(science, reference, science_variance, reference_variance)
+    variance = plane.variance(science_variance, reference_variance)
     variance += np.float32(1 / plane.design.f_s)
-    d, flux_new, flux_ref = plane.products(new, ref)
-    return plane.result(d, flux_new - flux_ref, flux_new, flux_ref, variance)
+    d, flux_science, flux_reference = plane.products(science, reference)
+    return plane.result(d, flux_science - flux_reference, flux_science, flux_reference, variance)
 
 
 def match_blurred(
-    new: Image,
-    ref: Image,
+    science: Image,
+    reference: Image,
     blurs: Blurs,
-    new_variance: Image,
-    ref_variance: Image,
+    science_variance: Image,
+    reference_variance: Image,
     noises: Noises,
 ) -> Matched:
     """Subtract and filter images that other blurs make look alike; see `match`.
@@ -88,5 +88,5 @@ def match_blurred(
     With the noise's correlation taken out again this is what Reiss & Lupton 2016
     (LSST DMTN-021) do after Alard & Lupton's subtraction.
     """
-    plane = Plane((new.shape[0], new.shape[1]), blurs, noises)
-    return plane.matched(new, ref, new_variance, ref_variance)
+    plane = Plane((science.shape[0], science.shape[1]), blurs, noises)
+    return plane.matched(science, reference, science_variance, reference_variance)

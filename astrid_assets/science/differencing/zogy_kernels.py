@@ -77,13 +77,15 @@ def cross_block(n: Block, r: Block, bn: Block, br: Block, out: Block, keeps: boo
     for i in range(n.shape[0]):
         for j in range(n.shape[1]):
             a, b, x, y = br[i, j], bn[i, j], n[i, j], r[i, j]
-            new_real = b.real * x.real - b.imag * x.imag
-            new_imag = b.real * x.imag + b.imag * x.real
-            ref_real = a.real * y.real - a.imag * y.imag
-            ref_imag = a.real * y.imag + a.imag * y.real
-            out[i, j] = complex(new_real - ref_real, new_imag - ref_imag)
+            science_real = b.real * x.real - b.imag * x.imag
+            science_imag = b.real * x.imag + b.imag * x.real
+            reference_real = a.real * y.real - a.imag * y.imag
+            reference_imag = a.real * y.imag + a.imag * y.real
+            out[i, j] = complex(science_real - reference_real, science_imag - reference_imag)
             if not keeps:
-                r[i, j] = complex(half * (new_real + ref_real), half * (new_imag + ref_imag))
+                r[i, j] = complex(
+                    half * (science_real + reference_real), half * (science_imag + reference_imag)
+                )
 
 
 @compiled
@@ -157,8 +159,8 @@ def scale_rows(
     by_y: Image,
     along_x: NDArray[np.float32],
     least: float,
-    flux_new: Image,
-    flux_ref: Image,
+    flux_science: Image,
+    flux_reference: Image,
 ) -> None:
     """Divide the products of some rows by what the filters do in each place.
 
@@ -186,6 +188,6 @@ def scale_rows(
             # From their mean, so that swapping both images swaps both fluxes exactly.
             change, middle = flux[i, j] * over, mean[i, j] * over
             flux[i, j] = change
-            flux_new[i, j] = middle + half * change
-            flux_ref[i, j] = middle - half * change
+            flux_science[i, j] = middle + half * change
+            flux_reference[i, j] = middle - half * change
             variance[i, j] = max(variance[i, j] * over * over + scales[2, j], floor)

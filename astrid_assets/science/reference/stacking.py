@@ -67,14 +67,14 @@ def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Fra
             needed=settings.min_frames,
         )
     ordered = sorted(frames, key=lambda f: (prepared(f).psf.fwhm_px, f.frame_id))
-    base = ordered[0]
+    sharpest = ordered[0]
     if len(ordered) == 1:
-        return base
-    onto = prepared(base)
+        return sharpest
+    onto = prepared(sharpest)
     members = [_member(onto, onto), *(_member(prepared(f), onto) for f in ordered[1:])]
     data, variance, mask = _combine(members, onto.psf.fwhm_px)
     stack = replace(
-        base,
+        sharpest,
         data=data,
         variance=variance,
         mask=mask,
@@ -163,13 +163,13 @@ def _psf_noise_factor(members: Sequence[_Member]) -> float:
     return float(np.sqrt(sum(m.weight for m in members) / sky))
 
 
-def _scale(frame: Frame, base: Frame) -> float:
-    if frame.zero_point_mag is None or base.zero_point_mag is None:
+def _scale(frame: Frame, sharpest: Frame) -> float:
+    if frame.zero_point_mag is None or sharpest.zero_point_mag is None:
         raise FrameRejected(
             "unprocessed",
-            f"frame {frame.frame_id} or {base.frame_id} has no zero point",
+            f"frame {frame.frame_id} or {sharpest.frame_id} has no zero point",
         )
-    return 10 ** (0.4 * (base.zero_point_mag - frame.zero_point_mag))
+    return 10 ** (0.4 * (sharpest.zero_point_mag - frame.zero_point_mag))
 
 
 def _aligned(ready: Prepared, onto: Prepared) -> PixelMapping:

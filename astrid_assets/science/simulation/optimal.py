@@ -26,7 +26,7 @@ def single_image_snr(
     sky_sigma_e : electrons per pixel
         Sky and read noise.
     underlying_e : electrons
-        Flux of a star at the same place, which adds photon noise.
+        Flux of a star at the same position, which adds photon noise.
     """
     p = psf.astype(np.float64)
     weight = p / (p * p).sum()
@@ -37,10 +37,10 @@ def single_image_snr(
 
 def difference_snr(
     flux_e: float,
-    psf_new: Image,
-    psf_ref: Image,
-    sky_sigma_new_e: float,
-    sky_sigma_ref_e: float,
+    psf_science: Image,
+    psf_reference: Image,
+    sky_sigma_science_e: float,
+    sky_sigma_reference_e: float,
     *,
     reference_scale: float = 1.0,
 ) -> float:
@@ -49,8 +49,8 @@ def difference_snr(
     Parameters
     ----------
     flux_e : electrons of the science frame
-    psf_new, psf_ref : (n, n), unit sum
-    sky_sigma_new_e, sky_sigma_ref_e : electrons per pixel
+    psf_science, psf_reference : (n, n), unit sum
+    sky_sigma_science_e, sky_sigma_reference_e : electrons per pixel
     reference_scale
         Electrons in the reference per electron in the science frame.
 
@@ -58,21 +58,23 @@ def difference_snr(
     ----------
     Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, eqs. 12 and 25 to 29.
     """
-    n = 2 * max(psf_new.shape[0], psf_ref.shape[0])
-    pn, pr = _transform(psf_new, n), _transform(psf_ref, n)  # P_n, P_r
+    n = 2 * max(psf_science.shape[0], psf_reference.shape[0])
+    pn, pr = _transform(psf_science, n), _transform(psf_reference, n)  # P_n, P_r
     fr, fn = reference_scale, 1.0
     power_n, power_r = np.abs(pn) ** 2, np.abs(pr) ** 2
-    denominator = sky_sigma_ref_e**2 * fn**2 * power_n + sky_sigma_new_e**2 * fr**2 * power_r
+    denominator = (
+        sky_sigma_reference_e**2 * fn**2 * power_n + sky_sigma_science_e**2 * fr**2 * power_r
+    )
     # Frequencies at which both PSFs are zero carry nothing.
     denominator = np.maximum(denominator, denominator.max() * 1e-12)
     kn = fn * fr**2 * np.conj(pn) * power_r / denominator
     kr = fr * fn**2 * np.conj(pr) * power_n / denominator
     response = float((kn * pn).real.mean())
-    is_new = flux_e >= 0
-    kernel = np.fft.ifft2(kn if is_new else kr).real
-    psf = np.fft.ifft2(np.conj(pn if is_new else pr)).real
+    has_risen = flux_e >= 0
+    kernel = np.fft.ifft2(kn if has_risen else kr).real
+    psf = np.fft.ifft2(np.conj(pn if has_risen else pr)).real
     # A fading star's photons are in the reference.
-    source = abs(flux_e) * (1.0 if is_new else fr)
+    source = abs(flux_e) * (1.0 if has_risen else fr)
     variance = response + source * float((kernel**2 * psf).sum())
     return float(flux_e * response / np.sqrt(variance))
 

@@ -125,7 +125,7 @@ def simulate_pair(
         Fraction of them that are in the reference and gone from the science frame.
     """
     rng = np.random.default_rng([seed, 0x70616972])
-    new = _Side(
+    science = _Side(
         frame_id="science",
         observed_mjd=SCIENCE_MJD,
         field=_field(shape, science_fwhm_px, science_ellipticity, psf_variation, turn=0.0),
@@ -136,7 +136,7 @@ def simulate_pair(
         scale=1.0,
         saturation_e=saturation_e,
     )
-    ref = _Side(
+    reference = _Side(
         frame_id="reference",
         observed_mjd=REFERENCE_MJD,
         field=_field(shape, reference_fwhm_px, reference_ellipticity, psf_variation, turn=2.0),
@@ -150,35 +150,23 @@ def simulate_pair(
     x, y, flux = _stars(rng, shape, stars_per_mpx, faintest_flux_e)
     jitter = rng.normal(0, 1, (2, x.size)) * jitter_px
     star_x, star_y = x + shift_px[0] + jitter[0], y + shift_px[1] + jitter[1]
-
-    signed_snr = np.geomspace(*snr_range, n_transients) if n_transients else np.zeros(0)
-    signed_snr = np.where(
-        rng.uniform(size=n_transients) < negative_fraction, -signed_snr, signed_snr
-    )
-    places = _places(rng, shape, shift_px, _keep_out(x, y, flux, new), n_transients)
+    snr = _signed_snr(rng, n_transients, snr_range, negative_fraction)
+    positions = _positions(rng, shape, shift_px, _keep_out(x, y, flux, science), n_transients)
     transients = tuple(
-        _transient(place, shift_px, snr, new, ref)
-        for place, snr in zip(places, signed_snr, strict=True)
+        _transient(position, shift_px, wanted, science, reference)
+        for position, wanted in zip(positions, snr, strict=True)
     )
 
-    science, reference = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    paint_stars(science, star_x, star_y, flux, new.field)
-    paint_stars(reference, x, y, flux * ref.scale, ref.field)
-    rise = np.array([(t.x, t.y, t.flux_e) for t in transients if t.flux_e > 0])
-    fall = np.array([(t.reference_x, t.reference_y, -t.flux_e) for t in transients if t.flux_e < 0])
-    if rise.size:
-        rx, ry, risen = rise.T
-        paint_stars(science, rx, ry, risen, new.field, whole=True)
-    if fall.size:
-        fx, fy, faded = fall.T
-        paint_stars(reference, fx, fy, faded * ref.scale, ref.field, whole=True)
-
+    science_light, reference_light = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    paint_stars(science_light, star_x, star_y, flux, science.field)
+    paint_stars(reference_light, x, y, flux * reference.scale, reference.field)
+    _paint_transients(science_light, reference_light, transients, science, reference)
     return SimulatedPair(
-        science=new.expose(rng, science),
-        reference=ref.expose(rng, reference),
+        science=science.expose(rng, science_light),
+        reference=reference.expose(rng, reference_light),
         transients=transients,
-        science_psf=new.field,
-        reference_psf=ref.field,
+        science_psf=science.field,
+        reference_psf=reference.field,
         flux_ratio=flux_ratio,
         stars_x=star_x,
         stars_y=star_y,
@@ -269,59 +257,88 @@ def _stars(
     return x, y, flux
 
 
-def _keep_out(x: Array, y: Array, flux_e: Array, new: _Side) -> Array:
+def _signed_snr(
+    rng: np.random.Generator,
+    count: int,
+    snr_range: tuple[float, float],
+    negative_fraction: float,
+) -> Array:
+    """Spread S/N evenly in its logarithm, negative for a random fraction."""
+    snr = np.geomspace(*snr_range, count) if count else np.zeros(0)
+    return np.where(rng.uniform(size=count) < negative_fraction, -snr, snr)
+
+
+def _paint_transients(
+    science_light: Image,
+    reference_light: Image,
+    transients: tuple[InjectedTransient, ...],
+    science: _Side,
+    reference: _Side,
+) -> None:
+    """Add rising transients to the science image and fading ones to the reference."""
+    rise = np.array([(t.x, t.y, t.flux_e) for t in transients if t.flux_e > 0])
+    fall = np.array([(t.reference_x, t.reference_y, -t.flux_e) for t in transients if t.flux_e < 0])
+    if rise.size:
+        x, y, risen = rise.T
+        paint_stars(science_light, x, y, risen, science.field, whole=True)
+    if fall.size:
+        x, y, faded = fall.T
+        paint_stars(reference_light, x, y, faded * reference.scale, reference.field, whole=True)
+
+
+def _keep_out(x: Array, y: Array, flux_e: Array, science: _Side) -> Array:
     """Return (n, 3): stars no transient may come near, x, y and the distance."""
     # A generous guess of the peak: saturated stars get a wide berth.
-    is_bright = flux_e * 0.7 / new.field.fwhm_px**2 > 0.5 * new.saturation_e
+    is_bright = flux_e * 0.7 / science.field.fwhm_px**2 > 0.5 * science.saturation_e
     adds_noise = flux_e > NOISY_FLUX_E
-    distance = np.where(is_bright, 3 * MIN_SEPARATION_PX, 3 * new.field.fwhm_px)
+    distance = np.where(is_bright, 3 * MIN_SEPARATION_PX, 3 * science.field.fwhm_px)
     return np.stack([x, y, distance], axis=1)[is_bright | adds_noise]
 
 
-def _places(
+def _positions(
     rng: np.random.Generator,
     shape: tuple[int, int],
     shift_px: tuple[float, float],
     keep_out: Array,
     count: int,
 ) -> list[tuple[float, float]]:
-    """Draw places of the reference frame, apart from each other and bright stars."""
+    """Draw positions on the reference frame, apart from each other and bright stars."""
     ny, nx = shape
     border = BORDER_PX + max(abs(shift_px[0]), abs(shift_px[1]))
     taken = keep_out
-    places: list[tuple[float, float]] = []
+    positions: list[tuple[float, float]] = []
     for _ in range(1000 * count):
-        if len(places) == count:
+        if len(positions) == count:
             break
         x, y = rng.uniform(border, nx - border), rng.uniform(border, ny - border)
         if np.all(np.hypot(taken[:, 0] - x, taken[:, 1] - y) > taken[:, 2]):
-            places.append((x, y))
+            positions.append((x, y))
             taken = np.vstack([taken, (x, y, MIN_SEPARATION_PX)])
-    if len(places) < count:
+    if len(positions) < count:
         raise ValueError(
-            f"room for {len(places)} transients at least {MIN_SEPARATION_PX} px apart "
+            f"room for {len(positions)} transients at least {MIN_SEPARATION_PX} px apart "
             f"on {nx} x {ny} pixels, {count} wanted"
         )
-    return places
+    return positions
 
 
 def _transient(
-    place: tuple[float, float],
+    position: tuple[float, float],
     shift_px: tuple[float, float],
     snr: float,
-    new: _Side,
-    ref: _Side,
+    science: _Side,
+    reference: _Side,
 ) -> InjectedTransient:
-    """Give a place the flux that has the wanted theoretical S/N there."""
-    reference_x, reference_y = place
+    """Give a position the flux that has the wanted theoretical S/N there."""
+    reference_x, reference_y = position
     x, y = reference_x + shift_px[0], reference_y + shift_px[1]
-    psfs = new.field.at(x, y), ref.field.at(reference_x, reference_y)
-    noise = new.sigma_e, ref.sigma_e
-    flux = snr * 10.0 * new.sigma_e
+    psfs = science.field.at(x, y), reference.field.at(reference_x, reference_y)
+    noise = science.sigma_e, reference.sigma_e
+    flux = snr * 10.0 * science.sigma_e
     # Fixed point: the S/N is almost proportional to the flux.
     for _ in range(12):
-        flux *= snr / difference_snr(flux, *psfs, *noise, reference_scale=ref.scale)
-    ra, dec = new.wcs.all_pix2world(x, y, 0)
+        flux *= snr / difference_snr(flux, *psfs, *noise, reference_scale=reference.scale)
+    ra, dec = science.wcs.all_pix2world(x, y, 0)
     return InjectedTransient(
         x=x,
         y=y,
@@ -330,7 +347,7 @@ def _transient(
         ra_deg=float(ra),
         dec_deg=float(dec),
         flux_e=float(flux),
-        snr=difference_snr(flux, *psfs, *noise, reference_scale=ref.scale),
+        snr=difference_snr(flux, *psfs, *noise, reference_scale=reference.scale),
     )
 
 

@@ -60,15 +60,15 @@ def blurs_of(images, x, y, fwhms):
 def test_the_kernel_turns_one_gaussian_into_the_other(rng):
     images, x, y = noiseless(rng)
     blurs = blurs_of(images, x, y, (3.5, 2.5))
-    kernel = blurs.ref[0]
+    kernel = blurs.reference[0]
     assert kernel.sum() == pytest.approx(1, abs=1e-3)
     # Frequencies that no star has are free: the kernel itself is not compared.
     blurred = fftconvolve(gaussian(2.5, 61), kernel, mode="same")
     wanted = gaussian(3.5, 61)
     assert np.abs(blurred - wanted).max() < 1e-3 * wanted.max()
     # The other image stays as it is, and nothing changes over the frame.
-    assert blurs.new[0].sum() == blurs.new[0].max() == 1
-    for slope in blurs.ref[1:]:
+    assert blurs.science[0].sum() == blurs.science[0].max() == 1
+    for slope in blurs.reference[1:]:
         change = fftconvolve(gaussian(2.5, 61), slope, mode="same")
         assert np.abs(change).max() < 1e-3 * wanted.max()
 
@@ -76,8 +76,8 @@ def test_the_kernel_turns_one_gaussian_into_the_other(rng):
 def test_the_sharper_image_is_the_one_that_is_blurred(rng):
     images, x, y = noiseless(rng, (2.5, 3.5))
     blurs = blurs_of(images, x, y, (2.5, 3.5))
-    assert blurs.ref[0].max() == 1
-    assert blurs.new[0].max() < 0.3
+    assert blurs.reference[0].max() == 1
+    assert blurs.science[0].max() < 0.3
 
 
 def test_without_stars_inside_the_frame_there_is_no_kernel(rng):

@@ -56,15 +56,15 @@ def frame_of(image):
     return replace(frame, psf=psf)
 
 
-def difference_of(new, ref, ratio):
+def difference_of(science, reference, ratio):
     return match(
-        new.data,
-        ref.data * np.float32(ratio),
-        new.psf.centre[None],
-        ref.psf.centre[None],
-        new.variance,
-        ref.variance * np.float32(ratio**2),
-        Noises(new.sky_rms_e, ref.sky_rms_e * ratio),
+        science.data,
+        reference.data * np.float32(ratio),
+        science.psf.centre[None],
+        reference.psf.centre[None],
+        science.variance,
+        reference.variance * np.float32(ratio**2),
+        Noises(science.sky_rms_e, reference.sky_rms_e * ratio),
     )
 
 
@@ -78,16 +78,16 @@ def peak(image):
 def test_sign_and_place_are_those_that_the_survey_published(shared_data, candidate):
     table = pl.read_parquet(shared_data / "meerlicht_votes" / "candidates.parquet")
     (row,) = table.filter(pl.col("candidate_id") == candidate).to_dicts()
-    new, ref, d, score = (
+    science, reference, d, score = (
         np.frombuffer(row[f"cutout_{name}"], "<f4").reshape(SHAPE)
         for name in ("science", "reference", "difference", "scorr")
     )
-    new, ref = frame_of(new), frame_of(ref)
+    science, reference = frame_of(science), frame_of(reference)
     # The flux ratio is not published: it is the one with which our D is theirs
     # everywhere but at the candidate.
     outside = np.abs(d) < 1e6
     outside[CORE, CORE] = False
-    matches = [difference_of(new, ref, ratio) for ratio in RATIOS]
+    matches = [difference_of(science, reference, ratio) for ratio in RATIOS]
     alike = [np.corrcoef(m.d[outside], d[outside])[0, 1] for m in matches]
     m = matches[int(np.argmax(alike))]
     ours, theirs = peak(m.flux / np.sqrt(m.variance)), peak(score)

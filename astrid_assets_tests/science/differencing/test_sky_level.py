@@ -27,14 +27,16 @@ def test_a_plane_is_doubled_exactly_within_its_pixels(shape):
 
 @pytest.mark.parametrize("shape", [(300, 411), (301, 410)])
 def test_a_level_is_found_and_stars_of_both_images_are_not(shape, rng):
-    psf_new, psf_ref = gaussian_stamp(2.4), gaussian_stamp(3.6)
-    new, ref = (rng.normal(0, 1, shape).astype(np.float32) for _ in range(2))
+    psf_science, psf_reference = gaussian_stamp(2.4), gaussian_stamp(3.6)
+    science, reference = (rng.normal(0, 1, shape).astype(np.float32) for _ in range(2))
     for y, x in rng.integers(30, 270, (40, 2)):
-        half = len(psf_new) // 2
-        for image, psf in ((new, psf_new), (ref, psf_ref)):
+        half = len(psf_science) // 2
+        for image, psf in ((science, psf_science), (reference, psf_reference)):
             image[y - half : y + half + 1, x - half : x + half + 1] += 3000 * psf
-    new += np.float32(7)
-    found = sky_difference(new, ref, psf_new, psf_ref, np.zeros(shape, dtype=bool), np.sqrt(2))
+    science += np.float32(7)
+    found = sky_difference(
+        science, reference, psf_science, psf_reference, np.zeros(shape, dtype=bool), np.sqrt(2)
+    )
     assert found.shape == shape
     # 3 sigma of a mesh of 128 pixels a side, and the clipping's own error.
     assert np.median(found) == pytest.approx(7, abs=0.05)

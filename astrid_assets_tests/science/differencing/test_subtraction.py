@@ -186,15 +186,15 @@ def test_overestimated_variances_are_reported_not_divided_out():
 
 def test_a_reference_of_a_corner_covers_a_corner():
     pair = blank_pair()
-    ref = pair.reference
+    reference = pair.reference
     d = subtract(
         pair.science,
         replace(
-            ref,
-            data=ref.data[:300, :300].copy(),
-            variance=ref.variance[:300, :300].copy(),
-            mask=ref.mask[:300, :300].copy(),
-            psf=replace(ref.psf, frame_shape=(300, 300)),
+            reference,
+            data=reference.data[:300, :300].copy(),
+            variance=reference.variance[:300, :300].copy(),
+            mask=reference.mask[:300, :300].copy(),
+            psf=replace(reference.psf, frame_shape=(300, 300)),
         ),
         DifferencingSettings(min_coverage=0.5),
     )

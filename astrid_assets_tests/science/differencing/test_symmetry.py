@@ -40,19 +40,19 @@ def pair_of(shape, **options):
     )
 
 
-def products(new, ref):
+def products(science, reference):
     """Return D, flux, its variance, error and S_corr; nothing of them is measured."""
-    noises = Noises(new.sky_rms_e, ref.sky_rms_e)
+    noises = Noises(science.sky_rms_e, reference.sky_rms_e)
     matched = match(
-        new.data,
-        ref.data,
-        new.psf.coefficients,
-        ref.psf.coefficients,
-        new.variance,
-        ref.variance,
+        science.data,
+        reference.data,
+        science.psf.coefficients,
+        reference.psf.coefficients,
+        science.variance,
+        reference.variance,
         noises,
     )
-    usable = ((new.mask | ref.mask) & UNUSABLE) == 0
+    usable = ((science.mask | reference.mask) & UNUSABLE) == 0
     flux, error, score = score_of(matched, usable, TERMS, 3.0)
     return matched, flux, error, score
 

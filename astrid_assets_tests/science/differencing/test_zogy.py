@@ -27,15 +27,15 @@ def noisy(rng, sigma):
     return rng.normal(0, sigma, SHAPE).astype(np.float32)
 
 
-def run(new, ref, new_variance=None, **options):
-    noises = Noises(**{"new": SIGMA_N, "ref": SIGMA_R} | options)
+def run(science, reference, science_variance=None, **options):
+    noises = Noises(**{"science": SIGMA_N, "reference": SIGMA_R} | options)
     flat = np.full(SHAPE, SIGMA_N**2, np.float32)
     return match(
-        new,
-        ref,
+        science,
+        reference,
         PN[None],
         PR[None],
-        flat if new_variance is None else new_variance,
+        flat if science_variance is None else science_variance,
         np.full(SHAPE, SIGMA_R**2, np.float32),
         noises,
     )
@@ -62,7 +62,7 @@ def test_the_score_of_pure_noise_has_unit_scatter(rng):
     scatter = []
     for _ in range(4):
         m = run(noisy(rng, SIGMA_N), noisy(rng, SIGMA_R))
-        scatter.append(((m.flux_new - m.flux_ref) / np.sqrt(m.variance)).std())
+        scatter.append(((m.flux_science - m.flux_reference) / np.sqrt(m.variance)).std())
     assert np.mean(scatter) == pytest.approx(1, abs=0.02)
 
 
@@ -83,13 +83,13 @@ def test_swapping_the_pair_flips_the_sign_exactly(rng):
 def field_psfs(tolerance=0.01):
     """PSFs whose width changes by 20 % over the frame, differently in both images."""
 
-    def new(x, y):
+    def science(x, y):
         return np.array([gaussian(3.4 * (1 + 0.1 * (2 * a / 239 - 1))) for a in x])
 
-    def ref(x, y):
+    def reference(x, y):
         return np.array([gaussian(2.6 * (1 + 0.1 * (2 * b / 255 - 1) ** 2)) for b in y])
 
-    stamps = local_psfs(new, ref, SHAPE, tolerance)
+    stamps = local_psfs(science, reference, SHAPE, tolerance)
     return stamps[0], stamps[1]
 
 
@@ -115,9 +115,9 @@ def test_a_new_source_has_the_psf_of_the_difference_of_its_place():
     psfs = field_psfs()
     flat = [np.full(SHAPE, s**2, np.float32) for s in (SIGMA_N, SIGMA_R)]
     for x, y in [(25, 30), (120, 128), (210, 225)]:
-        new = add(np.zeros(SHAPE, np.float32), at(psfs[0], x, y, SHAPE), 1e5, x, y)
+        science = add(np.zeros(SHAPE, np.float32), at(psfs[0], x, y, SHAPE), 1e5, x, y)
         nothing = np.zeros(SHAPE, np.float32)
-        m = match(new, nothing, *psfs, *flat, Noises(SIGMA_N, SIGMA_R))
+        m = match(science, nothing, *psfs, *flat, Noises(SIGMA_N, SIGMA_R))
         terms = np.concatenate([m.psf_d[None], m.psf_d_changes])
         seen = m.d[y - 15 : y + 16, x - 15 : x + 16]
         left = [
@@ -142,21 +142,21 @@ def test_the_score_of_noise_has_unit_scatter_everywhere_though_the_psf_changes(r
 
 
 def test_a_new_source_appears_as_its_flux_times_the_psf_of_the_difference():
-    new = add(np.zeros(SHAPE, np.float32), PN, 5000.0, 120, 130)
-    m = run(new, np.zeros(SHAPE, np.float32))
+    science = add(np.zeros(SHAPE, np.float32), PN, 5000.0, 120, 130)
+    m = run(science, np.zeros(SHAPE, np.float32))
     psf = m.psf_d
     assert m.psf_d.sum() == pytest.approx(1, abs=1e-3)
     np.testing.assert_allclose(m.d[115:146, 105:136], 5000 * psf, atol=3)
-    assert m.flux_new[130, 120] == pytest.approx(5000, rel=1e-3)
+    assert m.flux_science[130, 120] == pytest.approx(5000, rel=1e-3)
 
 
 def test_a_constant_star_vanishes_whatever_its_brightness():
-    new = add(np.zeros(SHAPE, np.float32), PN, 1e6, 120, 130)
-    ref = add(np.zeros(SHAPE, np.float32), PR, 1e6, 120, 130)
-    m = run(new, ref)
+    science = add(np.zeros(SHAPE, np.float32), PN, 1e6, 120, 130)
+    reference = add(np.zeros(SHAPE, np.float32), PR, 1e6, 120, 130)
+    m = run(science, reference)
     # The star's own photon noise is 276 electrons in its brightest pixel.
     assert np.abs(m.d).max() < 2e-5 * 1e6
-    assert np.abs(m.flux_new - m.flux_ref).max() < 1e-5 * 1e6
+    assert np.abs(m.flux_science - m.flux_reference).max() < 1e-5 * 1e6
 
 
 def corner(stamp):
@@ -179,7 +179,7 @@ def test_source_noise_enters_only_around_the_source():
     variance = np.full(SHAPE, SIGMA_N**2, np.float32)
     bright = add(variance.copy(), PN, 1e5, 120, 130)
     plain = run(np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.float32))
-    noisier = run(np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.float32), new_variance=bright)
+    noisier = run(np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.float32), science_variance=bright)
     # V(S_n) is V(N) convolved with k_n²; PSF photometry of a star of flux f with a
     # noiseless reference would give f * sum(P³) / sum(P²)².
     assert noisier.variance[130, 120] > 2 * plain.variance[130, 120]
@@ -189,22 +189,22 @@ def test_source_noise_enters_only_around_the_source():
 def test_noise_of_a_known_spectrum_still_scores_unit_scatter(rng):
     # Neighbours along x anticorrelated: white noise w[i] - 0.5 w[i+1].
     white = rng.normal(0, SIGMA_N, (SHAPE[0], SHAPE[1] + 1))
-    new = ((white[:, :-1] - 0.5 * white[:, 1:]) / np.sqrt(1.25)).astype(np.float32)
+    science = ((white[:, :-1] - 0.5 * white[:, 1:]) / np.sqrt(1.25)).astype(np.float32)
     rho = -0.5 / 1.25
 
     def power(shape):
         kx = np.fft.rfftfreq(shape[1])
         return np.ones(shape[0]), 1 + 2 * rho * np.cos(2 * np.pi * kx)
 
-    ref = noisy(rng, SIGMA_R)
-    right = run(new, ref, new_power=power)
-    wrong = run(new, ref)
+    reference = noisy(rng, SIGMA_R)
+    right = run(science, reference, science_power=power)
+    wrong = run(science, reference)
     assert scatter_of(right) == pytest.approx(1, abs=0.04)
     assert scatter_of(wrong) < 0.85
 
 
 def scatter_of(m):
-    return ((m.flux_new - m.flux_ref) / np.sqrt(m.variance))[20:-20, 20:-20].std()
+    return ((m.flux_science - m.flux_reference) / np.sqrt(m.variance))[20:-20, 20:-20].std()
 
 
 def test_images_of_different_shape_are_refused():
