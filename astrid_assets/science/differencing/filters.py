@@ -1,7 +1,8 @@
 """What ZOGY's filters do, computed on a small plane from the PSFs alone.
 
 Scales, the noise of blank sky and every kernel that is a stamp (P_D, k_n², k_r²)
-need no transform of a frame: the kernels are no wider than a few PSFs.
+need no transform of a frame: the kernels are no wider than a few PSFs. The filters
+are applied to frames in `plane`.
 
 References
 ----------
@@ -43,7 +44,18 @@ PLANE_PSFS = 3
 
 
 def white(shape: tuple[int, int]) -> Axes:
-    """Return the power of white noise: 1."""
+    """Return the power of white noise: 1.
+
+    Parameters
+    ----------
+    shape
+        Of the plane, (ny, nx) pixels.
+
+    Returns
+    -------
+    along_y, along_x : (ny,) and (nx // 2 + 1,)
+        Ones.
+    """
     return (
         np.ones(shape[0], dtype=np.float32),
         np.ones(shape[1] // 2 + 1, dtype=np.float32),
@@ -52,7 +64,15 @@ def white(shape: tuple[int, int]) -> Axes:
 
 @dataclass(frozen=True)
 class Noises:
-    """The noise of both images' blank sky: scatter of a pixel, and its spectrum."""
+    """The noise of both images' blank sky: scatter of a pixel, and its spectrum.
+
+    Attributes
+    ----------
+    science, reference : electrons per pixel
+        sigma_n and sigma_r.
+    science_power, reference_power
+        Power over that of white noise, on a plane of any shape.
+    """
 
     science: float
     reference: float
@@ -60,7 +80,18 @@ class Noises:
     reference_power: PowerOn = white
 
     def axes(self, shape: tuple[int, int]) -> tuple[Axes, Axes]:
-        """Return the noise power of both images, separately along y and x."""
+        """Return the noise power of both images, separately along y and x.
+
+        Parameters
+        ----------
+        shape
+            Of the plane, (ny, nx) pixels.
+
+        Returns
+        -------
+        science, reference : (ny,) and (nx // 2 + 1,), electrons squared
+            The product of each pair is the power on rfft2's half plane.
+        """
         (ny, nx), (ry, rx) = self.science_power(shape), self.reference_power(shape)
         science = np.float32(self.science**2) * np.asarray(ny, dtype=np.float32)
         reference = np.float32(self.reference**2) * np.asarray(ry, dtype=np.float32)
@@ -71,26 +102,36 @@ class Noises:
 
 
 class Design:
-    """Filters for one place, and what they do to the PSFs of another.
+    """Filters for one position, and what they do to the PSFs of another.
 
-    Both images are blurred so that constant stars look alike, and subtracted; a new
-    source then looks like ``b_n P_n``. ZOGY blurs each with the other's PSF, and its
-    filters are those that whiten and match this difference, whatever the blurs.
+    Both images are blurred so that constant stars look alike, and subtracted; a source
+    that appears then looks like ``b_n P_n``. ZOGY blurs each with the other's PSF, and
+    its filters are those that whiten and match this difference, whatever the blurs.
 
     Parameters
     ----------
     blur_science, blur_reference : (n, n)
-        b_n and b_r.
+        b_n and b_r; for ZOGY P_r and P_n.
     source : (n, n), unit sum
         P_n.
+    noises
+        sigma_n² and sigma_r² at each frequency.
 
     Attributes
     ----------
     f_d, f_s
-        F_D and F_S: the sum of ``b_n P_n / root`` and of ``|b_n P_n|² / ...``.
+        F_D and F_S. With root = sqrt(sigma_n² |b_n|² + sigma_r² |b_r|²), F_D is
+        ``b_n P_n / root`` at frequency 0, and F_S the mean of ``|b_n P_n / root|²`` over
+        all frequencies.
     psf_d : (n, n), unit sum, centred
+        P_D.
     kn2, kr2 : (n, n), centred
         Squares of k_n / F_S and k_r / F_S.
+
+    References
+    ----------
+    Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27: root is the denominator of eq. 13, psf_d is
+    eq. 14, f_d eq. 15, and the kernels are eqs. 28 and 29.
     """
 
     def __init__(
@@ -104,10 +145,10 @@ class Design:
         bn, br = self._spectrum(blur_science), self._spectrum(blur_reference)
         seen = bn * self._spectrum(source)
         whitened = self._noise(bn + WHITENING_FLOOR, br + WHITENING_FLOOR)
-        self._white = 1 / np.sqrt(whitened)  # eq. 13
+        self._white = 1 / np.sqrt(whitened)  # one over the denominator of eq. 13
         delta = np.maximum(self._noise(bn, br), TINY)
         self._score = np.conj(seen) / delta
-        self.f_d = float((seen * self._white)[0, 0].real)
+        self.f_d = float((seen * self._white)[0, 0].real)  # eq. 15: at frequency 0, P = 1
         self.f_s = self._mean((self._score * seen).real)
         self.psf_d = self._stamp(seen * self._white / self.f_d, size)  # eq. 14
         self.kn2 = self._stamp(self._score * bn / self.f_s, size) ** 2  # eqs. 28, 29
@@ -116,10 +157,28 @@ class Design:
     def local(
         self, blur_science: Image, blur_reference: Image, source: Image
     ) -> tuple[float, float, float, Image]:
-        """Return F_D, F_S, the variance of S on blank sky, and P_D where these hold.
+        """Return what the filters of the design do where other blurs and PSFs hold.
 
-        The filters stay those of the design. The variance is that of a flux: over
-        F_S².
+        Parameters
+        ----------
+        blur_science, blur_reference : (n, n)
+            b_n and b_r at that position.
+        source : (n, n), unit sum
+            P_n at that position.
+
+        Returns
+        -------
+        f_d, f_s
+            Responses of D and S to a source of unit flux there.
+        variance : electrons squared
+            Of the flux on blank sky: that of S over F_S².
+        psf_d : (n, n), unit sum, centred
+            P_D there.
+
+        References
+        ----------
+        Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, eqs. 14, 15 and 17, with the filters of
+        another position.
         """
         bn, br = self._spectrum(blur_science), self._spectrum(blur_reference)
         seen = bn * self._spectrum(source)
@@ -145,7 +204,20 @@ class Design:
 
 
 def half_plane_sum(half: Real, shape: tuple[int, ...]) -> float:
-    """Sum over the whole plane of a quantity given on rfft2's half."""
+    """Sum over the whole plane of a quantity given on rfft2's half.
+
+    Parameters
+    ----------
+    half : (ny, nx // 2 + 1)
+        Equal at opposite frequencies.
+    shape
+        Of the whole plane, (ny, nx).
+
+    Returns
+    -------
+    total
+        In the unit of `half`.
+    """
     total = 2 * float(half.sum(dtype=np.float64)) - float(half[:, 0].sum())
     if shape[-1] % 2 == 0:
         total -= float(half[:, -1].sum())

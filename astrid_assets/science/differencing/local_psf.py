@@ -1,8 +1,8 @@
-"""PSFs that change over the frame, as few stamps times powers of the place.
+"""PSFs that change over the frame: basis images times polynomials in position.
 
 A PSF at (x, y) is ``sum_k terms_k(x, y) * stamps[k]`` with the terms 1, u, v, u², uv,
 v², u³ …, u and v running from -1 to 1 over the frame. As many terms are taken as both
-PSFs of a pair need.
+PSFs of a pair need. How a PSF is measured is not decided here.
 """
 
 from __future__ import annotations
@@ -39,15 +39,20 @@ def local_psfs(
 
     Parameters
     ----------
+    science_at, reference_at
+        Give stamps (n, s, s) at positions x, y (n,) of the science frame.
+    shape
+        Of the science frame, (ny, nx) pixels.
     tolerance
         Largest error of a PSF anywhere, relative (rms).
 
     Returns
     -------
-    science, reference
+    science, reference : (k, n, n)
         Equally many stamps.
     error
-        What is left: above `tolerance` when even cubic terms do not suffice.
+        What is left, relative (rms): above `tolerance` when even cubic terms do not
+        suffice.
     """
     ny, nx = shape
     y, x = np.meshgrid(
@@ -64,7 +69,22 @@ def local_psfs(
 
 
 def terms(x: ArrayLike, y: ArrayLike, shape: tuple[int, int], count: int) -> NDArray[np.float64]:
-    """Return the terms at positions: (n, count)."""
+    """Return the terms at positions.
+
+    Parameters
+    ----------
+    x, y : (n,), pixels
+        Positions on the frame.
+    shape
+        Of the frame, (ny, nx).
+    count
+        How many terms: 1, 3, 6 or 10.
+
+    Returns
+    -------
+    terms : (n, count)
+        1, u, v, u², uv, v² … at each position.
+    """
     along_x, along_y = axis_terms(np.asarray(x), np.asarray(y), shape, count)
     return along_x * along_y
 
@@ -72,7 +92,22 @@ def terms(x: ArrayLike, y: ArrayLike, shape: tuple[int, int], count: int) -> NDA
 def axis_terms(
     x: NDArray[np.floating], y: NDArray[np.floating], shape: tuple[int, int], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the factors of the terms along x (len(x), count) and along y."""
+    """Return the factors of the terms along x and along y.
+
+    Parameters
+    ----------
+    x, y : (n,) and (m,), pixels
+        Columns and rows, or positions.
+    shape
+        Of the frame, (ny, nx).
+    count
+        How many terms: 1, 3, 6 or 10.
+
+    Returns
+    -------
+    along_x, along_y : (n, count) and (m, count)
+        Powers of u and of v; a term is the product of both.
+    """
     ny, nx = shape
     u, v = 2 * x / max(nx - 1, 1) - 1, 2 * y / max(ny - 1, 1) - 1
     powers = np.array(POWERS[:count])
@@ -80,18 +115,42 @@ def axis_terms(
 
 
 def at(stamps: Stamps, x: float, y: float, shape: tuple[int, int]) -> Image:
-    """Return the PSF at a position."""
+    """Return the PSF at a position.
+
+    Parameters
+    ----------
+    stamps : (k, n, n)
+        Terms of the PSF.
+    x, y : pixels
+        Position on the frame.
+    shape
+        Of the frame, (ny, nx).
+
+    Returns
+    -------
+    psf : (n, n)
+        With the sum of the sampled PSFs, 1.
+    """
     weights = terms([x], [y], shape, len(stamps))[0]
     return np.tensordot(weights, stamps, axes=1).astype(np.float32)
 
 
 def fitted(sampled: NDArray[np.floating], design: NDArray[np.float64]) -> tuple[Stamps, float]:
-    """Describe PSFs at some places by terms; also the largest error of any, relative.
+    """Describe PSFs sampled at some positions by terms, by least squares.
 
     Parameters
     ----------
-    sampled : (places, n, n)
-    design : (places, k)
+    sampled : (positions, n, n)
+        PSF stamps.
+    design : (positions, k)
+        The `terms` at these positions.
+
+    Returns
+    -------
+    stamps : (k, n, n)
+        Coefficients of the terms, pixel by pixel.
+    error
+        Largest error of any sampled stamp, relative (rms).
     """
     flat = sampled.reshape(len(sampled), -1).astype(np.float64)
     solution = np.linalg.lstsq(design, flat, rcond=None)[0]

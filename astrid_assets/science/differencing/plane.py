@@ -2,7 +2,8 @@
 
 Frames are padded with zeros at their far edges only, as far as the filters reach, so
 that nothing wraps around onto the frame. Spectra are written over as soon as they
-have been used: at most ten frames lie in memory beside the inputs.
+have been used: at most ten frames lie in memory beside the inputs. The arithmetic of
+one frequency is in `zogy_kernels`, the filters in `filters`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import fft
-from scipy.interpolate import make_interp_spline
 
-from astrid_assets.science.arrays.threads import side_by_side
 from astrid_assets.science.differencing import zogy_kernels
 from astrid_assets.science.differencing.filters import (
     TINY,
@@ -21,12 +20,8 @@ from astrid_assets.science.differencing.filters import (
     Design,
     Noises,
 )
-from astrid_assets.science.differencing.local_psf import (
-    POWERS,
-    axis_terms,
-    fitted,
-    terms,
-)
+from astrid_assets.science.differencing.local_psf import POWERS, axis_terms
+from astrid_assets.science.differencing.local_scales import local_scales
 from astrid_assets.science.differencing.matched import Blurs, Matched
 from astrid_assets.science.differencing.transform import (
     Spectrum,
@@ -40,17 +35,28 @@ from astrid_assets.science.differencing.transform import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from astrid_assets.science.arrays.types import Image
-    from astrid_assets.science.differencing.local_psf import Stamps
 
-SCALE_SAMPLES = 5  # positions per axis at which flux scale and noise are computed
 MIN_VARIANCE = 0.1  # of blank sky's: rounding leaves a few pixels below it
 
 
 class Plane:
-    """One pair on a plane padded so that nothing wraps around onto the frame."""
+    """One pair on a plane padded so that nothing wraps around onto the frame.
+
+    Parameters
+    ----------
+    shape
+        Of the frame, (ny, nx) pixels.
+    blurs
+        What makes both images look alike, and the PSF of a source.
+    noises
+        Noise of blank sky of both images.
+
+    Attributes
+    ----------
+    design
+        The filters of the middle of the frame.
+    """
 
     def __init__(self, shape: tuple[int, int], blurs: Blurs, noises: Noises) -> None:
         self._shape = shape
@@ -65,13 +71,30 @@ class Plane:
     def matched(
         self, science: Image, reference: Image, science_variance: Image, reference_variance: Image
     ) -> Matched:
-        """All products where blurs and PSFs change over the frame."""
+        """Compute all products where blurs and PSFs change over the frame.
+
+        Parameters
+        ----------
+        science, reference : (ny, nx), electrons
+            Registered, background-subtracted, scaled to the same flux.
+        science_variance, reference_variance : (ny, nx), electrons squared
+            Of single pixels.
+
+        Returns
+        -------
+        matched : images of (ny, nx), electrons
+            Each divided by the scale of its position.
+
+        References
+        ----------
+        Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, eqs. 13, 17 and 26 to 29.
+        """
         lines = self._variance_lines(science_variance, reference_variance)
         variance: Image = np.empty(self._shape, dtype=np.float32)
         d, flux, mean = (np.empty_like(variance) for _ in range(3))
         flux_science, flux_reference = np.empty_like(variance), np.empty_like(variance)
         products = self._local_lines(science, reference)
-        by_y, along_x, psfs_d = self.scales()
+        by_y, along_x, psfs_d = local_scales(self.design, self._blurs, self._shape)
         least = MIN_VARIANCE / self.design.f_s
 
         def work(a: int, b: int) -> None:
@@ -95,13 +118,41 @@ class Plane:
     def result(
         self, d: Image, flux: Image, flux_science: Image, flux_reference: Image, variance: Image
     ) -> Matched:
-        """Gather the products."""
+        """Gather the products of constant PSFs; the variance gets its lower limit.
+
+        Parameters
+        ----------
+        d, flux, flux_science, flux_reference : (ny, nx), electrons
+            D over F_D, and S, S_n and S_r over F_S.
+        variance : (ny, nx), electrons squared
+            Of `flux`; limited in place.
+
+        Returns
+        -------
+        matched : images of (ny, nx), electrons
+            The same arrays with P_D.
+        """
         least = np.float32(MIN_VARIANCE / self.design.f_s)
         np.maximum(variance, least, out=variance)
         return Matched(d, flux, flux_science, flux_reference, variance, self.design.psf_d)
 
     def variance(self, science_variance: Image, reference_variance: Image) -> Image:
-        """Variance of the flux beyond blank sky: source noise through the filters."""
+        """Return the variance of the flux beyond blank sky: source noise, filtered.
+
+        Parameters
+        ----------
+        science_variance, reference_variance : (ny, nx), electrons squared
+            Of single pixels.
+
+        Returns
+        -------
+        variance : (ny, nx), electrons squared
+            V(S_n) + V(S_r) over F_S², less that of blank sky.
+
+        References
+        ----------
+        Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, eqs. 26 and 27.
+        """
         return self._frames(self._variance_lines(science_variance, reference_variance))[0]
 
     def _variance_lines(self, science_variance: Image, reference_variance: Image) -> Spectrum:
@@ -122,7 +173,22 @@ class Plane:
         return vn
 
     def products(self, science: Image, reference: Image) -> tuple[Image, Image, Image]:
-        """D, S_n and S_r, over F_D and F_S, of constant PSFs."""
+        """Return D, S_n and S_r, over F_D and F_S, of constant PSFs.
+
+        Parameters
+        ----------
+        science, reference : (ny, nx), electrons
+            Registered, background-subtracted, scaled to the same flux.
+
+        Returns
+        -------
+        d, s_n, s_r : (ny, nx), electrons
+            The difference, and the PSF fluxes of either image.
+
+        References
+        ----------
+        Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, eqs. 12, 13, 31 and 33.
+        """
         n, r = self._lines(science), self._lines(reference)
         d = np.empty_like(n)
         pr, pn = (StampSpectrum(stamp, self._padded) for stamp in self._middle[:2])
@@ -192,7 +258,7 @@ class Plane:
         return c, s, r
 
     def _crossed(self, n: Spectrum, r: Spectrum) -> Spectrum:
-        """Both images blurred with the blurs of each place, subtracted.
+        """Both images blurred with the blurs of each position, subtracted.
 
         Both are given transformed along x only, and so is the result, in place of
         `n`. The mean of both, blurred as in the middle, is left in place of `r`,
@@ -239,32 +305,6 @@ class Plane:
 
         in_blocks(join, ny)
         return n
-
-    def scales(self) -> tuple[NDArray[np.float32], NDArray[np.float32], Stamps]:
-        """Return D and flux scale over the middle's, the sky's variance, and P_D.
-
-        The first three are a source's response to the middle's filters where its PSF is
-        another: the product of what is returned first, (ny, k), and second,
-        (3, k, nx). P_D comes as terms of `local_psf`.
-        """
-        ny, nx = self._shape
-        grid_y, grid_x = (np.linspace(0, n - 1, SCALE_SAMPLES) for n in (ny, nx))
-        y, x = (axis.ravel() for axis in np.meshgrid(grid_y, grid_x, indexing="ij"))
-        found = side_by_side(
-            lambda at: self.design.local(*self._blurs.at(*at, self._shape)),
-            zip(x.tolist(), y.tolist(), strict=True),
-        )
-        values = np.reshape([f[:3] for f in found], (SCALE_SAMPLES, SCALE_SAMPLES, 3))
-        psfs_d, _ = fitted(
-            np.array([f[3] for f in found]),
-            terms(x, y, self._shape, len(self._blurs.science)),
-        )
-        unit = np.eye(SCALE_SAMPLES)
-        by_y = make_interp_spline(grid_y, unit, k=3)(np.arange(ny))
-        by_x = make_interp_spline(grid_x, unit, k=3)(np.arange(nx))
-        values /= self.design.f_d, self.design.f_s, 1
-        along_x = np.moveaxis(values, 2, 0) @ by_x.T
-        return by_y.astype(np.float32), along_x.astype(np.float32), psfs_d
 
     def _lines(self, image: Image, level: float = 0.0) -> Spectrum:
         """Transform an image less a level along x, on the padded plane."""

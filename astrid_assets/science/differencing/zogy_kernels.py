@@ -2,7 +2,8 @@
 
 Arrays are blocks of columns of rfft2's half plane, (ny, columns) of complex64; noise
 powers are (ny,) along y and (columns,) along x. The order of every sum is such that
-swapping both images changes signs and nothing else.
+swapping both images changes signs and nothing else. No transform is made here: that
+is `transform`'s, and the order of the passes is `plane`'s.
 """
 
 from __future__ import annotations
@@ -37,7 +38,32 @@ def match_block(
     floor: float,
     tiny: float,
 ) -> None:
-    """Write D to `d`, and S_n and S_r over the images `n` and `r`."""
+    """Write D to `d`, and S_n and S_r over the images `n` and `r`.
+
+    Parameters
+    ----------
+    n, r : (ny, columns), complex
+        Spectra of science and reference, N and R; overwritten with S_n and S_r over F_S.
+    pn, pr : (ny, columns), complex
+        Spectra of their PSFs, P_n and P_r.
+    d : (ny, columns), complex
+        Receives D over F_D.
+    vny, vnx : (ny,) and (columns,), electrons squared
+        Noise power of the science image; their product is sigma_n².
+    vry, vrx : (ny,) and (columns,), electrons squared
+        Noise power of the reference; their product is sigma_r².
+    f_d, f_s
+        F_D and F_S.
+    floor
+        Added to both PSFs where D is whitened: `filters.WHITENING_FLOOR`.
+    tiny
+        Least denominator of S: `filters.TINY`.
+
+    References
+    ----------
+    Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, eq. 13 (D), eqs. 12, 31 and 33 (S_n and
+    S_r; S is their difference).
+    """
     over_d, over_s = np.float32(1 / f_d), np.float32(1 / f_s)
     q, least = np.float32(floor), np.float32(tiny)
     for i in range(n.shape[0]):
@@ -55,7 +81,7 @@ def match_block(
             real = (qr * x.real - b.imag * x.imag) - (qn * y.real - a.imag * y.imag)
             imag = (qr * x.imag + b.imag * x.real) - (qn * y.imag + a.imag * y.real)
             d[i, j] = complex(real * white, imag * white)
-            # S_n = conj(P_n) |P_r|² N / ..., eq. 12 over F_S.
+            # S_n = conj(P_n) |P_r|² N / (...), eq. 31, and S_r, eq. 33, over F_S.
             kn, kr = ar * score, an * score
             n[i, j] = complex(
                 (a.real * x.real + a.imag * x.imag) * kn,
@@ -72,6 +98,17 @@ def cross_block(n: Block, r: Block, bn: Block, br: Block, out: Block, keeps: boo
     """Write ``b_n N - b_r R``: both images blurred to look alike, subtracted.
 
     Their mean is written over `r` unless that is kept.
+
+    Parameters
+    ----------
+    n, r : (ny, columns), complex
+        Spectra of science and reference, N and R.
+    bn, br : (ny, columns), complex
+        Spectra of their blurs, b_n and b_r.
+    out : (ny, columns), complex
+        Receives the difference.
+    keeps
+        Whether `r` stays as it is.
     """
     half = np.float32(0.5)
     for i in range(n.shape[0]):
@@ -105,7 +142,35 @@ def filter_block(
     floor: float,
     tiny: float,
 ) -> None:
-    """Write S to `s`, D over the blurred difference `c`, and over `r` its filtered."""
+    """Write S to `s`, D over the blurred difference `c`, and over `r` its filtered.
+
+    Parameters
+    ----------
+    c, r : (ny, columns), complex
+        Difference and mean of the blurred images; overwritten with D over F_D and with
+        (S_n + S_r) / 2 over F_S.
+    bn, br : (ny, columns), complex
+        Spectra of the blurs, b_n and b_r; P_r and P_n for ZOGY.
+    pn : (ny, columns), complex
+        Spectrum of a source in the science image, P_n.
+    s : (ny, columns), complex
+        Receives S over F_S.
+    vny, vnx : (ny,) and (columns,), electrons squared
+        Noise power of the science image; their product is sigma_n².
+    vry, vrx : (ny,) and (columns,), electrons squared
+        Noise power of the reference; their product is sigma_r².
+    f_d, f_s
+        F_D and F_S.
+    floor
+        Added to both blurs where D is whitened: `filters.WHITENING_FLOOR`.
+    tiny
+        Least denominator of S: `filters.TINY`.
+
+    References
+    ----------
+    Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, eq. 13 (D) and eq. 17 (S = F_D D filtered
+    with P_D).
+    """
     over_d, over_s = np.float32(1 / f_d), np.float32(1 / f_s)
     q, least = np.float32(floor), np.float32(tiny)
     for i in range(c.shape[0]):
@@ -118,7 +183,7 @@ def filter_block(
             un, ur = qn * qn + a.imag * a.imag, qr * qr + b.imag * b.imag
             white = over_d / np.sqrt(power_n * ur + power_r * un)
             score = over_s / max(power_n * ar + power_r * an, least)
-            # The matched filter: conj(b_n P_n).
+            # The matched filter, conj(b_n P_n), of eq. 17.
             real = (p.real * b.real - p.imag * b.imag) * score
             imag = -(p.real * b.imag + p.imag * b.real) * score
             s[i, j] = complex(real * x.real - imag * x.imag, real * x.imag + imag * x.real)
@@ -128,7 +193,19 @@ def filter_block(
 
 @compiled
 def variance_block(vn: Block, vr: Block, kn2: Block, kr2: Block) -> None:
-    """Write ``V_n k_n² + V_r k_r²`` over `vn`; eqs. 26 to 29."""
+    """Write ``V_n k_n² + V_r k_r²`` over `vn`.
+
+    Parameters
+    ----------
+    vn, vr : (ny, columns), complex
+        Spectra of the variance images of science and reference; `vn` is overwritten.
+    kn2, kr2 : (ny, columns), complex
+        Spectra of the squared kernels k_n and k_r over F_S.
+
+    References
+    ----------
+    Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, eqs. 26 and 27.
+    """
     for i in range(vn.shape[0]):
         for j in range(vn.shape[1]):
             vn[i, j] = vn[i, j] * kn2[i, j] + vr[i, j] * kr2[i, j]
@@ -136,7 +213,17 @@ def variance_block(vn: Block, vr: Block, kn2: Block, kr2: Block) -> None:
 
 @compiled
 def add_scaled(total: Block, part: Block, along_y: Line) -> None:
-    """Add a block of columns times a factor of each row."""
+    """Add a block of columns times a factor of each row.
+
+    Parameters
+    ----------
+    total : (ny, columns), complex
+        What is added to, in place.
+    part : (ny, columns), complex
+        The block.
+    along_y : (ny,)
+        Factors.
+    """
     for i in range(total.shape[0]):
         for j in range(total.shape[1]):
             total[i, j] += part[i, j] * along_y[i]
@@ -144,7 +231,17 @@ def add_scaled(total: Block, part: Block, along_y: Line) -> None:
 
 @compiled
 def sum_scaled(total: Image, plane: Image, along_x: Line) -> None:
-    """Add a block of rows times a factor of each column."""
+    """Add a block of rows times a factor of each column.
+
+    Parameters
+    ----------
+    total : (rows, nx)
+        What is added to, in place.
+    plane : (rows, nx)
+        The block.
+    along_x : (nx,)
+        Factors.
+    """
     for i in range(total.shape[0]):
         for j in range(total.shape[1]):
             total[i, j] += plane[i, j] * along_x[j]
@@ -162,15 +259,25 @@ def scale_rows(
     flux_science: Image,
     flux_reference: Image,
 ) -> None:
-    """Divide the products of some rows by what the filters do in each place.
+    """Divide the products of some rows by what the filters do at each position.
 
-    `variance` is divided and grows by the sky's; fluxes of either image are written.
+    `variance` is divided and grows by that of the sky; fluxes of either image are
+    written.
 
     Parameters
     ----------
+    d, flux, mean, variance : (rows, nx)
+        Products with the scales of the middle of the frame; all but `mean` are changed
+        in place.
     by_y : (rows, k)
+        Factors along y.
     along_x : (3, k, nx)
-        Of D's scale, the flux's, and the sky's variance: ``by_y @ along_x``.
+        Factors along x: the scale of D, that of the flux, and the variance of the sky are
+        ``by_y @ along_x``.
+    least : electrons squared
+        Least variance of a pixel.
+    flux_science, flux_reference : (rows, nx)
+        Receive the PSF fluxes of either image.
     """
     nx = d.shape[1]
     half, one, floor = np.float32(0.5), np.float32(1), np.float32(least)

@@ -11,18 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.wcs import WCS
 
-from astrid_assets.science.frame import Frame
-from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.simulation.optimal import difference_snr
 from astrid_assets.science.simulation.painting import paint_stars
-from astrid_assets.science.simulation.point_spread import Array, PsfField
+from astrid_assets.science.simulation.pair_side import Side, psf_field, tangent_wcs
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
+    from astrid_assets.science.frame import Frame
+    from astrid_assets.science.simulation.point_spread import Array, PsfField
 
-PIXEL_SCALE_ARCSEC = 1.0
 MARGIN_PX = 40
 """Stars are laid out this far beyond the frame, so that its edge looks like sky."""
 
@@ -31,7 +29,6 @@ BORDER_PX = 20.0
 NOISY_FLUX_E = 3000.0
 """Brighter stars add noise that the theoretical S/N does not know."""
 
-ZERO_POINT_MAG = 25.0
 SCIENCE_MJD = 60736.2
 REFERENCE_MJD = 60706.2
 BRIGHTEST_FLUX_E = 3e6
@@ -125,22 +122,22 @@ def simulate_pair(
         Fraction of them that are in the reference and gone from the science frame.
     """
     rng = np.random.default_rng([seed, 0x70616972])
-    science = _Side(
+    science = Side(
         frame_id="science",
         observed_mjd=SCIENCE_MJD,
-        field=_field(shape, science_fwhm_px, science_ellipticity, psf_variation, turn=0.0),
-        wcs=_wcs(shape, shift_px),
+        field=psf_field(shape, science_fwhm_px, science_ellipticity, psf_variation, turn=0.0),
+        wcs=tangent_wcs(shape, shift_px),
         sky_e=science_sky_e,
         read_noise_e=read_noise_e,
         exposures=1,
         scale=1.0,
         saturation_e=saturation_e,
     )
-    reference = _Side(
+    reference = Side(
         frame_id="reference",
         observed_mjd=REFERENCE_MJD,
-        field=_field(shape, reference_fwhm_px, reference_ellipticity, psf_variation, turn=2.0),
-        wcs=_wcs(shape, (0.0, 0.0)),
+        field=psf_field(shape, reference_fwhm_px, reference_ellipticity, psf_variation, turn=2.0),
+        wcs=tangent_wcs(shape, (0.0, 0.0)),
         sky_e=reference_sky_e,
         read_noise_e=read_noise_e,
         exposures=reference_exposures,
@@ -171,73 +168,6 @@ def simulate_pair(
         stars_x=star_x,
         stars_y=star_y,
         stars_flux_e=flux,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Side:
-    """One of both frames: how it sees the sky.
-
-    `scale` is its electrons per electron of the science frame.
-    """
-
-    frame_id: str
-    observed_mjd: float
-    field: PsfField
-    wcs: WCS
-    sky_e: float
-    read_noise_e: float
-    exposures: int
-    scale: float
-    saturation_e: float
-
-    @property
-    def sigma_e(self) -> float:
-        """Noise of the blank sky, electrons per pixel."""
-        return float(np.sqrt((self.sky_e + self.read_noise_e**2) / self.exposures))
-
-    def expose(self, rng: np.random.Generator, clean: Image) -> Frame:
-        """Add sky and noise, saturate, and subtract the sky again."""
-        expected = clean + self.sky_e
-        electrons = rng.poisson(expected * self.exposures) / self.exposures
-        read_noise = self.read_noise_e / np.sqrt(self.exposures)
-        electrons += rng.normal(0, read_noise, clean.shape)
-        is_saturated = electrons >= self.saturation_e
-        data = np.minimum(electrons, self.saturation_e) - self.sky_e
-        variance = (expected + self.read_noise_e**2) / self.exposures
-        return Frame(
-            frame_id=self.frame_id,
-            data=data.astype(np.float32),
-            mask=(is_saturated * int(MaskBit.SATURATED)).astype(np.uint16),
-            variance=variance.astype(np.float32),
-            wcs=self.wcs,
-            observed_mjd=self.observed_mjd,
-            exposure_s=60.0,
-            band="r",
-            gain_e_per_adu=1.0,
-            read_noise_e=float(read_noise),
-            saturation_e=self.saturation_e - self.sky_e,
-            zero_point_mag=float(ZERO_POINT_MAG + 2.5 * np.log10(self.scale)),
-            psf=self.field.model(),
-            sky_rms_e=self.sigma_e,
-        )
-
-
-def _field(
-    shape: tuple[int, int],
-    fwhm_px: float,
-    ellipticity: tuple[float, float],
-    variation: float,
-    turn: float,
-) -> PsfField:
-    c, s = variation * np.cos(turn), variation * np.sin(turn)
-    return PsfField(
-        frame_shape=shape,
-        fwhm_px=fwhm_px,
-        ellipticity=ellipticity,
-        fwhm_slope=(0.5 * c, 0.5 * s),
-        fwhm_bowl=0.5 * variation,
-        ellipticity_slope=((0.5 * c, 0.5 * s), (-0.5 * s, 0.5 * c)),
     )
 
 
@@ -272,8 +202,8 @@ def _paint_transients(
     science_light: Image,
     reference_light: Image,
     transients: tuple[InjectedTransient, ...],
-    science: _Side,
-    reference: _Side,
+    science: Side,
+    reference: Side,
 ) -> None:
     """Add rising transients to the science image and fading ones to the reference."""
     rise = np.array([(t.x, t.y, t.flux_e) for t in transients if t.flux_e > 0])
@@ -286,7 +216,7 @@ def _paint_transients(
         paint_stars(reference_light, x, y, faded * reference.scale, reference.field, whole=True)
 
 
-def _keep_out(x: Array, y: Array, flux_e: Array, science: _Side) -> Array:
+def _keep_out(x: Array, y: Array, flux_e: Array, science: Side) -> Array:
     """Return (n, 3): stars no transient may come near, x, y and the distance."""
     # A generous guess of the peak: saturated stars get a wide berth.
     is_bright = flux_e * 0.7 / science.field.fwhm_px**2 > 0.5 * science.saturation_e
@@ -326,8 +256,8 @@ def _transient(
     position: tuple[float, float],
     shift_px: tuple[float, float],
     snr: float,
-    science: _Side,
-    reference: _Side,
+    science: Side,
+    reference: Side,
 ) -> InjectedTransient:
     """Give a position the flux that has the wanted theoretical S/N there."""
     reference_x, reference_y = position
@@ -349,14 +279,3 @@ def _transient(
         flux_e=float(flux),
         snr=difference_snr(flux, *psfs, *noise, reference_scale=reference.scale),
     )
-
-
-def _wcs(shape: tuple[int, int], shift_px: tuple[float, float]) -> WCS:
-    ny, nx = shape
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-    wcs.wcs.crval = [150.0, 2.0]
-    wcs.wcs.crpix = [(nx + 1) / 2 + shift_px[0], (ny + 1) / 2 + shift_px[1]]
-    wcs.wcs.cdelt = [-PIXEL_SCALE_ARCSEC / 3600, PIXEL_SCALE_ARCSEC / 3600]
-    wcs.wcs.set()
-    return wcs
