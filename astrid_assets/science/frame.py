@@ -1,9 +1,9 @@
-"""The frame and its PSF: one exposure, its mask and variance, what is known of it.
+"""The frame and its PSF: one exposure with its mask, variance and measured values.
 
-Stated once, assumed everywhere: arrays are ``(y, x)`` and zero-based with pixel
+The following holds everywhere: arrays are ``(y, x)`` and zero-based with pixel
 ``(0, 0)`` at the centre of the first pixel; images are float32 electrons; masks
 are bit fields of `mask_bits.MaskBit`; times are ``_mjd`` (UTC) at mid-exposure.
-Files are converted to this by the reader of the survey (`surveys.fits.reader`).
+Files are converted to this form by the reader of the survey (`surveys.fits.reader`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class PsfModel:
     coefficients : (k, m, m)
         Stamps, odd `m`, star centred on ``[m // 2, m // 2]``; `k` is 1 for a
         constant PSF, 3 for one linear in x and y, 6 quadratic, 10 cubic. The first
-        has unit sum over pixels, the others zero sum: unit sum everywhere.
+        has unit sum over pixels, the others zero sum: the PSF has unit sum everywhere.
     frame_shape : (ny, nx)
         Scales positions to -1..1.
     fwhm_px : pixels
@@ -41,9 +41,9 @@ class PsfModel:
     n_stars
         Stars it was measured from.
     oversampling
-        Samples of the coefficients per pixel: above 1 where pixels are too wide to
-        tell how the PSF looks between their centres. Every sample is what a whole
-        pixel there would collect.
+        Samples of the coefficients per pixel: above 1 where the PSF is too narrow to
+        be sampled by whole pixels. Every sample is what a whole pixel there would
+        collect.
 
     References
     ----------
@@ -62,34 +62,86 @@ class PsfModel:
         return int(self.coefficients.shape[-1] - 1) // self.oversampling + 1
 
     def at(self, x: float, y: float) -> Image:
-        """Return the PSF at a position: (n, n), unit sum, centred on its middle."""
+        """Return the PSF at a position, with unit sum, centred on the middle pixel.
+
+        Parameters
+        ----------
+        x, y : pixels
+            Position in the frame; beyond its border the PSF of the border is returned.
+
+        Returns
+        -------
+        stamp : (n, n)
+            Unit sum; `n` is `size`, odd.
+        """
         terms = polynomial_terms(x, y, self.frame_shape, len(self.coefficients))
         stamps = self.coefficients[:, :: self.oversampling, :: self.oversampling]
         return np.tensordot(terms, stamps, axes=1).astype(np.float32)
 
     @property
     def centre(self) -> Image:
-        """The PSF in the middle of the frame: (n, n), unit sum."""
+        """PSF in the middle of the frame: (n, n), unit sum."""
         ny, nx = self.frame_shape
         return self.at((nx - 1) / 2, (ny - 1) / 2)
 
     def terms_at(self, x: Array, y: Array) -> Array:
-        """Return the polynomial terms at many positions: (n, k)."""
+        """Return the polynomial terms of the PSF at many positions.
+
+        Parameters
+        ----------
+        x, y : (n,), pixels
+            Positions in the frame.
+
+        Returns
+        -------
+        terms : (n, k)
+            One for each of the `k` coefficient stamps.
+        """
         return polynomials(x, y, self.frame_shape, len(self.coefficients))
 
     def spline_nodes(self) -> Array:
-        """Return the cubic B-spline whose values are the coefficients: (k, m, m)."""
+        """Return the cubic B-spline nodes that interpolate the coefficients: (k, m, m)."""
         stamps = np.asarray(self.coefficients, dtype=np.float64)
         return np.stack([ndimage.spline_filter(stamp, order=3) for stamp in stamps])
 
 
 def polynomial_terms(x: float, y: float, frame_shape: tuple[int, int], count: int) -> Image:
-    """Return 1, u, v, u², uv, v², u³ … (the first `count`), with u, v in -1..1."""
+    """Return 1, u, v, u², uv, v², u³, … (the first `count`), with u, v in -1..1.
+
+    Parameters
+    ----------
+    x, y : pixels
+        One position; beyond the frame the border's value holds.
+    frame_shape : (ny, nx)
+        Shape of the frame, whose corners are u, v = ±1.
+    count
+        Number of terms, 1 to 10.
+
+    Returns
+    -------
+    terms : (count,)
+        Without unit.
+    """
     return np.array(_polynomial(x, y, frame_shape)[:count], dtype=np.float32)
 
 
 def polynomials(x: Array, y: Array, frame_shape: tuple[int, int], count: int) -> Array:
-    """Return the terms of many positions: (n, count)."""
+    """Return the polynomial terms of many positions; see `polynomial_terms`.
+
+    Parameters
+    ----------
+    x, y : (n,), pixels
+        Positions; beyond the frame the border's value holds.
+    frame_shape : (ny, nx)
+        Shape of the frame, whose corners are u, v = ±1.
+    count
+        Number of terms, 1 to 10.
+
+    Returns
+    -------
+    terms : (n, count)
+        Without unit.
+    """
     out = np.empty((len(x), count))
     for k, term in enumerate(_polynomial(x, y, frame_shape)[:count]):
         out[:, k] = term
@@ -100,7 +152,7 @@ def _polynomial(
     x: float | Array, y: float | Array, frame_shape: tuple[int, int]
 ) -> list[float | Array]:
     ny, nx = frame_shape
-    # Beyond the frame the PSF of its border holds: a polynomial must not run away.
+    # Beyond the frame the PSF of its border is used: polynomials diverge outside.
     u = np.clip(2 * x / max(nx - 1, 1) - 1, -1, 1)
     v = np.clip(2 * y / max(ny - 1, 1) - 1, -1, 1)
     linear = [1.0, u, v]
@@ -117,13 +169,22 @@ class Frame:
     frame_id
         Identity in the catalogue (observation id, or reference id of a stack).
     data : (ny, nx), electrons
-        Raw frames still hold the sky; processed frames are background-subtracted.
+        Raw frames still contain the sky; processed frames are background-subtracted.
         Pixels under ``NO_DATA`` are 0, never NaN, once the frame is processed.
     mask : (ny, nx)
+        Bits of `mask_bits.MaskBit`; 0 is a good pixel.
     variance : (ny, nx), electrons squared, or None before processing
         Sky, read noise and source Poisson noise; positive everywhere.
     wcs
         Celestial WCS for zero-based pixels, or None when the file had none.
+    observed_mjd : days, UTC
+        Middle of the exposure.
+    exposure_s : seconds
+        Exposure time.
+    band
+        Name of the filter.
+    gain_e_per_adu, read_noise_e : electrons per ADU, electrons
+        Of the detector.
     saturation_e : electrons
         Level at and above which a pixel is saturated (sky included).
     zero_point_mag
@@ -134,8 +195,8 @@ class Frame:
     sky_rms_e : electrons per pixel
         Robust scatter of the blank sky; None before processing.
     psf_noise_factor
-        Noise on the scale of the PSF over what `variance` says of single pixels, where
-        the frame's making tells it (stacks); None: to be measured on its sky.
+        Noise on the scale of the PSF over the single-pixel noise of `variance`, where it
+        is known from how the frame was made (stacks); None: to be measured on its sky.
     """
 
     frame_id: str

@@ -1,8 +1,8 @@
 """Mask planes: what is wrong with a pixel, one named bit each.
 
 A mask is a ``uint16`` image; zero means a good pixel. Bits travel with a frame
-from calibration to detection and are combined with ``|``. Which bits stop what
-is decided where it is used (`UNUSABLE` here is the common case).
+from calibration to detection and are combined with ``|``. Each step decides which bits
+it excludes (`UNUSABLE` here is the common case).
 """
 
 from enum import IntFlag
@@ -12,13 +12,13 @@ class MaskBit(IntFlag):
     """One bit of a frame's mask; the value is what is stored in the FITS file."""
 
     BAD = 1 << 0  # dead or unreliable detector pixel
-    SATURATED = 1 << 1  # at or above the linear range, and what it spills into
+    SATURATED = 1 << 1  # at or above the linear range, and the pixels its charge spills into
     COSMIC_RAY = 1 << 2
     TRAIL = 1 << 3  # satellite or aircraft
-    HALO = 1 << 4  # wings of a saturated star, where subtraction residuals live
+    HALO = 1 << 4  # wings of a saturated star, where subtraction leaves residuals
     EDGE = 1 << 5  # too close to the border for a full PSF
     NO_DATA = 1 << 6  # NaN in the file, outside the detector, not covered
-    INTERPOLATED = 1 << 7  # leans on pixels that were filled from their neighbours
+    INTERPOLATED = 1 << 7  # interpolated from pixels that were filled from their neighbours
     HOT = 1 << 8  # its dark current is noisier than the sky
     SPIKE = 1 << 9  # diffraction spike of a bright star
     BLEEDING = 1 << 10  # charge that ran along the columns from a saturated star
@@ -37,5 +37,16 @@ UNUSABLE = int(
 
 
 def names_of(value: int) -> list[str]:
-    """Return the names of the bits set in a mask value, lowest bit first."""
+    """Return the names of the bits set in a mask value, lowest bit first.
+
+    Parameters
+    ----------
+    value
+        Mask value of one pixel, or several combined with ``|``.
+
+    Returns
+    -------
+    names
+        In lower case, such as ``cosmic_ray``; empty for a good pixel.
+    """
     return [bit.name.lower() for bit in MaskBit if value & bit and bit.name]

@@ -1,4 +1,4 @@
-"""Tools for arrays that know no astronomy: types, compiled loops, threads, components.
+"""Array tools that know no astronomy: types, compiled loops, threads, components.
 
-A function that needs a frame, a star or a PSF belongs to the folder of that subject.
+A function that needs a frame, a star or a PSF belongs in the folder of that subject.
 """

@@ -1,14 +1,14 @@
-"""Loops over pixels that numpy has no word for, compiled by numba.
+"""Loops over pixels that numpy cannot express, compiled by numba.
 
-Only kernels live behind this: short functions over arrays and numbers, in modules
+Only kernels are compiled: short functions over arrays and numbers, in modules
 named ``*_kernels.py``. They release the GIL, so `threads.in_bands` can run one of
 them over bands of rows; numba's own threads are not used, because a worker process
-must be able to say how many cores it takes.
+must be able to limit the number of cores it uses.
 
-The machine code is cached on disk beside the source and made anew when that one file
+The machine code is cached on disk beside the source and rebuilt when that one file
 changes. A kernel that calls a kernel of another file would not notice a change there,
-so each file holds what its kernels call; `resampling_kernels` alone calls another
-file, `pixel_mapping_kernels`, and both must change together.
+so each file contains the kernels that its kernels call; `resampling_kernels` alone
+calls another file, `pixel_mapping_kernels`, and both must change together.
 """
 
 from __future__ import annotations
@@ -25,7 +25,18 @@ R = TypeVar("R")
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a kernel; NaN, infinities and division by zero behave as in numpy."""
+    """Compile a kernel; NaN, infinities and division by zero behave as in numpy.
+
+    Parameters
+    ----------
+    function
+        Over arrays and numbers; compiled at its first call.
+
+    Returns
+    -------
+    kernel
+        The same function, compiled; it releases the GIL.
+    """
     return cast(
         "Callable[P, R]",
         njit(cache=True, nogil=True, error_model="numpy")(function),
@@ -36,6 +47,16 @@ def compiled_sums(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a kernel whose sums may be reordered, which lets them be vectorised.
 
     For kernels that never see NaN; the last bits may differ between processors.
+
+    Parameters
+    ----------
+    function
+        Over arrays and numbers; compiled at its first call.
+
+    Returns
+    -------
+    kernel
+        The same function, compiled; it releases the GIL.
     """
     return cast(
         "Callable[P, R]",

@@ -1,6 +1,6 @@
-"""Connected pixels: labelled and grown, eight neighbours each.
+"""Connected pixels of a mask, labelled and grown; corners connect too.
 
-The cost is one look at every byte of the mask; the rest goes with what is set.
+Every byte of the mask is read once; the remaining cost grows with the set pixels.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Patches:
     number : (n_runs,)
         Patch of each run, from 0, in the order of the patches' first pixels.
     count
-        Patches.
+        Number of patches.
     """
 
     row: Index
@@ -51,14 +51,38 @@ class Patches:
 
 
 def patches(mask: Bool) -> Patches:
-    """Find the connected patches of a mask without an image of labels."""
+    """Find the connected patches of a mask without an image of labels.
+
+    Parameters
+    ----------
+    mask : (ny, nx)
+        True inside; pixels that touch at a corner are connected.
+
+    Returns
+    -------
+    patches
+        As runs of pixels, numbered from 0.
+    """
     row, first, end = horizontal_runs(np.ascontiguousarray(mask, dtype=np.bool_))
     number, count = joined_runs(row, first, end)
     return Patches(row, first, end, number, int(count))
 
 
 def label(mask: Bool) -> tuple[Labels, int]:
-    """Number the connected patches of a mask from 1; 0 is outside."""
+    """Number the connected patches of a mask from 1; 0 is outside.
+
+    Parameters
+    ----------
+    mask : (ny, nx)
+        True inside; pixels that touch at a corner are connected.
+
+    Returns
+    -------
+    labels : (ny, nx)
+        Number of the patch of each pixel.
+    count
+        Number of patches.
+    """
     found = patches(mask)
     labels = np.zeros(mask.shape, dtype=np.intp)
     paint_runs(found.row, found.first, found.end, found.number, labels)
@@ -66,7 +90,21 @@ def label(mask: Bool) -> tuple[Labels, int]:
 
 
 def grow(mask: Bool, pixels: int = 1) -> Bool:
-    """Widen a mask by so many pixels, corners included."""
+    """Widen a mask by a number of pixels, corners included.
+
+    Parameters
+    ----------
+    mask : (ny, nx)
+        True inside.
+    pixels
+        Half side of the square by which it is dilated, minus the middle pixel; below 1
+        the mask itself is returned.
+
+    Returns
+    -------
+    grown : (ny, nx)
+        True within `pixels` rows and columns of the mask.
+    """
     if pixels < 1:
         return mask
     grown = np.zeros(mask.shape, dtype=np.bool_)

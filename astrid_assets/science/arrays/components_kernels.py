@@ -1,4 +1,4 @@
-"""Kernels over the set pixels of a mask; rows without any are passed over."""
+"""Kernels over the set pixels of a mask; rows without any are skipped."""
 
 from __future__ import annotations
 
@@ -13,10 +13,20 @@ Index = NDArray[np.intp]
 
 @compiled
 def widen(mask: Bool, pixels: int, out: Bool) -> None:
-    """Set in `out` all that lies within so many pixels (a square) of the mask."""
+    """Set in `out` all pixels within a square around each set pixel of the mask.
+
+    Parameters
+    ----------
+    mask : (ny, nx)
+        True inside.
+    pixels
+        Rows and columns to either side that are set.
+    out : (ny, nx)
+        Changed in place; pixels that are set already stay set.
+    """
     ny, nx = mask.shape
     for y in range(ny):
-        # A sum without a way out is what the processor does sixteen at a time.
+        # A loop without an early exit is vectorised, sixteen pixels at a time.
         any_set = 0
         for x in range(nx):
             any_set |= mask[y, x]
@@ -39,7 +49,18 @@ def widen(mask: Bool, pixels: int, out: Bool) -> None:
 
 @compiled
 def horizontal_runs(mask: Bool) -> tuple[Index, Index, Index]:
-    """Return row, first and end (exclusive) of every run of set pixels in a row."""
+    """Find every run of set pixels within a row.
+
+    Parameters
+    ----------
+    mask : (ny, nx)
+        True inside.
+
+    Returns
+    -------
+    row, first, end : (n_runs,)
+        Pixels ``[row, first:end]``, in raster order.
+    """
     ny, nx = mask.shape
     count = 0
     for y in range(ny):
@@ -80,7 +101,20 @@ def _fill_runs(mask: Bool, row: Index, first: Index, end: Index) -> None:
 
 @compiled
 def joined_runs(row: Index, first: Index, end: Index) -> tuple[Index, int]:
-    """Number the patches of touching runs from 0, in the order of their first run."""
+    """Number the patches of touching runs from 0, in the order of their first run.
+
+    Parameters
+    ----------
+    row, first, end : (n_runs,)
+        Runs of pixels, in raster order, as `horizontal_runs` returns them.
+
+    Returns
+    -------
+    number : (n_runs,)
+        Patch of each run.
+    count
+        Number of patches.
+    """
     n = len(row)
     parent = np.arange(n)
     above = 0
@@ -119,6 +153,14 @@ def _root(parent: Index, k: int) -> int:
 
 @compiled
 def paint_runs(row: Index, first: Index, end: Index, number: Index, labels: Index) -> None:
-    """Write every run's number plus 1 into an image of labels."""
+    """Write every run's number plus 1 into an image of labels.
+
+    Parameters
+    ----------
+    row, first, end, number : (n_runs,)
+        Runs of pixels and the patch of each, from 0.
+    labels : (ny, nx)
+        Changed in place; pixels outside the runs keep their value.
+    """
     for k in range(len(row)):
         labels[row[k], first[k] : end[k]] = number[k] + 1

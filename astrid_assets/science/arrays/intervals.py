@@ -1,11 +1,11 @@
-"""Intervals of shares: the true shares that a few successes in a few trials allow."""
+"""Confidence intervals of a share, from the successes in a few trials."""
 
 from __future__ import annotations
 
 import math
 
 CONFIDENCE = 0.95
-"""Of a two-sided interval."""
+"""Confidence of a two-sided interval."""
 
 BOUND_CONFIDENCE = math.erf(1.645 / math.sqrt(2))
 """Two-sided confidence whose upper end is the one-sided 95 % bound, at 1.645 sigma."""
@@ -52,7 +52,7 @@ def upper_bound(found: int, total: int) -> float:
 
 
 def _wilson(found: int, total: int, confidence: float) -> tuple[float, float]:
-    # Here, so that loading the graph is spared the quarter of a second.
+    # Imported here: it costs a quarter of a second, which loading the graph need not pay.
     from astropy.stats import binom_conf_interval
 
     low, high = binom_conf_interval(found, total, confidence, interval="wilson")

@@ -1,7 +1,7 @@
-"""How many cores one frame may use, and the loop that uses them.
+"""Number of cores that one frame may use, and the loop that uses them.
 
-A frame that is processed alone takes all cores; a worker of a pool takes one
-(`compute` says so when it prepares a worker), so that a night never runs more
+A frame that is processed alone uses all cores; a worker of a pool uses one
+(`compute` sets this when it prepares a worker), so that a night never runs more
 threads than there are cores. Results do not depend on the number.
 """
 
@@ -20,7 +20,7 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 MIN_ROWS = 64
-"""A band with fewer rows costs more to hand over than to compute."""
+"""A band with fewer rows costs more to start in a thread than to compute."""
 
 _limit: list[int] = []
 _helpers: list[tuple[int, int, ThreadPoolExecutor]] = []
@@ -29,23 +29,49 @@ _here = threading.local()
 
 
 def set_threads(number: int) -> None:
-    """Say how many threads the frames of this process may use, at least 1."""
+    """Set how many threads the frames of this process may use, at least 1.
+
+    Parameters
+    ----------
+    number
+        Threads; values below 1 count as 1.
+    """
     _limit[:] = [max(1, number)]
 
 
 def threads() -> int:
-    """Return how many threads may be used: all cores unless told otherwise."""
+    """Return how many threads may be used: all cores unless `set_threads` was called.
+
+    Returns
+    -------
+    number
+        At least 1.
+    """
     return _limit[0] if _limit else len(os.sched_getaffinity(0))
 
 
 def side_by_side(work: Callable[[Given], Made], items: Iterable[Given]) -> list[Made]:
-    """Return ``work(item)`` of every item, as many at a time as threads are allowed.
+    """Return ``work(item)`` of every item, run in as many threads as are allowed.
 
-    The caller works too. An exception of any is raised, when all have ended.
+    The calling thread works too. Called from one of the threads, it runs the items one
+    after the other.
+
+    Parameters
+    ----------
+    work
+        Called once per item, in several threads at a time.
+    items
+        What it is called with.
+
+    Returns
+    -------
+    made
+        The results, in the order of the items. If a call raises, its exception is raised
+        here once all threads have ended.
     """
     todo = list(items)
     count = min(threads(), len(todo))
-    # What runs in a helper has its share already, and would wait for itself.
+    # A call from a helper thread would wait for itself: it runs alone.
     if count <= 1 or getattr(_here, "is_helper", False):
         return [work(item) for item in todo]
     made: dict[int, Made] = {}
@@ -68,9 +94,15 @@ def side_by_side(work: Callable[[Given], Made], items: Iterable[Given]) -> list[
 def in_bands(work: Callable[[int, int], object], rows: int) -> None:
     """Call ``work(first, last)`` for bands of rows that together make up 0..rows.
 
-    `work` writes to rows ``first..last - 1`` of what it was given and to nothing
-    else; it runs at the same time in several threads, so it should release the GIL.
-    An exception of any band is raised.
+    If a call raises, its exception is raised here once all bands have ended.
+
+    Parameters
+    ----------
+    work
+        Writes to rows ``first..last - 1`` of its arrays and to nothing else; it runs at
+        the same time in several threads, so it should release the GIL.
+    rows
+        Number of rows, at least 0.
     """
     count = min(threads(), max(1, rows // MIN_ROWS))
     edges = [rows * k // count for k in range(count + 1)]
