@@ -6,6 +6,7 @@ assets       one thin file per asset    checks      the data-quality gates
 sensors      what starts runs           resources   builders of clients for Dagster
 steps        the work of a night, one folder per asset, without Dagster
 cli          the `astrid` command       web         review page, REST API, pages
+api          two frames in a notebook   standalone  frames without a survey: what `api` does
 report       the HTML report            pictures    arrays in, PNG or SVG out
 tracking     experiments in MLflow      learning    the U-Net; torch is imported here only
 storage      catalogue, object store, FITS files that AstrID writes

@@ -15,10 +15,13 @@ import click
 
 COMMANDS = {
     "demo": "Run two simulated surveys through the whole graph.",
+    "subtract": "Subtract one frame from another and list what changed.",
     "survey": "Add, list, show and check surveys.",
     "backfill": "Run nights through the graph, from raw frames to labels.",
     "status": "Show how far each survey is and what is held back.",
     "report": "Write the HTML report.",
+    "detections": "List what was found.",
+    "lightcurve": "Print the flux of an object on every frame.",
     "review": "Start the review page, where people label candidates.",
     "explain": "Say of a place on the sky what was found there, and why not more.",
     "reviewer": "Add and list the people who label, and make their API tokens.",
@@ -76,6 +79,9 @@ def astrid() -> None:
       astrid survey add mysurvey --folder /data/frames
       astrid backfill --survey mysurvey
       astrid ui
+    \b
+    Example, two frames and nothing else:
+      astrid subtract new.fits old.fits
     """  # noqa: D301  \b is click's mark for a paragraph that keeps its lines
 
 

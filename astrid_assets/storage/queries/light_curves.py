@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, select
 
 from astrid_assets.storage.database.tables.detections import (
+    Candidate,
     Detection,
     DifferenceRun,
     ForcedFlux,
@@ -147,6 +148,34 @@ def objects_with_first_night(session: Session, survey: str) -> list[tuple[SkyObj
         .order_by(SkyObject.id)
     )
     return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def first_nights(session: Session, object_ids: Collection[str]) -> dict[str, str]:
+    """Return the night that saw each object first, by id; of current detections."""
+    found: dict[str, str] = {}
+    for chunk in in_chunks(object_ids):
+        query = (
+            select(Detection.object_id, func.min(Detection.night))
+            .join(Candidate, Candidate.id == Detection.candidate_id)
+            .join(DifferenceRun, DifferenceRun.id == Candidate.difference_id)
+            .where(Detection.object_id.in_(chunk), Candidate.is_current, DifferenceRun.is_current)
+            .group_by(Detection.object_id)
+        )
+        found |= {str(row[0]): row[1] for row in session.execute(query)}
+    return found
+
+
+def objects_like(session: Session, beginning: str, *, limit: int) -> list[str]:
+    """Return ids of objects that begin so, in order; one that is equal comes alone."""
+    if session.get(SkyObject, beginning) is not None:
+        return [beginning]
+    query = (
+        select(SkyObject.id)
+        .where(SkyObject.id.startswith(beginning, autoescape=True))
+        .order_by(SkyObject.id)
+        .limit(limit)
+    )
+    return list(session.scalars(query))
 
 
 def known_pairs(session: Session, difference_ids: Collection[str]) -> set[tuple[str, str]]:

@@ -1,0 +1,1 @@
+"""Tests of frames without a survey."""
