@@ -1,4 +1,4 @@
-"""Common stars: the sources in both frames that tell how to align and scale them.
+"""Common stars: the sources in both frames by which these are aligned and scaled.
 
 Here they are chosen; the fit is in `star_fit`.
 """
@@ -33,6 +33,19 @@ MIN_SNR = 10.0  # fainter sources know neither their position nor their flux
 
 def measure_common_stars(science: Prepared, reference: Prepared, min_stars: int) -> CommonStars:
     """Measure flux ratio and residual offset; the result holds the final mapping.
+
+    Parameters
+    ----------
+    science, reference
+        Processed frames.
+    min_stars
+        How many stars must agree.
+
+    Returns
+    -------
+    stars
+        Positions in pixels of the science frame, the flux ratio F_n / F_r, and the mapping
+        into the reference with the offset applied.
 
     Raises
     ------
@@ -69,7 +82,26 @@ def measure_common_stars(science: Prepared, reference: Prepared, min_stars: int)
 def find_sources(
     image: Image, bad: NDArray[np.bool_], noise: float, fwhm_px: float, margin_px: int
 ) -> Sources:
-    """Find sources that a stamp can be cut around, brightest first."""
+    """Find sources that a stamp can be cut around, brightest first.
+
+    Parameters
+    ----------
+    image : (ny, nx), electrons
+        Background-subtracted, masked pixels filled.
+    bad : (ny, nx)
+        Pixels that no source may touch.
+    noise : electrons per pixel
+        Of blank sky.
+    fwhm_px : pixels
+        FWHM of the wider PSF.
+    margin_px : pixels
+        Distance kept from the edges.
+
+    Returns
+    -------
+    sources : (n,)
+        Positions in pixels and S/N, at most `MAX_STARS`.
+    """
     found = sep.extract(
         np.ascontiguousarray(image),
         DETECTION_SIGMA,

@@ -83,7 +83,7 @@ class Difference:
     area_deg2
         Usable area searched.
     residual_power
-        What constant stars leave of their power, noise taken off: the median of
+        What constant stars leave of their power, noise subtracted: the median of
         (residual / flux)²; None without bright stars.
     evidence
         The measurements behind these numbers, for pictures; None when it was read
@@ -128,7 +128,18 @@ class Difference:
     flags: tuple[Reason, ...] = ()
 
     def psf_d_at(self, x: float, y: float) -> Image:
-        """Return the PSF of `d` at a position: (n, n)."""
+        """Return the PSF of `d` at a position.
+
+        Parameters
+        ----------
+        x, y : pixels
+            On the science frame.
+
+        Returns
+        -------
+        psf : (n, n)
+            Unit sum, centred.
+        """
         if self.psf_d_changes is None:
             return self.psf_d
         shape = self.d.shape[0], self.d.shape[1]
@@ -136,5 +147,5 @@ class Difference:
 
     @property
     def is_accepted(self) -> bool:
-        """True when nothing speaks against using it."""
+        """True when no reason speaks against using it."""
         return not self.reasons

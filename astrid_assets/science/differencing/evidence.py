@@ -51,12 +51,21 @@ class Evidence:
 
 
 def gather(stars: CommonStars, matched: Matched, blank_scores: Image) -> Evidence:
-    """Read off what the picture shows.
+    """Collect what the picture shows.
 
     Parameters
     ----------
-    blank_scores : (k,)
+    stars
+        The common stars.
+    matched
+        Products of the subtraction, (ny, nx) each.
+    blank_scores : (k,), sigma
         The score on blank sky, or a sample of it.
+
+    Returns
+    -------
+    evidence : (n,) per star, (m,) per bin
+        Positions in pixels, relative fluxes, counts.
     """
     at = np.rint(stars.y).astype(int), np.rint(stars.x).astype(int)
     light = matched.flux_science[at].astype(np.float64)

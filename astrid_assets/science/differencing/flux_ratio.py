@@ -1,9 +1,10 @@
 """The flux ratio of two images over the frame, from the ratios of single stars.
 
-One number does for most pairs. Thin clouds, extinction over a wide field, or a flat
-field that changed make it a smooth function of the place; a polynomial is taken where
-the stars show one beyond doubt, and a constant otherwise: a slope that is not there
-would put an error of its own on every star.
+One number is enough for most pairs. Thin clouds, extinction over a wide field, or a
+flat field that changed make it a smooth function of position. A polynomial is taken
+where the stars show one beyond doubt, and a constant otherwise: a slope that is not
+there would put an error of its own on every star. Which stars count is decided in
+`star_fit`.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ Values = NDArray[np.float64]
 
 PERCENT_FLOOR = 0.01  # no star weighs more than one measured to this precision
 POWERS = ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
-"""Of u and v, the place from -1 to 1 over the frame; the constant is apart."""
+"""Of u and v, the position from -1 to 1 over the frame; the constant is apart."""
 
 TERMS_BY_STARS = ((12, 2), (40, 5))
-"""So many stars are needed for so many terms: five per coefficient at least."""
+"""Stars needed, and the terms that they allow: five stars per coefficient at least."""
 
 SIGNIFICANT = 30.0
 """Chi-square that a further degree must gain: chance does so once in 10^6 pairs."""
 
 MOST_CHANGE = 4.0
-"""Highest over lowest ratio on a frame: where no star lies a polynomial runs away."""
+"""Highest over lowest ratio on a frame: a polynomial diverges where no star lies."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,30 @@ class FluxRatio:
     shape: tuple[int, int]
 
     def at(self, x: Values, y: Values) -> Values:
-        """Return the ratio at positions."""
+        """Return the ratio at positions.
+
+        Parameters
+        ----------
+        x, y : (n,), pixels
+            On the science frame.
+
+        Returns
+        -------
+        ratio : (n,)
+            F_n / F_r.
+        """
         if not len(self.terms):
             return np.full(np.shape(x), self.level)
         return self.level * (1 + _design(x, y, self.shape)[:, : len(self.terms)] @ self.terms)
 
     def on_frame(self) -> np.float32 | NDArray[np.float32]:
-        """Return what the reference is multiplied with: a number, or (ny, nx)."""
+        """Return what the reference is multiplied by.
+
+        Returns
+        -------
+        ratio : a number, or (ny, nx)
+            F_n / F_r, constant or at each pixel.
+        """
         if not len(self.terms):
             return np.float32(self.level)
         v, u = (np.linspace(-1, 1, n, dtype=np.float32) for n in self.shape)
@@ -73,7 +91,13 @@ class FluxRatio:
         return (highest - lowest) / self.level
 
     def extremes(self) -> tuple[float, float]:
-        """Return the lowest and the highest ratio on the frame."""
+        """Return the lowest and the highest ratio on the frame.
+
+        Returns
+        -------
+        lowest, highest
+            F_n / F_r on a grid of 9 by 9 positions.
+        """
         ny, nx = self.shape
         x, y = np.meshgrid(np.linspace(0, nx - 1, 9), np.linspace(0, ny - 1, 9))
         found = self.at(x.ravel(), y.ravel())
@@ -87,8 +111,17 @@ def fit_ratio(
 
     Parameters
     ----------
-    x, y, ratios, snr : (n,)
-        Of stars that agree with each other.
+    x, y : (n,), pixels
+        Positions of stars that agree with each other.
+    ratios, snr : (n,)
+        Their flux ratios, and signal to noise.
+    shape
+        Of the frame, (ny, nx) pixels.
+
+    Returns
+    -------
+    ratio
+        F_n / F_r over the frame.
     """
     error = np.hypot(1 / snr, PERCENT_FLOOR)
     level = float(np.average(ratios, weights=1 / error**2))

@@ -1,8 +1,8 @@
 """Alard & Lupton's kernel: what turns the sharper image's stars into the other's.
 
 The kernel is a sum of Gaussians times polynomials, each changing linearly over the
-frame, fitted to stamps around the common stars by least squares. It knows nothing of
-either PSF, which makes it an independent check of ZOGY. The subtraction itself is
+frame, fitted to stamps around the common stars by least squares. It uses neither
+measured PSF, which makes it an independent check of ZOGY. The subtraction itself is
 `zogy.match_blurred`.
 
 References
@@ -57,27 +57,36 @@ def matching_blurs(
     science_stamps: Stamps,
     fwhms_px: tuple[float, float],
 ) -> Blurs:
-    """Fit the kernel and say how both images are blurred with it.
+    """Fit the kernel, and return how both images are blurred with it.
 
     Parameters
     ----------
-    science, reference : (ny, nx)
+    science, reference : (ny, nx), electrons
         Registered, scaled, masked pixels filled.
-    variance : (ny, nx)
+    variance : (ny, nx), electrons squared
         Of their difference.
     usable : (ny, nx)
         Other pixels carry no weight.
-    x, y : (n,)
+    x, y : (n,), pixels
         The common stars.
     science_stamps : (k, n, n)
         PSF of `science`: what a source looks like.
-    fwhms_px
+    fwhms_px : pixels
         Of `science` and of `reference`; the sharper image is the one that is blurred.
+
+    Returns
+    -------
+    blurs : stamps of (k, n, n)
+        The kernel for the sharper image, a single pixel for the other.
 
     Raises
     ------
     TooFewStars
         If fewer than three stars are left.
+
+    References
+    ----------
+    Alard & Lupton 1998, ApJ 503, 325, eqs. 1 to 4; Alard 2000, A&AS 144, 363.
     """
     reference_is_sharper = fwhms_px[1] <= fwhms_px[0]
     sharp, soft = (reference, science) if reference_is_sharper else (science, reference)

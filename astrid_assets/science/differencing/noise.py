@@ -17,16 +17,15 @@ import numpy as np
 
 from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.differencing import noise_kernels
-from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from astrid_assets.science.arrays.types import Image, Mask
+    from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.differencing.matched import Matched
 
 BRIGHT_SIGMA = 50.0  # a PSF error of 1 % is half a sigma on such a star
-SAMPLE = 200_000  # scores of PSF-wide patches still tell their scatter to 0.7 %
+SAMPLE = 200_000  # scores of PSF-wide patches still give their scatter to 0.7 %
 MIN_BRIGHT_STARS = 5
 PRIOR_STARS = 4
 POWER_SNR = 10.0  # fainter stars leave mostly noise
@@ -36,13 +35,22 @@ NORMAL_MEDIAN = 0.6745  # half of Gaussian residuals are below so many sigma
 BLANK_SIGMA = 3.0  # static sources below it do not touch the scatter
 BLANK_EXCESS = 0.1  # of the variance for registration and PSF: 5 % of a scatter
 MIN_BLANK_FRACTION = 0.2  # in crowded fields the emptiest fifth counts as blank
-WIDE_GROWTH = MaskBit.SATURATED | MaskBit.BLEEDING | MaskBit.TRAIL | MaskBit.NO_DATA
 
 
 def sample_of(where: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return evenly spaced ones of many pixels: enough for a median or a scatter.
+    """Return an evenly spaced sample of the pixels that are set.
 
-    Indices into the flattened image.
+    Enough of them for a median or a scatter.
+
+    Parameters
+    ----------
+    where : (ny, nx)
+        True for the pixels to draw from.
+
+    Returns
+    -------
+    indices : (n,)
+        Into the flattened image.
     """
     step = max(1, int(np.count_nonzero(where)) // SAMPLE)
     return noise_kernels.every_set(np.ascontiguousarray(where), step)
@@ -51,8 +59,20 @@ def sample_of(where: NDArray[np.bool_]) -> NDArray[np.intp]:
 def sky_sigma(variance: Image, usable: NDArray[np.bool_]) -> float:
     """Return the noise of blank sky that a variance image states.
 
-    Half the pixels of any field that can be subtracted are sky or nearly so; the
-    30th percentile is sky in crowded ones too and equals it in empty ones.
+    Half the pixels of any field that can be subtracted are sky or nearly so; the 30th
+    percentile is sky in crowded ones too and equals it in empty ones.
+
+    Parameters
+    ----------
+    variance : (ny, nx), electrons squared
+        Of single pixels.
+    usable : (ny, nx)
+        True where a pixel may be used.
+
+    Returns
+    -------
+    sigma : electrons per pixel
+        Square root of the 30th percentile.
     """
     return float(np.sqrt(np.percentile(variance.ravel()[sample_of(usable)], 30)))
 
@@ -83,9 +103,31 @@ def measure_terms(
 ) -> ErrorTerms:
     """Measure both terms: those with which bright stars have scores of unit scatter.
 
-    At a star's centre its image has no slope and the PSF error is alone; half a FWHM
-    beside it the slope is steepest. Medians over the stars, so variable ones do not
-    count. What is assumed beforehand weighs as much as `PRIOR_STARS` stars.
+    At a star's centre its image has no slope and the PSF error is alone; half a FWHM beside
+    it the slope is steepest. Medians over the stars, so variable ones do not count. The
+    assumed values weigh as much as `PRIOR_STARS` stars.
+
+    Parameters
+    ----------
+    matched
+        Products of the subtraction, (ny, nx) each.
+    usable : (ny, nx)
+        True where a pixel may be used.
+    x, y : (n,), pixels
+        Positions of the common stars on the science frame.
+    fwhm_px : pixels
+        FWHM of the science PSF.
+    prior
+        The assumed terms.
+
+    Returns
+    -------
+    terms : pixels, and a fraction of the flux
+        The assumed ones where fewer than five bright stars are usable.
+
+    References
+    ----------
+    Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, section 3.3, for the registration term.
     """
     ny, nx = matched.flux.shape
     rows, columns = np.rint(y).astype(int), np.rint(x).astype(int)
@@ -107,11 +149,11 @@ def measure_terms(
     error2, jitter2 = prior.psf_error**2, prior.jitter_px**2
     for _ in range(TERM_ROUNDS):
         known = variance + jitter2 * slopes2
-        told = unit_scatter(residual2[:, :1], known[:, :1], peak2)
-        error2 = known_stars * told + (1 - known_stars) * prior.psf_error**2
+        measured = unit_scatter(residual2[:, :1], known[:, :1], peak2)
+        error2 = known_stars * measured + (1 - known_stars) * prior.psf_error**2
         known = variance + error2 * peak2
-        told = unit_scatter(residual2[:, 1:], known[:, 1:], slopes2[:, 1:])
-        jitter2 = known_stars * told + (1 - known_stars) * prior.jitter_px**2
+        measured = unit_scatter(residual2[:, 1:], known[:, 1:], slopes2[:, 1:])
+        jitter2 = known_stars * measured + (1 - known_stars) * prior.jitter_px**2
     return ErrorTerms(float(np.sqrt(jitter2)), float(np.sqrt(error2)))
 
 
@@ -122,10 +164,25 @@ def residual_power(
     y: NDArray[np.float64],
     fwhm_px: float,
 ) -> float | None:
-    """Return what constant stars leave of their power, noise taken off; the median.
+    """Return the share of their power that constant stars leave; the median.
 
-    Power is the sum of squared PSF fluxes within one FWHM. None without a star that
-    stands out of the noise.
+    Power is the sum of squared PSF fluxes within one FWHM; that of the noise is subtracted.
+
+    Parameters
+    ----------
+    matched
+        Products of the subtraction, (ny, nx) each.
+    usable : (ny, nx)
+        True where a pixel may be used.
+    x, y : (n,), pixels
+        Positions of the common stars on the science frame.
+    fwhm_px : pixels
+        FWHM of the science PSF.
+
+    Returns
+    -------
+    share
+        Dimensionless, 0 or more; None without a star that stands out of the noise.
     """
     ny, nx = matched.flux.shape
     r = max(1, round(fwhm_px))
@@ -148,7 +205,22 @@ def unit_scatter(
     known: NDArray[np.floating],
     unit: NDArray[np.floating],
 ) -> float:
-    """Find the factor of `unit` with which half the residuals are below 0.67 sigma."""
+    """Find the factor of `unit` with which half the residuals are below 0.67 sigma.
+
+    Parameters
+    ----------
+    residual2 : (n, ...)
+        Squared residuals.
+    known : (n, ...)
+        Their variance without the term, in the same unit.
+    unit : (n, ...)
+        Variance that the term adds for a factor of 1.
+
+    Returns
+    -------
+    factor
+        0 or more.
+    """
     # Each residual would need this much; half of Gaussian ones need less than none.
     needed = (residual2 / NORMAL_MEDIAN**2 - known) / np.maximum(unit, 1e-30)
     return max(float(np.median(needed)), 0.0)
@@ -165,10 +237,33 @@ def _slopes2(flux: Image, at: tuple[NDArray[np.intp], NDArray[np.intp]]) -> NDAr
 def score_of(
     matched: Matched, usable: NDArray[np.bool_], terms: ErrorTerms, fwhm_px: float
 ) -> tuple[Image, Image, Image]:
-    """Return flux, its error and the score, (ny, nx); 0 where nothing is usable.
+    """Return flux, its error and the score; 0 where nothing is usable.
 
-    The variance grows by registration scatter (eqs. 30 to 33) and by PSF errors: of
-    the flux of sources present in both images, spread over the size of a PSF.
+    The variance grows by registration scatter and by PSF errors: of the flux of sources
+    present in both images, spread over the size of a PSF.
+
+    Parameters
+    ----------
+    matched
+        Products of the subtraction, (ny, nx) each.
+    usable : (ny, nx)
+        True where a pixel may be used.
+    terms
+        Registration scatter and PSF error.
+    fwhm_px : pixels
+        FWHM of the science PSF.
+
+    Returns
+    -------
+    flux, flux_err : (ny, nx), electrons
+        PSF flux of a change and its error.
+    score : (ny, nx), sigma
+        S_corr, their ratio.
+
+    References
+    ----------
+    Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, eq. 25 for the score, eqs. 30 to 33 for the
+    registration term.
     """
     ny = matched.flux.shape[0]
     half = max(1, round(SPREAD_FWHM * fwhm_px))
@@ -204,13 +299,24 @@ def score_of(
 def blank_sky(
     flux_reference: Image, flux_err: Image, variance: Image, usable: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Pixels where neither mask nor reference nor an error of the stars' counts.
+    """Find blank sky: no mask, no source of the reference, no error of stars.
 
     Parameters
     ----------
-    variance : (ny, nx)
-        Without the terms for registration and PSF, which `flux_err` holds: beside a
-        bright star the score would tell of them and not of the noise.
+    flux_reference : (ny, nx), electrons
+        PSF flux of the reference.
+    flux_err : (ny, nx), electrons
+        With the terms for registration and PSF.
+    variance : (ny, nx), electrons squared
+        Without these terms: beside a bright star the score would show them and not the
+        noise.
+    usable : (ny, nx)
+        True where a pixel may be used.
+
+    Returns
+    -------
+    blank : (ny, nx)
+        True on blank sky; in a crowded field the emptiest fifth.
     """
     shown = np.empty_like(flux_err)
     in_bands(
@@ -219,24 +325,6 @@ def blank_sky(
         ),
         len(shown),
     )
-    told = shown.ravel()[sample_of(usable)]
-    limit = max(1.0, float(np.quantile(told, MIN_BLANK_FRACTION)))
+    sampled = shown.ravel()[sample_of(usable)]
+    limit = max(1.0, float(np.quantile(sampled, MIN_BLANK_FRACTION)))
     return usable & (shown <= np.float32(limit))
-
-
-def grow_mask(mask: Mask, radius_px: float) -> Mask:
-    """Spread unusable bits over what they spoil; the other bits stay as they are."""
-    grown = np.array(mask, order="C")
-    present = int(np.bitwise_or.reduce(mask, axis=None)) & UNUSABLE
-    for bit in MaskBit:
-        if bit & present:
-            radius = radius_px if bit & WIDE_GROWTH else radius_px / 2
-            noise_kernels.spread(mask, np.uint16(bit), disc_reach(radius), grown)
-    return grown
-
-
-def disc_reach(radius_px: float) -> NDArray[np.int64]:
-    """Return the half width of each row of a disc of at least one pixel: (2 r + 1,)."""
-    radius = max(radius_px, 1.0)
-    rows = np.arange(-int(radius), int(radius) + 1)
-    return np.sqrt(radius**2 - rows**2).astype(np.int64)

@@ -1,4 +1,7 @@
-"""Loops over pixels for the noise of the score."""
+"""Loops over pixels for the noise of the score.
+
+What the terms are and how large is decided in `noise`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,21 @@ if TYPE_CHECKING:
 def smaller_of_both(
     flux_science: Image, flux_reference: Image, out: Image, half: int, first: int, last: int
 ) -> None:
-    """Write the largest ``min(flux_science, flux_reference)`` along each row's window, >= 0."""
+    """Write the largest ``min(flux_science, flux_reference)`` along each row.
+
+    Within a window around each pixel, and at least 0.
+
+    Parameters
+    ----------
+    flux_science, flux_reference : (ny, nx)
+        PSF fluxes of either image.
+    out : (ny, nx)
+        Receives the result.
+    half : pixels
+        Half width of the window.
+    first, last
+        The rows to work on, `last` not included.
+    """
     nx = out.shape[1]
     line = np.zeros(nx + 2 * half, dtype=np.float32)
     for i in range(first, last):
@@ -33,7 +50,19 @@ def smaller_of_both(
 
 @compiled
 def highest_of_columns(rows: Image, out: Image, half: int, first: int, last: int) -> None:
-    """Write the largest of each column's window."""
+    """Write the largest value of each column's window.
+
+    Parameters
+    ----------
+    rows : (ny, nx)
+        As from `smaller_of_both`.
+    out : (ny, nx)
+        Receives the result.
+    half : pixels
+        Half height of the window.
+    first, last
+        The rows to work on, `last` not included.
+    """
     ny, nx = rows.shape
     for i in range(first, last):
         low, high = max(i - half, 0), min(i + half, ny - 1)
@@ -61,8 +90,33 @@ def score_rows(
 ) -> None:
     """Add registration and PSF errors to the variance; write error and score.
 
-    The registration term is ``jitter2`` times the squared gradients of both images'
-    fluxes, by central differences; `flux` becomes 0 where nothing is usable.
+    The registration term is ``jitter2`` times the squared gradients of both images' fluxes,
+    by central differences; `flux` becomes 0 where nothing is usable.
+
+    Parameters
+    ----------
+    flux : (ny, nx), electrons
+        PSF flux of the change, changed in place.
+    flux_science, flux_reference : (ny, nx)
+        PSF fluxes of either image.
+    variance : (ny, nx), electrons squared
+        Of the flux, photon noise alone.
+    static : (ny, nx), electrons
+        Flux present in both images, spread over a PSF.
+    usable : (ny, nx)
+        True where a pixel may be used.
+    jitter2 : pixels squared
+        Registration scatter per axis, squared.
+    error2
+        PSF error, squared.
+    flux_err, score : (ny, nx)
+        Receive error and significance.
+    first, last
+        The rows to work on, `last` not included.
+
+    References
+    ----------
+    Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, eqs. 25, 30 and 32.
     """
     ny, nx = flux.shape
     j2, e2 = np.float32(jitter2), np.float32(error2)
@@ -94,9 +148,18 @@ def spread(
     reach: NDArray[np.int64],
     grown: NDArray[np.uint16],
 ) -> None:
-    """Set a bit in `grown` wherever a disc around a pixel that has it in `mask` lies.
+    """Set a bit in `grown` wherever a disc around a pixel with it in `mask` lies.
 
-    `reach` is the half width of each row of the disc.
+    Parameters
+    ----------
+    mask : (ny, nx)
+        Where the bit is looked up.
+    bit
+        The bit.
+    reach : (2 r + 1,), pixels
+        Half width of each row of the disc.
+    grown : (ny, nx)
+        Receives the bit.
     """
     ny, nx = mask.shape
     r = len(reach) // 2
@@ -133,9 +196,25 @@ def shown_rows(
     first: int,
     last: int,
 ) -> None:
-    """Write how far a pixel is from blank sky: 1 where the reference shows `sigma`.
+    """Write how far a pixel is from blank sky: 1 at either limit.
 
-    Or where errors beside photon noise make up the share `excess` of the variance.
+    The first limit is a source in the reference, the second the share of the variance that
+    errors beside photon noise make up.
+
+    Parameters
+    ----------
+    flux_reference, flux_err : (ny, nx), electrons
+        PSF flux of the reference, and the error of the change.
+    variance : (ny, nx), electrons squared
+        Photon noise of the change.
+    sigma
+        Significance in the reference that gives 1.
+    excess
+        Share of the variance that gives 1.
+    out : (ny, nx)
+        Receives the larger of both.
+    first, last
+        The rows to work on, `last` not included.
     """
     for i in range(first, last):
         for j in range(out.shape[1]):
@@ -147,7 +226,20 @@ def shown_rows(
 
 @compiled
 def every_set(where: NDArray[np.bool_], step: int) -> NDArray[np.intp]:
-    """Return the flat places of the first set pixel and every `step`-th after it."""
+    """Return the flat positions of every `step`-th set pixel, the first included.
+
+    Parameters
+    ----------
+    where : (ny, nx)
+        True for set pixels.
+    step
+        How many set pixels lie between two returned ones, plus 1.
+
+    Returns
+    -------
+    indices : (n,)
+        Into the flattened image.
+    """
     ny, nx = where.shape
     count = 0
     for i in range(ny):

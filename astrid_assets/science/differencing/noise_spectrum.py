@@ -8,8 +8,9 @@ sources, which cancel in a difference, do not count as noise. The spectrum is th
 product of both axes, relative to white noise of the same pixel variance.
 
 Stacks with members turned by tens of degrees have no such product, and on the scale
-of the PSF, where nothing can be measured beside stars, it says up to 1.3 of their
-noise. What a stack is made of tells that noise, and `scaled_to` takes it.
+of the PSF, where nothing can be measured beside stars, the product gives up to 1.3
+times their noise. The members of a stack determine that noise (`reference.stacking`),
+and `scaled_to` applies it.
 """
 
 from __future__ import annotations
@@ -58,7 +59,15 @@ class NoiseSpectrum:
     def axes(self, shape: tuple[int, int]) -> Axes:
         """Return the power over that of white noise, along y and rfft2's half of x.
 
-        Their product is the spectrum on the half plane; its mean is `level`.
+        Parameters
+        ----------
+        shape
+            Of the plane, (ny, nx) pixels.
+
+        Returns
+        -------
+        along_y, along_x : (ny,) and (nx // 2 + 1,)
+            Their product is the spectrum on the half plane; its mean is `level`.
         """
         kx, ky = frequencies(shape)
         return (
@@ -67,7 +76,20 @@ class NoiseSpectrum:
         )
 
     def scaled_to(self, factor: float, psf: Image) -> NoiseSpectrum:
-        """Return the spectrum of this shape whose `psf_factor` is the one given."""
+        """Return the spectrum of this shape whose `psf_factor` is the one given.
+
+        Parameters
+        ----------
+        factor
+            Noise on the scale of the PSF over that of white noise.
+        psf : (n, n), unit sum
+            The PSF.
+
+        Returns
+        -------
+        spectrum
+            Dimensionless; the same correlations, another level.
+        """
         ratio = factor / psf_factor(psf, self.axes)
         return replace(self, level=self.level * ratio**2)
 
@@ -79,8 +101,19 @@ def measure_spectrum(
 
     Parameters
     ----------
+    image : (ny, nx), electrons
+        Background-subtracted.
     noise : electrons per pixel
         Scatter of the sky: brighter pixels are sources.
+    usable : (ny, nx)
+        True where a pixel may be used.
+    fwhm_px : pixels
+        FWHM of the PSF: that far around sources nothing is sky.
+
+    Returns
+    -------
+    spectrum
+        Dimensionless, relative to white noise.
     """
     for part in (_middle(image.shape), (slice(None), slice(None))):
         data, good = image[part], usable[part]
@@ -101,7 +134,20 @@ def _middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
 
 
 def psf_factor(psf: Image, power_on: PowerOn) -> float:
-    """Return the noise of a matched filter's output over that of white noise."""
+    """Return the noise of a matched filter's output over that of white noise.
+
+    Parameters
+    ----------
+    psf : (n, n), unit sum
+        The filter.
+    power_on
+        Gives the power of the noise over that of white noise.
+
+    Returns
+    -------
+    factor
+        sqrt(sum |P|² power / sum |P|²) over all frequencies.
+    """
     shape = (2 * psf.shape[0], 2 * psf.shape[1])
     response = np.abs(StampSpectrum(psf, shape).whole()) ** 2
     loud = half_plane_sum(response * np.outer(*power_on(shape)), shape)

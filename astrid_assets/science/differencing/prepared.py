@@ -68,17 +68,38 @@ class Prepared:
         return found.scaled_to(self.frame.psf_noise_factor, self.psf.centre)
 
     def psfs_at(self, x: Places, y: Places) -> Stamps:
-        """Return the PSF at positions: (n, s, s)."""
+        """Return the PSF at positions.
+
+        Parameters
+        ----------
+        x, y : (n,), pixels
+            On this frame.
+
+        Returns
+        -------
+        stamps : (n, s, s)
+            Unit sum, centred.
+        """
         return np.array([self.psf.at(float(a), float(b)) for a, b in zip(x, y, strict=True)])
 
 
 def prepared(frame: Frame | Prepared) -> Prepared:
     """Check that a frame was processed; what is no number counts as missing.
 
+    Parameters
+    ----------
+    frame
+        Of (ny, nx), electrons; one that was prepared before is returned as it is.
+
+    Returns
+    -------
+    prepared
+        The frame with a mask that marks every unusable pixel.
+
     Raises
     ------
     FrameRejected
-        ``unprocessed``.
+        ``unprocessed`` without variance, PSF or WCS.
     """
     if isinstance(frame, Prepared):
         return frame

@@ -50,7 +50,18 @@ class RegisteredPsf:
         self._signal, self._power = spline_response(mapping, TABLE)
 
     def at(self, x: Places, y: Places) -> Stamps:
-        """Return the stamps at places of the science grid: unit sum, centred."""
+        """Return the PSF at positions of the science grid.
+
+        Parameters
+        ----------
+        x, y : (n,), pixels
+            On the science frame.
+
+        Returns
+        -------
+        stamps : (n, s, s)
+            Unit sum, centred.
+        """
         ny, nx = self._mapping.shape
         in_x, in_y = self._mapping.at(np.clip(x, 0, nx - 1), np.clip(y, 0, ny - 1))
         stamps = np.array(
@@ -73,6 +84,16 @@ class RegisteredPsf:
         """Return the power the spline leaves of white noise, along y and half of x.
 
         Where the mapping turns, the product of both axes stands for the plane.
+
+        Parameters
+        ----------
+        shape
+            Of the plane, (ny, nx) pixels.
+
+        Returns
+        -------
+        along_y, along_x : (ny,) and (nx // 2 + 1,)
+            Dimensionless, at most 1.
         """
         along_x, along_y = frequencies(shape)
         zero = np.zeros(1)

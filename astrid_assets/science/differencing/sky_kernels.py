@@ -1,4 +1,7 @@
-"""Loops over pixels for the level of the sky."""
+"""Loops over pixels for the level and the structure of the sky.
+
+What is done with the sums is decided in `sky_match` and `sky_structure`.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,18 @@ if TYPE_CHECKING:
 
 @compiled
 def double(halved: Image, out: Image, first: int, last: int) -> None:
-    """Write an image of every second pixel; the others are the mean of both beside.
+    """Write an image of every second pixel; others are the mean of both beside.
 
-    Beyond the last pixel that is given the last one holds.
+    Beyond the last pixel that is given, the last one holds.
+
+    Parameters
+    ----------
+    halved : (my, mx)
+        Every second pixel of every second row.
+    out : (ny, nx)
+        Receives the whole image.
+    first, last
+        The rows to work on, `last` not included.
     """
     my, mx = halved.shape
     nx = out.shape[1]
@@ -46,7 +58,25 @@ def flatten(
     first: int,
     last: int,
 ) -> None:
-    """Write the difference less its level, and where it is good and within a limit."""
+    """Write the difference less its level, and where it is good and within a limit.
+
+    Parameters
+    ----------
+    science, reference : (ny, nx), electrons
+        Both images.
+    level : (ny, nx), electrons
+        Of their difference.
+    bad : (ny, nx)
+        Pixels that do not count.
+    limit : electrons
+        Largest deviation that counts.
+    flat : (ny, nx)
+        Receives the difference.
+    quiet : (ny, nx)
+        Receives True where it counts.
+    first, last
+        The rows to work on, `last` not included.
+    """
     most = np.float32(limit)
     for i in range(first, last):
         for j in range(flat.shape[1]):
@@ -65,7 +95,23 @@ def blank_scores(
     first: int,
     last: int,
 ) -> None:
-    """Write scores of blank sky; 0 elsewhere and beyond a limit."""
+    """Write scores of blank sky; 0 elsewhere and beyond a limit.
+
+    Parameters
+    ----------
+    flux : (ny, nx), electrons
+        Of the matched filter.
+    variance : (ny, nx), electrons squared
+        Of the flux.
+    blank : (ny, nx)
+        True on blank sky.
+    limit : sigma
+        Largest score that counts.
+    out : (ny, nx), sigma
+        Receives the scores.
+    first, last
+        The rows to work on, `last` not included.
+    """
     most = np.float32(limit)
     for i in range(first, last):
         for j in range(out.shape[1]):
@@ -85,7 +131,18 @@ def lagged_products(
 ) -> None:
     """Sum the products of each row's scores with those `lag` beside and below them.
 
-    `pairs` counts those of which neither is 0.
+    Parameters
+    ----------
+    scores : (ny, nx), sigma
+        0 where there is none.
+    lag : pixels
+        Distance of the pairs.
+    totals : (ny,)
+        Receives the sums.
+    pairs : (ny,)
+        Receives the number of pairs of which neither is 0.
+    first, last
+        The rows to work on, `last` not included.
     """
     ny, nx = scores.shape
     zero = np.float32(0)

@@ -1,10 +1,11 @@
-"""What two skies differ by: a smooth level, and bands of the read-out.
+"""The difference of two skies: a smooth level, and bands of the read-out.
 
 The level is measured after each image is blurred with the other's PSF, where
 static sources vanish; on the plain difference the sharper image's cores and the
 other's wings would pass for sky. A band is a row or column whose pixels lie above
-or below the others together: pickup and warm columns. Bands are taken off only
-when they scatter by clearly more than the noise of their means.
+or below the others together: pickup and warm columns. Bands are subtracted only
+when they scatter by clearly more than the noise of their means. Structure that
+remains is measured in `sky_structure`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ STRUCTURED_VARIANCE = 3.0  # of the meshes' means, over what pixel noise explain
 BLOCK_PX = 256  # length over which a band may change its level
 CLIP_SIGMA = 3.0
 BANDED_VARIANCE = 1.5  # of the bands' means, over what pixel noise explains
-MIN_BAND_PX = 32  # fewer good pixels say nothing of a band
+MIN_BAND_PX = 32  # fewer good pixels do not determine a band
 
 
 def sky_difference(
@@ -50,18 +51,23 @@ def sky_difference(
     bad: NDArray[np.bool_],
     noise: float,
 ) -> Image:
-    """Return the level and the bands of science minus reference, (ny, nx).
+    """Return the level and the bands of science minus reference.
 
     Parameters
     ----------
-    science, reference
+    science, reference : (ny, nx), electrons
         Registered and scaled, masked pixels filled.
     science_psf, reference_psf : (n, n)
         Stamps at the centre.
-    bad
+    bad : (ny, nx)
         Pixels that must not count.
     noise : electrons per pixel
         Of ``science - reference`` on blank sky.
+
+    Returns
+    -------
+    level : (ny, nx), electrons
+        To be subtracted from the science image.
     """
     level = _level(_blurred_difference(science, reference, science_psf, reference_psf), bad, noise)
     flat, quiet = np.empty_like(level), np.empty(bad.shape, dtype=np.bool_)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LAG_FWHM = 3.0  # the noise's own correlation is 1 % there
 CLIP_SIGMA = 4.0  # rarer values are sources
 MIN_SHARE = 0.05  # of the variance; less moves no score by 3 %
-MIN_PAIRS = 1000  # tell a correlation to 0.1 at the worst
+MIN_PAIRS = 1000  # determine a correlation to 0.1 at the worst
 
 
 def structure_share(
@@ -31,15 +31,22 @@ def structure_share(
 ) -> float:
     """Return the variance of patches over that of noise; 0 where it does not matter.
 
-    The covariance of fluxes at three and six FWHM, along both axes, drawn on to zero
+    The covariance of fluxes at three and six FWHM, along both axes, extrapolated to zero
     distance by a straight line.
 
     Parameters
     ----------
-    flux, variance : (ny, nx)
+    flux, variance : (ny, nx), electrons and electrons squared
         Of the matched filter.
     blank : (ny, nx)
         Pixels of the sky.
+    fwhm_px : pixels
+        FWHM of the science PSF.
+
+    Returns
+    -------
+    share
+        Dimensionless; 0 below `MIN_SHARE`.
     """
     scores = np.empty(flux.shape, dtype=np.float32)
     in_bands(

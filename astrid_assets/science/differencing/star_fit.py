@@ -1,8 +1,8 @@
 """Flux ratio and residual offset, fitted to stamps of sources in both images.
 
 Each star's stamps are convolved with the *other* image's PSF, so that both show
-the same profile; then ``science = ratio * (reference shifted) + constant`` is a linear fit.
-It nulls the very difference that ZOGY takes, for galaxies as well as for stars.
+the same profile; then ``science = ratio * (reference shifted) + constant`` is a linear
+fit. It nulls the very difference that ZOGY takes, for galaxies as well as for stars.
 Which sources are used is decided in `common_stars`.
 """
 
@@ -46,11 +46,11 @@ class Sources:
 
 @dataclass(frozen=True)
 class CommonStars:
-    """What the common stars say.
+    """What the common stars show.
 
     Attributes
     ----------
-    x, y, snr
+    x, y, snr : (n,)
         The stars that were used.
     ratio, ratio_scatter
         F_n / F_r, and the robust relative scatter of the stars about it.
@@ -59,11 +59,11 @@ class CommonStars:
     offset_px
         Median length of that offset.
     scatter_px
-        Per axis, photon noise taken off.
+        Per axis, photon noise subtracted in quadrature.
     ratios : (n,)
-        Each star's own ratio over `ratio` at its place.
+        Each star's own ratio over `ratio` at its position.
     left_px : (n, 2), x and y
-        Where each lies from where the final mapping puts it.
+        Offset of each star from the final mapping.
     """
 
     x: Values
@@ -96,14 +96,25 @@ def compare_stars(
 
     Parameters
     ----------
-    new : (ny, nx)
-        The science frame, masked pixels filled.
+    sources : (n,)
+        Positions and S/N on the science frame.
+    science : (ny, nx), electrons
+        The science image, masked pixels filled.
     reference_coefficients : (my, mx)
         Cubic-spline coefficients of the reference on its own grid.
     mapping
         Of the science grid into the reference.
+    science_psf_at, reference_psf_at
+        Give both PSFs, (n, s, s), at positions of the science frame.
+    fwhm_px : pixels
+        FWHM of the wider PSF.
     reference_noise : electrons per pixel
         Of the reference: sources that it does not show are no common stars.
+
+    Returns
+    -------
+    stars
+        The stars that agree, flux ratio and offset in pixels; None: fewer than three do.
     """
     half = round(2 * fwhm_px) + max(2, round(fwhm_px))
     columns = np.rint(sources.x).astype(int)[:, None, None] + np.arange(-half, half + 1)

@@ -22,6 +22,7 @@ from astrid_assets.science.differencing.filters import Noises
 from astrid_assets.science.differencing.judgement import flags_of, reasons_against
 from astrid_assets.science.differencing.kernel_fit import matching_blurs
 from astrid_assets.science.differencing.local_psf import local_psfs
+from astrid_assets.science.differencing.mask_growth import grow_mask
 from astrid_assets.science.differencing.noise_spectrum import (
     measure_spectrum,
     psf_factor,
@@ -312,7 +313,7 @@ def _union_mask(
     science_bits: Mask, reference_bits: Mask, fwhm_px: float, settings: DifferencingSettings
 ) -> Mask:
     """Bits of both, grown; EDGE where less than a full PSF lies in the frame."""
-    bits = noise.grow_mask(science_bits | reference_bits, settings.mask_growth_fwhm * fwhm_px)
+    bits = grow_mask(science_bits | reference_bits, settings.mask_growth_fwhm * fwhm_px)
     border = max(1, round(fwhm_px))
     inner = np.zeros(bits.shape, dtype=bool)
     inner[border:-border, border:-border] = True

@@ -27,19 +27,60 @@ number of threads, and small enough for a block of every input to stay in cache.
 
 
 def forward(image: Real, shape: tuple[int, int] | None = None, workers: int = 1) -> Spectrum:
-    """Transform, padded with zeros to `shape` where that is given."""
+    """Transform an image to its spectrum.
+
+    Parameters
+    ----------
+    image : (..., ny, nx)
+        Real values.
+    shape
+        To which it is padded with zeros; None: its own.
+    workers
+        Number of threads.
+
+    Returns
+    -------
+    spectrum : (..., ny, nx // 2 + 1)
+        As of rfft2.
+    """
     return np.asarray(fft.rfft2(image, s=shape, workers=workers))  # pyright: ignore[reportArgumentType]  # scipy's stub knows no s of two
 
 
 def back(spectrum: Spectrum, shape: tuple[int, int], workers: int = 1) -> Real:
-    """Transform back to an image of that shape."""
+    """Transform a spectrum back to an image.
+
+    Parameters
+    ----------
+    spectrum : (..., ny, nx // 2 + 1)
+        As of rfft2.
+    shape
+        Of the image, (ny, nx).
+    workers
+        Number of threads.
+
+    Returns
+    -------
+    image : (..., ny, nx)
+        Real values.
+    """
     return np.asarray(fft.irfft2(spectrum, s=shape, workers=workers))  # pyright: ignore[reportArgumentType]  # scipy's stub knows no s of two
 
 
 def frequencies(
     shape: tuple[int, int],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return rfft2's frequencies along x and y, cycles per pixel."""
+    """Return rfft2's frequencies along x and y.
+
+    Parameters
+    ----------
+    shape
+        Of the image, (ny, nx) pixels.
+
+    Returns
+    -------
+    along_x, along_y : (nx // 2 + 1,) and (ny,), cycles per pixel
+        Never above 0.5 in size.
+    """
     return (
         np.fft.rfftfreq(shape[1]).astype(np.float64),
         np.fft.fftfreq(shape[0]).astype(np.float64),
@@ -47,7 +88,20 @@ def frequencies(
 
 
 def padded_shape(shape: tuple[int, int], reach: int) -> tuple[int, int]:
-    """Return sizes the transform likes that keep `reach` pixels between the edges."""
+    """Return sizes the transform likes that keep `reach` pixels between the edges.
+
+    Parameters
+    ----------
+    shape
+        Of the image, (ny, nx) pixels.
+    reach : pixels
+        How far a filter reaches.
+
+    Returns
+    -------
+    rows, columns : pixels
+        At least `shape` plus `reach`.
+    """
     rows = int(fft.next_fast_len(shape[0] + reach) or 0)
     columns = int(fft.next_fast_len(shape[1] + reach, real=True) or 0)
     return rows, columns
@@ -56,7 +110,21 @@ def padded_shape(shape: tuple[int, int], reach: int) -> tuple[int, int]:
 def forward_rows(image: Real, shape: tuple[int, int], level: float = 0.0) -> Spectrum:
     """Transform along x only, padded with zeros; `forward_columns` does the rest.
 
-    A level is taken off before. Rows go in blocks, like columns: `in_blocks`.
+    A level is subtracted before. Rows go in blocks, like columns: `in_blocks`.
+
+    Parameters
+    ----------
+    image : (my, mx)
+        Real values.
+    shape
+        To which it is padded, (ny, nx) pixels.
+    level
+        Subtracted from the image, not from the padding.
+
+    Returns
+    -------
+    lines : (ny, nx // 2 + 1)
+        Each row transformed.
     """
     lines = np.empty((shape[0], shape[1] // 2 + 1), dtype=np.complex64)
     lines[len(image) :] = 0
@@ -70,17 +138,52 @@ def forward_rows(image: Real, shape: tuple[int, int], level: float = 0.0) -> Spe
 
 
 def forward_columns(lines: Spectrum) -> Spectrum:
-    """Transform some columns along y, contiguous."""
+    """Transform some columns along y.
+
+    Parameters
+    ----------
+    lines : (ny, columns)
+        As from `forward_rows`.
+
+    Returns
+    -------
+    block : (ny, columns)
+        Contiguous.
+    """
     return np.asarray(fft.fft(lines, axis=0))
 
 
 def back_columns(block: Spectrum) -> Spectrum:
-    """Undo `forward_columns`; the block is lost."""
+    """Undo `forward_columns`; the content of the block is lost.
+
+    Parameters
+    ----------
+    block : (ny, columns)
+        A spectrum; overwritten.
+
+    Returns
+    -------
+    lines : (ny, columns)
+        Transformed along x only.
+    """
     return np.asarray(fft.ifft(block, axis=0, overwrite_x=True))
 
 
 def back_rows(lines: Spectrum, width: int) -> Real:
-    """Transform some rows back along x, `width` pixels wide with their padding."""
+    """Transform some rows back along x, `width` pixels wide with their padding.
+
+    Parameters
+    ----------
+    lines : (rows, width // 2 + 1)
+        Transformed along x only.
+    width : pixels
+        Of the padded image.
+
+    Returns
+    -------
+    rows : (rows, width)
+        Real values.
+    """
     return np.asarray(fft.irfft(lines, n=width, axis=1))
 
 
@@ -97,7 +200,18 @@ class StampSpectrum:
         self._lines = np.asarray(fft.rfft(lines, axis=1))
 
     def columns(self, first: int, last: int) -> Spectrum:
-        """Return columns ``first..last - 1``, (ny, last - first), contiguous."""
+        """Return columns ``first..last - 1`` of the spectrum.
+
+        Parameters
+        ----------
+        first, last
+            The columns, `last` not included.
+
+        Returns
+        -------
+        block : (ny, last - first)
+            Contiguous.
+        """
         h = self._half
         block = np.zeros((self._rows, last - first), dtype=np.complex64)
         block[: h + 1] = self._lines[h:, first:last]
@@ -110,9 +224,14 @@ class StampSpectrum:
 
 
 def in_blocks(work: Callable[[int, int], object], columns: int) -> None:
-    """Call ``work(first, last)`` for blocks of columns, in as many threads as allowed.
+    """Call ``work(first, last)`` for blocks of columns, in the allowed threads.
 
-    `work` writes to its own columns only.
+    Parameters
+    ----------
+    work
+        Writes to its own columns only.
+    columns
+        How many there are.
     """
     edges = range(0, columns, BLOCK)
     spans = [(first, min(first + BLOCK, columns)) for first in edges]

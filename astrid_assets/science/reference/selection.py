@@ -2,7 +2,7 @@
 
 The reference of a night is built from strictly earlier nights, so that nothing is
 subtracted from itself. The choice is a pure function of what is known of the frames;
-stacking them is in `reference`.
+stacking them is in `stacking`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HARMFUL_FLAGS = frozenset({"elongated_stars", "readout_noise", "patchy_clouds"})
 not average, magnitudes that change over the frame. The other flags are about headers,
 or about depth, which the ranking sees anyway."""
 
-WISHES = ("date", "path", "excluded")
+EXCLUSIONS = ("date", "path", "excluded")
 """Codes of frames that the profile rules out."""
 
 NEVER_MEANT = ("later", "date", "path")
@@ -125,10 +125,22 @@ def choose_members(
 ) -> ReferenceChoice:
     """Choose the frames of a reference: the best of the earliest nights.
 
-    Whole nights are looked at, earliest first, until enough frames are good. Later
-    nights cannot change that choice, so a field keeps its reference once it is
-    complete. Of the nights looked at, the frames that add most to a point source are
-    taken; those with flags that a stack inherits only after the others.
+    Whole nights are considered, earliest first, until enough frames are good. Later nights
+    cannot change that choice, so a field keeps its reference once it is complete. Of these
+    nights, the frames that add most to a point source are taken; those with flags that a
+    stack inherits only after the others.
+
+    Parameters
+    ----------
+    candidates
+        Accepted frames of one field and band.
+    settings
+        The survey's limits and exclusions.
+
+    Returns
+    -------
+    choice
+        Every candidate with its rank, or the reason why it has none.
     """
     barred = {c.observation_id: _barred(c, settings) for c in candidates}
     pool = sorted((c for c in candidates if barred[c.observation_id] is None), key=_in_time)
@@ -160,12 +172,27 @@ def choose_members(
 
 
 def may_enter(path: str, night: str, settings: ReferenceSettings) -> bool:
-    """Tell whether a frame of this source path and night may enter references."""
+    """Return whether a frame of this source path and night may enter references.
+
+    Parameters
+    ----------
+    path
+        Where its file came from.
+    night
+        Its observing night, an ISO date.
+    settings
+        The survey's exclusions.
+
+    Returns
+    -------
+    may
+        False when the profile rules it out by date or path.
+    """
     return _ineligible(path, night, settings) is None
 
 
 def _ineligible(path: str, night: str, settings: ReferenceSettings) -> str | None:
-    """Return which wish of the profile speaks against a frame."""
+    """Return which exclusion of the profile applies to a frame, None without one."""
     if settings.before is not None and night >= settings.before:
         return "date"
     if settings.paths and not any(fnmatchcase(path, p) for p in settings.paths):
@@ -176,7 +203,7 @@ def _ineligible(path: str, night: str, settings: ReferenceSettings) -> str | Non
 
 
 def _barred(frame: ReferenceCandidate, settings: ReferenceSettings) -> str | None:
-    """Return what speaks against a frame whatever the others are like."""
+    """Return why a frame is excluded whatever the others are like."""
     why = _ineligible(frame.path, frame.night, settings)
     if why is not None:
         return why
@@ -188,7 +215,7 @@ def _barred(frame: ReferenceCandidate, settings: ReferenceSettings) -> str | Non
 
 
 def _failed(seen: Sequence[ReferenceCandidate], settings: ReferenceSettings) -> dict[str, str]:
-    """Hold frames against the best of them: a code for each that is not good."""
+    """Compare frames with the best of them: a code for each that is not good."""
     widest = settings.max_fwhm_ratio * min(c.fwhm_px for c in seen)
     blurred = {c.observation_id: "seeing" for c in seen if c.fwhm_px > widest}
     sharp = [c for c in seen if c.observation_id not in blurred]
@@ -198,8 +225,8 @@ def _failed(seen: Sequence[ReferenceCandidate], settings: ReferenceSettings) -> 
 
 def _why_not(frame: ReferenceCandidate, why: str | None, complete_with: str | None) -> str:
     if complete_with is not None and frame.night > complete_with:
-        # What else there is to say about it has not mattered.
-        return why if why in WISHES else "later"
+        # Its other properties have not been decisive.
+        return why if why in EXCLUSIONS else "later"
     return why or ("enough" if complete_with is not None else "too_few")
 
 

@@ -1,4 +1,4 @@
-"""Reference frames: the stack of frames that were chosen (`reference_choice`)."""
+"""Reference frames: the stack of the frames that were chosen in `selection`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MIN_STARS = 3  # for the alignment of a member beyond its WCS
 CLIP_SIGMA = 5.0
 CLIP_FLUX_FRACTION = 0.3
 """Seeing changes a star's pixels by so much between frames: no ground for clipping."""
-MIN_FRAMES_TO_CLIP = 3  # of two that disagree nobody knows which is wrong
+MIN_FRAMES_TO_CLIP = 3  # when two disagree, either may be wrong
 ANY_MEMBER_BITS = int(MaskBit.SATURATED | MaskBit.HALO)
 """Set when any member has them: the PSF is no longer the stack's there."""
 
@@ -43,22 +43,30 @@ ANY_MEMBER_BITS = int(MaskBit.SATURATED | MaskBit.HALO)
 def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Frame:
     """Stack frames on the grid of the sharpest: clipped, noise-weighted mean.
 
-    Its `frame_id` is that of the sharpest member (`dataclasses.replace` gives it
-    its own). Its variance is that of single pixels, which resampling has smoothed;
-    `psf_noise_factor` says by how much more it scatters on the scale of the PSF.
-    Members weigh by their noise on that scale, which resampling leaves alone.
+    Its `frame_id` is that of the sharpest member (`dataclasses.replace` gives it its own).
+    Its variance is that of single pixels, which resampling has smoothed; `psf_noise_factor`
+    states by how much more it scatters on the scale of the PSF. Members weigh by their
+    noise on that scale, which resampling leaves alone.
 
     Parameters
     ----------
-    frames
+    frames : (ny, nx) each, electrons
         Processed: background-subtracted, with variance, PSF, WCS and zero point.
+    settings
+        How many frames a reference needs.
+
+    Returns
+    -------
+    stack : (ny, nx), electrons of the sharpest frame
+        A single frame is returned as it is.
 
     Raises
     ------
     NoReference
         If there are fewer frames than the settings ask for.
     FrameRejected
-        ``unprocessed`` when a frame lacks what stacking needs.
+        ``unprocessed`` when a frame lacks what stacking needs, ``no_overlap`` when frames
+        share no good pixel.
     """
     if len(frames) < settings.min_frames or not frames:
         raise NoReference(
@@ -88,15 +96,20 @@ def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Fra
 
 
 def depth_of(stack: Frame) -> tuple[float, float]:
-    """Return what a stack, or a single frame, is worth as a reference.
+    """Return the depth and the coverage of a stack, or of a single frame.
+
+    Parameters
+    ----------
+    stack : (ny, nx), electrons
+        With a zero point.
 
     Returns
     -------
-    limiting_mag
-        Of a point source at 5 sigma of the blank sky, by the stack's own noise on the
-        scale of its PSF.
+    limiting_mag : magnitudes
+        Of a point source at 5 sigma of the blank sky, by the stack's own noise on the scale
+        of its PSF.
     coverage
-        Share of its pixels that are good.
+        Share of its pixels that are good, 0 to 1.
 
     Raises
     ------

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation
 
-from astrid_assets.science.differencing.noise import WIDE_GROWTH, grow_mask
+from astrid_assets.science.differencing.mask_growth import WIDE_GROWTH, grow_mask
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 
 
