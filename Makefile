@@ -49,12 +49,13 @@ demo: install  ## Run the graph on two simulated surveys and write the report
 ui: install  ## Start the Dagster UI and MLflow on 127.0.0.1; Ctrl-C stops both
 	$(BIN)/astrid ui
 
-lint: install-dev  ## ruff, pyright, the import contracts and the docstrings of science
+lint: install-dev  ## ruff, pyright, import contracts, docstrings, plain English
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m astrid_assets_tests.lint_docstrings
+	$(BIN)/python -m astrid_assets_tests.plain_english
 
 test: lint  ## Every check, then every test
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)

@@ -10,7 +10,7 @@ api          two frames in a notebook   standalone  frames without a survey: wha
 report       the HTML report            pictures    arrays in, PNG or SVG out
 tracking     experiments in MLflow      learning    the U-Net; torch is imported here only
 storage      catalogue, object store, FITS files that AstrID writes
-surveys      profiles, sources, and the reader of other people's FITS files
+surveys      profiles, sources, and the reader of FITS files from elsewhere
 science      formulas: arrays in, arrays out
 
 Read `definitions`, `partitions`, then `assets` in the order of the graph, then the

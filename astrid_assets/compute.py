@@ -79,7 +79,7 @@ class Compute:
         Parameters
         ----------
         function
-            Of a module, so that it can travel to another process.
+            Defined in a module, so that it can travel to another process.
         items
             Taken as results are; an endless iterator is fine.
 

@@ -13,7 +13,7 @@ from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 
 LEARNING_ASSETS = ("training_dataset", "trained_unet", "deployed_model")
 LONGEST_BLOCK = 50  # nights in one run; rows of planned checks grow with the square
-NIGHTS_LOOKED_AT_AGAIN = 7  # people label for about a week after a night
+NIGHTS_LOOKED_AT_AGAIN = 7  # reviewers label for about a week after a night
 EVERY_DAY_AT_NOON = "0 12 * * *"  # UTC
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"

@@ -2,7 +2,7 @@
 
 In a run over many partitions Dagster 1.13 gives all of them one data version, a hash
 of the whole run's inputs (its issues 18649 and 34013): nights would seem changed
-because their neighbours are, or because another range was run. So the assets tell of
+because their neighbours are, or because another range was run. So the assets report
 each night themselves, as soon as it is done, with a version that says what came of it
 and with the versions of what it was made from. This is the one place that knows how.
 """
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-# Names of tags and of the mark by which an output says that its asset has told its
-# events already: Dagster has no public names for them.
+# Names of tags and of the mark by which an output says that its asset has reported
+# its events already: Dagster has no public names for them.
 from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
@@ -45,7 +45,7 @@ has one. Without a pointer Dagster would take it for unchanged."""
 
 
 class Materializations:
-    """Tells Dagster of the nights of one step; made before the step reads its inputs.
+    """Reports to Dagster the nights of one step; made before the step reads its inputs.
 
     Versions and newest event of each parent are taken now: what another run
     materializes while this one computes counts as new.
@@ -63,7 +63,7 @@ class Materializations:
     def of(
         self, night: Night, data_version: str, metadata: Mapping[str, dg.MetadataValue]
     ) -> dg.AssetMaterialization:
-        """Return the event that tells of a finished night."""
+        """Return the event that reports a finished night."""
         key = night.key
         tags = {
             CODE_VERSION_TAG: self._code_version,

@@ -68,7 +68,7 @@ def run_nights(
     *,
     force: bool,
 ) -> NightlyEvents:
-    """Run a step over the partitions of this run; tell of each when it is done."""
+    """Run a step over the partitions of this run; report each when it is done."""
     told = Materializations(context)
     by_survey: dict[str, list[str]] = defaultdict(list)
     for night in nights_of(context.partition_keys):

@@ -31,7 +31,7 @@ def raw_observations(
     compute: dg.ResourceParam[Compute],
     sources: dg.ResourceParam[SourceOptions],
 ) -> NightlyEvents:
-    """Frames that the survey's source holds for a night, registered by content."""
+    """Frames that the survey's source holds for a night, ingested by content."""
     from astrid_assets.steps.raw_observations.ingest import register_from_source
 
     tools = Tools(catalogue, store, compute)

@@ -18,7 +18,7 @@ from astrid_assets.tracking.client import Tracking
 
 
 class TrainingConfig(dg.Config):
-    """The training settings people change; the rest has its default."""
+    """The training settings that users change; all others keep their defaults."""
 
     epochs: int = Field(15, ge=1, description="passes over the train split, at most")
     patience: int = Field(5, ge=1, description="epochs without a lower val loss")

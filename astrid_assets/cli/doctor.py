@@ -1,8 +1,8 @@
 """`astrid doctor`: what AstrID needs, whether it is here, and whether it works.
 
 Each check looks at one thing, in the order in which they depend on each other, and
-says what to do about it. A check that cannot run because of an earlier one is told
-as such, not left out.
+says what to do about it. A check that cannot run because of an earlier one is
+reported as such, not left out.
 """
 
 from __future__ import annotations

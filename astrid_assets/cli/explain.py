@@ -1,4 +1,4 @@
-"""`astrid explain RA DEC [DATE]`: what was found at a place, and why not more."""
+"""`astrid explain RA DEC [DATE]`: what was found at a position, and why not more."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def export(file: Path, surveys: tuple[str, ...], sources: tuple[str, ...]) -> No
     """Write every event to FILE (.csv, .parquet, .jsonl), oldest first.
 
     With reviewer, time, label, class, confidence, the cutout and model that were
-    shown, and the place of the detection.
+    shown, and the position of the detection.
 
     \b
     Example:

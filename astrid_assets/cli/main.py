@@ -18,13 +18,16 @@ COMMANDS = {
     "subtract": "Subtract one frame from another and list what changed.",
     "survey": "Add, list, show and check surveys.",
     "backfill": "Run nights through the graph, from raw frames to labels.",
-    "status": "Show how far each survey is and what is held back.",
+    "status": "Show how far each survey is and what is blocked.",
     "report": "Write the HTML report.",
     "detections": "List what was found.",
     "lightcurve": "Print the flux of an object on every frame.",
     "review": "Start the review page, where people label candidates.",
     "explain": "Say of a place on the sky what was found there, and why not more.",
     "reviewer": "Add and list the people who label, and make their API tokens.",
+    "review": "Start the review page, where reviewers label candidates.",
+    "explain": "Show what was found at a sky position, and why not more.",
+    "reviewer": "Add and list reviewers, and make their API tokens.",
     "labels": "Import and export labels as CSV, Parquet or JSON lines.",
     "alerts": "Import public alerts with their cutouts and catalogue labels.",
     "ui": "Start the Dagster UI, its daemon, MLflow and the review page.",
@@ -91,7 +94,7 @@ def main() -> None:
 
 
 def known_failures() -> tuple[type[Exception], ...]:
-    """Return the exceptions whose message tells a person what to do.
+    """Return the exceptions whose message says what to do.
 
     Called only after something failed, so a healthy start pays no import.
     """

@@ -1,4 +1,4 @@
-"""What became of each night, as a table for people.
+"""What became of each night, as a table for the terminal.
 
 Read from the summaries that the steps leave in the catalogue: a few queries, however
 many nights. A dash means that the asset has not run.
@@ -92,7 +92,7 @@ def night_table(nights: Iterable[NightCounts], title: str) -> Table:
     for row in nights:
         numbers = [getattr(row, name) for name in COLUMNS.values()]
         remarks = [escape(f"{code} {n}") for code, n in sorted(row.reasons.items())]
-        remarks += [f"[red]held back by {escape(gate)}[/red]" for gate in row.held_back]
+        remarks += [f"[red]blocked by {escape(gate)}[/red]" for gate in row.held_back]
         if row.outdated is not None:
             remarks.append(f"[yellow]outdated: {row.outdated}[/yellow]")
         table.add_row(

@@ -101,7 +101,7 @@ def _is_alive(process_id: int, seen_at: float) -> bool:
 
 
 def _started_at(process_id: int) -> float | None:
-    """Return when a process started; None where the system does not tell."""
+    """Return when a process started; None where the system does not report it."""
     try:
         status = Path(f"/proc/{process_id}/stat").read_text()
         boot = Path("/proc/stat").read_text()

@@ -1,4 +1,4 @@
-"""`astrid reviewer …`: accounts of the people who label, and their API tokens."""
+"""`astrid reviewer …`: accounts of reviewers, and their API tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROLES = ("reader", "reviewer", "expert", "admin")
 
 @click.group()
 def reviewer() -> None:
-    """Add and list the people who label, and make their API tokens.
+    """Add and list reviewers, and make their API tokens.
 
     \b
     Example:

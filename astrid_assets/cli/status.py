@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from astrid_assets.storage.database.tables.nights import GateVerdict
 
 SHOWN_HELD_BACK = 10
-MANY = 1000  # verdicts looked at for what is held back
+MANY = 1000  # verdicts looked at for what is blocked
 
 
 @click.command()
@@ -140,7 +140,7 @@ def _print_held_back(console: Console, session: Session) -> None:
         where = f"{row.survey} {row.night} {row.asset}".strip()
         value = "no value" if row.value is None else f"{row.value:.4g}"
         console.print(
-            f"[red]Held back[/red] {where}: {row.gate} is {value}, limit {row.limit}. {row.detail}",
+            f"[red]Blocked[/red] {where}: {row.gate} is {value}, limit {row.limit}. {row.detail}",
             highlight=False,
         )
     if len(held) > SHOWN_HELD_BACK:

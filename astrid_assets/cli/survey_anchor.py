@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def anchor(
     name: str, field: str | None, band: str | None, *, choose_again: bool, not_this_frame: bool
 ) -> None:
-    """Show the frames that define places and magnitudes; choose them again.
+    """Show the frames that define positions and magnitudes; choose them again.
 
     An anchor is frozen. Choose again when it turned out bad (--not-this-frame) or
     when the profile has changed (a catalogue was added); then run the nights again:

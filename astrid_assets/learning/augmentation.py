@@ -14,7 +14,7 @@ MAX_SHIFT_PX = 2
 """A centroid is off by less than this; the score looks 4 px around the centre."""
 
 MAX_EXTRA_NOISE_SIGMA = 0.5
-"""Of the science and reference channels' own sky sigma."""
+"""In units of the science and reference channels' own sky sigma."""
 
 
 def augment(images: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

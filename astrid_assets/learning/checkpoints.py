@@ -67,7 +67,7 @@ def state_to_resume(run_dir: Path, fingerprint: str) -> TrainingState | None:
 
 
 def is_finished(state: TrainingState, settings: TrainingSettings) -> bool:
-    """Tell whether all epochs are done or training had stopped early."""
+    """Return whether all epochs are done or training had stopped early."""
     stopped = any(bool(callback.get("stopped_epoch")) for callback in state["callbacks"].values())
     return stopped or state["epoch"] + 1 >= settings.epochs
 

@@ -195,7 +195,7 @@ def choose_threshold(scores: Numbers, labels: Flags) -> float:
     Parameters
     ----------
     scores : (n,)
-        Of the val split, never of the test split.
+        From the val split, never from the test split.
     labels : (n,), True for real
     """
     check(labels, scores)

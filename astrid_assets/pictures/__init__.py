@@ -1,1 +1,1 @@
-"""Pictures for people: arrays in, PNG or SVG out; small enough for an event log."""
+"""Pictures to look at: arrays in, PNG or SVG out; small enough for an event log."""

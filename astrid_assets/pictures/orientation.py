@@ -1,6 +1,6 @@
 """Turning pictures north up without touching a pixel: quarter turns and mirrors.
 
-What is left is at most 45 degrees and is told, not hidden by resampling.
+What is left is at most 45 degrees and is stated, not hidden by resampling.
 """
 
 from __future__ import annotations

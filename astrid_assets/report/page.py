@@ -82,7 +82,7 @@ def overall_completeness(report: Report) -> float | None:
 
 
 SHOWN = ("name", "nights", "truth", "purity", "gates", "injections")
-"""Of a survey's part, as it is."""
+"""Fields of a survey's part that are shown unchanged."""
 
 
 def bin_labels(edges: Sequence[float]) -> list[str]:

@@ -3,7 +3,7 @@
 Everything is below one folder unless a variable names a service instead: the
 catalogue, the object store, MLflow, and Dagster's own history. Nothing here is
 created or contacted; the variables are read when a function is called, never when
-this module is imported. `.env.example` explains each of them to people.
+this module is imported. `.env.example` explains each of them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ WEB_VARIABLES = (
     "ASTRID_WEB_HOSTS",
     "ASTRID_DAGSTER_URL",
 )
-"""Of the review page and the API; read by `web.settings`."""
+"""Variables of the review page and the API; read by `web.settings`."""
 
 VARIABLES = (
     HOME,

@@ -1,9 +1,9 @@
-"""Whether the model in force still tells real from bogus on labels new to it.
+"""Whether the model in force still separates real from bogus on labels new to it.
 
 Judged are only detections that the champion scored and whose labels came after the
-dataset it was trained on. People choose what they label, so these are no fair sample
+dataset it was trained on. Reviewers choose what they label, so these are no fair sample
 of a night: the model is taken back only when even the upper end of what its ranking
-can be lies clearly below what it reached on its test split. Anything less is told.
+can be lies clearly below what it reached on its test split. Anything less is reported.
 """
 
 import math
@@ -45,7 +45,7 @@ class MeasuredAuc:
 
 @dataclass(frozen=True)
 class Health:
-    """What the labels say of the champion; `roll_back` is True when it must go."""
+    """What the labels say about the champion; `roll_back` is True when it must go."""
 
     roll_back: bool
     reason: str

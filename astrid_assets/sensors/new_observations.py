@@ -2,7 +2,7 @@
 
 A tick lists each source, reads the headers of files it has not seen (for a bounded
 time, so that a first look at a large archive takes several ticks), and asks for the
-nights whose files are not those that were registered. What it decides follows from
+nights whose files are not those that were ingested. What it decides follows from
 the catalogue alone, not from a cursor: a tick that dies, or a run that does, loses
 nothing.
 """
@@ -71,7 +71,7 @@ class Unhurried:
 def nights_to_run(
     tools: Tools, profile: SurveyProfile, source: FrameSource, until: float
 ) -> dict[Night, str]:
-    """Return the nights whose files are not those registered, with their hash.
+    """Return the nights whose files are not those ingested, with their hash.
 
     Raises
     ------

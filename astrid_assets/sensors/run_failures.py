@@ -69,7 +69,7 @@ def post(url: str, text: str) -> bool:
             return True
     except (URLError, HTTPException, OSError) as error:
         # The address itself is a secret of many chat services.
-        log.error(  # noqa: TRY400  a traceback of urllib tells no more
+        log.error(  # noqa: TRY400  a traceback of urllib adds nothing
             "the webhook of %s did not take the message: %s", WEBHOOK_URL, error
         )
         return False

@@ -74,7 +74,7 @@ class Alert:
     score_sigma
         Significance as published, negative for a source that faded.
     fwhm_px
-        Of a point source in the cutouts.
+        Width of a point source in the cutouts.
     numbers
         What else is worth keeping, such as the survey's own scores.
     """

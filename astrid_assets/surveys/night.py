@@ -1,7 +1,7 @@
 """Nights: which date a moment belongs to.
 
 A night is named after the date of its local evening, so one night of observing
-stays one partition; without a place or a shift it is simply the UTC date.
+stays one partition; without a longitude or a shift it is simply the UTC date.
 """
 
 from __future__ import annotations
@@ -40,6 +40,6 @@ def utc_shift_hours(night: Night) -> float:
         return night.utc_shift_hours
     if night.longitude_deg is None:
         return 0.0
-    # 289 degrees east is 71 degrees west: same place, and the same evening.
+    # 289 degrees east is 71 degrees west: the same longitude, and the same evening.
     east = night.longitude_deg - 360 * (night.longitude_deg > 180)
     return east * HOURS_PER_DEGREE - 12

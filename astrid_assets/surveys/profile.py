@@ -1,4 +1,4 @@
-"""The survey profile: everything AstrID has to be told about a survey, in one TOML.
+"""The survey profile: everything AstrID has to know about a survey, in one TOML.
 
 A profile says where frames come from, what their headers call things, what the
 detector is like, how a night is dated, and what the survey asks of its frames.
@@ -149,7 +149,7 @@ class Keywords(Section):
     readout_mode: tuple[str, ...] = ("READMODE", "READOUTM", "RDMODE", "CCDSPEED", "SPEED")
     """What changes the bias, such as a speed or an amplifier."""
     binning: tuple[str, ...] = ("XBINNING", "CCDXBIN", "CCDBINX", "BINX", "CCDSUM")
-    """Along x; the keyword with Y in place of X tells the other axis."""
+    """Along x; the keyword with Y in place of X gives the other axis."""
     ccd_temperature_c: tuple[str, ...] = (
         "CCD-TEMP",
         "CCDTEMP",
@@ -268,7 +268,7 @@ class CatalogueFile(Section):
 
     path: Path
     epoch_year: float = Field(default=2016.0, ge=1900, le=2100)
-    """Of the places, Julian year, when the table has no column of it."""
+    """Epoch of the positions, Julian year, when the table has no column of it."""
     ra: str | None = None
     dec: str | None = None
     mag: str | None = None

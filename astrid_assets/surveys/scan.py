@@ -27,9 +27,9 @@ Known = Mapping[str, tuple[int, int]]
 
 @dataclass(frozen=True)
 class ScannedFile:
-    """A new or changed file: its nights, and what of it the door refuses.
+    """A new or changed file: its nights, and what of it the reader refuses.
 
-    `rejections` without a night belong to no partition and are only told here.
+    `rejections` without a night belong to no partition and are only reported here.
     """
 
     path: str

@@ -38,7 +38,7 @@ class ActiveRun:
     run_id
         MLflow's identity of the run.
     url
-        Of its page; empty without a server.
+        Address of its page; empty without a server.
     """
 
     run_id: str

@@ -60,12 +60,12 @@ def prepare_sqlite(uri: str) -> None:
     except OSError as error:
         raise TrackingUnavailable(
             f"the folder of MLflow's database cannot be made: {error}; set "
-            "MLFLOW_TRACKING_URI to a place that can be written"
+            "MLFLOW_TRACKING_URI to a writable location"
         ) from error
     if not os.access(file if file.exists() else file.parent, os.W_OK):
         raise TrackingUnavailable(
             f"MLflow's database {file} cannot be written: check its permissions, or "
-            "set MLFLOW_TRACKING_URI to a place that can be written"
+            "set MLFLOW_TRACKING_URI to a writable location"
         )
 
 

@@ -66,7 +66,7 @@ query Run($id: ID!) {
 
 @dataclass(frozen=True)
 class Run:
-    """A run as Dagster tells it; `texts` are those its materializations kept."""
+    """A run as Dagster reports it; `texts` are those its materializations kept."""
 
     run_id: str
     status: str

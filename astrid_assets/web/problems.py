@@ -1,4 +1,4 @@
-"""Errors as people and programs read them: problem+json, one sentence each.
+"""Errors as users and programs read them: problem+json, one sentence each.
 
 Every answer of the API that is no success has this form; a page shows the same
 sentence (`app.state.error_page`). What is a fault of the program is logged with its
@@ -47,13 +47,13 @@ class Problem(Exception):
     status
         HTTP status.
     detail
-        A sentence for people: what was wrong and what to do.
+        A sentence for users: what was wrong and what to do.
     code
         A short stable word for programs; ``type`` of the problem is made of it.
     headers
-        Of the answer.
+        Headers of the answer.
     errors
-        One (place, message) per refused part of the request.
+        One (location, message) per refused part of the request.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class ProblemDetails(BaseModel):
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what OpenAPI says of an operation's problems."""
+    """Return what OpenAPI states about an operation's problems."""
     return {
         status: {
             "model": ProblemDetails,

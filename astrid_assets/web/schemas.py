@@ -199,7 +199,7 @@ class EventOut(Out):
 
 
 class ObjectOut(Out):
-    """Detections of one place on the sky."""
+    """Detections of one position on the sky."""
 
     id: str
     survey: str
@@ -208,7 +208,7 @@ class ObjectOut(Out):
 
 
 class PointOut(Out):
-    """Flux at an object's place on one frame, against the reference."""
+    """Flux at an object's position on one frame, against the reference."""
 
     observation_id: str
     detection_id: str | None
@@ -233,7 +233,7 @@ class LightCurveOut(Out):
 
 
 class QueueOut(Out):
-    """How many detections are in each place of the review queue."""
+    """How many detections are in each state of the review queue."""
 
     survey: str | None
     waiting: dict[str, int]

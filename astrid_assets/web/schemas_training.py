@@ -18,7 +18,7 @@ class CollectIn(Body):
         min_length=1,
         max_length=200,
         pattern=r"^[^\x00]*$",
-        description="a name for people",
+        description="a name that users recognise",
     )
     survey_ids: list[Text] = Field(default=[], max_length=200)
     start: dt.date | dt.datetime | None = Field(
@@ -49,7 +49,7 @@ class RunOut(Out):
 
     run_id: str
     status: str
-    follow: str = Field(description="address that tells how it stands")
+    follow: str = Field(description="address that reports its progress")
     ui: str = Field(description="the run in Dagster's own pages")
     dataset_id: str | None = None
 

@@ -53,7 +53,7 @@ class Person:
 
 
 def visitor(request: Request) -> Person | None:
-    """Return who is asking, None for a stranger where a login is needed.
+    """Return who is asking, None for an anonymous user where a login is needed.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def reader(request: Request) -> Person | None:
     Raises
     ------
     Problem
-        401 where strangers may not even read.
+        401 where anonymous users may not even read.
     """
     person = visitor(request)
     if person is None and not state_of(request).settings.public_reading:
@@ -95,7 +95,7 @@ def current_reviewer(request: Request) -> Person:
     Raises
     ------
     Problem
-        401 for a stranger, 403 for somebody who may only read.
+        401 for an anonymous user, 403 for somebody who may only read.
     """
     return _with_role(request, "reviewer")
 
@@ -203,7 +203,7 @@ def check_csrf(request: Request, token: str | None) -> None:
 
 
 def login_needed() -> Problem:
-    """Return the problem of a stranger."""
+    """Return the problem of an anonymous user."""
     return Problem(
         401,
         "log in, or send an API token as `Authorization: Bearer …` (`astrid reviewer "

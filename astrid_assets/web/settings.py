@@ -1,4 +1,4 @@
-"""What the web application is told from outside; the only place here that reads it."""
+"""The settings of the web application, and the only module here that reads the environment."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class WebSettings:
     Attributes
     ----------
     login_required
-        Whether people must log in before they label; always so when bound to
+        Whether reviewers must log in before they label; always so when bound to
         anything but this machine's loopback address.
     public_reading
-        Whether strangers may read where a login is needed to write.
+        Whether anonymous users may read where a login is needed to write.
     hosts
         Host names it answers to beside this machine's own, such as a proxy's.
     dagster_url
-        Of the Dagster webserver that is asked to collect datasets.
+        Address of the Dagster webserver that is asked to collect datasets.
     """
 
     database_url: str

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Clock(Protocol):
-    """Tells the time; tests bring their own."""
+    """Gives the time; tests bring their own."""
 
     def __call__(self) -> dt.datetime:
         """Return the time, aware and in UTC."""

@@ -1,4 +1,4 @@
-"""What gates held back, and what they warned of, is told with value and limit."""
+"""What gates blocked, and what they warned of, is reported with value and limit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_gates_that_failed_are_told_one_line_each(catalogue: Catalogue) -> None:
     with catalogue.read() as session:
         _print_held_back(console, session)
     held, warned = console.export_text().strip().splitlines()
-    assert "Held back wide 2025-03-03 difference_images: score_noise is 1.7" in held
+    assert "Blocked wide 2025-03-03 difference_images: score_noise is 1.7" in held
     assert "limit 0.7 to 1.5" in held
     assert "Warned wide difference_images: ample_stars on 2 nights" in warned
     assert "has 5, limit >= 8. 1 of 2 differences outside" in warned

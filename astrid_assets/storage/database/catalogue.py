@@ -3,7 +3,7 @@
 A `Catalogue` is an address; it connects when it is used, in each process anew, and
 can be sent to another one. Queries are the functions of this package's modules
 (`observations`, `frames`, `candidates`, …), which take a session first. What goes
-wrong with the database as a whole is told by `catalogue_errors`.
+wrong with the database as a whole is reported by `catalogue_errors`.
 """
 
 from __future__ import annotations

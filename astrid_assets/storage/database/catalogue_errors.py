@@ -1,4 +1,4 @@
-"""What can go wrong with the catalogue's database, told to people with a remedy.
+"""What can go wrong with the catalogue's database, each with its remedy.
 
 Messages name the address with its password hidden and never repeat a statement.
 """

@@ -90,7 +90,7 @@ def detection_id(candidate_id: str) -> str:
 
 
 def object_id(first_detection_id: str) -> str:
-    """A place on the sky, named by the first detection there."""
+    """A position on the sky, named by the first detection there."""
     return _id("object", first_detection_id)
 
 

@@ -1,4 +1,4 @@
-"""Places on the sky as numbers a database can index: nested HEALPix, order 18.
+"""Positions on the sky as numbers a database can index: nested HEALPix, order 18.
 
 A cone becomes a few ranges of such numbers (half-open: ``low <= pixel < high``) that
 cover it; the exact distance is tested afterwards. Works on any database.
@@ -39,10 +39,10 @@ def cone_ranges(ra_deg: float, dec_deg: float, radius_arcsec: float) -> Ranges:
     Raises
     ------
     ValueError
-        If the position is no place on the sky or the radius no angle up to 180 deg.
+        If the position is not on the sky or the radius not an angle up to 180 deg.
     """
     if not (np.isfinite(ra_deg) and -90 <= dec_deg <= 90):
-        raise ValueError(f"({ra_deg}, {dec_deg}) degrees is no place on the sky")
+        raise ValueError(f"({ra_deg}, {dec_deg}) degrees is not a position on the sky")
     if not 0 < radius_arcsec <= 180 * ARCSEC:
         raise ValueError(f"{radius_arcsec} arcsec is no radius of a cone")
     order = _order_for(radius_arcsec)

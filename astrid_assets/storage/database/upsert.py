@@ -23,7 +23,7 @@ def upsert(session: Session, table_cls: type[Base], rows: Sequence[Mapping[str, 
     """Insert rows; where the primary key exists, update every other column.
 
     Columns that end in ``_at`` keep what was written first, so a rerun leaves rows
-    identical. Of rows with one key the last counts. Rows may name attributes or
+    identical. Among rows with one key the last counts. Rows may name attributes or
     columns; all must name the same ones.
 
     Raises

@@ -1,4 +1,4 @@
 """Frames, differences and cutouts as FITS, written and read by AstrID itself.
 
-Other people's FITS files are read in `surveys.fits`.
+FITS files from elsewhere are read in `surveys.fits`.
 """

@@ -113,7 +113,7 @@ def difference_from_fits(content: bytes) -> Difference:
             psf_d_changes=(
                 np.array(data_of(hdus, CHANGES), dtype=np.float32) if CHANGES in hdus else None
             ),
-            evidence=None,  # of the subtraction itself; the file holds what it told
+            evidence=None,  # of the subtraction itself; the file holds what it reported
             n_stars=integer(header, "NSTARS"),
             reasons=_reasons_from(header, "REASON"),
             flags=_reasons_from(header, "FLAG"),

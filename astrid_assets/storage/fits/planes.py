@@ -45,7 +45,7 @@ def noisy_plane(name: str, image: Image, sigma: float | None) -> Plane:
     Parameters
     ----------
     name
-        Of the extension.
+        Name of the extension.
     image : (ny, nx)
     sigma
         Noise per pixel; None: the noise of each tile.
@@ -100,7 +100,7 @@ def file_of(header: fits.Header | None, extensions: Iterable[Callable[[], Extens
     Parameters
     ----------
     header
-        Of the primary HDU; it has no data.
+        Header of the primary HDU; it has no data.
     extensions
         What makes each, in their order; at least one.
     """

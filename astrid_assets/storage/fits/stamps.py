@@ -42,7 +42,7 @@ class Place:
 
 @dataclass(frozen=True)
 class DifferenceThere:
-    """What a difference says about a place; `mask_bits` as within one pixel.
+    """What a difference shows at a position; `mask_bits` as within one pixel.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ def difference_there(
 
 
 def frame_there(content: bytes, ra_deg: float, dec_deg: float) -> tuple[Place, int | None]:
-    """Return the place and mask of a position in a file of `frame_to_fits`."""
+    """Return the pixel and mask of a sky position in a file of `frame_to_fits`."""
     with opened(content) as hdus:
         wcs = read_wcs(header_of(hdus, "DATA"))
         place = place_on(wcs, _shape(hdus, "MASK"), ra_deg, dec_deg)
@@ -112,7 +112,7 @@ def difference_cutout(
     Parameters
     ----------
     content
-        Of a file of `difference_to_fits`.
+        Bytes of a file of `difference_to_fits`.
     x, y : pixels
         Comes to pixel ``[size // 2, size // 2]``.
 

@@ -1,4 +1,4 @@
-"""What folders and S3 share: hashes, checks and told errors around one client."""
+"""What folders and S3 share: hashes, checks and errors with a remedy around one client."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class ClientStore:
                     file.write(chunk)
             self._verify(key, expected, digest.hexdigest())
             part.replace(path)
-        except OSError as error:  # of the file here; the store's are told already
+        except OSError as error:  # of the file here; the store's are raised already
             raise told(error, str(path.parent)) from error
         finally:
             part.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""The prefix of every object of the project, in one place.
+"""The prefix of every object of the project, defined once.
 
-Names given by people and headers (field, band, model) may hold any characters; here
+Names from users and headers (field, band, model) may hold any characters; here
 they become portable parts of a path. Two different names never share a part: one
 that had to be changed carries a piece of its hash.
 """
@@ -85,7 +85,7 @@ def checkpoint(training_run_id: str) -> str:
 
 
 def picture(survey: str, night: str, name: str) -> str:
-    """A picture for people, named by what it shows."""
+    """A picture to look at, named by what it shows."""
     return f"pictures/{_night(survey, night)}/{part(name)}"
 
 

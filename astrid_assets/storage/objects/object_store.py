@@ -3,7 +3,7 @@
 A key is ``<prefix>.<first 32 hex digits of the SHA-256><suffix>``. Putting the same
 bytes again changes nothing, nothing is ever overwritten by something else, and what
 is read is checked against its key. Prefixes come from `layout`; what goes wrong is
-told by `store_errors`. One client library serves folders and S3 (R2, Ceph, MinIO).
+reported by `store_errors`. One client library serves folders and S3 (R2, Ceph, MinIO).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What can go wrong with an object store, told to people with a remedy.
+"""What can go wrong with an object store, each with its remedy.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Queries on candidates, detections and objects, by night and by place on the sky."""
+"""Queries on candidates, detections and objects, by night and by position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries on which frames cover a place on the sky, and what became of each."""
+"""Queries on which frames cover a position on the sky, and what became of each."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def frames_around(
 def frames_without_place(
     session: Session, fields: Collection[tuple[str, str]], night: str | None = None
 ) -> list[FrameHistory]:
-    """Return light frames of these (survey, field) whose place nobody knows."""
+    """Return light frames of these (survey, field) whose position on the sky is unknown."""
     if not fields:
         return []
     query = _histories().where(

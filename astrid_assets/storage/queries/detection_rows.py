@@ -1,4 +1,4 @@
-"""Detections with everything people ask about them, in one query and one row each."""
+"""Detections with everything that is shown of them, in one query and one row each."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def accepted_before(
 ) -> list[tuple[Observation, PreprocessRun]]:
     """Return accepted frames of strictly earlier nights, in the order of nights.
 
-    Nights that the gate ``frame_quality`` holds back are left out. `later_too` adds
+    Nights that the gate ``frame_quality`` blocks are left out. `later_too` adds
     those of later nights; the night itself is never among them.
     """
     nights = Observation.night != night if later_too else Observation.night < night
@@ -98,7 +98,7 @@ def accepted_before(
 def with_known_transients(session: Session, survey: str, field: str, band: str) -> set[str]:
     """Return frames on which something is known to have brightened.
 
-    Known is what people or an imported catalogue call real on any difference of the
+    Known is what reviewers or an imported catalogue call real on any difference of the
     frame, the present one or an earlier: it shone on the frame either way, and a
     choice that asked only for present ones would swing back and forth. The labels of
     a simulation's truth do not count: they exist only after references were made, so

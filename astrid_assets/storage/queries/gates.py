@@ -29,7 +29,7 @@ NIGHTLY_ASSETS = (
     "light_curves",
     "validated_labels",
 )
-"""In the order of the graph: a night held back by one does not reach the next."""
+"""In the order of the graph: a night blocked by one does not reach the next."""
 
 JUDGED = ("passed", "holds_back", "value", "limit", "detail")
 
@@ -100,14 +100,14 @@ def of_night(session: Session, survey: str, night: str) -> list[GateVerdict]:
 
 
 def held_back(session: Session, survey: str, asset_upto: str) -> set[str]:
-    """Return nights that a gate of this asset, or of one before it, holds back."""
+    """Return nights that a gate of this asset, or of one before it, blocks."""
     position = NIGHTLY_ASSETS.index(asset_upto)
     assets = NIGHTLY_ASSETS[: position + 1]
     return set(session.scalars(held_back_by(survey, assets)))
 
 
 def held_back_by(survey: str, assets: Sequence[str], *, gate: str | None = None) -> Select[str]:
-    """Return the query for the nights that gates of these assets hold back."""
+    """Return the query for the nights that gates of these assets block."""
     table = GateVerdict
     query = select(table.night).where(
         table.survey == survey,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ForcedPoint:
-    """The flux of an object's place on one frame.
+    """The flux at an object's position on one frame.
 
     Electrons of the frame against its reference; `zero_point_mag` of that frame,
     None when it has none; `detection_id` where the flux was a detection as well.

@@ -38,7 +38,7 @@ def previous(session: Session) -> Model | None:
 
 
 def was_rolled_back(session: Session, model_id: str) -> bool:
-    """Tell whether a model was in force once and was taken back."""
+    """Return whether a model was in force once and was taken back."""
     query = select(Deployment.sequence).where(
         Deployment.action == "rollback", Deployment.previous_model_id == model_id
     )

@@ -70,7 +70,7 @@ def nights(session: Session, survey: str) -> list[str]:
 def calibration_frames(
     session: Session, survey: str, kinds: Collection[str] = ("bias", "dark", "flat")
 ) -> list[Observation]:
-    """Return the registered calibration frames of all nights, in order."""
+    """Return the ingested calibration frames of all nights, in order."""
     query = (
         select(Observation)
         .where(
@@ -116,7 +116,7 @@ def masters_with_keys(
 
 
 def undated(session: Session, survey: str) -> list[Observation]:
-    """Return what was refused because nobody can tell its night."""
+    """Return what was refused because its night cannot be determined."""
     return of_night(session, survey, UNDATED)
 
 

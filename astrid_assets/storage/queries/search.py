@@ -51,7 +51,7 @@ class DetectionFilter:
     start_mjd, end_mjd
         Mid-exposure, both included.
     min_score, max_score
-        Of the model (or of the S/N ranking: `score_kind`).
+        Score by the model (or by the S/N ranking: `score_kind`).
     min_sigma
         Least absolute S_corr.
     with_mask, without_mask
@@ -103,7 +103,7 @@ KEY_TYPES: dict[str, tuple[type, ...]] = {
     "oldest": (float, str, str),
     "score": (float, str),
 }
-"""Of the parts of a cursor."""
+"""Types of the parts of a cursor."""
 
 
 def detections(
@@ -123,14 +123,14 @@ def detections(
     limit
         Rows of a page, at most `MAX_PAGE`.
     cursor
-        Of the page before.
+        Cursor of the page before.
 
     Raises
     ------
     BadCursor
         If the cursor belongs to no search sorted so.
     ValueError
-        If the cone is no place on the sky.
+        If the cone is not on the sky.
     """
     after = None if cursor is None else key_of(cursor, sort, KEY_TYPES[sort])
     query = _filtered(wanted)

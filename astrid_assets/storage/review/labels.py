@@ -106,7 +106,7 @@ def labelled_detections(
     labels
         Only these labels.
 
-    Nights that any gate holds back are left out.
+    Nights that any gate blocks are left out.
     """
     held = exists().where(
         GateVerdict.survey == Detection.survey,

@@ -1,7 +1,7 @@
-"""Places in the review queue: which detections of a night may be shown, and why.
+"""Positions in the review queue: which detections of a night may be shown, and why.
 
 Set-based: one statement per night, however many detections it has. What the votes
-make of a place afterwards is in `review_views`.
+make of a position afterwards is in `review.views`.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     from astrid_assets.science.labelling.rules import ConsensusRules
 
 QUEUE = "review_queue"
-"""Stands in the night summaries for a night whose detections have their places."""
+"""Stands in the night summaries for a night whose detections have their positions."""
 
 HEX_PLACES = 4  # digits of an id that decide about it: shares to 1 in 65536
 
 
 def stale_nights(session: Session) -> list[tuple[str, str]]:
-    """Return (survey, night) whose detections are newer than their places."""
+    """Return (survey, night) whose detections are newer than their positions."""
     made, placed = aliased(NightSummary), aliased(NightSummary)
     query = (
         select(made.survey, made.night)
@@ -65,10 +65,10 @@ def stale_nights(session: Session) -> list[tuple[str, str]]:
 
 
 def open_night(session: Session, survey: str, night: str) -> int:
-    """Give a night's detections their places in the queue; returns how many it has.
+    """Give a night's detections their positions in the queue; returns how many it has.
 
     Set-based; may be repeated. Detections that are no longer current, and those of a
-    night that a gate holds back, are closed and come back when that changes.
+    night that a gate blocks, are closed and come back when that changes.
     """
     rules = rules_of(session, survey)
     table = table_of(ReviewItem)
@@ -82,7 +82,7 @@ def open_night(session: Session, survey: str, night: str) -> int:
             index_elements=["detection_id"],
             set_={
                 "uncertainty": insert.excluded["uncertainty"],
-                # Votes keep the place they earned, unless it closes or opens again.
+                # Votes keep the position they earned, unless it closes or opens again.
                 "queue": case((or_(was == "closed", becomes == "closed"), becomes), else_=was),
             },
         )

@@ -1,6 +1,6 @@
 """The review queue: what a reviewer is shown next, and who has it on the screen.
 
-Reasons are drawn by lot in the declared shares, so nobody can tell a gold item from
+Reasons are drawn at random in the declared shares: nobody can recognise a gold item by
 its turn. A candidate on one screen is leased: others get something else until it is
 judged or the lease expires. Each query reads a few rows of an index, however many
 detections there are.
@@ -105,7 +105,7 @@ def release(session: Session, reviewer: str) -> None:
 
 
 def waiting(session: Session, survey: str | None = None) -> dict[str, int]:
-    """Return how many detections are in each place of the queue."""
+    """Return how many detections are in each state of the queue."""
     query = select(ReviewItem.queue, func.count()).group_by(ReviewItem.queue)
     if survey is not None:
         query = query.where(ReviewItem.survey == survey)

@@ -87,7 +87,7 @@ class KnownReviewers:
         return Consensus(label, name, plain.source, len(votes), agreement, plain.last_sequence)
 
     def agreement(self, decisive: Sequence[Event]) -> float:
-        """Return how far these votes of people agree, as the label counts it."""
+        """Return how far these votes of reviewers agree, as the label counts it."""
         if not decisive:
             return 1.0
         if self.prevalence is not None:

@@ -50,7 +50,7 @@ class Share:
 class ReviewerStats:
     """One reviewer: votes for real or bogus, and how they compare.
 
-    `with_others`: pairs with other people's votes on the same detections (those asked
+    `with_others`: pairs with other reviewers' votes on the same detections (those asked
     to settle a dispute left out), and how many say the same; `gold`: votes on
     detections whose label is known; `repeats`: decisions on one's own earlier
     candidates, and how many stayed.

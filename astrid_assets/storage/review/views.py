@@ -1,7 +1,7 @@
-"""Standing votes, labels and places in the queue: views of the events.
+"""Standing votes, labels and positions in the queue: views of the events.
 
 Nothing here is the truth; the events are. `refresh` writes the views of some
-detections again; places are first given by `review_places`.
+detections again; positions are first given by `review.positions`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def refresh(
     detection_ids: Collection[str],
     reviewers: Mapping[str, KnownReviewers] | None = None,
 ) -> dict[str, Consensus]:
-    """Write votes, label and place of these detections again, from their events.
+    """Write votes, label and position of these detections again, from their events.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def refresh(
     Returns
     -------
     labels
-        Of the detections that have one.
+        Labels of the detections that have one.
     """
     by_survey: dict[str, list[str]] = defaultdict(list)
     for chunk in in_chunks(detection_ids):

@@ -1,7 +1,7 @@
 """What is odd about the calibration frames of a sample, one sentence for each thing.
 
-Names of files, headers and pixels are held against each other; whoever took the
-frames can tell which of them is wrong.
+Names of files, headers and pixels are compared with each other; the
+observer knows which of them is wrong.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _other_temperatures(found: Sequence[Found], tolerance_c: float) -> Iterator[
 
 
 def _other_setups(found: Sequence[Found]) -> Iterator[str]:
-    """Tell which calibration frames no light frame can use."""
+    """Name the calibration frames that no light frame can use."""
     lights = Counter(_setup(facts) for _, facts, kind in found if kind == "light")
     if not lights:
         return

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IMAGES_PER_FILE = 4
-"""Chips of one exposure look alike: the first few tell enough."""
+"""Chips of one exposure look alike: the first few suffice."""
 SKY_SUBTRACTED_SIGMA = 3.0
 
 
@@ -47,7 +47,7 @@ class Sample:
 
     @property
     def is_usable(self) -> bool:
-        """Whether the door lets the image in."""
+        """Whether the reader accepts the image."""
         return isinstance(self.found, ImageFacts)
 
     @property

@@ -1,4 +1,4 @@
-"""The profile a survey should start with, as TOML with comments for people.
+"""The profile a survey should start with, as TOML with comments.
 
 Written are only lines that differ from the defaults and that the sample supports;
 what cannot be known from the files stands there as a comment that asks for it.
@@ -201,7 +201,7 @@ def _calibration(
 def _fewest_alike(samples: Sequence[Sample], tolerance_c: float) -> int:
     """Return how many frames the smallest master would have.
 
-    Of frames that differ in temperature the larger lot counts: a master of the few
+    Where frames differ in temperature the larger group counts: a master of the few
     others is not needed.
     """
     alike: dict[tuple[object, ...], list[float]] = defaultdict(list)

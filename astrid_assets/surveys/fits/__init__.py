@@ -1,4 +1,4 @@
-"""Reading other people's FITS files: structure, headers, pixels, times, WCS.
+"""Reading FITS files from elsewhere: structure, headers, pixels, times, WCS.
 
 What AstrID writes itself is read in `storage.fits`.
 """

@@ -1,6 +1,6 @@
 """What the header of one image says, checked as far as a header can be.
 
-`image_facts` returns either facts that a frame can be registered with, or a
+`image_facts` returns either facts that a frame can be ingested with, or a
 rejection with whatever is known beside its reason. Pixels are not looked at.
 """
 

@@ -45,7 +45,7 @@ LIGHT_WORDS = frozenset(
 )
 WORD = re.compile(r"[a-z]+")
 
-LOOK_PX = 1024  # the middle of a large frame tells as much as all of it
+LOOK_PX = 1024  # the middle of a large frame shows as much as all of it
 STAR_SIGMA = 8.0
 STAR_MIN_AREA_PX = 6  # a hot pixel with its neighbours is smaller
 MIN_STARS = 5

@@ -1,4 +1,4 @@
-"""The door: bytes of a file in, frames or understandable rejections out.
+"""The reader: bytes of a file in, frames or understandable rejections out.
 
 Whatever the bytes are, `read_headers` answers with facts and rejections, and
 `read_image` with an image or `FrameRejected`. Nothing else leaves this module for
@@ -60,7 +60,7 @@ PROVENANCE = (
     "TRIMSEC",
     "BIASSEC",
 )
-"""Keywords kept beside the pixels for people; no step depends on them."""
+"""Keywords kept beside the pixels for users; no step depends on them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ def read_headers(
     content
         The file as it is, packed or not.
     path
-        The source's path: the profile may tell image types by it.
+        The source's path: the profile may recognise image types by it.
     """
     try:
         plain = unpack(content, profile.detector.max_megapixels * 1e6)
@@ -136,7 +136,7 @@ def read_image(content: bytes, hdu: int, path: str, profile: SurveyProfile) -> R
     notes = list(facts.notes)
     data = read_pixels(plain, unit, header, notes, max_pixels)
     _must_hold_something(data)
-    # Saturation is a matter of the numbers in the file, before anything is taken off.
+    # Saturation is a matter of the numbers in the file, before anything is subtracted.
     saturation = believable_saturation(data, facts.saturation_adu, notes)
     saturation = min(saturation, profile.detector.linear_max_adu or saturation)
     trimmed = without_sections(data, header, profile.detector, facts.gain_e_per_adu)

@@ -45,7 +45,7 @@ def section(
 def without_sections(
     data: Image, header: HeaderView, detector: Detector, gain_e_per_adu: float
 ) -> Trimmed:
-    """Take off the overscan and cut the image as the profile says.
+    """Subtract the overscan and cut the image as the profile says.
 
     Raises
     ------

@@ -40,7 +40,7 @@ COMPRESSION_ONLY = re.compile(
 
 @dataclass(frozen=True)
 class Hdu:
-    """One header and data unit: its raw header and the place of its bytes.
+    """One header and data unit: its raw header and the position of its bytes.
 
     `shape` is in array order, ``(ny, nx)`` for an image; of a tile-compressed image
     it is the shape of the image, not of the table that holds it. `missing_bytes`

@@ -1,7 +1,7 @@
 """Frames of an HTTP archive, named one by one in a manifest.
 
 Only ``http`` and ``https`` are followed, answers are limited in size and time, and
-a promised SHA-256 is checked: an archive is a stranger.
+a promised SHA-256 is checked: an archive is not trusted.
 """
 
 from __future__ import annotations

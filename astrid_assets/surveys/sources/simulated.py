@@ -258,7 +258,7 @@ def _demo_profile(name: str, scene: Literal["wide", "deep"], seed: int) -> Surve
 
 
 def _reference_settings(source: profiles.SimulatedSource) -> ReferenceSettings:
-    """Return settings that stack the quiet nights, against which the truth is told."""
+    """Return settings that stack the quiet nights, which the truth is relative to."""
     return ReferenceSettings.model_validate(
         {
             "before": _date(source, QUIET_NIGHTS),

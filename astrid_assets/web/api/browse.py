@@ -72,7 +72,7 @@ def observations(
     start: Night = None,
     end: Night = None,
     kind: Annotated[Text | None, Query(description="light, bias, dark, …")] = None,
-    status: Annotated[Text | None, Query(description="registered or rejected")] = None,
+    status: Annotated[Text | None, Query(description="`registered` or `rejected`")] = None,
     field: Text | None = None,
     band: Text | None = None,
     limit: Limit = 50,

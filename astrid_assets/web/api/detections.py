@@ -1,4 +1,4 @@
-"""Detections: search, one with its history, and what people said about it."""
+"""Detections: search, one with its history, and what reviewers said about it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def detections(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> PageOf[DetectionOut]:
-    """Search detections by place, time, score, flags, survey and label.
+    """Search detections by position, time, score, flags, survey and label.
 
     A cone takes ra and dec together.
     """

@@ -38,7 +38,7 @@ session_router = APIRouter(tags=["service"])
 
 @router.get("/queues", responses=responses(422))
 def queues(state: State, survey: SurveyName = None) -> QueueOut:
-    """Count the detections in each place of the review queue."""
+    """Count the detections in each state of the review queue."""
     with state.catalogue.read() as session:
         waiting = review_queue.waiting(session, survey)
     return QueueOut(survey=survey, waiting=waiting)

@@ -1,4 +1,4 @@
-"""Objects with their light curves, and the explanation of a place."""
+"""Objects with their light curves, and the explanation of a position."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAG_PER_RELATIVE_ERROR = 2.5 / math.log(10)
 
 @router.get("/objects/{object_id}", responses=responses(404, 422))
 def sky_object(state: State, object_id: Id) -> ObjectOut:
-    """Return an object: detections of one place on the sky."""
+    """Return an object: detections of one position on the sky."""
     with state.catalogue.read() as session:
         found = session.get(SkyObject, text_id(object_id))
     if found is None:
@@ -44,7 +44,7 @@ def sky_object(state: State, object_id: Id) -> ObjectOut:
 
 @router.get("/objects/{object_id}/lightcurve", responses=responses(404, 422))
 def object_light_curve(state: State, object_id: Id) -> LightCurveOut:
-    """Return the fluxes at an object's place, with limits where nothing is seen.
+    """Return the fluxes at an object's position, with limits where nothing is seen.
 
     Forced photometry on every frame where it was measured, else detections only.
     """
@@ -69,7 +69,7 @@ def explanation(
     date: Night = None,
     survey: SurveyName = None,
 ) -> Explanation:
-    """Say for each frame at a place what it shows there, and why.
+    """Say for each frame at a position what it shows there, and why.
 
     Covered or not, which reference, masked by what, S_corr and flux there, the
     candidates and the exact reason each was dropped or kept.

@@ -1,1 +1,1 @@
-"""Pages for people: HTML from templates, one module per group of pages."""
+"""Pages for the browser: HTML from templates, one module per group of pages."""

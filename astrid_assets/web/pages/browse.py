@@ -130,7 +130,7 @@ def explanation(
     survey: Text = None,
     date: Annotated[str, Query(max_length=10)] = "",
 ) -> Response:
-    """Say why there is a detection at a place, or why not."""
+    """Say why there is a detection at a position, or why not."""
     with state.catalogue.read() as session:
         surveys = list(session.scalars(select(Survey.name).order_by(Survey.name)))
     found = None
@@ -218,7 +218,7 @@ def all_models(request: Request, state: State) -> Response:
 
 
 def error_page(request: Request, problem: Problem) -> Response:
-    """Draw a problem for people; the API answers the same as JSON."""
+    """Draw a problem as a page; the API answers the same as JSON."""
     if problem.status == 401:
         target = f"/login?then={request.url.path}"
         return Response(status_code=303, headers={"Location": target})

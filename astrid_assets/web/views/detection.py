@@ -1,4 +1,4 @@
-"""A detection as people and programs see it: what was measured, in words.
+"""A detection as reviewers and programs see it: what was measured, in words.
 
 `DetectionFacts` is all a reviewer may know before the decision; `DetectionView` adds
 the model's score, the label and where it leads.
@@ -47,7 +47,7 @@ class Score(BaseModel):
 
     @property
     def words(self) -> str:
-        """The score as people read it."""
+        """The score as reviewers read it."""
         if self.says_real is None or self.threshold is None:
             return f"no model yet; S/N ranking {self.value:.2f}"
         opinion = "real" if self.says_real else "bogus"

@@ -17,14 +17,14 @@ class Neighbour(BaseModel):
 
 
 class Link(BaseModel):
-    """A page elsewhere about this place; nothing is fetched before it is followed."""
+    """A page elsewhere about this position; nothing is fetched before it is followed."""
 
     name: str
     url: str
 
 
 class DetectionFacts(BaseModel):
-    """What was measured; nothing that tells what others or the model think."""
+    """What was measured; nothing that reveals what others or the model think."""
 
     id: str
     survey: str
@@ -63,11 +63,11 @@ class DetectionFacts(BaseModel):
 
 
 def links(ra_deg: float | None, dec_deg: float | None) -> list[Link]:
-    """Return pages elsewhere that know places on the sky."""
+    """Return pages elsewhere about this position on the sky."""
     if ra_deg is None or dec_deg is None:
         return []
-    place = f"{ra_deg:.6f} {dec_deg:+.6f}"
-    at = quote(place)
+    position = f"{ra_deg:.6f} {dec_deg:+.6f}"
+    at = quote(position)
     simbad = f"Coord={at}&Radius=10&Radius.unit=arcsec"
     ned = f"search_type=Near%20Position%20Search&ra={ra_deg:.6f}d&dec={dec_deg:.6f}d"
     tns = f"ra={ra_deg:.6f}&decl={dec_deg:.6f}&radius=5&coords_unit=arcsec"

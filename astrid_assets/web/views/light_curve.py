@@ -33,7 +33,7 @@ class CurvePoint(BaseModel):
 
 
 class LightCurve(BaseModel):
-    """All measurements of an object's place, in time order."""
+    """All measurements at an object's position, in time order."""
 
     object_id: str
     forced: bool = Field(description="True: measured on every frame; False: on detections only")
@@ -41,7 +41,7 @@ class LightCurve(BaseModel):
 
 
 def light_curve(session: Session, object_id: str) -> LightCurve:
-    """Return what was measured at an object's place."""
+    """Return what was measured at an object's position."""
     forced = forced_light_curve(session, object_id)
     seen = candidates.light_curve(session, object_id)
     measured = {point.observation_id for point in forced}

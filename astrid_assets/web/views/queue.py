@@ -29,7 +29,7 @@ class QueueWatch:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def keep_up(self, catalogue: Catalogue) -> int:
-        """Give new detections their places, one night per transaction.
+        """Give new detections their positions in the queue, one night per transaction.
 
         Returns how many nights had changed. No Dagster process is needed for it.
         """

@@ -1,4 +1,4 @@
-"""Numbers and bits in the words people use."""
+"""Numbers and bits in the words reviewers use."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ BIT_WORDS = {
 
 
 def flags_in_words(mask_bits: int, flags: Iterable[Mapping[str, object]]) -> list[str]:
-    """Return what is said of the pixels, then of the frame and its difference."""
+    """Return what is stated about the pixels, then of the frame and its difference."""
     pixels = [words for bit, words in BIT_WORDS.items() if mask_bits & bit]
     return pixels + [str(flag.get("message") or flag.get("code")) for flag in flags]
 
 
 def facts_in_words(fact: DetectionFacts) -> list[tuple[str, str]]:
-    """Return what was measured as (name, value) for people."""
+    """Return what was measured as (name, value) for reviewers."""
     change = "brighter" if fact.snr >= 0 else "fainter"
     mag = "no zero point"
     if fact.mag is not None:

@@ -60,7 +60,7 @@ class Candidate(Base):
     peak_x: Mapped[int]
     peak_y: Mapped[int]
     """Pixel of the peak: with the sign the natural key, so that a changed threshold
-    or a repeated run never gives a candidate, and its labels, another place."""
+    or a repeated run never gives a candidate, and its labels, another position."""
     is_current: Mapped[bool]
     """False: an earlier run of the detection listed it, the newest did not."""
     x: Mapped[float]
@@ -84,7 +84,7 @@ class Candidate(Base):
 
 
 class SkyObject(Base):
-    """Detections of one place on the sky."""
+    """Detections of one position on the sky."""
 
     __tablename__ = "objects"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -96,9 +96,9 @@ class SkyObject(Base):
 
 
 class ForcedFlux(Base):
-    """The flux of an object's place on one difference, seen there or not.
+    """The flux at an object's position on one difference, seen there or not.
 
-    None where the place lies outside the frame; rows of differences that are no
+    None where the position lies outside the frame; rows of differences that are no
     longer current stay and are passed over.
     """
 

@@ -30,9 +30,9 @@ class Survey(Base):
 
 
 class Observation(Base):
-    """One image of one file, registered once by its content.
+    """One image of one file, ingested once by its content.
 
-    ``status``: registered | rejected (the door could not use it; `reason` says why).
+    ``status``: ``registered`` | ``rejected`` (the reader could not use it; see `reason`).
     ``kind``: light | bias | dark | flat | unknown.
     """
 
@@ -116,7 +116,7 @@ class CalibrationMaster(Base):
     members: Mapped[list[Any]]
     """Observations that went in."""
     made_with: Mapped[list[Any] | None] = mapped_column(JSON)
-    """Object keys of the masters taken off its members."""
+    """Object keys of the masters subtracted from its members."""
     instrument: Mapped[str | None] = mapped_column(String(80))
     readout_mode: Mapped[str | None] = mapped_column(String(80))
     binning: Mapped[str | None] = mapped_column(String(20))
@@ -138,7 +138,7 @@ class FrameMaster(Base):
     kind: Mapped[str] = mapped_column(String(20), primary_key=True)
     master_id: Mapped[str] = mapped_column(ForeignKey("calibration_masters.id"))
     settings_hash: Mapped[str] = mapped_column(String(64))
-    """Of what the choice depends on in the profile; another one: choose again."""
+    """Hash of what the choice depends on in the profile; when it changes, choose again."""
     flags: Mapped[list[Any]]
 
 

@@ -44,5 +44,5 @@ class NightSummary(Base):
     input_hash: Mapped[str] = mapped_column(String(64))
     """Hash of what went in; unchanged means there is nothing to do."""
     data_version: Mapped[str | None] = mapped_column(String(64))
-    """Hash of what came out, where the step tells; None: as what went in."""
+    """Hash of the output, where the step states one; None: that of the inputs."""
     finished_at: Mapped[dt.datetime]

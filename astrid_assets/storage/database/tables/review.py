@@ -75,15 +75,15 @@ class Vote(Base):
     n_said: Mapped[int]
     """How often this reviewer has decided about it; above 1 after a repeat."""
     sequence: Mapped[int] = mapped_column(BigInteger)
-    """Of the event that stands."""
+    """Sequence number of the event that stands."""
 
 
 class ReviewItem(Base):
-    """A detection people may be asked about: a view of its votes, kept for the queue.
+    """A detection that reviewers may be asked about: a view of its votes, kept for the queue.
 
     ``queue``: new | sample (new, and of the random sample) | second (wants another
     vote) | disputed | retired (decided) | capped (disputed for good) | closed (no
-    longer current, or its night is held back).
+    longer current, or its night is blocked).
     """
 
     __tablename__ = "review_items"
@@ -105,12 +105,12 @@ class ReviewItem(Base):
     uncertainty: Mapped[float | None]
     """Distance of the model's score from its threshold; None without a model."""
     is_sample: Mapped[bool]
-    """Of the random sample: by its id alone, and never drawn for another reason
+    """Part of the random sample: by its id alone, and never drawn for another reason
     before its first vote."""
     votes_wanted: Mapped[int]
     n_votes: Mapped[int]
     gold_label: Mapped[str | None] = mapped_column(String(20))
-    """What a simulation's truth or a catalogue says; people are measured by it."""
+    """What a simulation's truth or a catalogue says; reviewers are measured by it."""
 
 
 class ReviewLease(Base):

@@ -1,4 +1,4 @@
-"""What a processed frame tells about itself."""
+"""What a processed frame reports about itself."""
 
 from __future__ import annotations
 
