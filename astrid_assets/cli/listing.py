@@ -27,7 +27,7 @@ def print_rows(rows: Rows, columns: Mapping[str, str], kind: str) -> None:
     rows
         All with the same keys; CSV and JSON hold them in full.
     columns
-        Of the table: a format specification by key, in order.
+        Columns of the table: a format specification by key, in order.
     kind
         One of `FORMATS`.
     """

@@ -1,7 +1,7 @@
 """Results as files that every FITS reader opens: float32 images, one table.
 
 The layout of the object store (`storage.fits`) is packed and rounded below the noise;
-these files are for people, so the numbers are those of the arrays.
+these files are for users, so the numbers are those of the arrays.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def fits_bytes(
     table, table_name
         Written as a binary table.
     wcs
-        Of the first image; None: without.
+        WCS of the first image; None: without.
     notes
         As COMMENT cards.
     """

@@ -41,9 +41,9 @@ CARD, BLOCK = 80, 2880
 END = b"END".ljust(CARD)
 ASSUMED_EXPOSURE_S = 1.0
 ODD_CARD = "The following header keyword is invalid"
-"""Of a card that nothing here reads; some headers hold dozens."""
+"""Warning for a card that nothing here reads; some headers hold dozens."""
 KEPT_TYPES = frozenset({"uint8", "int16", "uint16", "float32"})
-"""Whose largest value the reader can judge; other numbers become float32."""
+"""Number types whose largest value the reader can judge; other numbers become float32."""
 STRUCTURE = re.compile(r"^(BSCALE|BZERO|BLANK|CHECKSUM|DATASUM|Z(IMAGE|CMPTYPE|BITPIX|NAXIS\d*))$")
 CARD_VALUES = (str, bool, int, float)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ANCHOR_WORDS = "the field's anchor"
 """What a survey compares with; here it is the other frame."""
 WITHOUT_LIMITS: dict[str, float] = {"max_noise_pattern": float("inf"), "max_sky_fraction": 1.0}
-"""Of the detector; what they guard against is seen in the result."""
+"""Limits on the detector; what they guard against is seen in the result."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Subtraction:
         One row per peak of |S_corr| above the threshold, the most significant
         first; `kept` is True where no test failed.
     wcs
-        Of the science frame; None where neither header had one.
+        WCS of the science frame; None where neither header had one.
     reasons
         Why the subtraction should not be trusted, one sentence each; mostly empty.
     notes
