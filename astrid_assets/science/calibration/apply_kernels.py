@@ -1,7 +1,7 @@
-"""The pass over a raw frame that takes the detector out of it, compiled.
+"""The compiled pass over a raw frame that removes the detector's signature.
 
-The formulas are told in `calibrate` and `variance`. An absent master is an array of
-size 0; rows are handled one after another, each step in the cache.
+The formulas are in `calibrate` and `variance`. An absent master is an array of
+size 0. Rows are processed one after another, so that each step works in the cache.
 """
 
 from __future__ import annotations
@@ -39,7 +39,30 @@ def apply_masters(
 ) -> None:
     """Write calibrated rows ``first..last - 1`` and their mask.
 
-    `saturated` and `hot` are the bits to set.
+    Parameters
+    ----------
+    raw : (ny, nx), electrons
+        The frame as read.
+    mask : (ny, nx)
+        Its bits before calibration.
+    bias, dark, flat : (ny, nx), electrons; electrons per second; median 1
+        Masters; size 0 where there is none.
+    defects : (ny, nx)
+        Bits of defective pixels, which are not divided by the flat.
+    exposure_s : seconds
+        Exposure time of the frame.
+    saturation_e : electrons
+        Level of `raw` from which a pixel is marked as saturated.
+    hot_e : electrons
+        Dark charge above which a pixel is marked as hot.
+    saturated, hot
+        The bits to set.
+    data : (ny, nx), electrons
+        Written: the calibrated frame.
+    out_mask : (ny, nx)
+        Written: the bits after calibration.
+    first, last
+        Rows to process.
     """
     time, full = np.float32(exposure_s), np.float32(saturation_e)
     limit = np.float32(hot_e)
@@ -59,7 +82,7 @@ def apply_masters(
 def _mark_full(
     raw: Image, mask: Mask, defects: Mask, full: Real, bit: Bit, out: Image, bits: Mask
 ) -> None:
-    """Copy a row and mark what is full."""
+    """Copy a row and mark its saturated pixels."""
     none = np.uint16(0)
     for x in range(raw.size):
         out[x] = raw[x]
@@ -68,7 +91,7 @@ def _mark_full(
 
 @compiled
 def _subtract_dark(dark: Image, time: Real, limit: Real, bit: Bit, out: Image, bits: Mask) -> None:
-    """Take the dark charge off a row and mark what is hot."""
+    """Subtract the dark charge from a row and mark hot pixels."""
     none = np.uint16(0)
     for x in range(dark.size):
         charge = dark[x] * time
@@ -78,7 +101,7 @@ def _subtract_dark(dark: Image, time: Real, limit: Real, bit: Bit, out: Image, b
 
 @compiled
 def _divide(flat: Image, defects: Mask, out: Image) -> None:
-    """Divide a row by the response, but for defects, whose response means nothing."""
+    """Divide a row by the flat, except for defects, whose response is meaningless."""
     one = np.float32(1)
     for x in range(flat.size):
         out[x] /= one if defects[x] else flat[x]
@@ -96,7 +119,25 @@ def variance_of(
     first: int,
     last: int,
 ) -> None:
-    """Write the variance of calibrated rows ``first..last - 1``."""
+    """Write the variance of calibrated rows ``first..last - 1``.
+
+    Parameters
+    ----------
+    light : (ny, nx), electrons
+        Calibrated signal with its sky.
+    dark, flat : (ny, nx), electrons per second; median 1
+        Masters; size 0 where there is none. Responses of 0 and below count as 1.
+    exposure_s : seconds
+        Exposure time of the frame.
+    floor_e2 : electrons squared
+        Noise that does not depend on the light: read-out, and that of bias and dark.
+    flat_noise2
+        Variance of a pixel of the flat.
+    out : (ny, nx), electrons squared
+        Written.
+    first, last
+        Rows to process.
+    """
     columns = light.shape[1]
     time, floor = np.float32(exposure_s), np.float32(floor_e2)
     relative2 = np.float32(flat_noise2)

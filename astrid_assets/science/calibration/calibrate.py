@@ -1,11 +1,14 @@
-"""Raw to calibrated: bias and dark off, divided by the flat, bad pixels marked.
+"""Raw to calibrated: bias and dark subtracted, flat divided, bad pixels marked.
 
 ::
 
     data = (raw - bias - dark · t) / flat          all in electrons, t in seconds
 
-The noise of the result is in `variance`. Reference: Howell 2006, Handbook of CCD
-Astronomy, ch. 4.5.
+The noise of the result is in `variance`.
+
+References
+----------
+Howell 2006, Handbook of CCD Astronomy, ch. 4.5.
 """
 
 from __future__ import annotations
@@ -29,22 +32,38 @@ if TYPE_CHECKING:
 
 NO_IMAGE: Image = np.empty((0, 0), np.float32)
 LEVEL_PIXELS = 100_000
-"""Enough for the level of a frame to a hundredth of its noise."""
+"""Enough for the level of a frame, good to a hundredth of its noise."""
 
 
 def calibrate(frame: Frame, masters: Masters) -> Frame:
-    """Take bias and dark off a raw frame and divide it by the flat.
+    """Subtract bias and dark from a raw frame and divide it by the flat.
 
-    Pixels at or above the saturation level are SATURATED, judged before anything is
-    taken off; that level then moves with the bias. Pixels that the masters show to
-    be dead or not to count are BAD and are not divided by the flat; those whose dark
-    current alone is noisier than the frame are HOT. What is not finite stays so and
-    touches no other pixel.
+    Pixels at or above the saturation level are marked SATURATED before anything is
+    subtracted; that level then drops by the level of the bias. Pixels that the masters
+    show to be dead or not to count electrons are BAD and are not divided by the flat;
+    those whose dark current alone is noisier than the frame are HOT. Values that are not
+    finite stay so and affect no other pixel.
+
+    Parameters
+    ----------
+    frame
+        Raw, in electrons, overscan subtracted.
+    masters
+        Those that fit the frame; any of them may be missing.
+
+    Returns
+    -------
+    calibrated
+        With new data, mask and saturation level; the frame itself without any master.
 
     Raises
     ------
     ShapeMismatch
         If a master has another shape than the frame.
+
+    References
+    ----------
+    Howell 2006, Handbook of CCD Astronomy, ch. 4.5.
     """
     shape = masters.shape
     if shape is None:
@@ -73,7 +92,18 @@ def calibrate(frame: Frame, masters: Masters) -> Frame:
 
 
 def present(image: Image | None) -> Image:
-    """Return the image, or what stands for none in a kernel."""
+    """Return the image, or the empty array that represents none in a kernel.
+
+    Parameters
+    ----------
+    image : (ny, nx)
+        A master, or None.
+
+    Returns
+    -------
+    image : (ny, nx) or (0, 0)
+        The same image, or one of size 0.
+    """
     return NO_IMAGE if image is None else image
 
 

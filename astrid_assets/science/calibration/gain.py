@@ -5,9 +5,9 @@
     gain = (<F1 + F2> - <B1 + B2>) / (var(F1 - F2) - var(B1 - B2))      e-/ADU
     read noise = gain · sigma(B1 - B2) / sqrt(2)                          e-
 
-The difference of two frames holds no fixed pattern, only noise. One flat may be
-brighter than the other: it is brought to the other's level first, and what that does
-to its noise is allowed for.
+The difference of two frames contains no fixed pattern, only noise. One flat may be
+brighter than the other: it is scaled to the other's level first, and the effect of
+that on its noise is accounted for.
 
 References
 ----------
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
 
 TILE_PX = 64
-"""Gain is measured on tiles and their median taken: light varies over a flat."""
+"""The gain is the median over tiles of this side: the light varies over a flat."""
 
 MIN_LEVEL_RATIO = 0.5
-"""Flats that differ more were not taken of the same light."""
+"""Flats whose levels differ more were not exposed to the same light."""
 
 CLIPPED_VARIANCE = 0.99893
 """Variance of a unit normal truncated at four sigma."""
@@ -55,12 +55,22 @@ def photon_transfer(flats: tuple[Image, Image], biases: tuple[Image, Image]) -> 
     flats, biases : two (ny, nx) each, ADU
         As read, of one filter and read-out mode.
 
+    Returns
+    -------
+    measured
+        Gain, read noise, and the level of the first flat.
+
     Raises
     ------
     ShapeMismatch
         If shapes differ.
     NoFrames
-        If the flats hold no light, or not the same.
+        If the flats contain no light, or their levels differ too much.
+
+    References
+    ----------
+    Janesick 2001, Scientific Charge-Coupled Devices, ch. 2; Howell 2006, Handbook of
+    CCD Astronomy, ch. 4.3.
     """
     for image in (*flats, *biases):
         if image.shape != flats[0].shape:
@@ -99,7 +109,7 @@ def photon_transfer(flats: tuple[Image, Image], biases: tuple[Image, Image]) -> 
 
 
 def _variance(image: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
-    """Variance without outliers; clipping is allowed for."""
+    """Return the variance without outliers, corrected for the clipping."""
     values = image[np.isfinite(image)]
     middle = np.median(values)
     sigma = mad_sigma(values, float(middle))

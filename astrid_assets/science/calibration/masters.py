@@ -1,6 +1,6 @@
 """Master bias, dark and flat: what the detector adds and how it responds.
 
-All in electrons, as every frame of the project. How frames are combined is in
+All are in electrons, as every frame of the project. How frames are combined is in
 `stacking`, how masters are applied in `calibrate`.
 """
 
@@ -29,20 +29,20 @@ MIN_FLAT_LEVEL_E = 500.0
 """A flat fainter than this has more photon noise (4.5 %) than it corrects."""
 
 MAX_FLAT_LEVEL = 0.9
-"""Of the saturation level: above it the response is no longer linear everywhere."""
+"""Share of the saturation level above which the response is not linear everywhere."""
 
 MIN_FLAT, MAX_FLAT = 0.2, 3.0
-"""A pixel with a fifth of the usual response is dead or behind the edge."""
+"""A pixel with a fifth of the usual response is dead or vignetted."""
 
 DEVIANT_BIAS_SIGMA = 20.0
 SAMPLED_PIXELS = 1_000_000
-"""Enough for a level to 0.1 % of the scatter."""
+"""Enough for a level good to 0.1 % of the scatter."""
 
 Kind = Literal["bias", "dark", "flat"]
 
 
 class NoFrames(ScienceError):
-    """A master was asked for without frames to make it of."""
+    """A master was requested without frames to make it from."""
 
     code = "no_calibration_frames"
 
@@ -51,7 +51,7 @@ class NoFrames(ScienceError):
 class Masters:
     """The masters that fit one frame; None where there is none.
 
-    What follows from the masters alone is computed once and kept.
+    Values that follow from the masters alone are computed once and kept.
 
     Attributes
     ----------
@@ -59,12 +59,12 @@ class Masters:
     dark : (ny, nx), electrons per second, without bias
     flat : (ny, nx), median 1
     bad_pixels : (ny, nx)
-        True where the survey's own map says that a pixel is no good.
+        True where the survey's own map marks a defective pixel.
     bias_noise_e, dark_noise_e_per_s, flat_noise
         Standard deviation of a pixel of each master; 0 when it is not known.
     dark_exposure_s : seconds
-        Harmonic mean exposure of the darks that this very bias was taken off; infinite
-        when it was another bias, or none.
+        Harmonic mean exposure of the darks from which this same bias was subtracted;
+        infinite when it was another bias, or none.
     """
 
     bias: Image | None = None
@@ -102,7 +102,7 @@ class Masters:
 
     @cached_property
     def defects(self) -> Mask:
-        """Pixels that the masters show to be no good, as BAD: (ny, nx).
+        """Pixels that the masters show to be defective, as BAD: (ny, nx).
 
         Dead by their response to light, or with a bias far from all others, which
         means that they do not count electrons; and those of the survey's own map.
@@ -123,21 +123,21 @@ class Masters:
 
 @dataclass(frozen=True, kw_only=True)
 class Master:
-    """A master with what tells whether it is sound.
+    """A master with the numbers that show whether it is sound.
 
     Attributes
     ----------
     image : (ny, nx)
         Electrons (bias), electrons per second (dark), median 1 (flat).
     used
-        Places of the frames that went in, in the given order.
+        Indices of the frames that were used, in the given order.
     level
         Median: of the image (bias, dark); of the frames' light in electrons (flat).
     noise
         Typical standard deviation of a pixel, in the unit of `image`; NaN for a
         master of a single frame.
     clipped_fraction
-        Of all values, left out as outliers.
+        Fraction of all values that was left out as outliers.
     exposure_s : seconds
         Harmonic mean of the darks' exposures, None for other kinds.
     """
@@ -172,22 +172,34 @@ def make_master(
     Parameters
     ----------
     frames : (ny, nx) each, electrons
+        Calibration frames of one kind.
+    kind
+        What they are: ``bias``, ``dark`` or ``flat``.
     bias : (ny, nx), electrons
+        Subtracted from darks, which need it, and from flats.
     dark : (ny, nx), electrons per second
-        Taken off flats; needs `exposures_s`.
+        Subtracted from flats; needs `exposures_s`.
     exposures_s : seconds
         One per frame; needed for darks.
     saturation_e : electrons
         Flats whose median lies above 0.9 of it are left out.
     min_frames
-        Fewer make no master.
+        With fewer frames no master is made.
+
+    Returns
+    -------
+    master
+        The combined image with its level and noise.
 
     Raises
     ------
     NoFrames
-        With fewer frames than asked for, or too few flats that are bright enough.
+        With fewer frames than asked for, with darks but no bias, or with too few flats
+        that are bright enough.
     ShapeMismatch
         If the frames differ in shape.
+    FrameRejected
+        `no_exposure` if exposure times are needed and are missing or not positive.
 
     References
     ----------
@@ -217,12 +229,47 @@ def combine(
     dark: Image | None = None,
     exposures_s: Sequence[float] | None = None,
 ) -> Image:
-    """Return the image of `make_master` alone."""
+    """Return the image of `make_master` alone.
+
+    Parameters
+    ----------
+    frames : (ny, nx) each, electrons
+        Calibration frames of one kind.
+    kind
+        What they are: ``bias``, ``dark`` or ``flat``.
+    bias : (ny, nx), electrons
+        Subtracted from darks and flats.
+    dark : (ny, nx), electrons per second
+        Subtracted from flats.
+    exposures_s : seconds
+        One per frame; needed for darks, and for flats with a dark.
+
+    Returns
+    -------
+    image : (ny, nx)
+        Electrons (bias), electrons per second (dark), median 1 (flat).
+
+    Raises
+    ------
+    NoFrames, ShapeMismatch, FrameRejected
+        As `make_master` does.
+    """
     return make_master(frames, kind, bias=bias, dark=dark, exposures_s=exposures_s).image
 
 
 def deviant_bias(bias: Image) -> NDArray[np.bool_]:
-    """Mark bias pixels far from all others: they do not count electrons."""
+    """Mark bias pixels far from all others: they do not count electrons.
+
+    Parameters
+    ----------
+    bias : (ny, nx), electrons
+        Master bias.
+
+    Returns
+    -------
+    deviant : (ny, nx)
+        True more than 20 robust sigma from the median, and where not finite.
+    """
     middle = sampled_median(bias)
     scatter = MAD_TO_SIGMA * sampled_median(np.abs(_some(bias) - np.float32(middle)))
     limit = np.float32(DEVIANT_BIAS_SIGMA * max(scatter, 1e-6))
@@ -230,7 +277,18 @@ def deviant_bias(bias: Image) -> NDArray[np.bool_]:
 
 
 def sampled_median(image: Image) -> float:
-    """Return the median of the finite values, of at most some million of them."""
+    """Return the median of the finite values, from a sample of at most 2 million.
+
+    Parameters
+    ----------
+    image : any shape
+        In any unit.
+
+    Returns
+    -------
+    median
+        In the unit of the image; NaN when no value is finite.
+    """
     some = _some(image)
     some = some[np.isfinite(some)]
     return float(np.median(some)) if some.size else float("nan")
@@ -255,7 +313,7 @@ def _dark(
 ) -> Master:
     """Dark current in electrons per second."""
     if bias is None:
-        raise NoFrames("a dark holds the bias too: give a master bias, or it cannot be scaled")
+        raise NoFrames("a dark includes the bias: without a master bias it cannot be scaled")
     times = _times(frames, exposures_s)
     stack = combine_stack(
         [Layer(image, 1 / time) for image, time in zip(frames, times, strict=True)],
@@ -273,7 +331,7 @@ def _flat(
     saturation_e: float,
     min_frames: int,
 ) -> Master:
-    """Flats of a sensible level, each brought to its own; median 1."""
+    """Combine flats of usable level, each divided by its own level; median 1."""
     times = _times(frames, exposures_s) if dark is not None else [0.0] * len(frames)
     layers: list[Layer] = []
     used: list[int] = []

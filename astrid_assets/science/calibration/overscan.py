@@ -1,9 +1,9 @@
-"""Overscan and trim: the bias level that the detector itself read with each frame.
+"""Overscan and trim: the bias level that the detector reads with each frame.
 
-A strip of pixels that saw no light holds the electronic pedestal. `overscan_level`
-models it, `without_overscan` takes it off, `assembled` does so for each amplifier of
-a detector and puts their images together. Sections are numpy slices; how a FITS
-section such as ``[1:16,1:520]`` becomes one is in `surveys.sections`.
+A strip of pixels that saw no light contains the electronic pedestal. `overscan_level`
+models it, `without_overscan` subtracts it, `assembled` does so for each amplifier of
+a detector and joins their images. Sections are numpy slices; how a FITS section such
+as ``[1:16,1:520]`` becomes one is in `surveys.sections`.
 
 ::
 
@@ -11,7 +11,9 @@ section such as ``[1:16,1:520]`` becomes one is in `surveys.sections`.
     data[y, x] = raw[y, x] - level[x]          strip above or below it: per column
     data       = raw - level                   model "median"
 
-Reference: Howell 2006, Handbook of CCD Astronomy, ch. 3.7 and 4.4.
+References
+----------
+Howell 2006, Handbook of CCD Astronomy, ch. 3.7 and 4.4.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ OverscanModel = Literal["median", "rows", "polynomial"]
 Slices = tuple[slice, slice]
 
 DEGREE = 3
-"""Of the polynomial along the strip: a slow drift of the pedestal during read-out."""
+"""Degree of the polynomial along the strip: the pedestal drifts slowly in read-out."""
 
 OUTLIER_SIGMA = 5.0
 """Lines of the strip this far from the polynomial carry charge or noise, not bias."""
@@ -60,10 +62,10 @@ class Trimmed:
     ----------
     image : (ny, nx), ADU of the frame's gain
     highest_level, saturation_factor
-        A pixel that held S in the file holds at least
-        ``(S - highest_level) · saturation_factor`` now.
+        A pixel with value S in the file now has at least the value
+        ``(S - highest_level) · saturation_factor``.
     offset_px : (y, x)
-        Pixel [0, 0] of `image` in the file.
+        Position in the file of pixel [0, 0] of `image`.
     """
 
     image: Image
@@ -86,7 +88,8 @@ def overscan_level(strip: Image, model: OverscanModel = "median") -> NDArray[np.
 
     Returns
     -------
-    level : (), or (lines,)
+    level : () or (lines,), ADU
+        One number for ``median``, else one per line.
 
     Raises
     ------
@@ -120,15 +123,23 @@ def without_overscan(
     trim: Slices | None = None,
     model: OverscanModel = "median",
 ) -> Trimmed:
-    """Take the overscan's level off an image and cut it to the section to keep.
+    """Subtract the overscan's level from an image and trim it to the section to keep.
 
     Parameters
     ----------
     data : (ny, nx), ADU
+        The image as read, overscan included.
     overscan
-        None: nothing is taken off.
+        Rows and columns of the strip; None: nothing is subtracted.
     trim
-        None: everything is kept.
+        Rows and columns to keep; None: everything is kept.
+    model
+        How the level is found in the strip: see `overscan_level`.
+
+    Returns
+    -------
+    trimmed
+        The section to keep, and what became of the saturation level.
 
     Raises
     ------
@@ -168,7 +179,7 @@ def assembled(
     gain_e_per_adu: float,
     model: OverscanModel = "median",
 ) -> Trimmed:
-    """Take each amplifier's overscan off, bring all to one gain, put them together.
+    """Subtract each amplifier's overscan, scale all to one gain and join them.
 
     The data sections keep their order on the detector; what lies between them
     (overscan, gaps) is cut out.
@@ -176,19 +187,28 @@ def assembled(
     Parameters
     ----------
     data : (ny, nx), ADU
+        The image as read, with the sections of all amplifiers.
     amplifiers
         At least one.
     gain_e_per_adu
         The frame's: an amplifier with another gain is scaled to it.
+    model
+        How each level is found: see `overscan_level`.
+
+    Returns
+    -------
+    trimmed
+        The joined image, and what became of the saturation level.
 
     Raises
     ------
     FrameRejected
-        ``bad_section`` if the data sections do not tile a rectangle.
+        ``bad_section`` if the data sections do not tile a rectangle, or as
+        `without_overscan` does.
     """
     rows = sorted({(a.data[0].start, a.data[0].stop) for a in amplifiers})
     columns = sorted({(a.data[1].start, a.data[1].stop) for a in amplifiers})
-    places = [
+    cells = [
         (
             rows.index((a.data[0].start, a.data[0].stop)),
             columns.index((a.data[1].start, a.data[1].stop)),
@@ -196,8 +216,8 @@ def assembled(
         for a in amplifiers
     ]
     if (
-        len(set(places)) != len(rows) * len(columns)
-        or len(places) != len(set(places))
+        len(set(cells)) != len(rows) * len(columns)
+        or len(cells) != len(set(cells))
         or _overlap(rows)
         or _overlap(columns)
     ):
@@ -208,7 +228,7 @@ def assembled(
     tiles: list[list[Image]] = [[data] * len(columns) for _ in rows]
     highest: list[float] = []
     factors: list[float] = []
-    for amplifier, (row, column) in zip(amplifiers, places, strict=True):
+    for amplifier, (row, column) in zip(amplifiers, cells, strict=True):
         part = without_overscan(data, amplifier.overscan, amplifier.data, model)
         factor = (amplifier.gain_e_per_adu or gain_e_per_adu) / gain_e_per_adu
         tiles[row][column] = part.image * np.float32(factor)
@@ -222,15 +242,15 @@ def _overlap(spans: Sequence[tuple[int, int]]) -> bool:
 
 
 def _smooth(medians: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fit a polynomial through the lines' medians, twice: then without outliers."""
-    places = np.arange(len(medians), dtype=np.float64)
+    """Fit a polynomial to the lines' medians, then again without outliers."""
+    numbers = np.arange(len(medians), dtype=np.float64)
     good = np.isfinite(medians)
     degree = min(DEGREE, int(np.sum(good)) - 1)
     domain = [0.0, float(max(len(medians) - 1, 1))]
-    curve = Chebyshev.fit(places[good], medians[good], degree, domain=domain)
-    off = np.abs(medians - curve(places))
+    curve = Chebyshev.fit(numbers[good], medians[good], degree, domain=domain)
+    off = np.abs(medians - curve(numbers))
     scatter = mad_sigma(off[good], 0)
     good &= off <= OUTLIER_SIGMA * max(scatter, 1e-6)
     if int(np.sum(good)) > degree:
-        curve = Chebyshev.fit(places[good], medians[good], degree, domain=domain)
-    return curve(places)
+        curve = Chebyshev.fit(numbers[good], medians[good], degree, domain=domain)
+    return curve(numbers)

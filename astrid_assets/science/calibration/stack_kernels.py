@@ -1,6 +1,6 @@
 """Loops over stacks of calibration frames, compiled: one pixel at a time.
 
-What they compute, and why, is told in `stacking`.
+What they compute, and why, is explained in `stacking`.
 """
 
 from __future__ import annotations
@@ -112,11 +112,11 @@ def _sorted(block: Image, y: int, x: int, values: Image) -> int:
         value = block[k, y, x]
         if not np.isfinite(value):
             continue
-        place = count
-        while place > 0 and values[place - 1] > value:
-            values[place] = values[place - 1]
-            place -= 1
-        values[place] = value
+        slot = count
+        while slot > 0 and values[slot - 1] > value:
+            values[slot] = values[slot - 1]
+            slot -= 1
+        values[slot] = value
         count += 1
     return count
 

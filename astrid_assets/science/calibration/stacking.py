@@ -37,10 +37,10 @@ SMALL_SAMPLES = {2: 1.196, 3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 
 by n / (n - 0.8) (Croux & Rousseeuw 1992, Computational Statistics 1, 411)."""
 
 BLOCK_PIXELS = 1 << 17
-"""Values of a block that are handled at once: they fit a core's cache."""
+"""Values of a block that are processed at once: they fit a core's cache."""
 
 SAMPLED_PIXELS = 200_000
-"""Enough to know what is typical of a stack to half a percent."""
+"""Enough to measure a stack's typical deviation to half a percent."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Stack:
     image : (ny, nx)
         NaN where no frame has a value.
     clipped_fraction
-        Of all values.
+        Fraction of all values that was left out as outliers.
     noise
         Typical standard deviation of a pixel of `image`; NaN for a single frame.
     """
@@ -74,7 +74,7 @@ class Stack:
 def combine_stack(
     layers: Sequence[Layer], bias: Image | None = None, dark: Image | None = None
 ) -> Stack:
-    """Average a stack without outliers; the median's robustness with less noise.
+    """Average a stack without outliers: as robust as a median, with less noise.
 
     The order of the frames does not matter; a value that is not finite is left out.
 
@@ -83,7 +83,14 @@ def combine_stack(
     layers
         At least one; images of one shape.
     bias : (ny, nx), electrons
+        Subtracted from every layer; None: nothing is.
     dark : (ny, nx), electrons per second
+        Subtracted times each layer's `dark_s`; None: nothing is.
+
+    Returns
+    -------
+    stack
+        The clipped mean of the layers, its noise, and the fraction clipped.
 
     Raises
     ------
@@ -117,7 +124,22 @@ def combine_stack(
 
 
 def std_of_median_deviation(n: int) -> float:
-    """Return sigma over the median absolute deviation of `n` normal values."""
+    """Return sigma over the median absolute deviation of `n` normal values.
+
+    Parameters
+    ----------
+    n
+        Number of values, at least 1.
+
+    Returns
+    -------
+    ratio
+        1.4826 for many values, more for few.
+
+    References
+    ----------
+    Croux & Rousseeuw 1992, Computational Statistics 1, 411.
+    """
     return MAD_TO_SIGMA * SMALL_SAMPLES.get(n, n / (n - 0.8))
 
 

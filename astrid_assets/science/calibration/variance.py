@@ -47,18 +47,25 @@ def calibrated_variance(
         them (the sky plus sources), which keeps noise out of the variance. Negative
         values count as no light; NaN stays NaN.
     exposure_s : seconds
+        Exposure time of the frame.
     read_noise_e : electrons
+        Standard deviation of one read-out of a pixel.
     masters
         Those the frame was calibrated with; None for a frame without.
 
     Returns
     -------
     variance : (ny, nx), electrons squared
+        By the formula of this module.
 
     Raises
     ------
     ShapeMismatch
         If a master has another shape.
+
+    References
+    ----------
+    Howell 2006, Handbook of CCD Astronomy, eq. 4.4; Newberry 1991, PASP 103, 122.
     """
     shape = masters.shape if masters is not None else None
     if shape is not None and shape != light_e.shape:

@@ -1,4 +1,4 @@
-"""An anchor tied to a catalogue: absolute places, and magnitudes of the catalogue.
+"""An anchor tied to a catalogue: absolute positions and catalogue magnitudes.
 
 Everything else of the field is solved and scaled against the anchor, so one tie
 makes the whole field absolute.
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 SEARCH_RADII = 1.5
-"""The catalogue is cut this many frame radii around where the header points."""
+"""Catalogue stars are searched within this many frame radii of the WCS's centre."""
 
 MAX_STARS = 1500
-"""The brightest in that circle: as deep as star lists of frames go."""
+"""Only the brightest in that circle: star lists of frames go no deeper."""
 
 MIN_STARS = 3
 COLOUR_STARS = 10
 MIN_COLOUR_SPREAD = 0.1
-"""Scatter of the colours, magnitudes, below which they say nothing."""
+"""Scatter of the colours, magnitudes, below which no colour term is fitted."""
 
 MIN_SNR = 10.0
 ROUNDS = 5
 UNKNOWN_ERR_MAG = 0.02
-"""Of catalogue magnitudes that come without an error."""
+"""Error assumed for catalogue magnitudes without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +50,13 @@ class CatalogueTie:
     Attributes
     ----------
     solution
-        The anchor's WCS with what it leaves of the catalogue's stars.
+        The anchor's WCS with its residuals against the catalogue's stars.
     zero_point_mag, zero_point_err_mag
         Catalogue magnitude of one electron, for a star of `colour_mag`.
     scatter_mag
         Robust scatter per star about it.
     n_stars
-        Stars the zero point was made from.
+        Number of stars that the zero point was measured from.
     colour_term, colour_term_err
         Magnitudes per magnitude of colour; None when it was not fitted.
     colour_mag
@@ -102,16 +102,27 @@ def tie_to_catalogue(
     *,
     is_guess: bool = False,
 ) -> CatalogueTie:
-    """Solve a frame against a catalogue and find its zero point.
+    """Solve a frame against a catalogue and measure its zero point.
 
     Parameters
     ----------
-    stars, shape, observed_mjd
+    stars
         Of the frame.
     wcs
-        The header's, or a rough one where to look, at nearly the right scale.
+        The header's, or a rough one for the search, at nearly the right scale.
+    catalogue
+        Covers the frame; moved to the date by proper motions where they are known.
+    observed_mjd : days, UTC
+        Date of the frame.
+    shape : (ny, nx)
+        Of the frame.
     is_guess
-        The WCS only says where to look: go straight to patterns.
+        True: the WCS only gives the field to search; stars are matched by patterns.
+
+    Returns
+    -------
+    tie
+        The WCS, zero point and colour term.
 
     Raises
     ------
@@ -182,18 +193,18 @@ def _tie(
 
 
 def _colour_fit(zero: Array, error: Array, colour: Array) -> tuple[float, float, Level]:
-    """Fit ``zero = level + term colour``; outliers lose their say in both."""
+    """Fit ``zero = level + term colour``; outliers get no weight in either."""
     term = 0.0
     level = robust_level(zero, error)
     term_err = float("nan")
     for _ in range(ROUNDS):
-        say = level.weight / (error**2 + level.excess**2)
-        mean = float((say * colour).sum() / say.sum())
-        spread = float((say * (colour - mean) ** 2).sum())
+        share = level.weight / (error**2 + level.excess**2)
+        mean = float((share * colour).sum() / share.sum())
+        spread = float((share * (colour - mean) ** 2).sum())
         if spread <= 0:
             break
-        term = float((say * (colour - mean) * (zero - level.value)).sum() / spread)
+        term = float((share * (colour - mean) * (zero - level.value)).sum() / spread)
         total = error**2 + level.excess**2
-        term_err = float(np.sqrt((say**2 * (colour - mean) ** 2 * total).sum()) / spread)
+        term_err = float(np.sqrt((share**2 * (colour - mean) ** 2 * total).sum()) / spread)
         level = robust_level(zero - term * colour, error)
     return term, term_err, level

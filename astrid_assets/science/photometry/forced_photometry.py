@@ -1,8 +1,8 @@
-"""Forced photometry: the flux of a known place on a difference, seen there or not.
+"""Forced photometry: the flux at a given position on a difference.
 
 The flux image of a difference is the PSF fit at every pixel centre; it is as smooth
-as the PSF, so a cubic spline between its pixels is the fit at any position. What was
-too faint to be a detection is a flux with an error all the same, and a limit.
+as the PSF, so a cubic spline between its pixels is the fit at any position. A source
+too faint for a detection still gets a flux with an error, and an upper limit.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ Array = NDArray[np.float64]
 MIN_HOLE_FRAMES = 4
 HOLE_SIGMA = 3.0
 MIN_DARK_SHARE = 0.8
-"""Of the frames: in the others a cloud or a cosmic ray hid the hole."""
+"""Share of the frames: in the others a cloud or a cosmic ray may hide the hole."""
 
 MAX_HOLE_CHANGE = 0.1
-"""Scatter of the depth, beyond the noise, that seeing and flux ratios explain."""
+"""Relative scatter of the depth, beyond the noise, due to seeing and flux ratios."""
 
 REACH_PX = 6
-"""Half a window the spline is computed in: its memory fades by 0.27 per pixel."""
+"""Half side of the window of the spline: a pixel's weight falls by 0.27 per pixel."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class ForcedFluxes:
     """One value per position, shape (n,).
 
     `flux_e`, `flux_err_e` in electrons of the science frame, NaN outside the frame;
-    `mask_bits` of the nearest pixel; `is_usable` where neither bits nor border spoil
-    the flux.
+    `mask_bits` of the nearest pixel; `is_usable` where neither mask bits nor the border
+    invalidate the flux.
     """
 
     flux_e: Array
@@ -54,10 +54,18 @@ def forced_fluxes(score: Image, flux_err: Image, mask: Mask, x: Array, y: Array)
     Parameters
     ----------
     score : (ny, nx), sigma
+        Significance of a point source at every pixel (S_corr).
     flux_err : (ny, nx), electrons
+        Error of its flux, by which `score` becomes a flux.
     mask : (ny, nx)
+        Bits of the difference.
     x, y : (n,), pixels
         NaN or outside the frame gives NaN.
+
+    Returns
+    -------
+    fluxes
+        One per position.
     """
     ny, nx = score.shape
     n = len(x)
@@ -77,8 +85,8 @@ def forced_fluxes(score: Image, flux_err: Image, mask: Mask, x: Array, y: Array)
         rows = slice(max(row - REACH_PX, 0), min(row + REACH_PX + 1, ny))
         columns = slice(max(column - REACH_PX, 0), min(column + REACH_PX + 1, nx))
         flux = score[rows, columns].astype(np.float64) * flux_err[rows, columns]
-        place = [[y[i] - rows.start], [x[i] - columns.start]]
-        out.flux_e[i] = map_coordinates(flux, place, order=3, mode="nearest")[0]
+        position = [[y[i] - rows.start], [x[i] - columns.start]]
+        out.flux_e[i] = map_coordinates(flux, position, order=3, mode="nearest")[0]
         out.flux_err_e[i] = flux_err[row, column]
         out.mask_bits[i] = int(mask[row, column])
         out.is_usable[i] = not int(mask[row, column]) & UNUSABLE
@@ -86,7 +94,7 @@ def forced_fluxes(score: Image, flux_err: Image, mask: Mask, x: Array, y: Array)
 
 
 def is_persistent_hole(flux_e: Array, flux_err_e: Array) -> bool:
-    """Tell whether a place is dark on nearly every frame, and by the same amount.
+    """Return whether a position is dark on nearly every frame, by the same amount.
 
     A source that is in the reference and nowhere else leaves a hole of constant
     depth: something that had faded, or moved on, when the science frames were
@@ -96,6 +104,11 @@ def is_persistent_hole(flux_e: Array, flux_err_e: Array) -> bool:
     ----------
     flux_e, flux_err_e : (n,), electrons
         Usable forced fluxes on one scale, one per frame.
+
+    Returns
+    -------
+    is_hole
+        False with fewer than four frames.
     """
     if len(flux_e) < MIN_HOLE_FRAMES:
         return False

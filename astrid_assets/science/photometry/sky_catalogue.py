@@ -1,7 +1,7 @@
-"""A catalogue of stars, given by the user: places, magnitudes, colours, motions.
+"""A user's catalogue of stars: positions, magnitudes, colours, motions.
 
-Values only; files are read in `surveys.catalogue_file`. What a catalogue does for
-an anchor is in `catalogue_tie`.
+Values only; files are read in `surveys.catalogue_file`. How an anchor is tied to a
+catalogue is in `catalogue_tie`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAS_PER_DEG = 3.6e6
 DAYS_PER_YEAR = 365.25
 J2000_MJD = 51544.5
 FLUX_ZERO_MAG = 25.0
-"""Of the fluxes that stand for magnitudes where stars are ranked and matched."""
+"""Zero point of the fluxes by which catalogue stars are ranked and matched."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +46,19 @@ class SkyCatalogue:
         return len(self.ra_deg)
 
     def at(self, mjd: float) -> SkyCatalogue:
-        """Return the catalogue with its stars moved to a date.
+        """Return the catalogue with its stars moved to a date by their proper motions.
 
-        Stars without a known motion stay where they are.
+        Stars without a known motion keep their position.
+
+        Parameters
+        ----------
+        mjd : days, UTC
+            The date.
+
+        Returns
+        -------
+        catalogue
+            The same stars, in the same order, at the epoch of the date.
         """
         year = 2000 + (mjd - J2000_MJD) / DAYS_PER_YEAR
         years = year - self.epoch_year
@@ -65,7 +75,20 @@ class SkyCatalogue:
         )
 
     def near(self, ra_deg: float, dec_deg: float, radius_deg: float) -> SkyCatalogue:
-        """Return the stars within a radius, the brightest first."""
+        """Return the stars within a radius, the brightest first.
+
+        Parameters
+        ----------
+        ra_deg, dec_deg : degrees
+            Centre of the circle.
+        radius_deg : degrees
+            Its radius; 180 is the whole sky.
+
+        Returns
+        -------
+        catalogue
+            The stars inside; those without a magnitude come last.
+        """
         ra, dec = np.radians(self.ra_deg - ra_deg), np.radians(self.dec_deg)
         dec0 = np.radians(dec_deg)
         half = np.sin((dec - dec0) / 2) ** 2
@@ -74,20 +97,31 @@ class SkyCatalogue:
         return self.part(here[np.argsort(self.mag[here], kind="stable")])
 
     def part(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> SkyCatalogue:
-        """Return some of the stars."""
+        """Return some of the stars.
+
+        Parameters
+        ----------
+        which : (m,) or (n,)
+            Indices, or True for the stars to keep.
+
+        Returns
+        -------
+        catalogue
+            Those stars, in the order of the indices.
+        """
         return SkyCatalogue(**{name: v[which] for name, v in vars(self).items()})
 
     def as_stars(self) -> Stars:
-        """Return the catalogue as a star list without pixels, for matching.
+        """Return the catalogue as a star list without pixel positions, for matching.
 
-        Fluxes stand for the magnitudes; stars without one rank last.
+        Fluxes are computed from the magnitudes; stars without one rank last.
         """
         from astrid_assets.science.stars.star_list import Stars
 
         n = len(self)
         mag = np.where(np.isfinite(self.mag), self.mag, 99.0)
         flux = 10 ** (-0.4 * (mag - FLUX_ZERO_MAG))
-        # An unknown error is that of a bright star: catalogues list what they saw.
+        # Unknown errors are taken as those of bright stars, well measured in a catalogue.
         error = np.where(np.isfinite(self.mag_err), self.mag_err, 0.01)
         none = np.full(n, np.nan)
         return Stars(

@@ -1,8 +1,8 @@
-"""Zero points: how much of the anchor's light a frame caught, and how evenly.
+"""Zero points: the magnitude of one electron of the whole exposure.
 
-The magnitude of one electron of the whole exposure. The scale is that of the
-field's anchor: its own zero point is `ANCHOR_ZERO_POINT_MAG` until a catalogue ties
-the anchor to the sky (`catalogue_tie`), so magnitudes are instrumental before.
+The scale is that of the field's anchor: its own zero point is `ANCHOR_ZERO_POINT_MAG`
+until a catalogue ties the anchor to the sky (`catalogue_tie`), so magnitudes are
+instrumental before. How evenly the frame was exposed is in `zero_point_field`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from astrid_assets.science.stars.star_list import Stars
 
 ANCHOR_ZERO_POINT_MAG = 25.0
-"""Of one electron in the anchor frame; a convention, not a measurement."""
+"""Magnitude of one electron in the anchor frame; a convention, not a measurement."""
 
 MIN_STARS = 2
 QUALITIES = ((60.0, 20), (20.0, 10), (8.0, 5), (3.0, MIN_STARS))
-"""S/N asked of both fluxes, and how many stars must have it: the logarithm of a
+"""S/N required of both fluxes, and how many stars must have it: the logarithm of a
 noisy flux is biased by (N/S)^2 / 2."""
 
 FIELD_SNR = 20.0
@@ -35,10 +35,10 @@ POG = 2.5 / np.log(10)
 """Magnitudes per relative change of flux."""
 
 SCATTER_FLOOR_MAG = 0.003
-"""Scintillation and flat field leave this much on every star."""
+"""Scatter that scintillation and flat field leave on every star."""
 
 TUKEY = 5.0
-"""Stars beyond this many sigmas (variables, blends, galaxies) count for nothing."""
+"""Stars beyond this many sigma (variables, blends, galaxies) get no weight."""
 
 ROUNDS = 30
 LIMIT_SIGMA = 5.0
@@ -47,7 +47,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ZeroPoint:
-    """Magnitude of one electron, and how far it can be trusted.
+    """Magnitude of one electron, with its uncertainty.
 
     Attributes
     ----------
@@ -95,8 +95,17 @@ def zero_point(
 
     Parameters
     ----------
-    shape
-        Of the frame; given, the variation over the frame is measured too.
+    stars, anchor
+        The same stars on the frame and on the anchor.
+    anchor_zero_point_mag
+        Magnitude of one electron in the anchor frame.
+    shape : (ny, nx)
+        Of the frame; if given, the variation over the frame is measured too.
+
+    Returns
+    -------
+    zero_point
+        On the anchor's scale.
 
     Raises
     ------
@@ -126,7 +135,7 @@ def zero_point(
 
 
 def _field(stars: Stars, anchor: Stars, level: float, shape: tuple[int, int]) -> FieldVariation:
-    """Measure the variation over the frame, with fainter stars too: many places."""
+    """Measure the variation over the frame; fainter stars are used too, to cover it."""
     flag, snr = stars.flag | anchor.flag, _lower_snr(stars, anchor)
     chosen = (flag == 0) & (snr > FIELD_SNR)
     left = 2.5 * np.log10(stars.flux[chosen] / anchor.flux[chosen]) - level
@@ -141,7 +150,18 @@ def _lower_snr(stars: Stars, anchor: Stars) -> Array:
 
 
 def usable_stars(stars: Stars, anchor: Stars) -> NDArray[np.bool_]:
-    """Choose the pairs to compare: clean and bright ones where there are enough."""
+    """Choose the pairs to compare: clean and bright ones where there are enough.
+
+    Parameters
+    ----------
+    stars, anchor
+        The same n stars on the frame and on the anchor.
+
+    Returns
+    -------
+    chosen : (n,)
+        True for the pairs to compare; saturated and masked ones never are.
+    """
     flag, snr = stars.flag | anchor.flag, _lower_snr(stars, anchor)
     lost = (flag & (StarFlag.SATURATED | StarFlag.MASKED)) != 0
     for least, enough in QUALITIES:
@@ -154,8 +174,25 @@ def usable_stars(stars: Stars, anchor: Stars) -> NDArray[np.bool_]:
 def robust_level(values: Array, errors: Array) -> Level:
     """Return the mean of values with known errors and an unknown scatter on top.
 
-    The excess scatter is what makes the median pull that of a Gaussian; the mean is
-    Tukey's, so a minority far off has no say.
+    The excess scatter is chosen so that the median residual in sigma is that of a
+    Gaussian. The mean is weighted by Tukey's biweight, so that a minority of far outliers
+    has no weight.
+
+    Parameters
+    ----------
+    values : (n,), magnitudes
+        At least one.
+    errors : (n,), magnitudes
+        Known standard error of each.
+
+    Returns
+    -------
+    level
+        Mean, its error, the excess scatter and the weight of each value.
+
+    References
+    ----------
+    Beaton & Tukey 1974, Technometrics 16, 147: the biweight.
     """
     value = weighted_median(values, 1 / (errors**2 + SCATTER_FLOOR_MAG**2))
     excess = SCATTER_FLOOR_MAG
@@ -166,19 +203,19 @@ def robust_level(values: Array, errors: Array) -> Level:
         weight = np.maximum(1 - (pull / TUKEY) ** 2, 0) ** 2
         if not weight.any():
             break
-        say = weight / (errors**2 + excess**2)
-        new = float((say * values).sum() / say.sum())
+        share = weight / (errors**2 + excess**2)
+        new = float((share * values).sum() / share.sum())
         if abs(new - value) < 1e-7:
             break
         value = new
     total = np.hypot(errors, excess)
-    say = weight / total**2
-    error = float(np.sqrt((say**2 * total**2).sum()) / max(say.sum(), 1e-30))
+    share = weight / total**2
+    error = float(np.sqrt((share**2 * total**2).sum()) / max(share.sum(), 1e-30))
     return Level(value, error, excess, weight)
 
 
 def _excess(off: Array, errors: Array) -> float:
-    """Find the scatter beyond the errors: the median |pull| becomes 0.6745."""
+    """Find the excess scatter that makes the median |residual| 0.6745 sigma."""
     low, high = 0.0, max(float(off.max()), SCATTER_FLOOR_MAG)
     for _ in range(40):
         middle = (low + high) / 2
@@ -190,7 +227,18 @@ def _excess(off: Array, errors: Array) -> float:
 
 
 def weighted_median(values: Array, weights: Array) -> float:
-    """Return the value with half of the weight on either side."""
+    """Return the value with half of the weight on either side.
+
+    Parameters
+    ----------
+    values, weights : (n,)
+        At least one; weights in any unit, not negative.
+
+    Returns
+    -------
+    median
+        In the unit of the values, interpolated between them.
+    """
     order = np.argsort(values, kind="stable")
     values, weights = values[order], weights[order]
     half = np.cumsum(weights) - weights / 2
@@ -198,7 +246,30 @@ def weighted_median(values: Array, weights: Array) -> float:
 
 
 def limiting_mag(zero_point_mag: float, sky_rms_e: float, psf: PsfModel) -> float:
-    """Return the magnitude of a star at 5 sigma of the sky, PSF-weighted."""
+    """Return the magnitude of a star at 5 sigma of the sky, PSF-weighted.
+
+    ::
+
+        m = zero_point - 2.5 log10(5 sky_rms / sqrt(sum P²))
+
+    Parameters
+    ----------
+    zero_point_mag
+        Magnitude of one electron.
+    sky_rms_e : electrons per pixel
+        Noise of the blank sky.
+    psf
+        Of the frame; its centre is used.
+
+    Returns
+    -------
+    magnitude
+        On the scale of the zero point.
+
+    References
+    ----------
+    King 1983, PASP 95, 163: the effective area 1 / sum P².
+    """
     pixels = 1 / float((psf.centre.astype(np.float64) ** 2).sum())
     faintest = LIMIT_SIGMA * sky_rms_e * np.sqrt(pixels)
     return float(zero_point_mag - 2.5 * np.log10(faintest))

@@ -13,11 +13,11 @@ Array = NDArray[np.float64]
 CELLS = 3
 MIN_CELL_STARS = 6
 MIN_STARS = 12
-"""Fewer stars than this say nothing about the field."""
+"""With fewer stars than this the variation over the field is not measured."""
 
 UNEVEN_MAG = 0.05
 UNEVEN_SIGMA = 5.0
-"""Both must be exceeded: real clouds, and not the noise of a few stars."""
+"""Both must be exceeded: the variation is then clouds, not the noise of a few stars."""
 
 HUBER = 2.0
 ROUNDS = 10
@@ -69,12 +69,22 @@ def variation(
     Parameters
     ----------
     x, y : (n,), pixels
+        Positions of the stars.
     left : (n,), magnitudes
         Departure of each star from the frame's zero point.
     error : (n,), magnitudes
-        Of each star, from its photons; what it scatters beyond is found here.
-    shape
-        ``(ny, nx)`` of the frame.
+        Photon error of each star; scatter beyond it is measured here.
+    shape : (ny, nx)
+        Of the frame.
+
+    Returns
+    -------
+    variation
+        `UNKNOWN` with fewer than 12 stars.
+
+    References
+    ----------
+    Huber 1964, Ann. Math. Stat. 35, 73: the weights of the plane.
     """
     if len(x) < MIN_STARS:
         return UNKNOWN
@@ -92,9 +102,9 @@ def _plane(u: Array, v: Array, left: Array, error: Array) -> tuple[float, float]
     terms, curvature = np.zeros(3), np.eye(3)
     for _ in range(ROUNDS):
         pull = np.abs(left - np.einsum("ij,j->i", design, terms)) / error
-        say = weight * np.minimum(1, HUBER / np.maximum(pull, 1e-9))
-        curvature = np.einsum("ki,kj->ij", design * say[:, None], design)
-        terms = np.linalg.pinv(curvature) @ np.einsum("ki,k->i", design, say * left)
+        share = weight * np.minimum(1, HUBER / np.maximum(pull, 1e-9))
+        curvature = np.einsum("ki,kj->ij", design * share[:, None], design)
+        terms = np.linalg.pinv(curvature) @ np.einsum("ki,k->i", design, share * left)
     spread = left - np.einsum("ij,j->i", design, terms)
     scale = max(mad_sigma(spread / error, 0), 1.0)
     covariance = np.linalg.pinv(curvature)[1:, 1:] * scale**2

@@ -1,7 +1,7 @@
 """The anchor: the frame whose stars define a field's astrometry and magnitudes.
 
-Chosen once, among the first good frames of a field and band, and then frozen: all
-later frames are solved and scaled against it.
+Chosen once, among the first good frames of a field and band, and then frozen: the WCS
+and zero point of all later frames refer to it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LOCAL_SCALE_ARCSEC = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Anchor:
-    """What later frames are held against.
+    """The reference frame for astrometry and photometry of a field and band.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Anchor:
     fwhm_px, sky_rms_e, exposure_s, shape
         Of the anchor frame.
     is_local
-        True: no WCS was there; positions are relative, around the profile's field
+        True: the frame had no WCS; positions are relative, around the profile's field
         centre (or 0, 0), at its pixel scale (or 1 arcsec per pixel).
     tie
         How it was tied to a catalogue; None without one, and for anchors read back.
@@ -67,9 +67,19 @@ class Anchor:
 def anchor_rank(measured: MeasuredFrame) -> float:
     """Rank candidates for the anchor of a new field; higher is better.
 
-    Counts well-measured stars, favours sharp ones: both fall with clouds, bright
-    sky, bad seeing. A frame with reasons against it is none (minus infinity);
-    one without a WCS comes behind all that have one.
+    The number of well-measured stars over FWHM and elongation: it falls with clouds,
+    bright sky and bad seeing. A frame with rejection reasons is no candidate (minus
+    infinity); one without a WCS ranks below all that have one.
+
+    Parameters
+    ----------
+    measured
+        The frame with its stars.
+
+    Returns
+    -------
+    rank
+        Without unit; for comparison within one field and band.
     """
     if measured.reasons:
         return NO_ANCHOR
@@ -86,15 +96,26 @@ def make_anchor(
 
     Parameters
     ----------
+    measured
+        The frame with its stars, PSF and sky.
+    settings
+        Whether the header's WCS is used, and the field's centre and scale without one.
     catalogue
-        Ties the anchor to the sky; without one its header defines the places, and a
-        convention the magnitudes.
+        Ties the anchor to the sky; without one its header defines the positions, and
+        a convention the magnitudes.
+
+    Returns
+    -------
+    anchor
+        With the WCS and zero point that later frames are solved against.
 
     Raises
     ------
     FrameRejected
         With the frame's first reason, if it has any: an anchor must be good;
-        `not_in_catalogue`, `too_few_stars` when it cannot be tied.
+        `not_in_catalogue` when it cannot be tied.
+    TooFewStars
+        When too few of the stars matched with the catalogue have magnitudes.
     """
     if measured.reasons:
         first = measured.reasons[0]
@@ -139,6 +160,20 @@ def make_anchor(
 
 def anchor_from_frame(frame: Frame, stars: Stars, *, is_local: bool) -> Anchor:
     """Rebuild the anchor from its processed frame and its stars, as stored.
+
+    Parameters
+    ----------
+    frame
+        Processed: with WCS, zero point, PSF and sky noise.
+    stars
+        Of the frame, with positions on the sky.
+    is_local
+        Whether these positions are relative: see `Anchor`.
+
+    Returns
+    -------
+    anchor
+        As it was made, but without its tie to a catalogue.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""What a processed frame tells about itself, as plain values for storage and pictures.
+"""Diagnostics of a processed frame, as plain values for storage and pictures.
 
-Numbers that decide are in `quality.frame_quality`; here is what a person looks at
-when one of them is odd: masks by bit, maps of PSF and residuals, the noise against
-what gain and read noise promise. Computed from what the chain measured.
+Numbers that decide are in `quality.frame_quality`; here is what a reviewer looks at
+when one of them is unusual: masks by bit, maps of PSF and residuals, the noise against
+the prediction from gain and read noise. Computed from the products of the chain.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.stars.star_list import Stars
 
 CELLS = 5
-"""Cells of the maps along each axis: what a few hundred stars can fill."""
+"""Cells of the maps along each axis: a few hundred stars can fill so many."""
 
 RESIDUAL_QUANTILE = 0.9
 DIGITS = 4
@@ -37,7 +37,7 @@ Json = dict[str, object]
 
 @dataclass(frozen=True, kw_only=True)
 class FrameDiagnostics:
-    """What is stored of a frame beside its quality; None where it is not known.
+    """Values stored of a frame beside its quality; None where they are not known.
 
     Attributes
     ----------
@@ -45,12 +45,12 @@ class FrameDiagnostics:
     astrometric_rms_x_mas, astrometric_rms_y_mas : milliarcseconds
         Scatter of the bright matched stars along the frame's axes.
     wcs_kind
-        Freedom of the map that the stars asked for: shift … cubic.
+        Kind of map that the stars support: shift … cubic.
     zero_point_error_mag
         Standard error of the zero point against the anchor.
     psf_residual
-        What nine of ten bright stars do not exceed when the PSF is taken off: root
-        mean square in the core beyond the noise, over the star's peak.
+        90th percentile over bright stars, after the PSF is subtracted, of the root mean
+        square in the core beyond the noise, divided by the star's peak.
     noise_ratio
         Measured scatter of the sky over what gain and read noise predict.
     details
@@ -69,7 +69,20 @@ class FrameDiagnostics:
 
 
 def frame_diagnostics(processed: ProcessedFrame, measured: MeasuredFrame) -> FrameDiagnostics:
-    """Collect the diagnostics of a frame, accepted or not."""
+    """Collect the diagnostics of a frame, accepted or not.
+
+    Parameters
+    ----------
+    processed
+        The frame after it was solved against its anchor.
+    measured
+        The same frame before.
+
+    Returns
+    -------
+    diagnostics
+        Numbers, and maps as nested lists that JSON can represent.
+    """
     frame = processed.frame
     psf, psf_residual = _psf_part(frame, measured.stars)
     details: Json = {
@@ -81,21 +94,21 @@ def frame_diagnostics(processed: ProcessedFrame, measured: MeasuredFrame) -> Fra
         },
         "psf": psf,
     }
-    solution, brightness = processed.solution, processed.brightness
+    solution, found = processed.solution, processed.zero_point
     rms = ((None, None), (None, None))
     if solution is not None:
         details["astrometry"] = _astrometry_part(solution, frame.shape)
         residuals = solution.residuals
         rms = _pair(residuals.rms_px), _pair(residuals.rms_mas)
-    if brightness is not None:
-        details["zero_point"] = _zero_point_part(brightness)
+    if found is not None:
+        details["zero_point"] = _zero_point_part(found)
     return FrameDiagnostics(
         astrometric_rms_x_px=rms[0][0],
         astrometric_rms_y_px=rms[0][1],
         astrometric_rms_x_mas=rms[1][0],
         astrometric_rms_y_mas=rms[1][1],
         wcs_kind=None if solution is None else solution.kind,
-        zero_point_error_mag=(None if brightness is None else _number(brightness.error_mag)),
+        zero_point_error_mag=(None if found is None else _number(found.error_mag)),
         psf_residual=psf_residual,
         noise_ratio=_number(measured.noise_ratio),
         details=details,
@@ -103,7 +116,18 @@ def frame_diagnostics(processed: ProcessedFrame, measured: MeasuredFrame) -> Fra
 
 
 def masked_shares(mask: Mask) -> dict[str, float]:
-    """Return the share of pixels under each mask bit that is set at all."""
+    """Return the share of pixels under each mask bit that is set at all.
+
+    Parameters
+    ----------
+    mask : (ny, nx)
+        Bits of `mask_bits.MaskBit`.
+
+    Returns
+    -------
+    shares
+        0 to 1, by the bit's name in lower case.
+    """
     counts = np.bincount(mask.ravel(), minlength=1)
     values = np.flatnonzero(counts)
     shares = {}
@@ -115,7 +139,7 @@ def masked_shares(mask: Mask) -> dict[str, float]:
 
 
 def _psf_part(frame: Frame, stars: Stars) -> tuple[Json, float | None]:
-    """Describe the PSF's shape over the frame, and what it leaves of bright stars."""
+    """Describe the PSF's shape over the frame, and its residuals on bright stars."""
     psf = frame.psf
     if psf is None:
         return {}, None
@@ -149,12 +173,12 @@ def _astrometry_part(solution: Solution, shape: tuple[int, int]) -> Json:
     }
 
 
-def _zero_point_part(brightness: ZeroPoint) -> Json:
-    field = brightness.field
+def _zero_point_part(found: ZeroPoint) -> Json:
+    field = found.field
     return {
-        "stars": brightness.n_stars,
-        "outliers": brightness.n_outliers,
-        "scatter_mag": _number(brightness.scatter_mag),
+        "stars": found.n_stars,
+        "outliers": found.n_outliers,
+        "scatter_mag": _number(found.scatter_mag),
         "gradient_mag": _number(field.gradient_mag),
         "gradient_sigma": _number(field.gradient_sigma),
         "departure_mag": _grid(field.grid_mag),
@@ -170,7 +194,7 @@ def _pair(values: tuple[float, float]) -> tuple[float | None, float | None]:
 
 
 def _number(value: float | None) -> float | None:
-    """Return a number that JSON can hold: rounded to four digits, NaN as None."""
+    """Return a number that JSON can represent: rounded to four digits, NaN as None."""
     if value is None or not np.isfinite(value):
         return None
     return float(f"{float(value):.{DIGITS}g}")

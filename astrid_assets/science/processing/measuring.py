@@ -1,7 +1,7 @@
-"""From a raw or calibrated frame to a measured one; nothing but the frame is used.
+"""From a raw or calibrated frame to a measured one, without use of other frames.
 
-Calibrated, bad pixels marked, sky taken off, noise and stars and PSF measured.
-What a field's anchor adds (place, magnitudes) is in `processing`.
+Calibrated, bad pixels marked, sky subtracted, noise and stars and PSF measured. What
+a field's anchor adds (WCS, zero point) is in `solving`.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ log = logging.getLogger(__name__)
 GOOD_SNR = 5.0
 VARIANCE_FLOOR = 1e-3
 LIGHT_REACH_PX, LIGHT_SIGMA = 2, 2.0
-"""Light shows where its mean over 5 x 5 pixels is above so many of its own sigma."""
+"""Light is significant where its mean over 5 x 5 pixels exceeds this many of its sigma."""
 NOISE_RATIO = (0.85, 1.2)
-"""Noise over its prediction; a gain that is off by a third moves it this far."""
+"""Noise over its prediction; a gain that is wrong by a third changes it this much."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredFrame:
-    """A frame and all that it tells by itself.
+    """A frame and all that can be measured on it alone.
 
     Attributes
     ----------
@@ -68,13 +68,21 @@ class MeasuredFrame:
         Brightest first, PSF fluxes.
     n_stars
         Unflagged stars with S/N above 5.
+    fwhm_px : pixels
+        Of the PSF at the centre of the frame.
+    elongation
+        Median axis ratio a/b of the stars.
+    sky_level_e, sky_rms_e : electrons per pixel
+        Typical level of the sky before it was subtracted, and its noise.
+    bad_fraction
+        Fraction of pixels without usable data, 0 to 1.
     pattern
         Patterns in the noise.
     sky_gradient_e : electrons
         Largest difference of the sky over the frame.
     noise_ratio
         Scatter of the sky over what gain and read noise predict for a raw frame;
-        NaN for calibrated ones, whose sky may be gone.
+        NaN for calibrated ones, whose sky may have been subtracted.
     reasons, flags
         Limits broken, as far as the frame alone shows.
     """
@@ -107,35 +115,42 @@ class MeasuredFrame:
 
 
 def measure(frame: Frame, masters: Masters | None, settings: ProcessingSettings) -> MeasuredFrame:
-    """Calibrate a frame, mask it, take off its sky, and measure its stars and PSF.
+    """Calibrate and mask a frame, subtract its sky, measure its stars and PSF.
 
     The noise of the sky is measured on the frame, so frames whose sky was already
     subtracted get the right variance too; sources add their Poisson noise ::
 
         variance = rms² + light / flat
 
-    where light shows (positive noise is none), with the flat's response, because
-    light that was divided by it is fewer photons than it seems.
+    where light is significant (positive noise is not light). The flat enters because
+    light that was divided by it corresponds to fewer photons than it seems.
 
     Parameters
     ----------
     frame
-        In electrons, as the survey's door delivers it.
+        In electrons, as the survey's reader delivers it.
     masters
         For raw frames; None for calibrated ones.
+    settings
+        Which steps are done, and the limits.
+
+    Returns
+    -------
+    measured
+        With reasons and flags as far as the frame alone shows them.
 
     Raises
     ------
     FrameRejected
         When nothing can be measured; the code is the cause found first
-        (missing_data, constant, readout_noise, bright_sky, too_few_stars).
+        (missing_data, saturated, constant, readout_noise, bright_sky, too_few_stars).
     ShapeMismatch
         If a master has another shape.
     """
     if masters is not None:
         frame = calibrate(frame, masters)
     data, mask = missing_pixels(frame.data, frame.mask)
-    frame = replace(frame, data=data)  # lets the copy with its holes go
+    frame = replace(frame, data=data)  # releases the array with its missing pixels
     mask = saturated_pixels(data, mask, frame.saturation_e)
     _require_data(mask, settings)
     sky = measure_background(data, _unusable(mask), settings.background_mesh_px)
@@ -146,7 +161,7 @@ def measure(frame: Frame, masters: Masters | None, settings: ProcessingSettings)
     _stop_if_hopeless(early, settings, pattern, frame.saturation_e)
     mask = _with_trails(data, marked, sky) if settings.mask_trails else marked
     if mask is not marked:
-        # A trail raised the sky around it; nothing else that was found since did.
+        # A trail raised the sky around it; nothing else found since then does.
         sky = measure_background(data, _unusable(mask), settings.background_mesh_px)
     flat = None if masters is None else masters.flat
     frame = _subtracted(frame, data, mask, sky, flat)
@@ -154,7 +169,7 @@ def measure(frame: Frame, masters: Masters | None, settings: ProcessingSettings)
     # Finding stars takes the most memory; the sky's maps are not needed for it.
     del data, mask, marked, sky
     if settings.remove_cosmic_rays:
-        # Their criterion knows what a pixel's own light adds to its variance.
+        # Their criterion needs the variance with each pixel's own Poisson noise.
         found = find_cosmic_rays(frame.data, _variance(frame), _unusable(frame.mask))
         frame = replace(frame, mask=with_bit(frame.mask, found, MaskBit.COSMIC_RAY))
     _forget_noise(frame, flat)
@@ -192,7 +207,7 @@ def _require_data(mask: Mask, settings: ProcessingSettings) -> None:
 
 
 def _early_quality(mask: Mask, sky: Background) -> FrameQuality:
-    """What is known before the stars are looked at."""
+    """Return the numbers known before stars are measured."""
     return FrameQuality(
         n_stars=0,
         fwhm_px=float("nan"),
@@ -206,7 +221,7 @@ def _early_quality(mask: Mask, sky: Background) -> FrameQuality:
 def _stop_if_hopeless(
     quality: FrameQuality, settings: ProcessingSettings, pattern: NoisePattern, saturation_e: float
 ) -> None:
-    """Reject a frame whose detector failed, before its noise is taken for stars."""
+    """Reject a frame whose detector failed, before its noise is mistaken for stars."""
     reasons, _ = judge(quality, settings, pattern=pattern, saturation_e=saturation_e)
     order = {"readout_noise": 0, "bright_sky": 1, "missing_data": 2}
     fatal = sorted((r for r in reasons if r.code in order), key=lambda r: order[r.code])
@@ -226,7 +241,7 @@ def _with_trails(data: Image, mask: Mask, sky: Background) -> Mask:
 def _subtracted(
     frame: Frame, data: Image, mask: Mask, sky: Background, flat: Image | None
 ) -> Frame:
-    """Take off the sky and give every pixel its variance, in one pass."""
+    """Subtract the sky and give every pixel its variance, in one pass."""
     light, variance = np.empty_like(data), np.empty_like(data)
     nothing = np.empty((0, 0), dtype=np.float32)
     in_bands(
@@ -250,8 +265,8 @@ def _subtracted(
 def _with_noise_ratio(measured: MeasuredFrame, masters: Masters) -> MeasuredFrame:
     """Compare the scatter of the sky with what the detector's numbers predict.
 
-    A ratio off 1 tells of a wrong gain or read noise, of which no frame speaks
-    otherwise; it is flagged and changes nothing, because the noise is measured.
+    A ratio other than 1 indicates a wrong gain or read noise, which nothing else on a
+    frame shows; it is flagged and changes nothing, because the noise is measured.
     """
     frame = measured.frame
     dark = 0.0 if masters.dark is None else sampled_median(masters.dark)
@@ -269,7 +284,7 @@ def _with_noise_ratio(measured: MeasuredFrame, masters: Masters) -> MeasuredFram
 
 
 def _forget_noise(frame: Frame, flat: Image | None) -> None:
-    """Take from the variance, in place, the photons that are only positive noise."""
+    """Remove from the variance, in place, the photons that are only positive noise."""
     response = np.empty((0, 0), dtype=np.float32) if flat is None else flat
     in_bands(
         partial(
@@ -297,7 +312,7 @@ def _with_psf(
     pattern: NoisePattern,
     settings: ProcessingSettings,
 ) -> MeasuredFrame:
-    """Measure the PSF, put the stars on its scale, and judge what they show."""
+    """Measure the PSF, convert the stars' fluxes to it, and check the limits."""
     try:
         psf = fit_psf(frame, stars)
     except TooFewStars as error:

@@ -1,4 +1,4 @@
-"""The passes over the pixels in `measuring`: sky off, variance on."""
+"""The passes over the pixels in `measuring`: sky subtraction and variance."""
 
 from __future__ import annotations
 
@@ -28,7 +28,24 @@ def subtract_sky(
 ) -> None:
     """Write light and variance of rows ``first..last - 1``; 0 under `no_data`.
 
-    `flat` of shape (0, 0) is none; responses of 0 and below count as 1.
+    Parameters
+    ----------
+    data : (ny, nx), electrons
+        Calibrated, sky included.
+    mask : (ny, nx)
+        Bits of the pixels.
+    level, rms : (ny, nx), electrons
+        Of the sky.
+    flat : (ny, nx) or (0, 0)
+        Response; of shape (0, 0) there is none, and values of 0 and below count as 1.
+    no_data
+        Bit under which light is 0.
+    lowest : electrons squared
+        Smallest variance that is written.
+    light, variance : (ny, nx), electrons; electrons squared
+        Written.
+    first, last
+        Rows to process.
     """
     floor, zero, one = np.float32(lowest), np.float32(0), np.float32(1)
     for y in range(first, last):
@@ -50,11 +67,25 @@ def without_noise(
     first: int,
     last: int,
 ) -> None:
-    """Take out of the variance what positive noise put there as photons, in place.
+    """Remove from the variance, in place, positive noise that was counted as photons.
 
-    Light counts fully where its mean over ``2 reach + 1`` pixels a side is
-    significant; elsewhere only as far as that mean stands out of its own noise.
-    `light`, `flat` and `variance` are as in `subtract_sky`.
+    Light counts fully where its mean over ``2 reach + 1`` pixels a side is significant;
+    elsewhere only by the amount by which that mean exceeds its own noise.
+
+    Parameters
+    ----------
+    light : (ny, nx), electrons
+        Sky-subtracted.
+    flat : (ny, nx) or (0, 0)
+        Response; of shape (0, 0) there is none, and values of 0 and below count as 1.
+    reach : pixels
+        Half side of the square of the mean, minus the middle pixel.
+    significant : sigma
+        Mean over its noise above which light counts fully.
+    variance : (ny, nx), electrons squared
+        As `subtract_sky` wrote it; changed in place.
+    first, last
+        Rows to process.
     """
     ny, nx = light.shape
     zero, one = np.float32(0), np.float32(1)

@@ -1,4 +1,4 @@
-"""From a measured frame to a processed one: its place on the sky and its magnitudes.
+"""From a measured frame to a processed one: its WCS and its zero point.
 
 The chain of a night: `measure` every frame by itself, choose or load the field's
 anchor (`anchor_rank`, `make_anchor`), then `solve` every frame against it.
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 LARGE_OFFSET_PX = 10.0
-"""A header off by more than this is worth a flag, though the stars repaired it."""
+"""A header whose WCS is off by more than this is flagged, though it was corrected."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,29 +41,43 @@ class ProcessedFrame:
 
     `frame` has the verified or solved WCS and its zero point where they were
     found; `stars` have positions on the sky; `quality` holds the numbers.
-    `solution` says how the WCS was found and what it leaves, `brightness` how the
-    zero point was; None where they were not.
+    `solution` records how the WCS was found and its residuals, `zero_point` the zero
+    point with its scatter; None where they were not found.
     """
 
     frame: Frame
     stars: Stars
     quality: FrameQuality
     solution: Solution | None = None
-    brightness: ZeroPoint | None = None
+    zero_point: ZeroPoint | None = None
     reasons: tuple[Reason, ...] = ()
     flags: tuple[Reason, ...] = ()
 
     @property
     def is_accepted(self) -> bool:
-        """No limit is broken."""
+        """Whether no limit is broken."""
         return not self.reasons
 
 
 def solve(measured: MeasuredFrame, anchor: Anchor, settings: ProcessingSettings) -> ProcessedFrame:
-    """Give a measured frame its WCS and zero point, and judge it.
+    """Give a measured frame its WCS and zero point, and check it against all limits.
 
-    Never raises for what the data show: a frame that cannot be placed comes back
+    Never raises for what the data show: a frame that cannot be solved is returned
     with its reasons.
+
+    Parameters
+    ----------
+    measured
+        The frame with its stars.
+    anchor
+        Of its field and band.
+    settings
+        Whether the header's WCS is used, and the limits.
+
+    Returns
+    -------
+    processed
+        With WCS and zero point where they were found; accepted without reasons.
     """
     frame = measured.frame
     standard = FieldStandard(
@@ -88,23 +102,23 @@ def solve(measured: MeasuredFrame, anchor: Anchor, settings: ProcessingSettings)
         astrometric_rms_px=solution.match.rms_px,
         n_matched=len(solution.match.ours),
     )
-    brightness: ZeroPoint | None = None
+    found: ZeroPoint | None = None
     try:
-        brightness = _brightness(measured, anchor, solution)
-        frame, quality = _with_zero_point(frame, quality, brightness, anchor)
-        flags = (*flags, *_cloud_flags(brightness))
+        found = _zero_point(measured, anchor, solution)
+        frame, quality = _with_zero_point(frame, quality, found, anchor)
+        flags = (*flags, *_cloud_flags(found))
     except TooFewStars as error:
         extra = (error.reason,)
     judged = _judged(
         measured, frame, _placed(quality, frame, anchor), standard, settings, extra, flags
     )
-    return replace(judged, solution=solution, brightness=brightness)
+    return replace(judged, solution=solution, zero_point=found)
 
 
 def _require_overlap(
     solution: Solution, anchor: Anchor, shape: tuple[int, int], settings: ProcessingSettings
 ) -> None:
-    """Refuse a frame that only the patterns found, at the edge of its field.
+    """Reject a frame matched by patterns alone that covers too little of its field.
 
     Raises
     ------
@@ -126,14 +140,14 @@ def _require_overlap(
 
 
 def _unplaced(error: FrameRejected, measured: MeasuredFrame) -> Reason:
-    """Say why a frame has no place; bad stars say nothing about the field."""
+    """Return why a frame has no WCS; bad stars do not mean that it is another field."""
     if error.code == "wrong_field" and measured.reasons:
         text = "the stars are too damaged to be matched with those of the field"
         return Reason("bad_astrometry", text, dict(error.measurements))
     return error.reason
 
 
-def _brightness(measured: MeasuredFrame, anchor: Anchor, solution: Solution) -> ZeroPoint:
+def _zero_point(measured: MeasuredFrame, anchor: Anchor, solution: Solution) -> ZeroPoint:
     """Compare the frame's fluxes with the anchor's."""
     match = solution.match
     return zero_point(
@@ -147,7 +161,7 @@ def _brightness(measured: MeasuredFrame, anchor: Anchor, solution: Solution) -> 
 def _with_zero_point(
     frame: Frame, quality: FrameQuality, found: ZeroPoint, anchor: Anchor
 ) -> tuple[Frame, FrameQuality]:
-    """Tie the frame's fluxes to the anchor's."""
+    """Scale the frame's magnitudes to the anchor's."""
     frame = replace(frame, zero_point_mag=found.mag)
     exposures = frame.exposure_s / anchor.exposure_s if anchor.exposure_s > 0 else 1.0
     depth = None
@@ -181,7 +195,7 @@ def _cloud_flags(found: ZeroPoint) -> tuple[Reason, ...]:
 
 
 def _placed(quality: FrameQuality, frame: Frame, anchor: Anchor) -> FrameQuality:
-    """Add where the frame lies, and how much of the sky and its field it covers."""
+    """Add the frame's position on the sky, and how much of its field it covers."""
     if frame.wcs is None:
         return quality
     ra, dec, radius, area = footprint(frame.wcs, frame.shape)
@@ -197,7 +211,7 @@ def _placed(quality: FrameQuality, frame: Frame, anchor: Anchor) -> FrameQuality
 
 
 def _pointing_flags(solution: Solution, had_header: bool) -> tuple[Reason, ...]:
-    """Flag headers that were wrong."""
+    """Flag headers whose WCS was wrong."""
     if not had_header:
         return ()
     if not solution.from_header:
@@ -218,7 +232,7 @@ def _judged(
     more_reasons: tuple[Reason, ...],
     more_flags: tuple[Reason, ...],
 ) -> ProcessedFrame:
-    """Hold the frame against all limits."""
+    """Check the frame against all limits."""
     reasons, flags = judge(
         quality,
         settings,
@@ -231,7 +245,7 @@ def _judged(
     stars = with_sky_positions(measured.stars, frame.wcs)
     reasons = [*reasons, *more_reasons]
     judged = {note.code for note in (*reasons, *flags)}
-    # What only the frame's own measurement knew, such as its noise.
+    # Flags known only from the frame's own measurement, such as its noise.
     own = tuple(note for note in measured.flags if note.code not in judged)
     log.info(
         "%s %s: %s",

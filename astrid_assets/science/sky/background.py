@@ -1,8 +1,8 @@
 """The sky: its level and its noise over the frame, measured on a mesh.
 
-Sources are found in a first pass and left out of the second, so that neither
-crowding nor galaxies raise the sky. The noise is measured, never computed from
-the gain: frames whose sky was subtracted by their survey have the right noise too.
+Sources are found in a first pass and masked in the second, so that neither crowding
+nor galaxies raise the sky. The noise is measured, never computed from the gain: it
+is also right for frames whose sky was subtracted by their survey.
 """
 
 from __future__ import annotations
@@ -28,40 +28,41 @@ MESHES_PER_SIDE = 8
 
 MIN_MESH_PX, MAX_MESH_PX = 24, 256
 MIN_MESHES_PER_SIDE = 4
-"""Fewer meshes than this do not follow a gradient, whatever hides the sky."""
+"""Fewer meshes than this cannot follow a gradient."""
 
 MEDIAN_MESHES = 3
-"""A mesh takes the median of so many a side: a star in it does no harm, but the top
-of a nebula is lost."""
+"""A mesh takes the median over this many meshes a side: a star in it does no harm, but
+the peak of a nebula is lost."""
 
 MIN_GOOD_PIXELS = 500
-"""Fewer usable pixels carry no sky worth the name."""
+"""With fewer usable pixels the sky is not measured."""
 
 SOURCE_SIGMA = 4.0
 """Smoothed S/N above which a pixel belongs to a source in the second pass."""
 
 SMOOTHING = np.array([0.03, 0.23, 0.48, 0.23, 0.03])
-"""Over pixels of twice the size: a Gaussian of 1.6 pixels."""
+"""Weights over pixels of twice the size: a Gaussian of 1.6 pixels."""
 
 LOWEST_SNR, HIGHEST_SNR = -5.0, 50.0
 BLOCK_PX = 16
-"""Large sources are looked for in blocks of that side."""
+"""Large sources are searched for in blocks of this side."""
 
 BRIGHT_SNR = 10.0
-"""In units of the noise of four pixels; what the mesh misses of a nebula is less."""
+"""In units of the noise of four pixels; the part of a nebula that the mesh does not
+follow is fainter."""
 
 SKIRT = 0.5
-"""Galaxies are masked so much of their size further out than they show."""
+"""Galaxies are masked further out than they are detected, by this share of their size."""
 
 MAX_HIDDEN_FRACTION = 0.9
-"""Above it the field is a sheet of stars; only the clipped first pass is left."""
+"""Above it nearly every pixel has a star; only the clipped first pass is used."""
 
 MIN_OPEN_MESHES = 0.5
 """SEP leaves out meshes that are more than half hidden, and its sky is 0 without
-any. With fewer than this share of them left, all are measured by what they have."""
+any. With fewer than this share of open ones, bad pixels of each are filled first."""
 
 MIN_OPEN_SHARE = 0.05
-"""Meshes with less of their pixels left are left out all the same."""
+"""Meshes with a smaller share of good pixels are left out all the same."""
 
 CROWDED_SOURCE_FRACTION = 0.3
 CONFUSION_RATIO = 0.85
@@ -69,10 +70,10 @@ CONFUSION_RATIO = 0.85
 stars, which is signal and not noise."""
 
 SMALLEST_NOISE = 1e-6
-"""Relative to the sky: rounding of float32, not noise."""
+"""Relative to the sky: below it, scatter is rounding of float32."""
 
 SAMPLE = 250_000
-"""Values that a scatter is taken from: they know it to 0.15 per cent."""
+"""Values from which a scatter is measured: good to 0.15 per cent."""
 
 CLIP_SIGMA = 3.0
 CLIPPED_STD = 0.98658
@@ -92,12 +93,11 @@ class Background:
     level_e, rms_e : electrons
         Typical values of the whole frame.
     gradient_e : electrons
-        By how much the level differs over the frame: its 98th less its 2nd
-        percentile.
+        Variation of the level over the frame: its 98th minus its 2nd percentile.
     mesh_px : pixels
         Side of the mesh that was used.
     source_fraction
-        Share of the frame that was left out because sources lie there.
+        Fraction of the frame that was masked as sources.
     """
 
     level: Image
@@ -110,21 +110,31 @@ class Background:
 
 
 def measure_background(data: Image, bad: Bool, mesh_px: int | None = None) -> Background:
-    """Measure sky level and noise, sources and bad pixels left out.
+    """Measure sky level and noise with sources and bad pixels masked.
 
     Parameters
     ----------
     data : (ny, nx), electrons
+        Sky included; NaN is left out.
     bad : (ny, nx)
         True where a pixel must not count.
     mesh_px : pixels
         Side of the mesh; None chooses it from the frame.
+
+    Returns
+    -------
+    sky
+        Maps of level and noise, and their typical values.
 
     Raises
     ------
     FrameRejected
         `missing_data` when almost no pixel is usable; `constant` when the sky
         has no noise at all.
+
+    References
+    ----------
+    Bertin & Arnouts 1996, A&AS 117, 393, for the mesh (as implemented in SEP).
     """
     # SEP needs native byte order and contiguous memory.
     data = np.ascontiguousarray(data, dtype=np.float32)
@@ -147,7 +157,7 @@ def measure_background(data: Image, bad: Bool, mesh_px: int | None = None) -> Ba
             mesh = _wide_enough(mesh, widest, data.shape)
     joined = np.empty_like(missing)
     in_bands(lambda a, b: kernels.join_doubled(missing, sources, joined, a, b), len(data))
-    # Some mesh is then open for more than the least share.
+    # Then some mesh has more than the smallest share of open pixels.
     if np.mean(joined) < MAX_HIDDEN_FRACTION:
         hidden = joined
     level, rms = _mesh(data, hidden, mesh, 1 if is_nebulous else MEDIAN_MESHES)
@@ -178,16 +188,37 @@ def measure_background(data: Image, bad: Bool, mesh_px: int | None = None) -> Ba
 
 
 def default_mesh(shape: tuple[int, ...]) -> int:
-    """Choose the side of the mesh from the shape of the frame, in pixels."""
+    """Choose the side of the mesh from the shape of the frame.
+
+    Parameters
+    ----------
+    shape : (ny, nx)
+        Of the frame.
+
+    Returns
+    -------
+    mesh_px : pixels
+        An eighth of the shorter side, within 24 to 256.
+    """
     return int(np.clip(min(shape) // MESHES_PER_SIDE, MIN_MESH_PX, MAX_MESH_PX))
 
 
 def robust_sigma(values: NDArray[np.floating]) -> float:
     """Return the scatter of the normal core; exact for whole-number data too.
 
-    Percentiles of data in whole counts jump by a count; a clipped standard
-    deviation, corrected for the clipping, does not. Of very many values an even
-    choice counts.
+    Percentiles of data in whole counts jump by a count; a clipped standard deviation,
+    corrected for the clipping, does not. Of very many values an evenly spaced sample
+    is used.
+
+    Parameters
+    ----------
+    values : any shape
+        In any unit, without NaN.
+
+    Returns
+    -------
+    sigma
+        In the unit of the values; 0 without any.
     """
     values = np.ravel(values)
     values = np.asarray(values[_every(values.size)], dtype=np.float64)
@@ -208,16 +239,16 @@ def robust_sigma(values: NDArray[np.floating]) -> float:
 
 
 def _every(size: int) -> slice:
-    """Choose about `SAMPLE` values, never along the same columns."""
+    """Choose about `SAMPLE` values, with an odd step that varies the columns."""
     return slice(None, None, (size // SAMPLE) | 1)
 
 
 def _mesh(data: Image, bad: Bool, mesh: int, median: int = MEDIAN_MESHES) -> tuple[Image, Image]:
     """Measure level and rms maps with SEP.
 
-    A large galaxy hides its own meshes, and the sky is known from the others. A
-    crowd hides more than half of every mesh: what is left between its stars is the
-    sky that there is, and counts for the whole mesh.
+    A large galaxy hides its own meshes, where the sky is known from the others. A crowded
+    field hides more than half of every mesh: the pixels left between its stars are then
+    the only sky there is, and represent the whole mesh.
     """
     # Fewer bad pixels than that cannot close so many meshes.
     if np.mean(bad) > (1 - MIN_OPEN_MESHES) / 2:
@@ -262,8 +293,8 @@ def _with_skirts(sources: Bool, snr: Image) -> tuple[Bool, float, bool]:
     """Widen the mask of large bright sources by their faint outskirts.
 
     Also returns the diameter of the widest one in pixels, 0 when none is large, and
-    whether there is a nebula: what the mesh did not quite follow of it is wide, but
-    hardly above the sky. It belongs to the sky.
+    whether there is a nebula: the residual of a nebula that the mesh did not quite follow
+    is wide, but hardly above the sky. It belongs to the sky.
     """
     side = BLOCK_PX // 2
     ny, nx = (n // side for n in sources.shape)

@@ -1,4 +1,4 @@
-"""Kernels of the background: halving a frame, and masks back at full size."""
+"""Kernels of the background: a frame at half size, and masks back at full size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,19 @@ if TYPE_CHECKING:
 def unusable(
     data: Image, bad: NDArray[np.bool_], out: NDArray[np.bool_], first: int, last: int
 ) -> None:
-    """Mark pixels that must not count or are not finite."""
+    """Mark pixels that must not count or are not finite.
+
+    Parameters
+    ----------
+    data : (ny, nx), electrons
+        Sky included.
+    bad : (ny, nx)
+        True where a pixel must not count.
+    out : (ny, nx)
+        Written.
+    first, last
+        Rows to process.
+    """
     for y in range(first, last):
         for x in range(data.shape[1]):
             # The difference of NaN, or of infinity, with itself is NaN.
@@ -34,7 +46,19 @@ def halve(
     first: int,
     last: int,
 ) -> None:
-    """Average the good ones of each four pixels; bad where there is none."""
+    """Average the good pixels of each 2 x 2 block; bad where there is none.
+
+    Parameters
+    ----------
+    data : (ny, nx), electrons
+        Full size.
+    bad : (ny, nx)
+        True where a pixel must not count.
+    small, small_bad : ((ny + 1) // 2, (nx + 1) // 2)
+        Written: the means, 0 where bad, and where that is.
+    first, last
+        Rows of `small` to process.
+    """
     ny, nx = data.shape
     for y in range(first, last):
         for x in range(small.shape[1]):
@@ -61,7 +85,23 @@ def significance(
     first: int,
     last: int,
 ) -> None:
-    """Height over the sky in units of its noise, cut at both ends; 0 where bad."""
+    """Write the height above the sky in units of its noise, clipped; 0 where bad.
+
+    Parameters
+    ----------
+    small, level, rms : (ny, nx), electrons
+        Image, its sky and the noise of that.
+    bad : (ny, nx)
+        True where 0 is written.
+    low, high : sigma
+        Where the height is clipped.
+    least : electrons
+        Smallest noise to divide by.
+    out : (ny, nx), sigma
+        Written.
+    first, last
+        Rows to process.
+    """
     for y in range(first, last):
         for x in range(small.shape[1]):
             noise = max(rms[y, x], np.float32(least))
@@ -74,7 +114,19 @@ def significance(
 def join_doubled(
     bad: NDArray[np.bool_], small: NDArray[np.bool_], out: NDArray[np.bool_], first: int, last: int
 ) -> None:
-    """Add a mask of half the size to one of full size."""
+    """Combine a mask of half the size with one of full size.
+
+    Parameters
+    ----------
+    bad : (ny, nx)
+        Full size.
+    small : ((ny + 1) // 2, (nx + 1) // 2)
+        Half size; each pixel covers four of `bad`.
+    out : (ny, nx)
+        Written: True where either is.
+    first, last
+        Rows of `bad` to process.
+    """
     for y in range(first, last):
         for x in range(bad.shape[1]):
             out[y, x] = bad[y, x] | small[y // 2, x // 2]
@@ -93,6 +145,19 @@ def fill_meshes(
 
     The values of a mesh keep their distribution. A mesh stays as it was where less
     than the share `least` of it is good.
+
+    Parameters
+    ----------
+    data : (ny, nx), electrons
+        Sky included.
+    bad : (ny, nx)
+        True where a pixel must not count.
+    mesh : pixels
+        Side of a mesh.
+    least
+        Smallest share of good pixels, 0 to 1.
+    filled, still_bad : (ny, nx)
+        Written: the data with repeats, and the pixels that were not filled.
     """
     ny, nx = data.shape
     values = np.empty(mesh * mesh, dtype=np.float32)
@@ -121,7 +186,20 @@ def fill_meshes(
 
 @compiled
 def count_open(bad: NDArray[np.bool_], mesh: int) -> int:
-    """Count the meshes that are good in at least half of their pixels."""
+    """Count the meshes that are good in at least half of their pixels.
+
+    Parameters
+    ----------
+    bad : (ny, nx)
+        True where a pixel must not count.
+    mesh : pixels
+        Side of a mesh.
+
+    Returns
+    -------
+    number
+        Meshes at the border count with the pixels they have.
+    """
     ny, nx = bad.shape
     number = 0
     for bottom in range(0, ny, mesh):

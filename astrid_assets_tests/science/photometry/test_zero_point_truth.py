@@ -59,9 +59,9 @@ def errors_mag(scene: str, seed: int) -> list[float]:
         processed = solve(found, anchor, SETTINGS)
         if not processed.is_accepted or truth.transparency < 0.8 * truth0.transparency:
             continue
-        assert processed.brightness is not None
+        assert processed.zero_point is not None
         expected = truth.zero_point_mag - truth0.zero_point_mag
-        errors.append(processed.brightness.mag - anchor.zero_point_mag - expected)
+        errors.append(processed.zero_point.mag - anchor.zero_point_mag - expected)
     return errors
 
 

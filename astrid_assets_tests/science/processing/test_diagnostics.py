@@ -56,7 +56,7 @@ def test_maps_and_residuals_are_those_of_the_frame(solved):
 
 def test_a_frame_without_a_place_still_tells_of_its_psf(solved):
     measured, processed = solved
-    lost = replace(processed, solution=None, brightness=None)
+    lost = replace(processed, solution=None, zero_point=None)
     found = frame_diagnostics(lost, measured)
     assert found.wcs_kind is None
     assert found.astrometric_rms_x_px is None

@@ -133,7 +133,7 @@ def test_bright_stars_scatter_by_less_than_a_twentieth_of_a_pixel(second):
 def test_magnitudes_follow_the_clouds(first, second):
     (truth0, _), (truth, processed) = first, second
     expected = truth.zero_point_mag - truth0.zero_point_mag
-    found = processed.brightness
+    found = processed.zero_point
     assert processed.frame.zero_point_mag == found.mag
     assert found.mag - 25 == pytest.approx(expected, abs=0.01)
     assert found.mag - 25 == pytest.approx(expected, abs=4 * found.error_mag)
