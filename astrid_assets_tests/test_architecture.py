@@ -51,13 +51,26 @@ def test_every_module_says_what_it_is_for() -> None:
     assert silent == []
 
 
+def lines_to_read(path: Path) -> int:
+    """Count lines; in `science`, docstrings of functions state every array and do not count."""
+    source = path.read_text()
+    lines = len(source.splitlines())
+    if path.relative_to(PACKAGE).parts[0] != "science":
+        return lines
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and ast.get_docstring(node):
+            first = node.body[0]
+            lines -= (first.end_lineno or first.lineno) - first.lineno
+    return lines
+
+
 def test_files_stay_short_enough_to_read() -> None:
     long = {
         str(path.relative_to(PACKAGE)): lines
         for path in modules()
         if GENERATED not in path.as_posix()
         and path.relative_to(PACKAGE).as_posix() not in LONG_WITH_REASON
-        and (lines := len(path.read_text().splitlines())) > LONGEST_FILE
+        and (lines := lines_to_read(path)) > LONGEST_FILE
     }
     assert long == {}
 
