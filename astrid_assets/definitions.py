@@ -33,6 +33,7 @@ def build_definitions(**resource_overrides: object) -> dg.Definitions:
     ValueError
         If there is no resource of a passed name, or a variable makes no sense.
     """
+    home.keep_compiled_code()
     resources = resources_of_the_environment()
     unknown = sorted(set(resource_overrides) - set(resources))
     if unknown:

@@ -9,15 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from astrid_assets.resources.home import keep_compiled_code
+
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_configure() -> None:
-    """Hear Ctrl-C even when a script started the tests in the background.
+    """Share compiled code, and hear Ctrl-C even when a script started the tests.
 
-    A shell lets its background jobs ignore it, children inherit that, and Dagster
+    A shell lets its background jobs ignore Ctrl-C, children inherit that, and Dagster
     ends the programs that follow a step's output with it.
     """
+    # Machine code is kept once for all tests, whatever home each of them has.
+    keep_compiled_code()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -87,6 +87,9 @@ def astrid() -> None:
 
 def main() -> None:
     """Run the command line; the entry point of the package."""
+    from astrid_assets.resources.home import keep_compiled_code
+
+    keep_compiled_code()
     astrid(prog_name="astrid")
 
 

@@ -49,7 +49,7 @@ def prepare_home() -> Path:
             f"user write there or set {addresses.HOME} to another folder"
         ) from error
     # An empty value counts as unset, as everywhere.
-    dagster_home = os.environ.get(addresses.DAGSTER_HOME) or str(addresses.project_root())
+    dagster_home = os.environ.get(addresses.DAGSTER_HOME) or str(_deployment(home))
     os.environ[addresses.DAGSTER_HOME] = dagster_home
     if not (Path(dagster_home) / "dagster.yaml").is_file():
         raise click.ClickException(
@@ -57,6 +57,23 @@ def prepare_home() -> Path:
             f"history; set {addresses.DAGSTER_HOME} to the folder that holds AstrID's"
         )
     return home
+
+
+def _deployment(home: Path) -> Path:
+    """Return the folder with `dagster.yaml`: the checkout's, or a copy in the home.
+
+    The copy is brought up to date: a newer package may come with other settings.
+    """
+    root = addresses.project_root()
+    if (root / "dagster.yaml").is_file():
+        return root
+    folder = home / "deployment"
+    folder.mkdir(exist_ok=True)
+    for packaged in addresses.DEPLOYMENT.glob("*.yaml"):
+        content, copy = packaged.read_bytes(), folder / packaged.name
+        if not copy.is_file() or copy.read_bytes() != content:
+            copy.write_bytes(content)
+    return folder
 
 
 def open_catalogue() -> Catalogue:

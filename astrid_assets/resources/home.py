@@ -29,6 +29,10 @@ DAGSTER_DATABASE_URL = "ASTRID_DAGSTER_DATABASE_URL"
 COMPUTE_LOGS_URL = "ASTRID_COMPUTE_LOGS_URL"
 FIRST_NIGHT = "ASTRID_FIRST_NIGHT"
 DAGSTER_HOME = "DAGSTER_HOME"
+COMPILED_CODE = "NUMBA_CACHE_DIR"
+
+DEPLOYMENT = Path(__file__).parent / "deployment"
+"""Copies of `dagster.yaml` and `workspace.yaml` for a package without a checkout."""
 
 WEB_VARIABLES = (
     "ASTRID_WEB_HOST",
@@ -72,6 +76,15 @@ def project_root() -> Path:
 def astrid_home() -> Path:
     """Return the folder for everything AstrID keeps on this machine."""
     return Path(_setting(HOME) or project_root() / ".astrid").expanduser().resolve()
+
+
+def keep_compiled_code() -> None:
+    """Let numba keep machine code below the home, not beside the source.
+
+    It looks when a kernel is imported, so this comes first; child processes inherit
+    it. A folder that somebody named stays.
+    """
+    os.environ.setdefault(COMPILED_CODE, str(astrid_home() / "compiled"))
 
 
 def database_url() -> str:

@@ -244,11 +244,22 @@ def demo_profiles() -> list[SurveyProfile]:
     ]
 
 
+def tiny_profile() -> SurveyProfile:
+    """Return one small simulated survey, which a laptop runs within a minute."""
+    source = profiles.SimulatedSource(
+        kind="simulated", scene="wide", seed=3, nights=6, frames_per_night=2, shape=(384, 384)
+    )
+    return _profile_of("sim-tiny", source)
+
+
 def _demo_profile(name: str, scene: Literal["wide", "deep"], seed: int) -> SurveyProfile:
-    source = profiles.SimulatedSource(kind="simulated", scene=scene, seed=seed)
+    return _profile_of(name, profiles.SimulatedSource(kind="simulated", scene=scene, seed=seed))
+
+
+def _profile_of(name: str, source: profiles.SimulatedSource) -> SurveyProfile:
     return SurveyProfile(
         name=name,
-        description=f"Simulated {scene} field with known truth",
+        description=f"Simulated {source.scene} field with known truth",
         source=source,
         keywords=Keywords(field=("OBJECT",)),
         night=Night(utc_shift_hours=0.0),
