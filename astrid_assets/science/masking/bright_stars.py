@@ -1,7 +1,7 @@
-"""What surrounds saturated stars: their halos and diffraction spikes; and the border.
+"""Halos and diffraction spikes of saturated stars, and the border of the frame.
 
-The light itself says how far they reach. Both are flags, not holes: their pixels carry
-flux, but subtraction leaves residuals there.
+Their extent is measured on the light itself. Both are flags, not holes: their pixels
+carry flux, but subtraction leaves residuals there.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image, Mask
 
 HALO_FWHM = 3.0
-"""Beyond the saturated pixels, where the wings outshine the fainter stars."""
+"""Radius beyond the saturated pixels, where the wings are brighter than faint stars."""
 
 LEAST_HALO_FWHM = 2.0
 HALO_SIGMA = 1.0
 """Median light per pixel of a ring, in sigma of the sky, where a halo ends."""
 
 FALLING = 0.97
-"""A ring is at most this bright against the last but one, or the halo has ended."""
+"""Ratio to the light two rings further in above which the halo has ended."""
 
 EDGE_FWHM = 1.5
 MAX_HALO_PX = 60
-"""Of halos that were not measured."""
+"""Largest radius of halos that were not measured."""
 
 MAX_REACH_PX = 250
 MIN_HALO_AREA_PX = 2
@@ -39,14 +39,14 @@ MAX_STARS = 200
 """The largest ones are measured; a frame with more is full of halos."""
 
 SPIKE_STARS = 25
-"""The largest ones show where the spikes are: at the same angles for all."""
+"""The spikes' angles, the same for all stars, are measured on the largest ones."""
 
 ANGLES = 90
 SPIKE_FROM_FWHM, SPIKE_TO_FWHM = 1.5, 10.0
-"""Beyond the saturated pixels, where spikes are looked for."""
+"""Distance beyond the saturated pixels at which spikes are searched for."""
 
 SPIKE_SIGMA = 8.0
-"""Of a direction's light above that of the directions beside it."""
+"""Significance of a direction's light above that of the directions beside it."""
 
 SPIKE_LIGHT_SIGMA = 0.5
 """Mean light per pixel, in sigma of the sky, where a spike ends."""
@@ -64,7 +64,7 @@ Bool = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class _Star:
-    """A saturated star: where, and how far its saturated pixels reach."""
+    """A saturated star: its position, and the radius of its saturated pixels."""
 
     y: float
     x: float
@@ -81,9 +81,15 @@ def halos_and_edges(
     mask : (ny, nx)
         With SATURATED, and BLEEDING where charge ran.
     fwhm_px : pixels
+        Of the frame's stars.
     data, rms_e : (ny, nx), electrons; electrons per pixel
         Sky-subtracted light and the noise of the sky. Without them halos reach a
-        fixed number of FWHM and spikes are not looked for.
+        fixed number of FWHM and spikes are not searched for.
+
+    Returns
+    -------
+    marked : (ny, nx)
+        A copy of the mask with these bits added.
     """
     marked = mask.copy()
     edge = int(np.ceil(EDGE_FWHM * fwhm_px))
@@ -126,16 +132,16 @@ def _saturated_stars(mask: Mask) -> list[_Star]:
 
 
 def _reach(star: _Star, fwhm_px: float) -> float:
-    """Return how far from a star's centre its light is looked at, pixels."""
+    """Return how far from a star's centre its light is examined, pixels."""
     return min(12 * star.radius + 10 * fwhm_px, MAX_REACH_PX)
 
 
 def _halo_radius(light: Image, skip: Bool, star: _Star, fwhm_px: float, rms_e: float) -> float:
-    """Return the radius at which a star's wings end: dark, or no longer falling."""
+    """Return the radius at which a star's wings end: faint, or no longer falling."""
     width = max(2.0, fwhm_px / 2)
     number = int((_reach(star, fwhm_px) - star.radius) / width) + 1
-    place = star.y, star.x
-    rings = kernels.ring_medians(light, skip, place, star.radius, width, number)
+    centre = star.y, star.x
+    rings = kernels.ring_medians(light, skip, centre, star.radius, width, number)
     usable = np.isfinite(rings)
     last = star.radius
     for index in np.flatnonzero(usable):
@@ -188,7 +194,7 @@ def _spike_angles(
         arms = kernels.weaker_arms(*images, star.y, star.x, angles, radii, around, half)
         noise = 1.25 * rms_e / np.sqrt(len(radii) * (2 * half + 1))
         usable = np.isfinite(arms)
-        # One very bright star must not speak for all.
+        # One very bright star must not decide for all.
         total[usable] += np.clip(arms[usable] / noise, -20, 20)
         squares[usable] += 1
     contrast = total / np.sqrt(np.maximum(squares, 1))
@@ -207,7 +213,7 @@ def _spike_angles(
 
 
 def _around(images: tuple[Image, Bool], star: _Star, radii: Image) -> Image:
-    """Return the usual light of a star at some radii: medians of rings."""
+    """Return the typical light of a star at some radii: medians of rings."""
     width = 3.0
     inner, number = float(radii[0]) - width / 2, int(len(radii) / width) + 1
     rings = kernels.ring_medians(*images, (star.y, star.x), inner, width, number)

@@ -1,9 +1,10 @@
 """Cosmic rays: charge too sharp to have come through the telescope.
 
-L.A.Cosmic, evaluated only where its Laplacian already stands out: its medians are
-the whole cost, and a frame has some thousand such pixels among a million. What it
-cannot tell from the core of a sharp star is compared with the stars themselves: light
-reaches a pixel's neighbours in a known share, and charge does not.
+L.A.Cosmic, evaluated only where its Laplacian is already significant: its medians are
+the whole cost, and a frame has some thousand such pixels among a million. Where it
+cannot distinguish a cosmic ray from the core of a sharp star, the pixel is compared
+with the stars themselves: light reaches a pixel's neighbours in a known share, and
+charge does not.
 
 References
 ----------
@@ -50,7 +51,7 @@ CONTRAST_MARGIN = 3.0
 
 BRIGHT_E = 1e6
 PHASES = (0.0, 0.17, 0.33, 0.5)
-"""Places within a pixel, from its centre to its corner, pixels."""
+"""Positions within a pixel, from its centre to its corner, pixels."""
 
 ROUNDS = 4
 REACH_PX = 6
@@ -60,10 +61,10 @@ STAR_SNR = 25.0
 """Peak S/N of maxima that show how sharp a star is."""
 
 BORDER_PX = 2
-"""Where no cosmic ray is started: half a star is as sharp as one."""
+"""Border where no cosmic ray is searched for: half a star is as sharp as one."""
 
 LEAST_SHARE = 0.22
-"""Of a star's peak that is in the next pixel when its FWHM is 1.2 pixels."""
+"""Share of a star's peak that is in the next pixel when its FWHM is 1.2 pixels."""
 
 AGREEMENT = 0.06
 """Half a range of shares that agree."""
@@ -74,14 +75,14 @@ ROUNDNESS = 0.3, 0.15
 MIN_STARS = 6
 SHARPEST_PERCENTILE = 15.0
 SHARE_MARGIN = 0.85
-"""Of the stars' own share: the PSF varies over the frame."""
+"""Factor on the stars' own share: the PSF varies over the frame."""
 
 SHARP_SIGMA = 3.0
-"""Of the light that is missing beside a cosmic ray."""
+"""Significance of the light that is missing beside a cosmic ray."""
 
 
 def find_cosmic_rays(data: Image, variance: Image, bad: Bool, fwhm_px: float | None = None) -> Bool:
-    """Mark cosmic-ray pixels of a sky-subtracted frame; cores of stars are not.
+    """Mark cosmic-ray pixels of a sky-subtracted frame, but not cores of stars.
 
     Parameters
     ----------
@@ -90,13 +91,22 @@ def find_cosmic_rays(data: Image, variance: Image, bad: Bool, fwhm_px: float | N
     bad : (ny, nx)
         Pixels to leave alone (saturated, missing).
     fwhm_px : pixels
-        Of the frame's stars where known; else the frame's own bright maxima show how
-        sharp a star is, and where too few of them agree, only what
-        stands out five times against its fine structure is marked.
+        Of the frame's stars where known; else their sharpness is measured on the
+        frame's own bright maxima, and where too few of them agree, only pixels with a
+        contrast above five against the fine structure are marked.
+
+    Returns
+    -------
+    found : (ny, nx)
+        True on cosmic rays; never on `bad` pixels.
 
     Notes
     -----
-    Warm pixels and charge that diffused as wide as a star are not told apart.
+    Warm pixels, and charge that diffused as wide as a star, are not distinguished.
+
+    References
+    ----------
+    van Dokkum 2001, PASP 113, 1420; Lupton et al. 2001, ASP Conf. 238, 269.
     """
     data = np.ascontiguousarray(data, dtype=np.float32)
     variance = np.ascontiguousarray(variance, dtype=np.float32)
@@ -209,9 +219,19 @@ def _shares_of_stars(beside: Image) -> NDArray[np.float64] | None:
 
 @lru_cache(maxsize=64)
 def contrast_of_stars(share: float) -> float:
-    """Return the contrast beyond which no star of this sharpness reaches.
+    """Return the highest contrast to fine structure of stars of a given sharpness.
 
-    It is computed for noiseless Gaussians, wherever in a pixel they are centred.
+    It is computed for noiseless Gaussians, at several positions within a pixel.
+
+    Parameters
+    ----------
+    share
+        Light beside the peak of a star over its peak, 0 to 1.
+
+    Returns
+    -------
+    contrast
+        Three times the highest contrast of such a star, at least 2.
     """
     # The Gaussian's variance; the pixel's own is in the share and in the stars.
     width = np.sqrt(max(-0.5 / np.log(share) - 1 / 12, 0.05))

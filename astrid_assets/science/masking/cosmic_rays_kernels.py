@@ -17,13 +17,13 @@ Image = NDArray[np.float32]
 Index = NDArray[np.intp]
 
 LEAST_SKY_SHARE = 0.04
-"""Of a pixel's variance that must be sky, when its own light seems to be all of it."""
+"""Least share of sky in a pixel's variance, when its own light seems to be all of it."""
 
 HOLE_REACH = 6
 """Pixels from which a window around a pixel takes its medians."""
 
 LEAST_FINE_STRUCTURE = 0.01
-"""In sigma; what divides must not vanish."""
+"""In sigma; the fine structure is a divisor and must not vanish."""
 
 
 @compiled
@@ -51,10 +51,21 @@ def _sky(data: Image, variance: Image, y: int, x: int) -> float:
 
 @compiled
 def without_holes(data: Image, bad: Bool, out: Image, first: int, last: int) -> None:
-    """Copy, with bad pixels as bright as their brightest good neighbour.
+    """Copy an image with bad pixels as bright as their brightest good neighbour.
 
-    The rim of a hole would stand out otherwise, and so would it if the middle of a
-    wide one were left dark: the windows around the rim reach `HOLE_REACH` into it.
+    The rim of a hole would stand out otherwise, and also if the middle of a wide one
+    were left dark: the windows around the rim reach `HOLE_REACH` into it.
+
+    Parameters
+    ----------
+    data : (ny, nx), electrons
+        Sky-subtracted.
+    bad : (ny, nx)
+        True on the pixels to fill.
+    out : (ny, nx), electrons
+        Written.
+    first, last
+        Rows to process.
     """
     for y in range(first, last):
         out[y] = data[y]
@@ -65,7 +76,7 @@ def without_holes(data: Image, bad: Bool, out: Image, first: int, last: int) -> 
 
 @compiled
 def _brightest(data: Image, bad: Bool, y: int, x: int) -> float:
-    """Return the brightest good pixel near by, or else a little farther; at least 0."""
+    """Return the brightest good pixel nearby, or else a little farther; at least 0."""
     ny, nx = data.shape
     for reach in (2, HOLE_REACH):
         brightest, any_good = np.float32(0), False
@@ -91,10 +102,25 @@ def outstanding(
     last: int,
     flags: Bytes,
 ) -> None:
-    """Flag pixels whose Laplacian stands out (1), and bright local maxima (2).
+    """Flag pixels with a significant Laplacian (1), and bright local maxima (2).
 
     The first is the paper's criterion with every median taken as zero, which only
     makes it easier to pass.
+
+    Parameters
+    ----------
+    clean, data : (ny, nx), electrons
+        Image without holes, and as it is.
+    variance : (ny, nx), electrons squared
+        With the Poisson noise of the light.
+    bad : (ny, nx)
+        True on pixels that are never flagged.
+    clip, peak : sigma
+        Significance of the Laplacian, and of a maximum.
+    first, last
+        Rows to process.
+    flags : (ny, nx)
+        Written.
     """
     nx = data.shape[1]
     clip2, peak2 = np.float32(4 * clip * clip), np.float32(peak * peak)
@@ -124,7 +150,20 @@ def outstanding(
 
 @compiled
 def flagged(flags: Bytes, bit: int) -> Index:
-    """Return the pixels with a flag, in raster order."""
+    """Return the pixels with a flag, in raster order.
+
+    Parameters
+    ----------
+    flags : (ny, nx)
+        As `outstanding` wrote them.
+    bit
+        The flag, 1 or 2.
+
+    Returns
+    -------
+    pixels : (n,)
+        Flat indices.
+    """
     ny, nx = flags.shape
     count = 0
     for y in range(ny):
@@ -160,6 +199,25 @@ def judge_pixels(
 
     Windows and medians (of rows first, then of those) are the published code's: a
     narrow track leaves nothing in them, whatever its direction.
+
+    Parameters
+    ----------
+    clean, data : (ny, nx), electrons
+        Image without holes, and as it is.
+    variance : (ny, nx), electrons squared
+        With the Poisson noise of the light.
+    pixels : (n,)
+        Flat indices of the pixels to evaluate.
+    clip : sigma
+        Significance above which the contrast is computed.
+    significance, contrast : (n,)
+        Written; contrast is 0 where it was not computed.
+    first, last
+        Entries of `pixels` to process.
+
+    References
+    ----------
+    van Dokkum 2001, PASP 113, 1420, section 3.
     """
     ny, nx = data.shape
     around, edges = np.empty((7, 7), np.float32), np.empty((7, 7), np.float32)
@@ -186,7 +244,7 @@ def judge_pixels(
 
 @compiled
 def _fine_structure(clean: Image, y: int, x: int, fives: Image, smooth: Image) -> float:
-    """Return the light of narrow things around a pixel; two windows are scratch."""
+    """Return the light of narrow structures around a pixel; two windows are scratch."""
     ny, nx = clean.shape
     five = np.empty(5, np.float32)
     for dy in range(13):
@@ -214,7 +272,7 @@ def _middle_of_five(v: Image) -> float:
 
 @compiled
 def _median_of_rows(window: Image) -> float:
-    """Return the median of the medians of the rows, which are put in disorder."""
+    """Return the median of the medians of the rows, which are reordered."""
     medians = np.empty(len(window), np.float32)
     for row in range(len(window)):
         medians[row] = _median(window[row])
@@ -223,7 +281,7 @@ def _median_of_rows(window: Image) -> float:
 
 @compiled
 def _median(values: Image) -> float:
-    """Return the median of an odd number of values, which are put in disorder."""
+    """Return the median of an odd number of values, which are reordered."""
     n = len(values)
     half = n // 2
     low, high = 0, n - 1
@@ -251,7 +309,21 @@ def _median(values: Image) -> float:
 def neighbours(pixels: Index, taken: Bool, reach: int, seen: Bytes) -> Index:
     """Return the pixels around some that are not taken, each once.
 
-    `seen` is zero everywhere before and after.
+    Parameters
+    ----------
+    pixels : (n,)
+        Flat indices.
+    taken : (ny, nx)
+        True on pixels that are not returned.
+    reach : pixels
+        Rows and columns to either side.
+    seen : (ny, nx)
+        Scratch space; zero everywhere before and after.
+
+    Returns
+    -------
+    found : (m,)
+        Flat indices.
     """
     ny, nx = taken.shape
     count = 0
@@ -273,7 +345,24 @@ def neighbours(pixels: Index, taken: Bool, reach: int, seen: Bytes) -> Index:
 def still_outstanding(
     clean: Image, data: Image, variance: Image, pixels: Index, clip: float
 ) -> Index:
-    """Keep those pixels whose Laplacian stands out."""
+    """Keep those pixels whose Laplacian is significant.
+
+    Parameters
+    ----------
+    clean, data : (ny, nx), electrons
+        Image without holes and found cosmic rays, and as it is.
+    variance : (ny, nx), electrons squared
+        With the Poisson noise of the light.
+    pixels : (n,)
+        Flat indices.
+    clip : sigma
+        Significance of the Laplacian.
+
+    Returns
+    -------
+    kept : (m,)
+        Flat indices, in the given order.
+    """
     nx = data.shape[1]
     kept = np.empty(len(pixels), np.intp)
     count = 0
@@ -288,7 +377,17 @@ def still_outstanding(
 
 @compiled
 def fill(clean: Image, unusable: Bool, pixels: Index) -> None:
-    """Give pixels the median of their good neighbours, 0 where there is none."""
+    """Give pixels the median of their good neighbours, 0 where there is none.
+
+    Parameters
+    ----------
+    clean : (ny, nx), electrons
+        Changed in place.
+    unusable : (ny, nx)
+        True on pixels that do not enter a median.
+    pixels : (n,)
+        Flat indices of the pixels to fill.
+    """
     ny, nx = clean.shape
     values = np.empty(25, np.float32)
     for k in range(len(pixels)):

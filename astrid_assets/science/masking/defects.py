@@ -1,12 +1,12 @@
-"""Pixels that hold no usable signal, found from their values alone.
+"""Pixels without usable signal, found from their values alone.
 
-Missing pixels, saturated cores with their bleeding, and whole numbers that ran over
-(a 16-bit file turns a bright core into a large negative number). What surrounds
-bright stars is in `bright_stars`; cosmic rays and trails have modules of their own.
+Missing pixels, saturated cores with their bleeding, and integer overflow (a 16-bit
+file turns a bright core into a large negative number). The surroundings of bright
+stars are in `bright_stars`; cosmic rays and trails have modules of their own.
 
-A hot pixel that no master knows looks like a cosmic ray of one pixel in one frame, and
-is marked as one; only other frames can tell. A dead one is marked when it lies far
-below the sky.
+A hot pixel that no master contains looks like a cosmic ray of one pixel in one frame,
+and is marked as one; only other frames can distinguish them. A dead one is marked when
+it lies far below the sky.
 """
 
 from __future__ import annotations
@@ -26,34 +26,64 @@ if TYPE_CHECKING:
     from astrid_assets.science.sky.background import Background
 
 IMPOSSIBLE_SIGMA = 10.0
-"""So far below the sky no noise reaches: a dead or overrun pixel."""
+"""Noise does not reach so far below the sky: the pixel is dead or has overflowed."""
 
 WRAP_NEIGHBOUR_SIGMA = 50.0
-"""An impossible pixel beside one this bright is an overrun saturated core."""
+"""An impossible pixel beside one this bright is a saturated core that overflowed."""
 
 WRAP_REACH_PX = 2
 SATURATION_GROW_PX = 2
 MIN_BLEED_PX = 6
-"""Full pixels in line beyond a core's own diameter, before they are bleeding."""
+"""Full pixels in line beyond a core's own diameter from which they are bleeding."""
 
 BLEED_RATIO = 1.8
-"""Length over width of full patches that show which way charge runs."""
+"""Length over width of full patches that show the direction in which charge runs."""
 
 OVERFLOW_SIGMA = 3.0
 MAX_OVERFLOW_PX = 200
-"""How far on charge below saturation is followed."""
+"""How far charge below saturation is followed."""
 
 Bool = NDArray[np.bool_]
 Index = NDArray[np.intp]
 
 
 def with_bit(mask: Mask, where: Bool, bit: MaskBit) -> Mask:
-    """Return the mask with a bit set where asked."""
+    """Return the mask with a bit added on some pixels.
+
+    Parameters
+    ----------
+    mask : (ny, nx)
+        Bits of the pixels.
+    where : (ny, nx)
+        True on the pixels that get the bit.
+    bit
+        The bit to add.
+
+    Returns
+    -------
+    marked : (ny, nx)
+        A new mask.
+    """
     return kernels.or_bit(mask, where, int(bit))
 
 
 def missing_pixels(data: Image, mask: Mask) -> tuple[Image, Mask]:
-    """Return data without NaN and the mask with NO_DATA where they were."""
+    """Return data without NaN and the mask with NO_DATA where they were.
+
+    Parameters
+    ----------
+    data : (ny, nx), electrons
+        May contain NaN and infinities.
+    mask : (ny, nx)
+        Bits of the pixels.
+
+    Returns
+    -------
+    filled : (ny, nx), electrons
+        0 under NO_DATA.
+    marked : (ny, nx)
+        A copy of the mask with the bit added.
+    """
     filled, marked = np.empty(data.shape, np.float32), mask.copy()
     light = np.asarray(data, dtype=np.float32)
     in_bands(
@@ -64,7 +94,22 @@ def missing_pixels(data: Image, mask: Mask) -> tuple[Image, Mask]:
 
 
 def saturated_pixels(data: Image, mask: Mask, saturation_e: float) -> Mask:
-    """Mark pixels at or above saturation; `data` still holds the sky."""
+    """Mark pixels at or above saturation; `data` still contains the sky.
+
+    Parameters
+    ----------
+    data : (ny, nx), electrons
+        Sky included.
+    mask : (ny, nx)
+        Bits of the pixels.
+    saturation_e : electrons
+        Infinite: nothing is marked.
+
+    Returns
+    -------
+    marked : (ny, nx)
+        The mask with SATURATED added.
+    """
     if not np.isfinite(saturation_e):
         return mask
     marked = mask.copy()
@@ -76,7 +121,22 @@ def saturated_pixels(data: Image, mask: Mask, saturation_e: float) -> Mask:
 
 
 def impossible_pixels(data: Image, mask: Mask, sky: Background) -> Mask:
-    """Mark pixels far below the sky: overrun cores as SATURATED, others as BAD."""
+    """Mark pixels far below the sky: overflowed cores as SATURATED, others as BAD.
+
+    Parameters
+    ----------
+    data : (ny, nx), electrons
+        Sky included.
+    mask : (ny, nx)
+        Bits of the pixels; those with NO_DATA are ignored.
+    sky
+        Its level and noise.
+
+    Returns
+    -------
+    marked : (ny, nx)
+        The mask with these bits added.
+    """
     low = np.zeros(mask.shape, dtype=np.bool_)
     skip = int(MaskBit.NO_DATA)
     in_bands(
@@ -102,7 +162,18 @@ def impossible_pixels(data: Image, mask: Mask, sky: Background) -> Mask:
 
 
 def grown_saturation(mask: Mask) -> Mask:
-    """Widen SATURATED by the pixels its charge spills into."""
+    """Widen SATURATED by the pixels that its charge spills into.
+
+    Parameters
+    ----------
+    mask : (ny, nx)
+        With SATURATED where pixels are full.
+
+    Returns
+    -------
+    marked : (ny, nx)
+        With SATURATED two pixels further out.
+    """
     full = kernels.has_bits(mask, int(MaskBit.SATURATED))
     return with_bit(mask, grow(full, SATURATION_GROW_PX), MaskBit.SATURATED)
 
@@ -110,17 +181,24 @@ def grown_saturation(mask: Mask) -> Mask:
 def bleeding_pixels(data: Image, mask: Mask, sky: Background) -> Mask:
     """Mark BLEEDING: charge that ran along columns or rows from saturated stars.
 
-    Which of the two is found from the longest saturated patches of the frame; a star
-    is where its patch is widest, and what lies beyond its own radius has run there.
-    Past the full pixels the charge is followed as long as it outshines both sides.
+    The direction, columns or rows, is found from the longest saturated patches of the
+    frame. A star lies where its patch is widest, and full pixels farther from it than its
+    radius have bled. Beyond the full pixels the charge is followed as long as it is
+    brighter than both sides.
 
     Parameters
     ----------
     data : (ny, nx), electrons, sky included
+        Light in which the charge is followed.
     mask : (ny, nx)
         With SATURATED where pixels are full, not yet grown.
     sky
         Its noise is what charge is compared with.
+
+    Returns
+    -------
+    marked : (ny, nx)
+        The mask with BLEEDING added.
     """
     found = patches(kernels.has_bits(mask, int(MaskBit.SATURATED)))
     rows, columns, number = found.pixels()
@@ -150,7 +228,7 @@ def bleeding_pixels(data: Image, mask: Mask, sky: Background) -> Mask:
 
 
 def _runs_along_columns(stars: list[tuple[Index, Index]]) -> bool | None:
-    """Tell whether charge runs along columns, rows (False), or nowhere (None)."""
+    """Return whether charge runs along columns, rows (False), or nowhere (None)."""
     excess = [0.0, 0.0]
     for rows, columns in stars:
         height, width = _longest(columns), _longest(rows)
@@ -163,7 +241,7 @@ def _runs_along_columns(stars: list[tuple[Index, Index]]) -> bool | None:
 
 
 def _longest(lines: Index) -> int:
-    """Return the number of pixels in the line that has most."""
+    """Return the number of pixels in the line with the most."""
     return int(np.bincount(lines - lines.min()).max())
 
 
@@ -182,7 +260,7 @@ def _beyond_the_core(along: Index, across: Index) -> tuple[Index, Index]:
 def _follow(
     images: tuple[Image, Image], out: Bool, along: Index, across: Index, bled: Index
 ) -> None:
-    """Mark what the charge reaches past the full pixels of its columns."""
+    """Mark the charge beyond the full pixels of its columns."""
     low, high = int(bled.min()), int(bled.max())
     for end, step in ((low, -1), (high, 1)):
         # A star may have bled one way only.

@@ -1,4 +1,4 @@
-"""Kernels over the few pixels that are no sky: far below it, or run over."""
+"""Kernels over the few pixels that show no sky: far below it, or saturated."""
 
 from __future__ import annotations
 
@@ -13,12 +13,26 @@ Index = NDArray[np.intp]
 Mask = NDArray[np.uint16]
 
 LEAST_IN_RING = 8
-"""Pixels of a ring whose median says something."""
+"""Fewest pixels of a ring whose median is used."""
 
 
 @compiled
 def mark_missing(data: Image, out: Image, mask: Mask, bit: int, first: int, last: int) -> None:
-    """Copy with 0 where there is no number or the bit is set; set the bit there."""
+    """Copy with 0 where a value is not finite or the bit is set; set the bit there.
+
+    Parameters
+    ----------
+    data : (ny, nx), electrons
+        May contain NaN and infinities.
+    out : (ny, nx), electrons
+        Written.
+    mask : (ny, nx)
+        Changed in place.
+    bit
+        Marks missing pixels.
+    first, last
+        Rows to process.
+    """
     for y in range(first, last):
         for x in range(data.shape[1]):
             gone = (not np.isfinite(data[y, x])) | ((mask[y, x] & bit) != 0)
@@ -28,7 +42,21 @@ def mark_missing(data: Image, out: Image, mask: Mask, bit: int, first: int, last
 
 @compiled
 def mark_full(data: Image, level: float, mask: Mask, bit: int, first: int, last: int) -> None:
-    """Set a bit where pixels reach a level."""
+    """Set a bit where pixels reach a level.
+
+    Parameters
+    ----------
+    data : (ny, nx), electrons
+        Sky included.
+    level : electrons
+        Pixels at or above it are marked.
+    mask : (ny, nx)
+        Changed in place.
+    bit
+        The bit to set.
+    first, last
+        Rows to process.
+    """
     for y in range(first, last):
         for x in range(data.shape[1]):
             full = data[y, x] >= level
@@ -47,7 +75,23 @@ def far_below(
     first: int,
     last: int,
 ) -> None:
-    """Find pixels so many sigma below the sky, those with bits of `skip` left out."""
+    """Find pixels far below the sky, except those with some bits.
+
+    Parameters
+    ----------
+    data, level, rms : (ny, nx), electrons
+        Image, and level and noise of its sky.
+    mask : (ny, nx)
+        Bits of the pixels.
+    skip
+        Pixels with any of these bits are not found.
+    sigma
+        Depth below the sky in units of its noise.
+    low : (ny, nx)
+        Written.
+    first, last
+        Rows to process.
+    """
     for y in range(first, last):
         for x in range(data.shape[1]):
             deep = data[y, x] - level[y, x] < -sigma * rms[y, x]
@@ -65,7 +109,26 @@ def brightest_near(
     columns: Index,
     reach: int,
 ) -> Image:
-    """Return the highest signal-to-noise around each of some pixels."""
+    """Return the highest signal-to-noise around each of some pixels.
+
+    Parameters
+    ----------
+    data, level, rms : (ny, nx), electrons
+        Image, and level and noise of its sky.
+    mask : (ny, nx)
+        Bits of the pixels.
+    skip
+        Pixels with any of these bits do not count.
+    rows, columns : (n,)
+        The pixels.
+    reach : pixels
+        Rows and columns to either side.
+
+    Returns
+    -------
+    snr : (n,)
+        At least 0.
+    """
     ny, nx = data.shape
     out = np.zeros(len(rows), np.float32)
     for k in range(len(rows)):
@@ -78,7 +141,20 @@ def brightest_near(
 
 @compiled
 def has_bits(mask: Mask, bits: int) -> Bool:
-    """Tell where any of some bits is set."""
+    """Return where any of some bits is set.
+
+    Parameters
+    ----------
+    mask : (ny, nx)
+        Bits of the pixels.
+    bits
+        One bit, or several combined with ``|``.
+
+    Returns
+    -------
+    is_set : (ny, nx)
+        True where at least one is.
+    """
     ny, nx = mask.shape
     out = np.empty((ny, nx), np.bool_)
     for y in range(ny):
@@ -89,7 +165,22 @@ def has_bits(mask: Mask, bits: int) -> Bool:
 
 @compiled
 def or_bit(mask: Mask, where: Bool, bit: int) -> Mask:
-    """Return the mask with a bit set where asked."""
+    """Return the mask with a bit added on some pixels.
+
+    Parameters
+    ----------
+    mask : (ny, nx)
+        Bits of the pixels.
+    where : (ny, nx)
+        True on the pixels that get the bit.
+    bit
+        The bit to add.
+
+    Returns
+    -------
+    marked : (ny, nx)
+        A new mask.
+    """
     ny, nx = mask.shape
     out = np.empty((ny, nx), np.uint16)
     for y in range(ny):
@@ -102,9 +193,25 @@ def or_bit(mask: Mask, where: Bool, bit: int) -> Mask:
 def overflow_end(
     data: Image, rms: Image, start: tuple[int, int], step: tuple[int, int], most: int, sigma: float
 ) -> int:
-    """Return how many pixels on charge still outshines both sides of its column.
+    """Return for how many pixels charge is brighter than both sides of its column.
 
-    `start` is the first pixel after the full ones, `step` the way the charge ran.
+    Parameters
+    ----------
+    data, rms : (ny, nx), electrons
+        Light, and the noise of the sky.
+    start : row, column
+        The first pixel after the full ones.
+    step : rows, columns
+        Direction in which the charge ran, one of them 0.
+    most : pixels
+        Longest stretch.
+    sigma
+        Excess over both sides, in units of the noise.
+
+    Returns
+    -------
+    count : pixels
+        Single dark pixels within are counted too.
     """
     ny, nx = data.shape
     (y, x), (dy, dx) = start, step
@@ -133,7 +240,28 @@ def overflow_end(
 def ring_medians(
     data: Image, skip: Bool, centre: tuple[float, float], inner: float, width: float, number: int
 ) -> Image:
-    """Return the median of good pixels in so many rings; NaN where too few."""
+    """Return the median of the good pixels in rings around a position.
+
+    Parameters
+    ----------
+    data : (ny, nx), electrons
+        Sky-subtracted.
+    skip : (ny, nx)
+        True on pixels that do not count.
+    centre : y, x
+        Of the rings, pixels.
+    inner : pixels
+        Inner radius of the first ring.
+    width : pixels
+        Of each ring.
+    number
+        Of rings.
+
+    Returns
+    -------
+    medians : (number,), electrons
+        NaN where a ring has fewer than eight good pixels.
+    """
     ny, nx = data.shape
     y, x = centre
     reach = int(inner + number * width) + 1
@@ -143,9 +271,9 @@ def ring_medians(
     start = np.zeros(number + 1, np.intp)
     for v in range(top, bottom):
         for u in range(left, right):
-            place = np.floor((np.sqrt((v - y) ** 2 + (u - x) ** 2) - inner) / width)
-            inside = place >= 0 and place < number and not skip[v, u]
-            k = int(place) if inside else -1
+            number_in = np.floor((np.sqrt((v - y) ** 2 + (u - x) ** 2) - inner) / width)
+            inside = number_in >= 0 and number_in < number and not skip[v, u]
+            k = int(number_in) if inside else -1
             ring[v - top, u - left] = k
             if inside:
                 start[k + 1] += 1
@@ -168,7 +296,28 @@ def ring_medians(
 def ray(
     data: Image, skip: Bool, y: float, x: float, angle: float, radii: Image, half_width: int
 ) -> Image:
-    """Return the mean across a ray from a star, by radius; NaN where bad."""
+    """Return the mean light across a ray from a star, by radius.
+
+    Parameters
+    ----------
+    data : (ny, nx), electrons
+        Sky-subtracted.
+    skip : (ny, nx)
+        True on pixels that do not count.
+    y, x : pixels
+        Position of the star.
+    angle : radians
+        From x towards y.
+    radii : (n,), pixels
+        Distances from the star.
+    half_width : pixels
+        Half the width of the ray, minus the middle pixel.
+
+    Returns
+    -------
+    light : (n,), electrons
+        NaN where half of the pixels or more are bad.
+    """
     ny, nx = data.shape
     c, s = np.cos(angle), np.sin(angle)
     out = np.full(len(radii), np.nan, np.float32)
@@ -196,9 +345,29 @@ def weaker_arms(
     around: Image,
     half_width: int,
 ) -> Image:
-    """Return by angle how much the weaker of two opposite rays exceeds its radius.
+    """Return by angle the excess of the weaker of two opposite rays over its radius.
 
-    `around` is the usual light at the radii. NaN where a ray has too few pixels.
+    Parameters
+    ----------
+    data : (ny, nx), electrons
+        Sky-subtracted.
+    skip : (ny, nx)
+        True on pixels that do not count.
+    y, x : pixels
+        Position of the star.
+    angles : (k,), radians
+        Of the first of the two rays.
+    radii : (n,), pixels
+        Distances from the star.
+    around : (n,), electrons
+        Typical light at the radii.
+    half_width : pixels
+        Half the width of a ray, minus the middle pixel.
+
+    Returns
+    -------
+    excess : (k,), electrons
+        NaN where a ray has too few pixels.
     """
     out = np.full(len(angles), np.nan, np.float32)
     for k in range(len(angles)):
@@ -216,7 +385,19 @@ def weaker_arms(
 
 @compiled
 def paint_disc(mask: Mask, y: float, x: float, radius: float, bit: int) -> None:
-    """Set a bit in a disc."""
+    """Set a bit in a disc.
+
+    Parameters
+    ----------
+    mask : (ny, nx)
+        Changed in place.
+    y, x : pixels
+        Centre.
+    radius : pixels
+        Of the disc.
+    bit
+        The bit to set.
+    """
     ny, nx = mask.shape
     reach = int(radius) + 1
     for v in range(max(int(y) - reach, 0), min(int(y) + reach + 2, ny)):
@@ -229,7 +410,21 @@ def paint_disc(mask: Mask, y: float, x: float, radius: float, bit: int) -> None:
 def paint_ray(
     mask: Mask, y: float, x: float, angle: float, length: float, half_width: float, bit: int
 ) -> None:
-    """Set a bit along a ray from a star."""
+    """Set a bit along a ray from a star.
+
+    Parameters
+    ----------
+    mask : (ny, nx)
+        Changed in place.
+    y, x : pixels
+        Position of the star.
+    angle : radians
+        From x towards y.
+    length, half_width : pixels
+        Of the ray.
+    bit
+        The bit to set.
+    """
     ny, nx = mask.shape
     c, s = np.cos(angle), np.sin(angle)
     reach = int(length + half_width) + 1

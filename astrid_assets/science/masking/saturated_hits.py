@@ -41,10 +41,16 @@ def mark_saturated_hits(data: Image, mask: Mask, sky: Background) -> Mask:
     Parameters
     ----------
     data : (ny, nx), electrons, sky included
+        Light beside the full pixels.
     mask : (ny, nx)
         With SATURATED where pixels are full, not yet grown.
     sky
-        What is next to nothing is measured above its level.
+        Light beside a full pixel is measured above its level.
+
+    Returns
+    -------
+    marked : (ny, nx)
+        The mask itself when there is no such hit.
     """
     full = (mask & np.uint16(MaskBit.SATURATED)) != 0
     found = patches(full)
@@ -63,7 +69,7 @@ def mark_saturated_hits(data: Image, mask: Mask, sky: Background) -> Mask:
     hit[rows[hits], columns[hits]] = True
     marked = mask.copy()
     marked[hit] &= np.uint16(~int(MaskBit.SATURATED) & 0xFFFF)
-    # What it spilled into its neighbours went with the peak that would betray it.
+    # Its spill in the neighbours can no longer be found: the peak beside it is cut off.
     marked[grow(hit)] |= np.uint16(MaskBit.COSMIC_RAY)
     return marked
 
@@ -76,7 +82,7 @@ def _is_dark_beside(
     step: tuple[int, int],
     share: float,
 ) -> NDArray[np.bool_]:
-    """Tell for each pixel whether both of its sides along a step are dark."""
+    """Return for each pixel whether both of its sides along a step are dark."""
     rows, columns = where
     own = data[rows, columns] - sky.level[rows, columns]
     dark = np.ones(len(rows), dtype=bool)

@@ -1,4 +1,4 @@
-"""Kernels that compare pixels with the shape of stars, to tell charge from light."""
+"""Kernels that compare pixels with the shape of stars: charge against light."""
 
 from __future__ import annotations
 
@@ -17,11 +17,25 @@ RIM = 3
 
 @compiled
 def shares(clean: Image, bad: Bool, pixels: Index) -> Image:
-    """Return the light beside maxima in shares of theirs: along axes and diagonals.
+    """Return the light beside maxima over their own, along axes and diagonals.
 
     It is ``sqrt(a b) / p`` of a pixel p between a and b, which for a Gaussian of
     variance v is ``exp(-1 / 2v)`` along the axes and the square of that along the
-    diagonals, wherever in its pixel it is centred. NaN beside bad or dark pixels.
+    diagonals, wherever in its pixel it is centred.
+
+    Parameters
+    ----------
+    clean : (ny, nx), electrons
+        Image without holes.
+    bad : (ny, nx)
+        True on pixels that do not count.
+    pixels : (n,)
+        Flat indices of the maxima.
+
+    Returns
+    -------
+    shares : (n, 4)
+        Along row, column and both diagonals; NaN beside bad or dark pixels.
     """
     ny, nx = clean.shape
     out = np.full((len(pixels), 4), np.nan, np.float32)
@@ -55,12 +69,32 @@ def _step(line: int) -> tuple[int, int]:
 def sharper(
     clean: Image, variance: Image, bad: Bool, pixels: Index, least: Image, sigmas: float
 ) -> Bool:
-    """Tell which pixels lack the light beside them that a point source brings.
+    """Return which pixels lack the light beside them that a point source has.
 
     Of a pixel p between a and b a star has ``sqrt(a b) >= share p``, along each of
     four lines, and therefore also ``a + b >= 2 share p``. The first is the stronger
-    claim; the second can be summed over the lines where most is missing, and so
-    tells a faint cosmic ray.
+    condition; the second can be summed over the lines where most is missing, and so
+    detects a faint cosmic ray.
+
+    Parameters
+    ----------
+    clean : (ny, nx), electrons
+        Image without holes.
+    variance : (ny, nx), electrons squared
+        With the Poisson noise of the light.
+    bad : (ny, nx)
+        True on pixels that do not count.
+    pixels : (n,)
+        Flat indices.
+    least : (4,)
+        Smallest share of a star along row, column and both diagonals.
+    sigmas
+        Significance of the missing light.
+
+    Returns
+    -------
+    is_sharper : (n,)
+        True where the light is missing.
     """
     ny, nx = clean.shape
     out = np.zeros(len(pixels), np.bool_)
@@ -103,6 +137,26 @@ def away_from_stars(
     """Keep pixels that are neither beside a hole in a bright star nor on the border.
 
     The steep flank of half a star has no shape that could be compared.
+
+    Parameters
+    ----------
+    clean : (ny, nx), electrons
+        Image with holes filled.
+    variance : (ny, nx), electrons squared
+        With the Poisson noise of the light.
+    bad : (ny, nx)
+        True in holes.
+    pixels : (n,)
+        Flat indices.
+    snr
+        Filled light over the noise from which a hole counts as in a bright star.
+    border : pixels
+        Width of the border.
+
+    Returns
+    -------
+    kept : (m,)
+        Flat indices, in the given order.
     """
     ny, nx = clean.shape
     kept = np.empty(len(pixels), np.intp)

@@ -1,4 +1,4 @@
-"""Runs of light along a line: where a trail begins and ends, and whether it is one."""
+"""Runs of light along a line: the ends of a trail, and whether it is one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from astrid_assets.science.arrays.robust import mad_sigma
 
 MIN_LENGTH_SHARE = 0.2
-"""Of the frame's shorter side; spikes of bright stars and galaxies are shorter."""
+"""Share of the frame's shorter side; spikes of bright stars and galaxies are shorter."""
 
 MIN_LENGTH_PX = 60
 MIN_CORNER_PX = 40
-"""Length of what runs from border to border, across a corner."""
+"""Length of a line from border to border, across a corner."""
 
 SEGMENT_PX = 20
 SEGMENTS = 40
@@ -26,7 +26,18 @@ Bool = NDArray[np.bool_]
 
 
 def lit_run(shine: Array) -> tuple[int, int]:
-    """Return the longest stretch whose segments shine, single gaps allowed."""
+    """Return the longest stretch of lit segments; single gaps are allowed.
+
+    Parameters
+    ----------
+    shine : (n,), sigma
+        Light of the line above both sides, by position along it; NaN where unknown.
+
+    Returns
+    -------
+    first, last
+        Pixels ``first..last - 1`` along the line; 0, 0 without any.
+    """
     edges = _segments(len(shine))
     lit = _lit(shine, edges)
     # A dark segment between two lit ones is a star's mask or a tumble.
@@ -52,7 +63,7 @@ def _segments(length: int) -> NDArray[np.intp]:
 
 
 def _lit(shine: Array, edges: NDArray[np.intp]) -> Bool:
-    """Tell which segments shine: their median is above its own error."""
+    """Return which segments are lit: their median is above its own error."""
     lit = np.zeros(len(edges) - 1, dtype=bool)
     for index, (a, b) in enumerate(pairwise(edges)):
         part = shine[a:b][np.isfinite(shine[a:b])]
@@ -64,14 +75,14 @@ def _lit(shine: Array, edges: NDArray[np.intp]) -> Bool:
 
 
 def _ends(shine: Array, edges: NDArray[np.intp], run: tuple[int, int]) -> tuple[int, int]:
-    """Return the ends of a lit run to the pixel, where its light sets in."""
+    """Return the ends of a lit run to the pixel, where its light begins."""
     first, last = int(edges[run[0]]), int(edges[run[1]])
     usual = float(np.nanmedian(shine[first:last]))
     reach = int(edges[1] - edges[0])
     clipped = np.clip(np.nan_to_num(shine), -usual, 2 * usual) - usual / 2
     before = clipped[max(first - reach, 0) : min(first + reach, len(shine))]
     after = clipped[max(last - reach, 0) : min(last + reach, len(shine))]
-    # The sum of light from a place on is greatest where the line begins.
+    # The sum of light from a position on is greatest where the line begins.
     begin = max(first - reach, 0) + int(np.argmax(np.cumsum(before[::-1])[::-1]))
     end = max(last - reach, 0) + int(np.argmax(np.cumsum(after))) + 1
     # Too little is left beyond to be judged: the trail came from outside.
@@ -81,14 +92,41 @@ def _ends(shine: Array, edges: NDArray[np.intp], run: tuple[int, int]) -> tuple[
 
 
 def is_long(run: tuple[int, int], crossing: int, shape: tuple[int, int]) -> bool:
-    """Tell whether a run is as long as a trail, or crosses a corner."""
+    """Return whether a run is as long as a trail, or crosses a corner.
+
+    Parameters
+    ----------
+    run : first, last
+        Along the line, pixels.
+    crossing : pixels
+        Length of the line within the frame.
+    shape : (ny, nx)
+        Of the frame.
+
+    Returns
+    -------
+    is_long
+        True for a fifth of the shorter side and 60 pixels, or for 90 % of the crossing
+        and 40 pixels.
+    """
     length = run[1] - run[0]
     across = length > 0.9 * crossing and length >= MIN_CORNER_PX
     return across or length >= max(MIN_LENGTH_SHARE * min(shape), MIN_LENGTH_PX)
 
 
 def is_lit(shine: Array) -> bool:
-    """Tell whether most segments of a run shine."""
+    """Return whether most segments of a run are lit.
+
+    Parameters
+    ----------
+    shine : (n,), sigma
+        Light of the run above both sides, by position along it.
+
+    Returns
+    -------
+    is_lit
+        True for three quarters of the segments; False for an empty run.
+    """
     if not len(shine):
         return False
     return bool(np.mean(_lit(shine, _segments(len(shine)))) >= MIN_LIT_SHARE)

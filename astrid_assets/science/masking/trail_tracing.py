@@ -1,4 +1,4 @@
-"""Tracing: is a line on full pixels a trail, how wide is it, where does it end."""
+"""Tracing a line on full pixels: whether it is a trail, its width and its ends."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ EDGE_SIGMA = 0.2
 """Mean light per pixel, in sigma of the sky, at which a trail's mask may end."""
 
 PARALLEL_SIGMA = 8.0
-"""Of a trail's light above the scatter of lines beside it, crowded fields have some."""
+"""Significance of a trail's light over the scatter of lines beside it (crowding)."""
 
 MIN_DRIFT_PX = 4.0
-"""Off a row or column, over a trail's length."""
+"""Departure from a row or column over a trail's length."""
 
 STAR_SIGMA = 100.0
 STAR_RUN_PX = 4
 NEAR_PX = 30
 FADING = 2.5
-"""A spike is so much brighter beside its star than far from it."""
+"""Ratio of a spike's light beside its star to that far from it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Trail:
 
 @dataclass(frozen=True)
 class Tracing:
-    """What a line looks like on full pixels, and whether it is a trail."""
+    """A line on full pixels, and whether it is a trail."""
 
     trail: Trail
     is_trail: bool
@@ -71,7 +71,26 @@ def traced(
     sigma: float,
     step: int,
 ) -> Tracing:
-    """Follow a line from one of its stretches (ends x, y) to both of its ends."""
+    """Follow a line from one of its stretches to both of its ends.
+
+    Parameters
+    ----------
+    data, rms : (ny, nx), electrons
+        Sky-subtracted light, and the noise of the sky.
+    bad : (ny, nx)
+        Pixels that must not count.
+    x, y : first, last
+        Ends of the stretch, pixels.
+    sigma
+        Significance of the line in the search, which the trail keeps.
+    step : pixels
+        Side of the bins in which it was found.
+
+    Returns
+    -------
+    tracing
+        The line with its width and ends, and whether it is a trail.
+    """
     images = data, rms, bad
     shape = data.shape[0], data.shape[1]
     line, whole, stretch = _followed(images, x, y, step)
@@ -109,14 +128,14 @@ def _followed(
     y: tuple[float, float],
     step: int,
 ) -> tuple[tuple[float, float], tuple[int, int], tuple[int, int]]:
-    """Refine a line on its stretch, then on its way through the whole frame.
+    """Refine a line on its stretch, then along its path through the whole frame.
 
-    Returns the line, its crossing of the frame, and the stretch as places along it.
+    Returns the line, its crossing of the frame, and the stretch as positions along it.
     """
     angle = float(np.arctan2(x[0] - x[1], y[1] - y[0]))
     c, s = np.cos(angle), np.sin(angle)
-    places = sorted((-x[0] * s + y[0] * c, -x[1] * s + y[1] * c))
-    stretch = round(places[0]), round(places[1]) + 1
+    ends = sorted((-x[0] * s + y[0] * c, -x[1] * s + y[1] * c))
+    stretch = round(ends[0]), round(ends[1]) + 1
     shape = images[0].shape[0], images[0].shape[1]
     length, middle = max(stretch[1] - stretch[0], 1), (stretch[0] + stretch[1]) / 2
     width, near = max(3, step), 3 * step + 2
@@ -139,7 +158,7 @@ def _refined(
     reach: int,
     width: int,
 ) -> tuple[float, float]:
-    """Turn and shift a line to where its pixels shine most along a stretch."""
+    """Turn and shift a line to where its pixels are brightest along a stretch."""
     snr = kernels.strip(*images, line, along, REACH_PX)
     window = REACH_PX - reach, REACH_PX + reach + 1
     slope, k = kernels.steepest(snr, slopes, window, width, CLIP)
@@ -154,7 +173,7 @@ def _refined(
 
 
 def _crossing(line: tuple[float, float], shape: tuple[int, int], middle: float) -> tuple[int, int]:
-    """Return where a line enters and leaves the frame, as places along it."""
+    """Return where a line enters and leaves the frame, as positions along it."""
     angle, distance = line
     c, s = np.cos(angle), np.sin(angle)
     ends = [-np.inf, np.inf]
@@ -193,7 +212,7 @@ def _profile(snr: Image) -> tuple[float, float, float]:
 
 
 def _edge(excess: Array, peak: int, way: int, limit: float) -> int:
-    """Return the last place from the peak on that is above a limit."""
+    """Return the last position from the peak on that is above a limit."""
     at = peak
     while 0 < at < len(excess) - 1 and excess[at + way] > limit:
         at += way
@@ -201,14 +220,14 @@ def _edge(excess: Array, peak: int, way: int, limit: float) -> int:
 
 
 def _shine(snr: Image, offset: float, half: float, core: float) -> Array:
-    """Return how much the core outshines both sides, by place along the line."""
+    """Return the light of the core above both sides, by position along the line."""
     across = np.abs(np.arange(snr.shape[1]) - REACH_PX - offset)
     beside = (across > half + 1) & (across <= half + 1 + SIDE_BAND_PX)
     return _nanmean(snr[:, across <= core + 0.1]) - _nanmedian(snr[:, beside], 1)
 
 
 def _nanmean(values: Image) -> Array:
-    """Return the mean of what is there, NaN where less than half of it is."""
+    """Return the mean of the finite values, NaN where fewer than half are finite."""
     is_there = np.isfinite(values)
     count = is_there.sum(axis=1)
     total = np.where(is_there, values, 0).sum(axis=1, dtype=np.float64)
@@ -216,7 +235,7 @@ def _nanmean(values: Image) -> Array:
 
 
 def _nanmedian(values: Image, axis: int) -> Array:
-    """Return medians of what is there, NaN where nothing is."""
+    """Return the medians of the finite values, NaN where there is none."""
     ranked = np.sort(values, axis=axis)
     count = np.isfinite(ranked).sum(axis=axis, keepdims=True)
     low = np.maximum(count - 1, 0) // 2
@@ -226,7 +245,7 @@ def _nanmedian(values: Image, axis: int) -> Array:
 
 
 def _outshines(snr: Image, offset: float, core: float) -> bool:
-    """Tell whether a line stands out among those that run beside it."""
+    """Return whether a line stands out among those that run beside it."""
     profile = _nanmedian(snr, 0)
     across = np.abs(np.arange(len(profile)) - REACH_PX - offset)
     size = min(2 * int(core) + 1, 7)
@@ -241,12 +260,12 @@ def _outshines(snr: Image, offset: float, core: float) -> bool:
 
 
 def _drift(angle: float, length: int) -> float:
-    """Return how far a line leaves its row or column over its length, pixels."""
+    """Return how far a line departs from its row or column over its length, pixels."""
     return length * min(abs(np.sin(angle)), abs(np.cos(angle)))
 
 
 def _fades_from_a_star(snr: Image, shine: Array, run: tuple[int, int]) -> bool:
-    """Tell whether a line is a bright star's: it fades away from it on both sides."""
+    """Return whether a line is a bright star's: it fades away from it on both sides."""
     core = snr[:, REACH_PX - 3 : REACH_PX + 4]
     # Saturated cores are bad, and NaN here; a bright one may be neither.
     is_star = (np.isnan(core) | (core > STAR_SIGMA)).mean(axis=1) > 0.7

@@ -1,12 +1,17 @@
-"""Trails of satellites and aircraft: long straight lines, masked along their width.
+"""Trails of satellites and aircraft: long straight lines, masked in full width.
 
 All lines of the binned frame are summed, whole ones and pieces of them, and compared
-with their neighbours on either side; what stands out is laid straight on full pixels
-and believed only where it shines over most of its length. Medians along the line
-decide that, so that stars in a row do not make one.
+with their neighbours on either side; significant ones are resampled straight on full
+pixels and accepted only where they are lit over most of their length. Medians along
+the line decide that, so that stars in a row are not mistaken for one.
 
-Rows and columns are the detector's: a line that drifts by less than its width off one
-of them is not called a trail, nor is what fades away from a star it runs through.
+Rows and columns are the detector's: a line that departs by less than its width from
+one of them is not called a trail, nor is one that fades away from a star it crosses.
+
+References
+----------
+Götz & Druckmüller 1996, Pattern Recognition 29, 711; Brady 1998, SIAM J. Comput. 27,
+107: the sums along all lines.
 """
 
 from __future__ import annotations
@@ -28,10 +33,10 @@ if TYPE_CHECKING:
 
 Bool = NDArray[np.bool_]
 BINNED_SIDE = 512
-"""Bins along the longer side at most; a trail is about as wide as such a bin."""
+"""Most bins along the longer side; a trail is about as wide as such a bin."""
 
 COARSEST_SIDE = 40
-"""Bins along the longer side at least, for trails that are out of focus."""
+"""Fewest bins along the longer side, for trails that are out of focus."""
 
 PIXEL_CLIP, BIN_CLIP = 5.0, 3.0
 """Sigma; a pixel or bin counts at most this much, so that no star makes a line."""
@@ -42,12 +47,12 @@ LINE_SIGMA = 8.0
 SHORTEST_BINS = 32
 MAX_TRAILS = 8
 MAX_REJECTED = 6
-"""Lines that turned out to be something else: a frame with more is full of them."""
+"""Lines that are not trails after which the search ends: the frame is full of them."""
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A stretch of a line in the frame: its ends, what it stands out by, its scale."""
+    """A stretch of a line in the frame: its ends, its significance, its scale."""
 
     x: tuple[float, float]
     y: tuple[float, float]
@@ -64,6 +69,11 @@ def find_trails(data: Image, rms: Image, bad: Bool) -> list[Trail]:
         Light and noise of the sky.
     bad : (ny, nx)
         Pixels that must not count.
+
+    Returns
+    -------
+    trails
+        At most eight.
     """
     data = np.ascontiguousarray(data, dtype=np.float32)
     rms = np.ascontiguousarray(rms, dtype=np.float32)
@@ -80,7 +90,7 @@ def find_trails(data: Image, rms: Image, bad: Bool) -> list[Trail]:
             seen = traced(data, rms, bad, line.x, line.y, line.sigma, line.step)
             _erase(values, good, step, seen.trail, line)
             if seen.is_trail:
-                # Its light was in all sums: they are taken anew without it.
+                # Its light was in all sums: they are computed again without it.
                 trails.append(seen.trail)
                 is_new = True
                 break
@@ -89,7 +99,20 @@ def find_trails(data: Image, rms: Image, bad: Bool) -> list[Trail]:
 
 
 def trail_mask(trails: list[Trail], shape: tuple[int, int]) -> Bool:
-    """Mark the pixels of the trails."""
+    """Mark the pixels of the trails.
+
+    Parameters
+    ----------
+    trails
+        As `find_trails` returns them.
+    shape : (ny, nx)
+        Of the frame.
+
+    Returns
+    -------
+    marked : (ny, nx)
+        True on a trail.
+    """
     marked = np.zeros(shape, dtype=bool)
     for trail in trails:
         kernels.paint_line(
@@ -127,7 +150,7 @@ def _outstanding_lines(values: Image, good: Image, step: int) -> list[_Line]:
 
 
 def _is_erased(good: Image, line: _Line, step: int) -> bool:
-    """Tell whether most of a line has been taken out since it was found."""
+    """Return whether most of a line has been removed since it was found."""
     share = np.linspace(0, 1, 21)
     y, x = (
         np.clip((a + share * (b - a)) / step, 0, side - 1).astype(np.intp)
@@ -163,7 +186,7 @@ def _lines_of_scale(values: Image, good: Image, step: int, shortest: int) -> Ite
 
 
 def _erase(values: Image, good: Image, step: int, trail: Trail, line: _Line) -> None:
-    """Take a line out of the bins, over its whole length, so that the next shows."""
+    """Remove a line from the bins, over its whole length, so that the next is found."""
     half = max(trail.half_width_px / step, 1.5 * line.step / step) + 1.0
     # The line in the coordinates of the bins.
     c, s = np.cos(trail.angle_rad), np.sin(trail.angle_rad)

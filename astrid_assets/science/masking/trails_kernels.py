@@ -18,7 +18,7 @@ Image = NDArray[np.float32]
 Array = NDArray[np.float64]
 
 SIDES_FROM, SIDES_TO = 3, 5
-"""Lines this far on either side, in bins, are what a line must outshine."""
+"""Distance, in bins, of the lines on either side that a line must exceed."""
 
 
 @compiled
@@ -34,7 +34,23 @@ def bin_snr(
     first: int,
     last: int,
 ) -> None:
-    """Average signal-to-noise into blocks of unit noise; dark where half is bad."""
+    """Average signal-to-noise into blocks of unit noise; 0 where half is bad.
+
+    Parameters
+    ----------
+    data, rms : (ny, nx), electrons
+        Sky-subtracted light, and the noise of the sky.
+    bad : (ny, nx)
+        Pixels that must not count.
+    step : pixels
+        Side of a block.
+    clip, bin_clip : sigma
+        A pixel, and a block, count at most this much.
+    values, good : (ny // step, nx // step)
+        Written: the averages, and 1 or 0 for usable blocks or not.
+    first, last
+        Rows of blocks to process.
+    """
     width = values.shape[1]
     most = np.float32(clip)
     row_sum, row_count = np.empty(width, np.float32), np.empty(width, np.float32)
@@ -59,7 +75,18 @@ def bin_snr(
 
 @compiled
 def halve(values: Image, good: Image) -> tuple[Image, Image]:
-    """Average blocks of 2 x 2 bins, noise again 1."""
+    """Average blocks of 2 x 2 bins, again to unit noise.
+
+    Parameters
+    ----------
+    values, good : (ny, nx)
+        As `bin_snr` wrote them.
+
+    Returns
+    -------
+    values, good : (ny // 2, nx // 2)
+        The same for bins of twice the side.
+    """
     ny, nx = values.shape[0] // 2, values.shape[1] // 2
     out, usable = np.zeros((ny, nx), np.float32), np.zeros((ny, nx), np.float32)
     for y in range(ny):
@@ -74,16 +101,28 @@ def halve(values: Image, good: Image) -> tuple[Image, Image]:
 
 @compiled
 def best_lines(values: Image, good: Image, shortest: int) -> Array:
-    """Find the line that outshines its neighbours most, for every dyadic length.
+    """Find the line that most exceeds its neighbours, for every dyadic length.
 
     Lines run down the rows and to the right by at most as many columns. Blocks of
-    ``h`` rows hold the sums of lines that enter them at column x and leave them s
+    ``h`` rows contain the sums of lines that enter them at column x and leave them s
     columns further; two blocks make one of twice the height.
+
+    Parameters
+    ----------
+    values, good : (ny, nx)
+        As `bin_snr` wrote them.
+    shortest : rows
+        Smallest height of a line.
 
     Returns
     -------
     found : (levels, 6)
         Significance, scatter of all lines, rows h, first row, column there, shift s.
+
+    References
+    ----------
+    Götz & Druckmüller 1996, Pattern Recognition 29, 711; Brady 1998, SIAM J. Comput. 27,
+    107.
     """
     ny, nx = values.shape
     rows = 1
@@ -163,9 +202,25 @@ def strip(
     along: tuple[int, int],
     reach: int,
 ) -> Image:
-    """Lay a line straight: signal-to-noise by place along it and across it.
+    """Resample a band along a line: signal-to-noise by position along and across it.
 
-    NaN where a pixel is bad or outside.
+    Parameters
+    ----------
+    data, rms : (ny, nx), electrons
+        Sky-subtracted light, and the noise of the sky.
+    bad : (ny, nx)
+        Pixels that must not count.
+    line : angle, distance
+        The pixels with ``x cos(angle) + y sin(angle) = distance``; radians, pixels.
+    along : first, last
+        Positions along the line, pixels.
+    reach : pixels
+        To either side of it.
+
+    Returns
+    -------
+    snr : (last - first, 2 reach + 1)
+        NaN where a pixel is bad or outside.
     """
     ny, nx = data.shape
     angle, distance = line
@@ -184,9 +239,27 @@ def strip(
 def steepest(
     snr: Image, slopes: Array, window: tuple[int, int], width: int, clip: float
 ) -> tuple[float, int]:
-    """Find the slope and the middle at which a band through a strip shines most.
+    """Find the slope and the middle at which a band through a strip is brightest.
 
-    `window` limits the middle, `width` is the band's.
+    Parameters
+    ----------
+    snr : (n, m)
+        As `strip` returns it.
+    slopes : (k,)
+        Pixels across per pixel along, to be tried.
+    window : first, last
+        Columns in which the middle may lie.
+    width : pixels
+        Of the band.
+    clip : sigma
+        A pixel counts at most this much.
+
+    Returns
+    -------
+    slope
+        The best of `slopes`.
+    middle
+        Column of the band at half the length.
     """
     length, across = snr.shape
     total, count = np.empty(across), np.empty(across)
@@ -214,7 +287,19 @@ def steepest(
 def paint_line(
     marked: Bool, line: tuple[float, float], along: tuple[float, float], half: float
 ) -> None:
-    """Set the pixels within half a width of a stretch of a line."""
+    """Set the pixels within half a width of a stretch of a line.
+
+    Parameters
+    ----------
+    marked : (ny, nx)
+        Changed in place.
+    line : angle, distance
+        The pixels with ``x cos(angle) + y sin(angle) = distance``; radians, pixels.
+    along : first, last
+        Ends of the stretch, pixels along the line; infinite: the whole line.
+    half : pixels
+        Half the width.
+    """
     ny, nx = marked.shape
     angle, distance = line
     c, s = np.cos(angle), np.sin(angle)

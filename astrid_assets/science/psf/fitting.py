@@ -1,11 +1,15 @@
-"""How a PSF is measured: one least-squares fit of splines to all pixels of all stars.
+"""The fit of a PSF: one least-squares fit of splines to all pixels of all stars.
 
 The unknowns are the nodes of cubic B-splines (times a polynomial of the position in
 the frame); the data are the pixels around the stars with their own noise, so masked
-pixels simply carry no weight, and no star is ever interpolated. Where the data say
-little, in the wings and between the pixels of few stars, the nodes lean on an
-elliptical profile that is measured from the same stars. Fluxes, places and neighbours
-are fitted in turn with the PSF.
+pixels simply have no weight, and no star is ever interpolated. Where the data constrain
+a node little, in the wings and between the pixels of few stars, it follows an
+elliptical profile that is measured from the same stars. Fluxes, positions and
+neighbours are fitted in turn with the PSF.
+
+References
+----------
+Anderson & King 2000, PASP 112, 1360: the effective PSF on a grid finer than pixels.
 """
 
 from __future__ import annotations
@@ -44,20 +48,20 @@ RADIUS_FWHM = 4.0
 
 MIN_RADIUS, MAX_RADIUS = 8, 31
 NODES_PER_PIXEL = ((4.2, 2), (np.inf, 1))
-"""Up to which FWHM (of moments, along the short axis, pixels) how many nodes: with
+"""Largest FWHM (of moments, along the short axis, pixels) per number of nodes: with
 one, a Moffat PSF of 3 pixels cannot be drawn better than to 1 % of its peak; with two,
 one of 1.3 can."""
 
 ROUNDS = ((1.0, 12), (0.3, 12), (0.3, 24))
 """Per round, how far a node may stray from the profile, as a share of it, and steps
-of the solver: at first the profile is a guess and the places are rough."""
+of the solver: at first the profile is a guess and the positions are rough."""
 
 SMOOTHING_FWHM = 0.2
 """What the profile lacks is smooth on this scale: half that of the PSF itself."""
 
 CLIP_SIGMA = 5.0
 MODEL_ERROR = 0.01
-"""Relative error granted to the model: one bright star must not rule the fit."""
+"""Relative error assumed for the model: one bright star must not dominate the fit."""
 
 SKY_FREEDOM = 0.02
 """Sky left under a star, in units of the noise of a pixel."""
@@ -75,20 +79,31 @@ Bool = NDArray[np.bool_]
 def fit_psf(frame: Frame, stars: Stars) -> PsfModel:
     """Measure the PSF from a frame's isolated, unsaturated stars.
 
-    Constant over the frame, or a polynomial in position of the order that predicts
-    the shapes of left-out stars best.
+    Constant over the frame, or a polynomial in position of the order that best predicts
+    the shapes of left-out stars.
 
     Parameters
     ----------
     frame
         Sky-subtracted, with a variance.
     stars
-        Of this frame, with their flags (`stars.measure_stars`).
+        Of this frame, with their flags (`stars.measurement.measure_stars`).
+
+    Returns
+    -------
+    psf
+        Unit sum everywhere on the frame.
 
     Raises
     ------
     TooFewStars
         If fewer than `star_selection.MIN_PSF_STARS` usable stars are there.
+    ValueError
+        If the frame has no variance.
+
+    References
+    ----------
+    Anderson & King 2000, PASP 112, 1360.
     """
     _variance(frame)
     chosen = choose_psf_stars(stars)
@@ -121,12 +136,12 @@ def fit_psf(frame: Frame, stars: Stars) -> PsfModel:
         if np.count_nonzero(keep) < MIN_PSF_STARS:
             raise TooFewStars("PSF", int(np.count_nonzero(keep)), MIN_PSF_STARS)
         sample, strange = _sample(frame, psf, found, index, usable)
-        # Fitted places are those of the model's middle, wherever that has drifted.
+        # Fitted positions are those of the model's middle, wherever that has drifted.
         off = _off_centre(psf, found.x[index], found.y[index])
         sample = replace(sample, shift=sample.shift + off)
         keep = _alike(strange, keep) if turn else keep
         if turn:
-            # A PSF that varies is worth its price once a constant one is known.
+            # A varying PSF is fitted once a constant one is known.
             z, nodes = _with_terms(z, count), _with_terms(nodes, count)
             terms = polynomials(found.x[index], found.y[index], frame.shape, count)
             sample = replace(sample, terms=terms)
@@ -154,7 +169,18 @@ def _with_terms(stamps_of_terms: Array, count: int) -> Array:
 
 
 def psf_fwhm(psf: PsfModel) -> float:
-    """Return the FWHM in the middle of the frame, pixels."""
+    """Return the FWHM of a PSF in the middle of the frame.
+
+    Parameters
+    ----------
+    psf
+        Of a frame.
+
+    Returns
+    -------
+    fwhm_px : pixels
+        At half maximum: see `stamp_fwhm`.
+    """
     ny, nx = psf.frame_shape
     here = replace(psf, oversampling=1).at((nx - 1) / 2, (ny - 1) / 2)
     return stamp_fwhm(here) / psf.oversampling
@@ -163,7 +189,17 @@ def psf_fwhm(psf: PsfModel) -> float:
 def stamp_fwhm(stamp: Image) -> float:
     """Return the FWHM of a centred PSF: diameter of the disk above half maximum.
 
-    The stamp is interpolated eightfold, so the value moves smoothly.
+    The stamp is interpolated eightfold, so that the value varies smoothly.
+
+    Parameters
+    ----------
+    stamp : (m, m)
+        Odd `m`, peak near the middle.
+
+    Returns
+    -------
+    fwhm_px : pixels of the stamp
+        Diameter of the circle of the same area.
     """
     middle = stamp.shape[0] // 2
     half = min(middle, 16)
@@ -179,7 +215,7 @@ def stamp_fwhm(stamp: Image) -> float:
 def _model(
     nodes: Array, shape: tuple[int, int], fwhm_px: float, n_stars: int, step: int
 ) -> PsfModel:
-    """Turn spline nodes into the values they stand for."""
+    """Convert spline nodes to the values of the spline."""
     line = np.array([1.0, 4.0, 1.0]) / 6
     values = ndimage.convolve1d(nodes, line, axis=1, mode="constant")
     values = ndimage.convolve1d(values, line, axis=2, mode="constant")
@@ -189,10 +225,10 @@ def _model(
 def _with_neighbours(
     stars: Stars, chosen: Stars, reach_px: float
 ) -> tuple[Stars, NDArray[np.intp]]:
-    """Return the chosen stars with all near them, and where the chosen are therein."""
-    places = np.column_stack([stars.x, stars.y])
+    """Return the chosen stars with all near them, and the indices of the chosen ones."""
+    positions = np.column_stack([stars.x, stars.y])
     of_chosen = np.column_stack([chosen.x, chosen.y])
-    distance, _ = KDTree(of_chosen).query(places, distance_upper_bound=reach_px)
+    distance, _ = KDTree(of_chosen).query(positions, distance_upper_bound=reach_px)
     around = select(stars, np.isfinite(distance))
     _, index = KDTree(np.column_stack([around.x, around.y])).query(of_chosen)
     return around, np.asarray(index, dtype=np.intp)
@@ -247,7 +283,7 @@ def _photons(excess: Array, light: Array, good: Bool) -> Array:
 
 
 def _sky_left(left: Array, sky: Array, outskirts: Bool) -> Array:
-    """Return the sky left under each star, held to zero by its prior."""
+    """Return the residual sky under each star, constrained to zero by its prior."""
     weight = outskirts / sky
     middle = np.median(sky, axis=(1, 2))
     hold = 1 / (SKY_FREEDOM**2 * middle)
@@ -267,8 +303,8 @@ def _off_centre(psf: PsfModel, x: Array, y: Array) -> Array:
     fine = replace(psf, oversampling=1)
     middle = np.array([float(fine.size // 2)])
     off = np.empty((len(rows), 2))
-    for index, place in enumerate(zip(columns, rows, strict=True)):
-        stamp = fine.at(*place)
+    for index, position in enumerate(zip(columns, rows, strict=True)):
+        stamp = fine.at(*position)
         everywhere = np.ones(stamp.shape, dtype=bool)
         width = psf.fwhm_px * psf.oversampling
         shape = measure_shapes(stamp, everywhere, middle, middle, width)

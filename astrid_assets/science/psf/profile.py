@@ -1,4 +1,4 @@
-"""The smooth elliptical profile a PSF leans on where its stars say little."""
+"""The smooth elliptical profile that a PSF follows where data are few."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BETA = 3.0
 """Moffat exponent of the first guess: between the atmosphere's 4.8 and real wings."""
 
 PRIOR_INFORMATION = 4.0
-"""A ring below a S/N of 2 follows the ring inside it."""
+"""A ring with a S/N below 2 mostly follows the ring inside it."""
 
 MAX_ELLIPTICITY = 0.9
 
@@ -37,7 +37,20 @@ class Profile:
     radius: Array
 
     def measured(self, nodes: Array, information: Array) -> Profile:
-        """Follow the means of `nodes` (m, m) on rings, weighted by `information`."""
+        """Follow the means of nodes on elliptical rings.
+
+        Parameters
+        ----------
+        nodes : (m, m)
+            Of the PSF.
+        information : (m, m)
+            Weight of each node: its inverse variance.
+
+        Returns
+        -------
+        profile
+            On the same grid, with a new `stamp`.
+        """
         inside = self.guess > 0
         rings = np.rint(self.radius[inside]).astype(int)
         light, guess = nodes[inside], self.guess[inside]
@@ -60,6 +73,10 @@ class Profile:
 def moffat(shape: Array, half: int, step: int) -> Profile:
     """Return a Moffat profile of given log FWHM (pixels) and ellipticities.
 
+    ::
+
+        (1 + r² / a²)^-3,   FWHM = 2 a sqrt(2^(1/3) - 1)
+
     Parameters
     ----------
     shape : (3,)
@@ -68,6 +85,15 @@ def moffat(shape: Array, half: int, step: int) -> Profile:
         Half side of the stamp in nodes.
     step
         Nodes per pixel.
+
+    Returns
+    -------
+    profile
+        Its sum is that of one per node class; zero outside a disk.
+
+    References
+    ----------
+    Moffat 1969, A&A 3, 455.
     """
     log_fwhm, e1, e2 = shape
     size = np.hypot(e1, e2)

@@ -1,4 +1,4 @@
-"""How well a PSF fits its stars, and how it varies over the frame.
+"""Residuals of stars after PSF subtraction, and the PSF over the frame.
 
 Pure functions for storage and pictures; nothing here changes a PSF.
 """
@@ -31,7 +31,7 @@ MAP_CELLS = 9
 
 @dataclass(frozen=True)
 class PsfResiduals:
-    """What stars leave when the PSF is taken off.
+    """Residuals of stars after the PSF is subtracted.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class PsfResiduals:
         Root mean square of the core's pixels beyond their noise, as a share of the
         star's peak; 0 where noise explains all.
     mean_stamp : (m, m)
-        Mean residual as a share of the peak: what is wrong with every star.
+        Mean residual as a share of the peak: the error common to all stars.
     """
 
     x: Array
@@ -72,12 +72,28 @@ class PsfMaps:
 
 
 def psf_residuals(frame: Frame, psf: PsfModel, stars: Stars) -> PsfResiduals:
-    """Take the PSF off the stars it can be judged by: bright, alone, not saturated.
+    """Subtract the PSF from bright, isolated, unsaturated stars.
+
+    Parameters
+    ----------
+    frame
+        Sky-subtracted, with a variance.
+    psf
+        Of the frame.
+    stars
+        Of the frame, with flags.
+
+    Returns
+    -------
+    residuals
+        Of the stars that `choose_psf_stars` selects.
 
     Raises
     ------
     TooFewStars
-        If there are hardly any.
+        If fewer than `star_selection.MIN_PSF_STARS` are selected.
+    ValueError
+        If the frame has no variance.
     """
     if frame.variance is None:
         raise ValueError("residuals need a frame with a variance")
@@ -115,7 +131,22 @@ def psf_residuals(frame: Frame, psf: PsfModel, stars: Stars) -> PsfResiduals:
 def residual_map(
     residuals: PsfResiduals, frame_shape: tuple[int, int], cells: int = MAP_CELLS
 ) -> Array:
-    """Return the median residual over peak per cell: (cells, cells); NaN if empty."""
+    """Return the median residual over peak per cell of the frame.
+
+    Parameters
+    ----------
+    residuals
+        As `psf_residuals` returns them.
+    frame_shape : (ny, nx)
+        Of the frame.
+    cells
+        Along each axis.
+
+    Returns
+    -------
+    map : (cells, cells)
+        Rows along y; NaN in empty cells.
+    """
     ny, nx = frame_shape
     rows = np.clip((residuals.y / ny * cells).astype(int), 0, cells - 1)
     columns = np.clip((residuals.x / nx * cells).astype(int), 0, cells - 1)
@@ -127,7 +158,20 @@ def residual_map(
 
 
 def psf_maps(psf: PsfModel, cells: int = MAP_CELLS) -> PsfMaps:
-    """Return FWHM, ellipticity and position angle of the PSF on a grid."""
+    """Return FWHM, ellipticity and position angle of the PSF on a grid.
+
+    Parameters
+    ----------
+    psf
+        Of a frame.
+    cells
+        Along each axis.
+
+    Returns
+    -------
+    maps
+        At the middles of the cells.
+    """
     ny, nx = psf.frame_shape
     y, x = np.meshgrid(
         (np.arange(cells) + 0.5) / cells * (ny - 1),
@@ -136,15 +180,15 @@ def psf_maps(psf: PsfModel, cells: int = MAP_CELLS) -> PsfMaps:
     )
     fwhm, elongation, angle = (np.empty((cells, cells)) for _ in range(3))
     middle = _shape((nx - 1) / 2, (ny - 1) / 2, psf)
-    for place in np.ndindex(cells, cells):
-        size, elongation[place], angle[place] = _shape(float(x[place]), float(y[place]), psf)
+    for cell in np.ndindex(cells, cells):
+        size, elongation[cell], angle[cell] = _shape(float(x[cell]), float(y[cell]), psf)
         # Moments see the wings; their ratio is that of the half-maximum widths.
-        fwhm[place] = psf.fwhm_px * size / middle[0]
+        fwhm[cell] = psf.fwhm_px * size / middle[0]
     return PsfMaps(x, y, fwhm, 1 - 1 / elongation, angle)
 
 
 def _shape(x: float, y: float, psf: PsfModel) -> tuple[float, float, float]:
-    """Return FWHM of moments (in samples), elongation and angle at a place."""
+    """Return FWHM of moments (in samples), elongation and angle at a position."""
     stamp = replace(psf, oversampling=1).at(x, y)
     middle = np.array([float(stamp.shape[0] // 2)])
     everywhere = np.ones(stamp.shape, dtype=bool)
@@ -158,7 +202,7 @@ def _shape(x: float, y: float, psf: PsfModel) -> tuple[float, float, float]:
 
 
 def _rows_of(chosen: Stars, stars: Stars) -> NDArray[np.intp]:
-    """Return where the chosen stars are in the list."""
-    place = {pair: row for row, pair in enumerate(zip(stars.x, stars.y, strict=True))}
+    """Return the indices of the chosen stars in the list."""
+    index = {pair: row for row, pair in enumerate(zip(stars.x, stars.y, strict=True))}
     pairs = zip(chosen.x, chosen.y, strict=True)
-    return np.array([place[pair] for pair in pairs], dtype=np.intp)[:MAX_PSF_STARS]
+    return np.array([index[pair] for pair in pairs], dtype=np.intp)[:MAX_PSF_STARS]

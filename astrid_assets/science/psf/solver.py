@@ -1,7 +1,7 @@
 """The least-squares problem of the PSF: its nodes from the pixels of many stars.
 
-Solved by conjugate gradients, so that no matrix is ever formed: laying the nodes on
-the pixels and gathering the pixels on the nodes is all it takes.
+Solved by conjugate gradients, so that no matrix is ever formed: it only needs the
+spline evaluated on the pixels, and the transpose of that.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from astrid_assets.science.stars.stamp_kernels import gather_all, lay_all
 Array = NDArray[np.float64]
 
 ENOUGH = 1e-4
-"""The solver ends when its residual has shrunk to this share."""
+"""The solver ends when its residual has decreased to this share."""
 
 VARYING_FREEDOM = 0.3
 """Size of the varying terms as a share of the profile."""
 
 LEAST_FREEDOM = 1e-6
-"""Of the profile's peak: wings that are not there may still be found."""
+"""Share of the profile's peak: wings that the profile lacks may still be fitted."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Pixels of the PSF stars and where these are.
+    """Pixels of the PSF stars, with the stars' positions in them.
 
     Attributes
     ----------
@@ -50,32 +50,80 @@ class Sample:
     step: int
 
     def only(self, keep: NDArray[np.bool_]) -> Sample:
-        """Leave stars out."""
+        """Return the sample of some of the stars.
+
+        Parameters
+        ----------
+        keep : (n,)
+            True for the stars to keep.
+
+        Returns
+        -------
+        sample
+            Of those stars.
+        """
         return Sample(
             self.light[keep], self.weight[keep], self.terms[keep], self.shift[keep], self.step
         )
 
     def laid(self, nodes: Array) -> Array:
-        """Return the model's pixels: (n, s, s)."""
+        """Return the model's pixels.
+
+        Parameters
+        ----------
+        nodes : (k, m, m)
+            Of the PSF, one grid per polynomial term.
+
+        Returns
+        -------
+        pixels : (n, s, s)
+            Over the star's flux.
+        """
         out = np.empty_like(self.light)
         radius = self.light.shape[1] // 2
         lay_all(nodes, self.terms, self.shift, self.step, radius, out)
         return out
 
     def gathered(self, pixels: Array, size: int, *, squared: bool = False) -> Array:
-        """Return pixels summed on the nodes they hang on: (k, size, size)."""
+        """Return pixels summed on the nodes that they depend on: the transpose of `laid`.
+
+        Parameters
+        ----------
+        pixels : (n, s, s)
+            Values of the pixels.
+        size
+            Side of the grid of nodes.
+        squared
+            Whether all weights are squared: the diagonal of the normal matrix.
+
+        Returns
+        -------
+        nodes : (k, size, size)
+            One grid per polynomial term.
+        """
         out = np.zeros((self.terms.shape[1], size, size))
         gather_all(pixels, self.terms, self.shift, self.step, squared, out)
         return out
 
     def information(self, size: int) -> Array:
-        """Return the inverse variance of each node if all others were known."""
+        """Return the inverse variance of each node if all others were known.
+
+        Parameters
+        ----------
+        size
+            Side of the grid of nodes.
+
+        Returns
+        -------
+        information : (k, size, size)
+            One grid per polynomial term.
+        """
         return self.gathered(self.weight, size, squared=True)
 
 
 @dataclass(frozen=True)
 class Prior:
-    """What is expected of the nodes before the stars are looked at.
+    """Expectation of the nodes before the stars are used.
 
     They are the profile (zero for the varying terms) plus something smooth whose
     size is a share of the profile: ``nodes = target + S (freedom z)`` with normal
@@ -87,20 +135,53 @@ class Prior:
     smoothing: Array
 
     def nodes(self, z: Array) -> Array:
-        """Return the nodes of given deviations: (k, m, m)."""
+        """Return the nodes of given deviations.
+
+        Parameters
+        ----------
+        z : (k, m, m)
+            Deviations, of unit variance.
+
+        Returns
+        -------
+        nodes : (k, m, m)
+            ``target + S (freedom z)``.
+        """
         return self.target + self.linear(z)
 
     def linear(self, z: Array) -> Array:
-        """Return the deviations of the nodes: S (freedom z)."""
+        """Return the deviations of the nodes from the target.
+
+        Parameters
+        ----------
+        z : (k, m, m)
+            Deviations, of unit variance.
+
+        Returns
+        -------
+        deviations : (k, m, m)
+            ``S (freedom z)``.
+        """
         return (self.smoothing @ (self.freedom * z) @ self.smoothing) * (self.freedom > 0)
 
     def transposed(self, nodes: Array) -> Array:
-        """Return freedom (S nodes)."""
+        """Return the transpose of `linear` applied to nodes.
+
+        Parameters
+        ----------
+        nodes : (k, m, m)
+            One grid per polynomial term.
+
+        Returns
+        -------
+        z : (k, m, m)
+            ``freedom (S nodes)``.
+        """
         return self.freedom * (self.smoothing @ (nodes * (self.freedom > 0)) @ self.smoothing)
 
 
 def prior(profile: Array, count: int, freedom: float, smoothing_nodes: float) -> Prior:
-    """Hold nodes to a profile.
+    """Constrain nodes to a profile.
 
     Parameters
     ----------
@@ -112,6 +193,11 @@ def prior(profile: Array, count: int, freedom: float, smoothing_nodes: float) ->
         Standard deviation granted to a node, as a share of the profile.
     smoothing_nodes
         Standard deviation of the smoothing.
+
+    Returns
+    -------
+    prior
+        Of `count` grids of nodes.
     """
     inside = profile != 0
     floor = LEAST_FREEDOM * profile.max()
@@ -127,7 +213,7 @@ def prior(profile: Array, count: int, freedom: float, smoothing_nodes: float) ->
 
 
 def solve(start: Array, sample: Sample, expected: Prior, steps: int) -> tuple[Array, Array]:
-    """Return the nodes that fit the pixels best, held by the prior, and their z.
+    """Return the nodes that fit the pixels best under the prior, and their z.
 
     Minimises the weighted squares of the pixels plus those of z.
 
@@ -135,8 +221,24 @@ def solve(start: Array, sample: Sample, expected: Prior, steps: int) -> tuple[Ar
     ----------
     start : (k, m, m)
         z to start from.
+    sample
+        The pixels.
+    expected
+        The prior.
     steps
-        At most so many.
+        Largest number of iterations.
+
+    Returns
+    -------
+    nodes : (k, m, m)
+        One grid per polynomial term.
+    z : (k, m, m)
+        Their deviations from the prior.
+
+    References
+    ----------
+    Hestenes & Stiefel 1952, J. Res. Natl. Bur. Stand. 49, 409; with the diagonal as
+    preconditioner.
     """
     size = start.shape[1]
 
@@ -167,10 +269,22 @@ def solve(start: Array, sample: Sample, expected: Prior, steps: int) -> tuple[Ar
 
 
 def normalised(nodes: Array, step: int) -> Array:
-    """Give the first term unit sum and the others zero sum, at any place in a pixel.
+    """Give the first term unit sum and the others zero sum, anywhere in a pixel.
 
     Nodes that are a whole number of pixels apart form a class; the spline of equal
     class sums sums to that over pixels wherever the star falls.
+
+    Parameters
+    ----------
+    nodes : (k, m, m)
+        One grid per polynomial term.
+    step
+        Nodes per pixel.
+
+    Returns
+    -------
+    nodes : (k, m, m)
+        A new array.
     """
     out = nodes.copy()
     middle = nodes.shape[1] // 2

@@ -1,6 +1,6 @@
-"""Which stars show the PSF, how far out it is seen, and how it varies.
+"""The choice of PSF stars, and of the order at which the PSF varies.
 
-The fit itself is in `psf_fitting`.
+The fit itself is in `fitting`.
 """
 
 from __future__ import annotations
@@ -48,11 +48,21 @@ pixels of the PSF, which go with its inverse square, by 2 d^2."""
 OUTLIER_MAD = 5.0
 ROBUST_ROUNDS = 8
 LEAST_SCATTER = 0.003
-"""Of log size and ellipticities: smaller differences do not matter."""
+"""Scatter of log size and ellipticities: smaller differences do not matter."""
 
 
 def choose_psf_stars(stars: Stars) -> Stars:
-    """Take the best stars: unflagged and of high S/N, at most `MAX_PSF_STARS`.
+    """Select the best stars: unflagged and of high S/N, at most `MAX_PSF_STARS`.
+
+    Parameters
+    ----------
+    stars
+        Of one frame, with flags.
+
+    Returns
+    -------
+    chosen
+        Brightest first; in crowded fields blends are accepted too.
 
     Raises
     ------
@@ -78,7 +88,22 @@ def choose_psf_stars(stars: Stars) -> Stars:
 
 
 def shapes_of(frame: Frame, stars: Stars, fwhm_px: float) -> Array:
-    """Return log size and both ellipticities of each star: (n, 3); NaN if dark."""
+    """Return log size and both ellipticities of each star.
+
+    Parameters
+    ----------
+    frame
+        Sky-subtracted.
+    stars
+        A list of n stars of the frame.
+    fwhm_px : pixels
+        Size from which the measurement starts.
+
+    Returns
+    -------
+    shapes : (n, 3)
+        Log FWHM (pixels), ellipticity along x and along the diagonal; NaN if dark.
+    """
     usable = ((frame.mask & UNUSABLE) == 0) & np.isfinite(frame.data)
     found = measure_shapes(frame.data, usable, stars.x, stars.y, fwhm_px)
     squared = found.elongation**2
@@ -98,7 +123,7 @@ def number_of_terms(
     """Choose the order of the polynomial, 1, 3, 6 or 10 terms, and the usual stars.
 
     Each order predicts the shape of every star from all others; a higher one is
-    taken when its prediction is better by more than `MIN_GAIN`.
+    chosen when its prediction is better by more than `MIN_GAIN`.
 
     Parameters
     ----------
@@ -106,13 +131,17 @@ def number_of_terms(
         Log size and ellipticities.
     errors : (n,)
         Of the shapes.
+    frame_shape : (ny, nx)
+        Of the frame.
     x, y : (n,), pixels
+        Positions of the stars.
 
     Returns
     -------
     count
+        Number of terms.
     usual : (n,)
-        Whose shapes follow the trend: galaxies and blends do not.
+        True for stars whose shapes follow the trend: galaxies and blends do not.
 
     References
     ----------

@@ -1,7 +1,7 @@
-"""Where sources are: peaks of the matched-filtered frame.
+"""Positions of sources: peaks of the matched-filtered frame.
 
-Local maxima part stars of crowded fields that share one island of light, at the
-cost of two short convolutions. What they are is measured in `stars`.
+Local maxima separate stars of crowded fields that share one island of light, at the
+cost of two short convolutions. They are measured in `measurement`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ MIN_CONTRAST = 0.25
 
 FIRST_FWHM_PX = 3.0
 SEARCHES = 3
-"""Searches with a wrong width: the second already has a good one unless the
-frame is out of focus."""
+"""Most searches: the second already has a good width unless the frame is out of
+focus."""
 
 GOOD_GUESS = 1.5
 BRIGHT_FOR_FWHM = 60
@@ -58,7 +58,7 @@ Bool = NDArray[np.bool_]
 def detect_peaks(
     data: Image, sigma: Image, bad: Bool, fwhm_px: float
 ) -> tuple[Array, Array, Array]:
-    """Find sources with a matched filter: x, y and peak S/N, brightest first.
+    """Find sources with a matched filter, brightest first.
 
     Parameters
     ----------
@@ -71,6 +71,13 @@ def detect_peaks(
         Pixels that count as empty sky.
     fwhm_px : pixels
         Of the stars.
+
+    Returns
+    -------
+    x, y : (n,), pixels
+        Whole pixels of the peaks.
+    snr : (n,)
+        Of a star in the filter.
     """
     line = _taps(KERNEL_FWHM * fwhm_px)
     smooth = matched_filter(data, sigma, bad, line)
@@ -98,9 +105,21 @@ def detect_peaks(
 
 
 def matched_filter(data: Image, sigma: Image, bad: Bool, line: Image) -> Image:
-    """Return the S/N of a source at every pixel: (ny, nx), unit noise on white sky.
+    """Return the S/N of a source at every pixel, with unit noise on white sky.
 
-    `line` is the one-dimensional filter, of unit sum of squares.
+    Parameters
+    ----------
+    data, sigma : (ny, nx), electrons
+        Sky-subtracted light, and the noise of the sky.
+    bad : (ny, nx)
+        Pixels that count as empty sky.
+    line : (m,)
+        The filter along one axis, of unit sum of squares.
+
+    Returns
+    -------
+    snr : (ny, nx)
+        Of a source of the filter's shape.
     """
     rows, out = np.empty_like(data), np.empty_like(data)
     in_bands(lambda a, b: filter_rows(data, sigma, bad, line, rows, a, b), len(data))
@@ -109,9 +128,19 @@ def matched_filter(data: Image, sigma: Image, bad: Bool, line: Image) -> Image:
 
 
 def typical_fwhm(data: Image, sigma: Image, bad: Bool) -> float | None:
-    """Estimate the FWHM of the stars from the brightest peaks, in pixels.
+    """Estimate the FWHM of the stars from the brightest peaks.
 
-    None when nothing is found.
+    Parameters
+    ----------
+    data, sigma : (ny, nx), electrons
+        Sky-subtracted light, and the noise of the sky.
+    bad : (ny, nx)
+        Pixels that count as empty sky.
+
+    Returns
+    -------
+    fwhm_px : pixels
+        None when no peak is found.
     """
     width = FIRST_FWHM_PX
     found = False
@@ -129,6 +158,16 @@ def typical_fwhm(data: Image, sigma: Image, bad: Bool) -> float | None:
 def half_sample_mode(values: Array) -> float:
     """Return the densest value: halve the sample to its narrowest half, repeatedly.
 
+    Parameters
+    ----------
+    values : (n,)
+        In any unit; those that are not finite are left out.
+
+    Returns
+    -------
+    mode
+        In the unit of the values; NaN without any.
+
     References
     ----------
     Bickel & Frühwirth 2006, Comp. Stat. & Data Analysis 50, 3500.
@@ -143,7 +182,18 @@ def half_sample_mode(values: Array) -> float:
 
 
 def bright_count(n: int) -> int:
-    """How many of the brightest stand for all."""
+    """Return how many of the brightest stars represent all.
+
+    Parameters
+    ----------
+    n
+        Number of stars.
+
+    Returns
+    -------
+    count
+        Half of them, within 8 to 60; may exceed `n` below 8.
+    """
     return max(8, min(n, BRIGHT_FOR_FWHM, n // 2 + 1))
 
 
@@ -163,13 +213,13 @@ def _fwhm_of_peaks(
 
 
 def _core_is_usable(usable: Bool, x: Array, y: Array) -> Bool:
-    """Tell whether the 3 x 3 pixels of each core are all usable."""
+    """Return whether the 3 x 3 pixels of each core are all usable."""
     cores = stamps(usable, x, y, 1).astype(bool)
     return np.logical_and.reduce(cores.reshape(len(x), 9), axis=1)
 
 
 def _noise_inflation(smooth: Image, bad: Bool) -> float:
-    """How much noisier the filtered sky is than white noise would be, at least 1.
+    """Return the noise of the filtered sky over that of white noise, at least 1.
 
     Pickup and bias patterns are correlated: without this, a filter as wide as
     the pattern finds stars in it.

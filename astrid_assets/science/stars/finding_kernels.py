@@ -1,4 +1,4 @@
-"""Compiled loops of `star_finding`: matched filter, local maxima, contrast."""
+"""Compiled loops of `finding`: matched filter, local maxima, contrast."""
 
 from __future__ import annotations
 
@@ -18,7 +18,21 @@ RING_POINTS = 16
 def filter_rows(
     data: Image, sigma: Image, bad: Bool, taps: Image, out: Image, first: int, last: int
 ) -> None:
-    """Convolve S/N along x for rows first..last - 1; bad pixels count as zero."""
+    """Convolve S/N along x for rows ``first..last - 1``; bad pixels count as zero.
+
+    Parameters
+    ----------
+    data, sigma : (ny, nx), electrons
+        Sky-subtracted light, and the noise of the sky.
+    bad : (ny, nx)
+        Pixels that count as zero.
+    taps : (m,)
+        Symmetric filter, odd `m`.
+    out : (ny, nx)
+        Written.
+    first, last
+        Rows to process.
+    """
     nx = data.shape[1]
     reach = len(taps) // 2
     padded = np.zeros(nx + 2 * reach, dtype=np.float32)
@@ -36,7 +50,19 @@ def filter_rows(
 
 @compiled_sums
 def filter_columns(rows: Image, taps: Image, out: Image, first: int, last: int) -> None:
-    """Convolve along y for rows first..last - 1; zero flows in."""
+    """Convolve along y for rows ``first..last - 1``; zero beyond the border.
+
+    Parameters
+    ----------
+    rows : (ny, nx)
+        As `filter_rows` wrote it.
+    taps : (m,)
+        Symmetric filter, odd `m`.
+    out : (ny, nx)
+        Written.
+    first, last
+        Rows to process.
+    """
     ny, nx = rows.shape
     reach = len(taps) // 2
     for row in range(first, last):
@@ -54,10 +80,29 @@ def filter_columns(rows: Image, taps: Image, out: Image, first: int, last: int) 
 def local_maxima(
     image: Image, skip: Bool, threshold: float, min_area: int, found: Points, first: int, last: int
 ) -> int:
-    """Write (row, column) of 3 x 3 maxima above a threshold; returns their number.
+    """Write (row, column) of 3 x 3 maxima above a threshold.
 
-    `min_area` of the nine pixels must be above it. Of equal neighbours the first in
-    reading order wins. More than `found` holds are counted but not written.
+    Of equal neighbours the first in reading order wins.
+
+    Parameters
+    ----------
+    image : (ny, nx)
+        Signal-to-noise.
+    skip : (ny, nx)
+        True on pixels that are no maxima.
+    threshold
+        In the unit of the image.
+    min_area : pixels
+        Of the nine, how many must be above the threshold.
+    found : (n, 2)
+        Written: row and column.
+    first, last
+        Rows to search.
+
+    Returns
+    -------
+    count
+        Maxima; those beyond the length of `found` are counted but not written.
     """
     ny, nx = image.shape
     count = 0
@@ -88,7 +133,19 @@ def local_maxima(
 
 @compiled
 def contrasts(image: Image, found: Points, radius: float, out: Image) -> None:
-    """Return how far each peak stands above the median of a ring around it."""
+    """Write how far each peak stands above the median of a ring around it.
+
+    Parameters
+    ----------
+    image : (ny, nx)
+        Signal-to-noise.
+    found : (n, 2)
+        Row and column of the peaks.
+    radius : pixels
+        Of the ring.
+    out : (n,)
+        Written, in the unit of the image.
+    """
     ny, nx = image.shape
     ring = np.empty(RING_POINTS, dtype=np.float32)
     for index in range(len(found)):

@@ -1,7 +1,7 @@
 """Stars of a frame: found deep, measured for position, flux, size and shape.
 
-Fields may hold eight stars or two thousand; what is no star (galaxies, blends,
-saturated cores) is kept with a flag, because astrometry can still use it.
+Fields may contain eight stars or two thousand; sources that are not stars (galaxies,
+blends, saturated cores) are kept with a flag, because astrometry can still use them.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ APERTURE_FWHM = 1.5
 """Radius of the aperture in FWHM: the flux inside hardly depends on the seeing."""
 
 STRAY_FWHM = 0.4
-"""A centroid this far from its peak, in FWHM, has gone to a neighbour."""
+"""A centroid this far from its peak, in FWHM, has moved to a neighbour."""
 
 TIMID = 2
 ROWS_FOR_FLOOR = 256
-"""So many rows tell the usual variance."""
+"""Rows from which the usual variance is measured."""
 
 TRUSTED_SNR = 15.0
 ISOLATION_FWHM = 2.5
@@ -85,7 +85,12 @@ def measure_stars(
     fwhm_px : pixels
         Width of the stars where it is known already; saves a search.
     max_stars
-        So many of the brightest are measured.
+        Only this many of the brightest are measured.
+
+    Returns
+    -------
+    stars
+        With positive flux; empty when nothing is found.
     """
     usable = ((frame.mask & UNUSABLE) == 0) & np.isfinite(frame.data)
     sigma = _sigma(frame, usable)
@@ -119,10 +124,10 @@ def measure_stars(
 def _shapes_at(
     data: Image, usable: NDArray[np.bool_], x: Array, y: Array, fwhm_px: float
 ) -> tuple[Shapes, NDArray[np.bool_]]:
-    """Measure the stars at peaks, and tell which centroids went to a neighbour.
+    """Measure the stars at peaks, and mark centroids that moved to a neighbour.
 
     These get a second try with a weight that has no time to grow, or stay at their
-    peak; their sizes mean nothing.
+    peak; their sizes are meaningless.
     """
     shapes = measure_shapes(data, usable, x, y, fwhm_px)
     limit = STRAY_FWHM * fwhm_px
@@ -139,8 +144,25 @@ def _shapes_at(
 def with_psf_fluxes(stars: Stars, frame: Frame) -> Stars:
     """Measure known stars again, now with the frame's PSF and mask.
 
-    Positions and fluxes become those of PSF fits with the neighbours taken away,
-    FWHM are put on the scale of the PSF's half maximum, flags are set anew.
+    Positions and fluxes become those of PSF fits with the neighbours subtracted,
+    FWHM are converted to the PSF's half-maximum width, flags are set anew.
+
+    Parameters
+    ----------
+    stars
+        Of the frame.
+    frame
+        With its PSF and variance.
+
+    Returns
+    -------
+    stars
+        Those that still have a positive flux, brightest first.
+
+    Raises
+    ------
+    ValueError
+        If the frame has no PSF or no variance.
     """
     if frame.psf is None:
         raise ValueError(f"{frame.frame_id} has no PSF yet")
@@ -158,7 +180,7 @@ def with_psf_fluxes(stars: Stars, frame: Frame) -> Stars:
 
 
 def _finished(stars: Stars, frame: Frame, fwhm_px: float) -> Stars:
-    """Drop what has no flux, order by brightness, flag, and place on the sky."""
+    """Drop stars without flux, order and flag them, and add positions on the sky."""
     good = np.isfinite(stars.flux) & (stars.flux > 0) & np.isfinite(stars.fwhm_px)
     stars = select(stars, good)
     # Ties are broken by position, so that the order never depends on the platform.
@@ -168,7 +190,13 @@ def _finished(stars: Stars, frame: Frame, fwhm_px: float) -> Stars:
 
 
 def empty_stars() -> Stars:
-    """No stars at all."""
+    """Return a list without any star.
+
+    Returns
+    -------
+    stars
+        Arrays of length 0.
+    """
     none = np.empty(0)
     return Stars(
         x=none,
@@ -184,12 +212,38 @@ def empty_stars() -> Stars:
 
 
 def select(stars: Stars, which: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Stars:
-    """Return some of the stars."""
+    """Return some of the stars.
+
+    Parameters
+    ----------
+    stars
+        A list of n stars.
+    which : (n,) or (m,)
+        True for the stars to keep, or their indices, or a slice.
+
+    Returns
+    -------
+    stars
+        Those stars, in the order of the indices.
+    """
     return Stars(**{name: column[which] for name, column in vars(stars).items()})
 
 
 def with_sky_positions(stars: Stars, wcs: WCS | None) -> Stars:
-    """Fill right ascension and declination from a WCS; NaN without one."""
+    """Fill right ascension and declination from a WCS; NaN without one.
+
+    Parameters
+    ----------
+    stars
+        With pixel positions.
+    wcs
+        Of their frame, for zero-based pixels; or None.
+
+    Returns
+    -------
+    stars
+        The same stars with `ra_deg` in 0..360 and `dec_deg`.
+    """
     if wcs is None:
         nowhere = np.full(len(stars), np.nan)
         return replace(stars, ra_deg=nowhere, dec_deg=nowhere)
@@ -200,10 +254,22 @@ def with_sky_positions(stars: Stars, wcs: WCS | None) -> Stars:
 
 
 def typical_shape(stars: Stars) -> tuple[float, float]:
-    """Return FWHM (pixels) and elongation a/b of the frame's bright stars.
+    """Return FWHM and elongation a/b of the frame's bright stars.
 
-    Medians over the brightest star-like sources: a few galaxies do not matter.
-    NaN, NaN without any star.
+    The mode of the FWHM and the median of the elongation over the brightest star-like
+    sources: a few galaxies do not matter.
+
+    Parameters
+    ----------
+    stars
+        Of one frame, with flags.
+
+    Returns
+    -------
+    fwhm_px : pixels
+        NaN without any star.
+    elongation
+        Axis ratio, 1 for round stars; NaN without any star.
     """
     clean = select(stars, (stars.flag & ~StarFlag.UNSTARLIKE) == 0)
     clean = clean if len(clean) else select(stars, np.isfinite(stars.fwhm_px))
@@ -224,7 +290,7 @@ def typical_shape(stars: Stars) -> tuple[float, float]:
 def _with_full_cores(
     frame: Frame, data: Image, usable: NDArray[np.bool_]
 ) -> tuple[Image, NDArray[np.bool_]]:
-    """Give saturated cores their counts back: a star without its middle is a ring."""
+    """Restore the counts of saturated cores: a star without its middle is a ring."""
     lost = int(UNUSABLE & ~MaskBit.SATURATED)
     unseen = ~usable & (((frame.mask & lost) != 0) | ~np.isfinite(frame.data))
     return np.where(usable | unseen, data, frame.data), unseen
@@ -242,9 +308,9 @@ def _sigma(frame: Frame, usable: NDArray[np.bool_]) -> Image:
 
 
 def _fwhm_scale(frame: Frame) -> float:
-    """Half-maximum FWHM over that of adaptive moments: 1 for a Gaussian PSF.
+    """Return half-maximum FWHM over that of adaptive moments: 1 for a Gaussian PSF.
 
-    Moments see the wings of a real PSF and come out some ten per cent wider.
+    Moments include the wings of a real PSF and are some ten per cent wider.
     """
     if frame.psf is None:
         return 1.0

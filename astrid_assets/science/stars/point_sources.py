@@ -1,4 +1,4 @@
-"""Fluxes and places of point sources: the least-squares fit of the PSF."""
+"""Fluxes and positions of point sources: the least-squares fit of the PSF."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ RADIUS_FWHM = 1.5
 """Pixels beyond it add noise and neighbours rather than signal."""
 
 MIN_PSF_SHARE = 0.5
-"""Less of the PSF on usable pixels than this: no flux (NaN)."""
+"""With a smaller share of the PSF on usable pixels the flux is NaN."""
 
 PLACE_STEPS = 4
 LIMIT_FWHM = 0.4
-"""A fit that moves a star further has found its neighbour, or nothing."""
+"""A fit that moves a star further has converged on a neighbour, or not at all."""
 
 SWEEPS = 2
-"""In the second every star is measured with all others taken away."""
+"""In the second every star is measured with all others subtracted."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,29 @@ class PointSources:
 
 
 def psf_flux(frame: Frame, psf: PsfModel, x: Array, y: Array) -> tuple[Array, Array]:
-    """Return PSF fluxes and errors at given positions: (n,), (n,), electrons.
+    """Return PSF fluxes and errors at given positions, each star as if it were alone.
 
-    Each as if it were alone. The weights are those of the sky noise alone, so the
-    flux of a bright star does not hang on its own Poisson noise; the errors count it.
-    NaN where most of the star lies on unusable pixels.
+    The weights are those of the sky noise alone, so the flux of a bright star does not
+    depend on its own Poisson noise; the errors include it.
+
+    Parameters
+    ----------
+    frame
+        Sky-subtracted, with a variance.
+    psf
+        Of the frame.
+    x, y : (n,), pixels
+        Positions, which are kept.
+
+    Returns
+    -------
+    flux, flux_err : (n,), electrons
+        NaN where most of the star lies on unusable pixels.
+
+    Raises
+    ------
+    ValueError
+        If the frame has no variance.
     """
     places, fluxes = _places(x, y), np.zeros((len(x), 2))
     _fit(frame, psf, frame.data, _usable(frame), places, fluxes, steps=0, subtract=False)
@@ -64,18 +82,32 @@ def fit_point_sources(
     place_steps: int = PLACE_STEPS,
     usable: Bool | None = None,
 ) -> PointSources:
-    """Fit places and fluxes of all stars, each with the others taken away.
+    """Fit positions and fluxes of all stars, each with the others subtracted.
 
     Parameters
     ----------
+    frame
+        Sky-subtracted, with a variance.
+    psf
+        Of the frame.
     x, y : (n,), pixels
-        Brightest first: a faint one is measured when its neighbour is gone.
+        Brightest first: a faint one is measured when its neighbour is subtracted.
     sweeps
-        Over all stars.
+        Number of passes over all stars.
     place_steps
-        Newton steps of the place per sweep; 0 keeps the places.
+        Newton steps of the position per sweep; 0 keeps the positions.
     usable : (ny, nx), optional
-        Saves finding out from the mask.
+        Pixels that count; by default those of the mask.
+
+    Returns
+    -------
+    sources
+        Positions, fluxes and errors, and the data without the stars.
+
+    Raises
+    ------
+    ValueError
+        If the frame has no variance.
 
     References
     ----------
@@ -92,9 +124,19 @@ def fit_point_sources(
 
 
 def shifted_psfs(psf: PsfModel, x: Array, y: Array) -> Image:
-    """Return the PSF at each position, moved to the star's place in its pixel.
+    """Return the PSF at each position, shifted to the star's position in its pixel.
 
-    (n, size, size); the stamp's middle pixel is the one nearest the position.
+    Parameters
+    ----------
+    psf
+        Of the frame.
+    x, y : (n,), pixels
+        Positions of the stars.
+
+    Returns
+    -------
+    stamps : (n, size, size)
+        The middle pixel is the one nearest the position; about unit sum.
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     shift = np.column_stack([y - np.rint(y), x - np.rint(x)])
@@ -104,9 +146,19 @@ def shifted_psfs(psf: PsfModel, x: Array, y: Array) -> Image:
 
 
 def star_stamp(psf: PsfModel, x: float, y: float) -> Image:
-    """Return the pixels of a star at exactly (x, y): (size, size), about unit sum.
+    """Return the pixels of a star at exactly (x, y), of unit flux.
 
-    The middle pixel is the one nearest to the position.
+    Parameters
+    ----------
+    psf
+        Of the frame.
+    x, y : pixels
+        Position of the star.
+
+    Returns
+    -------
+    stamp : (size, size)
+        The middle pixel is the one nearest to the position; about unit sum.
     """
     return shifted_psfs(psf, np.array([x]), np.array([y]))[0]
 
@@ -130,7 +182,7 @@ def _fit(
     steps: int,
     subtract: bool,
 ) -> None:
-    """Fit `places` and `fluxes` in place, and take the stars off `image`."""
+    """Fit `places` and `fluxes` in place, and subtract the stars from `image`."""
     if frame.variance is None:
         raise ValueError("PSF fluxes need a frame with a variance")
     radius = min(int(np.ceil(RADIUS_FWHM * psf.fwhm_px)) + 1, psf.size // 2)

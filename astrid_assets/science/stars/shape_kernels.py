@@ -28,16 +28,34 @@ def adaptive_moments(  # noqa: PLR0915  one loop, inlined for speed
     first: int,
     last: int,
 ) -> None:
-    """Write x, y, xx, yy, xy and 1 (0 without light) per star to `out` (n, 6).
+    """Write x, y, xx, yy, xy and 1 (0 without light) per star to `out`.
 
     Parameters
     ----------
-    start, smallest : square pixels
-        First and least second moment of the weight.
+    data : (ny, nx), electrons
+        Sky-subtracted.
+    usable : (ny, nx)
+        True on pixels that count.
+    x, y : (n,), pixels
+        First positions; NaN gives NaN.
+    start : square pixels
+        First second moment of the weight.
     radius : pixels
-        Half side of the square around the nearest pixel that is looked at.
+        Half side of the square around the nearest pixel that is used.
+    iterations
+        At most so many.
     tolerance : pixels
-        Iterations end when centroid and size move by less.
+        Iterations end when centroid and size change by less.
+    smallest : square pixels
+        Least second moment of the weight.
+    out : (n, 6)
+        Written; pixels and square pixels.
+    first, last
+        Stars to measure.
+
+    References
+    ----------
+    Bernstein & Jarvis 2002, AJ 123, 583: moments under a matched Gaussian weight.
     """
     ny, nx = data.shape
     largest = (radius / 1.5) ** 2

@@ -43,7 +43,24 @@ class Shapes:
 def stamps(
     image: NDArray[np.generic], x: Array, y: Array, radius: int, fill: float = 0
 ) -> NDArray[np.generic]:
-    """Cut (n, 2r+1, 2r+1) stamps around the nearest pixels; `fill` outside."""
+    """Cut stamps around the pixels nearest to given positions.
+
+    Parameters
+    ----------
+    image : (ny, nx)
+        Of any type.
+    x, y : (n,), pixels
+        Finite positions.
+    radius : pixels
+        Half side of a stamp, minus the middle pixel.
+    fill
+        Value outside the image.
+
+    Returns
+    -------
+    stamps : (n, 2 radius + 1, 2 radius + 1)
+        Copies, of the image's type.
+    """
     ny, nx = image.shape
     span = np.arange(-radius, radius + 1)
     rows = (np.rint(y).astype(int)[:, None] + span)[:, :, None]
@@ -68,12 +85,20 @@ def measure_shapes(
     Parameters
     ----------
     data : (ny, nx), electrons
-        Sky-subtracted; pixels that are not usable do not count.
+        Sky-subtracted.
+    usable : (ny, nx)
+        True on pixels that count.
     x, y : (n,), pixels
+        Positions to start from.
     fwhm_px : pixels
         Starting size; the result does not depend on it where a star is alone.
     iterations
         At most so many; few keep the weight on a star that has neighbours.
+
+    Returns
+    -------
+    shapes
+        One per position; sizes are NaN where there is no light.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Compiled loops over PSFs: splines laid on pixels, gathered from them, fitted.
+"""Compiled loops over PSFs: splines evaluated on pixels, summed back, fitted.
 
 A PSF is a sum of cubic B-splines on a grid of `oversampling` nodes per pixel; the
 middle node is the star's centre. A star's offset from its pixel has one fractional
@@ -25,7 +25,15 @@ MARGIN = 64
 
 @compiled
 def spline_weights(t: float, values: Array, slopes: Array) -> None:
-    """Write the weights of the nodes -1, 0, 1, 2 at t in 0..1, and their slopes."""
+    """Write the weights of the nodes -1, 0, 1, 2 at t in 0..1, and their slopes.
+
+    Parameters
+    ----------
+    t
+        Position between nodes 0 and 1.
+    values, slopes : (4,)
+        Written: cubic B-spline, and its derivative by t.
+    """
     s = 1 - t
     values[0] = s * s * s / 6
     values[1] = (3 * t * t * t - 6 * t * t + 4) / 6
@@ -39,7 +47,19 @@ def spline_weights(t: float, values: Array, slopes: Array) -> None:
 
 @compiled_sums
 def combine(nodes: Stamps, terms: Array, reach: int, out: Array) -> None:
-    """Write the spline nodes at one place of the frame, `reach` from the middle."""
+    """Write the spline nodes at one position of the frame, `reach` from the middle.
+
+    Parameters
+    ----------
+    nodes : (k, m, m)
+        One grid per polynomial term.
+    terms : (k,)
+        Of the position.
+    reach : nodes
+        To either side of the middle; nodes beyond are not written.
+    out : (m, m)
+        Written.
+    """
     size = nodes.shape[1]
     low, high = max(0, size // 2 - reach), min(size, size // 2 + reach + 1)
     # Loops over views that start at zero are what the compiler can vectorise.
@@ -69,7 +89,22 @@ def lay(
 ) -> None:
     """Write the spline's value (or slope) on the pixels within `radius`.
 
-    `line` is room for a row of nodes and `MARGIN` on both sides.
+    Parameters
+    ----------
+    here : (m, m)
+        Nodes, as `combine` wrote them.
+    along_y, along_x : (4,)
+        Weights (or slopes) of the four nodes around a pixel's centre.
+    base_y, base_x
+        Second of the four nodes at the middle pixel.
+    step
+        Nodes per pixel.
+    radius : pixels
+        Half side of the stamp, minus the middle pixel.
+    line : (m + 2 MARGIN,)
+        Scratch space for a row of nodes and `MARGIN` on both sides.
+    out : (2 radius + 1, 2 radius + 1)
+        Written.
     """
     size = len(here)
     start = base_x - step * radius - 1
@@ -109,7 +144,23 @@ def lay(
 
 @compiled
 def lay_all(nodes: Stamps, terms: Array, shift: Array, step: int, radius: int, out: Stamps) -> None:
-    """Write the PSF of each star at its offset (dy, dx) to `out` (n, 2r+1, 2r+1)."""
+    """Write the PSF of each star at its offset from the middle pixel.
+
+    Parameters
+    ----------
+    nodes : (k, m, m)
+        One grid per polynomial term.
+    terms : (n, k)
+        Of the stars' positions.
+    shift : (n, 2), pixels
+        Offsets (dy, dx).
+    step
+        Nodes per pixel.
+    radius : pixels
+        Half side of a stamp, minus the middle pixel.
+    out : (n, 2 radius + 1, 2 radius + 1)
+        Written.
+    """
     size = nodes.shape[1]
     here, line = np.empty((size, size)), np.empty(size + 2 * MARGIN)
     wy, wx, slopes = np.empty(4), np.empty(4), np.empty(4)
@@ -127,9 +178,22 @@ def lay_all(nodes: Stamps, terms: Array, shift: Array, step: int, radius: int, o
 def gather_all(  # noqa: C901  one loop, inlined for speed
     stamps: Stamps, terms: Array, shift: Array, step: int, squared: bool, out: Stamps
 ) -> None:
-    """Add to `out` (k, size, size) what `lay_all`'s transpose makes of stamps.
+    """Add to `out` the transpose of `lay_all` applied to stamps.
 
-    With `squared` all weights are squared: the diagonal of the normal matrix.
+    Parameters
+    ----------
+    stamps : (n, 2 radius + 1, 2 radius + 1)
+        Values of the pixels.
+    terms : (n, k)
+        Of the stars' positions.
+    shift : (n, 2), pixels
+        Offsets (dy, dx).
+    step
+        Nodes per pixel.
+    squared
+        Whether all weights are squared: the diagonal of the normal matrix.
+    out : (k, m, m)
+        Added to.
     """
     radius, size = stamps.shape[1] // 2, out.shape[1]
     wy, wx, slopes = np.empty(4), np.empty(4), np.empty(4)
@@ -167,7 +231,19 @@ def gather_all(  # noqa: C901  one loop, inlined for speed
 
 @compiled
 def add_star(image: Image, laid: Array, row: int, column: int, flux: float) -> None:
-    """Add a star's stamp to the image, in place."""
+    """Add a star's stamp to the image, in place.
+
+    Parameters
+    ----------
+    image : (ny, nx), electrons
+        Changed in place.
+    laid : (2 radius + 1, 2 radius + 1)
+        The PSF on the star's pixels.
+    row, column : pixels
+        Of the middle of the stamp.
+    flux : electrons
+        Negative: the star is subtracted.
+    """
     ny, nx = image.shape
     radius = len(laid) // 2
     for j in range(max(-radius, -row), min(radius, ny - 1 - row) + 1):
@@ -186,7 +262,23 @@ def flux_at(
     share: float,
     out: Array,
 ) -> None:
-    """Write flux and error of the stamp `laid` around a pixel; NaN when hidden."""
+    """Write flux and error of a stamp around a pixel; NaN when it is hidden.
+
+    Parameters
+    ----------
+    image, variance : (ny, nx), electrons; electrons squared
+        Light, and its variance.
+    usable : (ny, nx)
+        True on pixels that count.
+    laid : (2 radius + 1, 2 radius + 1)
+        The PSF on the star's pixels.
+    row, column : pixels
+        Of the middle of the stamp.
+    share
+        Smallest share of the squared PSF on usable pixels.
+    out : (2,), electrons
+        Written: flux and its error.
+    """
     ny, nx = image.shape
     radius = len(laid) // 2
     seen = total = light = spread = 0.0
@@ -220,9 +312,29 @@ def place_step(
     flux: float,
     out: Array,
 ) -> bool:
-    """Write the Newton step (dy, dx) of a star's place; False where it is unknown.
+    """Compute the Newton step (dy, dx) of a star's position.
 
     Weights are those of the model's Poisson noise on the sky's: least scatter.
+
+    Parameters
+    ----------
+    image, variance : (ny, nx), electrons; electrons squared
+        Light, and its variance.
+    usable : (ny, nx)
+        True on pixels that count.
+    laid, slope_y, slope_x : (2 radius + 1, 2 radius + 1)
+        The PSF on the star's pixels, and its derivatives by the position.
+    row, column : pixels
+        Of the middle of the stamp.
+    flux : electrons
+        Of the star.
+    out : (2,), pixels
+        Written: dy, dx.
+
+    Returns
+    -------
+    is_known
+        False where the pixels do not determine the position.
     """
     ny, nx = image.shape
     radius = len(laid) // 2
@@ -290,17 +402,31 @@ def fit_stars(  # noqa: PLR0915  one loop, inlined for speed
 
     Parameters
     ----------
-    image
-        The data less the stars that were subtracted before.
+    image : (ny, nx), electrons
+        The data without the stars that were subtracted before.
+    variance : (ny, nx), electrons squared
+        Of the data.
+    usable : (ny, nx)
+        True on pixels that count.
+    nodes : (k, m, m)
+        Of the PSF, one grid per polynomial term.
+    terms : (n, k)
+        Of the stars' positions.
+    step
+        Nodes per pixel.
     radius, reach : pixels
         Half sides of the stamps that are fitted and subtracted.
     steps
-        Of the place; 0 leaves it.
+        Newton steps of the position; 0 keeps it.
     limit : pixels
-        A star that wants to move further from its first place stays there.
-    places : (n, 4)
-        Rows and columns now, and at first; the former are changed.
-    fluxes : (n, 2)
+        A star that would move further from its first position is reset to it.
+    share
+        Smallest share of the squared PSF on usable pixels; below it the flux is NaN.
+    subtract
+        Whether stars are subtracted from `image`.
+    places : (n, 4), pixels
+        Row and column now, and at first; the former are changed.
+    fluxes : (n, 2), electrons
         Flux and error. A flux above 0 on entry was subtracted from `image` before.
     """
     size = nodes.shape[1]

@@ -1,4 +1,4 @@
-"""The list of the stars of one frame, as it travels and is stored."""
+"""The list of the stars of one frame, as it is passed between modules and stored."""
 
 from __future__ import annotations
 
