@@ -25,9 +25,8 @@ def aperture_fluxes(
 ) -> tuple[Values, Values]:
     """Return the flux within a circle around each candidate, and its error.
 
-    The sum of the pixels over the share of a point source's light that the same
-    pixels hold, so masked ones and the circle's finite size bias no point source.
-    NaN where less than half of that light lies on usable pixels.
+    The sum of the pixels over the share of a point source's light that the same pixels
+    hold, so masked ones and the circle's finite size bias no point source.
 
     Parameters
     ----------
@@ -36,12 +35,19 @@ def aperture_fluxes(
     model : (n, s, s)
         A point source there, of unit sum.
     usable : (n, s, s)
-    distance_px : (n, s, s)
-        From the candidate's place.
+        True where a pixel counts.
+    distance_px : (n, s, s), pixels
+        From the candidate's position.
     noise : (n, s, s), electrons per pixel
-    fwhm_px
-        Of the point source; the circle has `RADIUS_FWHM` of it, and pixels on its rim
-        count by how far they lie within.
+        Of the difference.
+    fwhm_px : pixels
+        Of the point source; the circle has a radius of `RADIUS_FWHM` of it, and pixels on
+        its rim count by how far they lie within.
+
+    Returns
+    -------
+    flux, flux_err : (n,), electrons
+        NaN where less than half of that light lies on usable pixels.
     """
     inside = np.clip(RADIUS_FWHM * fwhm_px + 0.5 - distance_px, 0, 1)
     weight = np.where(usable, inside, 0)

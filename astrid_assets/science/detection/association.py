@@ -1,4 +1,4 @@
-"""Association: which known object a detection belongs to, by its place on the sky."""
+"""Association: which known object a detection belongs to, by position on the sky."""
 
 from __future__ import annotations
 
@@ -23,6 +23,20 @@ def associate(
     """Return for each position the index of the nearest object, -1 beyond the radius.
 
     Works across RA 0 and at the poles; of equally near objects the first counts.
+
+    Parameters
+    ----------
+    ra_deg, dec_deg : (n,), degrees
+        Of the detections.
+    object_ra_deg, object_dec_deg : (m,), degrees
+        Of the known objects.
+    radius_arcsec : arcseconds
+        Largest distance.
+
+    Returns
+    -------
+    index : (n,)
+        Into the objects; `UNMATCHED` where none is near.
     """
     places = _unit_vectors(ra_deg, dec_deg)
     objects = _unit_vectors(object_ra_deg, object_dec_deg)

@@ -22,7 +22,18 @@ class RejectReason(IntFlag):
 
 
 def names_of(reasons: int) -> list[str]:
-    """Return the names of the reasons set in a value, lowest bit first."""
+    """Return the names of the reasons set in a value, lowest bit first.
+
+    Parameters
+    ----------
+    reasons
+        Bits of `RejectReason`.
+
+    Returns
+    -------
+    names
+        In lower case, as they are stored.
+    """
     return [r.name.lower() for r in RejectReason if reasons & r and r.name]
 
 

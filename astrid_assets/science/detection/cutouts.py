@@ -1,4 +1,4 @@
-"""Cutouts: what the network and people see of a candidate."""
+"""Cutouts: what the network and reviewers see of a candidate."""
 
 from __future__ import annotations
 
@@ -19,10 +19,24 @@ if TYPE_CHECKING:
 
 
 def cut(science: Frame, difference: Difference, candidates: Sequence[Candidate]) -> Cutouts:
-    """Cut science, reference and score around candidates: (n, 3, 64, 64).
+    """Cut science, reference and score around candidates.
 
-    The first two in units of their sky sigma, the score in sigma; 0 outside the
-    frame and where a value is not finite. The candidate's pixel is [32, 32].
+    The first two in units of their sky sigma, the score in sigma; 0 outside the frame and
+    where a value is not finite. The candidate's pixel is [32, 32].
+
+    Parameters
+    ----------
+    science : (ny, nx), electrons
+        The frame that was subtracted from.
+    difference : (ny, nx)
+        Its difference.
+    candidates : n
+        What to cut around.
+
+    Returns
+    -------
+    cutouts : (n, 3, 64, 64)
+        In sigma.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 Each test is one function from measurements to "fails"; `failed_tests` collects
 their bits. A test that depends on a measured shape asks for a significant failure.
+The measurements themselves are in `shapes` and `peaks`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,28 @@ def failed_tests(
     fwhm_px: float,
     settings: DetectionSettings,
 ) -> NDArray[np.int64]:
-    """Return the `RejectReason` bits of every peak."""
+    """Return the `RejectReason` bits of every peak.
+
+    Parameters
+    ----------
+    peaks : (n,)
+        The candidates.
+    shapes : (n,)
+        Their measurements.
+    difference : (ny, nx), electrons
+        Of science and reference.
+    source
+        A point source on the difference image.
+    fwhm_px : pixels
+        FWHM of the science PSF.
+    settings
+        Limits of the tests.
+
+    Returns
+    -------
+    reasons : (n,)
+        0: kept.
+    """
     bits = window(difference.mask, peaks.row, peaks.column, round(fwhm_px))
     near = bits[:, disc(round(fwhm_px))].astype(np.int64)
     at_peak = difference.mask[peaks.row, peaks.column]
@@ -59,7 +81,24 @@ def failed_tests(
 
 
 def is_crowded(peaks: Peaks, kept: Fails, fwhm_px: float, settings: DetectionSettings) -> Fails:
-    """Whether more candidates that pass all other tests lie here than skies have."""
+    """Test whether more candidates that pass all other tests lie here than on skies.
+
+    Parameters
+    ----------
+    peaks : (n,)
+        The candidates.
+    kept : (n,)
+        Whether they pass all other tests.
+    fwhm_px : pixels
+        FWHM of the science PSF.
+    settings
+        Limits of the tests.
+
+    Returns
+    -------
+    fails : (n,)
+        True where the test fails.
+    """
     crowd = np.zeros(len(peaks), dtype=bool)
     if np.count_nonzero(kept) < settings.overdensity_count:
         return crowd
@@ -71,14 +110,46 @@ def is_crowded(peaks: Peaks, kept: Fails, fwhm_px: float, settings: DetectionSet
 
 
 def bits_near(mask: Mask, peaks: Peaks, radius_px: float) -> NDArray[np.int64]:
-    """Union of the mask bits within a radius of each peak."""
+    """Return the union of the mask bits within a radius of each peak.
+
+    Parameters
+    ----------
+    mask : (ny, nx)
+        Bits of `MaskBit`.
+    peaks : (n,)
+        The candidates.
+    radius_px : pixels
+        The radius.
+
+    Returns
+    -------
+    bits : (n,)
+        Of `MaskBit`.
+    """
     around = disc(radius_px)
     cut = window(mask, peaks.row, peaks.column, around.shape[0] // 2)
     return np.bitwise_or.reduce(cut[:, around].astype(np.int64), axis=1)
 
 
 def is_dipole(score: Image, peaks: Peaks, fwhm_px: float, settings: DetectionSettings) -> Fails:
-    """Whether a significant lobe of the other sign lies beside the peak."""
+    """Test whether a significant lobe of the other sign lies beside the peak.
+
+    Parameters
+    ----------
+    score : (ny, nx), sigma
+        S_corr.
+    peaks : (n,)
+        The candidates.
+    fwhm_px : pixels
+        FWHM of the science PSF.
+    settings
+        Limits of the tests.
+
+    Returns
+    -------
+    fails : (n,)
+        True where the test fails.
+    """
     around = disc(settings.dipole_radius_fwhm * fwhm_px)
     near = window(score, peaks.row, peaks.column, around.shape[0] // 2)[:, around]
     opposite = -(near * peaks.sign[:, None]).min(axis=1)
@@ -89,14 +160,44 @@ def is_dipole(score: Image, peaks: Peaks, fwhm_px: float, settings: DetectionSet
 
 
 def is_sharp(shapes: Shapes, source: PointSource, settings: DetectionSettings) -> Fails:
-    """Whether a few pixels describe it better than the PSF, or it is too narrow."""
+    """Test whether a few pixels fit better than the PSF, or it is too narrow.
+
+    Parameters
+    ----------
+    shapes : (n,)
+        Their measurements.
+    source
+        A point source on the difference image.
+    settings
+        Limits of the tests.
+
+    Returns
+    -------
+    fails : (n,)
+        True where the test fails.
+    """
     narrowest = source.size_ratio_of(settings.min_fwhm_ratio)
     upper = shapes.size_ratio + settings.shape_sigma * shapes.size_error
     return (shapes.sharp_gain > settings.sharp_delta_chi2) | (upper < narrowest)
 
 
 def is_misshapen(shapes: Shapes, source: PointSource, settings: DetectionSettings) -> Fails:
-    """Whether it is wider or more elongated than allowed, beyond its errors."""
+    """Test whether it is wider or longer than allowed, beyond its errors.
+
+    Parameters
+    ----------
+    shapes : (n,)
+        Their measurements.
+    source
+        A point source on the difference image.
+    settings
+        Limits of the tests.
+
+    Returns
+    -------
+    fails : (n,)
+        True where the test fails.
+    """
     widest = source.size_ratio_of(settings.max_fwhm_ratio)
     lower = shapes.size_ratio - settings.shape_sigma * shapes.size_error
     longest = source.ellipticity_of(settings.max_elongation)
@@ -105,7 +206,22 @@ def is_misshapen(shapes: Shapes, source: PointSource, settings: DetectionSetting
 
 
 def is_badly_fitted(peaks: Peaks, shapes: Shapes, settings: DetectionSettings) -> Fails:
-    """Whether the PSF leaves more than noise and a tolerated mismatch."""
+    """Test whether the PSF leaves more than noise and a tolerated mismatch.
+
+    Parameters
+    ----------
+    peaks : (n,)
+        The candidates.
+    shapes : (n,)
+        Their measurements.
+    settings
+        Limits of the tests.
+
+    Returns
+    -------
+    fails : (n,)
+        True where the test fails.
+    """
     scatter = CHI2_SIGMA * np.sqrt(2 / shapes.n_pixels)
     mismatch = (settings.fit_tolerance * peaks.score) ** 2 / shapes.n_pixels
     return shapes.chi2 > 1 + scatter + mismatch
@@ -114,7 +230,24 @@ def is_badly_fitted(peaks: Peaks, shapes: Shapes, settings: DetectionSettings) -
 def is_over_hole(
     difference: Difference, peaks: Peaks, fwhm_px: float, settings: DetectionSettings
 ) -> Fails:
-    """Whether a rise comes from a reference that lies below the sky."""
+    """Test whether a rise comes from a reference that lies below the sky.
+
+    Parameters
+    ----------
+    difference : (ny, nx), electrons
+        Of science and reference.
+    peaks : (n,)
+        The candidates.
+    fwhm_px : pixels
+        FWHM of the science PSF.
+    settings
+        Limits of the tests.
+
+    Returns
+    -------
+    fails : (n,)
+        True where the test fails.
+    """
     around = disc(fwhm_px / 2)
     cut = window(
         difference.registered_reference,

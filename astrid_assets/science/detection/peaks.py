@@ -30,7 +30,7 @@ class Peaks:
     """Peaks, highest |score| first; arrays of shape (n,).
 
     `column`, `row` is the pixel where the score peaks and `score` its height there;
-    `x`, `y` the sub-pixel place where the flux does, `flux` and `flux_err` in
+    `x`, `y` the sub-pixel position where the flux does, `flux` and `flux_err` in
     electrons; `sign` +1 or -1. `is_summit` is False where the flux has no maximum
     near: a slope of something brighter.
     """
@@ -54,7 +54,18 @@ class Peaks:
         return len(self.x)
 
     def chosen(self, which: NDArray[np.intp]) -> Peaks:
-        """Return some of them."""
+        """Return some of the peaks.
+
+        Parameters
+        ----------
+        which : (k,)
+            Their indices.
+
+        Returns
+        -------
+        peaks : (k,)
+            In that order.
+        """
         return Peaks(**{name: values[which] for name, values in vars(self).items()})
 
 
@@ -63,8 +74,23 @@ def find_peaks(
 ) -> Peaks:
     """Find the pixels that top |score| within a radius, and refine them.
 
-    A parabola through three pixels per axis gives place and height; a peak is listed
-    when that height is at or above the threshold.
+    A parabola through three pixels per axis gives position and height.
+
+    Parameters
+    ----------
+    score : (ny, nx), sigma
+        S_corr.
+    flux, flux_err : (ny, nx), electrons
+        PSF flux of a change and its error.
+    threshold : sigma
+        A peak is listed when its height is at or above it.
+    radius_px : pixels
+        Within which nothing of its sign is higher.
+
+    Returns
+    -------
+    peaks : (n,)
+        Highest first.
     """
     # The pixel of a peak may be lower than the peak itself.
     rows, columns = _highest(score, disc(radius_px), 0.9 * threshold)
@@ -115,7 +141,24 @@ def window(
     radius: int,
     fill: float = 0,
 ) -> NDArray[Number]:
-    """Cut squares around pixels: (n, 2 r + 1, 2 r + 1), `fill` outside the image."""
+    """Cut squares around pixels.
+
+    Parameters
+    ----------
+    image : (ny, nx)
+        What is cut.
+    rows, columns : (n,)
+        The middle pixels.
+    radius : pixels
+        Half side of the squares.
+    fill
+        Value outside the image.
+
+    Returns
+    -------
+    squares : (n, 2 r + 1, 2 r + 1)
+        Copies.
+    """
     offsets = np.arange(-radius, radius + 1)
     ny, nx = image.shape
     y = rows[:, None, None] + offsets[:, None]
@@ -128,7 +171,18 @@ def window(
 
 
 def disc(radius_px: float) -> NDArray[np.bool_]:
-    """Return the pixels of a square within a radius of its middle."""
+    """Return the pixels of a square within a radius of its middle.
+
+    Parameters
+    ----------
+    radius_px : pixels
+        The radius.
+
+    Returns
+    -------
+    inside : (2 r + 1, 2 r + 1)
+        True within it.
+    """
     r = int(np.ceil(radius_px))
     dy, dx = np.mgrid[-r : r + 1, -r : r + 1]
     return np.hypot(dx, dy) <= radius_px

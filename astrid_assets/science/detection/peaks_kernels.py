@@ -34,10 +34,25 @@ def _tops(score: Image, around: NDArray[np.bool_], i: int, j: int) -> bool:
 def highest_pixels(
     score: Image, around: NDArray[np.bool_], lowest: float, first: int, last: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Find pixels that top all others of their sign within a disc; rows and columns.
+    """Find pixels that top all others of their sign within a disc.
 
-    Of equally high pixels the first in the image counts. `around` is the disc,
-    (2 r + 1, 2 r + 1); pixels below `lowest` in size are passed over.
+    Of equally high pixels the first in the image counts.
+
+    Parameters
+    ----------
+    score : (ny, nx), sigma
+        S_corr.
+    around : (2 r + 1, 2 r + 1)
+        The disc.
+    lowest : sigma
+        Pixels below it in size are passed over.
+    first, last
+        The rows to work on, `last` not included.
+
+    Returns
+    -------
+    rows, columns : (n,)
+        In the order of the image.
     """
     nx = score.shape[1]
     low = np.float32(lowest)

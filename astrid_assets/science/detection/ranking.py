@@ -19,6 +19,17 @@ HALF_SCORE_SIGMA = 10.0
 
 
 def snr_ranking(score_sigma: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return s / (s + 10) of s = |S_corr|: (n,), in 0..1, rising with the S/N."""
+    """Return s / (s + 10) of s = |S_corr|: it rises with the S/N.
+
+    Parameters
+    ----------
+    score_sigma : (n,), sigma
+        S_corr of the detections.
+
+    Returns
+    -------
+    ranking : (n,)
+        0 to 1; no probability.
+    """
     significance = np.abs(score_sigma)
     return significance / (significance + HALF_SCORE_SIGMA)

@@ -92,7 +92,20 @@ class PointSource:
 
     @classmethod
     def of(cls, psf_d: Image, science_psf: Image | None = None) -> PointSource:
-        """Measure the FWHM of a PSF from its height: exact for a Gaussian."""
+        """Measure the FWHM of a PSF from its height: exact for a Gaussian.
+
+        Parameters
+        ----------
+        psf_d : (n, n), unit sum
+            PSF of the difference.
+        science_psf : (n, n), unit sum
+            That of the science frame; None: a pixel is as sharp as the grid allows.
+
+        Returns
+        -------
+        source
+            A point source on the difference image.
+        """
         # Area of a Gaussian: 2 pi sigma^2 = flux / peak.
         peak = float(psf_d.max())
         sigma = np.sqrt(1 / (2 * np.pi * peak))
@@ -100,7 +113,18 @@ class PointSource:
         return cls(psf_d, float(sigma / FWHM_TO_SIGMA), pixel)
 
     def size_ratio_of(self, fwhm_ratio: float) -> float:
-        """Return the weighted moment of a source that much wider, over the PSF's."""
+        """Return the weighted moment of a source that much wider, over the PSF's.
+
+        Parameters
+        ----------
+        fwhm_ratio
+            FWHM over that of the PSF.
+
+        Returns
+        -------
+        ratio
+            Dimensionless.
+        """
         return 2 * fwhm_ratio**2 / (1 + fwhm_ratio**2)
 
     @staticmethod
@@ -134,13 +158,24 @@ def measure_shapes(
 
     Parameters
     ----------
+    difference : (ny, nx), electrons
+        Of science and reference.
     noise : (n,), electrons per pixel
         Of the difference around each peak.
+    peaks : (n,)
+        The candidates.
+    source
+        A point source on the difference image.
     stamps : (n, s, s)
         Its PSF at each peak, centred.
     per_electron
-        By how much an electron in the registered reference adds to the variance of
-        a pixel of the difference.
+        By how much an electron in the registered reference adds to the variance of a pixel
+        of the difference.
+
+    Returns
+    -------
+    shapes : (n,)
+        Fluxes in electrons, widths in pixels, and their errors.
     """
     radius = max(int(np.ceil(RADIUS_FWHM * source.fwhm_px)), MIN_RADIUS_PX)
     at = peaks.row, peaks.column
@@ -204,27 +239,31 @@ def fit_on_frame(
 ) -> tuple[Values, Values, int]:
     """Return how rises look in the image that they are in, per peak.
 
-    The difference's filter may have smeared what hit single pixels, and around
-    bright stars its noise is large.
+    The difference's filter may have smeared what hit single pixels, and around bright stars
+    its noise is large.
 
     Parameters
     ----------
     images : (ny, nx), electrons
-        The science frame, the reference on its grid, and the frame's mask: unusable
-        pixels say nothing.
+        The science frame, the reference on its grid, and the frame's mask: unusable pixels
+        do not count.
+    peaks : (n,)
+        The candidates.
     stamps : (n, s, s)
         PSF of the science frame at each peak, centred.
     noises : electrons per pixel
         Of both skies.
+    fwhm_px : pixels
+        FWHM of the science PSF.
 
     Returns
     -------
-    sharp_gain
-        By how much a few lit pixels fit the frame less the reference better than the
-        PSF, chi-square; it means something only where the reference shows nothing.
-    chi2
-        Reduced, of the PSF, with `MISMATCH` of the reference's light as noise: the
-        images' PSFs differ.
+    sharp_gain : (n,)
+        By how much a few lit pixels fit the frame less the reference better than the PSF,
+        chi-square; it means something only where the reference shows nothing.
+    chi2 : (n,)
+        Reduced, of the PSF, with `MISMATCH` of the reference's light as noise: the images'
+        PSFs differ.
     n_pixels
         Of that fit.
     """
@@ -261,7 +300,7 @@ def _moments(data: Values, weight: Values, x: Values, y: Values) -> _Moments:
 
 
 def _intrinsic(found: _Moments, sigma2: float) -> tuple[Values, Values]:
-    """FWHM and a/b once the weight is taken off; NaN where that has no answer."""
+    """FWHM and a/b with the weight removed; NaN where that has no answer."""
     difference = np.hypot(found.plus, found.cross)
     major, minor = (found.trace + difference) / 2, (found.trace - difference) / 2
     answers = (minor > 0) & (major < MAX_WIDTH * sigma2)

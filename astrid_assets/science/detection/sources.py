@@ -1,7 +1,7 @@
 """Detection: from a difference to its candidates, kept and rejected.
 
 Both signs are searched. Nothing is dropped: a peak that fails a test is listed
-with its reasons, so that people can see what was thrown away and why.
+with its reasons, so that users can see what was rejected and why.
 """
 
 from __future__ import annotations
@@ -41,8 +41,17 @@ def detect(difference: Difference, science: Frame, settings: DetectionSettings) 
 
     Parameters
     ----------
-    science
+    difference : (ny, nx), electrons
+        Of science and reference.
+    science : (ny, nx), electrons
         The frame that was subtracted from, with its PSF.
+    settings
+        Threshold, and limits of the tests.
+
+    Returns
+    -------
+    candidates
+        Kept and rejected ones; positions in pixels, fluxes in electrons.
 
     Raises
     ------
@@ -73,8 +82,8 @@ def detect(difference: Difference, science: Frame, settings: DetectionSettings) 
     source = PointSource.of(difference.psf_d, science.psf.centre)
     stamps = np.array([difference.psf_d_at(*at) for at in zip(peaks.x, peaks.y, strict=True)])
     # Both images' photons, on the noise of the difference's sky.
-    new2, ref2 = difference.sky_rms_e**2, difference.reference_rms_e**2
-    per_electron = sky_noise**2 / (new2 + ref2) * (1 + ref2 / new2)
+    science2, reference2 = difference.sky_rms_e**2, difference.reference_rms_e**2
+    per_electron = sky_noise**2 / (science2 + reference2) * (1 + reference2 / science2)
     shapes = measure_shapes(difference, noise, peaks, source, stamps, per_electron)
     gain, chi2, n_pixels, is_blank = _fit_on_frame(difference, science, science.psf, peaks)
     # The difference's filter raises errors of the PSF; the frame itself has none.

@@ -52,18 +52,24 @@ def link(
 
     Parameters
     ----------
-    mjd : (n,)
+    mjd : (n,), days
         Mid-exposure; equal for detections of one exposure.
-    ra_deg, dec_deg : (n,)
+    ra_deg, dec_deg : (n,), degrees
+        Positions.
     max_rate_arcsec_h, min_rate_arcsec_h : arcseconds per hour
         Slower ones are stationary within a night, faster ones are trails.
-    tolerance_arcsec
+    tolerance_arcsec : arcseconds
         Distance from the straight line at which a detection still joins.
+
+    Returns
+    -------
+    tracklets
+        With the indices of their detections, rates in arcseconds per hour.
 
     References
     ----------
-    Kubica et al. 2007, Icarus 189, 151 (the idea; a night of few exposures needs
-    no tree of velocities).
+    Kubica et al. 2007, Icarus 189, 151 (the idea; a night of few exposures needs no tree of
+    velocities).
     """
     if len(mjd) < MIN_DETECTIONS:
         return []

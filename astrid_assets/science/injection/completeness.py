@@ -1,4 +1,7 @@
-"""What injections say together: shares found, and errors beside what theory wants."""
+"""Summaries of injections: the shares found, and errors beside those of theory.
+
+The injections themselves are in `sources`.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +20,25 @@ if TYPE_CHECKING:
 Values = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
-MIN_TOLD = 5  # fewer sources tell no scatter
-SURE_SNR = 10.0  # from here on noise loses none: what is lost was lost to its place
+MIN_MEASURED = 5  # fewer sources do not determine a scatter
+SURE_SNR = 10.0  # from here on noise loses none: what is lost was lost to its position
 
 
 def position_scale_px(psf: Image) -> float:
     """Return the theoretical error of a position, per axis, at S/N 1.
 
-    Of a fit to a source of this PSF in white noise: the Cramér-Rao bound
-    ``sqrt(sum P² / sum (dP/dx)²)``, the mean of both axes' information. A Gaussian
-    gives ``sqrt(2) sigma``.
+    Of a fit to a source of this PSF in white noise: the Cramér-Rao bound ``sqrt(sum P² /
+    sum (dP/dx)²)``, the mean of both axes' information. A Gaussian gives ``sqrt(2) sigma``.
 
     Parameters
     ----------
     psf : (n, n)
         That of the difference, whose noise is white.
+
+    Returns
+    -------
+    error : pixels
+        Divide it by the S/N of a source.
     """
     spectrum = np.abs(np.fft.fft2(psf.astype(np.float64))) ** 2
     frequency = 2 * np.pi * np.fft.fftfreq(psf.shape[0])
@@ -41,7 +48,20 @@ def position_scale_px(psf: Image) -> float:
 
 
 def by_snr(snr: Values, found: Bool) -> tuple[list[int], list[int]]:
-    """Count all, and those found, between `SNR_EDGES`."""
+    """Count all, and those found, between `SNR_EDGES`.
+
+    Parameters
+    ----------
+    snr : (n,)
+        Of the injections; the sign does not matter.
+    found : (n,)
+        Whether they were found.
+
+    Returns
+    -------
+    all, found
+        Counts per bin.
+    """
     bins = [(snr >= low) & (snr < high) for low, high in pairwise(SNR_EDGES)]
     return [int(b.sum()) for b in bins], [int((b & found).sum()) for b in bins]
 
@@ -54,7 +74,16 @@ def shares_above(
     Parameters
     ----------
     snr : (n,)
-        Negative where light was taken away.
+        Negative where light was removed.
+    found, on_galaxy : (n,)
+        Whether each was found, and where it was put.
+    least
+        S/N from which noise loses none.
+
+    Returns
+    -------
+    counts
+        Found and total, by kind of injection.
     """
     sure = np.abs(snr) >= least
     groups = {
@@ -85,20 +114,20 @@ def errors_by_snr(
     Parameters
     ----------
     snr, flux, measured, measured_err : (n,)
-        Of the sources that were found: S/N promised, flux put in, flux and error that
-        came out.
-    offsets_px : (n, 2)
+        Of the sources that were found: S/N promised, flux put in, flux and error that came
+        out.
+    offsets_px : (n, 2), pixels
         Measured minus true position.
-    theory_px : (n,)
+    theory_px : (n,), pixels
         Error per axis that theory promises.
 
     Returns
     -------
     lists by bin
         ``flux_bias`` (median, relative), ``flux_pull`` (scatter in units of the quoted
-        error: 1), ``flux_within_error`` (share: 0.68), ``position_px`` (scatter per
-        axis) and ``position_theory_px``. Of the faintest, noise decides which are
-        found: their fluxes are biased upwards.
+        error: 1), ``flux_within_error`` (share: 0.68), ``position_px`` (scatter per axis)
+        and ``position_theory_px``. Of the faintest, noise decides which are found: their
+        fluxes are biased upwards.
     """
     out: dict[str, list[float | None]] = {
         name: []
@@ -112,18 +141,18 @@ def errors_by_snr(
     }
     for low, high in pairwise(SNR_EDGES):
         b = (np.abs(snr) >= low) & (np.abs(snr) < high)
-        if b.sum() < MIN_TOLD:
+        if b.sum() < MIN_MEASURED:
             for values in out.values():
                 values.append(None)
             continue
         pull = (measured[b] - flux[b]) / measured_err[b]
-        told = {
+        found = {
             "flux_bias": np.median(measured[b] / flux[b]) - 1,
             "flux_pull": mad_sigma(pull, 0),
             "flux_within_error": np.mean(np.abs(pull) < 1),
             "position_px": mad_sigma(offsets_px[b], 0),
             "position_theory_px": np.median(theory_px[b]),
         }
-        for name, value in told.items():
+        for name, value in found.items():
             out[name].append(round(float(value), 4))
     return out

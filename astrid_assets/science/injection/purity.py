@@ -6,9 +6,10 @@ enough to show, the share that it does show is the purity as far as single frame
 spoil it. What it cannot know: what moves is counted as false; what the reference has
 wrong is on every frame, and artefacts that stand still on a detector that does, are
 counted as true. Faults of the reference look like sources that fade (asteroids and
-ghosts in it): the two signs are told apart, and that of fading ones is flattered.
+ghosts in it): the two signs are counted apart, and the purity of fading sources is
+overestimated.
 
-Counting the other sign instead says little: variable stars fade as often as they
+Counting the other sign instead is of little use: variable stars fade as often as they
 brighten, and artefacts of the science frame have one sign.
 """
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.detection.candidate import Candidate
 
 DEEP_ENOUGH_SIGMA = 5.0  # expected on the other frame: noise hides 2 % of such below
-SHOWN_SIGMA = 3.0  # of the same sign, within a pixel: noise shows it at 1 % of places
+SHOWN_SIGMA = 3.0  # of the same sign, within a pixel: noise shows it at 1 % of positions
 SHOWN_SHARE = 0.5  # of what is expected: the flank of a ghost that moved is less
 MEANING = (
     "share of the detections that brightened, which the night's next frame of the "
@@ -68,10 +69,18 @@ def repeats(candidates: Sequence[Candidate], other: Planes, scale: float = 1.0) 
 
     Parameters
     ----------
-    other
+    candidates
+        Of one frame.
+    other : (ny, nx)
         The other frame's difference, from the same reference.
     scale
         Electrons there per electron here.
+
+    Returns
+    -------
+    repeats : (n,)
+        Score in sigma of the candidates that the other frame could show, and whether it
+        does.
     """
     kept = [candidate for candidate in candidates if candidate.is_kept]
     if not kept:

@@ -1,7 +1,7 @@
 """Injection and recovery: what a subtraction would have found, measured on itself.
 
 Artificial transients of known significance are put into a science frame before it
-is subtracted; how many of them come back, and with which flux and place, is the
+is subtracted; how many of them come back, and with which flux and position, is the
 frame's completeness. They never mix with real detections: the injected frame and
 its difference are thrown away.
 """
@@ -52,7 +52,7 @@ class Injections:
     """Artificial transients; every array has shape (n,).
 
     `x`, `y` in pixels; `snr` the significance that theory promises, its own photons
-    included, negative where light was taken away; `flux_e` in electrons, with that
+    included, negative where light was removed; `flux_e` in electrons, with that
     sign; `on_galaxy` where it was put on an extended source.
     """
 
@@ -87,7 +87,20 @@ class Recovery:
 
 
 def extended_sources(stars: Stars, fwhm_px: float) -> Array:
-    """Return (n, 2) positions of sources clearly wider than the stars."""
+    """Return the positions of sources clearly wider than the stars.
+
+    Parameters
+    ----------
+    stars : (n,)
+        Sources of the science frame.
+    fwhm_px : pixels
+        FWHM of its PSF.
+
+    Returns
+    -------
+    positions : (m, 2), pixels
+        x and y.
+    """
     wide = stars.fwhm_px > GALAXY_FWHM_RATIO * fwhm_px
     return np.column_stack([stars.x[wide], stars.y[wide]])
 
@@ -101,20 +114,36 @@ def plan_injections(
 ) -> Injections:
     """Choose where artificial transients go, and how bright they are.
 
-    S/N is uniform in its logarithm between the settings' limits. Positions are
-    usable pixels away from the border, from one another and from what the real
-    difference shows, so that each answers for its own place.
+    S/N is uniform in its logarithm between the settings' limits. Positions are usable
+    pixels away from the border, from one another and from what the real difference shows,
+    so that each is affected by its own position only.
 
     Parameters
     ----------
-    difference
+    rng
+        Draws positions, S/N and signs.
+    science : (ny, nx), electrons
+        The frame, with its PSF.
+    difference : (ny, nx), electrons
         The real one of this frame; its error image gives fluxes for an S/N.
-    galaxies : (n, 2)
-        Pixels of extended sources, on which a share of the injections is put.
+    galaxies : (m, 2), pixels
+        Extended sources, on which a share of the injections is put.
+    settings
+        How many, how bright, and which share on galaxies.
+
+    Returns
+    -------
+    injections : (n,)
+        Those that found room.
+
+    Raises
+    ------
+    FrameRejected
+        ``unprocessed`` when the frame has no PSF.
     """
     psf = _psf(science)
-    free = _free_places(difference, psf.fwhm_px)
-    x, y, on_galaxy = _places(rng, free, galaxies, psf.fwhm_px, settings)
+    free = _free_pixels(difference, psf.fwhm_px)
+    x, y, on_galaxy = _positions(rng, free, galaxies, psf.fwhm_px, settings)
     low, high = np.log(settings.min_snr), np.log(settings.max_snr)
     snr = np.exp(rng.uniform(low, high, len(x)))
     sign = np.where(rng.random(len(x)) < settings.negative_share, -1.0, 1.0)
@@ -128,15 +157,48 @@ def plan_injections(
 def flux_of_snr(snr: Array, error_e: Array, own_noise: Array) -> Array:
     """Return the flux that stands out by `snr`, its own photons included.
 
-    Solves ``f = snr sqrt(error² + k f)``, where `k` is the share of its own photon
-    noise that a PSF fit sees (sum P³ / (sum P²)²).
+    Solves ``f = snr sqrt(error² + k f)``.
+
+    Parameters
+    ----------
+    snr : (n,)
+        The significance wanted, above 0.
+    error_e : (n,), electrons
+        Of a PSF flux there without the source.
+    own_noise : (n,)
+        k, the share of its own photon noise that a PSF fit sees: sum P³ / (sum P²)².
+
+    Returns
+    -------
+    flux : (n,), electrons
+        The root above 0, in closed form.
     """
     half = 0.5 * snr**2 * own_noise
     return half + np.sqrt(half**2 + (snr * error_e) ** 2)
 
 
 def inject(rng: np.random.Generator, science: Frame, injections: Injections) -> Frame:
-    """Return the frame with the transients added, photon noise and variance too."""
+    """Return the frame with the transients added, photon noise and variance too.
+
+    Parameters
+    ----------
+    rng
+        Draws the photon noise.
+    science : (ny, nx), electrons
+        The frame, with PSF and variance; it is not changed.
+    injections : (n,)
+        Positions in pixels, S/N and electrons.
+
+    Returns
+    -------
+    frame : (ny, nx), electrons
+        Unusable pixels stay as they were.
+
+    Raises
+    ------
+    FrameRejected
+        ``unprocessed`` when the frame has no PSF or no variance.
+    """
     psf = _psf(science)
     if science.variance is None:
         raise FrameRejected("unprocessed", f"{science.frame_id} has no variance")
@@ -156,7 +218,22 @@ def inject(rng: np.random.Generator, science: Frame, injections: Injections) -> 
 
 
 def recover(injections: Injections, candidates: Sequence[Candidate], fwhm_px: float) -> Recovery:
-    """Look up each injection among the candidates of the injected difference."""
+    """Look up each injection among the candidates of the injected difference.
+
+    Parameters
+    ----------
+    injections : (n,)
+        Positions in pixels, S/N and electrons.
+    candidates
+        All of that difference, kept and rejected.
+    fwhm_px : pixels
+        FWHM of the science PSF.
+
+    Returns
+    -------
+    recovery : (n,)
+        Found or listed, with fluxes in electrons and offsets in pixels.
+    """
     n = len(injections)
     nothing = np.full(n, np.nan)
     out = Recovery(
@@ -176,8 +253,8 @@ def recover(injections: Injections, candidates: Sequence[Candidate], fwhm_px: fl
         if not mine or not len(wanted):
             continue
         tree = KDTree([(c.x, c.y) for c in mine])
-        places = np.column_stack([injections.x, injections.y])[wanted]
-        distance, index = tree.query(places, distance_upper_bound=MATCH_FWHM * fwhm_px)
+        positions = np.column_stack([injections.x, injections.y])[wanted]
+        distance, index = tree.query(positions, distance_upper_bound=MATCH_FWHM * fwhm_px)
         near = np.isfinite(np.asarray(distance))
         for i, j in zip(wanted[near], np.asarray(index)[near], strict=True):
             candidate = mine[int(j)]
@@ -191,9 +268,21 @@ def recover(injections: Injections, candidates: Sequence[Candidate], fwhm_px: fl
 
 
 def half_found_snr(snr: Array, found: Bool) -> float | None:
-    """Return the S/N at which half of the injections are found; None: no telling.
+    """Return the S/N at which half of the injections are found; None: unknown.
 
     A maximum-likelihood logistic curve in log S/N with a ceiling of one.
+
+    Parameters
+    ----------
+    snr : (n,)
+        Of the injections; the sign does not matter.
+    found : (n,)
+        Whether they were found.
+
+    Returns
+    -------
+    snr
+        None when all or none were found.
     """
     snr = np.abs(snr)
     if not found.any() or found.all():
@@ -217,7 +306,7 @@ def _psf(science: Frame) -> PsfModel:
     return science.psf
 
 
-def _free_places(difference: Difference, fwhm_px: float) -> Bool:
+def _free_pixels(difference: Difference, fwhm_px: float) -> Bool:
     """Pixels that hold no mask and nothing significant within the separation."""
     radius = max(2, round(fwhm_px))
     taken = np.abs(difference.score) > OCCUPIED_SIGMA
@@ -234,7 +323,7 @@ def _free_places(difference: Difference, fwhm_px: float) -> Bool:
     return free
 
 
-def _places(
+def _positions(
     rng: np.random.Generator,
     free: Bool,
     galaxies: Array,

@@ -27,6 +27,16 @@ def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
     first, second : (n,)
         Their labels, in the same order.
 
+    Returns
+    -------
+    kappa
+        -1 to 1; None without detections, or where chance agreement is complete.
+
+    Raises
+    ------
+    ValueError
+        If they labelled different numbers of detections.
+
     References
     ----------
     Cohen 1960, Educ. Psychol. Meas. 20, 37.
@@ -48,13 +58,18 @@ def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
 def fleiss_kappa(counts: NDArray[np.int64]) -> float | None:
     """Return Fleiss' kappa of any number of reviewers.
 
-    Detections may have different numbers of votes; those with fewer than two say
-    nothing about agreement and are left out.
+    Detections may have different numbers of votes; those with fewer than two do not show
+    agreement and are left out.
 
     Parameters
     ----------
     counts : (n, categories)
         Votes per detection and category.
+
+    Returns
+    -------
+    kappa
+        At most 1; None without pairs of votes, or where chance agreement is complete.
 
     References
     ----------
@@ -77,12 +92,15 @@ def vote_counts(
 
     Parameters
     ----------
-    votes
+    votes : n
         Per detection: reviewer → label; labels outside `categories` are not counted.
+    categories
+        The labels to count.
 
     Returns
     -------
     counts : (n, categories)
+        Votes of each category.
     """
     table = [[list(given.values()).count(category) for category in categories] for given in votes]
     return np.array(table, dtype=np.int64).reshape(len(table), len(categories))
@@ -91,8 +109,8 @@ def vote_counts(
 def label_noise(disagreement: float) -> float | None:
     """Return the share of wrong labels that pairs of reviewers betray.
 
-    Two who err independently with probability e disagree with 2 e (1 - e). Errors
-    they share stay hidden, so this is a lower bound.
+    Two who err independently with probability e disagree with 2 e (1 - e). Errors they
+    share stay hidden, so this is a lower bound.
 
     Parameters
     ----------

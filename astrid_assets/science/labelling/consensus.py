@@ -1,7 +1,7 @@
-"""Consensus: one label from everything that was ever said about a detection.
+"""Consensus: one label from every event of a detection.
 
 Events are never changed; a second thought is another event. The result depends on
-the events alone, not on the order in which they are handed over.
+the events alone, not on the order in which they are given.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.labelling.rules import ConsensusRules
 
 SOURCES = ("person", "truth", "catalogue", "import")
-"""Whose word counts first. A person has seen the cutout; a truth table or a catalogue
+"""Which source decides first. A person has seen the cutout; a truth table or a catalogue
 knows the sky, not what this subtraction did to it."""
 
 REAL, BOGUS, DISPUTED, UNSURE = "real", "bogus", "disputed", "unsure"
@@ -29,7 +29,7 @@ EVENTS = VOTES | {"skip", "undo"}
 
 
 class Event(Protocol):
-    """What one reviewer said once; the rows of ``validation_events`` are such."""
+    """One statement of one reviewer; the rows of ``validation_events`` are such."""
 
     @property
     def sequence(self) -> int:
@@ -99,16 +99,19 @@ def consensus(
     rules: ConsensusRules = DEFAULT_RULES,
     weights: Mapping[str, float] | None = None,
 ) -> Consensus | None:
-    """Return the label all events of one detection add up to.
+    """Return the label that all events of one detection add up to.
 
-    Each reviewer has one vote, the last one not undone. The first source in `SOURCES`
-    with a vote for real or bogus decides; where all who voted are unsure, so is
-    the result.
+    Each reviewer has one vote, the last one not undone. The first source in `SOURCES` with
+    a vote for real or bogus decides; where all who voted are unsure, so is the result.
 
     Parameters
     ----------
+    events
+        All events of the detection.
+    rules
+        When a label is decided and when it is disputed.
     weights
-        What the votes of these people count; everybody else's count 1.
+        Weight of the votes of these reviewers; all others have 1.
 
     Returns
     -------
@@ -139,8 +142,18 @@ def consensus(
 def standing_votes(events: Iterable[Event]) -> list[Event]:
     """Return each reviewer's last vote that was not undone, by sequence.
 
-    An undo takes back the reviewer's newest statement still standing, so two undos
-    take back two; a skip is a statement without a vote and leaves earlier votes be.
+    An undo takes back the reviewer's newest statement still standing, so two undos take
+    back two; a skip is a statement without a vote and leaves earlier votes as they are.
+
+    Parameters
+    ----------
+    events
+        All events of one detection.
+
+    Returns
+    -------
+    votes
+        At most one of each reviewer.
     """
     said: dict[tuple[str, str], list[Event]] = {}
     for event in sorted(events, key=lambda event: event.sequence):

@@ -1,8 +1,8 @@
 """Whether a set of labelled cutouts is good enough to learn from.
 
-The quality score is the geometric mean of four shares, so that one bad one cannot be
-made up for by the others: balance of the classes, sharpness of the images, agreement
-of the labels, and how many were looked at by somebody who could know.
+The quality score is the geometric mean of four shares, so that a bad one cannot be
+compensated by the others: balance of the classes, sharpness of the images, agreement
+of the labels, and how many were reviewed by a source that can know.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 REVIEWED_SOURCES = ("person", "truth", "catalogue", "import")
 """Labels from elsewhere (``unreviewed``: the detector's own opinion) do not count as
-looked at."""
+reviewed."""
 
 
 class DatasetQualitySettings(Settings):
@@ -117,14 +117,19 @@ class DataQualityReport:
 def dataset_quality(
     samples: LabelledSet, settings: DatasetQualitySettings | None = None
 ) -> DataQualityReport:
-    """Judge a labelled set against the gate's limits.
+    """Compare a labelled set with the gate's limits.
 
     Parameters
     ----------
-    samples
+    samples : (n,)
         All cutouts of the dataset, whatever their split.
     settings
         None: the default limits.
+
+    Returns
+    -------
+    report
+        Shares from 0 to 1, and the limits that are broken.
     """
     settings = settings or DatasetQualitySettings()
     count = len(samples)

@@ -25,7 +25,7 @@ PRIOR_CLASS = 1.0  # detections per class before any is seen
 
 @dataclass(frozen=True)
 class Reliability:
-    """What votes say about labels and about those who cast them.
+    """What votes show about labels and about those who cast them.
 
     Attributes
     ----------
@@ -67,9 +67,21 @@ def dawid_skene(
     Parameters
     ----------
     item, reviewer, said : (votes,)
-        Who said which class of which item; each counts from 0 without gaps.
+        Who voted for which class of which item; each counts from 0 without gaps.
+    n_classes
+        How many classes there are.
     known : (items,)
         The true class where it is known (gold), else -1; stays as it is.
+
+    Returns
+    -------
+    reliability
+        Probabilities per item and class, and per reviewer the confusion matrix.
+
+    Raises
+    ------
+    ValueError
+        Without votes.
 
     References
     ----------
@@ -110,11 +122,27 @@ def expected_classes(
     prevalence: NDArray[np.float64],
     n_items: int,
 ) -> NDArray[np.float64]:
-    """Return the probability of each class given reliable reviewers: Bayes' rule.
+    """Return the probability of each class, given the confusion matrices.
+
+    Parameters
+    ----------
+    item, reviewer, said : (votes,)
+        As in `dawid_skene`.
+    confusion : (reviewers, classes, classes)
+        Probability of each vote given the true class.
+    prevalence : (classes,)
+        Probability of each class beforehand.
+    n_items
+        How many items there are.
 
     Returns
     -------
     posterior : (items, classes)
+        Rows sum to 1.
+
+    References
+    ----------
+    Dawid & Skene 1979, J. R. Stat. Soc. C 28, 20: Bayes' rule with independent votes.
     """
     log_odds = np.tile(np.log(prevalence), (n_items, 1))
     np.add.at(log_odds, item, np.log(confusion[reviewer, :, said]))

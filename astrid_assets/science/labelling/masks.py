@@ -1,4 +1,4 @@
-"""Training masks: where in a cutout the thing is that a label speaks of."""
+"""Training masks: where in a cutout the source is that a label describes."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def training_mask(
     ----------
     label
         ``real`` or ``bogus``.
-    fwhm_px
+    fwhm_px : pixels
         Of the PSF in the cutout.
-    size
+    size : pixels
         Side of the cutout; its centre is pixel ``[size // 2, size // 2]``.
-    offset_px : (x, y)
+    offset_px : (x, y), pixels
         Centroid relative to the centre pixel.
     drawn : (size, size)
         What a reviewer drew; counts in place of the footprint.
@@ -45,6 +45,12 @@ def training_mask(
     Returns
     -------
     mask : (size, size)
+        0 or 1.
+
+    Raises
+    ------
+    ValueError
+        If the label is another, the FWHM not above 0, or `drawn` of another shape.
     """
     if label not in {"real", "bogus"}:
         raise ValueError(f"only real and bogus have a training mask, not {label!r}")

@@ -25,7 +25,7 @@ State = Literal["new", "second", "disputed", "retired", "capped"]
 
 
 class ConsensusRules(Settings):
-    """When votes make a label, and when nobody needs to be asked any more."""
+    """When votes make a label, and when no more reviews are needed."""
 
     method: Literal["majority", "dawid_skene"] = Field(
         default="majority",
@@ -95,17 +95,24 @@ DEFAULT_RULES = ConsensusRules.model_validate({})
 def queue_state(
     n_decisive: int, n_votes: int, agreement: float, wanted: int, rules: ConsensusRules
 ) -> State:
-    """Return where a candidate stands after people's votes.
+    """Return the state of a candidate in the review queue after its votes.
 
     Parameters
     ----------
     n_decisive, n_votes
         Standing votes for real or bogus, and all standing votes (unsure too).
     agreement
-        Weight share of the leading label among the decisive votes; any value when
-        there are none.
+        Weight share of the leading label among the decisive votes; any value when there are
+        none.
     wanted
         Decisive votes it needs.
+    rules
+        Limits of agreement and of the number of votes.
+
+    Returns
+    -------
+    state
+        One of `State`.
     """
     if n_decisive and n_decisive >= wanted and agreement >= rules.min_agreement - 1e-9:
         return "retired"

@@ -1,7 +1,7 @@
 """Splits: which detections train, validate and test, so that no object does two.
 
-Detections are first joined into groups (same object, same place on the sky), then
-each group goes to the split its hash says. A group keeps its split when the dataset
+Detections are first joined into groups (same object, same position on the sky), then
+each group goes to the split its hash selects. A group keeps its split when the dataset
 grows, so the test split of one version is never trained on in the next.
 """
 
@@ -32,18 +32,21 @@ class TooFewGroups(ValueError):
 def sky_groups(
     ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64], radius_arcsec: float
 ) -> NDArray[np.str_]:
-    """Return one key per place on the sky: friends of friends within a radius.
+    """Return one key per position on the sky: friends of friends within a radius.
 
     Unlike cells of a grid, friends are never cut apart by a cell's border.
 
     Parameters
     ----------
-    ra_deg, dec_deg : (n,)
+    ra_deg, dec_deg : (n,), degrees
         NaN where unknown; such a detection has the empty key.
+    radius_arcsec : arcseconds
+        Distance at which two are friends.
 
     Returns
     -------
     keys : (n,)
+        Equal for detections of one group.
     """
     keys = np.full(len(ra_deg), "", dtype=f"<U{len(str(len(ra_deg)))}")
     known = np.flatnonzero(np.isfinite(ra_deg) & np.isfinite(dec_deg))
@@ -61,14 +64,15 @@ def connected_groups(names: Sequence[str], *keys: NDArray[np.str_]) -> NDArray[n
     Parameters
     ----------
     names : (n,)
-        Name of each row (its detection id). A group is called after its first row:
-        hand in rows by time, and a group that grows keeps its name.
-    keys : (n,) each
-        Object, place on the sky, night and so on; an empty key joins nothing.
+        Name of each row (its detection id). A group is named after its first row: pass rows
+        by time, and a group that grows keeps its name.
+    *keys : (n,) each
+        Object, position on the sky, night and so on; an empty key joins nothing.
 
     Returns
     -------
     groups : (n,)
+        Name of the group of each row.
     """
     count = len(names)
     first: list[NDArray[np.int64]] = []
@@ -93,21 +97,32 @@ def assign_splits(
 ) -> NDArray[np.str_]:
     """Return ``train``, ``val`` or ``test`` for each row, whole groups together.
 
-    The hash of seed and group decides. Only where that leaves a split without real
-    or without bogus rows, groups of that class are moved there, those first whose
-    hash is lowest.
+    The hash of seed and group decides. Only where that leaves a split without real or
+    without bogus rows, groups of that class are moved there, those first whose hash is
+    lowest.
 
     Parameters
     ----------
     group_ids : (n,)
-    labels : (n,), True for real
+        Group of each row.
+    labels : (n,)
+        True for real.
     fractions
         Expected share of the groups per split; sums to 1.
+    seed
+        Part of what is hashed.
+
+    Returns
+    -------
+    splits : (n,)
+        One of `SPLITS` each.
 
     Raises
     ------
     TooFewGroups
         If there are too few groups to give each split both classes.
+    ValueError
+        If the fractions are not of these splits or do not sum to 1.
     """
     if set(fractions) != set(SPLITS) or not np.isclose(sum(fractions.values()), 1):
         raise ValueError(f"fractions of {SPLITS} must sum to 1, got {dict(fractions)}")

@@ -25,7 +25,11 @@ def match_truth(
     Parameters
     ----------
     x, y : (n,), pixels
+        Of the detections.
     truth_x, truth_y : (m,), pixels
+        Of the true sources.
+    radius_px : pixels
+        Largest distance.
     once
         True: a true source goes to its nearest detection only (for counting what was
         found); False: every detection close to it is one of it (for labels).
