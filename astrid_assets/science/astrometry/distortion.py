@@ -21,18 +21,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_ORDER = 6
-"""Of the SIP polynomials: lookup tables and TPV need more than stars ever show."""
+"""Highest order of SIP: lookup tables and TPV need more than stars ever show."""
 
 TOLERANCE_PX = 1e-4
 GRID = 14
-"""Points per axis through which a distortion is carried over."""
+"""Points per axis at which a distortion is fitted."""
 
 OUTSIDE = 0.02
 """The grid reaches this share beyond the frame: edges are where terms swing."""
 
 
 def focal_plane(wcs: WCS, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return zero-based pixels with the WCS's distortions applied, (n, 2)."""
+    """Return pixels with the WCS's distortions applied.
+
+    Parameters
+    ----------
+    wcs
+        For zero-based pixels.
+    pixels : (n, 2)
+        x and y, zero-based.
+
+    Returns
+    -------
+    plane : (n, 2), pixels
+        The pixels themselves for an undistorted WCS.
+    """
     if not is_distorted(wcs):
         return pixels
     return np.asarray(wcs.pix2foc(pixels, 0), dtype=np.float64)
@@ -41,7 +54,20 @@ def focal_plane(wcs: WCS, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
 def sky_to_plane(
     wcs: WCS, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return where sky positions fall on the focal plane, (n, 2); NaN: nowhere."""
+    """Return the positions of sky coordinates on the focal plane.
+
+    Parameters
+    ----------
+    wcs
+        Its linear part and projection are used.
+    ra_deg, dec_deg : (n,), degrees
+        Sky coordinates in the system of the WCS.
+
+    Returns
+    -------
+    plane : (n, 2), pixels
+        x and y, zero-based; NaN where the projection does not reach.
+    """
     sky = np.column_stack([ra_deg, dec_deg])
     with warnings.catch_warnings():
         # Half of the sky lies behind the tangent plane.
@@ -50,7 +76,18 @@ def sky_to_plane(
 
 
 def is_distorted(wcs: WCS) -> bool:
-    """Whether pixels differ from the focal plane: SIP or lookup tables."""
+    """Return whether pixels differ from the focal plane: SIP or lookup tables.
+
+    Parameters
+    ----------
+    wcs
+        As read from a header.
+
+    Returns
+    -------
+    is_distorted
+        True if any distortion is present.
+    """
     tables = (wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2)
     return wcs.sip is not None or any(table is not None for table in tables)
 
@@ -60,6 +97,22 @@ def mapped_wcs(base: WCS, found: PixelMap) -> WCS:
 
     Exact for plain projections and linear maps; else a TAN-SIP about the middle of
     the frame that agrees with the exact answer within 1e-4 px where SIP can.
+
+    Parameters
+    ----------
+    base
+        WCS that the map leads to.
+    found
+        From the frame's focal plane to the base's.
+
+    Returns
+    -------
+    wcs
+        For the frame's zero-based pixels.
+
+    References
+    ----------
+    Shupe et al. 2005, ASP Conf. 347, 491: SIP.
     """
     if found.terms is None and not is_distorted(base):
         return moved(base, found.matrix, found.shift)
@@ -67,7 +120,20 @@ def mapped_wcs(base: WCS, found: PixelMap) -> WCS:
 
 
 def plain_wcs(wcs: WCS, shape: tuple[int, int]) -> WCS:
-    """Return a WCS that headers can hold: lookup tables become SIP terms."""
+    """Return a WCS that headers can represent: lookup tables become SIP terms.
+
+    Parameters
+    ----------
+    wcs
+        As read from a header.
+    shape : (ny, nx)
+        Of the frame on which it must agree.
+
+    Returns
+    -------
+    wcs
+        The same object without lookup tables.
+    """
     tables = (wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2)
     if all(table is None for table in tables):
         return wcs
@@ -75,7 +141,7 @@ def plain_wcs(wcs: WCS, shape: tuple[int, int]) -> WCS:
 
 
 def _refitted(base: WCS, found: PixelMap) -> WCS:
-    """Carry a base and a map over to a TAN-SIP, through a grid of points."""
+    """Fit a TAN-SIP to a base and a map on a grid of points."""
     ny, nx = found.shape
     middle = np.array([(nx - 1) / 2, (ny - 1) / 2])
     reach = (0.5 + OUTSIDE) * np.array([nx, ny])
@@ -108,7 +174,7 @@ def _refitted(base: WCS, found: PixelMap) -> WCS:
 
 
 def _tangent(base: WCS, centre: NDArray[np.float64], cd: NDArray[np.float64] | None) -> WCS:
-    """Return a TAN projection about a place; without `cd` in degrees."""
+    """Return a TAN projection about a position; without `cd` in degrees."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     wcs.wcs.cunit = ["deg", "deg"]

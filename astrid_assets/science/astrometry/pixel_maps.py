@@ -1,8 +1,8 @@
 """Maps between two star lists: shift, similarity, affine, and polynomials on top.
 
-A map takes a star's place ``q`` on the focal plane to its goal,
+A map takes a star's position ``q`` on the focal plane to its goal,
 ``matrix q + shift + polynomial(p)``, with ``p`` its pixels. Which map the stars
-ask for is decided here; what becomes of it as a WCS is in `distortion`.
+support is decided here; its conversion to a WCS is in `distortion`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ PARAMETERS = (2, 4, 6, 12, 20)
 """Of both axes together, in the order of `KINDS`."""
 
 STARS_NEEDED = (1, 6, 12, 30, 50)
-"""Fewer stars than this and the map is not tried."""
+"""With fewer stars than this the map is not tried."""
 
 F_LIMIT = 6.0
 """Drop of chi-squared per parameter, over chi-squared per degree of freedom, at
-which a freer map is believed."""
+which a freer map is accepted."""
 
 AFFINE = 2
 FOLDS = 5
@@ -38,7 +38,7 @@ FOLDS = 5
 COVER_CELLS = 4
 MIN_COVER = 0.75
 """Share of the frame's 4 x 4 cells, corner blocks included, that must hold a star
-before a polynomial is tried: between stars it is pinned down, outside it swings."""
+before a polynomial is tried: it is determined between stars and diverges outside."""
 
 MAX_SWING_PX = 0.3
 """Largest standard error of a polynomial anywhere on the frame."""
@@ -48,22 +48,22 @@ ENOUGH = 500
 
 ROUNDS = 4
 SETTLED = 0.05
-"""Change of a star's say between rounds that is not worth another one."""
+"""Change of a star's weight between rounds below which the fit ends."""
 
 MEDIAN_RADIUS = 1.1774
 """Median distance from the centre of a round Gaussian, in its sigmas."""
 
 TUKEY = 6.0
-"""Residuals beyond this many robust sigmas count for nothing."""
+"""Residuals beyond this many robust sigma get no weight."""
 
 
 @dataclass(frozen=True)
 class Pairs:
     """Stars of a frame beside their goals; all (n, 2), pixels.
 
-    `pixels` are detector positions; `plane` the same on the focal plane, where the
-    known distortion is taken off (equal to `pixels` without one); `sigma` (n,) the
-    centroid error of a pair per axis.
+    `pixels` are detector positions; `plane` the same on the focal plane, with the known
+    distortion removed (equal to `pixels` without one); `sigma` (n,) the centroid error of
+    a pair per axis.
     """
 
     pixels: Points
@@ -76,7 +76,18 @@ class Pairs:
         return len(self.pixels)
 
     def part(self, which: NDArray[np.bool_ | np.intp]) -> Pairs:
-        """Return some of the pairs."""
+        """Return some of the pairs.
+
+        Parameters
+        ----------
+        which : (n,) or (m,)
+            True for the pairs to keep, or their indices.
+
+        Returns
+        -------
+        pairs
+            In the order of the indices.
+        """
         return Pairs(self.pixels[which], self.plane[which], self.goals[which], self.sigma[which])
 
 
@@ -108,7 +119,22 @@ class PixelMap:
 
 
 def monomials(pixels: Points, shape: tuple[int, int], order: int) -> Points:
-    """Return the terms of order 2 and up, (n, k); the frame is -1 to 1."""
+    """Return the polynomial terms of order 2 and up.
+
+    Parameters
+    ----------
+    pixels : (n, 2)
+        x and y, zero-based.
+    shape : (ny, nx)
+        Of the frame; its longer side spans -1 to 1.
+    order
+        Highest order, at least 2.
+
+    Returns
+    -------
+    terms : (n, k)
+        Without unit.
+    """
     ny, nx = shape
     half = max(nx, ny) / 2
     u = (pixels[:, 0] - (nx - 1) / 2) / half
@@ -119,18 +145,27 @@ def monomials(pixels: Points, shape: tuple[int, int], order: int) -> Points:
 def best_map(
     pairs: Pairs, start: Points, shape: tuple[int, int], *, careful: bool = True
 ) -> PixelMap:
-    """Fit the simplest map the stars ask for.
+    """Fit the simplest map that the stars support.
 
     Each freer map must lower chi-squared by more than its parameters are worth;
-    polynomials must also predict stars they have not seen, see stars all over the
-    frame, and be certain everywhere on it.
+    polynomials must also predict left-out stars better, have stars all over the frame,
+    and be well determined everywhere on it.
 
     Parameters
     ----------
+    pairs
+        Matched stars.
     start : (2, 2)
-        The matrix a mere shift keeps.
+        The matrix that a mere shift keeps.
+    shape : (ny, nx)
+        Of the frame.
     careful
-        False spares the cross-validation, for intermediate rounds.
+        False omits the cross-validation, for intermediate rounds.
+
+    Returns
+    -------
+    map
+        From the frame's focal plane to the goals.
     """
     everyone = pairs
     if len(pairs) > ENOUGH:
@@ -164,6 +199,18 @@ def swing_px(pairs: Pairs, found: PixelMap) -> float:
     """Return the map's largest standard error anywhere on the frame, per axis.
 
     From the errors of the pairs, enlarged to the scatter they show.
+
+    Parameters
+    ----------
+    pairs
+        Stars that the map was fitted to.
+    found
+        The map.
+
+    Returns
+    -------
+    error : pixels
+        Of the linear or polynomial map.
     """
     edge = _lattice(found.shape)
     design = _design(pairs.pixels, pairs.plane, found)
@@ -176,7 +223,7 @@ def swing_px(pairs: Pairs, found: PixelMap) -> float:
 
 
 def _lattice(shape: tuple[int, int]) -> Points:
-    """Places from corner to corner, where a map is least held by its stars."""
+    """Return positions from corner to corner, where stars constrain a map least."""
     ny, nx = shape
     return np.array([(x, y) for x in np.linspace(0, nx - 1, 5) for y in np.linspace(0, ny - 1, 5)])
 
@@ -190,7 +237,7 @@ def _design(pixels: Points, plane: Points, found: PixelMap) -> Points:
 
 
 def _foretells(pairs: Pairs, start: Points, shape: tuple[int, int], simple: int, free: int) -> bool:
-    """Whether the freer map is nearer to stars left out of the fit."""
+    """Return whether the freer map is nearer to stars left out of the fit."""
     number = np.arange(len(pairs)) % FOLDS
     misses = np.zeros(2)
     for fold in range(FOLDS):
@@ -201,7 +248,7 @@ def _foretells(pairs: Pairs, start: Points, shape: tuple[int, int], simple: int,
 
 
 def _covered(pixels: Points, shape: tuple[int, int]) -> bool:
-    """Whether stars lie in most cells of the frame and in all four corners."""
+    """Return whether stars lie in most cells of the frame and in all four corners."""
     cells = np.floor(pixels / np.array(shape[::-1]) * COVER_CELLS).astype(int)
     counts = np.zeros((COVER_CELLS, COVER_CELLS), dtype=int)
     column, row = np.clip(cells, 0, COVER_CELLS - 1).T
@@ -214,7 +261,7 @@ def _covered(pixels: Points, shape: tuple[int, int]) -> bool:
 
 
 def _fit(pairs: Pairs, start: Points, shape: tuple[int, int], freedom: int) -> PixelMap:
-    """Fit one kind of map by reweighted least squares: outliers lose their say."""
+    """Fit one kind of map by reweighted least squares: outliers lose their weight."""
     fit = (_fit_shift, _fit_similarity, _fit_affine)[min(freedom, AFFINE)]
     return _reweighted(pairs, lambda weight: fit(pairs, weight, start, shape, freedom))
 
@@ -244,7 +291,7 @@ def _pulls(pairs: Pairs, linear: PixelMap) -> NDArray[np.float64]:
 
 
 def _chi2(pairs: Pairs, found: PixelMap) -> float:
-    """Sum of squared residuals in sigmas, each limited: one wrong pair rules none."""
+    """Return the sum of squared residuals in sigma, each limited for outliers."""
     left = (pairs.goals - found(pairs.pixels, pairs.plane)) / pairs.sigma[:, None]
     scale = max(mad_sigma(left, 0), 1.0)
     return float(np.minimum(left**2, (4 * scale) ** 2).sum())

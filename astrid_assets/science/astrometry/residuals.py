@@ -1,4 +1,4 @@
-"""What an astrometric solution leaves: offsets of its stars, their scatter, a map."""
+"""Residuals of an astrometric solution: star offsets, their scatter, a map."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ MAP_CELLS = 4
 
 @dataclass(frozen=True)
 class Residuals:
-    """Matched stars of one frame: measured minus predicted place, in its pixels.
+    """Matched stars of one frame: measured minus predicted position, in its pixels.
 
-    All arrays have shape (n,): `x`, `y` where the stars are, `dx`, `dy` how far
-    they are off, `snr` the lower of both lists, `is_clean` unflagged in both.
+    All arrays have shape (n,): `x`, `y` the positions of the stars, `dx`, `dy` their
+    residuals, `snr` the lower of both lists, `is_clean` unflagged in both.
     `scale_arcsec` is the pixel's size.
     """
 
@@ -75,12 +75,14 @@ class Residuals:
 
         Parameters
         ----------
-        shape
-            ``(ny, nx)`` of the frame.
+        shape : (ny, nx)
+            Of the frame.
+        cells
+            Along each axis.
 
         Returns
         -------
-        (cells, cells, 3)
+        grid : (cells, cells, 3)
             Rows go up; median `dx`, median `dy` (pixels, NaN in empty cells), and
             the number of stars, unflagged with S/N above 10 where there are any.
         """

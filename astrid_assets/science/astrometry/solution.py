@@ -1,10 +1,10 @@
-"""Where a frame points: its WCS verified, or solved, against the anchor's stars.
+"""A frame's WCS, verified or solved against the anchor's stars.
 
-The anchor is the frame whose stars define the field. A header's WCS is believed
-only after its stars fell onto the anchor's; otherwise the star patterns decide.
-A match must be too good for chance, or there is none. Stars are compared on the
-focal plane, so a known distortion stays with the detector wherever it points; what
-it leaves is fitted as far as the stars support it (`pixel_maps`).
+The anchor is the frame whose stars define the field. A header's WCS is accepted
+only if its stars match the anchor's; otherwise the star patterns decide. A match must
+be too good for chance, or there is none. Stars are compared on the focal plane, so a
+known distortion stays with the detector wherever it points; its residual is fitted as
+far as the stars support it (`pixel_maps`).
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ SEARCH_PX = 60.0
 """Pointing errors up to here are found by voting; farther ones by patterns."""
 
 MIN_SHARE = 0.4
-"""Of the brighter stars of the shallower list, inside the common area."""
+"""Least matched share of the shallower list's brighter stars in the common area."""
 
 MAX_CHANCE = 1e-4
-"""Bound of the probability that stars fell together by chance, over all the places
-tried; being a bound, it is kept by a wide margin."""
+"""Limit on the bound of the probability that stars match by chance, over all the
+starts tried; the probability itself is far below its bound."""
 
 
 @dataclass(frozen=True)
 class Solution:
-    """A frame's WCS in the anchor's system, and what it leaves of the stars.
+    """A frame's WCS in the anchor's system, and the residuals of its stars.
 
-    `from_header` is true when the header was right; `offset_px` is how far it was
-    off at the middle, NaN when patterns solved it. `kind` names the map that was
-    needed on top: shift, similarity, affine, quadratic, cubic.
+    `from_header` is true when the header was right; `offset_px` is its error at the
+    middle, NaN when patterns solved it. `kind` names the map that was needed on top:
+    shift, similarity, affine, quadratic, cubic.
     """
 
     wcs: WCS
@@ -74,18 +74,25 @@ def solve_wcs(
 
     Parameters
     ----------
-    stars, shape
+    stars
         Of the frame, brightest first.
     wcs
-        The header's; None goes straight to patterns.
+        The header's; None: star patterns are matched at once.
     anchor_stars, anchor_wcs
-        The field's.
+        The field's, with positions on the sky.
+    shape : (ny, nx)
+        Of the frame.
+
+    Returns
+    -------
+    solution
+        In the anchor's system.
 
     Raises
     ------
     FrameRejected
         `wrong_field` when enough stars are there but they are not the anchor's;
-        `too_few_stars` when there are too few to tell.
+        `too_few_stars` when there are too few to decide.
     """
     if min(len(stars), len(anchor_stars)) < MIN_MATCHED:
         raise FrameRejected(
@@ -109,14 +116,35 @@ def solve_wcs(
 
 
 def is_credible(match: Match) -> bool:
-    """Whether a match is beyond chance and holds most of the brighter stars."""
+    """Return whether a match is beyond chance and has most of the brighter stars.
+
+    Parameters
+    ----------
+    match
+        Of a frame with its field.
+
+    Returns
+    -------
+    is_credible
+        True for a share of at least 0.4 and a chance of at most 1e-4.
+    """
     return match.share >= MIN_SHARE and match.chance <= MAX_CHANCE
 
 
 def match_patterns(stars: Stars, targets: Stars, shape: tuple[int, int]) -> Match | None:
     """Match two star lists of unknown shift, rotation and parity, pixel to pixel.
 
-    None when no match is credible.
+    Parameters
+    ----------
+    stars, targets
+        Two lists in pixels of nearly the same scale.
+    shape : (ny, nx)
+        Of the frame of `stars`.
+
+    Returns
+    -------
+    match
+        None when no match is credible.
     """
     found = _best_pattern(StarList.of(stars), StarList.of(targets), stars, targets, shape)
     return found if found is not None and is_credible(found) else None
@@ -149,7 +177,7 @@ def _by_header(
 def _by_patterns(
     stars: Stars, anchor: Stars, anchor_wcs: WCS, shape: tuple[int, int]
 ) -> Match | None:
-    """Match the patterns; both frames are taken to share the camera's distortion."""
+    """Match the patterns; both frames are assumed to share the camera's distortion."""
     ours = StarList.of(stars, focal_plane(anchor_wcs, _pixels(stars)))
     goals = sky_to_plane(anchor_wcs, anchor.ra_deg, anchor.dec_deg)
     return _best_pattern(ours, StarList.of(anchor, goals), stars, anchor, shape)
@@ -159,7 +187,7 @@ def _best_pattern(
     ours: StarList, theirs: StarList, stars: Stars, targets: Stars, shape: tuple[int, int]
 ) -> Match | None:
     """Try the star patterns as they are, then mirrored."""
-    # Saturated cores wander and rank first; they must not make up the patterns.
+    # Saturated cores have poor centroids and rank first; patterns must not rely on them.
     points = ours.plane[_pattern_order(stars)]
     goals = theirs.plane[_pattern_order(targets)]
     best: Match | None = None
@@ -207,7 +235,7 @@ def _solution(
 
 
 def _unsolved(stars: Stars, anchor: Stars, tries: list[tuple[str, Match | None]]) -> FrameRejected:
-    """Say how near to a solution the stars came."""
+    """Report how near to a solution the stars came."""
     said = []
     for name, match in tries:
         if match is None:

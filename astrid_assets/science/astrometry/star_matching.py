@@ -1,6 +1,6 @@
-"""Which stars of two lists are the same, and whether that can be chance.
+"""Matching of two star lists, and the probability that a match is chance.
 
-Points are places on the focal plane. A start (an offset, or a similarity from
+Points are positions on the focal plane. A start (an offset, or a similarity from
 `star_patterns`) is refined until its pairs no longer change; the outcome is judged
 by a likelihood ratio, whose chance is known without simulations.
 """
@@ -33,9 +33,9 @@ CENTROID_FLOOR_PX = 0.03
 GOOD_SNR = 10.0
 VOTE_BIN_PX = 3.0
 VOTING_STARS = 80
-STRANGERS = (0.1, 0.3, 0.6, 0.9)
+UNMATCHED_SHARES = (0.1, 0.3, 0.6, 0.9)
 SCATTERS_PX = (0.1, 0.3, 1.0)
-"""What a right match may look like: the share of stars the other list lacks, and
+"""Assumptions about a true match: the share of stars that the other list lacks, and
 the scatter of the others. The likelihood is the mean over all."""
 
 
@@ -55,7 +55,20 @@ class StarList:
 
     @classmethod
     def of(cls, stars: Stars, plane: Points | None = None) -> StarList:
-        """Make a list from measured stars; without `plane` it is the detector."""
+        """Make a list from measured stars.
+
+        Parameters
+        ----------
+        stars
+            Brightest first.
+        plane : (n, 2), pixels
+            Their positions on the focal plane; None: those on the detector.
+
+        Returns
+        -------
+        stars
+            With the centroid errors that FWHM and S/N imply.
+        """
         pixels = np.column_stack([stars.x, stars.y])
         return cls(
             pixels,
@@ -72,11 +85,11 @@ class StarList:
 
 @dataclass(frozen=True)
 class Match:
-    """Which stars agree, and the map that makes them: ``matrix p + shift``.
+    """Matched stars, and the map between them: ``matrix p + shift``.
 
     `ours`, `theirs` index the two star lists; `rms_px` is the scatter per axis of
     the stars with S/N above 10; `share` the matched share of the brighter stars;
-    `chance` bounds the probability that nothing but chance is behind it.
+    `chance` bounds the probability that the match is due to chance alone.
     `pixel_map` is the whole map, polynomial included.
     """
 
@@ -91,7 +104,20 @@ class Match:
 
 
 def voted_offset(points: Points, goals: Points, reach_px: float) -> Points | None:
-    """Return the offset goals - points on which most pairs agree."""
+    """Return the offset goals - points on which most pairs agree.
+
+    Parameters
+    ----------
+    points, goals : (n, 2), (m, 2), pixels
+        Brightest first.
+    reach_px : pixels
+        Largest offset.
+
+    Returns
+    -------
+    offset : (2,), pixels
+        None when no pair is within reach.
+    """
     tree = KDTree(goals[:VOTING_STARS])
     ours = points[:VOTING_STARS]
     near = tree.query_ball_point(ours, reach_px)
@@ -118,18 +144,25 @@ def matched(
     *,
     spent: int,
 ) -> Match | None:
-    """Refine a map, pair the stars, and judge the outcome; None: too few pairs.
+    """Refine a map, pair the stars, and assess the outcome.
 
     Parameters
     ----------
+    ours, theirs
+        The two lists.
     start : matrix (2, 2), shift (2,)
         From our focal plane to theirs.
-    shape
+    shape : (ny, nx)
         Of our frame.
     tried
-        How many such starts were possible: each is a chance to be fooled.
+        Number of such starts that were possible: each could match by chance.
     spent
-        Stars that the start itself was made from: they prove nothing.
+        Stars that the start itself was made from: they are no evidence.
+
+    Returns
+    -------
+    match
+        None with too few pairs.
     """
     goals = KDTree(theirs.plane)
     found = PixelMap(start[0], start[1], shape)
@@ -181,21 +214,39 @@ def matched(
 def chance(
     here: Points, goals: Points, sigma_px: NDArray[np.float64], tried: float, spent: int
 ) -> float:
-    """Bound the probability that unrelated stars fall together so well.
+    """Bound the probability that unrelated stars match so well.
 
-    Every star that should be seen in the other list votes with the likelihood of
-    its nearest neighbour there, over that of a random place; stars without
+    Every star that should be visible in the other list votes with the likelihood of
+    its nearest neighbour there, over that of a random position; stars without
     neighbour vote against. Under chance the ratio L has mean 1, so it exceeds t
-    with a probability below 1 / t (Markov); `tried` places make it tried / t. The
+    with a probability below 1 / t (Markov); `tried` starts make it tried / t. The
     `spent` stars with the highest votes made the map and are left out.
+
+    Parameters
+    ----------
+    here : (n, 2), pixels
+        Our stars, mapped to the other list's focal plane.
+    goals : (m, 2), pixels
+        The other list.
+    sigma_px : (n,), pixels
+        Centroid errors of our stars.
+    tried
+        Number of starts that were possible.
+    spent
+        Stars that are no evidence.
+
+    Returns
+    -------
+    chance
+        Upper bound, at most 1.
 
     References
     ----------
-    Lang et al. 2010, AJ 139, 1782, section 2.3 (the model of strangers).
+    Lang et al. 2010, AJ 139, 1782, section 2.3 (the model of unmatched stars).
     """
     low, high = goals.min(axis=0) - 1, goals.max(axis=0) + 1
     inside = np.all((here > low) & (here < high), axis=1)
-    # The list's own box grows too tight around few stars: take the common area.
+    # A list's own box is too tight around few stars: the common area is used.
     density = len(goals) / float(np.prod(high - low))
     distance, _ = KDTree(goals).query(here[inside])
     ratios = []
@@ -204,8 +255,8 @@ def chance(
         near = np.exp(-np.minimum(distance**2 / (2 * variance), 700))
         # The nearest of random neighbours: the mean of this is at most 1.
         gain = near / (2 * np.pi * variance * density)
-        for strangers in STRANGERS:
-            votes = np.log(strangers + (1 - strangers) * gain)
+        for unmatched in UNMATCHED_SHARES:
+            votes = np.log(unmatched + (1 - unmatched) * gain)
             ratios.append(np.sort(votes)[: max(len(votes) - spent, 0)].sum())
     log_ratio = float(np.logaddexp.reduce(ratios)) - np.log(len(ratios))
     return float(min(1.0, np.exp(min(np.log(max(tried, 1.0)) - log_ratio, 0.0))))
@@ -235,7 +286,7 @@ def _share(
     found: PixelMap,
     shape: tuple[int, int],
 ) -> float:
-    """Matched share of the brighter stars where the frames overlap.
+    """Return the matched share of the brighter stars where the frames overlap.
 
     The larger of both lists' shares: the deeper list has stars the other lacks.
     """

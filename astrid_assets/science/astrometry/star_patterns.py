@@ -1,9 +1,9 @@
-"""Star patterns: which similarity maps one star list onto another, if any does.
+"""Star patterns: the similarity that maps one star list onto another.
 
 Triangles of bright stars are compared by their sides; every agreement proposes a
-shift, rotation and scale. True proposals agree with each other, so the ones in the
-densest crowd are tried, and the one that brings most stars together wins.
-Whether the winner is right is judged by the caller (`astrometry`).
+shift, rotation and scale. True proposals agree with each other, so those in the
+densest group are tried, and the one that matches most stars wins.
+Whether the winner is right is decided by the caller (`solution`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CROWD_PX = 6.0
 TRIED = 80
 MAX_PROPOSALS = 20_000
 GOOD_SHARE = 0.5
-"""Of the voters: a proposal this good makes further triangles unnecessary."""
+"""Share of the voters: a proposal this good makes further triangles unnecessary."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,25 @@ class Proposal:
 
 
 def turn_between(points: Points, targets: Points, weight: NDArray[np.float64]) -> Points:
-    """Return the least-squares A (2, 2) of ``targets = A points``, both centred.
+    """Return the least-squares A of ``targets = A points``, both centred.
 
     Rotation and scale without reflection.
+
+    Parameters
+    ----------
+    points, targets : (n, 2)
+        Pairs, each about its weighted mean.
+    weight : (n,)
+        Of the pairs.
+
+    Returns
+    -------
+    matrix : (2, 2)
+        The unit matrix when all points coincide.
+
+    References
+    ----------
+    Umeyama 1991, IEEE Trans. PAMI 13, 376, in two dimensions.
     """
     # Sums, not products of matrices: BLAS threads cost more than they compute.
     (px, py), (qx, qy) = points.T, targets.T
@@ -80,11 +96,16 @@ def propose(
     radius_px : pixels
         How near a point must come to count.
     is_mirrored
-        Look for a reflection: the parity of the two differs.
+        Search for a reflection: the parity of the two differs.
 
     Returns
     -------
-    None when no triangles agree.
+    proposal
+        None when no triangles agree.
+
+    References
+    ----------
+    Groth 1986, AJ 91, 1244; Valdes et al. 1995, PASP 107, 1119: triangles.
     """
     flip = np.array([1.0, -1.0 if is_mirrored else 1.0])
     ours = points * flip
@@ -209,8 +230,8 @@ def _crowded_first(
     """Order proposals by how many others move the frame alike."""
     ends = np.array([complex(*points.min(axis=0)), complex(*points.max(axis=0))])
     moved = turn[:, None] * ends + shift[:, None]
-    places = np.column_stack([moved.real, moved.imag])
-    crowd = KDTree(places).query_ball_point(places, CROWD_PX, return_length=True)
+    positions = np.column_stack([moved.real, moved.imag])
+    crowd = KDTree(positions).query_ball_point(positions, CROWD_PX, return_length=True)
     return np.argsort(-np.asarray(crowd), kind="stable").astype(np.intp)
 
 
@@ -224,6 +245,6 @@ def _hits(
     """Count the voters that each proposal brings onto a target."""
     voters = points[:VOTING_STARS, 0] + 1j * points[:VOTING_STARS, 1]
     there = turn[:, None] * voters + shift[:, None]
-    places = np.column_stack([there.real.ravel(), there.imag.ravel()])
-    distance, _ = KDTree(targets[:VOTING_STARS]).query(places, distance_upper_bound=radius_px)
+    positions = np.column_stack([there.real.ravel(), there.imag.ravel()])
+    distance, _ = KDTree(targets[:VOTING_STARS]).query(positions, distance_upper_bound=radius_px)
     return np.isfinite(distance).reshape(there.shape).sum(axis=1)

@@ -13,7 +13,7 @@ from astrid_assets.science.errors import FrameRejected
 
 Array = NDArray[np.float64]
 OVERLAP_POINTS = 24
-"""Per axis; an overlap is known within a few per cent."""
+"""Points per axis: an overlap is known within a few per cent."""
 
 
 def moved(wcs: WCS, matrix: Array, shift: Array) -> WCS:
@@ -24,8 +24,15 @@ def moved(wcs: WCS, matrix: Array, shift: Array) -> WCS:
 
     Parameters
     ----------
+    wcs
+        Of the old pixels.
     matrix, shift : (2, 2), (2,)
         From new to old zero-based pixels.
+
+    Returns
+    -------
+    wcs
+        Of the new pixels.
     """
     inverse = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
     new = WCS(naxis=2)
@@ -53,7 +60,22 @@ def moved(wcs: WCS, matrix: Array, shift: Array) -> WCS:
 def tangent_plane(
     ra_deg: float, dec_deg: float, scale_arcsec: float, shape: tuple[int, int]
 ) -> WCS:
-    """Make an undistorted WCS with north up, centred on the frame."""
+    """Make an undistorted WCS with north up, centred on the frame.
+
+    Parameters
+    ----------
+    ra_deg, dec_deg : degrees
+        Of the middle of the frame.
+    scale_arcsec : arcseconds per pixel
+        Along both axes.
+    shape : (ny, nx)
+        Of the frame.
+
+    Returns
+    -------
+    wcs
+        TAN projection, east to the left.
+    """
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     wcs.wcs.crval = [ra_deg, dec_deg]
@@ -65,7 +87,19 @@ def tangent_plane(
 
 
 def to_pixels(wcs: WCS, ra_deg: Array, dec_deg: Array) -> Array:
-    """Return zero-based pixels (n, 2) of sky positions.
+    """Return zero-based pixels of sky positions.
+
+    Parameters
+    ----------
+    wcs
+        Distortions included.
+    ra_deg, dec_deg : (n,), degrees
+        Sky positions.
+
+    Returns
+    -------
+    pixels : (n, 2)
+        x and y.
 
     Raises
     ------
@@ -84,7 +118,24 @@ def to_pixels(wcs: WCS, ra_deg: Array, dec_deg: Array) -> Array:
 
 
 def footprint(wcs: WCS, shape: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Return centre (ra, dec), radius to the farthest corner, and area in degrees."""
+    """Return centre, radius and area of a frame on the sky.
+
+    Parameters
+    ----------
+    wcs
+        Of the frame.
+    shape : (ny, nx)
+        Of the frame.
+
+    Returns
+    -------
+    ra, dec : degrees
+        Of the middle of the frame.
+    radius : degrees
+        From there to the farthest corner.
+    area : square degrees
+        Pixel scales at the reference position times pixels.
+    """
     ny, nx = shape
     x = np.array([(nx - 1) / 2, 0, nx - 1, 0, nx - 1], dtype=float)
     y = np.array([(ny - 1) / 2, 0, 0, ny - 1, ny - 1], dtype=float)
@@ -98,14 +149,48 @@ def footprint(wcs: WCS, shape: tuple[int, int]) -> tuple[float, float, float, fl
 
 
 def overlap(wcs: WCS, shape: tuple[int, int], other: WCS, other_shape: tuple[int, int]) -> float:
-    """Return the share of the smaller of two frames that the other covers, 0 to 1."""
+    """Return the share of the smaller of two frames that the other covers.
+
+    Parameters
+    ----------
+    wcs
+        Of the first frame.
+    shape : (ny, nx)
+        Of the first frame.
+    other
+        WCS of the second.
+    other_shape : (ny, nx)
+        Of the second.
+
+    Returns
+    -------
+    share
+        0 to 1.
+    """
     return max(_inside(wcs, shape, other, other_shape), _inside(other, other_shape, wcs, shape))
 
 
 def share_covered(
     field: WCS, field_shape: tuple[int, int], wcs: WCS, shape: tuple[int, int]
 ) -> float:
-    """Return the share of a field that a frame covers, 0 to 1."""
+    """Return the share of a field that a frame covers.
+
+    Parameters
+    ----------
+    field
+        WCS of the field's anchor.
+    field_shape : (ny, nx)
+        Of the field's anchor.
+    wcs
+        Of the frame.
+    shape : (ny, nx)
+        Of the frame.
+
+    Returns
+    -------
+    share
+        0 to 1.
+    """
     return _inside(field, field_shape, wcs, shape)
 
 

@@ -1,8 +1,8 @@
-"""A mapping between pixel grids: where each pixel lies in another image.
+"""A mapping between pixel grids: the position of each pixel in another image.
 
 Kept as a coarse grid of positions with cubics between them, so that a mapping of
-any size costs nothing until its positions are asked for. Where a mapping comes
-from (two WCS) and what follows it are in `registration`.
+any size costs nothing until its positions are needed. How a mapping follows from two
+WCS, and how an image is resampled by it, are in `resampling`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Place = Callable[[Array, Array], tuple[Array, Array]]
 
 GRID_STEP_PX = 32  # SIP terms of survey cameras bend by < 0.001 px within it
 WIDEST_PX = 1.1
-"""Samples of an image further apart alias: 3 % of a sharp star's flux at 1.4 pixels."""
+"""Samples further apart alias: by 3 % of a sharp star's flux at 1.4 pixels."""
 
 SPACING_PX = 0.65
-"""So close are the samples whose mean a wider pixel is: then it is 0.1 %."""
+"""Largest distance of the samples whose mean a wider pixel is: then it is 0.1 %."""
 
 POINTS = np.arange(4.0)
 
@@ -51,7 +51,20 @@ class PixelMapping:
 
     @classmethod
     def of(cls, place: Place, shape: tuple[int, int]) -> PixelMapping:
-        """Make a mapping from the function that it is."""
+        """Make a mapping from a function.
+
+        Parameters
+        ----------
+        place
+            From x, y of the grid to x, y of the image; called once, on the coarse grid.
+        shape : (ny, nx)
+            Of the grid.
+
+        Returns
+        -------
+        mapping
+            With a position for every 32nd pixel or so.
+        """
         ny, nx = shape
         step = _step(ny), _step(nx)
         rows, columns = _nodes(ny), _nodes(nx)
@@ -75,11 +88,33 @@ class PixelMapping:
         return self._plane(self.node_y)
 
     def at(self, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-        """Return the positions of some places of the grid, of their shape."""
+        """Return the positions in the image of some positions of the grid.
+
+        Parameters
+        ----------
+        x, y : any common shape, pixels
+            Of the grid.
+
+        Returns
+        -------
+        x, y : of that shape, pixels
+            Of the image.
+        """
         return self._between(self.node_x, x, y), self._between(self.node_y, x, y)
 
     def area_at(self, x: ArrayLike, y: ArrayLike) -> Array:
-        """Return the image's pixels per grid pixel at some places of the grid."""
+        """Return the image's pixels per grid pixel at some positions of the grid.
+
+        Parameters
+        ----------
+        x, y : any common shape, pixels
+            Of the grid.
+
+        Returns
+        -------
+        area : of that shape
+            Image pixels per grid pixel.
+        """
         return self._between(self._node_area, x, y)
 
     def area_ratio(self) -> Array:
@@ -116,8 +151,16 @@ class PixelMapping:
     def moved(self, offset: Place) -> PixelMapping:
         """Return the mapping with its positions moved.
 
-        `offset` gives how far in the image, along x and y, at places of the grid;
-        it must be smooth.
+        Parameters
+        ----------
+        offset
+            From x, y of the grid to the shift in the image, along x and y, pixels; it must
+            be smooth.
+
+        Returns
+        -------
+        mapping
+            Of the same grid.
         """
         n, m = self.node_x.shape
         x, y = np.meshgrid(
@@ -156,10 +199,20 @@ class PixelMapping:
 
 
 def basis_of(step: int) -> Array:
-    """Return polynomials of a cell from its four nodes: (3, 4, 4).
+    """Return polynomials of a cell from its four nodes.
 
-    One matrix for each place of the cell among its nodes; row p gives the
+    One matrix for each position of the cell among its nodes; row p gives the
     coefficient of the p-th power of the pixels from the cell's first node.
+
+    Parameters
+    ----------
+    step : pixels
+        Between nodes.
+
+    Returns
+    -------
+    basis : (3, 4, 4)
+        Inverse Vandermonde matrices.
     """
     points = (POINTS - np.arange(3.0)[:, None]) * step
     powers = points[:, :, None] ** np.arange(4)

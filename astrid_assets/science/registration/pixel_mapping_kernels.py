@@ -18,7 +18,22 @@ if TYPE_CHECKING:
 
 @compiled
 def row_of_nodes(nodes: NDArray[np.float64], at: float, step: int) -> NDArray[np.float64]:
-    """Interpolate nodes to one row: the cubic through the four nearest rows."""
+    """Interpolate nodes to one row: the cubic through the four nearest rows.
+
+    Parameters
+    ----------
+    nodes : (k, n, m)
+        Several fields on the coarse grid.
+    at : pixels
+        Row of the grid.
+    step : pixels
+        Between rows of nodes.
+
+    Returns
+    -------
+    line : (k, m)
+        The fields on the nodes of that row.
+    """
     fields, n, m = nodes.shape
     place = at / step
     start = min(max(int(np.floor(place)) - 1, 0), n - 4)
@@ -60,7 +75,21 @@ def positions(
     whole: NDArray[np.int32],
     fraction: NDArray[np.float32],
 ) -> None:
-    """Whole pixel and fraction of the positions along a row."""
+    """Write whole pixel and fraction of the positions along a row.
+
+    Parameters
+    ----------
+    line : (m,), pixels
+        Positions on the nodes of the row.
+    basis : (3, 4, 4)
+        As `basis_of` returns it.
+    step : pixels
+        Between nodes.
+    offset : pixels
+        Added to the column of the grid.
+    whole, fraction : (nx,), pixels
+        Written.
+    """
     cells = len(line) - 1
     for cell in range(cells):
         start, stop = cell * step, (cell + 1) * step
@@ -83,7 +112,19 @@ def positions(
 def smooth(
     line: NDArray[np.float64], basis: NDArray[np.float64], step: int, values: NDArray[np.float32]
 ) -> None:
-    """A smooth field along a row."""
+    """Write a smooth field along a row.
+
+    Parameters
+    ----------
+    line : (m,)
+        The field on the nodes of the row.
+    basis : (3, 4, 4)
+        As `basis_of` returns it.
+    step : pixels
+        Between nodes.
+    values : (nx,)
+        Written.
+    """
     cells = len(line) - 1
     for cell in range(cells):
         start, stop = cell * step, (cell + 1) * step

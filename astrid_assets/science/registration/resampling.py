@@ -1,9 +1,9 @@
 """Registration: one image on the pixel grid of another, by their WCS.
 
-A mapping says where each pixel of the new grid lies in the old image; `resample`
-follows it with a cubic spline, conserving flux. What interpolation does to noise
-and PSF is not ignored: `spline_response` gives it exactly. Residual offsets
-measured on stars are in `differencing.common_stars`.
+A mapping gives the position of each pixel of the new grid in the old image; `resample`
+follows it with a cubic spline, conserving flux. The effect of interpolation on noise
+and PSF is not ignored: `spline_response` gives it exactly. Residual offsets measured
+on stars are in `differencing.common_stars`.
 """
 
 from __future__ import annotations
@@ -40,6 +40,18 @@ def pixel_mapping(wcs_from: WCS, wcs_to: WCS, shape: tuple[int, int]) -> PixelMa
     The WCS, distortions included, are evaluated on a coarse grid and interpolated
     by cubics.
 
+    Parameters
+    ----------
+    wcs_from, wcs_to
+        Of the grid and of the image.
+    shape : (ny, nx)
+        Of the grid.
+
+    Returns
+    -------
+    mapping
+        From the grid into the image.
+
     Raises
     ------
     FrameRejected
@@ -66,18 +78,19 @@ def resample(
     shape: tuple[int, int],
     spline: Image | None = None,
 ) -> tuple[Image, Image, Mask]:
-    """Put an image on the grid of a mapping; flux is conserved.
+    """Resample an image to the grid of a mapping; flux is conserved.
 
     Unusable pixels, and those that are not finite, are filled from their neighbours
     first, so nothing rings. Their bits reach the four pixels nearest to them, and
-    ``INTERPOLATED`` all sixteen that lean on them. Places outside the image are 0
-    with ``NO_DATA``. The variance is that of white noise with the same power on the
-    scale of a PSF; the smoothed single pixels scatter less, see `pixel_power`. A
-    pixel that is clearly wider than the image's is the mean of several samples.
+    ``INTERPOLATED`` all sixteen that use them. Positions outside the image are 0 with
+    ``NO_DATA``. The variance is that of white noise with the same power on the scale of a
+    PSF; the smoothed single pixels scatter less, see `pixel_power`. A pixel that is
+    clearly wider than the image's is the mean of several samples.
 
     Parameters
     ----------
     image, variance, mask : (my, mx)
+        In electrons, electrons squared, bits of `MaskBit`.
     mapping
         Of the new grid into the image.
     shape : (ny, nx)
@@ -85,6 +98,20 @@ def resample(
     spline : (my, mx)
         `spline_coefficients` of the image with its unusable pixels filled, where they
         are known already.
+
+    Returns
+    -------
+    image, variance, mask : (ny, nx)
+        On the new grid.
+
+    Raises
+    ------
+    ValueError
+        If the mapping has another shape.
+
+    References
+    ----------
+    Unser, Aldroubi & Eden 1993, IEEE Trans. Signal Processing 41, 821: B-splines.
     """
     if mapping.shape != tuple(shape):
         raise ValueError(f"mapping of shape {mapping.shape}, grid of shape {shape}")
@@ -127,12 +154,19 @@ def resample(
 
 
 def missing_at(bad: NDArray[np.bool_], mapping: PixelMapping) -> NDArray[np.bool_]:
-    """Tell where the nearest pixel of the image is bad or beyond its border.
+    """Return where the nearest pixel of the image is bad or beyond its border.
 
     Parameters
     ----------
     bad : (my, mx)
         Of the image that the mapping leads into.
+    mapping
+        Of a grid into the image.
+
+    Returns
+    -------
+    missing : (ny, nx)
+        On the grid.
     """
     bad = np.ascontiguousarray(bad)
     out = np.empty(mapping.shape, dtype=np.bool_)
@@ -145,9 +179,20 @@ def missing_at(bad: NDArray[np.bool_], mapping: PixelMapping) -> NDArray[np.bool
 
 
 def unusable_pixels(image: Image, variance: Image, mask: Mask) -> tuple[NDArray[np.bool_], bool]:
-    """Return the pixels without usable flux, and whether the mask knows them all.
+    """Return the pixels without usable flux, and whether the mask marks all of them.
 
-    Unusable are bits of `UNUSABLE` and what is no number, or no variance.
+    Parameters
+    ----------
+    image, variance, mask : (ny, nx)
+        In electrons, electrons squared, bits of `MaskBit`.
+
+    Returns
+    -------
+    bad : (ny, nx)
+        True under bits of `UNUSABLE`, and where image or variance is not finite or the
+        variance negative.
+    is_marked
+        Whether the mask alone marks them all.
     """
     bad, (_, n_unmarked, _, _) = _unusable(
         np.ascontiguousarray(image),
@@ -158,12 +203,40 @@ def unusable_pixels(image: Image, variance: Image, mask: Mask) -> tuple[NDArray[
 
 
 def spline_coefficients(image: Image) -> Image:
-    """Return what `map_coordinates` of order 3 needs with ``prefilter=False``."""
+    """Return what `map_coordinates` of order 3 needs with ``prefilter=False``.
+
+    Parameters
+    ----------
+    image : (ny, nx)
+        Without bad pixels.
+
+    Returns
+    -------
+    coefficients : (ny, nx)
+        Of the cubic B-spline that interpolates the image; mirrored borders.
+
+    References
+    ----------
+    Unser, Aldroubi & Eden 1993, IEEE Trans. Signal Processing 41, 834.
+    """
     return _filtered(np.array(image, dtype=np.float32, order="C"))
 
 
 def fill_masked(image: Image, bad: NDArray[np.bool_]) -> Image:
-    """Replace masked pixels by the weighted mean of good ones near; 0 far from any."""
+    """Replace bad pixels by the weighted mean of good ones near; 0 far from any.
+
+    Parameters
+    ----------
+    image : (ny, nx)
+        In any unit.
+    bad : (ny, nx)
+        True on the pixels to replace.
+
+    Returns
+    -------
+    filled : (ny, nx)
+        The image itself without bad pixels.
+    """
     where = np.flatnonzero(bad)
     if not len(where):
         return image
@@ -192,15 +265,18 @@ def spline_response(
     tuple[NDArray[np.float64], NDArray[np.float64]],
     tuple[NDArray[np.float64], NDArray[np.float64]],
 ]:
-    """Give what the cubic spline does to signal and noise, by frequency and axis.
+    """Return the cubic spline's effect on signal and noise, by frequency and axis.
 
     Averaged over the sub-pixel phases that the mapping really has: a whole-pixel
-    shift does nothing, a half-pixel one smooths most. Where pixels are averages of
-    several samples that is part of it.
+    shift has no effect, a half-pixel one smooths most. Where pixels are averages of
+    several samples that is included.
 
     Parameters
     ----------
+    mapping
+        Of a grid into an image.
     frequencies : (k,), cycles per pixel of the image, within ±0.5
+        At which the response is computed.
 
     Returns
     -------
@@ -213,10 +289,10 @@ def spline_response(
     # Evenly spread over the grid, but in no step that the phases could follow.
     spread = np.arange(PHASES)
     columns, rows = (spread * R2_STEPS[:, None]) % 1 * [[nx], [ny]]
-    places = mapping.at(np.floor(columns), np.floor(rows))
+    at_image = mapping.at(np.floor(columns), np.floor(rows))
     offsets = (np.arange(mapping.samples) + 0.5) / mapping.samples - 0.5
     signal, power = [], []
-    for at, (by_x, by_y) in zip(places, mapping.linear(), strict=True):
+    for at, (by_x, by_y) in zip(at_image, mapping.linear(), strict=True):
         response = np.zeros((len(at), len(frequencies)), dtype=np.complex128)
         inner = np.add.outer(by_x * offsets, by_y * offsets).ravel()
         for d in inner:
@@ -229,7 +305,18 @@ def spline_response(
 
 
 def pixel_power(mapping: PixelMapping) -> float:
-    """Return the variance of a resampled pixel over the one that `resample` states."""
+    """Return the variance of a resampled pixel over the one that `resample` states.
+
+    Parameters
+    ----------
+    mapping
+        Of a grid into an image.
+
+    Returns
+    -------
+    ratio
+        For white noise.
+    """
     _, (along_x, along_y) = spline_response(mapping, np.arange(-64, 64) / 128)
     area = abs(np.linalg.det(mapping.linear()))
     return float(along_x.mean() * along_y.mean() * area)

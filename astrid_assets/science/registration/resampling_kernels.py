@@ -1,4 +1,4 @@
-"""Kernels of registration: what masks spread to, and the resampling pass itself.
+"""Kernels of registration: the reach of masks, and the resampling pass itself.
 
 Each works on rows ``first..last - 1`` and can run in `threads.in_bands`: no row
 depends on where the bands are cut.
@@ -42,8 +42,17 @@ def find_unusable(
 ) -> None:
     """Mark pixels that carry no flux, and count per row.
 
-    `count` gets the marked pixels, those of them without a bit, those whose
-    variance is none, and the union of all bits.
+    Parameters
+    ----------
+    image, variance, mask : (ny, nx)
+        In electrons, electrons squared, bits of `MaskBit`.
+    bad : (ny, nx)
+        Written.
+    count : (ny, 4)
+        Written: the marked pixels, those of them without a bit, those without a valid
+        variance, and the union of all bits.
+    first, last
+        Rows to process.
     """
     for y in range(first, last):
         n_bad, n_unmarked, n_unknown, any_bit = 0, 0, 0, NONE
@@ -64,10 +73,19 @@ def find_unusable(
 
 @compiled
 def spread_bits(mask: Mask, out: Mask, first: int, last: int) -> None:
-    """Put at [y, x] what a value interpolated right below and right of it leans on.
+    """Write at [y, x] the bits of values interpolated right below and right of it.
 
-    All bits of the four pixels around such a place, and INTERPOLATED where one of
+    All bits of the four pixels around such a position, and INTERPOLATED where one of
     the sixteen under the spline was filled.
+
+    Parameters
+    ----------
+    mask : (ny, nx)
+        Of the image.
+    out : (ny, nx)
+        Written.
+    first, last
+        Rows to process.
     """
     ny, nx = mask.shape
     near = np.zeros(nx, dtype=np.uint16)
@@ -96,7 +114,23 @@ def nearest_rows(
     first: int,
     last: int,
 ) -> None:
-    """Whether the nearest pixel of the image is bad or not there."""
+    """Write whether the nearest pixel of the image is bad or outside.
+
+    Parameters
+    ----------
+    bad : (my, mx)
+        Of the image.
+    nodes : (3, n, m)
+        x, y and area ratio of the mapping on a grid of `step` pixels.
+    step : rows, columns
+        Between nodes.
+    basis : (3, 4, 4)
+        As `basis_of` returns it.
+    out : (ny, nx)
+        Written.
+    first, last
+        Rows to process.
+    """
     nx = out.shape[1]
     my, mx = bad.shape
     column, row = np.empty(nx, dtype=np.int32), np.empty(nx, dtype=np.int32)
@@ -131,14 +165,21 @@ def resample_rows(
     Parameters
     ----------
     coefficients, variance : (my, mx)
+        Of the spline, and of the image.
     spread : (my, mx)
-        What `spread_bits` made of the mask; (0, 0) when no bit is set.
+        As `spread_bits` wrote it; (0, 0) when no bit is set.
     nodes : (3, n, m)
         x, y and area ratio of the mapping on a grid of `step` pixels.
+    step : rows, columns
+        Between nodes.
     basis : (3, 4, 4)
-        From four nodes to the polynomial of a cell, by the cell's place among them.
+        From four nodes to the polynomial of a cell, by the cell's position among them.
     samples
         Per side of a pixel; they are averaged.
+    out, out_variance, out_bits : (ny, nx)
+        Written.
+    first, last
+        Rows to process.
     """
     nx = out.shape[1]
     place = np.empty((2, nx), dtype=np.int32)

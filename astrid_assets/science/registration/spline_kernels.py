@@ -40,8 +40,24 @@ def fill_pixels(
 ) -> None:
     """Give pixels of a list the weighted mean of the good ones around them.
 
-    `where` holds flat indices; `blocked` says which blocks have no good pixel;
-    `weights` is one side of the Gaussian, from its middle.
+    Parameters
+    ----------
+    image : (ny, nx)
+        In any unit.
+    bad : (ny, nx)
+        True on pixels that do not count.
+    blocked : blocks
+        True for blocks without a good pixel, as `block_map` wrote them.
+    where : (n,)
+        Flat indices of the pixels to fill.
+    weights : (reach + 1,)
+        One side of the Gaussian, from its middle.
+    least
+        Smallest total weight; below it the value is 0.
+    filled : (n,)
+        Written.
+    first, last
+        Entries of `where` to process.
     """
     ny, nx = image.shape
     reach = len(weights) - 1
@@ -66,7 +82,17 @@ def fill_pixels(
 
 @compiled
 def block_map(bad: NDArray[np.bool_], blocked: NDArray[np.bool_], first: int, last: int) -> None:
-    """Say which blocks consist of bad pixels only; `first`, `last` count blocks."""
+    """Write which blocks consist of bad pixels only.
+
+    Parameters
+    ----------
+    bad : (ny, nx)
+        True on bad pixels.
+    blocked : blocks
+        Written; `BLOCK` pixels a side.
+    first, last
+        Rows of blocks to process.
+    """
     ny, nx = bad.shape
     for block_y in range(first, last):
         for block_x in range(blocked.shape[1]):
@@ -80,6 +106,13 @@ def block_map(bad: NDArray[np.bool_], blocked: NDArray[np.bool_], first: int, la
 @compiled
 def filter_rows(data: Image, first: int, last: int) -> None:
     """Turn samples into spline coefficients along x, in place; mirrored ends.
+
+    Parameters
+    ----------
+    data : (ny, nx)
+        Changed in place.
+    first, last
+        Rows to process.
 
     References
     ----------
@@ -109,7 +142,19 @@ def filter_rows(data: Image, first: int, last: int) -> None:
 
 @compiled
 def filter_columns(data: Image, first: int, last: int) -> None:
-    """Turn samples into spline coefficients along y, for some columns, in place."""
+    """Turn samples into spline coefficients along y, in place; mirrored ends.
+
+    Parameters
+    ----------
+    data : (ny, nx)
+        Changed in place.
+    first, last
+        Columns to process.
+
+    References
+    ----------
+    Unser, Aldroubi & Eden 1993, IEEE Trans. Signal Processing 41, 834.
+    """
     ny = data.shape[0]
     for left in range(first, last, TILE):
         right = min(left + TILE, last)
