@@ -13,6 +13,8 @@ from astrid_assets.resources.home import project_root
 PACKAGE = project_root() / "astrid_assets"
 LONGEST_FILE = 350  # lines; one idea fits
 LONG_WITH_REASON = {
+    # A table: every reason code with its sentence and remedy.
+    "science/reasons.py",
     # A kernel's machine code is kept per file, so a file holds all that its kernels call.
     "science/registration/resampling_kernels.py",
     "science/stars/stamp_kernels.py",

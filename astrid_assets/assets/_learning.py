@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from astrid_assets.learning.evaluation import Evaluation
-    from astrid_assets.science.quality.gates import Verdict
+    from astrid_assets.science.quality.gate import Judged
     from astrid_assets.steps.learning.collect import DatasetVersion
     from astrid_assets.steps.learning.deploy import DeploymentReport
     from astrid_assets.steps.learning.train import TrainedVersion
@@ -73,7 +73,7 @@ def log_dataset(
 
 
 def dataset_metadata(
-    dataset: DatasetVersion, verdicts: Sequence[Verdict], mlflow_run: str
+    dataset: DatasetVersion, verdicts: Sequence[Judged], mlflow_run: str
 ) -> Metadata:
     """Return counts, quality and example cutouts of a dataset version."""
     row = dataset.row
@@ -93,7 +93,7 @@ def dataset_metadata(
     }
 
 
-def training_metadata(trained: TrainedVersion, verdicts: Sequence[Verdict]) -> Metadata:
+def training_metadata(trained: TrainedVersion, verdicts: Sequence[Judged]) -> Metadata:
     """Return curves and evaluation of a training."""
     metadata: Metadata = {
         "model": dg.MetadataValue.text(f"{trained.model.name} version {trained.model.version}"),
@@ -148,7 +148,7 @@ def evaluation_metadata(evaluation: Evaluation) -> Metadata:
     return metadata
 
 
-def gate_metadata(verdicts: Sequence[Verdict]) -> Metadata:
+def gate_metadata(verdicts: Sequence[Judged]) -> Metadata:
     """Return one line for each gate that failed."""
     return {
         f"gate {v.gate}": dg.MetadataValue.text(f"FAILED: {v.value} (limit {v.limit}); {v.detail}")

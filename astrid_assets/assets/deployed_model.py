@@ -7,7 +7,7 @@ from astrid_assets.assets._learning import deployment_metadata
 from astrid_assets.assets.trained_unet import trained_unet
 from astrid_assets.compute import Compute
 from astrid_assets.resources.home import astrid_home
-from astrid_assets.science.quality.gates import Verdict
+from astrid_assets.science.quality.gates import DEPLOYMENT_IS_CONSISTENT
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.settings import MIN_ROC_AUC, DeploymentSettings, NoModel
 from astrid_assets.steps.nights import Tools
@@ -63,13 +63,8 @@ def deployed_model(
     with catalogue.begin() as session:
         champion = models.champion(session)
         in_force = champion is not None and store.exists(champion.onnx_key)
-        verdict = Verdict(
-            "deployment_is_consistent",
-            passed=champion is None or in_force,
-            holds_back=True,
-            value=float(in_force),
-            limit="the champion's file is in the store",
-            detail=report.reason,
+        verdict = DEPLOYMENT_IS_CONSISTENT.judge(
+            None if champion is None else float(not in_force), at_most=0, detail=report.reason
         )
         gates.record(session, "", "", "deployed_model", [verdict])
     context.log.info("%s: %s", report.action, report.reason)

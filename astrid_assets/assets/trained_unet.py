@@ -7,7 +7,7 @@ from astrid_assets.assets._learning import training_metadata
 from astrid_assets.assets.training_dataset import training_dataset
 from astrid_assets.compute import Compute
 from astrid_assets.resources.home import astrid_home
-from astrid_assets.science.quality.gates import evaluation_floor
+from astrid_assets.science.quality.gates import enough_test_samples, evaluation_floor
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.settings import MIN_ROC_AUC, NoDataset
 from astrid_assets.steps.nights import Tools
@@ -64,15 +64,17 @@ def trained_unet(
     except NoDataset as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     evaluation = trained.evaluation
-    verdict = evaluation_floor(
-        evaluation.model.roc_auc.value,
-        config.min_roc_auc,
-        evaluation.n_real + evaluation.n_bogus,
-        evaluation.snr_ranking.roc_auc.value,
-    )
+    verdicts = [
+        evaluation_floor(
+            evaluation.model.roc_auc.value,
+            config.min_roc_auc,
+            evaluation.snr_ranking.roc_auc.value,
+        ),
+        enough_test_samples(evaluation.n_real + evaluation.n_bogus),
+    ]
     with catalogue.begin() as session:
-        gates.record(session, "", "", "trained_unet", [verdict])
+        gates.record(session, "", "", "trained_unet", verdicts)
     return dg.MaterializeResult(
-        metadata=training_metadata(trained, [verdict]),
+        metadata=training_metadata(trained, verdicts),
         data_version=dg.DataVersion(trained.model.onnx_sha256),
     )

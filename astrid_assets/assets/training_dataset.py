@@ -7,7 +7,9 @@ from astrid_assets.assets.validated_labels import validated_labels
 from astrid_assets.compute import Compute
 from astrid_assets.science.quality.gates import (
     ANOMALY_RATIO,
+    DATASET_BALANCE,
     dataset_quality,
+    image_quality,
     label_balance,
 )
 from astrid_assets.steps import versions
@@ -48,12 +50,13 @@ def training_dataset(
         raise dg.Failure(str(error), allow_retries=False) from error
     quality = dataset.quality
     verdicts = [
-        dataset_quality(quality.quality_score, quality.image_quality_score, quality.issues),
+        dataset_quality(quality.quality_score, quality.issues),
+        image_quality(quality.image_quality_score),
         label_balance(
+            DATASET_BALANCE,
             int(dataset.real.sum()),
             int((~dataset.real).sum()),
-            holds_back=True,
-            limits=ANOMALY_RATIO,
+            ANOMALY_RATIO,
         ),
     ]
     run_id = log_dataset(tracking, catalogue, dataset, context.run.run_id)

@@ -5,21 +5,18 @@ from collections.abc import Mapping
 import dagster as dg
 
 from astrid_assets.checks._verdicts import whole_result
+from astrid_assets.science.quality.gates import OTHER_GATES
 from astrid_assets.storage.database.catalogue import Catalogue
 
 LEARNING_GATES: Mapping[str, Mapping[str, str]] = {
-    "training_dataset": {
-        "dataset_quality": "Quality score and image quality reach their limits.",
-        "label_balance": "Both classes are present in the training set.",
-    },
-    "trained_unet": {
-        "evaluation_floor": "The model separates real from bogus on unseen samples.",
-    },
-    "deployed_model": {
-        "deployment_is_consistent": "The champion's file is in the store.",
-    },
+    asset: {
+        gate.name: f"{gate.claim} Value: {gate.number}."
+        for gate in OTHER_GATES
+        if gate.asset == asset
+    }
+    for asset in ("training_dataset", "trained_unet", "deployed_model")
 }
-"""Gates by asset, each with the claim it tests."""
+"""Gates by asset, each with the claim it tests and what its value is."""
 
 
 def learning_check(asset: str, gate: str) -> dg.AssetChecksDefinition:
@@ -38,6 +35,8 @@ def learning_check(asset: str, gate: str) -> dg.AssetChecksDefinition:
 
 
 dataset_quality = learning_check("training_dataset", "dataset_quality")
+image_quality = learning_check("training_dataset", "image_quality")
 label_balance = learning_check("training_dataset", "label_balance")
 evaluation_floor = learning_check("trained_unet", "evaluation_floor")
+enough_test_samples = learning_check("trained_unet", "enough_test_samples")
 deployment_is_consistent = learning_check("deployed_model", "deployment_is_consistent")

@@ -9,41 +9,21 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from astrid_assets.checks._verdicts import night_evaluations
 from astrid_assets.partitions import survey_date
-from astrid_assets.science.quality.difference_gates import FRAME_GATES, METHODS_AGREE
+from astrid_assets.science.quality.difference_gates import DIFFERENCE_GATES
+from astrid_assets.science.quality.gates import OTHER_GATES
+from astrid_assets.science.quality.master_gates import MASTER_GATES
 from astrid_assets.storage.database.catalogue import Catalogue
+from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 
 NIGHTLY_GATES: Mapping[str, Mapping[str, str]] = {
-    "raw_observations": {
-        "frames_arrived": "The night's files hold at least one usable frame.",
-    },
-    "calibration_masters": {
-        "bias_master": "The frames have a master bias whose members agree.",
-        "dark_master": "The frames have a master dark whose members agree.",
-        "flat_master": "The frames have a master flat whose members agree.",
-    },
-    "processed_frames": {
-        "frame_quality": "At least one frame is good enough to subtract.",
-        "rejected_fraction": "Most of the night's frames are usable.",
-    },
-    "difference_images": {
-        **{gate.gate: gate.claim for gate in FRAME_GATES},
-        METHODS_AGREE: "Both methods of subtraction give the same fluxes.",
-    },
-    "detections": {
-        "candidate_density": "Fewer candidates than a bad subtraction leaves.",
-    },
-    "injected_transients": {
-        "completeness": "Injected transients of S/N 10 to 20 are found.",
-    },
-    "light_curves": {
-        "reference_is_clean": "No source is in the reference and nowhere else.",
-    },
-    "validated_labels": {
-        "label_agreement": "Reviewers of the same detections mostly agree.",
-        "label_balance": "Both real and bogus are among the night's labels.",
-    },
+    asset: {
+        gate.name: f"{gate.claim} Value: {gate.number}."
+        for gate in (*OTHER_GATES, *MASTER_GATES, *DIFFERENCE_GATES)
+        if gate.asset == asset
+    }
+    for asset in NIGHTLY_ASSETS
 }
-"""Gates by asset, each with the claim it tests."""
+"""Gates by asset, each with the claim it tests and what its value is."""
 
 
 def nightly_checks(asset: str) -> dg.AssetChecksDefinition:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from astrid_assets.science.reasons import current_code
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
@@ -153,4 +155,5 @@ def _door_codes(summary: Mapping[str, object]) -> Counter[str]:
     reasons = summary.get("refused_because")
     if not isinstance(reasons, dict):
         return Counter()
-    return Counter(reason["code"] for reason in reasons.values())
+    stored = reasons.values()
+    return Counter(current_code(r["code"], r.get("measurements") or {}) for r in stored)

@@ -15,23 +15,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from astrid_assets.science.reasons import ReasonCode
+
 
 @dataclass(frozen=True)
 class Reason:
     """Why a frame, a difference or a night was held back or flagged.
 
-    `code` is a short stable word (``wrong_field``) that people filter by;
-    `message` a sentence with the numbers; `measurements` the numbers themselves.
+    `code` names the cause (``wrong_field``), and users filter by it; `message` is a
+    sentence with the numbers; `measurements` the numbers themselves.
     """
 
-    code: str
+    code: ReasonCode
     message: str
     measurements: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:
         """Return the form kept in the catalogue's JSON columns."""
         return {
-            "code": self.code,
+            "code": str(self.code),
             "message": self.message,
             "measurements": dict(self.measurements),
         }
@@ -40,7 +42,7 @@ class Reason:
 class ScienceError(Exception):
     """A known failure of the data; `measurements` holds its numbers."""
 
-    code = "science_error"
+    code: ReasonCode = ReasonCode.SCIENCE_ERROR
 
     def __init__(self, message: str, **measurements: float) -> None:
         super().__init__(message)
@@ -55,7 +57,7 @@ class ScienceError(Exception):
 class FrameRejected(ScienceError):
     """A frame that cannot be used; `code` says which of the known causes it is."""
 
-    def __init__(self, code: str, message: str, **measurements: float) -> None:
+    def __init__(self, code: ReasonCode, message: str, **measurements: float) -> None:
         super().__init__(message, **measurements)
         self.code = code
 
@@ -63,7 +65,7 @@ class FrameRejected(ScienceError):
 class TooFewStars(ScienceError):
     """Not enough stars for what was asked."""
 
-    code = "too_few_stars"
+    code = ReasonCode.TOO_FEW_STARS
 
     def __init__(self, purpose: str, found: int, needed: int) -> None:
         super().__init__(
@@ -77,7 +79,7 @@ class TooFewStars(ScienceError):
 class ShapeMismatch(ScienceError):
     """Images that should share one pixel grid do not."""
 
-    code = "shape_mismatch"
+    code = ReasonCode.SHAPE_MISMATCH
 
     def __init__(self, first: tuple[int, ...], second: tuple[int, ...]) -> None:
         super().__init__(f"images of shapes {first} and {second} share no grid")
@@ -86,4 +88,4 @@ class ShapeMismatch(ScienceError):
 class NoReference(ScienceError):
     """No earlier good frame of this field and band."""
 
-    code = "no_reference"
+    code = ReasonCode.NO_REFERENCE

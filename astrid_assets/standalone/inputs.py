@@ -21,6 +21,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.surveys.fits.facts import ImageFacts
 from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_headers, read_image
 from astrid_assets.surveys.fits.structure import unpack
@@ -217,12 +218,12 @@ def _from_object(source: HasDataAndMeta, notes: list[str]) -> tuple[np.ndarray, 
 
 def _pixels(values: ArrayLike | None) -> np.ndarray:
     if values is None:
-        raise FrameRejected("no_image", "there are no pixels")
+        raise FrameRejected(ReasonCode.NO_IMAGE, "there are no pixels")
     if isinstance(values, np.ma.MaskedArray):
         values = np.ma.filled(values.astype(np.float32), np.nan)
     pixels = np.asarray(values)
     if pixels.dtype.kind not in "buif":
-        raise FrameRejected("unreadable", f"pixels of type {pixels.dtype} are no numbers")
+        raise FrameRejected(ReasonCode.UNREADABLE, f"pixels of type {pixels.dtype} are no numbers")
     native = pixels.dtype.newbyteorder("=")
     kept = native if native.name in KEPT_TYPES else np.dtype(np.float32)
     return pixels.astype(kept, copy=False)

@@ -11,6 +11,7 @@ from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.quality.frame_quality import quality_score
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.stars.measurement import with_sky_positions
 from astrid_assets.standalone.pair import measure_input, solve_pair
 from astrid_assets.standalone.results import Measurement, Subtraction
@@ -55,7 +56,9 @@ def measured(frame: Input, settings: Mapping[str, object]) -> Measurement:
     own = found.measured
     psf = own.frame.psf
     if psf is None:
-        raise FrameRejected("too_few_stars", f"{found.raw.frame_id}: no PSF could be measured")
+        raise FrameRejected(
+            ReasonCode.TOO_FEW_STARS, f"{found.raw.frame_id}: no PSF could be measured"
+        )
     sky = np.where(np.isfinite(found.raw.data), found.raw.data - own.frame.data, np.nan)
     quality = own.quality
     return Measurement(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from astrid_assets.compute import Compute
-    from astrid_assets.science.quality.gates import Verdict
+    from astrid_assets.science.quality.gate import Judged
     from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.objects.object_store import ObjectStore
 
@@ -49,7 +49,7 @@ class NightReport:
     night: str
     asset: str
     summary: dict[str, object]
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[Judged, ...] = ()
     unchanged: bool = False
     pictures: dict[str, str] = field(default_factory=dict)
     """Object keys of pictures (PNG or SVG) by caption, from `keep_picture`."""

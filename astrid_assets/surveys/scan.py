@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.errors import Reason
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.surveys.fits.facts import DoorRejection
 from astrid_assets.surveys.fits.reader import read_headers
 from astrid_assets.surveys.sources.base import FileUnavailable, FrameSource, SourceFile
@@ -99,7 +100,7 @@ def scan_file(profile: SurveyProfile, source: FrameSource, file: SourceFile) -> 
     try:
         content = source.read(file.path)
     except FileUnavailable as error:
-        unread = DoorRejection(hdu=-1, reason=Reason("unreadable", str(error)))
+        unread = DoorRejection(hdu=-1, reason=Reason(ReasonCode.UNREADABLE, str(error)))
         return ScannedFile(file.path, file.size_bytes, file.mtime_ns, (), (unread,))
     found = read_headers(content, file.path, profile)
     return ScannedFile(

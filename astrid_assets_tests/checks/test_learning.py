@@ -3,7 +3,7 @@
 import dagster as dg
 
 from astrid_assets.checks.learning import LEARNING_GATES, learning_check
-from astrid_assets.science.quality.gates import Verdict
+from astrid_assets.science.quality.gates import dataset_quality
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.queries import gates
 
@@ -18,14 +18,7 @@ def run(
     def training_dataset() -> None:
         if passed is None:
             return
-        verdict = Verdict(
-            "dataset_quality",
-            passed=passed,
-            holds_back=True,
-            value=0.9 if passed else 0.3,
-            limit=">= 0.8",
-            detail="judged",
-        )
+        verdict = dataset_quality(0.9 if passed else 0.3, ["judged"])
         with catalogue.begin() as session:
             gates.record(session, "", "", "training_dataset", [verdict])
 

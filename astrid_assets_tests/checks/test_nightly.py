@@ -7,7 +7,7 @@ import pytest
 
 from astrid_assets.checks.nightly import NIGHTLY_GATES, nightly_checks
 from astrid_assets.partitions import nights_of, survey_date
-from astrid_assets.science.quality.gates import Verdict
+from astrid_assets.science.quality.gates import FRAME_QUALITY, REJECTED_FRACTION
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.queries import gates
 
@@ -36,21 +36,11 @@ def graph(catalogue: Catalogue, done: list[str]) -> dg.JobDefinition:
             if night.date == UNJUDGED:
                 continue
             verdicts = [
-                Verdict(
-                    "frame_quality",
-                    passed=night.date != BAD,
-                    holds_back=True,
-                    value=0.0 if night.date == BAD else 3.0,
-                    limit=">= 1 accepted frame",
-                    detail=f"frames of {night.date}",
+                FRAME_QUALITY.judge(
+                    0 if night.date == BAD else 3, at_least=1, detail=f"frames of {night.date}"
                 ),
-                Verdict(
-                    "rejected_fraction",
-                    passed=night.date != BAD,
-                    holds_back=False,
-                    value=None,
-                    limit="<= 0.5",
-                    detail="",
+                REJECTED_FRACTION.judge(
+                    0.75 if night.date == BAD else None, at_most=0.5, detail=""
                 ),
             ]
             with catalogue.begin() as session:
@@ -106,12 +96,13 @@ def test_value_limit_and_severity_are_told(
     graph(catalogue, []).execute_in_process(instance=instance, tags=RANGE)
     bad = evaluation(results(instance, "frame_quality")["2025-03-02|wide"])
     assert bad.metadata["value"].value == 0.0
-    assert bad.metadata["limit"].value == ">= 1 accepted frame"
+    assert bad.metadata["limit"].value == ">= 1"
     assert bad.description == "frames of 2025-03-02"
     assert bad.severity == dg.AssetCheckSeverity.ERROR
     warned = evaluation(results(instance, "rejected_fraction")["2025-03-02|wide"])
     assert warned.severity == dg.AssetCheckSeverity.WARN
-    assert "value" not in warned.metadata
+    assert warned.metadata["value"].value == 0.75
+    assert warned.metadata["limit"].value == "<= 0.5"
 
 
 def test_a_result_is_tied_to_the_materialization_of_its_night(

@@ -8,7 +8,7 @@ import pytest
 
 from astrid_assets.cli.night_table import night_counts, total
 from astrid_assets.cli.workplace import open_catalogue
-from astrid_assets.science.quality.gates import Verdict
+from astrid_assets.science.quality.gate import Verdict
 from astrid_assets.storage.queries import gates
 
 if TYPE_CHECKING:
@@ -54,11 +54,10 @@ def session(home) -> Iterator[Session]:
             ("rejected_fraction", False, False),
         ):
             verdict = Verdict(
-                name,
-                passed=passed,
+                gate=name,
                 holds_back=holds_back,
-                value=0.1,
-                limit="at least 0.5",
+                value=0.6 if passed else 0.1,
+                lowest=0.5,
                 detail="",
             )
             gates.record(session, "s", "2025-03-02", name, [verdict])

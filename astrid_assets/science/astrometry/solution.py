@@ -28,6 +28,7 @@ from astrid_assets.science.astrometry.star_matching import (
 )
 from astrid_assets.science.astrometry.star_patterns import propose
 from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.reasons import ReasonCode
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -96,7 +97,7 @@ def solve_wcs(
     """
     if min(len(stars), len(anchor_stars)) < MIN_MATCHED:
         raise FrameRejected(
-            "too_few_stars",
+            ReasonCode.TOO_FEW_STARS,
             f"{len(stars)} stars in the frame, {len(anchor_stars)} in the field; "
             f"{MIN_MATCHED} needed to find its place",
             found=min(len(stars), len(anchor_stars)),
@@ -247,7 +248,7 @@ def _unsolved(stars: Stars, anchor: Stars, tries: list[tuple[str, Match | None]]
             )
     best = min((m for _, m in tries if m is not None), key=lambda m: m.chance, default=None)
     return FrameRejected(
-        "wrong_field",
+        ReasonCode.WRONG_FIELD,
         f"the {len(stars)} stars of the frame are not those of the field: " + "; ".join(said),
         n_stars=len(stars),
         n_field=len(anchor),

@@ -10,6 +10,7 @@ from astropy.wcs.utils import proj_plane_pixel_scales
 from numpy.typing import NDArray
 
 from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.reasons import ReasonCode
 
 Array = NDArray[np.float64]
 OVERLAP_POINTS = 24
@@ -110,7 +111,7 @@ def to_pixels(wcs: WCS, ra_deg: Array, dec_deg: Array) -> Array:
         xy = wcs.all_world2pix(np.column_stack([ra_deg, dec_deg]), 0, tolerance=1e-5)
     except NoConvergence as error:
         raise FrameRejected(
-            "bad_astrometry",
+            ReasonCode.BAD_ASTROMETRY,
             "the header's WCS cannot be inverted near the field's stars: its "
             "distortion terms are broken or the frame lies far away",
         ) from error

@@ -16,6 +16,7 @@ from astrid_assets.science.arrays.robust import MAD_TO_SIGMA
 from astrid_assets.science.calibration.stacking import Layer, combine_stack
 from astrid_assets.science.errors import FrameRejected, ScienceError, ShapeMismatch
 from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.reasons import ReasonCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ Kind = Literal["bias", "dark", "flat"]
 class NoFrames(ScienceError):
     """A master was requested without frames to make it from."""
 
-    code = "no_calibration_frames"
+    code = ReasonCode.NO_CALIBRATION_FRAMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -366,10 +367,12 @@ def _flat(
 def _times(frames: Sequence[Image], exposures_s: Sequence[float] | None) -> Sequence[float]:
     """Check the exposure times."""
     if exposures_s is None or len(exposures_s) != len(frames):
-        raise FrameRejected("no_exposure", "each dark needs its exposure time, or cannot be scaled")
+        raise FrameRejected(
+            ReasonCode.NO_EXPOSURE, "each dark needs its exposure time, or cannot be scaled"
+        )
     if min(exposures_s) <= 0:
         raise FrameRejected(
-            "no_exposure",
+            ReasonCode.NO_EXPOSURE,
             f"an exposure of {min(exposures_s)} s cannot scale a dark",
             exposure_s=min(exposures_s),
         )

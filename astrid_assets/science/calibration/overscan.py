@@ -27,6 +27,7 @@ from numpy.polynomial import Chebyshev
 
 from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.reasons import ReasonCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +100,7 @@ def overscan_level(strip: Image, model: OverscanModel = "median") -> NDArray[np.
     """
     finite = np.isfinite(strip)
     if not finite.any():
-        raise FrameRejected("bad_section", "the overscan section holds no valid pixel")
+        raise FrameRejected(ReasonCode.BAD_SECTION, "the overscan section holds no valid pixel")
     if model == "median":
         return np.asarray(np.median(strip[finite]), np.float32)
     lines = strip if strip.shape[0] >= strip.shape[1] else strip.T
@@ -110,7 +111,7 @@ def overscan_level(strip: Image, model: OverscanModel = "median") -> NDArray[np.
         return _smooth(medians).astype(np.float32)
     if not seen.all():
         raise FrameRejected(
-            "bad_section",
+            ReasonCode.BAD_SECTION,
             f"{int(np.sum(~seen))} lines of the overscan hold no valid pixel: set "
             "detector.overscan_model to 'polynomial' or 'median'",
         )
@@ -159,7 +160,7 @@ def without_overscan(
         along, wanted = overscan[axis], kept[axis]
         if along.start > wanted.start or along.stop < wanted.stop:
             raise FrameRejected(
-                "bad_section",
+                ReasonCode.BAD_SECTION,
                 f"the overscan runs from {along.start + 1} to {along.stop} and the "
                 f"section to keep from {wanted.start + 1} to {wanted.stop}: each "
                 "line needs its own level, or detector.overscan_model = 'median'",
@@ -222,7 +223,7 @@ def assembled(
         or _overlap(columns)
     ):
         raise FrameRejected(
-            "bad_section",
+            ReasonCode.BAD_SECTION,
             "the data sections of detector.amplifiers do not tile a rectangle",
         )
     tiles: list[list[Image]] = [[data] * len(columns) for _ in rows]

@@ -22,6 +22,7 @@ from astrid_assets.science.detection.shapes import (
 )
 from astrid_assets.science.errors import FrameRejected, ShapeMismatch
 from astrid_assets.science.mask_bits import UNUSABLE
+from astrid_assets.science.reasons import ReasonCode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,7 +65,7 @@ def detect(difference: Difference, science: Frame, settings: DetectionSettings) 
         raise ShapeMismatch(difference.score.shape, science.shape)
     if science.psf is None:
         raise FrameRejected(
-            "unprocessed", f"frame {science.frame_id} lacks a PSF: process it first"
+            ReasonCode.UNPROCESSED, f"frame {science.frame_id} lacks a PSF: process it first"
         )
     fwhm_px = science.psf.fwhm_px
     peaks = find_peaks(

@@ -18,6 +18,7 @@ from astrid_assets.science.differencing.star_fit import (
     compare_stars,
 )
 from astrid_assets.science.errors import FrameRejected, TooFewStars
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.registration.resampling import fill_masked, missing_at, pixel_mapping
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def measure_common_stars(science: Prepared, reference: Prepared, min_stars: int)
     mapping = pixel_mapping(science.wcs, reference.wcs, science.frame.shape)
     bad = missing_at(reference.bad, mapping) | science.bad
     if bad.all():
-        raise FrameRejected("no_overlap", "frame and reference share no good pixel")
+        raise FrameRejected(ReasonCode.NO_OVERLAP, "frame and reference share no good pixel")
     fwhm = max(science.psf.fwhm_px, reference.psf.fwhm_px)
     data = fill_masked(science.frame.data, science.bad)
     sources = find_sources(data, bad, science.sky_sigma, fwhm, margin_px=round(3 * fwhm) + 1)

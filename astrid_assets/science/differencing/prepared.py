@@ -15,6 +15,7 @@ from astrid_assets.science.differencing.noise_spectrum import (
 )
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.registration.resampling import (
     fill_masked,
     spline_coefficients,
@@ -106,7 +107,7 @@ def prepared(frame: Frame | Prepared) -> Prepared:
     variance, psf, wcs = frame.variance, frame.psf, frame.wcs
     if variance is None or psf is None or wcs is None:
         raise FrameRejected(
-            "unprocessed",
+            ReasonCode.UNPROCESSED,
             f"frame {frame.frame_id} lacks a variance, PSF or WCS: process it first",
         )
     bad, is_marked = unusable_pixels(frame.data, variance, frame.mask)

@@ -34,6 +34,7 @@ from astrid_assets.science.differencing.sky_structure import structure_share
 from astrid_assets.science.differencing.zogy import match, match_blurred
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.registration.resampling import fill_masked, resample
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _registered(science: Prepared, reference: Prepared, settings: DifferencingSe
     bits = _union_mask(frame.mask, reference_bits, science.psf.fwhm_px, settings)
     usable = (bits & UNUSABLE) == 0
     if not usable.any():
-        raise FrameRejected("no_overlap", "frame and reference share no good pixel")
+        raise FrameRejected(ReasonCode.NO_OVERLAP, "frame and reference share no good pixel")
 
     # Both images are filled where either is masked, so that a star behind a bad
     # pixel loses the same light in both.

@@ -19,6 +19,7 @@ from scipy.spatial import KDTree
 
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.stars.point_sources import shifted_psfs
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def inject(rng: np.random.Generator, science: Frame, injections: Injections) -> 
     """
     psf = _psf(science)
     if science.variance is None:
-        raise FrameRejected("unprocessed", f"{science.frame_id} has no variance")
+        raise FrameRejected(ReasonCode.UNPROCESSED, f"{science.frame_id} has no variance")
     data, variance = science.data.copy(), science.variance.copy()
     columns, rows = np.rint(injections.x).astype(int), np.rint(injections.y).astype(int)
     models = shifted_psfs(psf, injections.x, injections.y)
@@ -302,7 +303,7 @@ def half_found_snr(snr: Array, found: Bool) -> float | None:
 
 def _psf(science: Frame) -> PsfModel:
     if science.psf is None:
-        raise FrameRejected("unprocessed", f"{science.frame_id} has no PSF")
+        raise FrameRejected(ReasonCode.UNPROCESSED, f"{science.frame_id} has no PSF")
     return science.psf
 
 

@@ -17,6 +17,7 @@ from astrid_assets.science.astrometry.solution import Solution, solve_wcs
 from astrid_assets.science.astrometry.wcs_tools import footprint
 from astrid_assets.science.errors import FrameRejected, TooFewStars
 from astrid_assets.science.photometry.zero_point import POG, Level, robust_level
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.stars.measurement import StarFlag, select
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def tie_to_catalogue(
         solution = solve_wcs(stars, None if is_guess else wcs, here.as_stars(), wcs, shape)
     except FrameRejected as error:
         raise FrameRejected(
-            "not_in_catalogue",
+            ReasonCode.NOT_IN_CATALOGUE,
             f"no match with the {len(here)} catalogue stars around RA {ra:.4f}, Dec "
             f"{dec:.4f}: {error}",
             **error.measurements,

@@ -16,6 +16,7 @@ from astrid_assets.science.astrometry.wcs_tools import tangent_plane
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.photometry.catalogue_tie import CatalogueTie, tie_to_catalogue
 from astrid_assets.science.photometry.zero_point import ANCHOR_ZERO_POINT_MAG
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.stars.measurement import with_sky_positions
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def make_anchor(
     if catalogue is not None:
         if is_local and settings.ra_deg is None:
             raise FrameRejected(
-                "not_in_catalogue",
+                ReasonCode.NOT_IN_CATALOGUE,
                 "the frame has no WCS: [processing] needs ra_deg, dec_deg and "
                 "pixel_scale_arcsec to look it up in the catalogue",
             )

@@ -34,6 +34,7 @@ from astrid_assets.science.processing.measuring_kernels import subtract_sky, wit
 from astrid_assets.science.psf.fitting import fit_psf
 from astrid_assets.science.quality.frame_quality import FrameQuality, judge
 from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.sky.background import Background, measure_background
 from astrid_assets.science.stars.measurement import measure_stars, typical_shape, with_psf_fluxes
 
@@ -53,6 +54,15 @@ LIGHT_REACH_PX, LIGHT_SIGMA = 2, 2.0
 """Light is significant where its mean over 5 x 5 pixels exceeds this many of its sigma."""
 NOISE_RATIO = (0.85, 1.2)
 """Noise over its prediction; a gain that is wrong by a third changes it this much."""
+
+
+HOPELESS = (
+    ReasonCode.LINE_NOISE,
+    ReasonCode.NOISE_WAVE,
+    ReasonCode.SKY_NEAR_SATURATION,
+    ReasonCode.MISSING_DATA,
+)
+"""Of these causes the first is named: it explains the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +153,8 @@ def measure(frame: Frame, masters: Masters | None, settings: ProcessingSettings)
     ------
     FrameRejected
         When nothing can be measured; the code is the cause found first
-        (missing_data, saturated, constant, readout_noise, bright_sky, too_few_stars).
+        (missing_data, saturated, constant, line_noise, noise_wave, sky_near_saturation,
+        too_few_stars).
     ShapeMismatch
         If a master has another shape.
     """
@@ -195,7 +206,7 @@ def _require_data(mask: Mask, settings: ProcessingSettings) -> None:
     bad = _bad_fraction(mask)
     if bad > settings.max_bad_fraction:
         full = float(np.mean((mask & MaskBit.SATURATED) != 0))
-        code = "saturated" if full > bad / 2 else "missing_data"
+        code = ReasonCode.SATURATED if full > bad / 2 else ReasonCode.MISSING_DATA
         raise FrameRejected(
             code,
             f"{bad:.0%} of the pixels are unusable ({full:.0%} saturated), at most "
@@ -223,7 +234,7 @@ def _stop_if_hopeless(
 ) -> None:
     """Reject a frame whose detector failed, before its noise is mistaken for stars."""
     reasons, _ = judge(quality, settings, pattern=pattern, saturation_e=saturation_e)
-    order = {"readout_noise": 0, "bright_sky": 1, "missing_data": 2}
+    order = {code: rank for rank, code in enumerate(HOPELESS)}
     fatal = sorted((r for r in reasons if r.code in order), key=lambda r: order[r.code])
     if fatal:
         raise FrameRejected(fatal[0].code, fatal[0].message, **fatal[0].measurements)
@@ -279,7 +290,7 @@ def _with_noise_ratio(measured: MeasuredFrame, masters: Masters) -> MeasuredFram
             f"the sky is {ratio:.2f} times as noisy as gain and read noise predict: "
             "one of them is wrong in the profile, or the noise is not white"
         )
-        flags = (*flags, Reason("noise_ratio", text, {"ratio": float(ratio)}))
+        flags = (*flags, Reason(ReasonCode.NOISE_RATIO, text, {"ratio": float(ratio)}))
     return replace(measured, noise_ratio=float(ratio), flags=flags)
 
 
@@ -317,7 +328,7 @@ def _with_psf(
         psf = fit_psf(frame, stars)
     except TooFewStars as error:
         raise FrameRejected(
-            "too_few_stars",
+            ReasonCode.TOO_FEW_STARS,
             f"{len(stars)} stars found, of which {error.measurements['found']:.0f} "
             f"can show the PSF, {error.measurements['needed']:.0f} needed",
             found=len(stars),

@@ -20,6 +20,7 @@ from astrid_assets.science.quality.frame_quality import (
     judge,
     quality_score,
 )
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.stars.measurement import select, with_sky_positions
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _require_overlap(
     share = overlap(solution.wcs, shape, anchor.wcs, anchor.shape)
     if share < settings.min_overlap:
         raise FrameRejected(
-            "wrong_field",
+            ReasonCode.WRONG_FIELD,
             f"the stars show another piece of sky: the frame covers {share:.0%} of "
             f"its field, {settings.min_overlap:.0%} needed",
             overlap=share,
@@ -143,7 +144,7 @@ def _unplaced(error: FrameRejected, measured: MeasuredFrame) -> Reason:
     """Return why a frame has no WCS; bad stars do not mean that it is another field."""
     if error.code == "wrong_field" and measured.reasons:
         text = "the stars are too damaged to be matched with those of the field"
-        return Reason("bad_astrometry", text, dict(error.measurements))
+        return Reason(ReasonCode.BAD_ASTROMETRY, text, dict(error.measurements))
     return error.reason
 
 
@@ -191,7 +192,7 @@ def _cloud_flags(found: ZeroPoint) -> tuple[Reason, ...]:
         "cell_mag": field.cell_mag,
         "cell_sigma": field.cell_sigma,
     }
-    return (Reason("patchy_clouds", text, numbers),)
+    return (Reason(ReasonCode.PATCHY_CLOUDS, text, numbers),)
 
 
 def _placed(quality: FrameQuality, frame: Frame, anchor: Anchor) -> FrameQuality:
@@ -216,10 +217,10 @@ def _pointing_flags(solution: Solution, had_header: bool) -> tuple[Reason, ...]:
         return ()
     if not solution.from_header:
         text = "the header's WCS is wrong; solved from the star patterns"
-        return (Reason("wcs_from_stars", text, {}),)
+        return (Reason(ReasonCode.WCS_FROM_STARS, text, {}),)
     if solution.offset_px > LARGE_OFFSET_PX:
         text = f"the header's WCS was off by {solution.offset_px:.1f} px; corrected"
-        return (Reason("wcs_offset", text, {"offset_px": solution.offset_px}),)
+        return (Reason(ReasonCode.WCS_OFFSET, text, {"offset_px": solution.offset_px}),)
     return ()
 
 

@@ -20,6 +20,7 @@ from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.stars.point_sources import psf_flux
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def cross_check(
         If the other method cannot do the pair.
     """
     if science.psf is None:
-        raise FrameRejected("unprocessed", f"{science.frame_id} has no PSF")
+        raise FrameRejected(ReasonCode.UNPROCESSED, f"{science.frame_id} has no PSF")
     method = OTHER[settings.method]
     other = subtract(science, reference, settings.model_copy(update={"method": method}))
     usable = ((difference.mask | other.mask) & UNUSABLE) == 0

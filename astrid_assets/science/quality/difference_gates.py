@@ -1,138 +1,74 @@
-"""Gates of the subtraction: each number of a night's differences against its limits.
+"""Gates of the subtraction: each declared limit on a night's differences.
 
-A limit that holds back fails only when no frame of the night is inside it: frames
-outside are rejected one by one, and a night that lost some of them goes on. A limit
-that warns fails as soon as one frame is outside.
+A gate that blocks judges the night's best frame: frames outside are rejected one by
+one, and a night that lost some of them goes on. A gate that warns judges the worst
+frame. So the value shown is always the one that decides. Limits and claims come from
+the declared numbers (`difference_numbers`).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from astrid_assets.science.quality.gates import Verdict
+from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
+from astrid_assets.science.quality.gate import Gate, Verdict
+from astrid_assets.science.quality.numbers import Limit, MeasuredNumber, Severity, Side, gates_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from astrid_assets.science.differencing.settings import DifferencingSettings
 
-    Limits = Callable[[DifferencingSettings], tuple[float, float]]
-
-NONE = math.inf
+ASSET = "difference_images"
 MAX_RATIO_APART = 0.03
 """Of both methods' fluxes of bright changes; right pairs stay within 0.003."""
 
 RATIO_SIGMA = 3.0  # of the error of the ratio, granted beyond it
 MIN_CHANGES = 3  # fewer bright changes tell no ratio
 MIN_AGREEING = 0.9
-"""Of the places where both methods agree within the errors; right pairs: 0.99."""
+"""Of the positions where both methods agree within the errors; right pairs: 0.99."""
 
 
-@dataclass(frozen=True)
-class FrameGate:
-    """A claim about one number of every difference.
-
-    Attributes
-    ----------
-    gate
-        Its name in the catalogue and in Dagster.
-    number
-        Attribute of `Difference`, column of its row.
-    limits
-        Lowest and highest value inside, from the settings.
-    """
-
-    gate: str
-    number: str
-    claim: str
-    limits: Limits
-    holds_back: bool
+def _gate(number: MeasuredNumber, limit: Limit) -> Gate:
+    blocks = limit.severity is Severity.REJECT
+    which = "best frame" if blocks else "worst frame"
+    return Gate(
+        name=limit.gate,
+        asset=ASSET,
+        claim=limit.claim,
+        number=f"{number.sentence} ({which} of the night)",
+        blocks=blocks,
+    )
 
 
-FRAME_GATES = (
-    FrameGate(
-        "coverage",
-        "coverage",
-        "The reference covers enough of the frames to work on.",
-        lambda s: (s.min_coverage, NONE),
-        holds_back=True,
-    ),
-    FrameGate(
-        "ample_coverage",
-        "coverage",
-        "The reference covers most of what there is.",
-        lambda s: (s.warn_coverage, NONE),
-        holds_back=False,
-    ),
-    FrameGate(
-        "score_noise",
-        "std_score",
-        "std(S_corr) on blank sky is near 1.",
-        lambda s: (s.min_std_score, s.max_std_score),
-        holds_back=True,
-    ),
-    FrameGate(
-        "residual_power",
-        "residual_power",
-        "Constant stars vanish.",
-        lambda s: (-NONE, s.max_residual_power),
-        holds_back=True,
-    ),
-    FrameGate(
-        "psf_match",
-        "psf_error",
-        "Bright stars leave little of their flux.",
-        lambda s: (-NONE, s.max_psf_error),
-        holds_back=False,
-    ),
-    FrameGate(
-        "stars_used",
-        "n_stars",
-        "Enough stars gave flux ratio and registration.",
-        lambda s: (s.min_stars, NONE),
-        holds_back=True,
-    ),
-    FrameGate(
-        "ample_stars",
-        "n_stars",
-        "So many stars that one wrong one does no harm.",
-        lambda s: (s.warn_stars, NONE),
-        holds_back=False,
-    ),
-    FrameGate(
-        "flux_ratio",
-        "flux_ratio",
-        "Frame and reference are comparably deep.",
-        lambda s: (1 / s.max_flux_ratio, s.max_flux_ratio),
-        holds_back=True,
-    ),
-    FrameGate(
-        "flux_ratio_scatter",
-        "flux_ratio_scatter",
-        "The stars agree on a flux ratio.",
-        lambda s: (-NONE, s.warn_ratio_scatter),
-        holds_back=False,
-    ),
-    FrameGate(
-        "astrometric_offset",
-        "offset_px",
-        "Stars lie where the WCS puts them.",
-        lambda s: (-NONE, s.max_offset_px),
-        holds_back=True,
-    ),
-    FrameGate(
-        "astrometric_scatter",
-        "astrometric_noise_px",
-        "They scatter little about it.",
-        lambda s: (-NONE, s.warn_astrometric_noise_px),
-        holds_back=False,
-    ),
+FRAME_GATES = tuple(
+    (_gate(number, limit), number, limit) for number, limit in gates_of(DIFFERENCE_NUMBERS)
 )
-
-METHODS_AGREE = "methods_agree"
+METHODS_AGREE = Gate(
+    name="methods_agree",
+    asset=ASSET,
+    claim="Both methods of subtraction give the same fluxes of constant stars.",
+    number="median difference at constant stars over their flux, worst frame",
+    blocks=False,
+)
+CHANGES_AGREE = Gate(
+    name="changes_agree",
+    asset=ASSET,
+    claim="Both methods of subtraction give the same fluxes of bright changes.",
+    number=f"flux ratio less 1, beyond {RATIO_SIGMA:g} of its errors, worst frame",
+    blocks=False,
+)
+POSITIONS_AGREE = Gate(
+    name="positions_agree",
+    asset=ASSET,
+    claim="Both methods of subtraction agree nearly everywhere within the errors.",
+    number="fraction of positions that agree, worst frame",
+    blocks=False,
+)
+METHOD_GATES = (METHODS_AGREE, CHANGES_AGREE, POSITIONS_AGREE)
+DIFFERENCE_GATES = (*(gate for gate, _, _ in FRAME_GATES), *METHOD_GATES)
 
 
 def judge_differences(
@@ -143,112 +79,108 @@ def judge_differences(
     Parameters
     ----------
     rows
-        One per frame with each gate's `number`; None where it was not measured.
+        One per frame with each declared number; None where it was not measured.
+    settings
+        Hold the limits.
+
+    Returns
+    -------
+    verdicts : one per gate
     """
-    return tuple(
-        over_frames(
-            gate.gate,
-            [float(str(row[gate.number])) for row in rows if row[gate.number] is not None],
-            gate.limits(settings),
-            holds_back=gate.holds_back,
-        )
-        for gate in FRAME_GATES
-    )
+    verdicts = []
+    for gate, number, limit in FRAME_GATES:
+        bound = limit.value(settings)
+        if bound is None:
+            continue
+        values = [float(str(row[number.name])) for row in rows if row[number.name] is not None]
+        verdicts.append(over_frames(gate, values, bound, limit.side))
+    return tuple(verdicts)
 
 
-def over_frames(
-    gate: str, values: Sequence[float], limits: tuple[float, float], *, holds_back: bool
-) -> Verdict:
-    """Judge a night's frames by one number of each; the worst one is the value."""
-    lowest, highest = limits
-    outside = sum(not lowest <= value <= highest for value in values)
-    worst = max(values, key=lambda value: _badness(value, limits), default=None)
-    fails = bool(values) and (outside == len(values) if holds_back else outside > 0)
+def over_frames(gate: Gate, values: Sequence[float], bound: float, side: Side) -> Verdict:
+    """Judge a night's frames by one number of each: the best of them, or the worst.
+
+    Parameters
+    ----------
+    gate
+        One that blocks judges the best frame, one that warns the worst.
+    values
+        Of the night's frames; NaN is outside every limit.
+    bound, side
+        The limit, which is inside.
+
+    Returns
+    -------
+    verdict : on the frame that decides; nothing to judge without frames
+    """
+    worse = 1 if side is Side.AT_MOST else -1
+    ranked = sorted(values, key=lambda v: math.inf if math.isnan(v) else worse * v)
+    outside = sum(not (v <= bound if side is Side.AT_MOST else v >= bound) for v in values)
     detail = f"{outside} of {len(values)} differences outside the limit"
-    if values:
-        detail += f"; typical {median(values):.4g}, worst {worst:.4g}"
-    if holds_back and outside:
+    if ranked:
+        detail += f"; typical {median(values):.4g}, worst {ranked[-1]:.4g}"
+    if gate.blocks and outside:
         detail += "; those outside are rejected one by one"
-    return Verdict(
-        gate,
-        passed=not fails,
-        holds_back=holds_back,
-        value=worst,
-        limit=_limit(lowest, highest),
-        detail=detail,
-    )
+    value = (ranked[0] if gate.blocks else ranked[-1]) if ranked else None
+    if side is Side.AT_MOST:
+        return gate.judge(value, at_most=bound, detail=detail)
+    return gate.judge(value, at_least=bound, detail=detail)
 
 
 def methods_agree(
     checks: Iterable[Mapping[str, object]], settings: DifferencingSettings
-) -> Verdict:
-    """Both methods see the same sky; the worst difference at stars is the value.
-
-    Fails too when fluxes of bright changes, or more than a tenth of all places, differ.
+) -> tuple[Verdict, ...]:
+    """Judge whether both methods of subtraction see the same sky.
 
     Parameters
     ----------
     checks
         As `CrossCheck.numbers` gives them, or ``{"failure": …}``.
+    settings
+        Hold the limit at constant stars.
+
+    Returns
+    -------
+    verdicts : on constant stars, on bright changes, and on all positions; each on the
+        worst frame, with nothing to judge where too little was compared
     """
     checks = list(checks)
-    told = [check for check in checks if "failure" not in check]
-    wrong = [words for check in told for words in _disagreements(check, settings)]
-    at_stars = [v for v in (_number(c, "star_difference") for c in told) if v is not None]
-    ratios = [v for v in (_number(c, "flux_ratio") for c in told) if v is not None]
-    detail = f"{len(told)} differences made twice"
-    if at_stars:
-        detail += f"; constant stars differ by {median(at_stars):.2%} of their flux"
-    if ratios:
-        detail += f"; bright changes have {median(ratios):.4f} of the flux"
-    detail += "".join(f"; {words}" for words in wrong)
+    compared = [check for check in checks if "failure" not in check]
+    at_stars = _numbers(compared, "star_difference")
+    agreeing = _numbers(compared, "agreeing")
+    ratios = _numbers(compared, "flux_ratio")
+    apart = [v for v in (_ratio_apart(check) for check in compared) if v is not None]
+    detail = f"{len(compared)} differences made twice"
     failures = [str(check["failure"]) for check in checks if "failure" in check]
     if failures:
         detail += f"; not compared: {failures[0]}"
-    return Verdict(
-        METHODS_AGREE,
-        passed=not wrong,
-        holds_back=False,
-        value=max(at_stars, default=None),
-        limit=f"<= {settings.max_method_difference:g} of a star's flux",
-        detail=detail,
+    stars = f"; constant stars differ by {median(at_stars):.2%} of their flux" if at_stars else ""
+    changes = f"; bright changes have {median(ratios):.4f} of the flux" if ratios else ""
+    return (
+        METHODS_AGREE.judge(
+            max(at_stars, default=None),
+            at_most=settings.max_method_difference,
+            detail=detail + stars,
+        ),
+        CHANGES_AGREE.judge(
+            max(apart, default=None), at_most=MAX_RATIO_APART, detail=detail + changes
+        ),
+        POSITIONS_AGREE.judge(min(agreeing, default=None), at_least=MIN_AGREEING, detail=detail),
     )
 
 
-def _disagreements(check: Mapping[str, object], settings: DifferencingSettings) -> list[str]:
-    difference = _number(check, "star_difference")
-    ratio, agreeing = _number(check, "flux_ratio"), _number(check, "agreeing")
-    said = []
-    if difference is not None and difference > settings.max_method_difference:
-        said.append(f"{difference:.1%} at stars: a PSF is wrong, or the kernel's fit")
-    enough = (_number(check, "n_changes") or 0) >= MIN_CHANGES
-    chance = RATIO_SIGMA * (_number(check, "flux_ratio_err") or 0.0)
-    if ratio is not None and enough and abs(ratio - 1) > MAX_RATIO_APART + chance:
-        said.append(f"fluxes of changes differ by a factor {ratio:.3f}")
-    if agreeing is not None and agreeing < MIN_AGREEING:
-        said.append(f"only {agreeing:.0%} of the places agree within the errors")
-    return said
+def _ratio_apart(check: Mapping[str, object]) -> float | None:
+    """Return how far the ratio of fluxes is from 1 beyond its error; at least 0."""
+    ratio = _number(check, "flux_ratio")
+    if ratio is None or (_number(check, "n_changes") or 0) < MIN_CHANGES:
+        return None
+    return max(abs(ratio - 1) - RATIO_SIGMA * (_number(check, "flux_ratio_err") or 0.0), 0.0)
+
+
+def _numbers(checks: Sequence[Mapping[str, object]], name: str) -> list[float]:
+    return [v for v in (_number(check, name) for check in checks) if v is not None]
 
 
 def _number(check: Mapping[str, object], name: str) -> float | None:
     value = check.get(name)
     return None if value is None else float(str(value))
-
-
-def _badness(value: float, limits: tuple[float, float]) -> float:
-    """Order values by how far they are towards a limit, or beyond it."""
-    if math.isnan(value):
-        return math.inf
-    if math.isinf(limits[1]):
-        return -value
-    if math.isinf(limits[0]):
-        return value
-    return abs(math.log(value)) if value > 0 else math.inf
-
-
-def _limit(lowest: float, highest: float) -> str:
-    if math.isinf(highest):
-        return f">= {lowest:g}"
-    if math.isinf(lowest):
-        return f"<= {highest:g}"
-    return f"{lowest:g} to {highest:g}"

@@ -1,8 +1,8 @@
 """What a frame is worth: its measured quality, and the limits it has to keep.
 
-Limits that need no other frame (elongation, missing data, bright sky) are judged
-with those against the field's anchor (seeing, transparency, astrometry) in one
-place, so that a reason reads the same wherever it arises.
+The limits themselves are declared in `frame_numbers`; those that need no other frame
+(elongation, missing data) and those against the field's anchor (seeing, transparency,
+astrometry) are checked in one place, so that a reason reads the same everywhere.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.errors import Reason
+from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
+from astrid_assets.science.quality.numbers import reasons_and_flags
 
 if TYPE_CHECKING:
+    from astrid_assets.science.errors import Reason
     from astrid_assets.science.quality.noise_pattern import NoisePattern
     from astrid_assets.science.settings import ProcessingSettings
 
@@ -64,7 +66,7 @@ def judge(
     standard: FieldStandard | None = None,
     exposure_s: float = 0.0,
 ) -> tuple[list[Reason], list[Reason]]:
-    """Hold a frame against the limits: reasons to reject it, and flags.
+    """Check a frame against the declared limits: reasons to reject it, and flags.
 
     Parameters
     ----------
@@ -75,46 +77,16 @@ def judge(
         The field's anchor; None judges only what the frame itself tells.
     exposure_s : seconds
         Of the frame; needed with a standard.
+
+    Returns
+    -------
+    reasons, flags : as `numbers.reasons_and_flags` gives them
     """
-    reasons: list[Reason] = []
-    flags: list[Reason] = []
-    _judge_detector(quality, settings, pattern, saturation_e, reasons, flags)
-    _judge_stars(quality, settings, standard, reasons, flags)
-    if quality.transparency is not None:
-        low = quality.transparency < settings.min_transparency
-        _note(
-            reasons,
-            low,
-            "low_transparency",
-            f"only {quality.transparency:.0%} of the light of the field's anchor "
-            f"came through, {settings.min_transparency:.0%} needed",
-            transparency=quality.transparency,
-            limit=settings.min_transparency,
-        )
-    rms = quality.astrometric_rms_px
-    if rms is not None:
-        _note(
-            reasons,
-            rms > settings.max_astrometric_rms_px,
-            "bad_astrometry",
-            f"matched stars scatter by {rms:.2f} px, at most "
-            f"{settings.max_astrometric_rms_px:.2f} px allowed",
-            rms_px=rms,
-            limit=settings.max_astrometric_rms_px,
-        )
-    if standard is not None and exposure_s > 0:
-        ratio = (quality.sky_rms_e / np.sqrt(exposure_s)) / (
-            standard.sky_rms_e / np.sqrt(standard.exposure_s)
-        )
-        _note(
-            flags,
-            ratio > settings.flag_sky_rms_ratio,
-            "bright_sky",
-            f"the sky is {ratio:.1f} times as noisy as in the field's anchor",
-            ratio=float(ratio),
-            limit=settings.flag_sky_rms_ratio,
-        )
-    return reasons, flags
+    return reasons_and_flags(
+        FRAME_NUMBERS,
+        _values(quality, pattern, saturation_e, standard, exposure_s),
+        settings,
+    )
 
 
 def quality_score(
@@ -146,139 +118,33 @@ def _left(value: float, best: float, limit: float) -> float:
     return float(np.clip(share, 0, 1)) if np.isfinite(share) else 0.0
 
 
-def _judge_detector(
+def _values(
     quality: FrameQuality,
-    settings: ProcessingSettings,
     pattern: NoisePattern | None,
     saturation_e: float,
-    reasons: list[Reason],
-    flags: list[Reason],
-) -> None:
-    """Missing data, bright sky, noise that is not white."""
-    _note(
-        reasons,
-        quality.bad_fraction > settings.max_bad_fraction,
-        "missing_data",
-        f"{quality.bad_fraction:.0%} of the pixels are unusable, at most "
-        f"{settings.max_bad_fraction:.0%} allowed",
-        bad_fraction=quality.bad_fraction,
-        limit=settings.max_bad_fraction,
-    )
-    fill = quality.sky_level_e / saturation_e
-    _note(
-        reasons,
-        fill > settings.max_sky_fraction,
-        "bright_sky",
-        f"the sky fills the pixels to {fill:.0%} of saturation, at most "
-        f"{settings.max_sky_fraction:.0%} allowed",
-        sky_fraction=fill,
-        limit=settings.max_sky_fraction,
-    )
-    if pattern is None:
-        return
-    # A crowd may hide columns, rows, or all: NaN breaks no limit.
-    worst = float(np.fmax(pattern.columns, pattern.rows))
-    failed = worst > settings.max_noise_pattern
-    _note(
-        reasons,
-        failed,
-        "readout_noise",
-        f"means of columns or rows scatter {worst:.1f} times as much as white noise: "
-        "an amplifier or the readout failed",
-        pattern=worst,
-        limit=settings.max_noise_pattern,
-    )
-    wave = pattern.wave
-    _note(
-        reasons,
-        wave > settings.max_wave,
-        "readout_noise",
-        f"a wave of {wave:.2f} times the noise lies over the frame, at most "
-        f"{settings.max_wave:.2f} allowed: electrical pickup",
-        wave=wave,
-        limit=settings.max_wave,
-    )
-    failed |= wave > settings.max_wave
-    is_wavy = settings.flag_wave < wave
-    _note(
-        flags,
-        is_wavy and not failed,
-        "readout_noise",
-        f"a wave of {wave:.2f} times the noise lies over the frame: pickup",
-        wave=wave,
-        limit=settings.flag_wave,
-    )
-    _note(
-        flags,
-        not (failed or is_wavy) and pattern.ripple > settings.flag_noise_pattern,
-        "readout_noise",
-        f"strips of 16 pixels scatter {pattern.ripple:.2f} times as much as white "
-        "noise: electrical pickup or banding",
-        ripple=pattern.ripple,
-        limit=settings.flag_noise_pattern,
-    )
-
-
-def _judge_stars(
-    quality: FrameQuality,
-    settings: ProcessingSettings,
     standard: FieldStandard | None,
-    reasons: list[Reason],
-    flags: list[Reason],
-) -> None:
-    """Number, width and roundness of the stars."""
-    _note(
-        reasons,
-        quality.n_stars < settings.min_stars,
-        "too_few_stars",
-        f"{quality.n_stars} stars, {settings.min_stars} needed",
-        n_stars=quality.n_stars,
-        limit=settings.min_stars,
-    )
-    ratio = quality.fwhm_px / standard.fwhm_px if standard else 1.0
-    out = quality.fwhm_px > settings.max_fwhm_px or ratio > settings.max_fwhm_ratio
-    _note(
-        reasons,
-        out,
-        "defocused",
-        f"stars are {quality.fwhm_px:.1f} px wide, {ratio:.1f} times those of the "
-        f"field's anchor; at most {settings.max_fwhm_px:.1f} px and "
-        f"{settings.max_fwhm_ratio:.1f} times allowed",
-        fwhm_px=quality.fwhm_px,
-        ratio=ratio,
-        limit=settings.max_fwhm_ratio,
-    )
-    long = quality.elongation > settings.max_elongation
-    # Trailing widens stars too, and the air is not to blame for it.
-    _note(
-        flags,
-        ratio > settings.poor_seeing_ratio and not (out or long),
-        "poor_seeing",
-        f"stars are {quality.fwhm_px:.1f} px wide, {ratio:.1f} times those of the field's anchor",
-        fwhm_px=quality.fwhm_px,
-        ratio=ratio,
-        limit=settings.poor_seeing_ratio,
-    )
-    message = f"stars are {quality.elongation:.2f} times as long as wide: trailed"
-    _note(
-        reasons,
-        long,
-        "elongated_stars",
-        f"{message}; at most {settings.max_elongation:.2f} allowed",
-        elongation=quality.elongation,
-        limit=settings.max_elongation,
-    )
-    _note(
-        flags,
-        quality.elongation > settings.flag_elongation and not long,
-        "elongated_stars",
-        f"{message} or badly guided",
-        elongation=quality.elongation,
-        limit=settings.flag_elongation,
-    )
-
-
-def _note(notes: list[Reason], is_so: bool, code: str, message: str, **numbers: float) -> None:
-    """Add a reason when it applies."""
-    if is_so:
-        notes.append(Reason(code, message, {name: float(v) for name, v in numbers.items()}))
+    exposure_s: float,
+) -> dict[str, float | None]:
+    """Return what is judged, by the names of the declared numbers; None: unknown."""
+    values: dict[str, float | None] = {
+        "bad_fraction": quality.bad_fraction,
+        "sky_fraction": quality.sky_level_e / saturation_e,
+        "n_stars": quality.n_stars,
+        "fwhm_px": quality.fwhm_px,
+        "elongation": quality.elongation,
+        "transparency": quality.transparency,
+        "astrometric_rms_px": quality.astrometric_rms_px,
+    }
+    if pattern is not None:
+        # A crowd may hide columns, rows, or all: NaN breaks no limit.
+        values["line_noise"] = float(np.fmax(pattern.columns, pattern.rows))
+        values["wave"] = pattern.wave
+        values["ripple"] = pattern.ripple
+    if standard is not None:
+        values["fwhm_ratio"] = quality.fwhm_px / standard.fwhm_px
+    if standard is not None and exposure_s > 0:
+        values["sky_rms_ratio"] = float(
+            (quality.sky_rms_e / np.sqrt(exposure_s))
+            / (standard.sky_rms_e / np.sqrt(standard.exposure_s))
+        )
+    return values

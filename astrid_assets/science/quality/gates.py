@@ -1,18 +1,20 @@
-"""Data-quality gates: pure verdicts over what was measured, with value and limit.
+"""Data-quality gates: comparisons that compute their verdict from the value they show.
 
-A gate judges numbers that an asset measured; it computes no science. Assets keep the
+A gate judges a number that an asset measured; it computes no science. Each gate is
+declared once, with its asset, its claim and what its value is; a `Verdict` holds value
+and limits and passes exactly when the one lies within the other. Assets keep the
 verdicts in the catalogue, where the next asset reads which frames and nights to leave
-out; `checks` shows the same verdicts in Dagster. The gates of the subtraction, one
-for each number of a difference, are in `difference_gates`.
+out; `checks` shows the same verdicts in Dagster. The gates of the subtraction follow
+from the declared numbers of a difference (`difference_gates`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.arrays.intervals import upper_bound
+from astrid_assets.science.quality.gate import Gate, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,37 +27,155 @@ MIN_QUALITY_SCORE = 0.8  # requirements
 MIN_TEST_SAMPLES = 30  # fewer test samples decide nothing
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a gate found: `value` against `limit`.
+FRAMES_ARRIVED = Gate(
+    name="frames_arrived",
+    asset="raw_observations",
+    claim="The night's files hold at least one usable frame.",
+    number="frames ingested",
+    blocks=False,
+)
+FRAME_QUALITY = Gate(
+    name="frame_quality",
+    asset="processed_frames",
+    claim="At least one frame is good enough to subtract.",
+    number="accepted light frames",
+    blocks=True,
+)
+REJECTED_FRACTION = Gate(
+    name="rejected_fraction",
+    asset="processed_frames",
+    claim="Most of the night's frames are usable.",
+    number="rejected light frames over all",
+    blocks=False,
+)
+CANDIDATE_DENSITY = Gate(
+    name="candidate_density",
+    asset="detections",
+    claim="Fewer candidates than a bad subtraction leaves.",
+    number="kept candidates per square degree",
+    blocks=True,
+)
+COMPLETENESS = Gate(
+    name="completeness",
+    asset="injected_transients",
+    claim="Injected transients of S/N 10 to 20 are found, as far as their number tells.",
+    number="upper end of the 95 % interval of the fraction found",
+    blocks=False,
+)
+INJECTIONS_ANSWERED = Gate(
+    name="injections_answered",
+    asset="injected_transients",
+    claim="Every injected frame could be subtracted and searched.",
+    number="injected frames without an answer",
+    blocks=False,
+)
+REFERENCE_IS_CLEAN = Gate(
+    name="reference_is_clean",
+    asset="light_curves",
+    claim="No source is in the reference and nowhere else.",
+    number="positions that are dark on nearly every frame",
+    blocks=False,
+)
+LABEL_AGREEMENT = Gate(
+    name="label_agreement",
+    asset="validated_labels",
+    claim="Reviewers of the same detections mostly agree.",
+    number="mean agreement of reviewers",
+    blocks=True,
+)
+NIGHT_BALANCE = Gate(
+    name="label_balance",
+    asset="validated_labels",
+    claim="Both real and bogus are among the night's labels.",
+    number="real labels over all",
+    blocks=False,
+)
+DATASET_QUALITY = Gate(
+    name="dataset_quality",
+    asset="training_dataset",
+    claim="The quality score of the training set reaches its limit.",
+    number="quality score",
+    blocks=True,
+)
+IMAGE_QUALITY = Gate(
+    name="image_quality",
+    asset="training_dataset",
+    claim="The quality of the training images reaches its limit.",
+    number="image quality score",
+    blocks=True,
+)
+DATASET_BALANCE = Gate(
+    name="label_balance",
+    asset="training_dataset",
+    claim="Both classes are present in the training set.",
+    number="real labels over all",
+    blocks=True,
+)
+EVALUATION_FLOOR = Gate(
+    name="evaluation_floor",
+    asset="trained_unet",
+    claim="The model separates real from bogus on unseen samples.",
+    number="ROC AUC on the test split",
+    blocks=True,
+)
+ENOUGH_TEST_SAMPLES = Gate(
+    name="enough_test_samples",
+    asset="trained_unet",
+    claim="The test split holds enough samples to decide.",
+    number="test samples",
+    blocks=True,
+)
+DEPLOYMENT_IS_CONSISTENT = Gate(
+    name="deployment_is_consistent",
+    asset="deployed_model",
+    claim="The champion's file is in the store.",
+    number="champions without a file",
+    blocks=True,
+)
 
-    `holds_back` says what a failure does: True keeps the night (or the model) from
-    going on, False only warns. A gate with nothing to judge passes with no value.
+OTHER_GATES = (
+    FRAMES_ARRIVED,
+    FRAME_QUALITY,
+    REJECTED_FRACTION,
+    CANDIDATE_DENSITY,
+    COMPLETENESS,
+    INJECTIONS_ANSWERED,
+    REFERENCE_IS_CLEAN,
+    LABEL_AGREEMENT,
+    NIGHT_BALANCE,
+    DATASET_QUALITY,
+    IMAGE_QUALITY,
+    DATASET_BALANCE,
+    EVALUATION_FLOOR,
+    ENOUGH_TEST_SAMPLES,
+    DEPLOYMENT_IS_CONSISTENT,
+)
+"""Gates but those of masters and differences, which `master_gates` and
+`difference_gates` declare."""
+
+
+def frames_arrived(ingested: int, refused: int) -> Verdict:
+    """Judge whether the night has frames that the reader accepted.
+
+    Parameters
+    ----------
+    ingested, refused
+        Numbers of frames.
+
+    Returns
+    -------
+    verdict : on the number ingested; nothing to judge where no file came
     """
-
-    gate: str
-    passed: bool
-    holds_back: bool
-    value: float | None
-    limit: str
-    detail: str
-
-
-def frames_arrived(registered: int, rejected: int) -> Verdict:
-    """The night has frames, and the door accepted at least one of them."""
-    total = registered + rejected
-    return Verdict(
-        "frames_arrived",
-        passed=total == 0 or registered > 0,
-        holds_back=False,
-        value=float(registered),
-        limit=">= 1 of those found",
-        detail=f"{registered} frames registered, {rejected} refused at the door",
+    total = ingested + refused
+    return FRAMES_ARRIVED.judge(
+        ingested if total else None,
+        at_least=1,
+        detail=f"{ingested} frames ingested, {refused} refused by the reader",
     )
 
 
 def frame_quality(accepted: int, rejected: Sequence[str]) -> Verdict:
-    """At least one light frame of the night is good enough to subtract.
+    """Judge whether a light frame of the night is good enough to subtract.
 
     Parameters
     ----------
@@ -63,146 +183,249 @@ def frame_quality(accepted: int, rejected: Sequence[str]) -> Verdict:
         Number of accepted light frames.
     rejected
         First reason code of every rejected light frame.
+
+    Returns
+    -------
+    verdict : on the number accepted; nothing to judge without light frames
     """
     total = accepted + len(rejected)
-    return Verdict(
-        "frame_quality",
-        passed=total == 0 or accepted > 0,
-        holds_back=True,
-        value=float(accepted),
-        limit=">= 1 accepted frame",
+    return FRAME_QUALITY.judge(
+        accepted if total else None,
+        at_least=1,
         detail=f"{accepted} of {total} frames accepted{_counted(rejected)}",
     )
 
 
 def rejected_fraction(accepted: int, rejected: Sequence[str]) -> Verdict:
-    """Most of the night's frames are usable."""
+    """Judge whether most of the night's frames are usable.
+
+    Parameters
+    ----------
+    accepted, rejected
+        As for `frame_quality`.
+
+    Returns
+    -------
+    verdict : on the fraction rejected
+    """
     total = accepted + len(rejected)
-    fraction = len(rejected) / total if total else None
-    return Verdict(
-        "rejected_fraction",
-        passed=fraction is None or fraction <= MAX_REJECTED_FRACTION,
-        holds_back=False,
-        value=fraction,
-        limit=f"<= {MAX_REJECTED_FRACTION:g}",
+    return REJECTED_FRACTION.judge(
+        len(rejected) / total if total else None,
+        at_most=MAX_REJECTED_FRACTION,
         detail=f"{len(rejected)} of {total} frames rejected{_counted(rejected)}",
     )
 
 
-def completeness(
-    found: int, total: int, failures: int, minimum: float, snr: tuple[float, float]
-) -> Verdict:
-    """Injected transients of this significance come back, as far as their number says.
+def completeness(found: int, total: int, minimum: float, snr: tuple[float, float]) -> Verdict:
+    """Judge whether injected transients come back, as far as their number tells.
 
-    Fails only when even the upper end of the 95 % interval lies below the limit: a
-    dozen injections that lost two by chance hold nobody up. Fails too when injected
-    frames could not be subtracted or searched at all, which tells nothing else.
+    The upper end of the 95 % interval is judged: a dozen injections that lost two by
+    chance block nobody.
+
+    Parameters
+    ----------
+    found, total
+        Numbers of injected transients of this significance.
+    minimum
+        Fraction that must be within the interval.
+    snr
+        Range of theoretical S/N.
+
+    Returns
+    -------
+    verdict : on the upper end of the interval; nothing to judge without injections
     """
-    return Verdict(
-        "completeness",
-        passed=not failures and (total == 0 or upper_bound(found, total) >= minimum),
-        holds_back=False,
-        value=found / total if total else None,
-        limit=f">= {minimum:g}",
+    share = f" ({found / total:.0%})" if total else ""
+    return COMPLETENESS.judge(
+        upper_bound(found, total) if total else None,
+        at_least=minimum,
         detail=f"{found} of {total} injected transients of S/N {snr[0]:g} to "
-        f"{snr[1]:g} found" + (f"; {failures} injected frames gave no answer" if failures else ""),
+        f"{snr[1]:g} found{share}",
+    )
+
+
+def injections_answered(failures: int, frames: int) -> Verdict:
+    """Judge whether every injected frame could be subtracted and searched.
+
+    Parameters
+    ----------
+    failures, frames
+        Injected frames without an answer, and all of them.
+
+    Returns
+    -------
+    verdict : on the number of failures; nothing to judge without injected frames
+    """
+    return INJECTIONS_ANSWERED.judge(
+        failures if frames else None,
+        at_most=0,
+        detail=f"{failures} of {frames} injected frames gave no answer",
     )
 
 
 def reference_is_clean(holes: Sequence[str]) -> Verdict:
-    """No source is missing on every frame: the reference holds nothing of its own.
+    """Judge whether the reference holds sources that no frame shows.
 
     Parameters
     ----------
     holes
         Positions (right ascension and declination in words) of persistent holes.
+
+    Returns
+    -------
+    verdict : on their number
     """
-    return Verdict(
-        "reference_is_clean",
-        passed=not holes,
-        holds_back=False,
-        value=float(len(holes)),
-        limit="0",
-        detail=f"{len(holes)} places are dark by the same amount on nearly every "
+    return REFERENCE_IS_CLEAN.judge(
+        len(holes),
+        at_most=0,
+        detail=f"{len(holes)} positions are dark by the same amount on nearly every "
         "frame: sources that only the reference has"
         + (f" ({'; '.join(holes[:5])})" if holes else ""),
     )
 
 
 def candidate_density(kept: int, area_deg2: float, highest: float) -> Verdict:
-    """Fewer kept candidates per square degree than a bad subtraction leaves."""
-    density = kept / area_deg2 if area_deg2 > 0 else None
-    return Verdict(
-        "candidate_density",
-        passed=density is None or density <= highest,
-        holds_back=True,
-        value=density,
-        limit=f"<= {highest:g} per square degree",
+    """Judge whether there are fewer candidates than a bad subtraction leaves.
+
+    Parameters
+    ----------
+    kept
+        Candidates that passed all tests.
+    area_deg2 : square degrees
+        Area that was searched.
+    highest : per square degree
+
+    Returns
+    -------
+    verdict : on their density; nothing to judge where nothing was searched
+    """
+    return CANDIDATE_DENSITY.judge(
+        kept / area_deg2 if area_deg2 > 0 else None,
+        at_most=highest,
         detail=f"{kept} kept candidates on {area_deg2:.5f} square degrees",
     )
 
 
 def label_agreement(agreements: Sequence[float]) -> Verdict:
-    """Reviewers of the same detections mostly agree."""
-    value = sum(agreements) / len(agreements) if agreements else None
-    return Verdict(
-        "label_agreement",
-        passed=value is None or value >= MIN_AGREEMENT,
-        holds_back=True,
-        value=value,
-        limit=f">= {MIN_AGREEMENT:g}",
+    """Judge whether reviewers of the same detections mostly agree.
+
+    Parameters
+    ----------
+    agreements
+        Per labelled detection, 0 to 1.
+
+    Returns
+    -------
+    verdict : on the mean; nothing to judge without labels
+    """
+    return LABEL_AGREEMENT.judge(
+        sum(agreements) / len(agreements) if agreements else None,
+        at_least=MIN_AGREEMENT,
         detail=f"mean agreement over {len(agreements)} labelled detections",
     )
 
 
-def label_balance(
-    real: int, bogus: int, *, holds_back: bool, limits: tuple[float, float]
-) -> Verdict:
-    """Both classes are present in the labels."""
+def label_balance(gate: Gate, real: int, bogus: int, limits: tuple[float, float]) -> Verdict:
+    """Judge whether both classes are present in the labels.
+
+    Parameters
+    ----------
+    gate
+        `NIGHT_BALANCE` or `DATASET_BALANCE`.
+    real, bogus
+        Numbers of labels.
+    limits
+        Lowest and highest fraction of real ones.
+
+    Returns
+    -------
+    verdict : on the fraction of real labels; nothing to judge without labels
+    """
     total = real + bogus
-    ratio = real / total if total else None
-    return Verdict(
-        "label_balance",
-        passed=ratio is None or limits[0] <= ratio <= limits[1],
-        holds_back=holds_back,
-        value=ratio,
-        limit=f"{limits[0]:g} to {limits[1]:g}",
+    return gate.judge(
+        real / total if total else None,
+        at_least=limits[0],
+        at_most=limits[1],
         detail=f"{real} real, {bogus} bogus",
     )
 
 
-def dataset_quality(score: float, image_quality: float, issues: Iterable[str]) -> Verdict:
-    """The dataset's quality score and image quality reach the required limits."""
-    return Verdict(
-        "dataset_quality",
-        passed=score >= MIN_QUALITY_SCORE and image_quality >= MIN_IMAGE_QUALITY,
-        holds_back=True,
-        value=score,
-        limit=f">= {MIN_QUALITY_SCORE:g} (image quality >= {MIN_IMAGE_QUALITY:g})",
-        detail=f"image quality {image_quality:.2f}; " + ("; ".join(issues) or "no issues"),
+def dataset_quality(score: float, issues: Iterable[str]) -> Verdict:
+    """Judge whether the quality score of a training set reaches its limit.
+
+    Parameters
+    ----------
+    score
+        0 to 1.
+    issues
+        What lowered it, in words.
+
+    Returns
+    -------
+    verdict : on the score
+    """
+    return DATASET_QUALITY.judge(
+        score, at_least=MIN_QUALITY_SCORE, detail="; ".join(issues) or "no issues"
     )
 
 
-def evaluation_floor(roc_auc: float, floor: float, n_test: int, snr_roc_auc: float) -> Verdict:
-    """The model separates real from bogus on enough unseen samples."""
-    return Verdict(
-        "evaluation_floor",
-        passed=roc_auc >= floor and n_test >= MIN_TEST_SAMPLES,
-        holds_back=True,
-        value=roc_auc,
-        limit=f">= {floor:g} on >= {MIN_TEST_SAMPLES} test samples",
-        detail=f"ROC AUC {roc_auc:.4f} on {n_test} test samples; "
-        f"plain S/N ranking {snr_roc_auc:.4f}",
+def image_quality(score: float) -> Verdict:
+    """Judge whether the quality of the training images reaches its limit.
+
+    Parameters
+    ----------
+    score
+        0 to 1.
+
+    Returns
+    -------
+    verdict : on the score
+    """
+    return IMAGE_QUALITY.judge(
+        score, at_least=MIN_IMAGE_QUALITY, detail="seeing, noise and defects of the cutouts"
     )
 
 
-def held_back_by(verdicts: Iterable[Verdict]) -> list[str]:
-    """Return the names of the gates that hold the night back."""
-    return [v.gate for v in verdicts if v.holds_back and not v.passed]
+def evaluation_floor(roc_auc: float, floor: float, snr_roc_auc: float) -> Verdict:
+    """Judge whether the model separates real from bogus on unseen samples.
+
+    Parameters
+    ----------
+    roc_auc, floor
+        Of the model on the frozen test split, and the least accepted.
+    snr_roc_auc
+        Of ranking by S/N alone, for comparison.
+
+    Returns
+    -------
+    verdict : on the ROC AUC
+    """
+    return EVALUATION_FLOOR.judge(
+        roc_auc,
+        at_least=floor,
+        detail=f"ROC AUC {roc_auc:.4f}; plain S/N ranking {snr_roc_auc:.4f}",
+    )
+
+
+def enough_test_samples(n_test: int) -> Verdict:
+    """Judge whether the test split is large enough to decide anything.
+
+    Parameters
+    ----------
+    n_test
+        Samples of the frozen test split.
+
+    Returns
+    -------
+    verdict : on their number
+    """
+    return ENOUGH_TEST_SAMPLES.judge(
+        n_test, at_least=MIN_TEST_SAMPLES, detail=f"{n_test} samples in the test split"
+    )
 
 
 def _counted(codes: Sequence[str]) -> str:
-    counts: Mapping[str, int] = Counter(codes)
+    counts: Mapping[str, int] = Counter(str(code) for code in codes)
     if not counts:
         return ""
     return " (" + ", ".join(f"{n} {code}" for code, n in sorted(counts.items())) + ")"

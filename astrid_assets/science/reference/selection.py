@@ -11,12 +11,22 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from astrid_assets.science.reasons import ReasonCode
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astrid_assets.science.settings import ReferenceSettings
 
-HARMFUL_FLAGS = frozenset({"elongated_stars", "readout_noise", "patchy_clouds"})
+HARMFUL_FLAGS = frozenset(
+    {
+        ReasonCode.ELONGATED_STARS,
+        ReasonCode.LINE_NOISE,
+        ReasonCode.NOISE_WAVE,
+        ReasonCode.NOISE_RIPPLE,
+        ReasonCode.PATCHY_CLOUDS,
+    }
+)
 """Flags of a frame that a stack inherits: a PSF no other frame has, noise that does
 not average, magnitudes that change over the frame. The other flags are about headers,
 or about depth, which the ranking sees anyway."""

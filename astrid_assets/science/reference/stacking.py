@@ -17,6 +17,7 @@ from astrid_assets.science.errors import FrameRejected, NoReference, TooFewStars
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.photometry.zero_point import limiting_mag
 from astrid_assets.science.psf.fitting import fit_psf
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.registration.resampling import pixel_mapping, pixel_power, resample
 from astrid_assets.science.stars.measurement import measure_stars
 
@@ -117,10 +118,10 @@ def depth_of(stack: Frame) -> tuple[float, float]:
         ``unprocessed`` without a zero point, ``no_overlap`` without a good pixel.
     """
     if stack.zero_point_mag is None:
-        raise FrameRejected("unprocessed", f"{stack.frame_id} has no zero point")
+        raise FrameRejected(ReasonCode.UNPROCESSED, f"{stack.frame_id} has no zero point")
     ready = prepared(stack)
     if ready.bad.all():
-        raise FrameRejected("no_overlap", f"{stack.frame_id} has no good pixel")
+        raise FrameRejected(ReasonCode.NO_OVERLAP, f"{stack.frame_id} has no good pixel")
     noise = ready.sky_sigma * _psf_factor(ready)
     faintest = limiting_mag(stack.zero_point_mag, noise, ready.psf)
     return faintest, float(1 - ready.bad.mean())
@@ -147,7 +148,7 @@ def _member(ready: Prepared, onto: Prepared) -> _Member:
     scale = _scale(frame, onto.frame)
     data, variance, mask = frame.data, ready.variance, frame.mask
     if ready.bad.all():
-        raise FrameRejected("no_overlap", f"frame {frame.frame_id} has no good pixel")
+        raise FrameRejected(ReasonCode.NO_OVERLAP, f"frame {frame.frame_id} has no good pixel")
     noise = ready.sky_sigma
     psf_noise, power = noise * _psf_factor(ready), 1.0
     if ready is not onto:
@@ -179,7 +180,7 @@ def _psf_noise_factor(members: Sequence[_Member]) -> float:
 def _scale(frame: Frame, sharpest: Frame) -> float:
     if frame.zero_point_mag is None or sharpest.zero_point_mag is None:
         raise FrameRejected(
-            "unprocessed",
+            ReasonCode.UNPROCESSED,
             f"frame {frame.frame_id} or {sharpest.frame_id} has no zero point",
         )
     return 10 ** (0.4 * (sharpest.zero_point_mag - frame.zero_point_mag))
@@ -245,7 +246,7 @@ def _blank_rms(data: Image, mask: Mask) -> float:
     """Scatter of single pixels of the sky, from the side that knows no stars."""
     usable = (mask & UNUSABLE) == 0
     if not usable.any():
-        raise FrameRejected("no_overlap", "the frames of the stack share no good pixel")
+        raise FrameRejected(ReasonCode.NO_OVERLAP, "the frames of the stack share no good pixel")
     values = data[usable]
     low, middle = np.percentile(values, [15.87, 50])
     return float(middle - low)

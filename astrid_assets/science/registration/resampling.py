@@ -15,6 +15,7 @@ import numpy as np
 from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.registration import resampling_kernels as kernels
 from astrid_assets.science.registration import spline_kernels
 from astrid_assets.science.registration.pixel_mapping import PixelMapping, basis_of
@@ -64,7 +65,9 @@ def pixel_mapping(wcs_from: WCS, wcs_to: WCS, shape: tuple[int, int]) -> PixelMa
         ra, dec = wcs_from.all_pix2world(x.ravel(), y.ravel(), 0)
         to_x, to_y = wcs_to.all_world2pix(ra, dec, 0, quiet=True)
         if not (np.isfinite(to_x).all() and np.isfinite(to_y).all()):
-            raise FrameRejected("bad_wcs", "the WCS of frame and reference do not see the same sky")
+            raise FrameRejected(
+                ReasonCode.BAD_WCS, "the WCS of frame and reference do not see the same sky"
+            )
         return to_x.reshape(x.shape), to_y.reshape(x.shape)
 
     return PixelMapping.of(place, shape)

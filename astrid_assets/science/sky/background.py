@@ -18,6 +18,7 @@ from scipy import ndimage
 from astrid_assets.science.arrays.components import grow, label
 from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.sky import background_kernels as kernels
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def measure_background(data: Image, bad: Bool, mesh_px: int | None = None) -> Ba
     good = int(missing.size - np.count_nonzero(missing))
     if good < MIN_GOOD_PIXELS:
         raise FrameRejected(
-            "missing_data",
+            ReasonCode.MISSING_DATA,
             f"{good} usable pixels, {MIN_GOOD_PIXELS} needed to measure the sky",
             good_pixels=good,
         )
@@ -172,7 +173,7 @@ def measure_background(data: Image, bad: Bool, mesh_px: int | None = None) -> Ba
             sigma, rms = fine, fine_rms
     if not sigma > SMALLEST_NOISE * max(abs(level_e), 1.0):
         raise FrameRejected(
-            "constant", "the sky has no noise: the image is constant or quantised away"
+            ReasonCode.CONSTANT, "the sky has no noise: the image is constant or quantised away"
         )
     low, high = np.percentile(level.ravel()[part], [2, 98])
     _scale(rms, sigma, float(np.median(rms.ravel()[part][seen])))
@@ -259,7 +260,7 @@ def _mesh(data: Image, bad: Bool, mesh: int, median: int = MEDIAN_MESHES) -> tup
             data, bad = filled, still_bad
             if not kernels.count_open(bad, mesh):
                 raise FrameRejected(
-                    "missing_data",
+                    ReasonCode.MISSING_DATA,
                     f"no mesh of {mesh} x {mesh} pixels has a share of "
                     f"{MIN_OPEN_SHARE} that is usable",
                     mesh_px=mesh,

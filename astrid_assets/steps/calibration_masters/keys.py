@@ -11,6 +11,7 @@ import numpy as np
 
 from astrid_assets.science.calibration.masters import Masters
 from astrid_assets.science.errors import FrameRejected, Reason
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.steps.calibration_masters.groups import KINDS
 from astrid_assets.storage.fits.frames import image_from_fits
 
@@ -53,17 +54,17 @@ def check_masters(profile: SurveyProfile, keys: MasterKeys) -> list[Reason]:
     FrameRejected
         If a master is missing and the profile does not let frames go on.
     """
-    flags = [Reason(code, message) for code, message in keys.flags]
+    flags = [Reason(ReasonCode(code), message) for code, message in keys.flags]
     if not keys.why_missing:
         return flags
     names = ", ".join(keys.missing)
     why = "; ".join(sentence for _, sentence in keys.why_missing)
     if profile.calibration.on_missing_master == "reject":
         raise FrameRejected(
-            "no_master",
+            ReasonCode.NO_MASTER,
             f"no master {names}: {why}; or set [calibration] on_missing_master = 'continue'",
         )
-    return [*flags, Reason("no_master", f"went on without master {names}: {why}")]
+    return [*flags, Reason(ReasonCode.NO_MASTER, f"went on without master {names}: {why}")]
 
 
 def load_masters(store: ObjectStore, keys: MasterKeys) -> Masters:
@@ -113,6 +114,8 @@ def bad_pixel_map(content: bytes) -> NDArray[np.bool_]:
                     return np.asarray(image) != 0
     except (OSError, ValueError, TypeError) as error:
         raise FrameRejected(
-            "bad_pixel_map", f"detector.bad_pixel_map is no FITS file: {error}"
+            ReasonCode.BAD_PIXEL_MAP, f"detector.bad_pixel_map is no FITS file: {error}"
         ) from error
-    raise FrameRejected("bad_pixel_map", "detector.bad_pixel_map holds no image of two axes")
+    raise FrameRejected(
+        ReasonCode.BAD_PIXEL_MAP, "detector.bad_pixel_map holds no image of two axes"
+    )

@@ -10,6 +10,7 @@ import numpy as np
 
 from astrid_assets.science.calibration.masters import make_master
 from astrid_assets.science.errors import FrameRejected, ScienceError
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.steps import versions
 from astrid_assets.steps.calibration_masters.groups import (
     KINDS,
@@ -183,7 +184,7 @@ class Workshop:
         needed = self.profile.calibration.min_master_frames
         if len(group.frames) < needed:
             raise FrameRejected(
-                "no_calibration_frames",
+                ReasonCode.NO_CALIBRATION_FRAMES,
                 f"{len(group.frames)} frames, {needed} needed (calibration.min_master_frames)",
                 found=len(group.frames),
             )
@@ -217,7 +218,7 @@ class Workshop:
             if not isinstance(picked, str):
                 found[kind] = picked[0]
             elif kind == "bias" and not self._has_overscan():
-                raise FrameRejected("no_master", f"it needs a master bias: {picked}")
+                raise FrameRejected(ReasonCode.NO_MASTER, f"it needs a master bias: {picked}")
         return found
 
     def _has_overscan(self) -> bool:
@@ -304,7 +305,9 @@ class Workshop:
             content = path.expanduser().read_bytes()
             bad_pixel_map(content)
         except OSError as error:
-            return FrameRejected("bad_pixel_map", f"detector.bad_pixel_map cannot be read: {error}")
+            return FrameRejected(
+                ReasonCode.BAD_PIXEL_MAP, f"detector.bad_pixel_map cannot be read: {error}"
+            )
         except FrameRejected as error:
             return error
         return self.tools.store.put(layout.bad_pixels(self.profile.name), content, ".fits")

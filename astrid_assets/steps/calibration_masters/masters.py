@@ -24,7 +24,7 @@ from astrid_assets.storage.queries import observations
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from astrid_assets.science.quality.gates import Verdict
+    from astrid_assets.science.quality.gate import Verdict
     from astrid_assets.steps.nights import Tools
     from astrid_assets.storage.database.tables.frames import CalibrationMaster, Observation
     from astrid_assets.surveys.profile import SurveyProfile
@@ -128,9 +128,11 @@ def _verdicts(
     missing: Mapping[str, int],
 ) -> tuple[Verdict, ...]:
     if _is_calibrated(profile):
-        return tuple(master_quality(kind, {}, 0) for kind in KINDS)
+        return tuple(v for kind in KINDS for v in master_quality(kind, {}, 0))
     return tuple(
-        master_quality(
+        verdict
+        for kind in KINDS
+        for verdict in master_quality(
             kind,
             {
                 f"{row.night} {row.band}".strip(): (
@@ -142,7 +144,6 @@ def _verdicts(
             },
             missing.get(kind, 0),
         )
-        for kind in KINDS
     )
 
 

@@ -9,6 +9,7 @@ from astrid_assets.pictures.subtraction import methods_picture
 from astrid_assets.science.errors import Reason, ScienceError
 from astrid_assets.science.quality.cross_check import OTHER, cross_check
 from astrid_assets.science.quality.difference_gates import methods_agree
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.steps.nights import keep_picture
 from astrid_assets.steps.reference_frames.reading import reference_frame
 from astrid_assets.storage.fits.differences import difference_from_fits
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from astrid_assets.science.differencing.settings import DifferencingSettings
+    from astrid_assets.science.quality.gate import Verdict
     from astrid_assets.steps.difference_images.task import SubtractTask
 
 Row = dict[str, object]
@@ -48,15 +50,22 @@ def check_tasks(
 
 def disagreement(told: Row, settings: DifferencingSettings) -> tuple[Reason, ...]:
     """Return the flag of a difference with which the other method disagrees."""
-    verdict = methods_agree([told], settings)
-    if verdict.passed:
+    failed = [v for v in methods_agree([told], settings) if not v.passed]
+    if not failed:
         return ()
     numbers = {
         name: value
         for name, value in told.items()
         if isinstance(value, float) and name != "flux_ratio_err"
     }
-    return (Reason("methods_disagree", verdict.detail, numbers),)
+    return (Reason(ReasonCode.METHODS_DISAGREE, _said(failed), numbers),)
+
+
+def _said(failed: Sequence[Verdict]) -> str:
+    """Return what the failed verdicts measured, each against its limit."""
+    return "; ".join(
+        f"{v.gate}: {v.value:.4g}, {v.limit} ({v.detail})" for v in failed if v.value is not None
+    )
 
 
 def check_frame(check: CheckTask) -> tuple[Row, str | None]:

@@ -13,6 +13,7 @@ from astrid_assets.science.quality.difference_gates import (
     judge_differences,
     methods_agree,
 )
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.steps import versions
 from astrid_assets.steps.difference_images.cross_check import check_frame, check_tasks, disagreement
 from astrid_assets.steps.difference_images.task import SubtractTask
@@ -187,7 +188,7 @@ def subtract_frame(task: SubtractTask) -> SubtractOutcome:
     }
     if task.reference_key is None:
         missing = Reason(
-            "no_reference",
+            ReasonCode.NO_REFERENCE,
             "no reference was chosen for this night: materialize reference_frames",
         )
         return SubtractOutcome(row | {"reasons": [task.reason or missing.as_dict()]})
@@ -260,5 +261,5 @@ def _report(
     checks = [row["cross_check"] for row in rows if row["cross_check"]]
     verdicts = judge_differences(rows, settings)
     if settings.cross_check:
-        verdicts += (methods_agree(checks, settings),)  # type: ignore[arg-type]  # JSON
+        verdicts += methods_agree(checks, settings)  # type: ignore[arg-type]  # JSON
     return NightReport(profile.name, night, ASSET, summary, verdicts, pictures=pictures)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.science.detection.candidate import names_of as reason_names
 from astrid_assets.science.mask_bits import names_of as mask_names
+from astrid_assets.science.reasons import current_code
 from astrid_assets.steps.explain import words
 from astrid_assets.steps.explain.explanation import (
     CandidateThere,
@@ -276,7 +277,10 @@ def _fwhm(run: PreprocessRun | None) -> float | None:
 
 def _said(reasons: Sequence[object]) -> list[ReasonSaid]:
     return [
-        ReasonSaid(str(reason["code"]), str(reason["message"]))
+        ReasonSaid(
+            current_code(str(reason["code"]), reason.get("measurements") or {}),
+            str(reason["message"]),
+        )
         for reason in reasons
         if isinstance(reason, dict)
     ]

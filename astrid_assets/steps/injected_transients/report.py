@@ -11,7 +11,7 @@ from astrid_assets.pictures.plots import completeness_curve
 from astrid_assets.science.injection.completeness import by_snr, errors_by_snr, shares_above
 from astrid_assets.science.injection.purity import MEANING
 from astrid_assets.science.injection.sources import SNR_EDGES, half_found_snr
-from astrid_assets.science.quality.gates import completeness
+from astrid_assets.science.quality.gates import completeness, injections_answered
 from astrid_assets.steps.nights import NightReport, Tools, keep_picture
 
 if TYPE_CHECKING:
@@ -75,12 +75,14 @@ def night_report(
         **_errors(found, rows, is_found),
         "failures": [o.failure for o in found if o.failure],
     }
-    verdict = completeness(
-        int((counted & is_found).sum()),
-        int(counted.sum()),
-        sum(outcome.failure is not None for outcome in found),
-        profile.injection.min_completeness,
-        GATE_SNR,
+    verdicts = (
+        completeness(
+            int((counted & is_found).sum()),
+            int(counted.sum()),
+            profile.injection.min_completeness,
+            GATE_SNR,
+        ),
+        injections_answered(sum(o.failure is not None for o in found), len(found)),
     )
     pictures = {}
     if rows:
@@ -93,7 +95,7 @@ def night_report(
         )
         name = f"{night}-completeness"
         pictures[PICTURE] = keep_picture(tools.store, profile.name, night, name, png)
-    return NightReport(profile.name, night, ASSET, summary, (verdict,), pictures=pictures)
+    return NightReport(profile.name, night, ASSET, summary, verdicts, pictures=pictures)
 
 
 def _purity(seen: Sequence[Repeats]) -> dict[str, object]:

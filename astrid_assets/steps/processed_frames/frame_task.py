@@ -13,6 +13,7 @@ from astrid_assets.science.processing.anchor import anchor_rank, make_anchor
 from astrid_assets.science.processing.diagnostics import frame_diagnostics
 from astrid_assets.science.processing.measuring import measure
 from astrid_assets.science.processing.solving import solve
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.steps.calibration_masters.keys import check_masters, load_masters
 from astrid_assets.steps.nights import keep_picture
 from astrid_assets.steps.processed_frames.anchor_store import load_anchor
@@ -108,7 +109,7 @@ def process_frame(task: FrameTask) -> FrameOutcome:
     """Calibrate, measure, solve and judge one frame; keep it if it was processed."""
     if task.anchor is None:
         reason = Reason(
-            "no_anchor",
+            ReasonCode.NO_ANCHOR,
             "no frame of this field and band could define its astrometry and "
             "magnitudes yet; one that is accepted will",
         )

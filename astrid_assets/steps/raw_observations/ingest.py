@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.science.errors import Reason
 from astrid_assets.science.quality.gates import frames_arrived
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
@@ -231,7 +232,7 @@ def _unread(task: FileTask, error: FileUnavailable) -> dict[str, object]:
     """Return the row of a file that was listed but could not be read."""
     # Without content, the path is the identity.
     sha256 = hashlib.sha256(f"unread:{task.path}".encode()).hexdigest()
-    reason = Reason("file_unavailable", str(error))
+    reason = Reason(ReasonCode.FILE_UNAVAILABLE, str(error))
     entry = DoorRejection(hdu=-1, reason=reason, night=task.night)
     return _row(task, entry, sha256, 0)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from astrid_assets.pictures.thumbnails import frame_picture
 from astrid_assets.science.errors import ScienceError
 from astrid_assets.science.mask_bits import UNUSABLE
+from astrid_assets.science.reasons import current_code
 from astrid_assets.science.reference.selection import ReferenceCandidate, choose_members
 from astrid_assets.science.reference.stacking import build_reference, depth_of
 from astrid_assets.steps import versions
@@ -177,7 +178,9 @@ def _candidate(observation: Observation, run: PreprocessRun, known: set[str]) ->
         limiting_mag=run.limiting_mag,
         coverage=run.field_coverage,
         bad_fraction=run.bad_fraction or 0.0,
-        flags=frozenset(str(flag["code"]) for flag in run.flags),
+        flags=frozenset(
+            current_code(str(flag["code"]), flag["measurements"]) for flag in run.flags
+        ),
         has_known_transient=observation.id in known,
     )
 

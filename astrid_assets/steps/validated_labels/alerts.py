@@ -29,6 +29,7 @@ from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.detection.ranking import snr_ranking
 from astrid_assets.science.errors import Reason
 from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.steps.detections.objects import assign_objects
 from astrid_assets.steps.validated_labels.importing import WORDS
 from astrid_assets.storage.database import ids
@@ -206,7 +207,7 @@ def _chain(
     candidate_id = ids.candidate_id(difference_id, sign, half, half)
     flux = sign * 10 ** (0.4 * (ZERO_POINT_MAG - alert.mag))
     flag = Reason(
-        "alert",
+        ReasonCode.ALERT,
         f"{alert.kind} alert {alert.name}: only its cutouts are here, fluxes are "
         f"counts of zero point {ZERO_POINT_MAG:g}",
         alert.numbers,

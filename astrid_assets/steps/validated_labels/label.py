@@ -17,7 +17,7 @@ import numpy as np
 
 from astrid_assets.science.labelling.truth_match import match_truth
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
-from astrid_assets.science.quality.gates import label_agreement, label_balance
+from astrid_assets.science.quality.gates import NIGHT_BALANCE, label_agreement, label_balance
 from astrid_assets.steps import versions
 from astrid_assets.steps.nights import (
     NightReport,
@@ -228,6 +228,6 @@ def _report(
         summary["truth"] = truth
     verdicts = (
         label_agreement([row.agreement for row in rows]),
-        label_balance(counts["real"], counts["bogus"], holds_back=False, limits=BALANCE_LIMITS),
+        label_balance(NIGHT_BALANCE, counts["real"], counts["bogus"], BALANCE_LIMITS),
     )
     return NightReport(survey, night, ASSET, summary, verdicts)

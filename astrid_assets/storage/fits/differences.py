@@ -15,6 +15,7 @@ from astropy.wcs import WCS
 
 from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.errors import Reason
+from astrid_assets.science.reasons import ReasonCode, current_code
 from astrid_assets.storage.database.column_types import json_text
 from astrid_assets.storage.fits.cards import (
     FORMAT_VERSION,
@@ -182,7 +183,7 @@ def _reasons_from(header: fits.Header, word: str) -> tuple[Reason, ...]:
         parts.append(str(header[key]))
     return tuple(
         Reason(
-            item["code"],
+            ReasonCode(current_code(item["code"], item["measurements"])),
             item["message"],
             {
                 name: float("nan") if value is None else value

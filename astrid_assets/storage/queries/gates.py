@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
-from astrid_assets.science.quality.gates import Verdict
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.column_types import plain
 from astrid_assets.storage.database.tables.nights import GateVerdict, NightSummary
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
+
+    from astrid_assets.science.quality.gate import Judged
 
 NIGHTLY_ASSETS = (
     "raw_observations",
@@ -35,7 +37,7 @@ JUDGED = ("passed", "holds_back", "value", "limit", "detail")
 
 
 def record(
-    session: Session, survey: str, night: str, asset: str, verdicts: Iterable[Verdict]
+    session: Session, survey: str, night: str, asset: str, verdicts: Iterable[Judged]
 ) -> None:
     """Keep the verdicts on an asset's night in place of the earlier ones.
 
@@ -73,11 +75,23 @@ def record(
     upsert(session, table, rows)
 
 
-def verdicts(session: Session, survey: str, night: str, asset: str) -> list[Verdict]:
+@dataclass(frozen=True, kw_only=True)
+class StoredVerdict:
+    """A verdict as it was reached and kept; `limit` in words."""
+
+    gate: str
+    passed: bool
+    holds_back: bool
+    value: float | None
+    limit: str
+    detail: str
+
+
+def verdicts(session: Session, survey: str, night: str, asset: str) -> list[StoredVerdict]:
     """Return the verdicts on an asset's night, by gate."""
     return [
-        Verdict(
-            row.gate,
+        StoredVerdict(
+            gate=row.gate,
             passed=row.passed,
             holds_back=row.holds_back,
             value=row.value,

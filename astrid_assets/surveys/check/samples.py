@@ -10,6 +10,7 @@ import numpy as np
 from astropy.wcs.utils import proj_plane_pixel_scales
 
 from astrid_assets.science.errors import FrameRejected, Reason
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.surveys.fits import reader as fits_door
 from astrid_assets.surveys.fits.facts import DoorRejection, ImageFacts
 from astrid_assets.surveys.fits.image_kind import Kind, kind_by_pixels, kind_by_words
@@ -94,7 +95,7 @@ def _samples_of(profile: SurveyProfile, source: FrameSource, file: SourceFile) -
     try:
         content = source.read(file.path)
     except FileUnavailable as error:
-        reason = Reason("unreadable", str(error))
+        reason = Reason(ReasonCode.UNREADABLE, str(error))
         yield Sample(file.path, DoorRejection(hdu=-1, reason=reason), None)
         return
     views = fits_door.views(content, profile)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.errors import FrameRejected, Reason
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.surveys.fits.image_kind import Kind, kind_of
 from astrid_assets.surveys.fits.saturation import stated_saturation
 from astrid_assets.surveys.fits.setup import DetectorSetup, detector_setup
@@ -112,7 +113,7 @@ def image_facts(
     if reason or mjd is None or exposure_s is None or height is None or width is None:
         return DoorRejection(
             hdu=hdu.index,
-            reason=reason or Reason("unreadable", "the header is not usable"),
+            reason=reason or Reason(ReasonCode.UNREADABLE, "the header is not usable"),
             night=night,
             kind=kind,
             field=field,
@@ -155,21 +156,21 @@ def _shape_problem(hdu: Hdu, profile: SurveyProfile) -> Reason | None:
     sides = " x ".join(str(length) for length in reversed(hdu.shape))
     if not is_two_dimensional(hdu):
         return Reason(
-            "not_2d",
+            ReasonCode.NOT_2D,
             f"the image has the axes {sides or 'none'}, not two; split colour images "
             "and cubes into one file per plane",
         )
     height, width = hdu.shape[-2:]
     if min(height, width) < MIN_SIDE_PX:
         return Reason(
-            "too_small",
+            ReasonCode.TOO_SMALL,
             f"the image is {sides} pixels; at least {MIN_SIDE_PX} a side are needed",
             {"width": width, "height": height},
         )
     limit = profile.detector.max_megapixels * 1e6
     if height * width > limit:
         return Reason(
-            "too_large",
+            ReasonCode.TOO_LARGE,
             f"the header promises {sides} pixels, more than the limit of "
             f"{limit / 1e6:g} megapixels; if that is right, raise "
             "detector.max_megapixels in the profile",
@@ -183,7 +184,7 @@ def _cut_off(hdu: Hdu) -> Reason | None:
         return None
     present = max(0, hdu.data_bytes - hdu.missing_bytes)
     return Reason(
-        "truncated",
+        ReasonCode.TRUNCATED,
         f"the file is cut off: {present} of {hdu.data_bytes} bytes of pixels are "
         "there; copy it again",
         {"bytes_present": present, "bytes_expected": hdu.data_bytes},
@@ -195,7 +196,7 @@ def _mosaic_problem(header: HeaderView, profile: SurveyProfile) -> Reason | None
         value = (header.text(keyword) or "").strip().upper()
         if value in MOSAICS:
             return Reason(
-                "colour_mosaic",
+                ReasonCode.COLOUR_MOSAIC,
                 f"the pixels are a colour mosaic ({keyword} = {value}): neighbours see "
                 "different bands; extract one colour before AstrID sees the file",
             )
@@ -213,7 +214,7 @@ def _exposure(
         if kind == "bias":
             return 0.0, None
         return None, Reason(
-            "no_exposure",
+            ReasonCode.NO_EXPOSURE,
             f"no exposure time: none of {names} has a number; name the right keyword "
             "(keywords.exposure_s) or give detector.exposure_s in the profile",
         )
@@ -228,7 +229,7 @@ def _exposure(
     is_too_short = value < 0 or (value == 0 and kind not in ("bias", "dark"))
     if is_too_short or value > MAX_EXPOSURE_S:
         return None, Reason(
-            "no_exposure",
+            ReasonCode.NO_EXPOSURE,
             f"{keyword} = {value:g} s is no exposure time of a {kind} frame; correct "
             "the header or name another keyword (keywords.exposure_s)",
             {"exposure_s": value},
@@ -248,7 +249,7 @@ def _observed(
         names = ", ".join(profile.keywords.date_obs)
         detail = f" ({'; '.join(why)})" if why else ""
         return None, Reason(
-            "no_date",
+            ReasonCode.NO_DATE,
             f"the frame cannot be dated: none of {names} gives date and time{detail}; "
             "name the right keywords (keywords.date_obs, keywords.time_obs)",
         )

@@ -23,6 +23,7 @@ from astropy.io.fits.hdu.compressed._compression import (  # pyright: ignore[rep
 )
 
 from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.surveys.fits.structure import BLOCK
 from astrid_assets.surveys.fits.tiles import tiles_must_be_sane
 
@@ -176,7 +177,7 @@ def _compressed(
                     raise ValueError(f"decoded to {data.dtype} of shape {data.shape}")
         except DECODER_ERRORS as error:
             raise FrameRejected(
-                "unreadable",
+                ReasonCode.UNREADABLE,
                 f"the compressed pixels of HDU {hdu.index} cannot be decoded "
                 f"({type(error).__name__}: {str(error)[:200]}); the file is damaged: "
                 "copy it again",

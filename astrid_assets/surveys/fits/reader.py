@@ -20,6 +20,7 @@ import numpy as np
 from astrid_assets.science.errors import FrameRejected, Reason
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.surveys.fits.facts import (
     DoorRejection,
     ImageFacts,
@@ -123,11 +124,11 @@ def read_image(content: bytes, hdu: int, path: str, profile: SurveyProfile) -> R
     plain = unpack(content, max_pixels)
     hdus, problem = read_structure(plain)
     if not 0 <= hdu < len(hdus):
-        reason = problem or Reason("no_image", f"the file has no HDU {hdu}")
+        reason = problem or Reason(ReasonCode.NO_IMAGE, f"the file has no HDU {hdu}")
         raise FrameRejected(reason.code, reason.message, **reason.measurements)
     unit = hdus[hdu]
     if not _has_image(unit):
-        raise FrameRejected("no_image", f"HDU {hdu} holds no image")
+        raise FrameRejected(ReasonCode.NO_IMAGE, f"HDU {hdu} holds no image")
     header, notes = _view(unit, hdus), []
     wcs = _wcs(unit, header, notes, plain)
     facts = must_be_facts(
@@ -246,10 +247,10 @@ def _wcs(hdu: Hdu, header: HeaderView, notes: list[str], plain: bytes) -> WCS | 
 def _must_hold_something(data: Image) -> None:
     finite = data[np.isfinite(data)]
     if finite.size == 0:
-        raise FrameRejected("all_nan", "no pixel has a value: all are blank or NaN")
+        raise FrameRejected(ReasonCode.ALL_NAN, "no pixel has a value: all are blank or NaN")
     if float(finite.min()) == float(finite.max()):
         raise FrameRejected(
-            "constant",
+            ReasonCode.CONSTANT,
             f"all pixels have the same value, {float(finite[0]):g}: the readout or the "
             "program that wrote the file failed",
             value=float(finite[0]),
@@ -260,13 +261,13 @@ def _no_image(hdus: list[Hdu], profile: SurveyProfile) -> Reason:
     wanted = profile.detector.hdu
     if isinstance(wanted, int):
         return Reason(
-            "no_image",
+            ReasonCode.NO_IMAGE,
             f"HDU {wanted} is no image in this file of {len(hdus)} HDUs; correct "
             "detector.hdu in the profile",
         )
     tables = sum(not hdu.is_image for hdu in hdus)
     return Reason(
-        "no_image",
+        ReasonCode.NO_IMAGE,
         f"the file holds no image of the sky: {len(hdus)} HDUs, of which {tables} are "
         "tables and the others headers, masks or noise planes",
     )

@@ -16,6 +16,7 @@ from astrid_assets.science.calibration.overscan import (
     without_overscan,
 )
 from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.reasons import ReasonCode
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
@@ -73,7 +74,7 @@ def _slices(text: str, source: str, shape: tuple[int, int]) -> Slices:
     found = SECTION.fullmatch(text.strip())
     if not found:
         raise FrameRejected(
-            "bad_section",
+            ReasonCode.BAD_SECTION,
             f"{source} is no section like [1:16,1:520]; correct detector.trim and "
             "detector.overscan in the profile",
         )
@@ -81,7 +82,7 @@ def _slices(text: str, source: str, shape: tuple[int, int]) -> Slices:
     ny, nx = shape
     if not (1 <= x1 <= x2 <= nx and 1 <= y1 <= y2 <= ny):
         raise FrameRejected(
-            "bad_section",
+            ReasonCode.BAD_SECTION,
             f"{source} does not lie inside the image of {nx} x {ny} pixels; if the "
             "frames are trimmed already, leave detector.trim and detector.overscan "
             "out of the profile",

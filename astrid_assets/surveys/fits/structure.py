@@ -18,6 +18,7 @@ from functools import cached_property
 from astropy.io import fits
 
 from astrid_assets.science.errors import FrameRejected, Reason
+from astrid_assets.science.reasons import ReasonCode
 
 BLOCK = 2880
 CARD = 80
@@ -84,19 +85,21 @@ def unpack(content: bytes, max_pixels: float) -> bytes:
         ``truncated`` for a damaged packing; ``too_large`` for a bomb.
     """
     if not content:
-        raise FrameRejected("empty_file", "the file is empty (0 bytes); copy it again")
+        raise FrameRejected(ReasonCode.EMPTY_FILE, "the file is empty (0 bytes); copy it again")
     if content[:2] == b"\x1f\x8b":
         return _inflate(content, max_pixels)
     if content[:3] == b"BZh":
         return _bunzip(content, max_pixels)
     if content[:2] == b"\x1f\x9d":
         raise FrameRejected(
-            "unreadable",
+            ReasonCode.UNREADABLE,
             "the file is packed by 'compress' (.Z), which is not read; unpack it "
             "with 'gunzip FILE'",
         )
     if content[:4] == b"PK\x03\x04":
-        raise FrameRejected("unreadable", "the file is a zip archive; unpack it with 'unzip FILE'")
+        raise FrameRejected(
+            ReasonCode.UNREADABLE, "the file is a zip archive; unpack it with 'unzip FILE'"
+        )
     return content
 
 
@@ -159,7 +162,7 @@ def _end_of_header(content: bytes, start: int) -> int:
             return min(at + CARD, len(content))
         at = content.find(b"END", at + 1)
     raise FrameRejected(
-        "truncated",
+        ReasonCode.TRUNCATED,
         f"a header is cut off: it has no END card before the file ends at "
         f"{len(content)} bytes; copy the file again",
         bytes_present=len(content),
@@ -212,7 +215,7 @@ def _integer(values: dict[bytes, bytes], keyword: bytes, index: int) -> int:
 
 def _broken(index: int, what: str) -> FrameRejected:
     return FrameRejected(
-        "unreadable",
+        ReasonCode.UNREADABLE,
         f"the header of HDU {index} is broken: {what}; the file is damaged or was "
         "written by a faulty program",
     )
@@ -221,7 +224,7 @@ def _broken(index: int, what: str) -> FrameRejected:
 def _no_fits(content: bytes) -> Reason:
     start = content[:8].decode("latin-1")
     return Reason(
-        "unreadable",
+        ReasonCode.UNREADABLE,
         f"this is no FITS file: it starts with {start!r} instead of 'SIMPLE'",
     )
 
@@ -273,7 +276,7 @@ def _bunzip(content: bytes, max_pixels: float) -> bytes:
 def _must_fit(size: int, limit: int) -> None:
     if size > limit:
         raise FrameRejected(
-            "too_large",
+            ReasonCode.TOO_LARGE,
             f"the file unpacks to more than {limit >> 20} MB; if it really is that "
             "large, raise detector.max_megapixels in the profile",
             limit_bytes=limit,
@@ -282,7 +285,7 @@ def _must_fit(size: int, limit: int) -> None:
 
 def _cut_packing(size: int, why: str) -> FrameRejected:
     return FrameRejected(
-        "truncated",
+        ReasonCode.TRUNCATED,
         f"the packed file is damaged after {size} unpacked bytes ({why}); copy it again",
         bytes_present=size,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Query
 
+from astrid_assets.science.reasons import current_code
 from astrid_assets.web.schemas import Id, ReasonOut, Text
 from astrid_assets.web.security import Person, current_admin, current_reviewer
 from astrid_assets.web.state import WebState, state_of
@@ -45,7 +46,10 @@ def night_text(night: dt.date | None) -> str | None:
 def reasons_of(stored: Iterable[object]) -> list[ReasonOut]:
     """Return stored reasons without their numbers."""
     return [
-        ReasonOut(code=str(reason["code"]), message=str(reason["message"]))
+        ReasonOut(
+            code=current_code(str(reason["code"]), reason.get("measurements") or {}),
+            message=str(reason["message"]),
+        )
         for reason in stored
         if isinstance(reason, dict)
     ]

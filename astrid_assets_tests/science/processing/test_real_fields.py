@@ -25,14 +25,14 @@ from astrid_assets.science.reference.stacking import build_reference
 from astrid_assets.science.settings import ProcessingSettings, ReferenceSettings
 
 KINDS = {  # what the eye saw → codes that say the same
-    "readout_failure": {"readout_noise"},
+    "readout_failure": {"line_noise", "noise_wave"},
     "wrong_field": {"wrong_field"},
     "defocused": {"defocused"},
     "no_stars": {"too_few_stars"},
     "elongated_stars": {"elongated_stars"},
     "trailed": {"elongated_stars"},
-    "bright_sky_part_missing": {"readout_noise", "bright_sky", "missing_data"},
-    "pickup_noise_pattern": {"readout_noise"},
+    "bright_sky_part_missing": {"line_noise", "noise_wave", "sky_near_saturation", "missing_data"},
+    "pickup_noise_pattern": {"line_noise", "noise_wave"},
     "poor_seeing": {"poor_seeing"},
     "low_transparency": {"low_transparency"},
 }

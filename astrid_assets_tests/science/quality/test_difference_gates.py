@@ -19,11 +19,12 @@ from astrid_assets.science.quality.difference_gates import (
     methods_agree,
     over_frames,
 )
-from astrid_assets.science.quality.gates import held_back_by
+from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
+from astrid_assets.science.quality.gate import Gate, held_back_by
+from astrid_assets.science.quality.numbers import Limit, Side
 from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair
 
 SETTINGS = DifferencingSettings()
-INF = float("inf")
 AGREED = {
     "method": "kernel",
     "star_difference": 0.01,
@@ -80,7 +81,7 @@ def with_a_shifted_wcs() -> SimulatedPair:
 
 def failed_gates(made: SimulatedPair) -> set[str]:
     difference = subtract(made.science, made.reference, SETTINGS)
-    row = {gate.number: getattr(difference, gate.number) for gate in FRAME_GATES}
+    row = {n.name: getattr(difference, n.name) for n in DIFFERENCE_NUMBERS}
     verdicts = judge_differences([row], SETTINGS)
     assert all(verdict.value is not None for verdict in verdicts)
     # What holds the night back is what the difference is rejected for.
@@ -97,7 +98,7 @@ def test_a_good_pair_passes_every_gate():
     [
         ("ample_coverage", covered_by_a_tenth),
         ("score_noise", lambda: with_variances_times(0.2)),
-        ("score_noise", lambda: with_variances_times(4.0)),
+        ("score_noise_floor", lambda: with_variances_times(4.0)),
         ("residual_power", lambda: pair(jitter_px=1.6, stars_per_mpx=3000.0)),
         ("psf_match", with_a_sharper_psf_than_its_stars),
         ("ample_stars", lambda: pair(stars_per_mpx=300.0)),
@@ -125,7 +126,7 @@ def test_the_stars_of_a_pair_that_has_too_few_are_judged():
     empty = pair(stars_per_mpx=60.0)
     with pytest.raises(TooFewStars) as error:
         subtract(empty.science, empty.reference, SETTINGS)
-    unmeasured = {gate.number: None for gate in FRAME_GATES}
+    unmeasured = {number.name: None for number in DIFFERENCE_NUMBERS}
     row = unmeasured | {"n_stars": error.value.found}
     assert held_back_by(judge_differences([row], SETTINGS)) == ["stars_used"]
 
@@ -145,68 +146,95 @@ def numbers(**changed: float) -> dict[str, object]:
     return usual | changed
 
 
-@pytest.mark.parametrize("gate", [gate for gate in FRAME_GATES if gate.holds_back])
-def test_a_night_is_held_back_only_when_no_frame_is_inside(gate):
-    low, high = gate.limits(SETTINGS)
-    bad = numbers(**{gate.number: 1.2 * high if high < INF else 0.5 * low})
+def outside(limit: Limit) -> float:
+    """Return a value beyond a limit."""
+    bound = limit.value(SETTINGS)
+    assert bound is not None
+    return 1.2 * bound if limit.side is Side.AT_MOST else 0.7 * bound
+
+
+@pytest.mark.parametrize(("gate", "number", "limit"), [g for g in FRAME_GATES if g[0].blocks])
+def test_a_night_is_blocked_only_when_no_frame_is_inside(gate, number, limit):
+    bad = numbers(**{number.name: outside(limit)})
     mixed = {v.gate: v for v in judge_differences([numbers(), bad], SETTINGS)}
-    assert mixed[gate.gate].passed
-    assert "1 of 2 differences outside" in mixed[gate.gate].detail
-    assert held_back_by(judge_differences([bad, bad], SETTINGS)) == [gate.gate]
+    assert mixed[gate.name].passed
+    assert mixed[gate.name].value == numbers()[number.name]
+    assert "1 of 2 differences outside" in mixed[gate.name].detail
+    assert held_back_by(judge_differences([bad, bad], SETTINGS)) == [gate.name]
 
 
-@pytest.mark.parametrize("gate", [gate for gate in FRAME_GATES if not gate.holds_back])
-def test_a_gate_that_warns_does_so_for_a_single_frame(gate):
-    low, high = gate.limits(SETTINGS)
-    bad = numbers(**{gate.number: 1.2 * high if high < INF else 0.7 * low})
+@pytest.mark.parametrize(("gate", "number", "limit"), [g for g in FRAME_GATES if not g[0].blocks])
+def test_a_gate_that_warns_does_so_for_a_single_frame(gate, number, limit):
+    bad = numbers(**{number.name: outside(limit)})
     verdicts = judge_differences([numbers(), numbers(), bad], SETTINGS)
-    assert [v.gate for v in verdicts if not v.passed] == [gate.gate]
+    assert [v.gate for v in verdicts if not v.passed] == [gate.name]
     assert held_back_by(verdicts) == []
 
 
-def test_worst_and_typical_value_are_told():
-    verdict = over_frames("score_noise", [1.0, 1.3, 0.6], (0.7, 1.5), holds_back=True)
-    assert verdict.value == 0.6  # further from 1 than 1.3 is, as a factor
-    assert "typical 1, worst 0.6" in verdict.detail
-    assert verdict.limit == "0.7 to 1.5"
+@pytest.mark.parametrize("number", DIFFERENCE_NUMBERS, ids=lambda number: number.name)
+def test_a_frame_at_the_limit_is_neither_flagged_nor_rejected_and_passes_its_gate(number):
+    for limit in number.limits:
+        bound = limit.value(SETTINGS)
+        assert bound is not None
+        assert number.reason(limit, bound, SETTINGS) is None
+        (verdict,) = [
+            v
+            for v in judge_differences([numbers(**{number.name: bound})], SETTINGS)
+            if v.gate == limit.gate
+        ]
+        assert verdict.passed
+
+
+def test_the_frame_that_decides_is_the_value_and_the_worst_is_reported():
+    values = [1.0, 1.3, 1.6]
+    blocking, warning = gate_of("score_noise"), gate_of("psf_match")
+    best = over_frames(blocking, values, 1.5, Side.AT_MOST)
+    assert (best.value, best.passed, best.limit) == (1.0, True, "<= 1.5")
+    assert "typical 1.3, worst 1.6" in best.detail
+    worst = over_frames(warning, values, 1.5, Side.AT_MOST)
+    assert (worst.value, worst.passed) == (1.6, False)
 
 
 def test_a_scatter_that_is_no_number_is_outside():
-    verdict = over_frames("score_noise", [float("nan")], (0.7, 1.5), holds_back=True)
+    verdict = over_frames(gate_of("score_noise"), [float("nan")], 1.5, Side.AT_MOST)
     assert not verdict.passed
 
 
+def gate_of(name: str) -> Gate:
+    return next(gate for gate, _, _ in FRAME_GATES if gate.name == name)
+
+
 def test_a_night_without_differences_fails_no_gate():
-    verdicts = [*judge_differences([], SETTINGS), methods_agree([], SETTINGS)]
+    verdicts = [*judge_differences([], SETTINGS), *methods_agree([], SETTINGS)]
     assert all(verdict.passed for verdict in verdicts)
     assert all(verdict.value is None for verdict in verdicts)
 
 
 @pytest.mark.parametrize(
-    "changed",
+    ("gate", "changed"),
     [
-        {"star_difference": 0.05},
-        {"flux_ratio": 1.05},
-        {"agreeing": MIN_AGREEING - 0.01},
+        ("methods_agree", {"star_difference": 0.05}),
+        ("changes_agree", {"flux_ratio": 1.05}),
+        ("positions_agree", {"agreeing": MIN_AGREEING - 0.01}),
     ],
 )
-def test_methods_that_disagree_in_any_way_warn(changed):
-    assert methods_agree([AGREED], SETTINGS).passed
-    verdict = methods_agree([AGREED, AGREED | changed], SETTINGS)
-    assert not verdict.passed
-    assert not verdict.holds_back
+def test_methods_that_disagree_in_any_way_warn(gate, changed):
+    assert all(verdict.passed for verdict in methods_agree([AGREED], SETTINGS))
+    failed = [v for v in methods_agree([AGREED, AGREED | changed], SETTINGS) if not v.passed]
+    assert [verdict.gate for verdict in failed] == [gate]
+    assert not failed[0].holds_back
 
 
-def test_few_changes_tell_no_flux_ratio():
+def test_few_changes_give_no_flux_ratio():
     check = AGREED | {"flux_ratio": 1.2, "n_changes": 2}
-    assert methods_agree([check], SETTINGS).passed
+    assert all(verdict.passed for verdict in methods_agree([check], SETTINGS))
     unsure = AGREED | {"flux_ratio": 1.06, "flux_ratio_err": 0.02}
-    assert methods_agree([unsure], SETTINGS).passed
+    assert all(verdict.passed for verdict in methods_agree([unsure], SETTINGS))
 
 
-def test_a_pair_the_other_method_cannot_do_is_told_and_not_held_against_it():
+def test_a_pair_the_other_method_cannot_do_is_reported_and_does_not_count_against_it():
     failed = {"method": "kernel", "failure": "2 stars for the matching kernel"}
-    verdict = methods_agree([failed], SETTINGS)
-    assert verdict.passed
-    assert verdict.value is None
-    assert "2 stars for the matching kernel" in verdict.detail
+    for verdict in methods_agree([failed], SETTINGS):
+        assert verdict.passed
+        assert verdict.value is None
+        assert "2 stars for the matching kernel" in verdict.detail

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from astrid_assets.science.arrays.intervals import upper_bound
+from astrid_assets.science.quality.difference_gates import DIFFERENCE_GATES
+from astrid_assets.science.quality.gate import held_back_by
 from astrid_assets.science.quality.gates import (
+    DATASET_BALANCE,
+    OTHER_GATES,
     candidate_density,
     completeness,
     dataset_quality,
+    enough_test_samples,
     evaluation_floor,
     frame_quality,
     frames_arrived,
-    held_back_by,
+    image_quality,
+    injections_answered,
     label_agreement,
     label_balance,
     reference_is_clean,
     rejected_fraction,
 )
+from astrid_assets.science.quality.master_gates import MASTER_GATES
 
 
 def test_an_empty_night_fails_no_gate():
@@ -26,7 +36,7 @@ def test_an_empty_night_fails_no_gate():
         rejected_fraction(0, []),
         candidate_density(0, 0.0, 100.0),
         label_agreement([]),
-        label_balance(0, 0, holds_back=True, limits=(0.1, 0.9)),
+        label_balance(DATASET_BALANCE, 0, 0, (0.1, 0.9)),
     ]
     assert all(verdict.passed for verdict in verdicts)
     assert held_back_by(verdicts) == []
@@ -56,7 +66,7 @@ def test_a_flood_of_candidates_is_held_back():
 
 
 def test_all_positive_labels_fail_the_balance():
-    verdict = label_balance(100, 0, holds_back=True, limits=(0.1, 0.9))
+    verdict = label_balance(DATASET_BALANCE, 100, 0, (0.1, 0.9))
     assert verdict.value == 1.0
     assert not verdict.passed
 
@@ -66,31 +76,63 @@ def test_quarrelling_reviewers_fail_the_agreement():
     assert label_agreement([1.0, 1.0, 0.67]).passed
 
 
-def test_dataset_quality_needs_both_numbers():
-    assert dataset_quality(0.85, 0.9, []).passed
-    assert not dataset_quality(0.85, 0.5, []).passed
-    assert not dataset_quality(0.5, 0.9, ["one class"]).passed
+def test_a_training_set_is_judged_by_both_scores():
+    assert dataset_quality(0.85, []).passed
+    assert not dataset_quality(0.5, ["one class"]).passed
+    assert image_quality(0.9).passed
+    assert not image_quality(0.5).passed
 
 
 def test_a_good_score_on_a_handful_of_samples_is_not_enough():
-    assert evaluation_floor(0.99, 0.9, 500, 0.7).passed
-    assert not evaluation_floor(0.99, 0.9, 12, 0.7).passed
-    assert not evaluation_floor(0.85, 0.9, 500, 0.7).passed
+    assert evaluation_floor(0.99, 0.9, 0.7).passed
+    assert not evaluation_floor(0.85, 0.9, 0.7).passed
+    assert enough_test_samples(500).passed
+    assert not enough_test_samples(12).passed
 
 
 def test_completeness_fails_only_when_it_is_credibly_low():
     snr = (10.0, 20.0)
-    assert completeness(12, 12, 0, 0.8, snr).passed
-    assert completeness(9, 12, 0, 0.8, snr).passed  # two thirds to nine tenths
-    assert not completeness(4, 12, 0, 0.8, snr).passed
-    assert not completeness(60, 100, 0, 0.8, snr).passed
-    assert completeness(0, 0, 0, 0.8, snr).value is None
+    assert completeness(12, 12, 0.8, snr).passed
+    by_chance = completeness(9, 12, 0.8, snr)  # two thirds to nine tenths
+    assert by_chance.passed
+    # What is shown is what is judged: the upper end, not 0.75.
+    assert by_chance.value == upper_bound(9, 12)
+    assert not completeness(4, 12, 0.8, snr).passed
+    assert not completeness(60, 100, 0.8, snr).passed
+    assert completeness(0, 0, 0.8, snr).value is None
 
 
 def test_injected_frames_without_an_answer_are_not_passed_over():
-    verdict = completeness(0, 0, 1, 0.8, (10.0, 20.0))
+    verdict = injections_answered(1, 1)
     assert not verdict.passed
     assert "no answer" in verdict.detail
+    assert injections_answered(0, 0).value is None
+
+
+@given(
+    value=st.floats(allow_nan=True, allow_infinity=True),
+    lowest=st.floats(allow_nan=False, max_value=1e300),
+    width=st.floats(min_value=0, max_value=1e300),
+    gate=st.sampled_from((*OTHER_GATES, *MASTER_GATES, *DIFFERENCE_GATES)),
+)
+def test_every_gate_passes_exactly_when_its_value_lies_within_its_limits(
+    value, lowest, width, gate
+):
+    highest = lowest + width
+    verdict = gate.judge(value, at_least=lowest, at_most=highest, detail="")
+    assert verdict.passed == (lowest <= value <= highest)
+    assert verdict.holds_back == gate.blocks
+
+
+@given(limit=st.floats(allow_nan=False, allow_infinity=False))
+def test_a_limit_is_shown_with_every_digit_that_decides(limit):
+    shown = OTHER_GATES[0].judge(limit, at_most=limit, detail="").limit
+    assert float(shown.removeprefix("<= ")) == limit
+
+
+def test_every_gate_has_one_name_in_its_asset():
+    names = [(gate.asset, gate.name) for gate in (*OTHER_GATES, *MASTER_GATES, *DIFFERENCE_GATES)]
+    assert len(set(names)) == len(names)
 
 
 def test_a_hole_on_every_frame_is_a_stained_reference():

@@ -108,8 +108,8 @@ def test_what_stars_hide_breaks_no_limit_and_hides_no_failure(broken):
     assert judge(quality, settings, pattern=NoisePattern(**hidden)) == ([], [])
     failed = NoisePattern(**{**hidden, broken: 50.0})
     reasons, _ = judge(quality, settings, pattern=failed)
-    assert [reason.code for reason in reasons] == ["readout_noise"]
-    assert reasons[0].measurements["pattern"] == 50
+    assert [reason.code for reason in reasons] == ["line_noise"]
+    assert reasons[0].measurements["line_noise"] == 50
 
 
 def test_the_number_of_threads_changes_nothing(rng):

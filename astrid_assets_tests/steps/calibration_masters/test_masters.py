@@ -264,7 +264,11 @@ def test_each_kind_has_a_gate_that_tells_its_numbers(camera):
     take_all(camera, FIRST)
     camera.take("light", FIRST, 1)
     (report,) = masters_nights(camera.tools, camera.survey(), [FIRST])
-    assert [v.gate for v in report.verdicts] == ["bias_master", "dark_master", "flat_master"]
+    assert [v.gate for v in report.verdicts] == [
+        *("bias_master", "bias_members_agree"),
+        *("dark_master", "dark_members_agree"),
+        *("flat_master", "flat_members_agree"),
+    ]
     assert all(verdict.passed for verdict in report.verdicts)
     assert "5 members, " in report.verdicts[0].detail
     assert "clipped, level 1499 e-, noise 2." in report.verdicts[0].detail
@@ -282,12 +286,13 @@ def test_a_gate_fails_for_what_is_missing_or_does_not_belong_together(camera):
     camera.take("bias", FIRST, 2, level=300)  # light fell in
     camera.take("light", FIRST, 1)
     (report,) = masters_nights(camera.tools, camera.survey(), [FIRST])
-    bias = report.verdicts[0]
+    bias = report.verdicts[1]
     assert (bias.passed, bias.holds_back) == (False, False)
     assert bias.value == pytest.approx(2 / 7, rel=0.05)
     camera.take("light", FIRST, 1, FILTER="z")
     (report,) = masters_nights(camera.tools, camera.survey(), [FIRST])
-    assert "1 light frames have no master flat" in report.verdicts[2].detail
+    assert "1 light frames have no master flat" in report.verdicts[4].detail
+    assert not report.verdicts[4].passed
     assert report.summary["frames_without"] == {"flat": 1}
 
 

@@ -17,6 +17,7 @@ from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.errors import Reason
 from astrid_assets.science.frame import Frame, PsfModel
 from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.stars.star_list import Stars
 from astrid_assets.storage.fits.cards import text_card, text_from
 from astrid_assets.storage.fits.differences import difference_from_fits, difference_to_fits
@@ -296,8 +297,13 @@ def difference(frame: Frame, rng: np.random.Generator) -> Difference:
         coverage=0.97,
         limiting_mag=None,
         area_deg2=0.0123,
-        reasons=(Reason("bad_noise", "σ is 1.7, 'too' high " * 9, {"std": 1.7, "n": 3.0}),),
-        flags=(Reason("a", "", {}), Reason("b", "x", {"ratio": 0.5})),
+        reasons=(
+            Reason(ReasonCode.NOISY_SCORE, "σ is 1.7, 'too' high " * 9, {"std": 1.7, "n": 3.0}),
+        ),
+        flags=(
+            Reason(ReasonCode.FEW_STARS, "", {}),
+            Reason(ReasonCode.POOR_SEEING, "x", {"ratio": 0.5}),
+        ),
     )
 
 

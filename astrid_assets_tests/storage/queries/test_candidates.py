@@ -77,7 +77,7 @@ def test_every_place_inside_a_cone_is_inside_its_ranges(
     ("ra", "dec", "radius"), [(0, 91, 1), (float("nan"), 0, 1), (0, 0, 0), (0, 0, -1)]
 )
 def test_what_is_no_cone_is_refused(ra: float, dec: float, radius: float):
-    with pytest.raises(ValueError, match=r"no (place|radius)"):
+    with pytest.raises(ValueError, match=r"not a position|no radius"):
         cone_ranges(ra, dec, radius)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from astrid_assets.science.quality.gates import Verdict
+from astrid_assets.science.quality.gate import Verdict
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.tables.frames import (
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 
 def verdict(gate: str = "frame_quality", *, passed: bool, holds_back: bool = True):
-    return Verdict(gate, passed=passed, holds_back=holds_back, value=0.0, limit=">= 1", detail="d")
+    return Verdict(
+        gate=gate, holds_back=holds_back, value=1.0 if passed else 0.0, lowest=1, detail="d"
+    )
 
 
 def test_a_night_comes_in_the_order_it_was_taken(catalogue: Catalogue):
@@ -226,7 +228,11 @@ def test_a_verdict_that_is_no_longer_given_goes(catalogue: Catalogue):
         both = [verdict("a", passed=True), verdict("b", passed=False)]
         gates.record(session, "sim", "n", "detections", both)
         gates.record(session, "sim", "n", "detections", both[:1])
-        assert gates.verdicts(session, "sim", "n", "detections") == both[:1]
+        assert gates.verdicts(session, "sim", "n", "detections") == [
+            gates.StoredVerdict(
+                gate="a", passed=True, holds_back=True, value=1.0, limit=">= 1", detail="d"
+            )
+        ]
         gates.record(session, "sim", "n", "detections", [])
         assert session.scalars(select(GateVerdict)).all() == []
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from astrid_assets.science.quality.gates import Verdict
+from astrid_assets.science.quality.gates import CANDIDATE_DENSITY
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.learning import (
     Deployment,
@@ -93,7 +93,7 @@ def test_labelled_detections_are_chosen_by_survey_date_source_and_gate(
         rows.append(label(world.chain("2025-03-04", 1), "disputed", 1))
         upsert(session, Label, rows)
         world.chain("2025-03-04", 2)
-        failed = Verdict("candidate_density", False, True, 1.0, "< 1", "too many")
+        failed = CANDIDATE_DENSITY.judge(1.0, at_most=0.5, detail="too many")
         gates.record(session, "sim", "2025-03-06", "detections", [failed])
 
         def nights(**chosen: object) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from astrid_assets.science.labelling.rules import ConsensusRules
-from astrid_assets.science.quality.gates import Verdict
+from astrid_assets.science.quality.gates import CANDIDATE_DENSITY
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.review import ReviewItem, ReviewLease, ValidationEvent
 from astrid_assets.storage.queries import gates
@@ -198,7 +198,7 @@ def test_a_closed_night_is_not_shown_and_comes_back(catalogue: Catalogue):
     with catalogue.begin() as session:
         ids = night(session, 4)
         speak(session, "ann", ids[0], "real")
-        flood = Verdict("density", passed=False, holds_back=True, value=1.0, limit="", detail="")
+        flood = CANDIDATE_DENSITY.judge(1.0, at_most=0.5, detail="")
         gates.record(session, "sim", NIGHT, "detections", [flood])
         open_night(session, "sim", NIGHT)
         assert waiting(session) == {"closed": 4}

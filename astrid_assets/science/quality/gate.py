@@ -1,0 +1,135 @@
+"""A gate and its verdict: a comparison that decides by the value it shows.
+
+The gates themselves are declared in `gates`, `master_gates` and `difference_gates`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Judged(Protocol):
+    """A verdict, just reached or read from the catalogue."""
+
+    @property
+    def gate(self) -> str: ...  # noqa: D102
+    @property
+    def passed(self) -> bool: ...  # noqa: D102
+    @property
+    def holds_back(self) -> bool: ...  # noqa: D102
+    @property
+    def value(self) -> float | None: ...  # noqa: D102
+    @property
+    def limit(self) -> str: ...  # noqa: D102
+    @property
+    def detail(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a gate found: `value` against `lowest` and `highest`, both inside.
+
+    `holds_back` says what a failure does: True blocks the night (or the model), False
+    only warns. A gate with nothing to judge has no value, and passes.
+    """
+
+    gate: str
+    holds_back: bool
+    value: float | None
+    lowest: float = -math.inf
+    highest: float = math.inf
+    detail: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the value lies within the limits; NaN does not."""
+        return self.value is None or self.lowest <= self.value <= self.highest
+
+    @property
+    def limit(self) -> str:
+        """The limits in words, with every digit that decides."""
+        if math.isinf(self.highest):
+            return f">= {_exact(self.lowest)}"
+        if math.isinf(self.lowest):
+            return f"<= {_exact(self.highest)}"
+        return f"{_exact(self.lowest)} to {_exact(self.highest)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """The declaration of a gate.
+
+    Attributes
+    ----------
+    name
+        In the catalogue and in Dagster.
+    asset
+        Whose night (or version) it judges.
+    claim
+        The statement that the value is tested for; the text in the UI.
+    number
+        What the value is.
+    blocks
+        A failure keeps the night from the next asset; otherwise it warns.
+    """
+
+    name: str
+    asset: str
+    claim: str
+    number: str
+    blocks: bool
+
+    def judge(
+        self,
+        value: float | None,
+        *,
+        at_least: float = -math.inf,
+        at_most: float = math.inf,
+        detail: str,
+    ) -> Verdict:
+        """Return the verdict on a value; None: there was nothing to judge.
+
+        Parameters
+        ----------
+        value, at_least, at_most
+            In the same unit; the limits are inside.
+        detail
+            A sentence with the counts behind the value.
+
+        Returns
+        -------
+        verdict : passes when the value lies within the limits
+        """
+        return Verdict(
+            gate=self.name,
+            holds_back=self.blocks,
+            value=None if value is None else float(value),
+            lowest=at_least,
+            highest=at_most,
+            detail=detail,
+        )
+
+
+def held_back_by(verdicts: Iterable[Judged]) -> list[str]:
+    """Return the names of the gates that block the night.
+
+    Parameters
+    ----------
+    verdicts
+        On one night.
+
+    Returns
+    -------
+    gates : those that block and did not pass
+    """
+    return [v.gate for v in verdicts if v.holds_back and not v.passed]
+
+
+def _exact(limit: float) -> str:
+    short = f"{limit:g}"
+    return short if float(short) == limit else repr(limit)

@@ -1,0 +1,121 @@
+"""Declared numbers: printed values never contradict the verdict; a code means one thing."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astrid_assets.science.differencing.settings import DifferencingSettings
+from astrid_assets.science.errors import Reason
+from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
+from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
+from astrid_assets.science.quality.numbers import (
+    Limit,
+    MeasuredNumber,
+    Severity,
+    Side,
+    printed,
+    printed_limit,
+    reasons_and_flags,
+)
+from astrid_assets.science.reasons import RENAMED, ReasonCode, current_code
+from astrid_assets.science.settings import ProcessingSettings, Settings
+
+SETTINGS: dict[str, Settings] = {
+    "processing": ProcessingSettings(),
+    "differencing": DifferencingSettings(),
+}
+NUMBERS = (*FRAME_NUMBERS, *DIFFERENCE_NUMBERS)
+LIMITS = [(number, limit) for number in NUMBERS for limit in number.limits]
+LIMITS_ON = [
+    (number, limit) for number, limit in LIMITS if limit.value(SETTINGS[number.section]) is not None
+]
+
+
+def bound_of(number: MeasuredNumber, limit: Limit) -> float:
+    bound = limit.value(SETTINGS[number.section])
+    assert bound is not None
+    return bound
+
+
+@given(which=st.sampled_from(LIMITS_ON), factor=st.floats(0.5, 2.0) | st.floats(0.999999, 1.000001))
+def test_a_printed_value_lies_on_the_same_side_of_the_printed_limit(which, factor):
+    number, limit = which
+    bound = bound_of(number, limit)
+    value = bound * factor
+    shown = float(printed(value, bound, number.unit).split()[0])
+    against = float(printed_limit(bound, number.unit).split()[0])
+    assert (shown > against) == (value > bound)
+    assert (shown < against) == (value < bound)
+
+
+@given(which=st.sampled_from(LIMITS_ON), factor=st.floats(0.1, 10.0))
+def test_a_reason_is_given_exactly_beyond_the_limit(which, factor):
+    number, limit = which
+    bound = bound_of(number, limit)
+    value = bound * factor
+    reason = number.reason(limit, value, SETTINGS[number.section])
+    is_outside = value > bound if limit.side is Side.AT_MOST else value < bound
+    assert (reason is not None) == is_outside
+    if reason is not None:
+        assert reason.code is limit.code
+        assert reason.measurements == {number.name: value, "limit": bound}
+
+
+@given(
+    which=st.sampled_from([w for w in LIMITS_ON if w[1].severity is Severity.REJECT]),
+    factor=st.floats(1.0001, 20.0),
+)
+def test_the_line_of_the_profile_in_a_message_lets_the_value_pass(which, factor):
+    number, limit = which
+    bound = bound_of(number, limit)
+    value = bound * factor if limit.side is Side.AT_MOST else bound / factor
+    reason = number.reason(limit, value, SETTINGS[number.section])
+    if reason is None:
+        return
+    assert f"[{number.section}] {limit.setting} = " in reason.message
+    words = reason.message.split(f"{limit.setting} = ")[1].split()
+    passing = float(words[0])
+    relaxed = SETTINGS[number.section].model_copy(update={limit.setting: passing})
+    assert number.reason(limit, value, relaxed) is None
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number.name)
+def test_what_was_not_measured_is_not_judged(number):
+    settings = SETTINGS[number.section]
+    assert reasons_and_flags([number], {}, settings) == ([], [])
+    assert reasons_and_flags([number], {number.name: None}, settings) == ([], [])
+    reasons, flags = reasons_and_flags([number], {number.name: math.nan}, settings)
+    assert bool(reasons) == number.nan_breaks
+    assert flags == []
+
+
+def test_a_code_belongs_to_one_number_in_its_section():
+    numbers_of = defaultdict(set)
+    for number, limit in LIMITS:
+        numbers_of[number.section, limit.code].add(number.name)
+    assert {code: names for code, names in numbers_of.items() if len(names) > 1} == {}
+
+
+def test_every_code_has_a_sentence_and_a_remedy():
+    for code in ReasonCode:
+        assert code.sentence.endswith(".")
+        assert code.remedy.endswith(".")
+        assert code == code.value
+
+
+@pytest.mark.parametrize(("stored", "today"), RENAMED.items())
+def test_a_stored_code_that_meant_several_things_is_read_as_what_it_meant(stored, today):
+    code, number = stored
+    assert current_code(code, {number: 1.0, "limit": 2.0}) == today
+
+
+def test_codes_that_kept_their_meaning_are_read_as_they_are():
+    assert current_code("bright_sky", {"ratio": 6.0, "limit": 5.0}) == "bright_sky"
+    assert current_code("defocused", {}) == "defocused"
+    # A reason serialises as plain text.
+    assert type(Reason(ReasonCode.DEFOCUSED, "wide").as_dict()["code"]) is str
