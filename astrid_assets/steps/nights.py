@@ -43,7 +43,7 @@ class Tools:
 
 @dataclass(frozen=True)
 class NightReport:
-    """What a step did to one night: counts for people, verdicts for the next step."""
+    """What a step did to one night: counts to show, verdicts for the next step."""
 
     survey: str
     night: str
@@ -54,7 +54,7 @@ class NightReport:
     pictures: dict[str, str] = field(default_factory=dict)
     """Object keys of pictures (PNG or SVG) by caption, from `keep_picture`."""
     data_version: str | None = None
-    """Hash of what the night came to, where a step can tell; None: as its inputs."""
+    """Hash of the night's output, where a step states one; None: that of its inputs."""
 
 
 def load_profile(catalogue: Catalogue, survey: str) -> SurveyProfile:

@@ -119,7 +119,7 @@ def test_explain_prints_and_gives_json(cli: Cli, home: Path) -> None:
     assert "detected at +12.0 sigma" in told.output
     assert "opposite sign" in told.output
     south = cli("explain", "150", "-2")
-    assert "no frame in the catalogue covers this place" in south.output
+    assert "no frame in the catalogue covers this position" in south.output
     answer = json.loads(cli("explain", "150", "2", "--json").output)
     assert len(answer["frames"]) == len(values.OUTCOMES) + 1
     assert cli("explain", "150", "2", "yesterday").exit_code == 2

@@ -64,7 +64,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Choice:
-    """Groups that suit a wish, the best first; `why_none` when there is none."""
+    """Groups that suit a request, the best first; `why_none` when there is none."""
 
     groups: tuple[Group, ...]
     why_none: str = ""

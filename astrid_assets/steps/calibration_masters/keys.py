@@ -27,7 +27,7 @@ class MasterKeys:
     """Object keys of one frame's masters; None where there is none.
 
     `noises` are those of bias, dark and flat (0: unknown); `dark_exposure_s` is that of
-    the darks that this bias was taken off, else None; `flags` and `why_missing` are
+    the darks that this bias was subtracted from, else None; `flags` and `why_missing` are
     pairs of a word (a code, a kind) and a sentence.
     """
 

@@ -46,7 +46,7 @@ MAX_MEMBERS = 25
 """More frames hardly lower a master's noise any further, but all are in memory."""
 
 TAKEN_OFF: dict[Kind, tuple[Kind, ...]] = {"bias": (), "dark": ("bias",), "flat": ("bias", "dark")}
-"""Masters that are taken off the frames of another kind."""
+"""Masters that are subtracted from the frames of another kind."""
 
 
 class Workshop:
@@ -206,7 +206,7 @@ class Workshop:
         return self._store(group, master_id, made_with, *self._combine(group, others))
 
     def _taken_off(self, group: Group) -> dict[str, CalibrationMaster]:
-        """Return the masters that are taken off a group's frames."""
+        """Return the masters that are subtracted from a group's frames."""
         wish = Wish(group.night, group.band, group.setup, group.temperature_c)
         found: dict[str, CalibrationMaster] = {}
         kinds: dict[str, tuple[Kind, ...]] = {
@@ -278,7 +278,7 @@ class Workshop:
             "width": width,
             "height": height,
             "level": master.level,
-            # A single frame does not tell its noise.
+            # A single frame does not show its noise.
             "noise": None if isnan(master.noise) else master.noise,
             "clipped_fraction": master.clipped_fraction,
             "frame_key": key,

@@ -3,7 +3,7 @@
 Calibration frames of one night that agree make one master (`calibration_groups`),
 stored once and identified by its members. A light frame takes the nearest in time of
 those that suit it. The choice is kept: processing a night again gives the same bytes
-whatever was registered in between, until a person asks for a new choice (``force``)
+whatever was ingested in between, until a user asks for a new choice (``force``)
 or changes the survey's calibration.
 """
 

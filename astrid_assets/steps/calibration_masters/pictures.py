@@ -1,4 +1,4 @@
-"""Pictures of masters for people: what a bias, a dark or a flat looks like."""
+"""Pictures of masters to look at: what a bias, a dark or a flat looks like."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from astrid_assets.storage.database.tables.frames import CalibrationMaster
 
 PER_KIND = 1
-"""The event log holds the pictures of every night: a few tell enough."""
+"""The event log holds the pictures of every night: a few suffice."""
 
 SIDE_PX = 200
 FAINTEST_PERCENT = 1.0

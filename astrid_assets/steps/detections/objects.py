@@ -1,4 +1,4 @@
-"""Objects: detections of the same place on the sky, joined and drawn over time."""
+"""Objects: detections of the same position on the sky, joined and drawn over time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def assign_objects(
     candidate_rows: Sequence[Row],
     detections: Sequence[Row],
 ) -> None:
-    """Give each detection the object at its place, making new ones where none is.
+    """Give each detection the object at its position, making new ones where none is.
 
     Detections known before keep their object, so a repeated night changes nothing.
     Detections without coordinates stay alone. Fills ``object_id`` in `detections`.

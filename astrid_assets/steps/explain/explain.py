@@ -1,4 +1,4 @@
-"""Why is there a detection at this place, or why not: one answer per frame.
+"""Why is there a detection at this position, or why not: one answer per frame.
 
 `explain` finds the frames around a position in the catalogue, reads only the pixels
 in question, and says for each frame what it shows there and what kept or dropped it.
@@ -49,7 +49,7 @@ MAX_FRAMES = 500  # read at once: some ten seconds
 
 @dataclass(frozen=True)
 class _Seen:
-    """A frame with what its files say about the place."""
+    """A frame with what its files show at the position."""
 
     history: FrameHistory
     place: Place | None

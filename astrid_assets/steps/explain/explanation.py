@@ -15,7 +15,7 @@ class ReasonSaid:
 
 @dataclass(frozen=True)
 class CandidateThere:
-    """A candidate at the place; `score` None unless it was kept as a detection."""
+    """A candidate at the position; `score` None unless it was kept as a detection."""
 
     candidate_id: str
     detection_id: str | None
@@ -77,7 +77,7 @@ class SubtractionNumbers:
 
 @dataclass(frozen=True)
 class FrameExplanation:
-    """What one frame shows at the place and what became of it.
+    """What one frame shows at the position and what became of it.
 
     Attributes
     ----------
@@ -88,13 +88,13 @@ class FrameExplanation:
     sentence
         The same in words, with the numbers.
     is_covered
-        None where the frame's place on the sky is unknown.
+        None where the frame's position on the sky is unknown.
     score_sigma, peak_sigma : sigma
         S_corr at the pixel, and of the strongest pixel within one FWHM.
     flux_e, flux_err_e : electrons
         PSF flux of a change there.
     limit_mag
-        Of a change of `LIMIT_SIGMA` there.
+        Magnitude of a change of `LIMIT_SIGMA` there.
     subtraction
         None where the frame was never subtracted.
     """

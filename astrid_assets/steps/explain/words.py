@@ -1,4 +1,4 @@
-"""The words of `explain`: which fact decides about a frame, and how it is told.
+"""The words of `explain`: which fact decides about a frame, and how it is stated.
 
 The order is that of the graph: what stopped a frame first is the reason it gives.
 """
@@ -27,9 +27,9 @@ REJECTED_FOR = {
     "shape": "it is too wide or too elongated for a point source",
     "reference_hole": "the reference lies below the sky there",
     "bad_fit": "the PSF does not describe it",
-    "overdensity": "one of many candidates in one place: something else went wrong",
+    "overdensity": "one of many candidates close together: something else went wrong",
 }
-"""Why a candidate is no detection; a reason unknown here is told by its name."""
+"""Why a candidate is no detection; a reason unknown here is shown by its name."""
 
 OUTCOMES = {
     "detected": "detected",
@@ -37,7 +37,7 @@ OUTCOMES = {
     "below_threshold": "nothing above the threshold there",
     "unlisted": "above the threshold, but the peak lies elsewhere",
     "masked": "masked there",
-    "held_back": "the night is held back",
+    "held_back": "the night is blocked",
     "difference_rejected": "the subtraction was rejected",
     "no_difference": "not subtracted",
     "frame_rejected": "the frame was rejected",
@@ -49,7 +49,7 @@ OUTCOMES = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What decides about one frame at the place."""
+    """What decides about one frame at the position."""
 
     status: str
     frame_reasons: list[ReasonSaid]
@@ -66,14 +66,14 @@ class Facts:
 
 
 def verdict(facts: Facts) -> tuple[str, str]:
-    """Return the outcome of a frame and the sentence that tells it."""
+    """Return the outcome of a frame and the sentence that states it."""
     stopped = _stopped_before_subtraction(facts) or _stopped_after_it(facts)
     if stopped is not None:
         return stopped
     kept = [c for c in facts.candidates if c.is_kept]
     if kept:
         held = "; ".join(facts.held_back_by)
-        told = f"; the night is held back: {held}" if held else ""
+        told = f"; the night is blocked: {held}" if held else ""
         return "detected", _detected(kept[0]) + told
     if facts.candidates:
         first = facts.candidates[0]
@@ -95,9 +95,9 @@ def verdict(facts: Facts) -> tuple[str, str]:
 
 
 def summary(outcomes: Sequence[str]) -> str:
-    """Return how many frames ended how, the most telling first."""
+    """Return how many frames ended how, the most informative first."""
     if not outcomes:
-        return "no frame in the catalogue covers this place"
+        return "no frame in the catalogue covers this position"
     counts = Counter(outcomes)
     told = [f"{counts[name]} {meaning}" for name, meaning in OUTCOMES.items() if counts[name]]
     frames = "1 frame" if len(outcomes) == 1 else f"{len(outcomes)} frames"
@@ -126,12 +126,12 @@ def _stopped_before_subtraction(facts: Facts) -> tuple[str, str] | None:
             "not_processed",
             "the frame has not been processed yet",
         ),
-        (facts.is_covered is False, "not_covered", "the place lies outside the frame"),
+        (facts.is_covered is False, "not_covered", "the position lies outside the frame"),
         (bool(told), "frame_rejected", f"the frame was rejected: {told}"),
         (
             not facts.has_difference and bool(held),
             "held_back",
-            f"the night was held back before subtraction: {held}",
+            f"the night was blocked before subtraction: {held}",
         ),
         (
             not facts.has_difference,
@@ -151,7 +151,7 @@ def _stopped_after_it(facts: Facts) -> tuple[str, str] | None:
         return "difference_rejected", f"the subtraction was rejected: {told}"
     if facts.held_back_by and not facts.candidates:
         held = "; ".join(facts.held_back_by)
-        return "held_back", f"the night is held back: {held}"
+        return "held_back", f"the night is blocked: {held}"
     return None
 
 

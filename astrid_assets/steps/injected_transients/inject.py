@@ -65,7 +65,7 @@ class InjectTask:
     frame_key: str
     reference_key: str
     partner: Partner | None
-    """Of the same night, field, band and reference; None where there is none."""
+    """A frame of the same night, field, band and reference; None where there is none."""
 
 
 @dataclass(frozen=True)

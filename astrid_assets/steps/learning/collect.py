@@ -175,8 +175,8 @@ def read_cutouts(store: ObjectStore, places: Sequence[tuple[str, int]]) -> Cutou
 def _splits(
     rows: Sequence[LabelledRow], real: NDArray[np.bool_], settings: CollectionSettings
 ) -> list[str]:
-    """Split by object and place, so that no star stands on both sides."""
-    # Surveys overlap on the sky, or use local coordinates: places are joined within
+    """Split by object and position, so that no star stands on both sides."""
+    # Surveys overlap on the sky, or use local coordinates: positions are joined within
     # a survey only.
     places = np.full(len(rows), "", dtype=object)
     for survey in sorted({row.survey for row in rows}):

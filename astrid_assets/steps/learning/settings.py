@@ -23,7 +23,7 @@ class NoModel(RuntimeError):
 class CollectionSettings(Settings):
     """Which labelled detections make the dataset (names of the requirement papers)."""
 
-    name: str = Field("all-labels", description="a name for people")
+    name: str = Field("all-labels", description="a name that users recognise")
     survey_ids: list[str] = Field([], description="surveys to take; empty: all")
     start: str | None = Field(None, description="first night, YYYY-MM-DD")
     end: str | None = Field(None, description="last night, YYYY-MM-DD")

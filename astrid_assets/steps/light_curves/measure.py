@@ -1,7 +1,7 @@
 """Light curves with a flux on every frame, and what moves within a night.
 
-A night measures the place of every known object on its own differences, and the
-places of objects it saw first on those of the nights before. Whatever the order of
+A night measures the position of every known object on its own differences, and the
+positions of objects it saw first on those of the nights before. Whatever the order of
 the nights, each pair of object and difference ends up measured once.
 """
 
@@ -52,7 +52,7 @@ Row = dict[str, object]
 
 @dataclass(frozen=True)
 class ForceTask:
-    """One difference and the places to measure on it; travels to a worker process."""
+    """One difference and the positions to measure on it; travels to a worker process."""
 
     store: ObjectStore
     difference_id: str
@@ -173,7 +173,7 @@ def _tasks(
 
 
 def _holes(session: Session, objects: Sequence[SkyObject], night: str) -> list[str]:
-    """Name the places that are dark on nearly every frame until a night."""
+    """Name the positions that are dark on nearly every frame until a night."""
     holes = []
     for item in objects:
         points = [
@@ -211,7 +211,7 @@ def _without(tasks: Sequence[ForceTask], known: set[tuple[str, str]]) -> list[Fo
 
 
 def force_on(task: ForceTask) -> list[Row]:
-    """Measure the places on one difference."""
+    """Measure the positions on one difference."""
     planes = score_planes_from_fits(task.store.get(task.difference_key))
     try:
         places = to_pixels(planes.wcs, np.array(task.ra_deg), np.array(task.dec_deg))

@@ -101,7 +101,7 @@ def _choose(
     from astrid_assets.steps.processed_frames.frame_task import FrameTask, offer_anchor
 
     if profile.catalogue is not None:
-        # A file that cannot be read is told once, before the frames' work.
+        # A file that cannot be read is reported once, before the frames' work.
         read_catalogue(profile.catalogue)
     eligible = [
         frame for frame in members if may_enter(frame.source_path, frame.night, profile.reference)

@@ -1,8 +1,8 @@
-"""Register the frames of a night: from the survey's source into store and catalogue.
+"""Ingest the frames of a night: from the survey's source into store and catalogue.
 
 A file is read once, kept byte for byte under its hash, and each image in it becomes
-an observation; what the door refuses becomes an observation with its reason. Files
-that were registered before and have not changed are not read again.
+an observation; what the reader refuses becomes an observation with its reason. Files
+that were ingested before and have not changed are not read again.
 """
 
 from __future__ import annotations
@@ -58,15 +58,15 @@ FACTS = (
     "binning",
     "ccd_temperature_c",
 )
-"""Columns that are copied from what the door found."""
+"""Columns that are copied from what the reader found."""
 
 UNDATED = ""
-"""The night of files whose date nobody can tell."""
+"""The night of files whose date cannot be determined."""
 
 
 @dataclass(frozen=True)
 class FileTask:
-    """One file to register; travels to a worker process."""
+    """One file to ingest; travels to a worker process."""
 
     profile: SurveyProfile
     source: FrameSource
@@ -83,7 +83,7 @@ def register_from_source(
     force: bool = False,
     options: SourceOptions | None = None,
 ) -> Iterator[NightReport]:
-    """Open the survey's source and register the nights' frames from it."""
+    """Open the survey's source and ingest the nights' frames from it."""
     source = open_source(profile, store_options=options)
     return register_nights(tools, profile, source, nights, force=force)
 
@@ -96,7 +96,7 @@ def register_nights(
     *,
     force: bool = False,
 ) -> Iterator[NightReport]:
-    """Register every frame of the nights; yields one report per night, in order.
+    """Ingest every frame of the nights; yields one report per night, in order.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def register_nights(
 def index_source(tools: Tools, profile: SurveyProfile, source: FrameSource) -> list[SourceFileRow]:
     """Return the files of a source with their nights, reading only new headers.
 
-    Files without a date are registered at once, as rejected, so that people see them.
+    Files without a date are ingested at once, as rejected, so that users see them.
     """
     with tools.catalogue.read() as session:
         known = observations.known_files(session, profile.name)

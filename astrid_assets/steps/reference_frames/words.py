@@ -1,4 +1,4 @@
-"""Why frames are in a reference or out of it, in words for people."""
+"""Why frames are in a reference or out of it, in words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.settings import ReferenceSettings
 
 MAX_ROWS = 24
-"""Rows of the ranking that are kept for people: the members come first."""
+"""Rows of the ranking that are kept to be shown: the members come first."""
 
 WORDS = {
     "date": "of nights after [reference] before",
@@ -56,7 +56,7 @@ def missing_reason(choice: ReferenceChoice, settings: ReferenceSettings, night: 
 
 
 def ranking_told(name: str, considered: Sequence[RankedFrame]) -> dict[str, object]:
-    """Return the ranking for people: a table, and how many stayed out for what."""
+    """Return the ranking as it is shown: a table, and how many stayed out for what."""
     left_out = Counter(r.why_not for r in considered if r.why_not)
     table = [
         {

@@ -8,7 +8,7 @@ sigma, because ZTF publishes no S_corr image. A network trained on both learns f
 two kinds of third channel: take them apart by survey.
 
 Labels that come with the alerts are events marked ``catalogue`` or ``import``; scores
-of other people's networks are kept as numbers and never become labels.
+of networks from elsewhere are kept as numbers and never become labels.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ VERSION = "1"
 """Raised when the cutouts made of the same alert change."""
 
 KIND = "alert"
-"""Of these images: no step of the graph takes them for frames."""
+"""Kind of these images: no step of the graph takes them for frames."""
 
 ZERO_POINT_MAG = 25.0
 """Alerts come in magnitudes: fluxes are counts of this zero point, not electrons."""

@@ -1,4 +1,4 @@
-"""Labels to a file: every event with its detection's place and what was shown."""
+"""Labels to a file: every event with its detection's position and what was shown."""
 
 from __future__ import annotations
 

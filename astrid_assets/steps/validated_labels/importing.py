@@ -1,4 +1,4 @@
-"""Labels from a file: what people said elsewhere, checked row by row.
+"""Labels from a file: what reviewers said elsewhere, checked row by row.
 
 A row names a detection by its id, or by survey, night and position, and says who
 called it what and when (the columns of `label_export`). Imported rows become events
@@ -219,7 +219,7 @@ def _index(row: FileRow) -> int | None:
     if value is None:
         return None
     if value != int(value) or not 0 <= value < 2**31:
-        raise Refused("bad_number", f"its cutout_index {value} is no place in a list")
+        raise Refused("bad_number", f"its cutout_index {value} is not a position in a list")
     return int(value)
 
 

@@ -1,7 +1,7 @@
 """Labels of a night: the consensus of all events, and the known truth of simulations.
 
-Events come from people (`review_events.say`), and their labels follow at once; here
-the night's places in the review queue are opened and its labels judged as a whole.
+Events come from reviewers (`review.events.say`), and their labels follow at once; here
+the night's positions in the review queue are opened and its labels judged as a whole.
 In a simulated survey a "truth reviewer" appends one event per detection, marked
 ``truth``, by matching detections to the known changes; completeness against that
 truth is measured on the way. Labels are a view of the events and can be made again at
