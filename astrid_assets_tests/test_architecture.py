@@ -77,6 +77,37 @@ def test_files_stay_short_enough_to_read() -> None:
     assert long == {}
 
 
+@pytest.mark.parametrize(("folder", "most"), [("science", 22), ("steps", 16)])
+def test_a_folder_holds_few_enough_entries_to_survey(folder: str, most: int) -> None:
+    entries = [p.name for p in (PACKAGE / folder).iterdir() if not p.name.startswith("__")]
+    assert len(entries) <= most, sorted(entries)
+
+
+def test_the_folders_of_the_tests_mirror_the_package() -> None:
+    tests = PACKAGE.with_name("astrid_assets_tests")
+    folders = {p.parent.relative_to(tests) for p in tests.rglob("test_*.py")}
+    strays = [
+        str(f)
+        for f in folders
+        if not (PACKAGE / f).is_dir() and not (PACKAGE / f).with_suffix(".py").is_file()
+    ]
+    assert len(folders) > 10
+    assert strays == []
+
+
+def test_no_file_imports_itself_through_others() -> None:
+    paths = {
+        ".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts): p
+        for p in modules()
+        if p.name != "__init__.py"
+    }
+    waiting = {name: _imports_of(path, set(paths)) for name, path in paths.items()}
+    assert len(paths) > 100
+    while free := {name for name, needs in waiting.items() if not needs & waiting.keys()}:
+        waiting = {name: needs for name, needs in waiting.items() if name not in free}
+    assert not waiting, "in a circle, or importing one: " + ", ".join(sorted(waiting))
+
+
 def test_compiled_code_in_the_cache_cannot_be_stale() -> None:
     calling = {
         f"{path.stem} -> {node.module.rsplit('.', 1)[-1]}"
@@ -129,3 +160,18 @@ def _raises_again(handler: ast.ExceptHandler) -> bool:
     """Return whether the handler ends by passing the exception on."""
     last = handler.body[-1]
     return isinstance(last, ast.Raise) and last.exc is None
+
+
+def _imports_of(path: Path, modules: set[str]) -> set[str]:
+    """Modules of the package that a file imports anywhere, for type checks and late too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None, f"relative import in {path}"
+            assert node.level == 0, f"relative import in {path}"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner in modules else node.module)
+    return found & modules
