@@ -1,6 +1,7 @@
 # make demo   install what is needed and run the whole graph on a simulated sky
 # make test   install the development tools and run every check and test
 # make ui     start the Dagster UI and MLflow on this machine
+# make docs   build the documentation into docs/_build/html
 #
 # Works without root. Only package registries are reached, and only when
 # pyproject.toml or constraints.txt changed since the last installation.
@@ -19,7 +20,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 WANTED := $(shell cat pyproject.toml constraints.txt | cksum)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install install-dev demo test lint format ui clean
+.PHONY: help venv install install-dev demo test lint format ui docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +60,10 @@ lint: install-dev  ## ruff, pyright, import contracts, docstrings, plain English
 
 test: lint  ## Every check, then every test
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+docs: install-dev  ## Build the documentation; any warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
 
 format: install-dev  ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .

@@ -48,7 +48,8 @@ def import_(file: Path, survey: str) -> None:
     )
     from astrid_assets.steps.validated_labels.alerts import import_alerts
     from astrid_assets.surveys.alert_files import NoAlerts
-    from astrid_assets.surveys.profile import AlertSource, SurveyProfile
+    from astrid_assets.surveys.profile import SurveyProfile
+    from astrid_assets.surveys.profile_sources import AlertSource
 
     prepare_home()
     catalogue = open_catalogue()

@@ -29,7 +29,13 @@ def reviewer() -> None:
 
 @reviewer.command()
 @click.argument("name")
-@click.option("--role", type=click.Choice(ROLES), default="reviewer", show_default=True)
+@click.option(
+    "--role",
+    type=click.Choice(ROLES),
+    default="reviewer",
+    show_default=True,
+    help="What the account may do.",
+)
 @click.option(
     "--password/--no-password",
     "with_password",

@@ -128,7 +128,13 @@ def show(name: str) -> None:
 
 @survey.command()
 @click.argument("what", metavar="NAME|FILE.toml|FOLDER")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=20,
+    show_default=True,
+    help="Most files that are opened.",
+)
 def check(what: str, limit: int) -> None:
     """Look at frames as AstrID would: what is found, odd, missing, or refused.
 
@@ -186,7 +192,8 @@ def _profile_for_check(what: str) -> SurveyProfile:
         stored_surveys,
     )
     from astrid_assets.cli.workplace import open_catalogue, prepare_home
-    from astrid_assets.surveys.profile import FolderSource, SurveyProfile
+    from astrid_assets.surveys.profile import SurveyProfile
+    from astrid_assets.surveys.profile_sources import FolderSource
 
     path = Path(what).expanduser()
     if what.endswith(TOML):

@@ -10,12 +10,8 @@ import click
 from astrid_assets.partitions import SURVEYS
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.frames import Survey
-from astrid_assets.surveys.profile import (
-    SURVEY_NAME,
-    FolderSource,
-    ProfileError,
-    SurveyProfile,
-)
+from astrid_assets.surveys.profile import SURVEY_NAME, ProfileError, SurveyProfile
+from astrid_assets.surveys.profile_sources import FolderSource
 
 if TYPE_CHECKING:
     from pathlib import Path

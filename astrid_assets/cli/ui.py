@@ -35,9 +35,21 @@ START_LIMIT_S = 180.0  # MLflow's first start migrates its database: 20 s when i
 @click.command()
 @click.option("--port", default=DAGSTER_PORT, show_default=True, help="Dagster UI.")
 @click.option("--mlflow-port", default=MLFLOW_PORT, show_default=True, help="MLflow.")
-@click.option("--mlflow/--no-mlflow", "with_mlflow", default=True, show_default=True)
+@click.option(
+    "--mlflow/--no-mlflow",
+    "with_mlflow",
+    default=True,
+    show_default=True,
+    help="Whether MLflow starts too.",
+)
 @click.option("--review-port", default=REVIEW_PORT, show_default=True, help="Review page.")
-@click.option("--review/--no-review", "with_review", default=True, show_default=True)
+@click.option(
+    "--review/--no-review",
+    "with_review",
+    default=True,
+    show_default=True,
+    help="Whether the review page starts too.",
+)
 def ui(port: int, mlflow_port: int, with_mlflow: bool, review_port: int, with_review: bool) -> None:
     """Start the Dagster UI, its daemon, MLflow and the review page.
 

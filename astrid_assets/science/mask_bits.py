@@ -11,17 +11,28 @@ from enum import IntFlag
 class MaskBit(IntFlag):
     """One bit of a frame's mask; the value is what is stored in the FITS file."""
 
-    BAD = 1 << 0  # dead or unreliable detector pixel
-    SATURATED = 1 << 1  # at or above the linear range, and the pixels its charge spills into
+    BAD = 1 << 0
+    """Dead or unreliable detector pixel."""
+    SATURATED = 1 << 1
+    """At or above the linear range, and the pixels its charge spills into."""
     COSMIC_RAY = 1 << 2
-    TRAIL = 1 << 3  # satellite or aircraft
-    HALO = 1 << 4  # wings of a saturated star, where subtraction leaves residuals
-    EDGE = 1 << 5  # too close to the border for a full PSF
-    NO_DATA = 1 << 6  # NaN in the file, outside the detector, not covered
-    INTERPOLATED = 1 << 7  # interpolated from pixels that were filled from their neighbours
-    HOT = 1 << 8  # its dark current is noisier than the sky
-    SPIKE = 1 << 9  # diffraction spike of a bright star
-    BLEEDING = 1 << 10  # charge that ran along the columns from a saturated star
+    """Hit by a cosmic ray."""
+    TRAIL = 1 << 3
+    """Crossed by a satellite or an aircraft."""
+    HALO = 1 << 4
+    """Wings of a saturated star, where subtraction leaves residuals."""
+    EDGE = 1 << 5
+    """Too close to the border for a full PSF."""
+    NO_DATA = 1 << 6
+    """NaN in the file, outside the detector, not covered."""
+    INTERPOLATED = 1 << 7
+    """Interpolated from pixels that were filled from their neighbours."""
+    HOT = 1 << 8
+    """Its dark current is noisier than the sky."""
+    SPIKE = 1 << 9
+    """Diffraction spike of a bright star."""
+    BLEEDING = 1 << 10
+    """Charge that ran along the columns from a saturated star."""
 
 
 UNUSABLE = int(

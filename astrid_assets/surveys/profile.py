@@ -12,16 +12,9 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from astrid_assets.science.calibration.overscan import OverscanModel
 from astrid_assets.science.detection.settings import DetectionSettings
@@ -33,6 +26,7 @@ from astrid_assets.science.settings import (
     ProcessingSettings,
     ReferenceSettings,
 )
+from astrid_assets.surveys.profile_sources import Section, SimulatedSource, Source
 
 SURVEY_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,39}$")
 # `|`, `[`, `]` and `,` mean something in Dagster's partition keys, `/` in object keys.
@@ -40,89 +34,6 @@ SURVEY_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,39}$")
 
 class ProfileError(ValueError):
     """A profile that cannot be used; the message names the file and the key."""
-
-
-class Section(BaseModel):
-    """A part of the profile: frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-FITS_PATTERNS = (
-    "*.fits",
-    "*.fit",
-    "*.fts",
-    "*.fz",
-    "*.fits.gz",
-    "*.fit.gz",
-    "*.fts.gz",
-    "*.fits.bz2",
-    "*.fits.Z",
-    "*.fit.Z",
-)
-"""File names taken for FITS, whatever their case. ``.Z`` is among them so that
-such a file is refused with advice instead of being passed over in silence."""
-
-
-class FolderSource(Section):
-    """Frames in a folder of this machine, searched recursively."""
-
-    kind: Literal["folder"] = "folder"
-    path: Path
-    patterns: tuple[str, ...] = FITS_PATTERNS
-    exclude: tuple[str, ...] = ()
-    """Glob patterns of paths (below the folder) to leave alone."""
-
-
-class ObjectPrefixSource(Section):
-    """Frames below a prefix of an object store (``s3://bucket/prefix``).
-
-    Endpoint and credentials come from the environment, never from the profile.
-    """
-
-    kind: Literal["object_prefix"]
-    url: str
-    patterns: tuple[str, ...] = FITS_PATTERNS
-    exclude: tuple[str, ...] = ()
-    """Glob patterns of paths (below the prefix) to leave alone."""
-
-
-class ArchiveSource(Section):
-    """Frames of an HTTP archive: a manifest (CSV) of addresses, one per line.
-
-    Columns ``url`` and ``night`` (YYYY-MM-DD), optionally ``sha256``. The manifest
-    is a file or an address; relative urls in it are relative to its own address.
-    """
-
-    kind: Literal["archive"]
-    manifest: str
-    max_file_mb: int = Field(default=1024, ge=1, le=65536)
-    """A larger answer is refused while it arrives."""
-    timeout_s: float = Field(default=60.0, gt=0, le=3600)
-
-
-class SimulatedSource(Section):
-    """Frames of a simulated sky whose truth is known; made, not read."""
-
-    kind: Literal["simulated"]
-    seed: int = 1
-    scene: Literal["wide", "deep"] = "wide"
-    first_night: str = "2025-03-01"
-    nights: int = Field(default=12, ge=1, le=400)
-    frames_per_night: int = Field(default=3, ge=1, le=50)
-    shape: tuple[int, int] = (768, 768)
-
-
-class AlertSource(Section):
-    """No frames: the survey's detections are public alerts that somebody imports."""
-
-    kind: Literal["alerts"] = "alerts"
-
-
-Source = Annotated[
-    FolderSource | ObjectPrefixSource | ArchiveSource | SimulatedSource | AlertSource,
-    Field(discriminator="kind"),
-]
 
 
 class Keywords(Section):
@@ -133,19 +44,28 @@ class Keywords(Section):
     """
 
     date_obs: tuple[str, ...] = ("DATE-OBS", "DATE_OBS", "MJD-OBS", "MJD_OBS", "MJD", "JD")
+    """Date, or date and time, of the exposure; or its MJD or JD."""
     time_obs: tuple[str, ...] = ("TIME-OBS", "TIME_OBS", "UT", "UTC-OBS", "UTSTART", "UT-STR")
+    """Time of day, where the date keyword has none."""
     exposure_s: tuple[str, ...] = ("EXPTIME", "EXPOSURE", "EXP_TIME", "TELAPSE")
+    """Exposure time, seconds."""
     band: tuple[str, ...] = ("FILTER", "FILTERS", "FILTER1", "FILTER01", "INSFLNAM", "BAND")
+    """Filter."""
     gain: tuple[str, ...] = ("EGAIN", "GAIN")
     """Electrons per ADU. EGAIN comes first: where both stand in one header, GAIN is
     the setting of an amateur camera."""
     read_noise: tuple[str, ...] = ("RDNOISE", "READNOIS", "RON", "ENOISE")
+    """Read noise, electrons."""
     saturation: tuple[str, ...] = ("SATURATE", "SATURAT", "SATLEVEL")
+    """Level, in ADU, from which a pixel is saturated."""
     image_type: tuple[str, ...] = ("IMAGETYP", "OBSTYPE", "FRAME", "IMTYPE")
+    """What the frame is: light, bias, dark or flat."""
     time_system: tuple[str, ...] = ("TIMESYS",)
+    """Time scale of the date, such as UTC or TAI."""
     field: tuple[str, ...] = ()
     """Keyword that names the field; empty: the whole survey is one field."""
     instrument: tuple[str, ...] = ("INSTRUME", "DETECTOR", "CAMERA")
+    """Instrument or camera; masters are kept apart by it."""
     readout_mode: tuple[str, ...] = ("READMODE", "READOUTM", "RDMODE", "CCDSPEED", "SPEED")
     """What changes the bias, such as a speed or an amplifier."""
     binning: tuple[str, ...] = ("XBINNING", "CCDXBIN", "CCDBINX", "BINX", "CCDSUM")
@@ -167,6 +87,7 @@ class AmplifierSections(Section):
     data: str
     """Section such as ``[1:1024,1:2048]`` that is kept."""
     overscan: str | None = None
+    """Section with this amplifier's overscan; None: it has none."""
     gain_e_per_adu: float | None = Field(default=None, gt=0)
     """None: the frame's gain."""
 
@@ -175,9 +96,13 @@ class Detector(Section):
     """Detector constants; None means: take the header's keyword, which must exist."""
 
     gain_e_per_adu: float | None = Field(default=None, gt=0)
+    """Gain."""
     read_noise_e: float | None = Field(default=None, ge=0)
+    """Read noise per pixel."""
     saturation_adu: float | None = Field(default=None, gt=0)
+    """Level from which a pixel is saturated."""
     date_is: Literal["start", "middle", "end"] = "start"
+    """Which moment of the exposure the header's date gives."""
     band: str | None = None
     """The only band of the survey, when headers do not say."""
     exposure_s: float | None = Field(default=None, gt=0)
@@ -218,6 +143,7 @@ class Night(Section):
     """How a night is dated: UTC of mid-exposure, shifted, then cut to the date."""
 
     utc_shift_hours: float | None = Field(default=None, ge=-24, le=24)
+    """Hours that are added to UTC before the date is cut off."""
     longitude_deg: float | None = Field(default=None, ge=-180, le=360)
     """East-positive; shifts by ``longitude / 15 - 12`` hours, so that the date
     is that of the local evening."""
@@ -227,7 +153,9 @@ class MaxAge(Section):
     """Days between a night and the night of a master it may use, before or after."""
 
     bias: int = Field(default=90, ge=0)
+    """Of a bias."""
     dark: int = Field(default=90, ge=0)
+    """Of a dark."""
     flat: int = Field(default=30, ge=0)
     """Dust moves: flats age fastest."""
 
@@ -244,8 +172,11 @@ class Calibration(Section):
     """
 
     frames_are: Literal["calibrated", "raw"] = "calibrated"
+    """raw: bias, dark and flat are applied; calibrated: pixels are used as they are."""
     on_missing_master: Literal["reject", "continue"] = "reject"
+    """reject: a frame without its master is rejected; continue: it gets a flag."""
     min_master_frames: int = Field(default=5, ge=1)
+    """Fewest calibration frames that make a master."""
     max_age_days: MaxAge = MaxAge()
     temperature_tolerance_c: float = Field(default=2.0, gt=0)
     """Largest difference inside a master, and between it and the frame."""
@@ -253,8 +184,11 @@ class Calibration(Section):
     """When no bias or dark is near enough in temperature: take the nearest, with a
     flag, or count it as missing."""
     bias: tuple[str, ...] = ()
+    """Paths of bias frames."""
     dark: tuple[str, ...] = ()
+    """Paths of dark frames."""
     flat: tuple[str, ...] = ()
+    """Paths of flat frames."""
 
 
 class CatalogueFile(Section):
@@ -267,24 +201,34 @@ class CatalogueFile(Section):
     """
 
     path: Path
+    """The table: CSV, Parquet or FITS."""
     epoch_year: float = Field(default=2016.0, ge=1900, le=2100)
     """Epoch of the positions, Julian year, when the table has no column of it."""
     ra: str | None = None
+    """Column of the right ascension."""
     dec: str | None = None
+    """Column of the declination."""
     mag: str | None = None
     """Which band's magnitudes to use; default ``mag``, then Gaia's G."""
     err: str | None = None
+    """Column of the magnitude's error."""
     colour: str | None = None
+    """Column of the colour."""
     pmra: str | None = None
+    """Column of the proper motion in right ascension, times cos(dec)."""
     pmdec: str | None = None
+    """Column of the proper motion in declination."""
 
 
 class SurveyProfile(Section):
     """One survey, as its user describes it."""
 
     name: str
+    """Name of the survey, and part of every partition key."""
     description: str = ""
+    """Free text for reports."""
     source: Source
+    """Where frames come from."""
     keywords: Keywords = Keywords()
     detector: Detector = Detector()
     night: Night = Night()

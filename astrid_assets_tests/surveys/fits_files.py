@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.io import fits
 
-from astrid_assets.surveys.profile import FolderSource, SurveyProfile
+from astrid_assets.surveys.profile import SurveyProfile
+from astrid_assets.surveys.profile_sources import FolderSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -93,7 +93,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class PixelMap:
-    """``matrix plane + shift + terms . monomials(pixels)``.
+    """``matrix plane + shift + terms · monomials(pixels)``.
 
     `freedom` indexes `KINDS`; `terms` has shape (k, 2), k = 0 without polynomial;
     `shape` is that of the frame, on which pixels are normalised.

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
     from astrid_assets.storage.database.tables.review import Label, ValidationEvent
     from astrid_assets.storage.queries.detection_rows import DetectionRow
-    from astrid_assets.surveys.profile import SimulatedSource, SurveyProfile
+    from astrid_assets.surveys.profile import SurveyProfile
+    from astrid_assets.surveys.profile_sources import SimulatedSource
 
     Events = Mapping[str, Sequence[ValidationEvent]]
     """The events of each detection that has any, in their order."""

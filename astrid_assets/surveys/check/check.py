@@ -16,7 +16,8 @@ from astrid_assets.surveys.check.oddities import oddities
 from astrid_assets.surveys.check.samples import Sample, take_samples
 from astrid_assets.surveys.check.suggestion import suggested_toml
 from astrid_assets.surveys.fits.facts import DoorRejection, ImageFacts
-from astrid_assets.surveys.profile import FolderSource, SurveyProfile
+from astrid_assets.surveys.profile import SurveyProfile
+from astrid_assets.surveys.profile_sources import FolderSource
 from astrid_assets.surveys.sources.folder import FolderFrames
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from astrid_assets.science.errors import FrameRejected
 from astrid_assets.surveys.check.header_search import ROLES, alternatives, pixel_scale, pointing
 from astrid_assets.surveys.fits.facts import ImageFacts
 from astrid_assets.surveys.fits.sections import section
-from astrid_assets.surveys.profile import FolderSource, Keywords
+from astrid_assets.surveys.profile import Keywords
+from astrid_assets.surveys.profile_sources import FolderSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

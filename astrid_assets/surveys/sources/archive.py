@@ -23,7 +23,7 @@ from astrid_assets.surveys.sources.base import FileUnavailable, SourceFile, Sour
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from astrid_assets.surveys.profile import ArchiveSource
+    from astrid_assets.surveys.profile_sources import ArchiveSource
 
 NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from astrid_assets.surveys.profile import FolderSource
+    from astrid_assets.surveys.profile_sources import FolderSource
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from astrid_assets.surveys.sources.base import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from astrid_assets.surveys.profile import ObjectPrefixSource
+    from astrid_assets.surveys.profile_sources import ObjectPrefixSource
 
 RETRIES: Mapping[str, int] = {"max_retries": 3}
 

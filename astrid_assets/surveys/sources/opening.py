@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from astrid_assets.surveys import profile as profiles
+from astrid_assets.surveys import profile_sources
 from astrid_assets.surveys.sources.base import (
     FileUnavailable,
     FrameSource,
@@ -23,19 +23,19 @@ def open_source(
 ) -> FrameSource:
     """Return the source a profile asks for; nothing is read or contacted yet."""
     source = profile.source
-    if isinstance(source, profiles.FolderSource):
+    if isinstance(source, profile_sources.FolderSource):
         from astrid_assets.surveys.sources.folder import FolderFrames
 
         return FolderFrames(source)
-    if isinstance(source, profiles.ObjectPrefixSource):
+    if isinstance(source, profile_sources.ObjectPrefixSource):
         from astrid_assets.surveys.sources.object_prefix import ObjectPrefixFrames
 
         return ObjectPrefixFrames(source, store_options or SourceOptions())
-    if isinstance(source, profiles.ArchiveSource):
+    if isinstance(source, profile_sources.ArchiveSource):
         from astrid_assets.surveys.sources.archive import ArchiveFrames
 
         return ArchiveFrames(source)
-    if isinstance(source, profiles.AlertSource):
+    if isinstance(source, profile_sources.AlertSource):
         return NoFrames()
     from astrid_assets.surveys.sources.simulated import SimulatedSource
 

@@ -27,7 +27,7 @@ from astrid_assets.science.simulation.truth import (
     sources_on_frame,
 )
 from astrid_assets.science.simulation.weather import conditions
-from astrid_assets.surveys import profile as profiles
+from astrid_assets.surveys import profile_sources
 from astrid_assets.surveys.profile import (
     Calibration,
     Keywords,
@@ -190,7 +190,7 @@ class SimulatedSource:
         return header + -(-2 * ny * nx // FITS_BLOCK) * FITS_BLOCK
 
 
-def plan_of(settings: profiles.SimulatedSource) -> Plan:
+def plan_of(settings: profile_sources.SimulatedSource) -> Plan:
     """Return the plan that settings describe."""
     first = dt.date.fromisoformat(settings.first_night)
     return Plan(
@@ -202,7 +202,7 @@ def plan_of(settings: profiles.SimulatedSource) -> Plan:
     )
 
 
-def truth(settings: profiles.SimulatedSource, night: str) -> list[TruthSource]:
+def truth(settings: profile_sources.SimulatedSource, night: str) -> list[TruthSource]:
     """Return the changed sources of all light frames of a night (YYYY-MM-DD).
 
     Ordered by frame, on each frame the strongest first; empty for a night that the
@@ -219,7 +219,7 @@ def truth(settings: profiles.SimulatedSource, night: str) -> list[TruthSource]:
     ]
 
 
-def frame_truth(settings: profiles.SimulatedSource, night: str, index: int) -> FrameTruth:
+def frame_truth(settings: profile_sources.SimulatedSource, night: str, index: int) -> FrameTruth:
     """Return everything known of one light frame; `index` counts from 0."""
     return expose(plan_of(settings), _night_index(settings, night), index).truth
 
@@ -246,17 +246,19 @@ def demo_profiles() -> list[SurveyProfile]:
 
 def tiny_profile() -> SurveyProfile:
     """Return one small simulated survey, which a laptop runs within a minute."""
-    source = profiles.SimulatedSource(
+    source = profile_sources.SimulatedSource(
         kind="simulated", scene="wide", seed=3, nights=6, frames_per_night=2, shape=(384, 384)
     )
     return _profile_of("sim-tiny", source)
 
 
 def _demo_profile(name: str, scene: Literal["wide", "deep"], seed: int) -> SurveyProfile:
-    return _profile_of(name, profiles.SimulatedSource(kind="simulated", scene=scene, seed=seed))
+    return _profile_of(
+        name, profile_sources.SimulatedSource(kind="simulated", scene=scene, seed=seed)
+    )
 
 
-def _profile_of(name: str, source: profiles.SimulatedSource) -> SurveyProfile:
+def _profile_of(name: str, source: profile_sources.SimulatedSource) -> SurveyProfile:
     return SurveyProfile(
         name=name,
         description=f"Simulated {source.scene} field with known truth",
@@ -268,7 +270,7 @@ def _profile_of(name: str, source: profiles.SimulatedSource) -> SurveyProfile:
     )
 
 
-def _reference_settings(source: profiles.SimulatedSource) -> ReferenceSettings:
+def _reference_settings(source: profile_sources.SimulatedSource) -> ReferenceSettings:
     """Return settings that stack the quiet nights, which the truth is relative to."""
     return ReferenceSettings.model_validate(
         {
@@ -279,20 +281,20 @@ def _reference_settings(source: profiles.SimulatedSource) -> ReferenceSettings:
     )
 
 
-def _settings_of(profile: SurveyProfile) -> profiles.SimulatedSource:
-    if not isinstance(profile.source, profiles.SimulatedSource):
+def _settings_of(profile: SurveyProfile) -> profile_sources.SimulatedSource:
+    if not isinstance(profile.source, profile_sources.SimulatedSource):
         raise SourceUnavailable(
             f"{profile.name} is no simulated survey: its source is a {profile.source.kind}"
         )
     return profile.source
 
 
-def _date(settings: profiles.SimulatedSource, night: int) -> str:
+def _date(settings: profile_sources.SimulatedSource, night: int) -> str:
     first = dt.date.fromisoformat(settings.first_night)
     return (first + dt.timedelta(days=night)).isoformat()
 
 
-def _night_index(settings: profiles.SimulatedSource, night: str) -> int:
+def _night_index(settings: profile_sources.SimulatedSource, night: str) -> int:
     first = dt.date.fromisoformat(settings.first_night)
     return (dt.date.fromisoformat(night) - first).days
 

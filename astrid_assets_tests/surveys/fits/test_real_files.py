@@ -14,7 +14,8 @@ from astrid_assets.science.errors import FrameRejected
 from astrid_assets.surveys.check.check import check_survey, suggest_profile
 from astrid_assets.surveys.fits.facts import DoorRejection, ImageFacts
 from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_headers, read_image
-from astrid_assets.surveys.profile import FolderSource, SurveyProfile
+from astrid_assets.surveys.profile import SurveyProfile
+from astrid_assets.surveys.profile_sources import FolderSource
 from astrid_assets.surveys.sources.opening import open_source
 from astrid_assets_tests.surveys.fits_files import survey
 

@@ -9,8 +9,9 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from astrid_assets.surveys import profile as profiles
-from astrid_assets.surveys.profile import FolderSource, SurveyProfile
+from astrid_assets.surveys import profile_sources
+from astrid_assets.surveys.profile import SurveyProfile
+from astrid_assets.surveys.profile_sources import FolderSource
 from astrid_assets.surveys.sources.base import FileUnavailable, SourceUnavailable
 from astrid_assets.surveys.sources.simulated import (
     SimulatedSource,
@@ -21,7 +22,7 @@ from astrid_assets.surveys.sources.simulated import (
     truth,
 )
 
-SETTINGS = profiles.SimulatedSource(
+SETTINGS = profile_sources.SimulatedSource(
     kind="simulated",
     seed=5,
     scene="wide",
@@ -175,7 +176,7 @@ def test_the_demonstration_holds_more_than_a_thousand_detectable_changes():
     count = 0
     for profile in demo_profiles():
         settings = profile.source
-        assert isinstance(settings, profiles.SimulatedSource)
+        assert isinstance(settings, profile_sources.SimulatedSource)
         nights = {f.night for f in SimulatedSource(profile).files() if f.night}
         for night in nights:
             count += sum(abs(s.expected_snr) > 6 for s in truth(settings, night))

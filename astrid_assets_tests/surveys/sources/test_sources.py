@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from astrid_assets.surveys.profile import (
-    ArchiveSource,
-    FolderSource,
-    ObjectPrefixSource,
-    SurveyProfile,
-)
+from astrid_assets.surveys.profile import SurveyProfile
+from astrid_assets.surveys.profile_sources import ArchiveSource, FolderSource, ObjectPrefixSource
 from astrid_assets.surveys.sources.base import (
     FileUnavailable,
     FrameSource,

@@ -1,0 +1,149 @@
+"""Whatever the code declares has its sentence, and stands on its page."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from astrid_assets.cli.main import COMMANDS
+from astrid_assets.resources.home import project_root
+from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.storage.database.tables.base import Base
+from docs.generate import (
+    api_pages,
+    commands_page,
+    environment_page,
+    mask_page,
+    packages_page,
+    routes_page,
+    settings_page,
+    tables_page,
+)
+from docs.generate.docstrings import unit_of
+from docs.generate.entries import Entry, Group, Page, as_markdown
+
+PACKAGE = project_root() / "astrid_assets"
+MAKERS = {
+    "settings": settings_page.page,
+    "mask bits": mask_page.page,
+    "commands": commands_page.page,
+    "environment": environment_page.page,
+    "packages": packages_page.page,
+}
+
+
+def lacking(page: Page) -> list[str]:
+    without = [group.title for group in page.groups if not group.sentence.strip()]
+    entries = [(group.title, entry) for group in page.groups for entry in group.entries]
+    return without + [f"{title}: {e.name}" for title, e in entries if not e.sentence.strip()]
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_everything_on_the_page_has_its_sentence(name: str) -> None:
+    page = MAKERS[name]()
+    assert sum(len(group.entries) for group in page.groups) > 10
+    assert lacking(page) == []
+
+
+def test_what_has_no_sentence_is_found() -> None:
+    silent = Page("p", "P", "", (Group("g", "Group.", (), (Entry("x", " "),)), Group("h", "")))
+    assert lacking(silent) == ["h", "g: x"]
+
+
+def test_every_model_of_settings_is_on_the_page() -> None:
+    listed = {model.__name__ for model in settings_page.models()}
+    declared = {
+        node.name
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(b, ast.Name) and b.id in ("Settings", "Section") for b in node.bases)
+    }
+    assert len(declared) > 20
+    assert declared - listed == set()
+
+
+def test_every_field_of_a_model_is_in_the_text() -> None:
+    text = as_markdown(settings_page.page())
+    for model in settings_page.models():
+        for name in model.model_fields:
+            assert f"| `{name}` |" in text, (model.__name__, name)
+
+
+def test_every_mask_bit_is_in_the_text() -> None:
+    text = as_markdown(mask_page.page())
+    assert [bit.name for bit in MaskBit if f"| `{bit.name}` |" not in text] == []
+
+
+def test_every_command_is_in_the_text() -> None:
+    text = as_markdown(commands_page.page())
+    assert [name for name in COMMANDS if f"## astrid {name}\n" not in text] == []
+    assert "## astrid survey add\n" in text
+
+
+def test_every_route_has_its_sentence_and_is_in_the_text() -> None:
+    page = routes_page.page()
+    assert [group.title for group in page.groups if not group.sentence.strip()] == []
+    declared = {
+        re.sub(r"\\([{}])", r"\1", title)
+        for title in re.findall(r"^## (.+)$", as_markdown(page), re.MULTILINE)
+    }
+    routers = "".join(path.read_text() for path in (PACKAGE / "web" / "api").glob("*.py"))
+    routes = re.findall(r"@router\.(get|post|put|delete|patch)\(\s*\"([^\"]+)\"", routers)
+    assert len(routes) > 20
+    assert {method.upper() for method, _ in routes} <= {title.split()[0] for title in declared}
+    for method, path in routes:
+        assert any(t.startswith(method.upper()) and t.endswith(path) for t in declared), path
+
+
+def test_every_table_has_its_sentence_and_every_column_is_in_the_text() -> None:
+    page = tables_page.page()
+    assert [group.title for group in page.groups if not group.sentence.strip()] == []
+    by_name = {group.title: {e.name for e in group.entries} for group in page.groups}
+    for table in Base.metadata.tables.values():
+        assert by_name[table.name] == {column.name for column in table.columns}
+
+
+def test_every_variable_that_the_code_reads_is_on_the_page() -> None:
+    (group,) = environment_page.page().groups
+    listed = {entry.name for entry in group.entries}
+    read = {
+        name
+        for path in PACKAGE.rglob("*.py")
+        for name in re.findall(r"\"(ASTRID_[A-Z0-9_]+)\"", path.read_text())
+    }
+    assert len(read) > 10
+    unlisted = read - listed
+    # A switch for one command line, described where commands are.
+    assert all(f"`{name}`" in commands_page.INTRODUCTION for name in unlisted), unlisted
+
+
+def test_every_public_function_of_science_is_in_the_api_reference() -> None:
+    pages = api_pages.api_pages()
+    for room in api_pages.rooms():
+        text = pages[f"api/{room}.rst"]
+        for module in api_pages.modules(f"astrid_assets.science.{room}"):
+            source = Path(PACKAGE.parent, *module.split(".")).with_suffix(".py").read_text()
+            for node in ast.parse(source).body:
+                if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_":
+                    documented = rf"^\.\. auto\w+:: {node.name}$"
+                    assert re.search(documented, text, re.MULTILINE), node.name
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("fwhm_px", "pixels"),
+        ("gain_e_per_adu", "electrons per ADU"),
+        ("max_file_mb", "MB"),
+        ("exposure_s", "s"),
+        ("name", ""),
+        ("votes", ""),
+        ("frames_per_night", ""),
+    ],
+)
+def test_the_unit_is_what_the_name_ends_with(name: str, unit: str) -> None:
+    assert unit_of(name) == unit

@@ -1,0 +1,41 @@
+"""All generated pages, as file names and texts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from docs.generate import (
+    commands_page,
+    environment_page,
+    mask_page,
+    numbers_page,
+    packages_page,
+    routes_page,
+    settings_page,
+    tables_page,
+)
+from docs.generate.api_pages import api_pages
+from docs.generate.entries import as_markdown
+
+if TYPE_CHECKING:
+    from docs.generate.entries import Page
+
+
+def pages() -> list[Page]:
+    """Return the reference pages in the order of the table of contents."""
+    made = (
+        settings_page,
+        mask_page,
+        commands_page,
+        routes_page,
+        environment_page,
+        tables_page,
+        packages_page,
+        numbers_page,
+    )
+    return [module.page() for module in made]
+
+
+def all_files() -> dict[str, str]:
+    """Return the text of every generated file by its name."""
+    return {f"{page.name}.md": as_markdown(page) for page in pages()} | api_pages()
