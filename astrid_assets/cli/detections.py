@@ -40,7 +40,14 @@ SHORT_ID = 12
 @click.option(
     "--top", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many."
 )
-@click.option("--format", "kind", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="How the rows are printed.",
+)
 def detections(
     survey: str | None,
     night: dt.datetime | None,

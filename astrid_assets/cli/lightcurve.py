@@ -26,7 +26,14 @@ SHOWN = {
 
 @click.command()
 @click.argument("object_id", metavar="OBJECT")
-@click.option("--format", "kind", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="How the rows are printed.",
+)
 def lightcurve(object_id: str, kind: str) -> None:
     """Print the fluxes measured at the position of OBJECT, in time order.
 
