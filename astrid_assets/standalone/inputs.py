@@ -25,7 +25,8 @@ from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.surveys.fits.facts import ImageFacts
 from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_headers, read_image
 from astrid_assets.surveys.fits.structure import unpack
-from astrid_assets.surveys.profile import FolderSource, Keywords, SurveyProfile
+from astrid_assets.surveys.profile import Keywords, SurveyProfile
+from astrid_assets.surveys.profile_sources import FolderSource
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
