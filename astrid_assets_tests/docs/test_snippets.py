@@ -12,6 +12,7 @@ import pytest
 
 from astrid_assets.resources.home import project_root
 from astrid_assets.surveys.profile import SurveyProfile
+from astrid_assets_tests.standalone.two_files import two_files
 from docs.generate.commands_page import commands
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ def test_python_snippets_run(
     name: str, text: str, inputs: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    if "science.fits" in text:
+        made = two_files(tmp_path)
+        made.science.rename("science.fits")
+        made.reference.rename("reference.fits")
     exec(compile(text, name, "exec"), inputs)  # noqa: S102  our own pages
 
 
