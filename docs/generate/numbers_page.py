@@ -1,31 +1,50 @@
-"""Measured figures, from the JSON files that the benchmarks keep."""
+"""Measured numbers with their limits, gates, and reason codes, from their declarations."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
+from astrid_assets.science.quality.declarations import MEASURED_NUMBERS, declarations
+from astrid_assets.science.quality.difference_gates import DIFFERENCE_GATES
+from astrid_assets.science.quality.gates import OTHER_GATES
+from astrid_assets.science.quality.master_gates import MASTER_GATES
+from astrid_assets.science.reasons import ReasonCode
 from docs.generate.entries import Entry, Group, Page
 
-RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 INTRODUCTION = """
-What the benchmarks measured, each with the commit, the machine and the date. The command measures
-it again and keeps it in `benchmarks/results`, which this page shows. Times are those of a machine
-that may have done other work too. The README has more figures, from benchmarks that take longer.
+Numbers that are measured on every frame and difference, the limits that they are checked against,
+the gates that judge a night, and the codes of the reasons that people filter by. A limit itself is
+inside: a value at the limit passes.
 """
 
 
 def page() -> Page:
-    """Return the page of numbers, one group per kept result."""
-    results = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
-    return Page("numbers", "Numbers", INTRODUCTION, tuple(_group(result) for result in results))
-
-
-def _group(result: dict) -> Group:
-    machine = result["machine"]
-    sentence = (
-        f"`{result['command']}`, commit `{result['commit']}`, {result['date']}, "
-        f"{machine['cpu']}, {machine['cores']} cores, Python {result['python']}."
+    """Return the page of measured numbers, limits, gates and codes."""
+    numbers = tuple(
+        Entry(number.name, number.sentence, (number.unit, number.where))
+        for number in MEASURED_NUMBERS
     )
-    entries = tuple(Entry(f["name"], f["unit"], (f"{f['value']:g}",)) for f in result["figures"])
-    return Group(result["name"], sentence, ("value",), entries)
+    limits = tuple(
+        Entry(
+            row.number,
+            row.meaning,
+            (f"{row.side} {row.limit}", row.setting, row.severity, row.code),
+        )
+        for row in declarations()
+    )
+    gates = tuple(
+        Entry(
+            gate.name, gate.claim, (gate.asset, gate.number, "blocks" if gate.blocks else "warns")
+        )
+        for gate in (*OTHER_GATES, *MASTER_GATES, *DIFFERENCE_GATES)
+    )
+    codes = tuple(Entry(code.value, f"{code.sentence} {code.remedy}") for code in ReasonCode)
+    return Page(
+        "numbers",
+        "Measured numbers and reasons",
+        INTRODUCTION,
+        (
+            Group("Numbers", "", ("unit", "measured on"), numbers),
+            Group("Limits", "", ("limit", "setting", "does", "code"), limits),
+            Group("Gates", "", ("asset", "value", "failure"), gates),
+            Group("Reason codes", "", (), codes),
+        ),
+    )
