@@ -1,4 +1,5 @@
 # make demo   install what is needed and run the whole graph on a simulated sky
+# make quick  the tests that need no server, no browser and no real frames
 # make test   install the development tools and run every check and test
 # make ui     start the Dagster UI and MLflow on this machine
 # make docs   build the documentation into docs/_build/html
@@ -20,7 +21,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 WANTED := $(shell cat pyproject.toml constraints.txt | cksum)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install install-dev demo test lint format ui docs clean
+.PHONY: help venv install install-dev demo quick test lint format ui docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +58,10 @@ lint: install-dev  ## ruff, pyright, import contracts, docstrings, plain English
 	$(BIN)/lint-imports
 	$(BIN)/python -m astrid_assets_tests.lint_docstrings
 	$(BIN)/python -m astrid_assets_tests.plain_english
+
+quick: install-dev  ## The tests that need no server, browser or real frames
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile \
+	  -m "not (slow or postgres or browser or data)" $(PYTEST_ARGS)
 
 test: lint  ## Every check, then every test
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
