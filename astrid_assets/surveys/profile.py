@@ -153,9 +153,9 @@ class MaxAge(Section):
     """Days between a night and the night of a master it may use, before or after."""
 
     bias: int = Field(default=90, ge=0)
-    """Of a bias."""
+    """The age of a master bias, at most."""
     dark: int = Field(default=90, ge=0)
-    """Of a dark."""
+    """The age of a master dark, at most."""
     flat: int = Field(default=30, ge=0)
     """Dust moves: flats age fastest."""
 
