@@ -147,5 +147,5 @@ def test_the_ui_shows_checks_with_value_and_limit(browser: Browser, webserver: s
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.goto(f"{webserver}/assets/difference_images?view=checks")
     page.get_by_text("score_noise").first.click(timeout=60_000)
-    page.get_by_text("0.7 to 1.5").first.wait_for(timeout=20_000)
+    page.get_by_text("<= 1.5").first.wait_for(timeout=20_000)
     assert "Passed" in page.inner_text("body")

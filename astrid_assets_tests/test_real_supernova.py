@@ -110,15 +110,15 @@ def test_no_good_frame_is_lost(campaign: Campaign) -> None:
         ("defocused", {"defocused"}),
         ("no_stars", {"too_few_stars"}),
         ("trailed", {"elongated_stars", "bad_astrometry"}),
-        ("elongated_stars", {"elongated_stars", "line_noise", "noise_wave"}),
-        ("low_transparency", {"low_transparency", "sky_near_saturation"}),
-        ("readout_failure", {"line_noise", "noise_wave"}),
-        ("pickup_noise_pattern", {"line_noise", "noise_wave", "elongated_stars"}),
+        ("elongated_stars", {"elongated_stars", "line_noise", "noise_wave", "noise_ripple"}),
+        ("low_transparency", {"low_transparency", "bright_sky"}),
+        ("readout_failure", {"line_noise", "noise_wave", "noise_ripple"}),
+        ("pickup_noise_pattern", {"line_noise", "noise_wave", "noise_ripple", "elongated_stars"}),
         ("poor_seeing", {"poor_seeing"}),
         # The step between the amplifiers is seen before the bright sky is.
         (
             "bright_sky_part_missing",
-            {"line_noise", "noise_wave", "sky_near_saturation", "missing_data"},
+            {"line_noise", "noise_wave", "noise_ripple", "sky_near_saturation", "missing_data"},
         ),
     ],
 )

@@ -25,14 +25,20 @@ from astrid_assets.science.reference.stacking import build_reference
 from astrid_assets.science.settings import ProcessingSettings, ReferenceSettings
 
 KINDS = {  # what the eye saw → codes that say the same
-    "readout_failure": {"line_noise", "noise_wave"},
+    "readout_failure": {"line_noise", "noise_wave", "noise_ripple"},
     "wrong_field": {"wrong_field"},
     "defocused": {"defocused"},
     "no_stars": {"too_few_stars"},
     "elongated_stars": {"elongated_stars"},
     "trailed": {"elongated_stars"},
-    "bright_sky_part_missing": {"line_noise", "noise_wave", "sky_near_saturation", "missing_data"},
-    "pickup_noise_pattern": {"line_noise", "noise_wave"},
+    "bright_sky_part_missing": {
+        "line_noise",
+        "noise_wave",
+        "noise_ripple",
+        "sky_near_saturation",
+        "missing_data",
+    },
+    "pickup_noise_pattern": {"line_noise", "noise_wave", "noise_ripple"},
     "poor_seeing": {"poor_seeing"},
     "low_transparency": {"low_transparency"},
 }
