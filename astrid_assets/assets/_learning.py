@@ -10,6 +10,7 @@ import numpy as np
 from astrid_assets.assets._nightly import picture
 from astrid_assets.pictures.plots import training_curves
 from astrid_assets.pictures.thumbnails import cutout_sheet
+from astrid_assets.science.quality.gate import value_in_words
 from astrid_assets.storage.database.tables.learning import TrainingDataset
 
 if TYPE_CHECKING:
@@ -151,7 +152,9 @@ def evaluation_metadata(evaluation: Evaluation) -> Metadata:
 def gate_metadata(verdicts: Sequence[Judged]) -> Metadata:
     """Return one line for each gate that failed."""
     return {
-        f"gate {v.gate}": dg.MetadataValue.text(f"FAILED: {v.value} (limit {v.limit}); {v.detail}")
+        f"gate {v.gate}": dg.MetadataValue.text(
+            f"FAILED: {value_in_words(v.value, v.limit)} (limit {v.limit}); {v.detail}"
+        )
         for v in verdicts
         if not v.passed
     }

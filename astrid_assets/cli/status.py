@@ -132,13 +132,14 @@ def _print_learning(console: Console, session: Session) -> None:
 
 
 def _print_held_back(console: Console, session: Session) -> None:
+    from astrid_assets.science.quality.gate import value_in_words
     from astrid_assets.storage.queries import gates
 
     failed = gates.latest(session, failed_only=True, limit=MANY)
     held = [row for row in failed if row.holds_back]
     for row in held[:SHOWN_HELD_BACK]:
         where = f"{row.survey} {row.night} {row.asset}".strip()
-        value = "no value" if row.value is None else f"{row.value:.4g}"
+        value = value_in_words(row.value, row.limit)
         console.print(
             f"[red]Blocked[/red] {where}: {row.gate} is {value}, limit {row.limit}. {row.detail}",
             highlight=False,
@@ -150,12 +151,14 @@ def _print_held_back(console: Console, session: Session) -> None:
 
 def _print_warnings(console: Console, warned: list[GateVerdict]) -> None:
     """One line for each gate of a survey; its newest verdict speaks for all."""
+    from astrid_assets.science.quality.gate import value_in_words
+
     by_gate: dict[tuple[str, str, str], list[GateVerdict]] = {}
     for row in warned:
         by_gate.setdefault((row.survey, row.asset, row.gate), []).append(row)
     for (survey, asset, gate), rows in sorted(by_gate.items()):
         newest = rows[0]
-        value = "no value" if newest.value is None else f"{newest.value:.4g}"
+        value = value_in_words(newest.value, newest.limit)
         console.print(
             f"[yellow]Warned[/yellow] {survey} {asset}: {gate} on {len(rows)} nights; "
             f"{newest.night} has {value}, limit {newest.limit}. {newest.detail}",

@@ -20,6 +20,7 @@ from astrid_assets.pictures.plots import (
 )
 from astrid_assets.pictures.thumbnails import cutout_sheet
 from astrid_assets.report.summary import Report, SurveyPart, collect_report
+from astrid_assets.science.quality.gate import value_in_words
 from astrid_assets.steps.learning.collect import read_cutouts
 from astrid_assets.storage.database.tables.detections import Detection, SkyObject
 from astrid_assets.storage.database.tables.learning import TrainingSample
@@ -48,6 +49,7 @@ def render_report(
     metrics = dict(run.performance_metrics or {}) if run else None
     history = (metrics or {}).pop("history", None)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.globals["value_in_words"] = value_in_words
     html = environment.from_string(TEMPLATE.read_text("utf-8")).render(
         catalogue=catalogue.url,
         written=dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -6,11 +6,16 @@ The gates themselves are declared in `gates`, `master_gates` and `difference_gat
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from astrid_assets.science.quality.numbers import rounded_away
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 class Judged(Protocol):
@@ -133,3 +138,23 @@ def held_back_by(verdicts: Iterable[Judged]) -> list[str]:
 def _exact(limit: float) -> str:
     short = f"{limit:g}"
     return short if float(short) == limit else repr(limit)
+
+
+def value_in_words(value: float | None, limit: str) -> str:
+    """Print the value of a verdict so that it does not contradict the limit beside it.
+
+    Parameters
+    ----------
+    value
+        None where there was nothing to judge.
+    limit
+        In words, as a verdict holds it and the catalogue keeps it.
+
+    Returns
+    -------
+    text
+        The value, rounded away from each number that stands in `limit`.
+    """
+    if value is None:
+        return "no value"
+    return rounded_away(value, [float(number) for number in NUMBER.findall(limit)])

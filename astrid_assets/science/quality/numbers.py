@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from astrid_assets.science.errors import Reason
 
 if TYPE_CHECKING:
@@ -139,20 +141,22 @@ class MeasuredNumber:
             return None
         return Reason(
             limit.code,
-            self._message(limit, value, bound),
+            self._message(limit, value, bound, settings),
             {self.name: float(value), "limit": bound},
         )
 
-    def _message(self, limit: Limit, value: float, bound: float) -> str:
+    def _message(self, limit: Limit, value: float, bound: float, settings: Settings) -> str:
         said = self.finding.format(value=printed(value, bound, self.unit))
         text = f"{said}, {limit.side} {printed_limit(bound, self.unit)} accepted"
         if limit.causes:
             text += f"; likely {limit.causes}"
-        if limit.severity is Severity.REJECT and math.isfinite(value):
-            passing = _passing(value, limit)
-            text += f". [{self.section}] {limit.setting} = {passing:g} would let it pass"
-            text += f": {limit.risk}" if limit.risk else ""
-        return text
+        if limit.severity is not Severity.REJECT:
+            return text
+        passing = _passing(value, limit, settings) if math.isfinite(value) else None
+        if passing is None:
+            return f"{text}. No value of [{self.section}] {limit.setting} lets it pass"
+        text += f". [{self.section}] {limit.setting} = {passing:.12g} would let it pass"
+        return f"{text}: {limit.risk}" if limit.risk else text
 
 
 def reasons_and_flags(
@@ -202,16 +206,35 @@ def printed(value: float, limit: float, unit: str = "") -> str:
     -------
     text : reads as above, below or at the limit exactly as the value is
     """
-    scale, sign = (100.0, " %") if unit == "fraction" else (1.0, "")
-    after = f" {unit}" if unit not in ("", "fraction") else ""
+    scale, after = _scale_and_unit(unit)
+    return rounded_away(value, (limit,), scale=scale) + after
+
+
+def rounded_away(value: float, limits: Iterable[float], *, scale: float = 1.0) -> str:
+    """Print a value so that it stays on its side of every limit.
+
+    Parameters
+    ----------
+    value, limits : in the same unit
+    scale
+        Factor from that unit to the printed one.
+
+    Returns
+    -------
+    text : three significant digits, or as many more as the limits need
+    """
     if not math.isfinite(value):
-        return f"{value}{after}"
-    shown = float(f"{limit * scale:.12g}")
+        return str(value)
+    # In percent the limit is the one that is printed: 0.07 * 100 is not 7.
+    wanted = [
+        (limit if scale == 1 else float(f"{limit * scale:.12g}"), _order(value, limit))
+        for limit in limits
+    ]
     for digits in range(3, 18):
         text = f"{value * scale:.{digits}g}"
-        if _order(float(text), shown) == _order(value, limit):
-            return f"{_plain(float(text), digits)}{sign}{after}"
-    return f"{value * scale!r}{sign}{after}"
+        if all(_order(float(text), limit) == order for limit, order in wanted):
+            return _plain(float(text), digits)
+    return repr(value * scale)
 
 
 def printed_limit(limit: float, unit: str = "") -> str:
@@ -228,9 +251,8 @@ def printed_limit(limit: float, unit: str = "") -> str:
     -------
     text : all digits of the setting
     """
-    scale, sign = (100.0, " %") if unit == "fraction" else (1.0, "")
-    after = f" {unit}" if unit not in ("", "fraction") else ""
-    return f"{limit * scale:.12g}{sign}{after}"
+    scale, after = _scale_and_unit(unit)
+    return f"{limit * scale:.12g}{after}"
 
 
 def gates_of(numbers: Sequence[MeasuredNumber]) -> tuple[tuple[MeasuredNumber, Limit], ...]:
@@ -248,16 +270,35 @@ def gates_of(numbers: Sequence[MeasuredNumber]) -> tuple[tuple[MeasuredNumber, L
     return tuple((n, limit) for n in numbers for limit in n.limits if limit.gate)
 
 
-def _passing(value: float, limit: Limit) -> float:
-    """Return a round setting, on the far side of the value, that lets it pass."""
-    outward = 1 / value if limit.inverse and value else value
+def _scale_and_unit(unit: str) -> tuple[float, str]:
+    """Return the factor to the printed unit, and what stands behind the number."""
+    if unit == "fraction":
+        return 100.0, " %"
+    return 1.0, f" {unit}" if unit else ""
+
+
+def _passing(value: float, limit: Limit, settings: Settings) -> float | None:
+    """Return a round setting that lets the value pass; None where none is allowed."""
+    outward = (1 / value if value else math.inf) if limit.inverse else value
+    if not math.isfinite(outward):
+        return None
     upwards = (limit.side is Side.AT_MOST) != limit.inverse
-    if outward == 0:
-        return 0.0
-    step = 10.0 ** (math.floor(math.log10(abs(outward))) - 1)
+    whole = isinstance(getattr(settings, limit.setting), int)
+    step = 10.0 ** (math.floor(math.log10(abs(outward))) - 1) if outward else 1.0
+    step = max(step, 1.0) if whole else step
+    # The limit itself is inside; the margin is for the last bit of the division.
+    margin = 0.0 if whole else 1e-9
     count = outward / step
-    rounded = math.ceil(count + 1e-9) if upwards else math.floor(count - 1e-9)
-    return float(f"{rounded * step:.12g}")
+    rounded = math.ceil(count + margin) if upwards else math.floor(count - margin)
+    passing = float(f"{rounded * step:.12g}")
+    try:
+        relaxed = type(settings).model_validate(
+            settings.model_dump() | {limit.setting: int(passing) if whole else passing}
+        )
+    except ValidationError:
+        return None
+    bound = limit.value(relaxed)
+    return None if bound is None or limit.is_broken(value, bound) else passing
 
 
 def _order(a: float, b: float) -> int:

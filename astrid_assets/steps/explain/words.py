@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.mask_bits import UNUSABLE
+from astrid_assets.science.quality.gate import value_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +107,7 @@ def summary(outcomes: Sequence[str]) -> str:
 
 def gate(failed: GateVerdict) -> str:
     """Return a failed gate in words, with its value and limit."""
-    value = "no value" if failed.value is None else f"{failed.value:.4g}"
+    value = value_in_words(failed.value, failed.limit)
     name = failed.gate.replace("_", " ")
     return f"{name} of {failed.asset} is {value}, limit {failed.limit}"
 

@@ -10,6 +10,7 @@ import jinja2
 from starlette.responses import Response
 from starlette.templating import Jinja2Templates
 
+from astrid_assets.science.quality.gate import value_in_words
 from astrid_assets.web.security import csrf_token
 
 if TYPE_CHECKING:
@@ -21,15 +22,15 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 @cache
 def templates() -> Jinja2Templates:
     """Return the environment of all pages."""
-    return Jinja2Templates(
-        env=jinja2.Environment(
-            loader=jinja2.FileSystemLoader(TEMPLATES),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    environment.globals["value_in_words"] = value_in_words
+    return Jinja2Templates(env=environment)
 
 
 def page(request: Request, name: str, status_code: int = 200, **values: object) -> Response:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from astrid_assets.science.arrays.intervals import upper_bound
 from astrid_assets.science.quality.difference_gates import DIFFERENCE_GATES
-from astrid_assets.science.quality.gate import held_back_by
+from astrid_assets.science.quality.gate import held_back_by, value_in_words
 from astrid_assets.science.quality.gates import (
     DATASET_BALANCE,
     OTHER_GATES,
@@ -128,6 +128,29 @@ def test_every_gate_passes_exactly_when_its_value_lies_within_its_limits(
 def test_a_limit_is_shown_with_every_digit_that_decides(limit):
     shown = OTHER_GATES[0].judge(limit, at_most=limit, detail="").limit
     assert float(shown.removeprefix("<= ")) == limit
+
+
+@given(
+    limit=st.floats(0.001, 1000.0),
+    factor=st.floats(0.2, 5.0) | st.floats(0.999999, 1.000001),
+    gate=st.sampled_from(OTHER_GATES),
+)
+def test_the_value_in_words_lies_on_the_side_of_the_limit_that_decided(limit, factor, gate):
+    for verdict in (
+        gate.judge(limit * factor, at_most=limit, detail=""),
+        gate.judge(limit * factor, at_least=limit, detail=""),
+    ):
+        shown = float(value_in_words(verdict.value, verdict.limit))
+        bound = float(verdict.limit.split()[1])
+        is_inside = shown <= bound if verdict.limit.startswith("<=") else shown >= bound
+        assert is_inside == verdict.passed
+
+
+def test_words_of_a_verdict_with_two_limits_and_of_none():
+    assert value_in_words(0.09999, "0.1 to 0.9") == "0.09999"
+    assert value_in_words(0.90004, "0.1 to 0.9") == "0.90004"
+    assert value_in_words(None, ">= 1") == "no value"
+    assert value_in_words(float("nan"), "<= 1.5") == "nan"
 
 
 def test_every_gate_has_one_name_in_its_asset():

@@ -68,20 +68,33 @@ def test_a_reason_is_given_exactly_beyond_the_limit(which, factor):
 
 @given(
     which=st.sampled_from([w for w in LIMITS_ON if w[1].severity is Severity.REJECT]),
-    factor=st.floats(1.0001, 20.0),
+    factor=st.floats(1.0001, 50.0),
 )
-def test_the_line_of_the_profile_in_a_message_lets_the_value_pass(which, factor):
+def test_the_line_of_the_profile_in_a_message_is_legal_and_lets_the_value_pass(which, factor):
     number, limit = which
+    settings = SETTINGS[number.section]
     bound = bound_of(number, limit)
     value = bound * factor if limit.side is Side.AT_MOST else bound / factor
-    reason = number.reason(limit, value, SETTINGS[number.section])
-    if reason is None:
+    reason = number.reason(limit, value, settings)
+    assert reason is not None
+    if f"No value of [{number.section}] {limit.setting} lets it pass" in reason.message:
         return
     assert f"[{number.section}] {limit.setting} = " in reason.message
-    words = reason.message.split(f"{limit.setting} = ")[1].split()
-    passing = float(words[0])
-    relaxed = SETTINGS[number.section].model_copy(update={limit.setting: passing})
+    line = reason.message.split(f"{limit.setting} = ")[1].split()[0]
+    relaxed = type(settings).model_validate_json(f'{{"{limit.setting}": {line}}}')
     assert number.reason(limit, value, relaxed) is None
+
+
+def test_a_line_that_the_profile_would_refuse_is_not_proposed():
+    number, limit = next(
+        w for w in LIMITS if w[0].section == "processing" and w[1].setting == "min_stars"
+    )
+    enough = number.reason(limit, 3, ProcessingSettings(min_stars=8))
+    assert enough is not None
+    assert "[processing] min_stars = 3 would let it pass" in enough.message
+    too_few = number.reason(limit, 2, ProcessingSettings(min_stars=8))  # 3 is the least allowed
+    assert too_few is not None
+    assert "No value of [processing] min_stars lets it pass" in too_few.message
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number.name)

@@ -93,7 +93,7 @@ def test_a_mask_is_named(answer: Explanation) -> None:
         ("no_difference", "0 earlier good frames"),
         ("not_covered", "outside the frame"),
         ("not_processed", "not been processed"),
-        ("held_back", "candidate density of detections is 9e+05, limit <= 200000"),
+        ("held_back", "candidate density of detections is 900000, limit <= 200000"),
     ],
 )
 def test_the_reason_kept_is_the_reason_told(answer: Explanation, outcome: str, words: str) -> None:
