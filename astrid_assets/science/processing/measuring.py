@@ -32,8 +32,10 @@ from astrid_assets.science.masking.saturated_hits import mark_saturated_hits
 from astrid_assets.science.masking.trails import find_trails, trail_mask
 from astrid_assets.science.processing.measuring_kernels import subtract_sky, without_noise
 from astrid_assets.science.psf.fitting import fit_psf
+from astrid_assets.science.quality.frame_numbers import BAD_FRACTION
 from astrid_assets.science.quality.frame_quality import FrameQuality, judge
 from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
+from astrid_assets.science.quality.numbers import reasons_and_flags
 from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.sky.background import Background, measure_background
 from astrid_assets.science.stars.measurement import measure_stars, typical_shape, with_psf_fluxes
@@ -204,16 +206,14 @@ def _bad_fraction(mask: Mask) -> float:
 def _require_data(mask: Mask, settings: ProcessingSettings) -> None:
     """Reject frames with too many missing or saturated pixels."""
     bad = _bad_fraction(mask)
-    if bad > settings.max_bad_fraction:
+    reasons, _ = reasons_and_flags([BAD_FRACTION], {BAD_FRACTION.name: bad}, settings)
+    for reason in reasons:
         full = float(np.mean((mask & MaskBit.SATURATED) != 0))
-        code = ReasonCode.SATURATED if full > bad / 2 else ReasonCode.MISSING_DATA
         raise FrameRejected(
-            code,
-            f"{bad:.0%} of the pixels are unusable ({full:.0%} saturated), at most "
-            f"{settings.max_bad_fraction:.0%} allowed",
-            bad_fraction=bad,
+            ReasonCode.SATURATED if full > bad / 2 else reason.code,
+            f"{full:.0%} of the pixels are saturated; {reason.message}",
+            **reason.measurements,
             saturated_fraction=full,
-            limit=settings.max_bad_fraction,
         )
 
 

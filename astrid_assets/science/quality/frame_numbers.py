@@ -11,25 +11,27 @@ from astrid_assets.science.reasons import ReasonCode
 
 SECTION = "processing"
 
-DETECTOR_NUMBERS = (
-    MeasuredNumber(
-        name="bad_fraction",
-        unit="fraction",
-        section=SECTION,
-        where="mask of the frame",
-        sentence="Fraction of pixels without usable data.",
-        finding="{value} of the pixels are unusable",
-        limits=(
-            Limit(
-                side=Side.AT_MOST,
-                setting="max_bad_fraction",
-                severity=Severity.REJECT,
-                code=ReasonCode.MISSING_DATA,
-                causes="a border without data, a damaged file, or saturation",
-                risk="sky and PSF are measured on what is left",
-            ),
+BAD_FRACTION = MeasuredNumber(
+    name="bad_fraction",
+    unit="fraction",
+    section=SECTION,
+    where="mask of the frame",
+    sentence="Fraction of pixels without usable data.",
+    finding="{value} of the pixels are unusable",
+    limits=(
+        Limit(
+            side=Side.AT_MOST,
+            setting="max_bad_fraction",
+            severity=Severity.REJECT,
+            code=ReasonCode.MISSING_DATA,
+            causes="a border without data, a damaged file, or saturation",
+            risk="sky and PSF are measured on what is left",
         ),
     ),
+)
+
+DETECTOR_NUMBERS = (
+    BAD_FRACTION,
     MeasuredNumber(
         name="sky_fraction",
         unit="fraction",
