@@ -66,6 +66,19 @@ def lines_to_read(path: Path) -> int:
     return lines
 
 
+def test_a_module_that_a_text_names_exists() -> None:
+    known = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in modules()}
+    rooms = "science|steps|storage|surveys|learning|web|tracking"
+    stale = []
+    for path in modules():
+        for name in re.findall(rf"`((?:{rooms})\.[a-z_.]+\w+)`", path.read_text()):
+            owner, _, last = name.rpartition(".")
+            is_there = name in known or (PACKAGE / name.replace(".", "/")).is_dir()
+            if not is_there and not (owner in known and last in known[owner].read_text()):
+                stale.append(f"{path.relative_to(PACKAGE)}: {name}")
+    assert stale == []
+
+
 def test_files_stay_short_enough_to_read() -> None:
     long = {
         str(path.relative_to(PACKAGE)): lines

@@ -1,4 +1,4 @@
-"""`calibration_masters`: one asset of the graph; the work is in `steps.masters`."""
+"""`calibration_masters`: an asset; the work is in `steps.calibration_masters.masters`."""
 
 import dagster as dg
 

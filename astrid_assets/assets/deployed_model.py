@@ -1,4 +1,4 @@
-"""`deployed_model`: one asset of the graph; the work is in `steps.deploy`."""
+"""`deployed_model`: one asset of the graph; the work is in `steps.learning.deploy`."""
 
 import dagster as dg
 from pydantic import Field

@@ -1,4 +1,4 @@
-"""`detections`: one asset of the graph; the work is in `steps.detect`."""
+"""`detections`: one asset of the graph; the work is in `steps.detections.detect`."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""`difference_images`: one asset of the graph; the work is in `steps.subtract`."""
+"""`difference_images`: an asset; the work is in `steps.difference_images.subtract`."""
 
 import dagster as dg
 

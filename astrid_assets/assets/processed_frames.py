@@ -1,4 +1,4 @@
-"""`processed_frames`: one asset of the graph; the work is in `steps.process`."""
+"""`processed_frames`: one asset of the graph; the work is in `steps.processed_frames.process`."""
 
 import dagster as dg
 

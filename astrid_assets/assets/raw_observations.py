@@ -1,4 +1,4 @@
-"""`raw_observations`: one asset of the graph; the work is in `steps.register`."""
+"""`raw_observations`: one asset of the graph; the work is in `steps.raw_observations.ingest`."""
 
 from functools import partial
 

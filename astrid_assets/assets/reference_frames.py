@@ -1,4 +1,4 @@
-"""`reference_frames`: one asset of the graph; the work is in `steps.reference`."""
+"""`reference_frames`: one asset of the graph; the work is in `steps.reference_frames.stack`."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""`trained_unet`: one asset of the graph; the work is in `steps.train`."""
+"""`trained_unet`: one asset of the graph; the work is in `steps.learning.train`."""
 
 import dagster as dg
 from pydantic import Field

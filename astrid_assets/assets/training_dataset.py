@@ -1,4 +1,4 @@
-"""`training_dataset`: one asset of the graph; the work is in `steps.collect`."""
+"""`training_dataset`: one asset of the graph; the work is in `steps.learning.collect`."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""`validated_labels`: one asset of the graph; the work is in `steps.label`."""
+"""`validated_labels`: one asset of the graph; the work is in `steps.validated_labels.label`."""
 
 import dagster as dg
 

@@ -1,1 +1,1 @@
-"""The data-quality gates as Dagster shows them; assets judge, `checks` only tells."""
+"""The data-quality gates as Dagster shows them; assets judge, `checks` only shows."""

@@ -1,7 +1,7 @@
 """Verdicts of the catalogue as results of Dagster checks.
 
 The gates were judged by the assets, with the numbers at hand, and the next asset reads
-the catalogue to leave out what is held back. Here they are only told again. This is
+the catalogue to leave out what is blocked. Here they are only shown. This is
 the one place that knows how Dagster 1.13 takes results for single partitions of a
 range run: a plain `AssetCheckResult` there would count for no partition at all.
 """
@@ -39,7 +39,7 @@ def night_evaluations(
     """Yield one evaluation per night and gate of this run, then each check's output.
 
     A night without a verdict (its asset has not run, or was never asked) yields
-    nothing for the gate: nothing was judged, so nothing is told.
+    nothing for the gate: nothing was judged, so nothing is shown.
     """
     keys = [str(key) for key in context.op_execution_context.partition_keys]
     gates = sorted(key.name for key in context.selected_asset_check_keys)
@@ -83,7 +83,7 @@ def whole_result(catalogue: Catalogue, asset: str, gate: str) -> dg.AssetCheckRe
 
 
 def severity(verdict: GateVerdict) -> dg.AssetCheckSeverity:
-    """Return ERROR for a gate that holds back, WARN for one that only tells."""
+    """Return ERROR for a gate that blocks, WARN for one that only warns."""
     if verdict.holds_back:
         return dg.AssetCheckSeverity.ERROR
     return dg.AssetCheckSeverity.WARN
@@ -93,7 +93,7 @@ def verdict_metadata(verdict: GateVerdict) -> dict[str, dg.MetadataValue]:
     """Return value, limit and what a failure does, for the UI."""
     metadata: dict[str, dg.MetadataValue] = {
         "limit": dg.MetadataValue.text(verdict.limit),
-        "holds back": dg.MetadataValue.bool(verdict.holds_back),
+        "blocks": dg.MetadataValue.bool(verdict.holds_back),
     }
     if verdict.value is not None:
         metadata["value"] = dg.MetadataValue.float(verdict.value)

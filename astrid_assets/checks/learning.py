@@ -20,7 +20,7 @@ LEARNING_GATES: Mapping[str, Mapping[str, str]] = {
 
 
 def learning_check(asset: str, gate: str) -> dg.AssetChecksDefinition:
-    """Return the blocking check that tells a gate's verdict on an asset."""
+    """Return the blocking check that shows a gate's verdict on an asset."""
 
     @dg.asset_check(
         name=gate,

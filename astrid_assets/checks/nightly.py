@@ -27,7 +27,7 @@ NIGHTLY_GATES: Mapping[str, Mapping[str, str]] = {
 
 
 def nightly_checks(asset: str) -> dg.AssetChecksDefinition:
-    """Return the checks that tell the verdicts on an asset's nights."""
+    """Return the checks that show the verdicts on an asset's nights."""
     specs = [
         dg.AssetCheckSpec(name=gate, asset=asset, description=claim, partitions_def=survey_date)
         for gate, claim in NIGHTLY_GATES[asset].items()

@@ -88,7 +88,7 @@ def detections(
         rows = [row | {"object": str(row["object"] or "-")[:SHORT_ID]} for row in rows]
     print_rows(rows, SHOWN, kind)
     if not is_all:
-        click.echo(f"There are more than these {top}: raise --top.", err=True)
+        click.echo(f"Only the first {top} are listed; --top lists more.", err=True)
 
 
 def _search(

@@ -81,7 +81,7 @@ def astrid() -> None:
       astrid ui
     \b
     Example, two frames and nothing else:
-      astrid subtract new.fits old.fits
+      astrid subtract science.fits reference.fits
     """  # noqa: D301  \b is click's mark for a paragraph that keeps its lines
 
 

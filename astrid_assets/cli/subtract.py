@@ -51,8 +51,8 @@ def subtract(
 
     \b
     Example:
-      astrid subtract new.fits old.fits
-      astrid subtract new.fits.fz old.fits --out changes --gain 1.4 --above 6
+      astrid subtract science.fits reference.fits
+      astrid subtract science.fits.fz reference.fits --out changes --gain 1.4 --above 6
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from astrid_assets import api
     from astrid_assets.science.errors import ScienceError

@@ -48,7 +48,7 @@ def diagnostics_picture(frame: Frame, details: dict[str, object]) -> bytes:
     frame
         Processed.
     details
-        As `science.diagnostics.FrameDiagnostics.details` holds them.
+        As `science.processing.diagnostics.FrameDiagnostics.details` holds them.
     """
     from matplotlib.figure import Figure
 

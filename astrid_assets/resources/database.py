@@ -1,4 +1,4 @@
-"""The catalogue as a Dagster resource; the client is in `storage.catalogue`."""
+"""The catalogue as a Dagster resource; the client is in `storage.database.catalogue`."""
 
 import dagster as dg
 from pydantic import Field

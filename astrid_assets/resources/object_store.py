@@ -1,4 +1,4 @@
-"""The object store as a Dagster resource; the client is in `storage.object_store`."""
+"""The object store as a Dagster resource; the client is in `storage.objects.object_store`."""
 
 import dagster as dg
 from pydantic import Field

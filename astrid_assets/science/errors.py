@@ -40,7 +40,15 @@ class Reason:
 
 
 class ScienceError(Exception):
-    """A known failure of the data; `measurements` holds its numbers."""
+    """A known failure of the data.
+
+    Parameters
+    ----------
+    message
+        A sentence with the numbers.
+    **measurements
+        The numbers themselves.
+    """
 
     code: ReasonCode = ReasonCode.SCIENCE_ERROR
 
@@ -55,7 +63,17 @@ class ScienceError(Exception):
 
 
 class FrameRejected(ScienceError):
-    """A frame that cannot be used; `code` says which of the known causes it is."""
+    """A frame that cannot be used.
+
+    Parameters
+    ----------
+    code
+        Which of the known causes it is.
+    message
+        A sentence with the numbers.
+    **measurements
+        The numbers themselves.
+    """
 
     def __init__(self, code: ReasonCode, message: str, **measurements: float) -> None:
         super().__init__(message, **measurements)
@@ -63,7 +81,15 @@ class FrameRejected(ScienceError):
 
 
 class TooFewStars(ScienceError):
-    """Not enough stars for what was asked."""
+    """Not enough stars for what was asked.
+
+    Parameters
+    ----------
+    purpose
+        What they were needed for.
+    found, needed
+        Numbers of stars.
+    """
 
     code = ReasonCode.TOO_FEW_STARS
 
@@ -77,7 +103,13 @@ class TooFewStars(ScienceError):
 
 
 class ShapeMismatch(ScienceError):
-    """Images that should share one pixel grid do not."""
+    """Images that should share one pixel grid do not.
+
+    Parameters
+    ----------
+    first, second
+        Their shapes.
+    """
 
     code = ReasonCode.SHAPE_MISMATCH
 

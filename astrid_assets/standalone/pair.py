@@ -104,12 +104,12 @@ def solve_pair(
     first, second = (science, reference) if has_wcs[0] or not has_wcs[1] else (reference, science)
     # Its faults are reported with the difference; it is the only anchor there is.
     anchor = make_anchor(replace(first.measured, reasons=()), settings)
-    base = replace(first.measured.frame, wcs=anchor.wcs, zero_point_mag=None)
+    kept = replace(first.measured.frame, wcs=anchor.wcs, zero_point_mag=None)
     with _named(f"{second.raw.frame_id} against {first.raw.frame_id}"):
         solved = solve(second.measured, anchor, settings)
         if solved.frame.wcs is None:
             raise _without_position(solved.reasons)
-    other = replace(solved.frame, zero_point_mag=None)
+    moved = replace(solved.frame, zero_point_mag=None)
     found = {note.message: None for note in (*second.measured.reasons, *solved.reasons)}
     found |= {note.message: None for note in solved.flags}
     notes = [
@@ -123,7 +123,7 @@ def solve_pair(
         )
     elif not all(has_wcs):
         notes.append(f"{second.raw.frame_id}: no usable WCS in the header; solved by the stars")
-    pair = (base, other) if first is science else (other, base)
+    pair = (kept, moved) if first is science else (moved, kept)
     return SolvedPair(*pair, tuple(notes), is_local=not any(has_wcs))
 
 

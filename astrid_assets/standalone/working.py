@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 def subtracted(science: Input, reference: Input, settings: Mapping[str, object]) -> Subtraction:
     """Return what `api.difference` returns; it raises the same."""
     asked = settings_from(settings)
-    new = measure_input(science, "science", asked)
-    old = measure_input(reference, "reference", asked)
-    pair = solve_pair(new, old, asked.processing)
+    own = measure_input(science, "science", asked)
+    other = measure_input(reference, "reference", asked)
+    pair = solve_pair(own, other, asked.processing)
     frame = replace(pair.science, zero_point_mag=asked.zero_point_mag)
     found = subtract(frame, pair.reference, asked.differencing)
     candidates = detect(found, frame, asked.detection)
-    read = [f"{each.raw.frame_id}: {note}" for each in (new, old) for note in each.notes]
+    read = [f"{each.raw.frame_id}: {note}" for each in (own, other) for note in each.notes]
     return Subtraction(
         difference=found,
         science=frame.data,

@@ -11,12 +11,18 @@ import pytest
 from astrid_assets.cli.main import COMMANDS
 from astrid_assets.resources.home import project_root
 from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.quality.declarations import MEASURED_NUMBERS
+from astrid_assets.science.quality.difference_gates import DIFFERENCE_GATES
+from astrid_assets.science.quality.gates import OTHER_GATES
+from astrid_assets.science.quality.master_gates import MASTER_GATES
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.storage.database.tables.base import Base
 from docs.generate import (
     api_pages,
     commands_page,
     environment_page,
     mask_page,
+    numbers_page,
     packages_page,
     routes_page,
     settings_page,
@@ -28,6 +34,7 @@ from docs.generate.entries import Entry, Group, Page, as_markdown
 PACKAGE = project_root() / "astrid_assets"
 MAKERS = {
     "settings": settings_page.page,
+    "numbers": numbers_page.page,
     "mask bits": mask_page.page,
     "commands": commands_page.page,
     "environment": environment_page.page,
@@ -76,6 +83,16 @@ def test_every_field_of_a_model_is_in_the_text() -> None:
 def test_every_mask_bit_is_in_the_text() -> None:
     text = as_markdown(mask_page.page())
     assert [bit.name for bit in MaskBit if f"| `{bit.name}` |" not in text] == []
+
+
+def test_every_number_gate_and_reason_code_is_in_the_text() -> None:
+    text = as_markdown(numbers_page.page())
+    names = [
+        *(number.name for number in MEASURED_NUMBERS),
+        *(gate.name for gate in (*OTHER_GATES, *MASTER_GATES, *DIFFERENCE_GATES)),
+        *(code.value for code in ReasonCode),
+    ]
+    assert [name for name in names if f"| `{name}` |" not in text] == []
 
 
 def test_every_command_is_in_the_text() -> None:

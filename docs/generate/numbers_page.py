@@ -11,7 +11,7 @@ from docs.generate.entries import Entry, Group, Page
 
 INTRODUCTION = """
 Numbers that are measured on every frame and difference, the limits that they are checked against,
-the gates that judge a night, and the codes of the reasons that people filter by. A limit itself is
+the gates that judge a night, and the codes of the reasons that users filter by. A limit itself is
 inside: a value at the limit passes.
 """
 
@@ -42,9 +42,24 @@ def page() -> Page:
         "Measured numbers and reasons",
         INTRODUCTION,
         (
-            Group("Numbers", "", ("unit", "measured on"), numbers),
-            Group("Limits", "", ("limit", "setting", "does", "code"), limits),
-            Group("Gates", "", ("asset", "value", "failure"), gates),
-            Group("Reason codes", "", (), codes),
+            Group(
+                "Numbers",
+                "Measured on every frame, then on every difference.",
+                ("unit", "measured on"),
+                numbers,
+            ),
+            Group(
+                "Limits",
+                "The defaults; the profile changes them by the setting.",
+                ("limit", "setting", "does", "code"),
+                limits,
+            ),
+            Group(
+                "Gates",
+                "Verdicts on a night or a version; a value within the limit passes.",
+                ("asset", "value", "failure"),
+                gates,
+            ),
+            Group("Reason codes", "What is the case, and what can be done about it.", (), codes),
         ),
     )

@@ -3,7 +3,7 @@
 A strip of pixels that saw no light contains the electronic pedestal. `overscan_level`
 models it, `without_overscan` subtracts it, `assembled` does so for each amplifier of
 a detector and joins their images. Sections are numpy slices; how a FITS section such
-as ``[1:16,1:520]`` becomes one is in `surveys.sections`.
+as ``[1:16,1:520]`` becomes one is in `surveys.fits.sections`.
 
 ::
 

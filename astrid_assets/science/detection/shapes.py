@@ -129,7 +129,18 @@ class PointSource:
 
     @staticmethod
     def ellipticity_of(elongation: float) -> float:
-        """Return the weighted ellipticity of a source of that a/b, PSF-sized."""
+        """Return the weighted ellipticity of a source of that a/b, PSF-sized.
+
+        Parameters
+        ----------
+        elongation
+            Ratio of the long to the short axis.
+
+        Returns
+        -------
+        ellipticity
+            Between 0 and 1.
+        """
         major, minor = elongation / (1 + elongation), 1 / (1 + elongation)
         return (major - minor) / (major + minor)
 

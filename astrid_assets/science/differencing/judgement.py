@@ -29,7 +29,8 @@ def reasons_against(difference: Difference, settings: DifferencingSettings) -> t
 
     Returns
     -------
-    reasons : one per broken limit that rejects
+    reasons
+        One per broken limit that rejects.
     """
     reasons, _ = reasons_and_flags(DIFFERENCE_NUMBERS, values_of(difference), settings)
     return tuple(reasons)
@@ -45,7 +46,8 @@ def values_of(difference: Difference) -> dict[str, float | None]:
 
     Returns
     -------
-    values : None where a number was not measured
+    values
+        None where a number was not measured.
     """
     return {number.name: getattr(difference, number.name) for number in DIFFERENCE_NUMBERS}
 
@@ -60,10 +62,19 @@ def flags_of(
 
     Parameters
     ----------
+    difference
+        With its measured numbers.
     expected_ratio
         F_n / F_r by the zero points; None when either frame has none.
     factors
         Noise of science and reference on the scale of the PSF, over white noise.
+    settings
+        Hold the limits.
+
+    Returns
+    -------
+    flags
+        What has no limit first, then one per broken limit that flags.
     """
     flags = []
     if max(abs(factor - 1) for factor in factors) > CORRELATED:

@@ -188,7 +188,15 @@ def back_rows(lines: Spectrum, width: int) -> Real:
 
 
 class StampSpectrum:
-    """The transform of a centred stamp on a large plane, some columns at a time."""
+    """The transform of a centred stamp on a large plane, some columns at a time.
+
+    Parameters
+    ----------
+    stamp : (n, m)
+        Centred on its middle pixel.
+    shape : (ny, nx)
+        Shape of the plane.
+    """
 
     def __init__(self, stamp: Real, shape: tuple[int, int]) -> None:
         n, m = stamp.shape

@@ -45,13 +45,24 @@ class Planes(Protocol):
     """What is looked up on the other frame: a difference, or its score planes."""
 
     @property
-    def score(self) -> Image: ...  # noqa: D102
+    def score(self) -> Image:
+        """S_corr, (ny, nx), sigma."""
+        ...
+
     @property
-    def flux_err(self) -> Image: ...  # noqa: D102
+    def flux_err(self) -> Image:
+        """Error of the PSF flux, (ny, nx), electrons."""
+        ...
+
     @property
-    def mask(self) -> Mask: ...  # noqa: D102
+    def mask(self) -> Mask:
+        """Mask bits, (ny, nx)."""
+        ...
+
     @property
-    def wcs(self) -> WCS: ...  # noqa: D102
+    def wcs(self) -> WCS:
+        """WCS of the planes."""
+        ...
 
 
 @dataclass(frozen=True)

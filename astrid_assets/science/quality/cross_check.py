@@ -120,8 +120,17 @@ def cross_check(
 
     Parameters
     ----------
+    science, reference
+        The pair, processed.
     difference
-        Of this pair, by the method of the settings.
+        Difference of this pair, by the method of the settings.
+    settings
+        Name the method; the other one is used here.
+
+    Returns
+    -------
+    check
+        Fluxes by both methods, at constant stars, at changes and on blank sky.
 
     Raises
     ------

@@ -53,7 +53,8 @@ def declarations() -> tuple[Declaration, ...]:
 
     Returns
     -------
-    rows : texts only; limits are the defaults of the profile
+    rows
+        Texts only; limits are the defaults of the profile.
     """
     defaults: dict[str, Settings] = {
         "processing": ProcessingSettings.model_validate({}),

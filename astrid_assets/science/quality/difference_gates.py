@@ -38,7 +38,7 @@ def _gate(number: MeasuredNumber, limit: Limit) -> Gate:
         name=limit.gate,
         asset=ASSET,
         claim=limit.claim,
-        number=f"{number.sentence} ({which} of the night)",
+        number=f"{number.sentence.removesuffix('.')}, {which} of the night",
         blocks=blocks,
     )
 
@@ -85,7 +85,8 @@ def judge_differences(
 
     Returns
     -------
-    verdicts : one per gate
+    verdicts
+        One per gate.
     """
     verdicts = []
     for gate, number, limit in FRAME_GATES:
@@ -111,7 +112,8 @@ def over_frames(gate: Gate, values: Sequence[float], bound: float, side: Side) -
 
     Returns
     -------
-    verdict : on the frame that decides; nothing to judge without frames
+    verdict
+        On the frame that decides; nothing to judge without frames.
     """
     worse = 1 if side is Side.AT_MOST else -1
     ranked = sorted(values, key=lambda v: math.inf if math.isnan(v) else worse * v)
@@ -141,8 +143,9 @@ def methods_agree(
 
     Returns
     -------
-    verdicts : on constant stars, on bright changes, and on all positions; each on the
-        worst frame, with nothing to judge where too little was compared
+    verdicts
+        On constant stars, on bright changes, and on all positions; each on the worst
+        frame, with nothing to judge where too little was compared.
     """
     checks = list(checks)
     compared = [check for check in checks if "failure" not in check]

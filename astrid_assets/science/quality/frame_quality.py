@@ -70,6 +70,10 @@ def judge(
 
     Parameters
     ----------
+    quality
+        The frame's measured numbers.
+    settings
+        Hold the limits.
     pattern
         Patterns in its noise, when measured; NaN where stars hid them.
     saturation_e : electrons
@@ -80,7 +84,8 @@ def judge(
 
     Returns
     -------
-    reasons, flags : as `numbers.reasons_and_flags` gives them
+    reasons, flags
+        As `numbers.reasons_and_flags` gives them.
     """
     return reasons_and_flags(
         FRAME_NUMBERS,
@@ -95,6 +100,20 @@ def quality_score(
     """Return 0 (at the limits) to 1 (like the anchor): a weighted mean.
 
     Sharpness and transparency count most: they decide how deep a difference goes.
+
+    Parameters
+    ----------
+    quality
+        The frame's measured numbers.
+    settings
+        Hold the limits.
+    standard
+        The field's anchor; None: the frame is compared with itself.
+
+    Returns
+    -------
+    score
+        Between 0 and 1.
     """
     best = standard.fwhm_px if standard else quality.fwhm_px
     parts = [

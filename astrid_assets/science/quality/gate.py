@@ -22,17 +22,34 @@ class Judged(Protocol):
     """A verdict, just reached or read from the catalogue."""
 
     @property
-    def gate(self) -> str: ...  # noqa: D102
+    def gate(self) -> str:
+        """Name of the gate."""
+        ...
+
     @property
-    def passed(self) -> bool: ...  # noqa: D102
+    def passed(self) -> bool:
+        """Whether the value lies within the limit."""
+        ...
+
     @property
-    def holds_back(self) -> bool: ...  # noqa: D102
+    def holds_back(self) -> bool:
+        """Whether a failure blocks the night."""
+        ...
+
     @property
-    def value(self) -> float | None: ...  # noqa: D102
+    def value(self) -> float | None:
+        """What was judged; None: nothing."""
+        ...
+
     @property
-    def limit(self) -> str: ...  # noqa: D102
+    def limit(self) -> str:
+        """The limits in words."""
+        ...
+
     @property
-    def detail(self) -> str: ...  # noqa: D102
+    def detail(self) -> str:
+        """The counts behind the value."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +125,8 @@ class Gate:
 
         Returns
         -------
-        verdict : passes when the value lies within the limits
+        verdict
+            Passes when the value lies within the limits.
         """
         return Verdict(
             gate=self.name,
@@ -130,7 +148,8 @@ def held_back_by(verdicts: Iterable[Judged]) -> list[str]:
 
     Returns
     -------
-    gates : those that block and did not pass
+    gates
+        Those that block and did not pass.
     """
     return [v.gate for v in verdicts if v.holds_back and not v.passed]
 

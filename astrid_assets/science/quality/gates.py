@@ -164,7 +164,8 @@ def frames_arrived(ingested: int, refused: int) -> Verdict:
 
     Returns
     -------
-    verdict : on the number ingested; nothing to judge where no file came
+    verdict
+        On the number ingested; nothing to judge where no file came.
     """
     total = ingested + refused
     return FRAMES_ARRIVED.judge(
@@ -186,7 +187,8 @@ def frame_quality(accepted: int, rejected: Sequence[str]) -> Verdict:
 
     Returns
     -------
-    verdict : on the number accepted; nothing to judge without light frames
+    verdict
+        On the number accepted; nothing to judge without light frames.
     """
     total = accepted + len(rejected)
     return FRAME_QUALITY.judge(
@@ -206,7 +208,8 @@ def rejected_fraction(accepted: int, rejected: Sequence[str]) -> Verdict:
 
     Returns
     -------
-    verdict : on the fraction rejected
+    verdict
+        On the fraction rejected.
     """
     total = accepted + len(rejected)
     return REJECTED_FRACTION.judge(
@@ -233,7 +236,8 @@ def completeness(found: int, total: int, minimum: float, snr: tuple[float, float
 
     Returns
     -------
-    verdict : on the upper end of the interval; nothing to judge without injections
+    verdict
+        On the upper end of the interval; nothing to judge without injections.
     """
     share = f" ({found / total:.0%})" if total else ""
     return COMPLETENESS.judge(
@@ -254,7 +258,8 @@ def injections_answered(failures: int, frames: int) -> Verdict:
 
     Returns
     -------
-    verdict : on the number of failures; nothing to judge without injected frames
+    verdict
+        On the number of failures; nothing to judge without injected frames.
     """
     return INJECTIONS_ANSWERED.judge(
         failures if frames else None,
@@ -273,7 +278,8 @@ def reference_is_clean(holes: Sequence[str]) -> Verdict:
 
     Returns
     -------
-    verdict : on their number
+    verdict
+        On their number.
     """
     return REFERENCE_IS_CLEAN.judge(
         len(holes),
@@ -297,7 +303,8 @@ def candidate_density(kept: int, area_deg2: float, highest: float) -> Verdict:
 
     Returns
     -------
-    verdict : on their density; nothing to judge where nothing was searched
+    verdict
+        On their density; nothing to judge where nothing was searched.
     """
     return CANDIDATE_DENSITY.judge(
         kept / area_deg2 if area_deg2 > 0 else None,
@@ -316,7 +323,8 @@ def label_agreement(agreements: Sequence[float]) -> Verdict:
 
     Returns
     -------
-    verdict : on the mean; nothing to judge without labels
+    verdict
+        On the mean; nothing to judge without labels.
     """
     return LABEL_AGREEMENT.judge(
         sum(agreements) / len(agreements) if agreements else None,
@@ -339,7 +347,8 @@ def label_balance(gate: Gate, real: int, bogus: int, limits: tuple[float, float]
 
     Returns
     -------
-    verdict : on the fraction of real labels; nothing to judge without labels
+    verdict
+        On the fraction of real labels; nothing to judge without labels.
     """
     total = real + bogus
     return gate.judge(
@@ -362,7 +371,8 @@ def dataset_quality(score: float, issues: Iterable[str]) -> Verdict:
 
     Returns
     -------
-    verdict : on the score
+    verdict
+        On the score.
     """
     return DATASET_QUALITY.judge(
         score, at_least=MIN_QUALITY_SCORE, detail="; ".join(issues) or "no issues"
@@ -379,7 +389,8 @@ def image_quality(score: float) -> Verdict:
 
     Returns
     -------
-    verdict : on the score
+    verdict
+        On the score.
     """
     return IMAGE_QUALITY.judge(
         score, at_least=MIN_IMAGE_QUALITY, detail="seeing, noise and defects of the cutouts"
@@ -398,7 +409,8 @@ def evaluation_floor(roc_auc: float, floor: float, snr_roc_auc: float) -> Verdic
 
     Returns
     -------
-    verdict : on the ROC AUC
+    verdict
+        On the ROC AUC.
     """
     return EVALUATION_FLOOR.judge(
         roc_auc,
@@ -417,7 +429,8 @@ def enough_test_samples(n_test: int) -> Verdict:
 
     Returns
     -------
-    verdict : on their number
+    verdict
+        On their number.
     """
     return ENOUGH_TEST_SAMPLES.judge(
         n_test, at_least=MIN_TEST_SAMPLES, detail=f"{n_test} samples in the test split"

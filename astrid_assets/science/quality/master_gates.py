@@ -54,8 +54,9 @@ def master_quality(
 
     Returns
     -------
-    exists, agrees : on the frames without a master, and on the worst clipped fraction;
-        nothing to judge where none was needed
+    exists, agrees
+        On the frames without a master, and on the worst clipped fraction; nothing to
+        judge where none was needed.
     """
     worst = max((fraction for fraction, _ in masters.values()), default=None)
     listed = "; ".join(f"{name}: {text}" for name, (_, text) in masters.items())

@@ -61,7 +61,22 @@ class NoisePattern:
 
 
 def noise_pattern(residual: Image, rms: Image, bad: Bool) -> NoisePattern:
-    """Measure the patterns of a sky-subtracted frame."""
+    """Measure the patterns of a sky-subtracted frame.
+
+    Parameters
+    ----------
+    residual : (ny, nx), electrons
+        The frame without its sky.
+    rms : (ny, nx), electrons
+        Noise of the sky.
+    bad : (ny, nx)
+        True where a pixel cannot be used.
+
+    Returns
+    -------
+    pattern
+        Scatters over that of white noise; NaN where sources hide the sky.
+    """
     snr, sky = _blank_sky(residual, rms, bad)
     sums = np.empty((len(snr), 3))
     in_bands(lambda a, b: kernels.moments(snr, sky, sums, a, b), len(snr))

@@ -25,7 +25,21 @@ def halve_snr(
     first: int,
     last: int,
 ) -> None:
-    """Average the cut S/N of each four pixels; bad ones are 0."""
+    """Average the cut S/N of each four pixels; bad ones are 0.
+
+    Parameters
+    ----------
+    residual, rms : (ny, nx), electrons
+        The frame without its sky, and the noise of the sky.
+    bad : (ny, nx)
+        True where a pixel cannot be used.
+    low, high : sigma
+        S/N is cut there.
+    small : (ny / 2, nx / 2), sigma
+        Written.
+    first, last
+        Rows of the band, `last` not included.
+    """
     ny, nx = residual.shape
     for y in range(first, last):
         for x in range(small.shape[1]):
@@ -52,7 +66,23 @@ def blank_sky(
     first: int,
     last: int,
 ) -> None:
-    """Cut S/N where no source is, else 0; `smooth` has half the size."""
+    """Cut S/N where no source is, else 0; `smooth` has half the size.
+
+    Parameters
+    ----------
+    residual, rms : (ny, nx), electrons
+        The frame without its sky, and the noise of the sky.
+    bad : (ny, nx)
+        True where a pixel cannot be used.
+    smooth : (ny / 2, nx / 2), sigma
+        Smoothed S/N, in which sources are found.
+    limit, cut : sigma
+        Where a source begins, and where S/N is cut.
+    snr, sky : (ny, nx)
+        Written: S/N of the sky, and True where there is sky.
+    first, last
+        Rows of the band, `last` not included.
+    """
     for y in range(first, last):
         for x in range(residual.shape[1]):
             is_sky = (not bad[y, x]) & (smooth[y // 2, x // 2] < limit)
@@ -66,7 +96,17 @@ def blank_sky(
 def moments(
     snr: Image, sky: NDArray[np.bool_], sums: NDArray[np.float64], first: int, last: int
 ) -> None:
-    """Number, sum and sum of squares of the sky's pixels, per row."""
+    """Number, sum and sum of squares of the sky's pixels, per row.
+
+    Parameters
+    ----------
+    snr, sky : (ny, nx)
+        From `blank_sky`.
+    sums : (ny, 3)
+        Written.
+    first, last
+        Rows of the band, `last` not included.
+    """
     for y in range(first, last):
         count, total, square = 0, 0.0, 0.0
         for x in range(snr.shape[1]):
@@ -86,7 +126,19 @@ def along_rows(
     first: int,
     last: int,
 ) -> None:
-    """Sums over strips of `wide` pixels along rows."""
+    """Sums over strips of `wide` pixels along rows.
+
+    Parameters
+    ----------
+    snr, sky : (ny, nx)
+        From `blank_sky`.
+    total, count : (ny, nx / wide)
+        Written: sums of S/N, and numbers of pixels.
+    wide : pixels
+        Length of a strip.
+    first, last
+        Rows of the band, `last` not included.
+    """
     for y in range(first, last):
         for strip in range(total.shape[1]):
             height, number = np.float32(0), 0
@@ -106,7 +158,19 @@ def along_columns(
     first: int,
     last: int,
 ) -> None:
-    """Sums over strips of `high` pixels along columns; bands are rows of strips."""
+    """Sums over strips of `high` pixels along columns; bands are rows of strips.
+
+    Parameters
+    ----------
+    snr, sky : (ny, nx)
+        From `blank_sky`.
+    total, count : (ny / high, nx)
+        Written: sums of S/N, and numbers of pixels.
+    high : pixels
+        Length of a strip.
+    first, last
+        Rows of the band, `last` not included.
+    """
     for strip in range(first, last):
         total[strip] = 0
         count[strip] = 0
@@ -126,7 +190,21 @@ def strongest(
     first: int,
     last: int,
 ) -> None:
-    """Largest square of a wave shorter than `longest`, off both axes, per row."""
+    """Largest square of a wave shorter than `longest`, off both axes, per row.
+
+    Parameters
+    ----------
+    spectrum : (ny, nx / 2 + 1)
+        Real transform of the sky's S/N.
+    ny, nx : pixels
+        Shape of the frame.
+    longest : pixels
+        Waves that are longer do not count.
+    power : (ny,)
+        Written.
+    first, last
+        Rows of the band, `last` not included.
+    """
     for row in range(first, last):
         v = (row if row <= ny // 2 else row - ny) / ny
         best = 0.0

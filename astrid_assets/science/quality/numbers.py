@@ -74,14 +74,36 @@ class Limit:
     unless: tuple[ReasonCode, ...] = ()
 
     def value(self, settings: Settings) -> float | None:
-        """Return the limit in force, None where it is switched off."""
+        """Return the limit in force, None where it is switched off.
+
+        Parameters
+        ----------
+        settings
+            The section that holds the limit.
+
+        Returns
+        -------
+        limit
+            In the number's unit.
+        """
         value = getattr(settings, self.setting)
         if value is None:
             return None
         return 1 / float(value) if self.inverse else float(value)
 
     def is_broken(self, value: float, limit: float) -> bool:
-        """Return whether a value lies outside; the limit itself is inside."""
+        """Return whether a value lies outside; the limit itself is inside.
+
+        Parameters
+        ----------
+        value, limit
+            In the same unit.
+
+        Returns
+        -------
+        is_broken
+            False for NaN: what is not known breaks nothing.
+        """
         return value > limit if self.side is Side.AT_MOST else value < limit
 
 
@@ -129,7 +151,8 @@ class MeasuredNumber:
 
         Returns
         -------
-        reason : message, value and limit; None where the value is inside
+        reason
+            Message, value and limit; None where the value is inside.
         """
         bound = limit.value(settings)
         if bound is None:
@@ -175,7 +198,8 @@ def reasons_and_flags(
 
     Returns
     -------
-    reasons, flags : what rejects, and what is only flagged
+    reasons, flags
+        What rejects, and what is only flagged.
     """
     found: dict[Severity, list[Reason]] = {Severity.REJECT: [], Severity.FLAG: []}
     for severity in (Severity.REJECT, Severity.FLAG):
@@ -204,7 +228,8 @@ def printed(value: float, limit: float, unit: str = "") -> str:
 
     Returns
     -------
-    text : reads as above, below or at the limit exactly as the value is
+    text
+        Reads as above, below or at the limit exactly as the value is.
     """
     scale, after = _scale_and_unit(unit)
     return rounded_away(value, (limit,), scale=scale) + after
@@ -221,7 +246,8 @@ def rounded_away(value: float, limits: Iterable[float], *, scale: float = 1.0) -
 
     Returns
     -------
-    text : three significant digits, or as many more as the limits need
+    text
+        Three significant digits, or as many more as the limits need.
     """
     if not math.isfinite(value):
         return str(value)
@@ -249,7 +275,8 @@ def printed_limit(limit: float, unit: str = "") -> str:
 
     Returns
     -------
-    text : all digits of the setting
+    text
+        All digits of the setting.
     """
     scale, after = _scale_and_unit(unit)
     return f"{limit * scale:.12g}{after}"
@@ -265,7 +292,8 @@ def gates_of(numbers: Sequence[MeasuredNumber]) -> tuple[tuple[MeasuredNumber, L
 
     Returns
     -------
-    gates : those limits that name a gate, in order
+    gates
+        Those limits that name a gate, in order.
     """
     return tuple((n, limit) for n in numbers for limit in n.limits if limit.gate)
 

@@ -168,7 +168,7 @@ class Workshop:
                 f"the master {kind} was taken at {group.temperature_c:.1f} C, the "
                 f"frame at {wish.temperature_c:.1f} C"
             )
-            return master, [("master_temperature", text)]
+            return master, [(ReasonCode.MASTER_TEMPERATURE.value, text)]
         return why
 
     def _master(self, group: Group) -> CalibrationMaster | str:

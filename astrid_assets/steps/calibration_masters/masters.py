@@ -1,6 +1,6 @@
 """Master frames of a raw survey, and which of them each light frame uses.
 
-Calibration frames of one night that agree make one master (`calibration_groups`),
+Calibration frames of one night that agree make one master (`groups`),
 stored once and identified by its members. A light frame takes the nearest in time of
 those that suit it. The choice is kept: processing a night again gives the same bytes
 whatever was ingested in between, until a user asks for a new choice (``force``)

@@ -2,7 +2,7 @@
 
 `explain` finds the frames around a position in the catalogue, reads only the pixels
 in question, and says for each frame what it shows there and what kept or dropped it.
-The words are in `explain_words`; nothing is computed again or changed.
+The words are in `words`; nothing is computed again or changed.
 """
 
 from __future__ import annotations

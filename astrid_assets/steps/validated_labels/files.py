@@ -1,6 +1,6 @@
 """Files of labels: CSV, Parquet and JSON lines, read and written row by row.
 
-What a row means is in `label_io`; here are only its columns and the three formats.
+What a row means is in `importing`; here are only its columns and the three formats.
 CSV and JSON lines are streamed both ways. Parquet is gathered column by column.
 """
 

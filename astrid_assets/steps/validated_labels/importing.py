@@ -1,7 +1,7 @@
 """Labels from a file: what reviewers said elsewhere, checked row by row.
 
 A row names a detection by its id, or by survey, night and position, and says who
-called it what and when (the columns of `label_export`). Imported rows become events
+called it what and when (the columns of `exporting`). Imported rows become events
 marked ``import`` (or what the caller says), never ``truth``; importing a file
 twice adds nothing, and a row that cannot be used is counted with its reason.
 """

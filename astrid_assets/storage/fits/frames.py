@@ -2,8 +2,8 @@
 
 A file holds the image, its variance and mask, the PSF, the stars and, in its
 headers, all that `Frame` knows, so it can be opened and understood without AstrID.
-The same frame gives the same bytes: no dates, no checksums. `fits_planes` says how
-precisely images are kept; `difference_store` does the same for differences.
+The same frame gives the same bytes: no dates, no checksums. `planes` says how
+precisely images are kept; `differences` does the same for differences.
 """
 
 from __future__ import annotations

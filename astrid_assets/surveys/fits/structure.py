@@ -2,7 +2,7 @@
 
 Only sizes are read here, with plain integers and without trust: a file may be cut
 off, may promise more pixels than any detector has, or may be no FITS at all. What
-the keywords mean is in `headers`, how pixels are decoded in `fits_pixels`.
+the keywords mean is in `headers`, how pixels are decoded in `pixels`.
 """
 
 from __future__ import annotations

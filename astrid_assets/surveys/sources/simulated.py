@@ -76,7 +76,7 @@ class _Named:
 
 
 class SimulatedSource:
-    """FITS files of a simulated survey; see `surveys.sources.FrameSource`."""
+    """FITS files of a simulated survey; see `surveys.sources.base.FrameSource`."""
 
     def __init__(self, profile: SurveyProfile) -> None:
         self.settings = _settings_of(profile)

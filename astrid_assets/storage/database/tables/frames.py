@@ -174,7 +174,7 @@ class PreprocessRun(Base):
     psf_residual: Mapped[float | None]
     noise_ratio: Mapped[float | None]
     diagnostics: Mapped[Json | None]
-    """Masks by bit, maps of PSF, residuals and zero point (`science.diagnostics`)."""
+    """Masks by bit, maps of PSF, residuals and zero point (`science.processing.diagnostics`)."""
     bad_fraction: Mapped[float | None]
     ra_deg: Mapped[float | None]
     dec_deg: Mapped[float | None]
