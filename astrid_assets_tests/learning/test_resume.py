@@ -21,7 +21,9 @@ CHILD = """
     import sys, time
     from pathlib import Path
     import numpy as np
-    from astrid_assets.learning.training import TrainArrays, TrainingSettings, train
+    from astrid_assets.learning.settings import TrainingSettings
+    from astrid_assets.learning.datamodule import TrainArrays
+    from astrid_assets.learning.training import train
 
     folder = Path(sys.argv[1])
     settings = TrainingSettings.model_validate_json(sys.argv[2])
