@@ -20,7 +20,7 @@ from astrid_assets.science.reasons import ReasonCode
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a frame, a difference or a night was held back or flagged.
+    """Why a frame, a difference or a night was blocked or flagged.
 
     `code` names the cause (``wrong_field``), and users filter by it; `message` is a
     sentence with the numbers; `measurements` the numbers themselves.

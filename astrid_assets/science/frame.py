@@ -184,7 +184,7 @@ class Frame:
     band
         Name of the filter.
     gain_e_per_adu, read_noise_e : electrons per ADU, electrons
-        Of the detector.
+        Gain and read noise of the detector.
     saturation_e : electrons
         Level at and above which a pixel is saturated (sky included).
     zero_point_mag

@@ -341,7 +341,7 @@ RENAMED: Mapping[tuple[str, str], ReasonCode] = {
     ("readout_noise", "wave"): ReasonCode.NOISE_WAVE,
     ("readout_noise", "ripple"): ReasonCode.NOISE_RIPPLE,
 }
-"""Earlier codes stood for several causes; the measurement kept with them tells which."""
+"""Earlier codes stood for several causes; the measurement kept with them shows which."""
 
 
 def current_code(code: str, measurements: Mapping[str, object]) -> str:

@@ -19,7 +19,10 @@ class ProcessingSettings(Settings):
     """How a frame is prepared and what is asked of it."""
 
     background_mesh_px: int | None = Field(
-        None, ge=8, description="side of the background mesh; None: from the frame"
+        None,
+        ge=8,
+        description="side of the background mesh, pixels; None: an eighth of the frame's "
+        "shorter side, within 24 to 256",
     )
     remove_cosmic_rays: bool = Field(
         default=True, description="find and mask cosmic rays (L.A.Cosmic)"
@@ -28,84 +31,112 @@ class ProcessingSettings(Settings):
     wcs: str = Field(
         "header",
         pattern="^(header|stars)$",
-        description="header: verify the header's WCS against the anchor's stars, "
-        "solve from star patterns where it fails; stars: always solve from patterns "
-        "(for frames without a WCS)",
+        description="header: verify the header's WCS against the anchor's stars, and solve from "
+        "star patterns where it fails; stars: always solve from patterns (for "
+        "frames without a WCS)",
     )
     ra_deg: float | None = Field(
-        None, ge=0, lt=360, description="field centre when no frame has a WCS"
+        None,
+        ge=0,
+        lt=360,
+        description="right ascension of the field centre, degrees, used when no frame has a WCS",
     )
     dec_deg: float | None = Field(
-        None, ge=-90, le=90, description="field centre when no frame has a WCS"
+        None,
+        ge=-90,
+        le=90,
+        description="declination of the field centre, degrees, used when no frame has a WCS",
     )
     min_stars: int = Field(
-        5, ge=3, description="fewer stars than this: no PSF, no verified astrometry"
+        5,
+        ge=3,
+        description="stars found on the frame: rejected below it, for want of a PSF and a "
+        "verified WCS",
     )
     max_fwhm_px: float = Field(
-        12.0, gt=0, description="wider than this is out of focus whatever the seeing"
+        12.0,
+        gt=0,
+        description="FWHM of the PSF, pixels: rejected above it as out of focus, whatever the "
+        "seeing",
     )
     max_fwhm_ratio: float = Field(
-        2.0, gt=1, description="FWHM over the field's anchor: defocus or poor seeing"
+        2.0,
+        gt=1,
+        description="FWHM over that of the field's anchor: rejected above it as defocused or of "
+        "poor seeing",
     )
     poor_seeing_ratio: float = Field(
-        1.4, gt=1, description="FWHM over the field's anchor: flagged, still used"
+        1.4, gt=1, description="FWHM over that of the field's anchor: flagged above it, still used"
     )
     max_elongation: float = Field(
-        1.7, gt=1, description="median a/b of the stars: trailed or elongated above it"
+        1.7,
+        gt=1,
+        description="median axis ratio a/b of the stars: rejected above it as trailed or elongated",
     )
     flag_elongation: float = Field(
-        1.3, gt=1, description="median a/b of the stars: flagged, still used"
+        1.3, gt=1, description="median axis ratio a/b of the stars: flagged above it, still used"
     )
     min_transparency: float = Field(
         0.4,
         gt=0,
         lt=1,
-        description="flux against the anchor: below it a magnitude of clouds or more",
+        description="flux of the stars over that on the field's anchor: rejected below it (0.4: "
+        "a magnitude of clouds)",
     )
     max_astrometric_rms_px: float = Field(
-        1.0, gt=0, description="residual of matched stars per axis"
+        1.0, gt=0, description="residual of the matched stars, pixels per axis: rejected above it"
     )
     min_overlap: float = Field(
         0.3,
         ge=0,
         le=1,
-        description="share of the field that a frame must cover when only its stars "
-        "told where it points: less is another field",
+        description="overlap of a frame solved from star patterns with its field, as a share of "
+        "the smaller of the two: rejected below it as another field",
     )
     max_bad_fraction: float = Field(
-        0.3, gt=0, le=1, description="fraction of pixels without usable data"
+        0.3, gt=0, le=1, description="fraction of pixels without usable data: rejected above it"
     )
     max_noise_pattern: float = Field(
         8.0,
         gt=1,
-        description="scatter of column or row means over that of white noise: "
-        "amplifier or readout failure above it",
+        description="scatter of column or row means over that of white noise: rejected above it "
+        "as a failure of amplifier or readout",
     )
     flag_noise_pattern: float = Field(
         1.12,
         gt=1,
-        description="scatter of 16-pixel strips over that of white noise: pickup, "
-        "flagged, still used",
+        description="scatter of 16-pixel strips over that of white noise: flagged above it as "
+        "electrical pickup, still used",
     )
     max_wave: float = Field(
         0.6,
         gt=0,
-        description="amplitude of the strongest wave in the sky over the noise of a "
-        "pixel: pickup that survives the matched filter",
+        description="amplitude of the strongest wave in the sky over the noise of a pixel: "
+        "rejected above it as pickup that survives the matched filter",
     )
-    flag_wave: float = Field(0.25, gt=0, description="the same: flagged, still used")
+    flag_wave: float = Field(
+        0.25,
+        gt=0,
+        description="amplitude of the strongest wave in the sky over the noise of a pixel: "
+        "flagged above it, still used",
+    )
     max_sky_fraction: float = Field(
-        0.6, gt=0, le=1, description="sky level over saturation: daylight or moonlight"
+        0.6,
+        gt=0,
+        le=1,
+        description="sky level over saturation: rejected above it as daylight or moonlight",
     )
     flag_sky_rms_ratio: float = Field(
-        5.0, gt=1, description="sky noise over the anchor's, per second of exposure: flagged"
+        5.0,
+        gt=1,
+        description="sky noise over the anchor's, per square root of exposure: flagged above it",
     )
     pixel_scale_arcsec: float | None = Field(
         None,
         gt=0,
         le=120,
-        description="scale of fields where no frame has a WCS; None: 1 arcsec per "
-        "pixel, and distances on the sky mean pixels",
+        description="pixel scale, arcsec per pixel, of fields where no frame has a WCS; None: "
+        "1, and distances on the sky mean pixels",
     )
 
 
@@ -119,12 +150,12 @@ class ReferenceSettings(Settings):
     before: str | None = Field(
         None,
         pattern=r"^\d{4}-\d{2}-\d{2}$",
-        description="only frames of nights before this date (YYYY-MM-DD)",
+        description="date (YYYY-MM-DD): only frames of earlier nights may enter",
     )
     later_nights: bool = Field(
         default=False,
-        description="frames of later nights may enter too (never of the night itself): "
-        "for references taken after the science frames",
+        description="frames of later nights may enter too (never of the night itself): for "
+        "references taken after the science frames",
     )
     exclude: tuple[str, ...] = Field(
         (),
@@ -132,29 +163,34 @@ class ReferenceSettings(Settings):
     )
     known_transients: Literal["exclude", "keep"] = Field(
         "exclude",
-        description="exclude: no frame enters on which people or an imported "
-        "catalogue call a brightening real; keep: for fields that always have some",
+        description="exclude: no frame enters on which reviewers or an imported catalogue call "
+        "a brightening real; keep: for fields that always have some",
     )
     frames: int = Field(
         6,
         ge=1,
-        description="the earliest nights are looked at until this many are good; so "
-        "many of them, the best ones, are stacked",
+        description="number of frames to stack: nights are taken from the earliest on until so "
+        "many frames are good, and the best of them are stacked",
     )
-    min_frames: int = Field(1, ge=1, description="fewer than this: no reference yet")
-    max_fwhm_ratio: float = Field(1.5, gt=1, description="against the sharpest frame of the pool")
+    min_frames: int = Field(
+        1, ge=1, description="number of good frames: below it there is no reference yet"
+    )
+    max_fwhm_ratio: float = Field(
+        1.5, gt=1, description="FWHM over that of the sharpest frame of the pool: left out above it"
+    )
     max_shallower_mag: float = Field(
         0.75,
         gt=0,
-        description="limiting magnitude against the deepest frame of the pool: at the "
-        "limit a frame weighs a quarter of it, for all of its faults",
+        description="magnitudes by which a frame is shallower than the deepest of the pool "
+        "(limiting magnitudes): left out above it; a frame at 0.75 weighs a quarter "
+        "of the deepest",
     )
     min_coverage: float = Field(
         0.5,
         gt=0,
         le=1,
-        description="share of the field that a frame must show with good pixels: the "
-        "stack's depth has a step at the border of each that shows less",
+        description="share of the field that a frame shows with good pixels: left out below it, "
+        "because the stack's depth has a step at the border of each such frame",
     )
 
 
@@ -162,22 +198,36 @@ class InjectionSettings(Settings):
     """How completeness is measured: artificial transients in the night's frames."""
 
     per_frame: int = Field(
-        60, ge=0, le=2000, description="transients per injected frame; 0 switches off"
+        60,
+        ge=0,
+        le=2000,
+        description="artificial transients per injected frame; 0: none are injected",
     )
     frames_per_night: int = Field(
         1, ge=1, le=50, description="injected frames per field and band of a night"
     )
-    min_snr: float = Field(3.0, gt=0, description="faintest, theoretical S/N")
-    max_snr: float = Field(50.0, gt=3, description="brightest, theoretical S/N")
-    negative_share: float = Field(0.25, ge=0, le=1, description="share of sources that fade")
+    min_snr: float = Field(
+        3.0, gt=0, description="theoretical S/N of the faintest artificial transients"
+    )
+    max_snr: float = Field(
+        50.0, gt=3, description="theoretical S/N of the brightest artificial transients"
+    )
+    negative_share: float = Field(
+        0.25, ge=0, le=1, description="share of the artificial transients that fade"
+    )
     galaxy_share: float = Field(
-        0.3, ge=0, le=1, description="share put on extended sources, if there are any"
+        0.3,
+        ge=0,
+        le=1,
+        description="share of the artificial transients placed on extended sources, if there "
+        "are any",
     )
     min_completeness: float = Field(
         0.8,
         gt=0,
         le=1,
-        description="share found at S/N 10 to 20: a night credibly below it is flagged",
+        description="share of the artificial transients of S/N 10 to 20 that are found: a night "
+        "is flagged when the upper end of the 95 % interval is below it",
     )
 
 
@@ -188,14 +238,23 @@ class LightCurveSettings(Settings):
         60,
         ge=0,
         le=10_000,
-        description="nights before its discovery on which an object is measured",
+        description="number of nights before its discovery on which an object is measured",
     )
     min_rate_arcsec_h: float = Field(
-        2.0, gt=0, description="slower objects stay in place within a night"
+        2.0,
+        gt=0,
+        description="apparent motion, arcsec per hour: slower objects stay in place within a "
+        "night and are not linked",
     )
     max_rate_arcsec_h: float = Field(
-        150.0, gt=0, description="faster ones are trails within an exposure"
+        150.0,
+        gt=0,
+        description="apparent motion, arcsec per hour: faster objects are trails within an "
+        "exposure and are not linked",
     )
     tracklet_tolerance_arcsec: float = Field(
-        1.0, gt=0, description="distance from a straight motion that still counts"
+        1.0,
+        gt=0,
+        description="distance from a straight, uniform motion, arcsec: detections within it "
+        "belong to the same track",
     )

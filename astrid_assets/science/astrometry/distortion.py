@@ -127,7 +127,7 @@ def plain_wcs(wcs: WCS, shape: tuple[int, int]) -> WCS:
     wcs
         As read from a header.
     shape : (ny, nx)
-        Of the frame on which it must agree.
+        The frame on which the result must agree with `wcs`.
 
     Returns
     -------

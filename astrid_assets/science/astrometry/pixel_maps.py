@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Points = NDArray[np.float64]
 KINDS = {0: "shift", 1: "similarity", 2: "affine", 3: "quadratic", 4: "cubic"}
 PARAMETERS = (2, 4, 6, 12, 20)
-"""Of both axes together, in the order of `KINDS`."""
+"""Number of free parameters of each kind, both axes together, in the order of `KINDS`."""
 
 STARS_NEEDED = (1, 6, 12, 30, 50)
 """With fewer stars than this the map is not tried."""
@@ -126,7 +126,7 @@ def monomials(pixels: Points, shape: tuple[int, int], order: int) -> Points:
     pixels : (n, 2)
         x and y, zero-based.
     shape : (ny, nx)
-        Of the frame; its longer side spans -1 to 1.
+        Shape of the frame; its longer side spans -1 to 1.
     order
         Highest order, at least 2.
 
@@ -158,7 +158,7 @@ def best_map(
     start : (2, 2)
         The matrix that a mere shift keeps.
     shape : (ny, nx)
-        Of the frame.
+        Shape of the frame.
     careful
         False omits the cross-validation, for intermediate rounds.
 
@@ -210,7 +210,7 @@ def swing_px(pairs: Pairs, found: PixelMap) -> float:
     Returns
     -------
     error : pixels
-        Of the linear or polynomial map.
+        Standard error of the linear or polynomial map, at the worst point of the frame's lattice.
     """
     edge = _lattice(found.shape)
     design = _design(pairs.pixels, pairs.plane, found)

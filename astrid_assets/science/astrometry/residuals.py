@@ -76,7 +76,7 @@ class Residuals:
         Parameters
         ----------
         shape : (ny, nx)
-            Of the frame.
+            Shape of the frame.
         cells
             Along each axis.
 

@@ -76,13 +76,13 @@ def solve_wcs(
     Parameters
     ----------
     stars
-        Of the frame, brightest first.
+        Stars of the frame, brightest first.
     wcs
-        The header's; None: star patterns are matched at once.
+        The header's WCS; None: star patterns are matched at once.
     anchor_stars, anchor_wcs
-        The field's, with positions on the sky.
+        Stars and WCS of the field's anchor; the stars have positions on the sky.
     shape : (ny, nx)
-        Of the frame.
+        Shape of the frame.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def solve_wcs(
         raise FrameRejected(
             ReasonCode.TOO_FEW_STARS,
             f"{len(stars)} stars in the frame, {len(anchor_stars)} in the field; "
-            f"{MIN_MATCHED} needed to find its place",
+            f"{MIN_MATCHED} needed to find its position",
             found=min(len(stars), len(anchor_stars)),
             needed=MIN_MATCHED,
         )
@@ -122,7 +122,7 @@ def is_credible(match: Match) -> bool:
     Parameters
     ----------
     match
-        Of a frame with its field.
+        The stars of a frame paired with those of its field.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def match_patterns(stars: Stars, targets: Stars, shape: tuple[int, int]) -> Matc
     stars, targets
         Two lists in pixels of nearly the same scale.
     shape : (ny, nx)
-        Of the frame of `stars`.
+        Shape of the frame that `stars` are on.
 
     Returns
     -------

@@ -153,7 +153,7 @@ def matched(
     start : matrix (2, 2), shift (2,)
         From our focal plane to theirs.
     shape : (ny, nx)
-        Of our frame.
+        Shape of our frame.
     tried
         Number of such starts that were possible: each could match by chance.
     spent

@@ -63,7 +63,7 @@ def turn_between(points: Points, targets: Points, weight: NDArray[np.float64]) -
     points, targets : (n, 2)
         Pairs, each about its weighted mean.
     weight : (n,)
-        Of the pairs.
+        Weight of each pair.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def _neighbours(points: Points) -> Indices:
 def _measured(points: Points, corners: Indices) -> tuple[Indices, Points]:
     """Order the corners by opposite side; return sides, ascending, and orientation.
 
-    Mirror images are told apart by the sign of the last column.
+    Mirror images are distinguished by the sign of the last column.
     """
     if not len(corners):
         return corners, np.empty((0, 4))

@@ -26,14 +26,14 @@ def moved(wcs: WCS, matrix: Array, shift: Array) -> WCS:
     Parameters
     ----------
     wcs
-        Of the old pixels.
+        WCS of the old pixels.
     matrix, shift : (2, 2), (2,)
         From new to old zero-based pixels.
 
     Returns
     -------
     wcs
-        Of the new pixels.
+        WCS of the new pixels.
     """
     inverse = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
     new = WCS(naxis=2)
@@ -66,11 +66,11 @@ def tangent_plane(
     Parameters
     ----------
     ra_deg, dec_deg : degrees
-        Of the middle of the frame.
+        Position of the middle of the frame.
     scale_arcsec : arcseconds per pixel
         Along both axes.
     shape : (ny, nx)
-        Of the frame.
+        Shape of the frame.
 
     Returns
     -------
@@ -124,16 +124,16 @@ def footprint(wcs: WCS, shape: tuple[int, int]) -> tuple[float, float, float, fl
     Parameters
     ----------
     wcs
-        Of the frame.
+        WCS of the frame.
     shape : (ny, nx)
-        Of the frame.
+        Shape of the frame.
 
     Returns
     -------
     ra, dec : degrees
-        Of the middle of the frame.
+        Position of the middle of the frame.
     radius : degrees
-        From there to the farthest corner.
+        Distance from there to the farthest corner.
     area : square degrees
         Pixel scales at the reference position times pixels.
     """
@@ -155,13 +155,13 @@ def overlap(wcs: WCS, shape: tuple[int, int], other: WCS, other_shape: tuple[int
     Parameters
     ----------
     wcs
-        Of the first frame.
+        WCS of the first frame.
     shape : (ny, nx)
-        Of the first frame.
+        Shape of the first frame.
     other
-        WCS of the second.
+        WCS of the second frame.
     other_shape : (ny, nx)
-        Of the second.
+        Shape of the second frame.
 
     Returns
     -------
@@ -181,11 +181,11 @@ def share_covered(
     field
         WCS of the field's anchor.
     field_shape : (ny, nx)
-        Of the field's anchor.
+        Shape of the field's anchor.
     wcs
-        Of the frame.
+        WCS of the frame.
     shape : (ny, nx)
-        Of the frame.
+        Shape of the frame.
 
     Returns
     -------

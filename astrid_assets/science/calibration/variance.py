@@ -6,7 +6,7 @@ D the dark current) and is read with noise R has, after calibration ::
     var(s) = (max(s·f, 0) + D·t + R² + (1 - t/T)²·σ_b² + t²·σ_D²) / f²  +  s²·σ_f² / f²
 
 σ_b, σ_D and σ_f are the noise of the masters; they matter when masters are made of
-few frames. T is the exposure of the darks: the bias was taken off them too, so that
+few frames. T is the exposure of the darks: the bias was subtracted from them too, so that
 its noise cancels for a frame of the same exposure. The gain enters because everything
 is in electrons.
 

@@ -39,10 +39,10 @@ def aperture_fluxes(
     distance_px : (n, s, s), pixels
         From the candidate's position.
     noise : (n, s, s), electrons per pixel
-        Of the difference.
+        Noise of the difference image.
     fwhm_px : pixels
-        Of the point source; the circle has a radius of `RADIUS_FWHM` of it, and pixels on
-        its rim count by how far they lie within.
+        FWHM of the point source; the circle has a radius of `RADIUS_FWHM` times it, and a pixel
+        on its rim counts with the fraction that lies within.
 
     Returns
     -------

@@ -27,9 +27,9 @@ def associate(
     Parameters
     ----------
     ra_deg, dec_deg : (n,), degrees
-        Of the detections.
+        Positions of the detections.
     object_ra_deg, object_dec_deg : (m,), degrees
-        Of the known objects.
+        Positions of the known objects.
     radius_arcsec : arcseconds
         Largest distance.
 
@@ -38,14 +38,14 @@ def associate(
     index : (n,)
         Into the objects; `UNMATCHED` where none is near.
     """
-    places = _unit_vectors(ra_deg, dec_deg)
+    positions = _unit_vectors(ra_deg, dec_deg)
     objects = _unit_vectors(object_ra_deg, object_dec_deg)
-    if not len(places) or not len(objects):
-        return np.full(len(places), UNMATCHED, dtype=np.int64)
+    if not len(positions) or not len(objects):
+        return np.full(len(positions), UNMATCHED, dtype=np.int64)
     chord = 2 * np.sin(np.radians(radius_arcsec / 3600) / 2)
     # The bound is exclusive; the radius itself counts as inside.
     distance, index = KDTree(objects).query(
-        places, distance_upper_bound=np.nextafter(chord, np.inf)
+        positions, distance_upper_bound=np.nextafter(chord, np.inf)
     )
     return np.where(np.isfinite(distance), index, UNMATCHED).astype(np.int64)
 

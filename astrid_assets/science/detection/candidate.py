@@ -18,7 +18,7 @@ class RejectReason(IntFlag):
     SHAPE = 1 << 6  # too wide or too elongated for a point source
     REFERENCE_HOLE = 1 << 7  # the reference lies below the sky here
     BAD_FIT = 1 << 8  # the PSF does not describe it
-    OVERDENSITY = 1 << 9  # one of many in one place: something else went wrong there
+    OVERDENSITY = 1 << 9  # one of many close together: something else went wrong there
 
 
 def names_of(reasons: int) -> list[str]:
@@ -57,11 +57,11 @@ class Candidate:
         Sum within 1.5 FWHM on the difference image, over the part of a point source
         that lies there; None where more than half of that is masked.
     mag, mag_err
-        Of the change's size; None without zero point.
+        Magnitude of the size of the change, and its error; None without zero point.
     fwhm_px, elongation
-        Of the difference image, weighted with its PSF, so they answer for the
-        core; noisy at low S/N (the tests allow for that). None where noise leaves
-        no positive width.
+        Shape on the difference image, weighted with its PSF, so they describe the core;
+        noisy at low S/N (the tests allow for that). None where noise leaves no positive
+        width.
     mask_bits
         Bits of the difference's mask within one FWHM.
     reasons

@@ -45,7 +45,7 @@ def failed_tests(
     shapes : (n,)
         Their measurements.
     difference : (ny, nx), electrons
-        Of science and reference.
+        Science minus reference.
     source
         A point source on the difference image.
     fwhm_px : pixels
@@ -102,9 +102,9 @@ def is_crowded(peaks: Peaks, kept: Fails, fwhm_px: float, settings: DetectionSet
     crowd = np.zeros(len(peaks), dtype=bool)
     if np.count_nonzero(kept) < settings.overdensity_count:
         return crowd
-    places = np.column_stack([peaks.x, peaks.y])[kept]
+    positions = np.column_stack([peaks.x, peaks.y])[kept]
     radius = settings.overdensity_radius_fwhm * fwhm_px
-    counts = KDTree(places).query_ball_point(places, radius, return_length=True)
+    counts = KDTree(positions).query_ball_point(positions, radius, return_length=True)
     crowd[kept] = np.asarray(counts) >= settings.overdensity_count
     return crowd
 
@@ -235,7 +235,7 @@ def is_over_hole(
     Parameters
     ----------
     difference : (ny, nx), electrons
-        Of science and reference.
+        Science minus reference.
     peaks : (n,)
         The candidates.
     fwhm_px : pixels

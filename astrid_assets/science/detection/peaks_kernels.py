@@ -36,7 +36,7 @@ def highest_pixels(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Find pixels that top all others of their sign within a disc.
 
-    Of equally high pixels the first in the image counts.
+    Where pixels are equally high, the first in the image counts.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ RESPONSE_PX = 7
 ONE_PIXEL = np.zeros((RESPONSE_PX, RESPONSE_PX), dtype=np.float32)
 ONE_PIXEL[RESPONSE_PX // 2, RESPONSE_PX // 2] = 1
 TINY = 1e-12
-PASSED_POWER = 1e-4  # of the PSF's transform: what is below it tells nothing
+PASSED_POWER = 1e-4  # of the PSF's transform: below it lies no information
 MISMATCH = 0.3  # of a constant star's pixels, between PSFs that are not matched
 MAX_WIDTH = 0.95  # weighted second moment over the weight's own: beyond it, no width
 SHARP_SHAPES = (
@@ -61,7 +61,8 @@ class Shapes:
     size_ratio, size_error
         Weighted second moment over that of the PSF, and its error.
     ellipticity, ellipticity_error
-        Of the weighted moments, against the PSF's: 0 is a point source.
+        Ellipticity of the weighted moments relative to the PSF's (0: a point source), and
+        its error.
     sharp_gain
         Chi-square by which the best few pixels fit better than the PSF.
     chi2, n_pixels
@@ -170,9 +171,9 @@ def measure_shapes(
     Parameters
     ----------
     difference : (ny, nx), electrons
-        Of science and reference.
+        Science minus reference.
     noise : (n,), electrons per pixel
-        Of the difference around each peak.
+        Noise of the difference around each peak.
     peaks : (n,)
         The candidates.
     source
@@ -180,8 +181,7 @@ def measure_shapes(
     stamps : (n, s, s)
         Its PSF at each peak, centred.
     per_electron
-        By how much an electron in the registered reference adds to the variance of a pixel
-        of the difference.
+        Variance that one electron in the registered reference adds to a pixel of the difference.
 
     Returns
     -------
@@ -263,7 +263,7 @@ def fit_on_frame(
     stamps : (n, s, s)
         PSF of the science frame at each peak, centred.
     noises : electrons per pixel
-        Of both skies.
+        Noise of the sky on the science frame and on the reference.
     fwhm_px : pixels
         FWHM of the science PSF.
 
@@ -276,7 +276,7 @@ def fit_on_frame(
         Reduced, of the PSF, with `MISMATCH` of the reference's light as noise: the images'
         PSFs differ.
     n_pixels
-        Of that fit.
+        Number of pixels in that fit.
     """
     radius = max(stamps.shape[1] // 2, MIN_RADIUS_PX)
     at = peaks.row, peaks.column

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MAG_PER_RELATIVE_ERROR = 2.5 / np.log(10)
 BLANK_SIGMA = 5.0  # of a pixel of the reference
 BLANK_SHARE = 0.25  # of the source's: a fainter reference changes no shape
-SAMPLE_PX = 100_000  # tell a scatter to 0.3 %
+SAMPLE_PX = 100_000  # enough for a scatter to 0.3 %
 
 
 def detect(difference: Difference, science: Frame, settings: DetectionSettings) -> list[Candidate]:
@@ -43,7 +43,7 @@ def detect(difference: Difference, science: Frame, settings: DetectionSettings) 
     Parameters
     ----------
     difference : (ny, nx), electrons
-        Of science and reference.
+        Science minus reference.
     science : (ny, nx), electrons
         The frame that was subtracted from, with its PSF.
     settings
@@ -130,13 +130,13 @@ def _fit_on_frame(
     Returns
     -------
     gain
-        Chi-square that lit pixels gain over the PSF; of others than rises -inf.
+        Chi-square by which a few lit pixels fit better than the PSF; -inf where nothing rose.
     chi2
-        Reduced, of the PSF; of others -inf.
+        Reduced chi-square of the PSF; -inf where nothing rose.
     n_pixels
-        Of that fit.
+        Number of pixels in that fit.
     is_blank
-        Rises beneath which the reference shows nothing.
+        True for rises at positions where the reference is blank.
     """
     gain, chi2 = np.full(len(peaks), -np.inf), np.full(len(peaks), -np.inf)
     is_blank = np.zeros(len(peaks), dtype=np.bool_)

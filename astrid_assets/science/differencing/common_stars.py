@@ -92,7 +92,7 @@ def find_sources(
     bad : (ny, nx)
         Pixels that no source may touch.
     noise : electrons per pixel
-        Of blank sky.
+        Noise of blank sky.
     fwhm_px : pixels
         FWHM of the wider PSF.
     margin_px : pixels

@@ -77,7 +77,7 @@ class Difference:
         pixels, so it is mostly above 1. The flag ``correlated_noise`` holds the
         factors of both images where they matter.
     coverage : fraction
-        Of the frame's usable pixels those with usable reference.
+        Usable pixels of the frame with usable reference, over all its usable pixels.
     limiting_mag
         5 sigma, median over the usable pixels; None without zero point.
     area_deg2

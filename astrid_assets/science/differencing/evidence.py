@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.differencing.star_fit import CommonStars, Values
 
 SCORE_EDGES = np.linspace(-8.0, 8.0, 65)
-"""Of the histogram of the score, in sigma; what lies outside counts at its ends."""
+"""Bin edges of the histogram of the score, in sigma; scores outside count in the end bins."""
 
 
 @dataclass(frozen=True)

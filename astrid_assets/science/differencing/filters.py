@@ -49,7 +49,7 @@ def white(shape: tuple[int, int]) -> Axes:
     Parameters
     ----------
     shape
-        Of the plane, (ny, nx) pixels.
+        Shape of the plane, (ny, nx) pixels.
 
     Returns
     -------
@@ -85,7 +85,7 @@ class Noises:
         Parameters
         ----------
         shape
-            Of the plane, (ny, nx) pixels.
+            Shape of the plane, (ny, nx) pixels.
 
         Returns
         -------
@@ -171,7 +171,7 @@ class Design:
         f_d, f_s
             Responses of D and S to a source of unit flux there.
         variance : electrons squared
-            Of the flux on blank sky: that of S over F_S².
+            Variance of the flux on blank sky: that of S over F_S².
         psf_d : (n, n), unit sum, centred
             P_D there.
 
@@ -211,7 +211,7 @@ def half_plane_sum(half: Real, shape: tuple[int, ...]) -> float:
     half : (ny, nx // 2 + 1)
         Equal at opposite frequencies.
     shape
-        Of the whole plane, (ny, nx).
+        Shape of the whole plane, (ny, nx).
 
     Returns
     -------

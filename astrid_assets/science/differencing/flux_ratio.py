@@ -20,7 +20,7 @@ Values = NDArray[np.float64]
 
 PERCENT_FLOOR = 0.01  # no star weighs more than one measured to this precision
 POWERS = ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
-"""Of u and v, the position from -1 to 1 over the frame; the constant is apart."""
+"""Powers of u and v, the position from -1 to 1 over the frame; the constant is apart."""
 
 TERMS_BY_STARS = ((12, 2), (40, 5))
 """Stars needed, and the terms that they allow: five stars per coefficient at least."""
@@ -43,7 +43,7 @@ class FluxRatio:
     terms : (k,)
         Coefficients of `POWERS`; none where the ratio is constant.
     shape
-        Of the frame.
+        Shape of the frame, (ny, nx) pixels.
     """
 
     level: float
@@ -116,7 +116,7 @@ def fit_ratio(
     ratios, snr : (n,)
         Their flux ratios, and signal to noise.
     shape
-        Of the frame, (ny, nx) pixels.
+        Shape of the frame, (ny, nx) pixels.
 
     Returns
     -------

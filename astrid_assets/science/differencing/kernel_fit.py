@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from astrid_assets.science.differencing.local_psf import Stamps
 
 DEGREES = (2, 2, 0)
-"""Of the polynomials of the three Gaussians; higher ones fit the noise."""
+"""Degrees of the three Gaussians' polynomials; higher ones fit the noise."""
 
 WIDTHS = (0.5, 1.0, 2.0)
-"""Of the Gaussians, in units of what separates both PSFs' widths."""
+"""Widths of the Gaussians, in units of what separates both PSFs' widths."""
 
 MIN_WIDTH_PX = 0.7  # narrower Gaussians are single pixels
 REACH = 3.0  # of the widest Gaussian, in its sigmas
@@ -64,7 +64,7 @@ def matching_blurs(
     science, reference : (ny, nx), electrons
         Registered, scaled, masked pixels filled.
     variance : (ny, nx), electrons squared
-        Of their difference.
+        Variance of their difference.
     usable : (ny, nx)
         Other pixels carry no weight.
     x, y : (n,), pixels
@@ -100,12 +100,12 @@ def matching_blurs(
     if len(rows) < MIN_STARS:
         raise TooFewStars("matching kernel", len(rows), MIN_STARS)
     count = LINEAR if len(rows) >= LINEAR * PER_TERM_STARS else 1
-    places = terms(columns, rows, (ny, nx), count)
+    position_terms = terms(columns, rows, (ny, nx), count)
     design = _blurred_stamps(_cut(sharp, rows, columns, margin), basis, half)
     target = _cut(soft, rows, columns, half).reshape(len(rows), -1)
     good = _cut(usable, rows, columns, half).reshape(len(rows), -1)
     weight = good / _cut(variance, rows, columns, half).reshape(len(rows), -1)
-    solution = _solve(design, target.astype(np.float64), weight, places)
+    solution = _solve(design, target.astype(np.float64), weight, position_terms)
     kernel = np.tensordot(solution, basis, axes=1).astype(np.float32)
     still = np.zeros_like(kernel)
     middle = kernel.shape[1] // 2
@@ -160,9 +160,9 @@ def _blurred_stamps(stamps: Array, basis: Array, half: int) -> Array:
     return out
 
 
-def _solve(design: Array, target: Array, weight: Array, places: Array) -> Array:
+def _solve(design: Array, target: Array, weight: Array, position_terms: Array) -> Array:
     """Fit all stars together, stars that disagree left out: (terms, b)."""
-    n_terms, n_basis = places.shape[1], design.shape[2]
+    n_terms, n_basis = position_terms.shape[1], design.shape[2]
     # One constant per star stands for the sky left under it.
     sky = (weight * target).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-30)
     level = np.einsum("np,npb->nb", weight, design) / np.maximum(weight.sum(axis=1), 1e-30)[:, None]
@@ -174,14 +174,14 @@ def _solve(design: Array, target: Array, weight: Array, places: Array) -> Array:
     for _ in range(ROUNDS):
         if keep.sum() < MIN_STARS:
             raise TooFewStars("matching kernel", int(keep.sum()), MIN_STARS)
-        t = places[keep]
+        t = position_terms[keep]
         matrix = np.einsum("nk,nl,nab->kalb", t, t, normal[keep], optimize=True)
         matrix = matrix.reshape(n_terms * n_basis, n_terms * n_basis)
         matrix[np.diag_indices_from(matrix)] *= 1 + RIDGE
         vector = np.einsum("nk,na->ka", t, right[keep]).ravel()
         solution = np.linalg.lstsq(matrix, vector, rcond=1e-12)[0]
         solution = solution.reshape(n_terms, n_basis)
-        kernels = places @ solution
+        kernels = position_terms @ solution
         left = target - np.einsum("npb,nb->np", design, kernels)
         chi2 = (weight * left**2).sum(axis=1) / np.maximum((weight > 0).sum(axis=1), 1)
         usual = float(np.median(chi2[keep]))

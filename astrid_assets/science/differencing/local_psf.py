@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.arrays.types import Image
 
-Places: TypeAlias = NDArray[np.float64]
+Positions: TypeAlias = NDArray[np.float64]
 
-PsfsAt: TypeAlias = "Callable[[Places, Places], Stamps]"
+PsfsAt: TypeAlias = "Callable[[Positions, Positions], Stamps]"
 """Stamps (n, s, s), unit sum, centred on their middle, at positions x, y (n,)."""
 
 Stamps: TypeAlias = NDArray[np.float32]
@@ -42,7 +42,7 @@ def local_psfs(
     science_at, reference_at
         Give stamps (n, s, s) at positions x, y (n,) of the science frame.
     shape
-        Of the science frame, (ny, nx) pixels.
+        Shape of the science frame, (ny, nx) pixels.
     tolerance
         Largest error of a PSF anywhere, relative (rms).
 
@@ -76,7 +76,7 @@ def terms(x: ArrayLike, y: ArrayLike, shape: tuple[int, int], count: int) -> NDA
     x, y : (n,), pixels
         Positions on the frame.
     shape
-        Of the frame, (ny, nx).
+        Shape of the frame, (ny, nx).
     count
         How many terms: 1, 3, 6 or 10.
 
@@ -99,7 +99,7 @@ def axis_terms(
     x, y : (n,) and (m,), pixels
         Columns and rows, or positions.
     shape
-        Of the frame, (ny, nx).
+        Shape of the frame, (ny, nx).
     count
         How many terms: 1, 3, 6 or 10.
 
@@ -124,7 +124,7 @@ def at(stamps: Stamps, x: float, y: float, shape: tuple[int, int]) -> Image:
     x, y : pixels
         Position on the frame.
     shape
-        Of the frame, (ny, nx).
+        Shape of the frame, (ny, nx).
 
     Returns
     -------

@@ -39,7 +39,7 @@ def local_scales(
     blurs
         What makes both images look alike, and the PSF of a source, at any position.
     shape
-        Of the frame, (ny, nx) pixels.
+        Shape of the frame, (ny, nx) pixels.
 
     Returns
     -------

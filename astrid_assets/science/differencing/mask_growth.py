@@ -51,7 +51,7 @@ def disc_reach(radius_px: float) -> NDArray[np.int64]:
     Parameters
     ----------
     radius_px : pixels
-        Of the disc.
+        Radius of the disc.
 
     Returns
     -------

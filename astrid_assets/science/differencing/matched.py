@@ -75,7 +75,7 @@ class Blurs:
         x, y : pixels
             Position on the frame.
         shape
-            Of the frame, (ny, nx).
+            Shape of the frame, (ny, nx).
 
         Returns
         -------

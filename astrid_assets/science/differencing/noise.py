@@ -65,7 +65,7 @@ def sky_sigma(variance: Image, usable: NDArray[np.bool_]) -> float:
     Parameters
     ----------
     variance : (ny, nx), electrons squared
-        Of single pixels.
+        Variance of single pixels.
     usable : (ny, nx)
         True where a pixel may be used.
 

@@ -100,7 +100,7 @@ def score_rows(
     flux_science, flux_reference : (ny, nx)
         PSF fluxes of either image.
     variance : (ny, nx), electrons squared
-        Of the flux, photon noise alone.
+        Variance of the flux, photon noise alone.
     static : (ny, nx), electrons
         Flux present in both images, spread over a PSF.
     usable : (ny, nx)
@@ -245,14 +245,14 @@ def every_set(where: NDArray[np.bool_], step: int) -> NDArray[np.intp]:
     for i in range(ny):
         for j in range(nx):
             count += where[i, j]
-    places = np.empty((count + step - 1) // step, np.intp)
+    indices = np.empty((count + step - 1) // step, np.intp)
     wait, found = 0, 0
     for i in range(ny):
         for j in range(nx):
             if where[i, j]:
                 if wait == 0:
-                    places[found] = i * nx + j
+                    indices[found] = i * nx + j
                     found += 1
                     wait = step
                 wait -= 1
-    return places
+    return indices

@@ -62,7 +62,7 @@ class NoiseSpectrum:
         Parameters
         ----------
         shape
-            Of the plane, (ny, nx) pixels.
+            Shape of the plane, (ny, nx) pixels.
 
         Returns
         -------

@@ -46,7 +46,7 @@ class Plane:
     Parameters
     ----------
     shape
-        Of the frame, (ny, nx) pixels.
+        Shape of the frame, (ny, nx) pixels.
     blurs
         What makes both images look alike, and the PSF of a source.
     noises
@@ -78,7 +78,7 @@ class Plane:
         science, reference : (ny, nx), electrons
             Registered, background-subtracted, scaled to the same flux.
         science_variance, reference_variance : (ny, nx), electrons squared
-            Of single pixels.
+            Variance of single pixels.
 
         Returns
         -------
@@ -142,7 +142,7 @@ class Plane:
         Parameters
         ----------
         science_variance, reference_variance : (ny, nx), electrons squared
-            Of single pixels.
+            Variance of single pixels.
 
         Returns
         -------

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.science.arrays.types import Image
-    from astrid_assets.science.differencing.local_psf import Places, Stamps
+    from astrid_assets.science.differencing.local_psf import Positions, Stamps
     from astrid_assets.science.frame import Frame, PsfModel
 
 
@@ -68,7 +68,7 @@ class Prepared:
             return found
         return found.scaled_to(self.frame.psf_noise_factor, self.psf.centre)
 
-    def psfs_at(self, x: Places, y: Places) -> Stamps:
+    def psfs_at(self, x: Positions, y: Positions) -> Stamps:
         """Return the PSF at positions.
 
         Parameters

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.differencing.filters import Axes
-    from astrid_assets.science.differencing.local_psf import Places, Stamps
+    from astrid_assets.science.differencing.local_psf import Positions, Stamps
     from astrid_assets.science.frame import PsfModel
     from astrid_assets.science.registration.pixel_mapping import PixelMapping
 
@@ -38,9 +38,9 @@ class RegisteredPsf:
     Parameters
     ----------
     psf
-        Of the reference, on its own grid.
+        PSF of the reference, on its own grid.
     mapping
-        Of the science grid into the reference.
+        Mapping of the science grid into the reference.
     """
 
     def __init__(self, psf: PsfModel, mapping: PixelMapping) -> None:
@@ -49,7 +49,7 @@ class RegisteredPsf:
         self._linear = mapping.linear()
         self._signal, self._power = spline_response(mapping, TABLE)
 
-    def at(self, x: Places, y: Places) -> Stamps:
+    def at(self, x: Positions, y: Positions) -> Stamps:
         """Return the PSF at positions of the science grid.
 
         Parameters
@@ -88,7 +88,7 @@ class RegisteredPsf:
         Parameters
         ----------
         shape
-            Of the plane, (ny, nx) pixels.
+            Shape of the plane, (ny, nx) pixels.
 
         Returns
         -------

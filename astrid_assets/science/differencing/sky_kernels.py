@@ -65,7 +65,7 @@ def flatten(
     science, reference : (ny, nx), electrons
         Both images.
     level : (ny, nx), electrons
-        Of their difference.
+        Level of their difference.
     bad : (ny, nx)
         Pixels that do not count.
     limit : electrons
@@ -100,9 +100,9 @@ def blank_scores(
     Parameters
     ----------
     flux : (ny, nx), electrons
-        Of the matched filter.
+        Flux of the matched filter.
     variance : (ny, nx), electrons squared
-        Of the flux.
+        Variance of the flux.
     blank : (ny, nx)
         True on blank sky.
     limit : sigma

@@ -37,7 +37,7 @@ def structure_share(
     Parameters
     ----------
     flux, variance : (ny, nx), electrons and electrons squared
-        Of the matched filter.
+        Flux of the matched filter, and its variance.
     blank : (ny, nx)
         Pixels of the sky.
     fwhm_px : pixels

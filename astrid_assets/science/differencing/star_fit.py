@@ -103,13 +103,13 @@ def compare_stars(
     reference_coefficients : (my, mx)
         Cubic-spline coefficients of the reference on its own grid.
     mapping
-        Of the science grid into the reference.
+        Mapping of the science grid into the reference.
     science_psf_at, reference_psf_at
         Give both PSFs, (n, s, s), at positions of the science frame.
     fwhm_px : pixels
         FWHM of the wider PSF.
     reference_noise : electrons per pixel
-        Of the reference: sources that it does not show are no common stars.
+        Noise of the reference: sources that it does not show are no common stars.
 
     Returns
     -------

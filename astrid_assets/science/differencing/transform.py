@@ -54,7 +54,7 @@ def back(spectrum: Spectrum, shape: tuple[int, int], workers: int = 1) -> Real:
     spectrum : (..., ny, nx // 2 + 1)
         As of rfft2.
     shape
-        Of the image, (ny, nx).
+        Shape of the image, (ny, nx).
     workers
         Number of threads.
 
@@ -74,7 +74,7 @@ def frequencies(
     Parameters
     ----------
     shape
-        Of the image, (ny, nx) pixels.
+        Shape of the image, (ny, nx) pixels.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def padded_shape(shape: tuple[int, int], reach: int) -> tuple[int, int]:
     Parameters
     ----------
     shape
-        Of the image, (ny, nx) pixels.
+        Shape of the image, (ny, nx) pixels.
     reach : pixels
         How far a filter reaches.
 
@@ -177,7 +177,7 @@ def back_rows(lines: Spectrum, width: int) -> Real:
     lines : (rows, width // 2 + 1)
         Transformed along x only.
     width : pixels
-        Of the padded image.
+        Width of the padded image.
 
     Returns
     -------

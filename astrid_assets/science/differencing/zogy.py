@@ -70,7 +70,7 @@ def match(
     science_psf, reference_psf : (k, n, n)
         Terms of `local_psf`, equally many; one for a constant PSF.
     science_variance, reference_variance : (ny, nx), electrons squared
-        Of single pixels, including source noise.
+        Variance of single pixels, including source noise.
     noises
         sigma_n and sigma_r (the noise of blank sky by the variances) and the spectra
         where noise is not white; the paper's formulas hold for each frequency.
@@ -127,7 +127,7 @@ def match_blurred(
     blurs
         What each image is blurred with, and the PSF of a source in the science image.
     science_variance, reference_variance : (ny, nx), electrons squared
-        Of single pixels, including source noise.
+        Variance of single pixels, including source noise.
     noises
         Noise of blank sky of both images.
 

@@ -27,8 +27,8 @@ SURE_SNR = 10.0  # from here on noise loses none: what is lost was lost to its p
 def position_scale_px(psf: Image) -> float:
     """Return the theoretical error of a position, per axis, at S/N 1.
 
-    Of a fit to a source of this PSF in white noise: the Cramér-Rao bound ``sqrt(sum P² /
-    sum (dP/dx)²)``, the mean of both axes' information. A Gaussian gives ``sqrt(2) sigma``.
+    This is the Cramér-Rao bound ``sqrt(sum P² / sum (dP/dx)²)`` of a fit to a source of this
+    PSF in white noise, the mean of both axes' information. A Gaussian gives ``sqrt(2) sigma``.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def by_snr(snr: Values, found: Bool) -> tuple[list[int], list[int]]:
     Parameters
     ----------
     snr : (n,)
-        Of the injections; the sign does not matter.
+        S/N of the injections; the sign does not matter.
     found : (n,)
         Whether they were found.
 
@@ -114,19 +114,19 @@ def errors_by_snr(
     Parameters
     ----------
     snr, flux, measured, measured_err : (n,)
-        Of the sources that were found: S/N promised, flux put in, flux and error that came
-        out.
+        S/N predicted, flux injected, and flux and error measured, of the sources that were
+        found.
     offsets_px : (n, 2), pixels
         Measured minus true position.
     theory_px : (n,), pixels
-        Error per axis that theory promises.
+        Error per axis that theory predicts.
 
     Returns
     -------
     lists by bin
         ``flux_bias`` (median, relative), ``flux_pull`` (scatter in units of the quoted
         error: 1), ``flux_within_error`` (share: 0.68), ``position_px`` (scatter per axis)
-        and ``position_theory_px``. Of the faintest, noise decides which are found: their
+        and ``position_theory_px``. Noise decides which of the faintest sources are found: their
         fluxes are biased upwards.
     """
     out: dict[str, list[float | None]] = {

@@ -37,7 +37,7 @@ SHOWN_SHARE = 0.5  # of what is expected: the flank of a ghost that moved is les
 MEANING = (
     "share of the detections that brightened, which the night's next frame of the "
     "field and band, where it is deep enough, shows too; what moves counts as false. "
-    "Of those that faded: faults of the reference count as true"
+    "Among those that faded, faults of the reference count as true"
 )
 
 
@@ -81,7 +81,7 @@ def repeats(candidates: Sequence[Candidate], other: Planes, scale: float = 1.0) 
     Parameters
     ----------
     candidates
-        Of one frame.
+        Candidates of one frame.
     other : (ny, nx)
         The other frame's difference, from the same reference.
     scale

@@ -165,7 +165,7 @@ def flux_of_snr(snr: Array, error_e: Array, own_noise: Array) -> Array:
     snr : (n,)
         The significance wanted, above 0.
     error_e : (n,), electrons
-        Of a PSF flux there without the source.
+        Error of a PSF flux there without the source.
     own_noise : (n,)
         k, the share of its own photon noise that a PSF fit sees: sum P³ / (sum P²)².
 
@@ -276,7 +276,7 @@ def half_found_snr(snr: Array, found: Bool) -> float | None:
     Parameters
     ----------
     snr : (n,)
-        Of the injections; the sign does not matter.
+        S/N of the injections; the sign does not matter.
     found : (n,)
         Whether they were found.
 

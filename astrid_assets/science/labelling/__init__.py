@@ -1,1 +1,1 @@
-"""From what people say to training labels: votes, consensus, masks, splits."""
+"""From reviewers' votes to training labels: consensus, masks, splits."""

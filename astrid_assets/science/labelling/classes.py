@@ -1,4 +1,4 @@
-"""What a candidate can be called, and the words people read for it."""
+"""What a candidate can be called, and the words that reviewers read for it."""
 
 from __future__ import annotations
 

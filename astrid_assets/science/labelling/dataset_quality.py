@@ -69,7 +69,7 @@ class LabelledSet:
     survey, night
         Where and when it was taken.
     content_hash
-        Of the cutout's pixels; the same pixels with two labels are a contradiction.
+        Hash of the cutout's pixels; the same pixels with two labels are a contradiction.
     """
 
     is_real: NDArray[np.bool_]

@@ -34,7 +34,7 @@ def training_mask(
     label
         ``real`` or ``bogus``.
     fwhm_px : pixels
-        Of the PSF in the cutout.
+        FWHM of the PSF in the cutout.
     size : pixels
         Side of the cutout; its centre is pixel ``[size // 2, size // 2]``.
     offset_px : (x, y), pixels

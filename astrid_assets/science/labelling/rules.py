@@ -29,51 +29,78 @@ class ConsensusRules(Settings):
 
     method: Literal["majority", "dawid_skene"] = Field(
         default="majority",
-        description="majority: weighted share of the votes; dawid_skene: also learns "
-        "from the votes how reliable each reviewer is",
+        description="majority: weighted share of the votes; dawid_skene: also learns from the "
+        "votes how reliable each reviewer is",
     )
-    votes: int = Field(default=2, ge=1, description="votes a doubly reviewed candidate needs")
+    votes: int = Field(
+        default=2,
+        ge=1,
+        description="real or bogus votes that a candidate shown to two reviewers needs",
+    )
     min_agreement: float = Field(
         default=2 / 3,
         gt=0.5,
         le=1,
-        description="weight share a label needs: 1:1 is a dispute, 2:1 is decided",
+        description="share of the vote weight that a label needs: disputed below it (1:1 is a "
+        "dispute, 2:1 is decided)",
     )
     max_votes: int = Field(
         default=5,
         ge=1,
-        description="still disputed after so many votes: nobody is asked any more",
+        description="number of votes: a candidate that is still disputed at it is not shown any "
+        "more",
     )
     expert_weight: float = Field(
-        default=2.0, ge=1, description="what an expert's vote counts; others count 1"
+        default=2.0, ge=1, description="weight of an expert's vote; the others count 1"
     )
     double_share: float = Field(
         default=0.25,
         ge=0,
         le=1,
-        description="share of the candidates that two people see; the others are decided by one",
+        description="share of the candidates that two reviewers see; the others are decided by one",
     )
     sample_share: float = Field(
         default=0.2,
         ge=0,
         le=1,
-        description="share of the candidates that form the random sample: shown for "
-        "no other reason before their first vote",
+        description="share of the candidates that form the random sample: shown for no other "
+        "reason before their first vote",
     )
     repeat_after_hours: float = Field(
-        default=12.0, ge=0, description="a repeat comes back after at least this time"
+        default=12.0, ge=0, description="hours after one's own vote: a repeat is not shown earlier"
     )
     lease_minutes: float = Field(
         default=15.0,
         gt=0,
-        description="so long a candidate on one screen is not given to another",
+        description="minutes for which a candidate on one screen is not given to another",
     )
-    uncertain: float = Field(default=0.4, ge=0, description="share of the queue")
-    random: float = Field(default=0.25, ge=0, description="share of the queue")
-    disputed: float = Field(default=0.15, ge=0, description="share of the queue")
-    second: float = Field(default=0.1, ge=0, description="share of the queue")
-    repeat: float = Field(default=0.05, ge=0, description="share of the queue")
-    gold: float = Field(default=0.05, ge=0, description="share of the queue")
+    uncertain: float = Field(
+        default=0.4,
+        ge=0,
+        description="share of the queue with candidates whose score is near the model's threshold",
+    )
+    random: float = Field(
+        default=0.25, ge=0, description="share of the queue with candidates of the random sample"
+    )
+    disputed: float = Field(
+        default=0.15, ge=0, description="share of the queue with candidates on which votes disagree"
+    )
+    second: float = Field(
+        default=0.1,
+        ge=0,
+        description="share of the queue with candidates that want a second reviewer",
+    )
+    repeat: float = Field(
+        default=0.05,
+        ge=0,
+        description="share of the queue with candidates that the same reviewer has seen before",
+    )
+    gold: float = Field(
+        default=0.05,
+        ge=0,
+        description="share of the queue with candidates whose label is known from a simulation "
+        "or a catalogue",
+    )
 
     @model_validator(mode="after")
     def _something_is_shown(self) -> Self:

@@ -52,8 +52,8 @@ def sky_groups(
     known = np.flatnonzero(np.isfinite(ra_deg) & np.isfinite(dec_deg))
     if len(known) == 0:
         return keys
-    places = SkyCoord(ra_deg[known], dec_deg[known], unit="deg")
-    first, second, _, _ = search_around_sky(places, places, radius_arcsec * units.arcsec)
+    positions = SkyCoord(ra_deg[known], dec_deg[known], unit="deg")
+    first, second, _, _ = search_around_sky(positions, positions, radius_arcsec * units.arcsec)
     keys[known] = _components(len(known), first, second).astype(str)
     return keys
 
@@ -159,7 +159,7 @@ def _supply(
 
 
 def _is_spare(group: int, which: NDArray[np.int64], has: NDArray[np.bool_]) -> bool:
-    """Tell whether its split keeps both classes without this group."""
+    """Return whether its split keeps both classes without this group."""
     before = which == which[group]
     after = before.copy()
     after[group] = False

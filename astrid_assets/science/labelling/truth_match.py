@@ -25,9 +25,9 @@ def match_truth(
     Parameters
     ----------
     x, y : (n,), pixels
-        Of the detections.
+        Positions of the detections.
     truth_x, truth_y : (m,), pixels
-        Of the true sources.
+        Positions of the true sources.
     radius_px : pixels
         Largest distance.
     once

@@ -81,7 +81,7 @@ def halos_and_edges(
     mask : (ny, nx)
         With SATURATED, and BLEEDING where charge ran.
     fwhm_px : pixels
-        Of the frame's stars.
+        FWHM of the frame's stars.
     data, rms_e : (ny, nx), electrons; electrons per pixel
         Sky-subtracted light and the noise of the sky. Without them halos reach a
         fixed number of FWHM and spikes are not searched for.

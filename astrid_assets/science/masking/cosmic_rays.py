@@ -91,7 +91,7 @@ def find_cosmic_rays(data: Image, variance: Image, bad: Bool, fwhm_px: float | N
     bad : (ny, nx)
         Pixels to leave alone (saturated, missing).
     fwhm_px : pixels
-        Of the frame's stars where known; else their sharpness is measured on the
+        FWHM of the frame's stars where known; else their sharpness is measured on the
         frame's own bright maxima, and where too few of them agree, only pixels with a
         contrast above five against the fine structure are marked.
 

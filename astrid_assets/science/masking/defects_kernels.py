@@ -249,13 +249,13 @@ def ring_medians(
     skip : (ny, nx)
         True on pixels that do not count.
     centre : y, x
-        Of the rings, pixels.
+        Centre of the rings, pixels.
     inner : pixels
         Inner radius of the first ring.
     width : pixels
-        Of each ring.
+        Width of each ring.
     number
-        Of rings.
+        Number of rings.
 
     Returns
     -------
@@ -356,7 +356,7 @@ def weaker_arms(
     y, x : pixels
         Position of the star.
     angles : (k,), radians
-        Of the first of the two rays.
+        Direction of the first of the two rays.
     radii : (n,), pixels
         Distances from the star.
     around : (n,), electrons
@@ -394,7 +394,7 @@ def paint_disc(mask: Mask, y: float, x: float, radius: float, bit: int) -> None:
     y, x : pixels
         Centre.
     radius : pixels
-        Of the disc.
+        Radius of the disc.
     bit
         The bit to set.
     """
@@ -421,7 +421,7 @@ def paint_ray(
     angle : radians
         From x towards y.
     length, half_width : pixels
-        Of the ray.
+        Length and half width of the ray.
     bit
         The bit to set.
     """

@@ -71,7 +71,7 @@ def sharper(
 ) -> Bool:
     """Return which pixels lack the light beside them that a point source has.
 
-    Of a pixel p between a and b a star has ``sqrt(a b) >= share p``, along each of
+    A star has ``sqrt(a b) >= share p`` for a pixel p between a and b, along each of
     four lines, and therefore also ``a + b >= 2 share p``. The first is the stronger
     condition; the second can be summed over the lines where most is missing, and so
     detects a faint cosmic ray.

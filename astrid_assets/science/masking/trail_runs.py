@@ -101,7 +101,7 @@ def is_long(run: tuple[int, int], crossing: int, shape: tuple[int, int]) -> bool
     crossing : pixels
         Length of the line within the frame.
     shape : (ny, nx)
-        Of the frame.
+        Shape of the frame.
 
     Returns
     -------

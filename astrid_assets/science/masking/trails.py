@@ -106,7 +106,7 @@ def trail_mask(trails: list[Trail], shape: tuple[int, int]) -> Bool:
     trails
         As `find_trails` returns them.
     shape : (ny, nx)
-        Of the frame.
+        Shape of the frame.
 
     Returns
     -------

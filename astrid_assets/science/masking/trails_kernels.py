@@ -250,7 +250,7 @@ def steepest(
     window : first, last
         Columns in which the middle may lie.
     width : pixels
-        Of the band.
+        Width of the band.
     clip : sigma
         A pixel counts at most this much.
 

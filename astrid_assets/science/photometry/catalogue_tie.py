@@ -108,7 +108,7 @@ def tie_to_catalogue(
     Parameters
     ----------
     stars
-        Of the frame.
+        Stars of the frame.
     wcs
         The header's, or a rough one for the search, at nearly the right scale.
     catalogue
@@ -116,7 +116,7 @@ def tie_to_catalogue(
     observed_mjd : days, UTC
         Date of the frame.
     shape : (ny, nx)
-        Of the frame.
+        Shape of the frame.
     is_guess
         True: the WCS only gives the field to search; stars are matched by patterns.
 

@@ -58,7 +58,7 @@ class ZeroPoint:
     n_stars, n_outliers
         Stars compared, and those of them that disagree (variables, blends).
     flux_ratio
-        Of the frame over the anchor.
+        Flux of the stars on the frame over that on the anchor.
     field
         How it varies over the frame: patchy clouds.
     """
@@ -100,7 +100,7 @@ def zero_point(
     anchor_zero_point_mag
         Magnitude of one electron in the anchor frame.
     shape : (ny, nx)
-        Of the frame; if given, the variation over the frame is measured too.
+        Shape of the frame; if given, the variation over the frame is measured too.
 
     Returns
     -------
@@ -259,7 +259,7 @@ def limiting_mag(zero_point_mag: float, sky_rms_e: float, psf: PsfModel) -> floa
     sky_rms_e : electrons per pixel
         Noise of the blank sky.
     psf
-        Of the frame; its centre is used.
+        PSF of the frame; its centre is used.
 
     Returns
     -------

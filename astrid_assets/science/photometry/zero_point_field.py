@@ -75,7 +75,7 @@ def variation(
     error : (n,), magnitudes
         Photon error of each star; scatter beyond it is measured here.
     shape : (ny, nx)
-        Of the frame.
+        Shape of the frame.
 
     Returns
     -------

@@ -42,11 +42,11 @@ class Anchor:
     stars
         With positions on the sky; fluxes in electrons of the anchor's exposure.
     wcs
-        Of the anchor frame.
+        WCS of the anchor frame.
     zero_point_mag
-        Of one electron in the anchor frame.
+        Magnitude of one electron in the anchor frame.
     fwhm_px, sky_rms_e, exposure_s, shape
-        Of the anchor frame.
+        Stellar FWHM, sky noise, exposure time and shape of the anchor frame.
     is_local
         True: the frame had no WCS; positions are relative, around the profile's field
         centre (or 0, 0), at its pixel scale (or 1 arcsec per pixel).
@@ -167,7 +167,7 @@ def anchor_from_frame(frame: Frame, stars: Stars, *, is_local: bool) -> Anchor:
     frame
         Processed: with WCS, zero point, PSF and sky noise.
     stars
-        Of the frame, with positions on the sky.
+        Stars of the frame, with positions on the sky.
     is_local
         Whether these positions are relative: see `Anchor`.
 

@@ -64,7 +64,7 @@ HOPELESS = (
     ReasonCode.SKY_NEAR_SATURATION,
     ReasonCode.MISSING_DATA,
 )
-"""Of these causes the first is named: it explains the others."""
+"""Where several of these causes apply, the first in this order is named: it explains the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class MeasuredFrame:
     n_stars
         Unflagged stars with S/N above 5.
     fwhm_px : pixels
-        Of the PSF at the centre of the frame.
+        FWHM of the PSF at the centre of the frame.
     elongation
         Median axis ratio a/b of the stars.
     sky_level_e, sky_rms_e : electrons per pixel

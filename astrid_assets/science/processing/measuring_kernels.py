@@ -35,7 +35,7 @@ def subtract_sky(
     mask : (ny, nx)
         Bits of the pixels.
     level, rms : (ny, nx), electrons
-        Of the sky.
+        Level and noise of the sky.
     flat : (ny, nx) or (0, 0)
         Response; of shape (0, 0) there is none, and values of 0 and below count as 1.
     no_data

@@ -71,7 +71,7 @@ def solve(measured: MeasuredFrame, anchor: Anchor, settings: ProcessingSettings)
     measured
         The frame with its stars.
     anchor
-        Of its field and band.
+        Anchor of the frame's field and band.
     settings
         Whether the header's WCS is used, and the limits.
 

@@ -87,7 +87,7 @@ def fit_psf(frame: Frame, stars: Stars) -> PsfModel:
     frame
         Sky-subtracted, with a variance.
     stars
-        Of this frame, with their flags (`stars.measurement.measure_stars`).
+        Stars of this frame, with their flags (`stars.measurement.measure_stars`).
 
     Returns
     -------
@@ -129,7 +129,7 @@ def fit_psf(frame: Frame, stars: Stars) -> PsfModel:
             around.x,
             around.y,
             usable=usable,
-            place_steps=2 if turn else 0,
+            position_steps=2 if turn else 0,
             sweeps=SWEEPS if turn else 1,
         )
         keep &= np.isfinite(found.flux[index]) & (found.flux[index] > 0)
@@ -174,7 +174,7 @@ def psf_fwhm(psf: PsfModel) -> float:
     Parameters
     ----------
     psf
-        Of a frame.
+        PSF of a frame.
 
     Returns
     -------

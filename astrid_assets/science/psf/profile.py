@@ -42,7 +42,7 @@ class Profile:
         Parameters
         ----------
         nodes : (m, m)
-            Of the PSF.
+            Nodes of the PSF.
         information : (m, m)
             Weight of each node: its inverse variance.
 

@@ -79,14 +79,14 @@ def psf_residuals(frame: Frame, psf: PsfModel, stars: Stars) -> PsfResiduals:
     frame
         Sky-subtracted, with a variance.
     psf
-        Of the frame.
+        PSF of the frame.
     stars
-        Of the frame, with flags.
+        Stars of the frame, with flags.
 
     Returns
     -------
     residuals
-        Of the stars that `choose_psf_stars` selects.
+        Residuals of the stars that `choose_psf_stars` selects.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def residual_map(
     residuals
         As `psf_residuals` returns them.
     frame_shape : (ny, nx)
-        Of the frame.
+        Shape of the frame.
     cells
         Along each axis.
 
@@ -163,7 +163,7 @@ def psf_maps(psf: PsfModel, cells: int = MAP_CELLS) -> PsfMaps:
     Parameters
     ----------
     psf
-        Of a frame.
+        PSF of a frame.
     cells
         Along each axis.
 

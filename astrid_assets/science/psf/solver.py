@@ -60,7 +60,7 @@ class Sample:
         Returns
         -------
         sample
-            Of those stars.
+            The sample of those stars.
         """
         return Sample(
             self.light[keep], self.weight[keep], self.terms[keep], self.shift[keep], self.step
@@ -72,7 +72,7 @@ class Sample:
         Parameters
         ----------
         nodes : (k, m, m)
-            Of the PSF, one grid per polynomial term.
+            PSF, one grid per polynomial term.
 
         Returns
         -------

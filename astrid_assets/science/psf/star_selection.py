@@ -42,8 +42,8 @@ MIN_GAIN = 0.03
 """Share by which a higher order must predict left-out shapes better."""
 
 MAX_BEND = 0.004
-"""Of the peak: a width that grows linearly by a share d towards the border bends the
-pixels of the PSF, which go with its inverse square, by 2 d^2."""
+"""Largest bend accepted, as a fraction of the peak: a width that grows linearly by a share d
+towards the border bends the pixels of the PSF, which go with its inverse square, by 2 d^2."""
 
 OUTLIER_MAD = 5.0
 ROBUST_ROUNDS = 8
@@ -57,7 +57,7 @@ def choose_psf_stars(stars: Stars) -> Stars:
     Parameters
     ----------
     stars
-        Of one frame, with flags.
+        Stars of one frame, with flags.
 
     Returns
     -------
@@ -130,9 +130,9 @@ def number_of_terms(
     shapes : (n, 3)
         Log size and ellipticities.
     errors : (n,)
-        Of the shapes.
+        Errors of the shapes.
     frame_shape : (ny, nx)
-        Of the frame.
+        Shape of the frame.
     x, y : (n,), pixels
         Positions of the stars.
 

@@ -36,17 +36,17 @@ Places = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 OTHER: dict[str, Literal["zogy", "kernel"]] = {"zogy": "kernel", "kernel": "zogy"}
 TESTS = DetectionSettings.model_validate({})
-CHANGE_SIGMA = 10.0  # brighter changes tell a flux ratio to a few per cent each
+CHANGE_SIGMA = 10.0  # brighter changes give a flux ratio to a few per cent each
 SAME_PX = 3  # peaks of one source lie closer
-MAX_CHANGES = 300  # of either difference, the brightest: a flood tells no more
-BLANK_PLACES = 2500  # on a grid; they tell a correlation to 0.02
+MAX_CHANGES = 300  # of either difference, the brightest: more of them add nothing
+BLANK_PLACES = 2500  # on a grid; enough for a correlation to 0.02
 BLANK_SIGMA = 3.0  # of a pixel of the reference
 STAR_SNR = 20.0  # fainter stars differ by noise that both methods weigh differently
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Fluxes and errors by both methods at some places, (n,) each, electrons."""
+    """Fluxes and errors by both methods at the same positions, (n,) each, electrons."""
 
     flux: Values
     flux_err: Values
@@ -72,8 +72,8 @@ class CrossCheck:
         At candidates above `CHANGE_SIGMA` that pass all tests in either difference,
         and on a fixed grid where the reference is blank.
     star_snr, star_difference : (n,)
-        Of constant stars: signal to noise, and what both differ by within one FWHM
-        over the star's own flux there (root of the ratio of powers).
+        Signal-to-noise ratio of constant stars, and what both methods differ by within one
+        FWHM, over the star's own flux there (root of the ratio of powers).
     """
 
     method: str
@@ -87,10 +87,10 @@ class CrossCheck:
 
         ``flux_ratio`` is the other method's flux over the difference's, the median of
         the bright changes, ``flux_ratio_err`` its error by their scatter; ``agreeing``
-        the share of all places that agree within the smaller error; ``correlation``
+        the share of all positions that agree within the smaller error; ``correlation``
         that of the scores on blank sky; ``star_difference`` the median of the stars.
         """
-        places = [*self.changes.agree, *self.blank.agree]
+        agree = [*self.changes.agree, *self.blank.agree]
         ratio = self.changes.other_flux / self.changes.flux
         scores = [
             self.blank.flux / self.blank.flux_err,
@@ -102,7 +102,7 @@ class CrossCheck:
             "star_difference": _median(self.star_difference),
             "flux_ratio": _median(ratio),
             "flux_ratio_err": mad_sigma(ratio) / np.sqrt(len(ratio)) if len(ratio) else None,
-            "agreeing": float(np.mean(places)) if places else None,
+            "agreeing": float(np.mean(agree)) if agree else None,
             "correlation": float(np.asarray(np.corrcoef(scores))[0, 1]) if several else None,
             "n_stars": len(self.star_snr),
             "n_changes": len(ratio),
@@ -159,10 +159,10 @@ def _compared(one: Difference, other: Difference, at: Places) -> Compared:
 
 
 def _changes(science: Frame, differences: tuple[Difference, Difference], usable: Bool) -> Places:
-    """Places of point sources that changed, in either difference; each counts once.
+    """Return where point sources changed, in either difference; each counts once.
 
-    Artefacts look different to each method and would tell nothing: only what passes
-    all tests of the detection counts.
+    Artefacts look different to each method and their fluxes cannot be compared: only
+    what passes all tests of the detection counts.
     """
     found: list[tuple[int, int]] = []
     for difference in differences:

@@ -25,7 +25,7 @@ class Declaration:
     Attributes
     ----------
     number, unit, where, sentence
-        Of the measured number.
+        Name and unit of the number, what it is measured on, and what it is.
     side, limit
         ``at most`` or ``at least``, and the default in the number's unit; ``off``
         where no limit is set by default.

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 ASSET = "difference_images"
 MAX_RATIO_APART = 0.03
-"""Of both methods' fluxes of bright changes; right pairs stay within 0.003."""
+"""Largest departure from 1 of the ratio of both methods' fluxes of bright changes; right
+pairs stay within 0.003."""
 
 RATIO_SIGMA = 3.0  # of the error of the ratio, granted beyond it
-MIN_CHANGES = 3  # fewer bright changes tell no ratio
+MIN_CHANGES = 3  # fewer bright changes give no ratio
 MIN_AGREEING = 0.9
-"""Of the positions where both methods agree within the errors; right pairs: 0.99."""
+"""Share of positions where both methods must agree within the errors; right pairs: 0.99."""
 
 
 def _gate(number: MeasuredNumber, limit: Limit) -> Gate:
@@ -106,7 +107,7 @@ def over_frames(gate: Gate, values: Sequence[float], bound: float, side: Side) -
     gate
         One that blocks judges the best frame, one that warns the worst.
     values
-        Of the night's frames; NaN is outside every limit.
+        Values of the night's frames; NaN is outside every limit.
     bound, side
         The limit, which is inside.
 

@@ -2,7 +2,7 @@
 
 The limits themselves are declared in `frame_numbers`; those that need no other frame
 (elongation, missing data) and those against the field's anchor (seeing, transparency,
-astrometry) are checked in one place, so that a reason reads the same everywhere.
+astrometry) are checked together, so that a reason reads the same everywhere.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ def judge(
         Patterns in its noise, when measured; NaN where stars hid them.
     saturation_e : electrons
     standard
-        The field's anchor; None judges only what the frame itself tells.
+        The field's anchor; None: only what the frame itself shows is judged.
     exposure_s : seconds
-        Of the frame; needed with a standard.
+        Exposure time of the frame; needed with a standard.
 
     Returns
     -------

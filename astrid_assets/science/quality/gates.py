@@ -58,7 +58,7 @@ CANDIDATE_DENSITY = Gate(
 COMPLETENESS = Gate(
     name="completeness",
     asset="injected_transients",
-    claim="Injected transients of S/N 10 to 20 are found, as far as their number tells.",
+    claim="Injected transients of S/N 10 to 20 are found, within the error of their number.",
     number="upper end of the 95 % interval of the fraction found",
     blocks=False,
 )
@@ -220,7 +220,7 @@ def rejected_fraction(accepted: int, rejected: Sequence[str]) -> Verdict:
 
 
 def completeness(found: int, total: int, minimum: float, snr: tuple[float, float]) -> Verdict:
-    """Judge whether injected transients come back, as far as their number tells.
+    """Judge whether injected transients are found, within the error of their number.
 
     The upper end of the 95 % interval is judged: a dozen injections that lost two by
     chance block nobody.
@@ -403,9 +403,9 @@ def evaluation_floor(roc_auc: float, floor: float, snr_roc_auc: float) -> Verdic
     Parameters
     ----------
     roc_auc, floor
-        Of the model on the frozen test split, and the least accepted.
+        ROC AUC of the model on the frozen test split, and the least accepted.
     snr_roc_auc
-        Of ranking by S/N alone, for comparison.
+        ROC AUC of ranking by S/N alone, for comparison.
 
     Returns
     -------

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_CLIPPED_FRACTION = 0.02
-"""Of a master's values: noise alone loses 0.2 % of five frames, cosmic rays less;
-more means that the frames do not show the same thing."""
+"""Largest clipped fraction of a master's values: noise alone loses 0.2 % of five frames, cosmic
+rays less; more means that the frames do not show the same thing."""
 
 KINDS = ("bias", "dark", "flat")
 ASSET = "calibration_masters"

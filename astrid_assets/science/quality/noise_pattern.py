@@ -51,7 +51,7 @@ class NoisePattern:
     of the strongest single wave over the noise of a pixel.
 
     NaN is what stars hide: sky left in less than half of a column or row is not its
-    mean, and a ripple cannot be told from faint stars in a crowd.
+    mean, and a ripple cannot be distinguished from faint stars in a crowd.
     """
 
     columns: float

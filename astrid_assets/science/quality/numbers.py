@@ -47,7 +47,7 @@ class Limit:
     Attributes
     ----------
     code
-        Of the reason that a broken limit gives.
+        Code of the reason that a broken limit gives.
     setting
         Name in the section's settings; None there switches the limit off.
     inverse
@@ -55,9 +55,9 @@ class Limit:
     causes
         Likely causes, in words; empty where the code says it all.
     risk
-        Of raising or lowering the setting so that the frame passes.
+        What may happen if the setting is raised or lowered so that the frame passes.
     gate, claim
-        Of the night's gate on this limit, and what it claims; empty: there is none.
+        Name of the night's gate on this limit, and its claim; empty: there is none.
     unless
         Codes beside which this one says nothing new.
     """
@@ -118,7 +118,7 @@ class MeasuredNumber:
     unit
         ``fraction`` is printed in percent.
     section
-        Of the profile, where the settings of its limits are.
+        Section of the profile with the settings of its limits.
     where
         What it is measured on, and by which module.
     sentence
@@ -334,7 +334,7 @@ def _order(a: float, b: float) -> int:
 
 
 def _plain(value: float, digits: int) -> str:
-    """Print without an exponent where people would not use one."""
+    """Print without an exponent where readers expect none."""
     text = f"{value:.{digits}g}"
     if "e" in text and 1e-4 <= abs(value) < 1e15:
         return f"{value:.0f}" if abs(value) >= 1 else f"{value:.{digits + 4}f}".rstrip("0")

@@ -46,7 +46,7 @@ class ReferenceCandidate:
     ----------
     fwhm_px
     limiting_mag
-        Of a point source at 5 sigma, on the field's common scale of magnitudes: sky
+        Limiting magnitude of a point source at 5 sigma, on the field's common scale: sky
         noise, seeing and transparency in one number. None: never measured.
     coverage
         Share of the field's anchor that lies on the frame. None: never measured.
@@ -71,7 +71,7 @@ class ReferenceCandidate:
 
     @property
     def usable_coverage(self) -> float:
-        """Share of the field that the frame tells something about."""
+        """Share of the field that lies on good pixels of the frame."""
         return (self.coverage or 0.0) * (1 - self.bad_fraction)
 
     @property
@@ -91,7 +91,7 @@ class ReferenceCandidate:
 
 @dataclass(frozen=True)
 class RankedFrame:
-    """A candidate's place in the ranking; `why_not` is None for a member.
+    """A candidate's rank; `why_not` is None for a member.
 
     `weight` is its `information` over that of all members, 0 when it is none.
     """
@@ -136,7 +136,7 @@ def choose_members(
     """Choose the frames of a reference: the best of the earliest nights.
 
     Whole nights are considered, earliest first, until enough frames are good. Later nights
-    cannot change that choice, so a field keeps its reference once it is complete. Of these
+    cannot change that choice, so a field keeps its reference once it is complete. Among these
     nights, the frames that add most to a point source are taken; those with flags that a
     stack inherits only after the others.
 

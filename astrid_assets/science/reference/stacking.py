@@ -107,8 +107,8 @@ def depth_of(stack: Frame) -> tuple[float, float]:
     Returns
     -------
     limiting_mag : magnitudes
-        Of a point source at 5 sigma of the blank sky, by the stack's own noise on the scale
-        of its PSF.
+        Limiting magnitude of a point source at 5 sigma of the blank sky, by the stack's own
+        noise on the scale of its PSF.
     coverage
         Share of its pixels that are good, 0 to 1.
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
-Place = Callable[[Array, Array], tuple[Array, Array]]
+PointFunction = Callable[[Array, Array], tuple[Array, Array]]
 """From x, y of the grid to x, y of the image."""
 
 GRID_STEP_PX = 32  # SIP terms of survey cameras bend by < 0.001 px within it
@@ -41,7 +41,7 @@ class PixelMapping:
         first and at least the last included; 4 or more per axis.
     step : rows, columns
     shape : (ny, nx)
-        Of the grid.
+        Shape of the grid.
     """
 
     node_x: Array
@@ -50,15 +50,15 @@ class PixelMapping:
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, place: Place, shape: tuple[int, int]) -> PixelMapping:
+    def of(cls, transform: PointFunction, shape: tuple[int, int]) -> PixelMapping:
         """Make a mapping from a function.
 
         Parameters
         ----------
-        place
+        transform
             From x, y of the grid to x, y of the image; called once, on the coarse grid.
         shape : (ny, nx)
-            Of the grid.
+            Shape of the grid.
 
         Returns
         -------
@@ -69,7 +69,7 @@ class PixelMapping:
         step = _step(ny), _step(nx)
         rows, columns = _nodes(ny), _nodes(nx)
         x, y = np.meshgrid(columns, rows)
-        to_x, to_y = place(x, y)
+        to_x, to_y = transform(x, y)
         return cls(
             np.asarray(to_x, dtype=np.float64),
             np.asarray(to_y, dtype=np.float64),
@@ -93,12 +93,12 @@ class PixelMapping:
         Parameters
         ----------
         x, y : any common shape, pixels
-            Of the grid.
+            Positions on the grid.
 
         Returns
         -------
         x, y : of that shape, pixels
-            Of the image.
+            Positions in the image.
         """
         return self._between(self.node_x, x, y), self._between(self.node_y, x, y)
 
@@ -108,7 +108,7 @@ class PixelMapping:
         Parameters
         ----------
         x, y : any common shape, pixels
-            Of the grid.
+            Positions on the grid.
 
         Returns
         -------
@@ -148,7 +148,7 @@ class PixelMapping:
         side = float(np.sqrt(abs(np.linalg.det(self.linear()))))
         return 1 if side <= WIDEST_PX else int(np.ceil(side / SPACING_PX))
 
-    def moved(self, offset: Place) -> PixelMapping:
+    def moved(self, offset: PointFunction) -> PixelMapping:
         """Return the mapping with its positions moved.
 
         Parameters
@@ -160,7 +160,7 @@ class PixelMapping:
         Returns
         -------
         mapping
-            Of the same grid.
+            Mapping of the same grid.
         """
         n, m = self.node_x.shape
         x, y = np.meshgrid(
@@ -231,7 +231,7 @@ def _nodes(n: int) -> Array:
 
 
 def _weights(at: Array, step: int, n: int) -> tuple[NDArray[np.intp], Array]:
-    """First of the four nodes around places, and the weights of all four."""
+    """First of the four nodes around positions, and the weights of all four."""
     start = np.clip(np.floor(at / step).astype(np.intp) - 1, 0, n - 4)
     t = at / step - start
     weights = [np.prod([(t - b) / (a - b) for b in range(4) if b != a], axis=0) for a in range(4)]

@@ -44,9 +44,9 @@ def pixel_mapping(wcs_from: WCS, wcs_to: WCS, shape: tuple[int, int]) -> PixelMa
     Parameters
     ----------
     wcs_from, wcs_to
-        Of the grid and of the image.
+        WCS of the grid and of the image.
     shape : (ny, nx)
-        Of the grid.
+        Shape of the grid.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def pixel_mapping(wcs_from: WCS, wcs_to: WCS, shape: tuple[int, int]) -> PixelMa
         ``bad_wcs`` when the two do not see the same sky.
     """
 
-    def place(
+    def transform(
         x: NDArray[np.float64], y: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         ra, dec = wcs_from.all_pix2world(x.ravel(), y.ravel(), 0)
@@ -70,7 +70,7 @@ def pixel_mapping(wcs_from: WCS, wcs_to: WCS, shape: tuple[int, int]) -> PixelMa
             )
         return to_x.reshape(x.shape), to_y.reshape(x.shape)
 
-    return PixelMapping.of(place, shape)
+    return PixelMapping.of(transform, shape)
 
 
 def resample(
@@ -95,7 +95,7 @@ def resample(
     image, variance, mask : (my, mx)
         In electrons, electrons squared, bits of `MaskBit`.
     mapping
-        Of the new grid into the image.
+        Mapping of the new grid into the image.
     shape : (ny, nx)
         The new grid; that of the mapping.
     spline : (my, mx)
@@ -162,9 +162,9 @@ def missing_at(bad: NDArray[np.bool_], mapping: PixelMapping) -> NDArray[np.bool
     Parameters
     ----------
     bad : (my, mx)
-        Of the image that the mapping leads into.
+        Bad pixels of the image that the mapping leads into.
     mapping
-        Of a grid into the image.
+        Mapping of a grid into the image.
 
     Returns
     -------
@@ -216,7 +216,7 @@ def spline_coefficients(image: Image) -> Image:
     Returns
     -------
     coefficients : (ny, nx)
-        Of the cubic B-spline that interpolates the image; mirrored borders.
+        Coefficients of the cubic B-spline that interpolates the image; mirrored borders.
 
     References
     ----------
@@ -277,7 +277,7 @@ def spline_response(
     Parameters
     ----------
     mapping
-        Of a grid into an image.
+        Mapping of a grid into an image.
     frequencies : (k,), cycles per pixel of the image, within ±0.5
         At which the response is computed.
 
@@ -313,7 +313,7 @@ def pixel_power(mapping: PixelMapping) -> float:
     Parameters
     ----------
     mapping
-        Of a grid into an image.
+        Mapping of a grid into an image.
 
     Returns
     -------

@@ -81,7 +81,7 @@ def spread_bits(mask: Mask, out: Mask, first: int, last: int) -> None:
     Parameters
     ----------
     mask : (ny, nx)
-        Of the image.
+        Mask of the image.
     out : (ny, nx)
         Written.
     first, last
@@ -119,7 +119,7 @@ def nearest_rows(
     Parameters
     ----------
     bad : (my, mx)
-        Of the image.
+        Bad pixels of the image.
     nodes : (3, n, m)
         x, y and area ratio of the mapping on a grid of `step` pixels.
     step : rows, columns
@@ -165,7 +165,7 @@ def resample_rows(
     Parameters
     ----------
     coefficients, variance : (my, mx)
-        Of the spline, and of the image.
+        Coefficients of the spline, and variance of the image.
     spread : (my, mx)
         As `spread_bits` wrote it; (0, 0) when no bit is set.
     nodes : (3, n, m)
@@ -276,7 +276,7 @@ def _gather(
 
 @compiled
 def _weights(fraction: NDArray[np.float32], weights: NDArray[np.float32]) -> None:
-    """Cubic B-spline at the four samples around a place."""
+    """Cubic B-spline at the four samples around a position."""
     for j in range(len(fraction)):
         f = fraction[j]
         g = UNIT - f

@@ -23,7 +23,7 @@ END_GAIN = np.float32(POLE / (POLE * POLE - 1))
 HORIZON = 14  # POLE**14 is below float32's last bit
 LANES = 4  # rows filtered side by side, so that none waits for its own last pixel
 TILE = 64  # columns filtered together: 4096 rows of them stay in the cache
-BLOCK = 8  # side of the blocks that tell where no good pixel is near
+BLOCK = 8  # side of the blocks that show where no good pixel is near
 
 
 @compiled

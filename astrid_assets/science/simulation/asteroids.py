@@ -26,7 +26,7 @@ SNR_ASTEROID = (6.5, 80.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Asteroid:
-    """A track over the nominal pointing: one place per frame of the night."""
+    """A track over the nominal pointing: one position per frame of the night."""
 
     x: Array
     y: Array
@@ -62,7 +62,7 @@ def asteroids_of_night(plan: Plan, night: int, room: Room) -> tuple[Asteroid, ..
 
 
 def _is_free(x: Array, y: Array, room: Room, others: list[Asteroid]) -> bool:
-    """Tell whether a track keeps clear of everything, on every frame."""
+    """Return whether a track keeps clear of everything, on every frame."""
     return all(
         room.is_free(float(at_x), float(at_y)) for at_x, at_y in zip(x, y, strict=True)
     ) and all(

@@ -108,7 +108,7 @@ def psf_field(
     Parameters
     ----------
     shape
-        Of the frame, (ny, nx) pixels.
+        Shape of the frame, (ny, nx) pixels.
     fwhm_px : pixels
         In the middle of the frame.
     ellipticity
@@ -140,7 +140,7 @@ def tangent_wcs(shape: tuple[int, int], shift_px: tuple[float, float]) -> WCS:
     Parameters
     ----------
     shape
-        Of the frame, (ny, nx) pixels.
+        Shape of the frame, (ny, nx) pixels.
     shift_px : (dx, dy), pixels
         Where the middle of the field lies from that of the frame.
 

@@ -23,7 +23,7 @@ BORDER_PX = 24.0
 
 
 class Room:
-    """Free places of the nominal frame: apart, off the border and saturated stars."""
+    """Free positions of the nominal frame: apart, off the border and off saturated stars."""
 
     def __init__(self, plan: Plan) -> None:
         self.ny, self.nx = plan.shape
@@ -32,7 +32,7 @@ class Room:
         self.y: list[float] = []
 
     def take(self, x: float, y: float) -> bool:
-        """Occupy a place if it is free."""
+        """Occupy a position if it is free."""
         if not self.is_free(x, y):
             return False
         self.x.append(x)
@@ -40,7 +40,7 @@ class Room:
         return True
 
     def is_free(self, x: float, y: float) -> bool:
-        """Tell whether a source may stand here."""
+        """Return whether a source may be placed here."""
         inside = BORDER_PX < x < self.nx - 1 - BORDER_PX and BORDER_PX < y < self.ny - 1 - BORDER_PX
         bright_x, bright_y, brightness = self.bright
         dx, dy = np.abs(bright_x - x), np.abs(bright_y - y)

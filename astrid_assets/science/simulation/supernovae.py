@@ -30,7 +30,7 @@ class SupernovaSite:
     x: float
     y: float
     host_e: float
-    """Electrons per pixel of the host at this place, in median seeing."""
+    """Electrons per pixel of the host at this position, in median seeing."""
 
 
 def choose_sites(plan: Plan, room: Room) -> tuple[SupernovaSite, ...]:

@@ -36,7 +36,7 @@ class Change:
     """One changing source at one moment.
 
     `flux_e` is the change in electrons of a clear exposure, `underlying_e` the flux
-    of the star at the same place at the quiescent level, `host_e` the electrons per
+    of the star at the same position at the quiescent level, `host_e` the electrons per
     pixel of a galaxy there; `motion_px` is the path
     during the exposure.
     """
@@ -54,7 +54,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class _Population:
-    """Everything that changes in its place, and the room that is taken by it."""
+    """Everything that varies without moving, and the room that it occupies."""
 
     sites: tuple[SupernovaSite, ...]
     variables: tuple[Variable, ...]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.simulation.scene import Plan
 
 FAINTEST_SNR = 0.5
-"""Weaker changes are not told: nothing can be matched to them."""
+"""Weaker changes are not recorded: nothing can be matched to them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class TruthSource:
         Change against the mean of the quiet nights as it arrives in this exposure
         (clouds included); negative where the source is fainter than there.
     mag
-        Of the size of the change, with the frame's true zero point.
+        Magnitude of the size of the change, with the frame's true zero point.
     expected_snr
         Of `flux_e`, with its sign: PSF photometry with the true PSF, the photon
         noise of sky, source, host and underlying star, and a noiseless reference.
@@ -107,7 +107,7 @@ class FrameTruth:
     blur: Image | None
 
     def masked_fraction(self, x: float, y: float, radius_px: float) -> float:
-        """Return how much around a place is unusable: such a source is lost."""
+        """Return the fraction around a position that is unusable; 1 outside the frame."""
         ny, nx = self.mask.shape
         v, u = np.ogrid[:ny, :nx]
         near = (u - x) ** 2 + (v - y) ** 2 <= radius_px**2

@@ -194,7 +194,7 @@ def default_mesh(shape: tuple[int, ...]) -> int:
     Parameters
     ----------
     shape : (ny, nx)
-        Of the frame.
+        Shape of the frame.
 
     Returns
     -------
@@ -208,7 +208,7 @@ def robust_sigma(values: NDArray[np.floating]) -> float:
     """Return the scatter of the normal core; exact for whole-number data too.
 
     Percentiles of data in whole counts jump by a count; a clipped standard deviation,
-    corrected for the clipping, does not. Of very many values an evenly spaced sample
+    corrected for the clipping, does not. Only an evenly spaced sample of very many values
     is used.
 
     Parameters

@@ -70,14 +70,14 @@ def detect_peaks(
     bad : (ny, nx)
         Pixels that count as empty sky.
     fwhm_px : pixels
-        Of the stars.
+        FWHM of the stars.
 
     Returns
     -------
     x, y : (n,), pixels
         Whole pixels of the peaks.
     snr : (n,)
-        Of a star in the filter.
+        Signal-to-noise ratio of a star in the filter.
     """
     line = _taps(KERNEL_FWHM * fwhm_px)
     smooth = matched_filter(data, sigma, bad, line)
@@ -119,7 +119,7 @@ def matched_filter(data: Image, sigma: Image, bad: Bool, line: Image) -> Image:
     Returns
     -------
     snr : (ny, nx)
-        Of a source of the filter's shape.
+        Signal-to-noise ratio of a source of the filter's shape.
     """
     rows, out = np.empty_like(data), np.empty_like(data)
     in_bands(lambda a, b: filter_rows(data, sigma, bad, line, rows, a, b), len(data))

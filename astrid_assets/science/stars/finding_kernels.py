@@ -82,7 +82,7 @@ def local_maxima(
 ) -> int:
     """Write (row, column) of 3 x 3 maxima above a threshold.
 
-    Of equal neighbours the first in reading order wins.
+    Where neighbours are equal, the first in reading order wins.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def local_maxima(
     threshold
         In the unit of the image.
     min_area : pixels
-        Of the nine, how many must be above the threshold.
+        How many of the nine pixels must be above the threshold.
     found : (n, 2)
         Written: row and column.
     first, last
@@ -142,7 +142,7 @@ def contrasts(image: Image, found: Points, radius: float, out: Image) -> None:
     found : (n, 2)
         Row and column of the peaks.
     radius : pixels
-        Of the ring.
+        Radius of the ring.
     out : (n,)
         Written, in the unit of the image.
     """

@@ -150,7 +150,7 @@ def with_psf_fluxes(stars: Stars, frame: Frame) -> Stars:
     Parameters
     ----------
     stars
-        Of the frame.
+        Stars of the frame.
     frame
         With its PSF and variance.
 
@@ -237,7 +237,7 @@ def with_sky_positions(stars: Stars, wcs: WCS | None) -> Stars:
     stars
         With pixel positions.
     wcs
-        Of their frame, for zero-based pixels; or None.
+        WCS of their frame, for zero-based pixels; or None.
 
     Returns
     -------
@@ -262,7 +262,7 @@ def typical_shape(stars: Stars) -> tuple[float, float]:
     Parameters
     ----------
     stars
-        Of one frame, with flags.
+        Stars of one frame, with flags.
 
     Returns
     -------

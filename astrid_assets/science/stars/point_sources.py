@@ -23,7 +23,7 @@ RADIUS_FWHM = 1.5
 MIN_PSF_SHARE = 0.5
 """With a smaller share of the PSF on usable pixels the flux is NaN."""
 
-PLACE_STEPS = 4
+POSITION_STEPS = 4
 LIMIT_FWHM = 0.4
 """A fit that moves a star further has converged on a neighbour, or not at all."""
 
@@ -53,7 +53,7 @@ def psf_flux(frame: Frame, psf: PsfModel, x: Array, y: Array) -> tuple[Array, Ar
     frame
         Sky-subtracted, with a variance.
     psf
-        Of the frame.
+        PSF of the frame.
     x, y : (n,), pixels
         Positions, which are kept.
 
@@ -67,8 +67,8 @@ def psf_flux(frame: Frame, psf: PsfModel, x: Array, y: Array) -> tuple[Array, Ar
     ValueError
         If the frame has no variance.
     """
-    places, fluxes = _places(x, y), np.zeros((len(x), 2))
-    _fit(frame, psf, frame.data, _usable(frame), places, fluxes, steps=0, subtract=False)
+    positions, fluxes = _positions(x, y), np.zeros((len(x), 2))
+    _fit(frame, psf, frame.data, _usable(frame), positions, fluxes, steps=0, subtract=False)
     return fluxes[:, 0], fluxes[:, 1]
 
 
@@ -79,7 +79,7 @@ def fit_point_sources(
     y: Array,
     *,
     sweeps: int = SWEEPS,
-    place_steps: int = PLACE_STEPS,
+    position_steps: int = POSITION_STEPS,
     usable: Bool | None = None,
 ) -> PointSources:
     """Fit positions and fluxes of all stars, each with the others subtracted.
@@ -89,12 +89,12 @@ def fit_point_sources(
     frame
         Sky-subtracted, with a variance.
     psf
-        Of the frame.
+        PSF of the frame.
     x, y : (n,), pixels
         Brightest first: a faint one is measured when its neighbour is subtracted.
     sweeps
         Number of passes over all stars.
-    place_steps
+    position_steps
         Newton steps of the position per sweep; 0 keeps the positions.
     usable : (ny, nx), optional
         Pixels that count; by default those of the mask.
@@ -113,13 +113,17 @@ def fit_point_sources(
     ----------
     Stetson 1987, PASP 99, 191, section III.D; each star in turn instead of groups.
     """
-    places, fluxes = _places(x, y), np.zeros((len(x), 2))
+    positions, fluxes = _positions(x, y), np.zeros((len(x), 2))
     usable = _usable(frame) if usable is None else usable
     residual = np.where(usable, frame.data, np.float32(0))
     for _ in range(sweeps):
-        _fit(frame, psf, residual, usable, places, fluxes, steps=place_steps, subtract=True)
+        _fit(frame, psf, residual, usable, positions, fluxes, steps=position_steps, subtract=True)
     return PointSources(
-        places[:, 1].copy(), places[:, 0].copy(), fluxes[:, 0].copy(), fluxes[:, 1].copy(), residual
+        positions[:, 1].copy(),
+        positions[:, 0].copy(),
+        fluxes[:, 0].copy(),
+        fluxes[:, 1].copy(),
+        residual,
     )
 
 
@@ -129,7 +133,7 @@ def shifted_psfs(psf: PsfModel, x: Array, y: Array) -> Image:
     Parameters
     ----------
     psf
-        Of the frame.
+        PSF of the frame.
     x, y : (n,), pixels
         Positions of the stars.
 
@@ -151,7 +155,7 @@ def star_stamp(psf: PsfModel, x: float, y: float) -> Image:
     Parameters
     ----------
     psf
-        Of the frame.
+        PSF of the frame.
     x, y : pixels
         Position of the star.
 
@@ -163,7 +167,7 @@ def star_stamp(psf: PsfModel, x: float, y: float) -> Image:
     return shifted_psfs(psf, np.array([x]), np.array([y]))[0]
 
 
-def _places(x: Array, y: Array) -> Array:
+def _positions(x: Array, y: Array) -> Array:
     return np.column_stack([y, x, y, x]).astype(np.float64)
 
 
@@ -176,13 +180,13 @@ def _fit(
     psf: PsfModel,
     image: Image,
     usable: Bool,
-    places: Array,
+    positions: Array,
     fluxes: Array,
     *,
     steps: int,
     subtract: bool,
 ) -> None:
-    """Fit `places` and `fluxes` in place, and subtract the stars from `image`."""
+    """Fit `positions` and `fluxes` in place, and subtract the stars from `image`."""
     if frame.variance is None:
         raise ValueError("PSF fluxes need a frame with a variance")
     radius = min(int(np.ceil(RADIUS_FWHM * psf.fwhm_px)) + 1, psf.size // 2)
@@ -191,7 +195,7 @@ def _fit(
         frame.variance,
         usable,
         psf.spline_nodes(),
-        psf.terms_at(places[:, 1], places[:, 0]),
+        psf.terms_at(positions[:, 1], positions[:, 0]),
         psf.oversampling,
         radius,
         psf.size // 2,
@@ -199,6 +203,6 @@ def _fit(
         LIMIT_FWHM * psf.fwhm_px,
         MIN_PSF_SHARE,
         subtract,
-        places,
+        positions,
         fluxes,
     )

@@ -48,7 +48,7 @@ def stamps(
     Parameters
     ----------
     image : (ny, nx)
-        Of any type.
+        Image of any data type.
     x, y : (n,), pixels
         Finite positions.
     radius : pixels

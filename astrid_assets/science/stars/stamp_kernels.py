@@ -54,7 +54,7 @@ def combine(nodes: Stamps, terms: Array, reach: int, out: Array) -> None:
     nodes : (k, m, m)
         One grid per polynomial term.
     terms : (k,)
-        Of the position.
+        Polynomial terms at the position.
     reach : nodes
         To either side of the middle; nodes beyond are not written.
     out : (m, m)
@@ -151,7 +151,7 @@ def lay_all(nodes: Stamps, terms: Array, shift: Array, step: int, radius: int, o
     nodes : (k, m, m)
         One grid per polynomial term.
     terms : (n, k)
-        Of the stars' positions.
+        Polynomial terms at the stars' positions.
     shift : (n, 2), pixels
         Offsets (dy, dx).
     step
@@ -185,7 +185,7 @@ def gather_all(  # noqa: C901  one loop, inlined for speed
     stamps : (n, 2 radius + 1, 2 radius + 1)
         Values of the pixels.
     terms : (n, k)
-        Of the stars' positions.
+        Polynomial terms at the stars' positions.
     shift : (n, 2), pixels
         Offsets (dy, dx).
     step
@@ -240,7 +240,7 @@ def add_star(image: Image, laid: Array, row: int, column: int, flux: float) -> N
     laid : (2 radius + 1, 2 radius + 1)
         The PSF on the star's pixels.
     row, column : pixels
-        Of the middle of the stamp.
+        Middle of the stamp.
     flux : electrons
         Negative: the star is subtracted.
     """
@@ -273,7 +273,7 @@ def flux_at(
     laid : (2 radius + 1, 2 radius + 1)
         The PSF on the star's pixels.
     row, column : pixels
-        Of the middle of the stamp.
+        Middle of the stamp.
     share
         Smallest share of the squared PSF on usable pixels.
     out : (2,), electrons
@@ -300,7 +300,7 @@ def flux_at(
 
 
 @compiled
-def place_step(
+def position_step(
     image: Image,
     variance: Image,
     usable: NDArray[np.bool_],
@@ -325,9 +325,9 @@ def place_step(
     laid, slope_y, slope_x : (2 radius + 1, 2 radius + 1)
         The PSF on the star's pixels, and its derivatives by the position.
     row, column : pixels
-        Of the middle of the stamp.
+        Middle of the stamp.
     flux : electrons
-        Of the star.
+        Flux of the star.
     out : (2,), pixels
         Written: dy, dx.
 
@@ -395,7 +395,7 @@ def fit_stars(  # noqa: PLR0915  one loop, inlined for speed
     limit: float,
     share: float,
     subtract: bool,
-    places: Array,
+    positions: Array,
     fluxes: Array,
 ) -> None:
     """Fit stars one after the other; `image` is left without them if `subtract`.
@@ -405,13 +405,13 @@ def fit_stars(  # noqa: PLR0915  one loop, inlined for speed
     image : (ny, nx), electrons
         The data without the stars that were subtracted before.
     variance : (ny, nx), electrons squared
-        Of the data.
+        Variance of the data.
     usable : (ny, nx)
         True on pixels that count.
     nodes : (k, m, m)
-        Of the PSF, one grid per polynomial term.
+        PSF, one grid per polynomial term.
     terms : (n, k)
-        Of the stars' positions.
+        Polynomial terms at the stars' positions.
     step
         Nodes per pixel.
     radius, reach : pixels
@@ -424,7 +424,7 @@ def fit_stars(  # noqa: PLR0915  one loop, inlined for speed
         Smallest share of the squared PSF on usable pixels; below it the flux is NaN.
     subtract
         Whether stars are subtracted from `image`.
-    places : (n, 4), pixels
+    positions : (n, 4), pixels
         Row and column now, and at first; the former are changed.
     fluxes : (n, 2), electrons
         Flux and error. A flux above 0 on entry was subtracted from `image` before.
@@ -440,12 +440,12 @@ def fit_stars(  # noqa: PLR0915  one loop, inlined for speed
     whole = np.empty((2 * reach + 1, 2 * reach + 1))
     wy, wx, sy, sx = np.empty(4), np.empty(4), np.empty(4), np.empty(4)
     move = np.empty(2)
-    for index in range(len(places)):
-        if not (np.isfinite(places[index, 0]) and np.isfinite(places[index, 1])):
+    for index in range(len(positions)):
+        if not (np.isfinite(positions[index, 0]) and np.isfinite(positions[index, 1])):
             fluxes[index] = np.nan
             continue
         combine(nodes, terms[index], step * (max(radius, reach * subtract) + 2), here)
-        y, x = places[index, 0], places[index, 1]
+        y, x = positions[index, 0], positions[index, 1]
         row, column = round(y), round(x)
         at_y = size // 2 - step * (y - row)
         at_x = size // 2 - step * (x - column)
@@ -466,13 +466,13 @@ def fit_stars(  # noqa: PLR0915  one loop, inlined for speed
             lay(here, wy, sx, base_y, base_x, step, radius, line, bx)
             by *= -step
             bx *= -step
-            known = place_step(image, variance, usable, laid, by, bx, row, column, flux, move)
+            known = position_step(image, variance, usable, laid, by, bx, row, column, flux, move)
             if known:
                 y += min(max(move[0], -0.5), 0.5)
                 x += min(max(move[1], -0.5), 0.5)
-            far = np.hypot(y - places[index, 2], x - places[index, 3]) > limit
+            far = np.hypot(y - positions[index, 2], x - positions[index, 3]) > limit
             if far or not known:
-                y, x = places[index, 2], places[index, 3]
+                y, x = positions[index, 2], positions[index, 3]
             row, column = round(y), round(x)
             at_y = size // 2 - step * (y - row)
             at_x = size // 2 - step * (x - column)
@@ -483,7 +483,7 @@ def fit_stars(  # noqa: PLR0915  one loop, inlined for speed
             flux_at(image, variance, usable, laid, row, column, share, fluxes[index])
             if far or not known or max(abs(move[0]), abs(move[1])) < 1e-3:
                 break
-        places[index, 0], places[index, 1] = y, x
+        positions[index, 0], positions[index, 1] = y, x
         flux = fluxes[index, 0]
         if subtract and flux > 0:
             lay(here, wy, wx, base_y, base_x, step, reach, line, whole)

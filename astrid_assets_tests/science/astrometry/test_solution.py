@@ -115,7 +115,7 @@ def test_a_failed_solution_says_how_near_it_came(rng):
     anchor = with_sky_positions(star_list(*random_stars(rng, 40)), wcs)
     with pytest.raises(FrameRejected, match="the star patterns bring"):
         solve_wcs(star_list(*random_stars(rng, 40)), wcs, anchor, wcs, SHAPE)
-    with pytest.raises(FrameRejected, match="3 needed to find its place") as caught:
+    with pytest.raises(FrameRejected, match="3 needed to find its position") as caught:
         solve_wcs(star_list(*random_stars(rng, 2)), wcs, anchor, wcs, SHAPE)
     assert caught.value.code == "too_few_stars"
 
