@@ -39,7 +39,22 @@ FOCUSED_GHOST_FRACTION = 3.0e-4
 
 
 def add_cosmic_rays(plan: Plan, charge_e: Image, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Add tracks and blobs of charge; return the pixels they hit noticeably."""
+    """Add tracks and blobs of charge; return the pixels they hit noticeably.
+
+    Parameters
+    ----------
+    plan
+        The survey: its rate of cosmic rays and its dark sky.
+    charge_e : (ny, nx), electrons
+        Charge in the pixels; changed in place.
+    rng
+        Draws number, position, length and charge of the hits.
+
+    Returns
+    -------
+    hit : (ny, nx)
+        True where the added charge is above the photon noise of the dark sky.
+    """
     ny, nx = plan.shape
     hit = np.zeros(plan.shape, np.float32)
     for _ in range(rng.poisson(plan.count(plan.scene.cosmic_rays))):
@@ -62,7 +77,25 @@ def add_cosmic_rays(plan: Plan, charge_e: Image, rng: np.random.Generator) -> ND
 def add_satellites(
     plan: Plan, photons_e: Image, fwhm_px: float, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Add at most one trail and one chain of glints; return what lies under them."""
+    """Add at most one trail and one chain of glints; return the pixels they cover.
+
+    Parameters
+    ----------
+    plan
+        The survey: its dark sky sets how bright they are.
+    photons_e : (ny, nx), electrons
+        Light before the flat field; changed in place.
+    fwhm_px : pixels
+        FWHM of the frame's PSF.
+    rng
+        Draws whether they appear, where, and how bright.
+
+    Returns
+    -------
+    touched : (ny, nx)
+        True where the trail is above half of the sky's noise, and within two FWHM of the line
+        of glints.
+    """
     ny, nx = plan.shape
     v, u = np.ogrid[:ny, :nx]
     sigma_sky = np.sqrt(plan.scene.sky_e)
@@ -97,7 +130,17 @@ def add_satellites(
 
 
 def add_aureoles(photons_e: Image, x: Array, y: Array, flux_e: Array) -> None:
-    """Add the wide halos of bright stars: `AUREOLE_FRACTION` beyond their flux."""
+    """Add the wide halos of bright stars: `AUREOLE_FRACTION` beyond their flux.
+
+    Parameters
+    ----------
+    photons_e : (ny, nx), electrons
+        Light before the flat field; changed in place.
+    x, y : (n,), pixels
+        Positions of the stars.
+    flux_e : (n,), electrons
+        Fluxes of the stars.
+    """
     grid = np.arange(-AUREOLE_REACH_PX, AUREOLE_REACH_PX + 1)
     for at_x, at_y, flux in zip(x, y, flux_e, strict=True):
         column, row = round(at_x), round(at_y)
@@ -123,6 +166,25 @@ def add_ghosts(
 
     Each makes a wide out-of-focus ring, a faint nearly focused spot and a comatic
     one. They move against the sky when the pointing does.
+
+    Parameters
+    ----------
+    plan
+        The survey: the shape of its frames.
+    photons_e : (ny, nx), electrons
+        Light before the flat field; changed in place.
+    x, y : (n,), pixels
+        Positions of the stars.
+    flux_e : (n,), electrons
+        Fluxes of the stars.
+    fwhm_px : pixels
+        FWHM of the frame's PSF.
+
+    Returns
+    -------
+    spots
+        x, y in pixels of each focused and each comatic spot; a star whose focused spot would
+        lie outside the frame makes none.
     """
     ny, nx = plan.shape
     centre_x, centre_y = 0.51 * nx, 0.49 * ny
@@ -161,7 +223,20 @@ def _add_ring(image: Image, x: float, y: float, electrons: float) -> None:
 
 
 def pickup_e(plan: Plan, rng: np.random.Generator) -> Image:
-    """Return electromagnetic interference: a moving sine along the read-out."""
+    """Return electromagnetic interference: a sine wave along the read-out.
+
+    Parameters
+    ----------
+    plan
+        The survey: its dark sky sets the amplitude.
+    rng
+        Draws period and phase.
+
+    Returns
+    -------
+    wave : (ny, nx), electrons
+        Amplitude `PICKUP_SIGMA` times the noise of the dark sky.
+    """
     ny, nx = plan.shape
     v, u = np.ogrid[:ny, :nx]
     period, phase = rng.uniform(7, 12), rng.uniform(0, 7)

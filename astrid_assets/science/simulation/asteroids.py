@@ -37,7 +37,22 @@ class Asteroid:
 
 @lru_cache(maxsize=64)
 def asteroids_of_night(plan: Plan, night: int, room: Room) -> tuple[Asteroid, ...]:
-    """Draw tonight's asteroids: apart from each other and from all else in `room`."""
+    """Draw tonight's asteroids: apart from each other and from all else in `room`.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+    night
+        From 0; quiet nights have half as many.
+    room
+        Positions that supernovae and variable stars occupy; it is not changed.
+
+    Returns
+    -------
+    asteroids
+        Fewer than the scene's number where tracks find no room.
+    """
     scene, rng = plan.scene, plan.rng("asteroids", night)
     start = start_mjd(plan, night, 0)
     hours = np.array(

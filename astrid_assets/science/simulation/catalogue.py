@@ -79,7 +79,18 @@ def _with_margin(plan: Plan, per_frame: int) -> int:
 
 @lru_cache(maxsize=4)
 def star_catalogue(plan: Plan) -> StarCatalogue:
-    """Return the stars of a survey."""
+    """Return the stars of a survey; they are drawn once per plan.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+
+    Returns
+    -------
+    stars
+        Brightest first, up to `MARGIN_PX` beyond the nominal frame.
+    """
     scene, rng = plan.scene, plan.rng("stars")
     n = _with_margin(plan, scene.stars)
     x, y = _scatter(plan, rng, n)
@@ -108,7 +119,18 @@ def star_catalogue(plan: Plan) -> StarCatalogue:
 
 @lru_cache(maxsize=4)
 def galaxy_catalogue(plan: Plan) -> GalaxyCatalogue:
-    """Return the galaxies of a survey."""
+    """Return the galaxies of a survey; they are drawn once per plan.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+
+    Returns
+    -------
+    galaxies
+        Brightest first, up to `MARGIN_PX` beyond the nominal frame.
+    """
     scene, rng = plan.scene, plan.rng("galaxies")
     n = _with_margin(plan, scene.galaxies)
     x, y = _scatter(plan, rng, n)
@@ -131,13 +153,37 @@ def galaxy_catalogue(plan: Plan) -> GalaxyCatalogue:
 
 
 def saturating_flux_e(plan: Plan) -> float:
-    """Return the flux whose peak pixel is full in the best seeing."""
+    """Return the flux of a star whose peak pixel reaches the full well in the best seeing.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+
+    Returns
+    -------
+    flux : electrons
+        In the whole exposure.
+    """
     scene = plan.scene
     return scene.full_well_e * scene.seeing_limits_px[0] ** 2 / PEAK
 
 
 def saturated_stars(plan: Plan) -> tuple[Array, Array, Array]:
-    """Return the stars that may saturate: nominal pixels, flux over the limit."""
+    """Return the stars that may saturate.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+
+    Returns
+    -------
+    x, y : (n,), pixels
+        Positions in the nominal frame.
+    relative_flux : (n,)
+        Flux over `saturating_flux_e`, above 0.9.
+    """
     stars = star_catalogue(plan)
     brightness = stars.flux_e / saturating_flux_e(plan)
     is_bright = brightness > 0.9

@@ -40,7 +40,18 @@ def _frozen(image: Image) -> Image:
 
 @lru_cache(maxsize=4)
 def bias_map(plan: Plan) -> Image:
-    """Return the bias without noise, electrons: pedestal, columns, a slow ramp."""
+    """Return the bias without noise: a pedestal, column offsets and a slow ramp.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+
+    Returns
+    -------
+    bias : (ny, nx), electrons
+        Read-only; the same for the whole survey.
+    """
     rng, scene = plan.rng("bias"), plan.scene
     ny, nx = plan.shape
     columns = rng.normal(0, 1.2, nx)
@@ -51,7 +62,18 @@ def bias_map(plan: Plan) -> Image:
 
 @lru_cache(maxsize=4)
 def dark_map(plan: Plan) -> Image:
-    """Return the dark current, electrons per second, hot pixels included."""
+    """Return the dark current, hot pixels and amplifier glow included.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+
+    Returns
+    -------
+    dark : (ny, nx), electrons per second
+        Read-only; the same for the whole survey.
+    """
     rng, scene = plan.rng("dark"), plan.scene
     ny, nx = plan.shape
     dark = np.full(plan.shape, scene.dark_e_per_s, np.float32)
@@ -67,7 +89,18 @@ def dark_map(plan: Plan) -> Image:
 
 @lru_cache(maxsize=4)
 def dead_pixels(plan: Plan) -> NDArray[np.bool_]:
-    """Return pixels of hardly any response: singles and one partial column."""
+    """Return pixels of hardly any response: singles and one partial column.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+
+    Returns
+    -------
+    dead : (ny, nx)
+        True where dead; read-only, the same for the whole survey.
+    """
     rng = plan.rng("dead")
     ny, nx = plan.shape
     dead = np.zeros(plan.shape, bool)
@@ -80,7 +113,18 @@ def dead_pixels(plan: Plan) -> NDArray[np.bool_]:
 
 @lru_cache(maxsize=4)
 def flat_map(plan: Plan) -> Image:
-    """Return the response relative to the median: vignetting, dust, pixels."""
+    """Return the response relative to the median: vignetting, dust, pixels.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+
+    Returns
+    -------
+    flat : (ny, nx)
+        Median 1; read-only, the same for the whole survey.
+    """
     rng = plan.rng("flat")
     ny, nx = plan.shape
     v, u = np.ogrid[:ny, :nx]
@@ -102,7 +146,20 @@ def _soft_step(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def new_hot_pixels_e(plan: Plan, night: int) -> Image:
-    """Return charge that no master knows, electrons per exposure: it grows nightly."""
+    """Return the charge of defects that appeared after the masters were made.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+    night
+        From 0; every night adds hot pixels, and from `HOT_COLUMN_NIGHT` on a column is hot.
+
+    Returns
+    -------
+    charge : (ny, nx), electrons per exposure
+        Hot pixels flicker: a quarter of them is quiet on any night.
+    """
     extra = np.zeros(plan.shape, np.float32)
     ny, nx = plan.shape
     for born in range(1, night + 1):
@@ -126,7 +183,20 @@ def new_hot_pixels_e(plan: Plan, night: int) -> Image:
 
 
 def collect(expected_e: Image, rng: np.random.Generator) -> NDArray[np.float64] | NDArray[np.int64]:
-    """Draw the photo-electrons of every pixel."""
+    """Draw the photo-electrons of every pixel.
+
+    Parameters
+    ----------
+    expected_e : (ny, nx), electrons
+        Expected numbers; negative ones count as 0.
+    rng
+        Draws the Poisson noise.
+
+    Returns
+    -------
+    electrons : (ny, nx)
+        Whole numbers.
+    """
     return rng.poisson(np.maximum(expected_e, 0))
 
 
@@ -135,6 +205,13 @@ def bleed(charge_e: Image, full_well_e: float) -> NDArray[np.bool_]:
 
     Half of the excess goes up, half down, and fills one pixel after another; what
     runs over the edge is lost.
+
+    Parameters
+    ----------
+    charge_e : (ny, nx), electrons
+        Changed in place.
+    full_well_e : electrons
+        Most that a pixel holds.
 
     Returns
     -------
@@ -162,13 +239,43 @@ def bleed(charge_e: Image, full_well_e: float) -> NDArray[np.bool_]:
 
 
 def add_crosstalk(plan: Plan, charge_e: Image, sky_e: float) -> Image:
-    """Return the charge with the faint mirror image of the other amplifier's half."""
+    """Return the charge with the faint mirror image of the other amplifier's half.
+
+    Parameters
+    ----------
+    plan
+        The survey: the fraction that crosses over.
+    charge_e : (ny, nx), electrons
+        Charge in the pixels.
+    sky_e : electrons per pixel
+        Level of the sky, whose crosstalk is left out.
+
+    Returns
+    -------
+    charge : (ny, nx), electrons
+        A new image.
+    """
     copy = np.float32(plan.scene.crosstalk) * (charge_e[:, ::-1] - np.float32(sky_e))
     return (charge_e + copy).astype(np.float32, copy=False)
 
 
 def read_out(plan: Plan, charge_e: Image, rng: np.random.Generator) -> NDArray[np.uint16]:
-    """Add bias and read noise and digitise."""
+    """Add bias and read noise and digitise.
+
+    Parameters
+    ----------
+    plan
+        The survey: bias, read noise and gain.
+    charge_e : (ny, nx), electrons
+        Charge in the pixels.
+    rng
+        Draws the read noise.
+
+    Returns
+    -------
+    adu : (ny, nx), ADU
+        Clipped to 0 and `ADC_MAX`.
+    """
     scene = plan.scene
     noise = rng.standard_normal(plan.shape, dtype=np.float32)
     volts = charge_e + bias_map(plan) + np.float32(scene.read_noise_e) * noise
@@ -177,7 +284,23 @@ def read_out(plan: Plan, charge_e: Image, rng: np.random.Generator) -> NDArray[n
 
 
 def calibration_adu(plan: Plan, kind: CalibrationKind, index: int) -> NDArray[np.uint16]:
-    """Return one raw bias, dark (of the lights' exposure) or flat frame."""
+    """Return one raw calibration frame.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+    kind
+        Bias, dark (of the light frames' exposure) or flat (of a twilight level that differs
+        from frame to frame).
+    index
+        Number of the frame within its kind; decides its noise.
+
+    Returns
+    -------
+    adu : (ny, nx), ADU
+        As read out.
+    """
     rng = plan.rng(kind, index)
     charge = np.zeros(plan.shape, np.float32)
     if kind == "dark":

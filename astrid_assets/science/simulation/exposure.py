@@ -59,7 +59,20 @@ class Exposure:
 
 
 def expose(plan: Plan, night: int, index: int) -> Exposure:
-    """Simulate one light frame; nights and frames count from 0."""
+    """Simulate one light frame.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+    night, index
+        Night of the survey and frame of the night, both from 0.
+
+    Returns
+    -------
+    exposure
+        The raw frame in ADU with its truth; the same for the same arguments.
+    """
     of_frame = conditions(plan, night, index)
     wcs = true_wcs(plan, of_frame.shift_px, of_frame.turn_deg)
     rng = plan.rng("exposure", night, index)

@@ -37,7 +37,26 @@ def paint_galaxies(
     psf: PsfModel,
     transparency: float,
 ) -> None:
-    """Add all galaxies at their pixels of this frame, in place."""
+    """Add all galaxies at their pixels of this frame, in place.
+
+    Parameters
+    ----------
+    image : (ny, nx), electrons
+        Changed in place.
+    x, y : (n,), pixels
+        Positions of the galaxies on this frame.
+    galaxies
+        Their fluxes and shapes.
+    psf
+        PSF of the frame, at most quadratic in the position.
+    transparency
+        Fraction of the light that comes through.
+
+    Raises
+    ------
+    ValueError
+        If the PSF has no coefficients.
+    """
     pad = psf.size // 2 + 1
     ny, nx = image.shape
     sharp = np.zeros((ny + 2 * pad, nx + 2 * pad), np.float32)
@@ -49,7 +68,24 @@ def paint_galaxies(
 def surface_brightness_e(
     galaxies: GalaxyCatalogue, i: int, distance_px: float, psf_sigma_px: float
 ) -> float:
-    """Return electrons per pixel of a galaxy at a distance, as if it were round."""
+    """Return the surface brightness of a galaxy at a distance, as if it were round.
+
+    Parameters
+    ----------
+    galaxies
+        The catalogue.
+    i
+        Index of the galaxy.
+    distance_px : pixels
+        Distance from its centre.
+    psf_sigma_px : pixels
+        Sigma of a Gaussian PSF.
+
+    Returns
+    -------
+    brightness : electrons per pixel
+        In a clear exposure.
+    """
     total = 0.0
     bulge = galaxies.bulge_fraction[i]
     for profile, share in ((DISK, 1 - bulge), (BULGE, bulge)):

@@ -20,14 +20,21 @@ def true_wcs(
     shift_px: tuple[float, float] = (0.0, 0.0),
     turn_deg: float = 0.0,
 ) -> WCS:
-    """Return the WCS of a pointing; without arguments, the nominal one.
+    """Return the WCS of a pointing; with the plan alone, the nominal one.
 
     Parameters
     ----------
+    plan
+        The survey: field centre, pixel scale, rotation and distortion.
     shift_px : (dx, dy), pixels
         How far the sky has moved over the detector.
-    turn_deg
+    turn_deg : degrees
         Rotation on top of the scene's.
+
+    Returns
+    -------
+    wcs
+        Gnomonic with SIP distortion, ICRS.
     """
     scene = plan.scene
     ny, nx = plan.shape
@@ -56,7 +63,20 @@ def true_wcs(
 
 
 def to_pixels(wcs: WCS, ra_deg: Array, dec_deg: Array) -> tuple[Array, Array]:
-    """Return zero-based pixels of sky positions, good to 1e-6 pixels."""
+    """Return the pixels of sky positions, good to 1e-6 pixels.
+
+    Parameters
+    ----------
+    wcs
+        WCS of the frame, distortion included.
+    ra_deg, dec_deg : (n,), degrees
+        Positions on the sky.
+
+    Returns
+    -------
+    x, y : (n,), pixels
+        Zero-based.
+    """
     if not len(ra_deg):
         return np.zeros(0), np.zeros(0)
     x, y = wcs.all_world2pix(ra_deg, dec_deg, 0, tolerance=1e-7, maxiter=40)
@@ -64,7 +84,20 @@ def to_pixels(wcs: WCS, ra_deg: Array, dec_deg: Array) -> tuple[Array, Array]:
 
 
 def to_sky(wcs: WCS, x: Array, y: Array) -> tuple[Array, Array]:
-    """Return right ascension and declination of zero-based pixels, degrees."""
+    """Return the sky positions of pixels.
+
+    Parameters
+    ----------
+    wcs
+        WCS of the frame, distortion included.
+    x, y : (n,), pixels
+        Zero-based.
+
+    Returns
+    -------
+    ra, dec : (n,), degrees
+        Positions on the sky.
+    """
     if not len(x):
         return np.zeros(0), np.zeros(0)
     ra, dec = wcs.all_pix2world(x, y, 0)

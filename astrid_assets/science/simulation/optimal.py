@@ -23,10 +23,16 @@ def single_image_snr(
     flux_e : electrons
         Change of flux; the sign is kept.
     psf : (n, n), unit sum
+        PSF at the position of the source.
     sky_sigma_e : electrons per pixel
         Sky and read noise.
     underlying_e : electrons
         Flux of a star at the same position, which adds photon noise.
+
+    Returns
+    -------
+    snr
+        Flux over its error, with the sign of the flux.
     """
     p = psf.astype(np.float64)
     weight = p / (p * p).sum()
@@ -49,10 +55,18 @@ def difference_snr(
     Parameters
     ----------
     flux_e : electrons of the science frame
+        Change of flux; where negative, the source is in the reference.
     psf_science, psf_reference : (n, n), unit sum
+        PSFs at the position of the source.
     sky_sigma_science_e, sky_sigma_reference_e : electrons per pixel
+        Sky and read noise.
     reference_scale
         Electrons in the reference per electron in the science frame.
+
+    Returns
+    -------
+    snr
+        Expected S_corr, with the sign of the flux.
 
     References
     ----------

@@ -43,8 +43,13 @@ def paint_stars(
     Parameters
     ----------
     image : (ny, nx), electrons
+        Changed in place.
     x, y : (n,), pixels
-    flux_e : (n,), electrons, any sign
+        Positions of the stars.
+    flux_e : (n,), electrons
+        Fluxes, of any sign.
+    field
+        The PSF at every position of the frame.
     widening : (n,), optional
         Factor on the FWHM per star (brighter-fatter effect).
     whole
@@ -89,7 +94,17 @@ def _paint_chunk(
 
 
 def add_stamp(image: Image, stamp: Image, column: int, row: int) -> None:
-    """Add a stamp centred on a pixel; what falls outside the image is lost."""
+    """Add a stamp centred on a pixel; what falls outside the image is lost.
+
+    Parameters
+    ----------
+    image : (ny, nx)
+        Changed in place.
+    stamp : (n, m), both odd
+        In the unit of the image.
+    column, row : pixels
+        Pixel of the image under the middle of the stamp.
+    """
     half_y, half_x = stamp.shape[0] // 2, stamp.shape[1] // 2
     ny, nx = image.shape
     top, left = row - half_y, column - half_x
@@ -100,7 +115,19 @@ def add_stamp(image: Image, stamp: Image, column: int, row: int) -> None:
 
 
 def deposit(image: Image, x: float, y: float, electrons: float, sigma: float) -> None:
-    """Add a Gaussian blob integrated over pixels."""
+    """Add a round Gaussian integrated over pixels; what falls outside is lost.
+
+    Parameters
+    ----------
+    image : (ny, nx), electrons
+        Changed in place.
+    x, y : pixels
+        Centre.
+    electrons
+        Sum over all pixels.
+    sigma : pixels
+        Width before pixel integration.
+    """
     half = int(np.ceil(4 * sigma)) + 1
     column, row = round(x), round(y)
     edges = np.arange(-half, half + 2) - 0.5

@@ -101,25 +101,53 @@ def simulate_pair(
 
     Parameters
     ----------
+    seed
+        Decides everything that is drawn.
+    shape : (ny, nx), pixels
+        Shape of both frames.
     stars_per_mpx
         Constant stars per million pixels, brighter than `faintest_flux_e`.
+    faintest_flux_e : electrons of the science frame
+        Flux of the faintest constant star.
+    science_fwhm_px, reference_fwhm_px : pixels
+        FWHM of each PSF in the middle of the frame.
+    science_ellipticity, reference_ellipticity : (e1, e2)
+        Reduced shear of each PSF in the middle of the frame.
     psf_variation
         Relative growth of the FWHM from the middle to the edge; the ellipticity
         changes by half as much, and both frames vary differently.
+    science_sky_e, reference_sky_e : electrons per pixel of one exposure
+        Level of the sky.
     reference_exposures
         The reference is the mean of so many exposures with `reference_sky_e` each.
+    read_noise_e : electrons of one exposure
+        Read noise of both frames.
     flux_ratio
         Electrons of the science frame per electron of the reference.
     shift_px : (dx, dy), pixels
         A star at (x, y) on the reference lies at (x + dx, y + dy) on the science
         frame; the WCS of both know it. Zero: registered.
-    jitter_px
+    jitter_px : pixels
         Scatter per axis of every star's position between the frames.
+    n_transients
+        Number of changes.
     snr_range
         Transients are spread evenly in the logarithm of their theoretical S/N, at
         least `MIN_SEPARATION_PX` apart and off stars bright enough to add noise.
     negative_fraction
         Fraction of them that are in the reference and gone from the science frame.
+    saturation_e : electrons
+        Level, sky included, at which both frames saturate.
+
+    Returns
+    -------
+    pair
+        Both frames, background-subtracted, with PSFs, WCS and truth.
+
+    Raises
+    ------
+    ValueError
+        If the frame has no room for so many transients.
     """
     rng = np.random.default_rng([seed, 0x70616972])
     science = Side(

@@ -23,7 +23,13 @@ BORDER_PX = 24.0
 
 
 class Room:
-    """Free positions of the nominal frame: apart, off the border and off saturated stars."""
+    """Free positions of the nominal frame: apart, off the border and off saturated stars.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.ny, self.nx = plan.shape
@@ -32,7 +38,18 @@ class Room:
         self.y: list[float] = []
 
     def take(self, x: float, y: float) -> bool:
-        """Occupy a position if it is free."""
+        """Occupy a position if it is free.
+
+        Parameters
+        ----------
+        x, y : pixels
+            Position on the nominal frame.
+
+        Returns
+        -------
+        is_taken
+            False where it was not free.
+        """
         if not self.is_free(x, y):
             return False
         self.x.append(x)
@@ -40,7 +57,18 @@ class Room:
         return True
 
     def is_free(self, x: float, y: float) -> bool:
-        """Return whether a source may be placed here."""
+        """Return whether a source may be placed here.
+
+        Parameters
+        ----------
+        x, y : pixels
+            Position on the nominal frame.
+
+        Returns
+        -------
+        is_free
+            True inside the border, off saturated stars and `SEPARATION_PX` from all that is taken.
+        """
         inside = BORDER_PX < x < self.nx - 1 - BORDER_PX and BORDER_PX < y < self.ny - 1 - BORDER_PX
         bright_x, bright_y, brightness = self.bright
         dx, dy = np.abs(bright_x - x), np.abs(bright_y - y)
@@ -52,7 +80,18 @@ class Room:
 
 
 def point_noise_e(plan: Plan) -> float:
-    """Return the 1-sigma flux error of a faint point source in median conditions."""
+    """Return the 1-sigma flux error of a faint point source in median conditions.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+
+    Returns
+    -------
+    error : electrons
+        By sky and read noise.
+    """
     scene = plan.scene
     variance = scene.sky_e + scene.read_noise_e**2
     # Noise area of a Moffat of beta 3 integrated over pixels: about 2.8 FWHM².
@@ -60,5 +99,18 @@ def point_noise_e(plan: Plan) -> float:
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Draw a number whose logarithm is uniform."""
+    """Draw a number whose logarithm is uniform.
+
+    Parameters
+    ----------
+    rng
+        Draws it.
+    low, high
+        Limits, above 0.
+
+    Returns
+    -------
+    number
+        From `low` to `high`.
+    """
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))

@@ -63,27 +63,73 @@ class PsfField:
     )
 
     def fwhm_at(self, x: Array, y: Array) -> Array:
-        """Return the FWHM at positions, pixels."""
+        """Return the FWHM at positions.
+
+        Parameters
+        ----------
+        x, y : (n,), pixels
+            Positions on the frame.
+
+        Returns
+        -------
+        fwhm : (n,), pixels
+            Before pixel integration.
+        """
         u, v = self._unit(x, y)
         sx, sy = self.fwhm_slope
         return self.fwhm_px * (1 + sx * u + sy * v + self.fwhm_bowl * (u * u + v * v))
 
     def shear_at(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """Return both components of the reduced shear at positions."""
+        """Return the reduced shear at positions.
+
+        Parameters
+        ----------
+        x, y : (n,), pixels
+            Positions on the frame.
+
+        Returns
+        -------
+        g1, g2 : (n,)
+            Components along the x axis and its diagonal.
+        """
         u, v = self._unit(x, y)
         (ax, ay), (bx, by) = self.ellipticity_slope
         e1, e2 = self.ellipticity
         return e1 + ax * u + ay * v, e2 + bx * u + by * v
 
     def at(self, x: float, y: float, size: int | None = None) -> Image:
-        """Return the PSF at a position: (size, size), centred, unit sum."""
+        """Return the PSF at a position.
+
+        Parameters
+        ----------
+        x, y : pixels
+            Position on the frame.
+        size : pixels
+            Odd side of the stamp; None: one that holds the whole profile.
+
+        Returns
+        -------
+        psf : (size, size), unit sum
+            Centred on the middle pixel.
+        """
         half = (size or self.size) // 2
         where = np.array([x], float), np.array([y], float)
         stamp = stamps(self, *where, np.zeros(1), np.zeros(1), half)[0]
         return (stamp / stamp.sum(dtype=np.float64)).astype(np.float32)
 
     def centre(self, size: int | None = None) -> Image:
-        """Return the PSF in the middle of the frame."""
+        """Return the PSF in the middle of the frame.
+
+        Parameters
+        ----------
+        size : pixels
+            Odd side of the stamp; None: one that holds the whole profile.
+
+        Returns
+        -------
+        psf : (size, size), unit sum
+            Centred on the middle pixel.
+        """
         ny, nx = self.frame_shape
         return self.at((nx - 1) / 2, (ny - 1) / 2, size)
 
@@ -100,6 +146,16 @@ class PsfField:
 
         A least-squares fit of six terms to stamps on a 7 x 7 grid; a PSF that does
         not vary becomes a model of one term.
+
+        Parameters
+        ----------
+        size : pixels
+            Odd side of the stamps; None: one that holds the whole profile.
+
+        Returns
+        -------
+        psf
+            At most quadratic in the position.
         """
         ny, nx = self.frame_shape
         n = size or self.size
@@ -127,7 +183,18 @@ class PsfField:
 
 
 def support(fwhm_px: float) -> int:
-    """Return the half side of a stamp that holds the whole profile."""
+    """Return the half side of a stamp that holds the whole profile.
+
+    Parameters
+    ----------
+    fwhm_px : pixels
+        FWHM before pixel integration.
+
+    Returns
+    -------
+    half : pixels
+        For any ellipticity below 0.15.
+    """
     # Ellipticities stay below 0.15: the long axis is at most 16 % longer.
     return int(np.ceil(EDGE_FWHM * fwhm_px * 1.1)) + 1
 
@@ -146,11 +213,13 @@ def stamps(
 
     Parameters
     ----------
+    field
+        The PSF at every position of the frame.
     x, y : (n,), pixels
-        Where in the frame: decides width and shape.
+        Positions on the frame, which decide width and shape.
     dx, dy : (n,), pixels
         Offset of the star from the middle pixel of its stamp.
-    half
+    half : pixels
         Half side of the stamps; they have ``2 * half + 1`` pixels a side.
     widening : (n,), optional
         Factor on the FWHM, as bright stars have.

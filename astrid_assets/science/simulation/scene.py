@@ -164,11 +164,37 @@ class Plan:
         return SCENES[self.scene_name]
 
     def count(self, per_full_area: float, *, least: int = 1) -> int:
-        """Scale a population to the area of the frame, at least `least`."""
+        """Scale a population to the area of the frame.
+
+        Parameters
+        ----------
+        per_full_area
+            Number on a frame of `FULL_AREA_PX`.
+        least
+            Lowest number returned.
+
+        Returns
+        -------
+        count
+            At least `least`.
+        """
         ny, nx = self.shape
         return max(least, round(per_full_area * ny * nx / FULL_AREA_PX))
 
     def rng(self, what: str, *numbers: int) -> np.random.Generator:
-        """Return the generator of one named purpose: streams never mix."""
+        """Return the random numbers of one named purpose: streams never mix.
+
+        Parameters
+        ----------
+        what
+            The purpose.
+        *numbers
+            Night, frame or number within the purpose.
+
+        Returns
+        -------
+        rng
+            Fresh at each call: the same numbers for the same seed and arguments.
+        """
         name = zlib.crc32(f"{self.scene_name}/{what}".encode())
         return np.random.default_rng([self.seed, name, *numbers])

@@ -34,7 +34,20 @@ class SupernovaSite:
 
 
 def choose_sites(plan: Plan, room: Room) -> tuple[SupernovaSite, ...]:
-    """Draw the galaxies in which stars explode, and where in them."""
+    """Draw the galaxies in which stars explode, and where in them.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+    room
+        Free positions; those of the sites are taken from it.
+
+    Returns
+    -------
+    sites
+        Fewer than the scene's number where galaxies lie too close together.
+    """
     galaxies, rng = galaxy_catalogue(plan), plan.rng("supernova hosts")
     psf_sigma = plan.scene.seeing_px[0] / 2.355
     wanted = plan.count(plan.scene.supernova_hosts)
@@ -56,7 +69,22 @@ def choose_sites(plan: Plan, room: Room) -> tuple[SupernovaSite, ...]:
 def active_supernovae(
     plan: Plan, sites: tuple[SupernovaSite, ...], day: float
 ) -> list[tuple[str, SupernovaSite, float]]:
-    """Return name, site and flux (electrons, clear exposure) of those shining."""
+    """Return the supernovae that shine at one moment.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+    sites
+        All sites; every other one has its turn in a cycle.
+    day : days
+        Since the first midnight.
+
+    Returns
+    -------
+    supernovae
+        Name, site and flux (electrons of a clear exposure) of each.
+    """
     now = int(day // CYCLE_NIGHTS)
     found = []
     for cycle in range(max(now - 1, 0), now + 1):

@@ -35,10 +35,22 @@ Kind = Literal["supernova", "variable", "asteroid"]
 class Change:
     """One changing source at one moment.
 
-    `flux_e` is the change in electrons of a clear exposure, `underlying_e` the flux
-    of the star at the same position at the quiescent level, `host_e` the electrons per
-    pixel of a galaxy there; `motion_px` is the path
-    during the exposure.
+    Attributes
+    ----------
+    truth_id, kind
+        Identity, the same on every frame, and what it is.
+    ra_deg, dec_deg : degrees
+        Position in the middle of the exposure, without refraction.
+    flux_e : electrons of a clear exposure
+        Change of flux.
+    underlying_e : electrons of a clear exposure
+        Flux of the star at the same position at the quiescent level.
+    host_e : electrons per pixel
+        Light of a galaxy at the position.
+    colour
+        Relative to the mean star; refraction moves the source with it.
+    motion_px : (dx, dy), pixels
+        Path during the exposure.
     """
 
     truth_id: str
@@ -69,7 +81,20 @@ def _population(plan: Plan) -> _Population:
 
 
 def changes(plan: Plan, night: int, index: int) -> list[Change]:
-    """Return everything that differs from the quiescent sky in one exposure."""
+    """Return everything that differs from the quiescent sky in one exposure.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+    night, index
+        Night of the survey and frame of the night, both from 0.
+
+    Returns
+    -------
+    changes
+        Variable stars, supernovae and asteroids, in this order; also those off the frame.
+    """
     day = mid_mjd(plan, night, index) - plan.first_mjd
     population = _population(plan)
     supernovae = active_supernovae(plan, population.sites, day)
@@ -107,7 +132,18 @@ def changes(plan: Plan, night: int, index: int) -> list[Change]:
 
 
 def variable_star_indices(plan: Plan) -> list[int]:
-    """Return which stars of the catalogue vary."""
+    """Return which stars of the catalogue vary.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+
+    Returns
+    -------
+    indices
+        Into `catalogue.star_catalogue`.
+    """
     return [variable.star for variable in _population(plan).variables]
 
 

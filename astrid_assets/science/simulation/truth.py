@@ -107,7 +107,20 @@ class FrameTruth:
     blur: Image | None
 
     def masked_fraction(self, x: float, y: float, radius_px: float) -> float:
-        """Return the fraction around a position that is unusable; 1 outside the frame."""
+        """Return the fraction of unusable pixels around a position.
+
+        Parameters
+        ----------
+        x, y : pixels
+            Position on the frame.
+        radius_px : pixels
+            Radius of the circle.
+
+        Returns
+        -------
+        fraction
+            0 to 1; 1 where no pixel of the frame lies in the circle.
+        """
         ny, nx = self.mask.shape
         v, u = np.ogrid[:ny, :nx]
         near = (u - x) ** 2 + (v - y) ** 2 <= radius_px**2
@@ -117,12 +130,38 @@ class FrameTruth:
 
 
 def zero_point_mag(plan: Plan, transparency: float) -> float:
-    """Return the magnitude of 1 electron in the whole exposure."""
+    """Return the magnitude of 1 electron in the whole exposure.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+    transparency
+        Fraction of the light that comes through.
+
+    Returns
+    -------
+    zero_point : magnitudes
+        Zero point of this exposure.
+    """
     return plan.scene.zero_point_total_mag + 2.5 * float(np.log10(transparency))
 
 
 def sky_sigma_e(plan: Plan, of_frame: Conditions) -> float:
-    """Return the noise of the blank sky in the middle of the frame."""
+    """Return the noise of the blank sky in the middle of the frame.
+
+    Parameters
+    ----------
+    plan
+        The survey: dark current and read noise.
+    of_frame
+        Conditions of the exposure: the level of the sky.
+
+    Returns
+    -------
+    sigma : electrons per pixel
+        Noise of sky, dark current and read-out together.
+    """
     scene = plan.scene
     dark = scene.dark_e_per_s * scene.exposure_s
     return float(np.sqrt(of_frame.sky_e + dark + scene.read_noise_e**2))
@@ -133,6 +172,18 @@ def sources_on_frame(plan: Plan, night: int, index: int) -> list[TruthSource]:
 
     Cheap: no image is made. A defocused or trailed frame's S/N is that of the sharp
     PSF; such a frame should never reach a subtraction.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+    night, index
+        Night of the survey and frame of the night, both from 0.
+
+    Returns
+    -------
+    sources
+        Those of an expected S/N of at least `FAINTEST_SNR`.
     """
     of_frame = conditions(plan, night, index)
     wcs = true_wcs(plan, of_frame.shift_px, of_frame.turn_deg)

@@ -34,7 +34,18 @@ class Variable:
     """Mean of the light curve over the quiet nights."""
 
     def light(self, day: Array) -> Array:
-        """Return the change at days since the first midnight, uncorrected."""
+        """Return the change of flux, before its mean over the quiet nights is subtracted.
+
+        Parameters
+        ----------
+        day : (n,), days
+            Since the first midnight.
+
+        Returns
+        -------
+        change : (n,), electrons of a clear exposure
+            Positive or negative; outbursts only add.
+        """
         turn = day / self.period_days + self.phase
         if self.shape == "slow":
             curve = np.cos(2 * np.pi * turn)
@@ -53,7 +64,20 @@ class Variable:
 
 
 def choose_variables(plan: Plan, room: Room) -> tuple[Variable, ...]:
-    """Draw the variable stars of a survey."""
+    """Draw the variable stars of a survey.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+    room
+        Free positions; those of the variables are taken from it.
+
+    Returns
+    -------
+    variables
+        Fewer than the scene's number where too few stars have the wanted flux and room.
+    """
     stars, rng = star_catalogue(plan), plan.rng("variables")
     noise, brightest = point_noise_e(plan), 0.6 * saturating_flux_e(plan)
     quiet_days = np.array(

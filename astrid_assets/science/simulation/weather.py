@@ -52,7 +52,20 @@ class Conditions:
 
 
 def start_mjd(plan: Plan, night: int, index: int) -> float:
-    """Return the start of an exposure, MJD (UTC)."""
+    """Return the start of an exposure.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+    night, index
+        Night of the survey and frame of the night, both from 0.
+
+    Returns
+    -------
+    mjd : days, UTC
+        The first exposure starts at 02:00.
+    """
     # Shorter gaps when many frames must fit between 02:00 and 22:00.
     longest = 20 * 3600 / plan.frames_per_night
     gap = min(plan.scene.cadence_s, longest)
@@ -60,12 +73,38 @@ def start_mjd(plan: Plan, night: int, index: int) -> float:
 
 
 def mid_mjd(plan: Plan, night: int, index: int) -> float:
-    """Return the middle of an exposure, MJD (UTC)."""
+    """Return the middle of an exposure.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+    night, index
+        Night of the survey and frame of the night, both from 0.
+
+    Returns
+    -------
+    mjd : days, UTC
+        Half of the exposure time after its start.
+    """
     return start_mjd(plan, night, index) + plan.scene.exposure_s / 2 / 86_400
 
 
 def mishap_of(night: int, index: int, frames: int) -> Mishap:
-    """Return what went wrong with a frame; never in the quiet nights."""
+    """Return what went wrong with a frame; never in the quiet nights.
+
+    Parameters
+    ----------
+    night, index
+        Night of the survey and frame of the night, both from 0.
+    frames
+        Frames per night.
+
+    Returns
+    -------
+    mishap
+        Empty when all is well.
+    """
     if night < QUIET_NIGHTS:
         return ""
     if night % CLOUD_PERIOD == CLOUDY_NIGHT:
@@ -81,7 +120,20 @@ def mishap_of(night: int, index: int, frames: int) -> Mishap:
 
 
 def conditions(plan: Plan, night: int, index: int) -> Conditions:
-    """Return the conditions of one exposure."""
+    """Return the conditions of one exposure.
+
+    Parameters
+    ----------
+    plan
+        The survey.
+    night, index
+        Night of the survey and frame of the night, both from 0.
+
+    Returns
+    -------
+    conditions
+        The same for the same arguments.
+    """
     scene = plan.scene
     of_night = plan.rng("night", night)
     night_seeing, moon = of_night.normal(0, 0.7), of_night.uniform(0.85, 1.7)
