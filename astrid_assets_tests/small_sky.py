@@ -16,7 +16,7 @@ from astrid_assets.science.errors import Reason
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.storage.database import ids
-from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun, Survey
 from astrid_assets.storage.database.tables.nights import GateVerdict
 from astrid_assets.storage.fits.differences import difference_to_fits
@@ -151,7 +151,7 @@ def finish_detections(session: Session, night: str) -> None:
 
 def _end_differently(session: Session, made: list[str], rejected: str) -> None:
     detection = session.get_one(Detection, rejected)
-    candidate = session.get_one(Candidate, detection.candidate_id)
+    candidate = session.get_one(CandidateRow, detection.candidate_id)
     session.delete(detection)
     candidate.is_kept = False
     candidate.reasons = int(RejectReason.DIPOLE | RejectReason.EDGE)

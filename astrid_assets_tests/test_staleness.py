@@ -196,8 +196,8 @@ def test_a_changed_reference_makes_exactly_the_nights_stale_that_use_it(
 def test_a_wish_that_chooses_the_same_frames_leaves_everything_fresh(
     world: World,
 ) -> None:
-    wish = "[reference]\nmax_shallower_mag = 0.9"
-    add_survey(world.catalogue, TOML.replace("[reference]", wish))
+    shallower = "[reference]\nmax_shallower_mag = 0.9"
+    add_survey(world.catalogue, TOML.replace("[reference]", shallower))
     world.run(("reference_frames",), NIGHTS)
     assert not any(world.stale(asset) for asset in ASSETS)
 

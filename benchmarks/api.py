@@ -26,7 +26,7 @@ from astrid_assets.storage.database.catalogue import Catalogue, now
 from astrid_assets.storage.database.sky_index import healpix_of
 from astrid_assets.storage.database.tables.base import Base
 from astrid_assets.storage.database.tables.detections import (
-    Candidate,
+    CandidateRow,
     Detection,
     DifferenceRun,
     SkyObject,
@@ -265,7 +265,7 @@ def write_frame(
         candidate_id = ids.candidate_id(difference_id, 1, i, i)
         detection_id = ids.detection_id(candidate_id)
         candidates.append(
-            nulls(Candidate)
+            nulls(CandidateRow)
             | {
                 "id": candidate_id,
                 "difference_id": difference_id,
@@ -314,7 +314,7 @@ def write_frame(
                     "last_sequence": 1,
                 }
             )
-    add(session, Candidate, candidates)
+    add(session, CandidateRow, candidates)
     add(session, Detection, detections)
     add(session, Label, labels)
 

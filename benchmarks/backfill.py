@@ -26,7 +26,7 @@ from rich.console import Console
 from astrid_assets.cli import workplace
 from astrid_assets.cli.backfill import run_plans
 from astrid_assets.cli.children import Child, Program, stop
-from astrid_assets.cli.plans import Plan
+from astrid_assets.cli.plans import BackfillPlan
 from astrid_assets.cli.surveys import profile_toml, store_survey
 from astrid_assets.compute import Compute
 from astrid_assets.partitions import Night
@@ -80,7 +80,7 @@ def measure(
     profile = tiny_survey(n_nights)
     store_survey(catalogue, instance, profile.name, profile_toml(profile))
     nights = nights_from(FIRST_NIGHT, n_nights)
-    plan = Plan(profile.name, tuple(nights))
+    plan = BackfillPlan(profile.name, tuple(nights))
 
     began = time.perf_counter()
     in_process(instance, plan)
@@ -128,7 +128,7 @@ def nights_from(first: str, number: int) -> list[str]:
     return [(start + timedelta(days=day)).isoformat() for day in range(number)]
 
 
-def in_process(instance: DagsterInstance, plan: Plan) -> None:
+def in_process(instance: DagsterInstance, plan: BackfillPlan) -> None:
     """Run nights as `astrid backfill` does."""
     job = workplace.load_graph().resolve_job_def("night_job")
     failures = run_plans(Console(file=io.StringIO()), instance, job, [plan])

@@ -63,7 +63,7 @@ from astrid_assets.science.registration.resampling import pixel_mapping, resampl
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose
-from astrid_assets.science.simulation.scene import Plan
+from astrid_assets.science.simulation.scene import SimulationPlan
 from astrid_assets.science.sky.background import measure_background
 from astrid_assets.science.stars.measurement import measure_stars, with_psf_fluxes
 from astrid_assets.storage.fits.frames import frame_from_fits, frame_to_fits
@@ -164,7 +164,7 @@ def main() -> None:
 
 def simulate(side: int, seed: int = 3) -> World:
     """Make an anchor, a raw frame, and the masters that fit them."""
-    plan = Plan(
+    plan = SimulationPlan(
         scene_name="wide", seed=seed, shape=(side, side), frames_per_night=3, first_mjd=60735.0
     )
     gain = np.float32(plan.scene.gain_e_per_adu)
@@ -181,7 +181,7 @@ def simulate(side: int, seed: int = 3) -> World:
     return World(masters, anchor, _light(plan, 0, 1))
 
 
-def _light(plan: Plan, night: int, index: int) -> Frame:
+def _light(plan: SimulationPlan, night: int, index: int) -> Frame:
     exposure, scene = expose(plan, night, index), plan.scene
     gain = scene.gain_e_per_adu
     return Frame(

@@ -35,7 +35,7 @@ from astrid_assets.storage.queries import search
 from astrid_assets.storage.review import reviewer_stats
 from astrid_assets.storage.review.events import Statement, say
 from astrid_assets.storage.review.positions import open_night, stale_nights
-from astrid_assets.storage.review.queue import Wish, draw, release
+from astrid_assets.storage.review.queue import QueueRequest, draw, release
 from astrid_assets.storage.review.views import rules_of
 from astrid_assets_tests.storage.crowd import crowded_night
 from astrid_assets_tests.storage.world import WHEN, World
@@ -123,16 +123,16 @@ class Questions:
     def next_six_of_a_newcomer(self) -> None:
         """Draw for somebody who has seen nothing, of all surveys or of one."""
         survey = SURVEY if self.lot.random() < 0.5 else None
-        wish = Wish(f"new {self.lot.random()}", survey)
+        request = QueueRequest(f"new {self.lot.random()}", survey)
         with self.catalogue.begin() as session:
-            assert len(draw(session, wish, 6, self.rules, now(), self.lot)) == 6
+            assert len(draw(session, request, 6, self.rules, now(), self.lot)) == 6
 
     def next_six_of_a_veteran(self) -> None:
         """Draw for somebody who has seen thousands."""
-        wish = Wish(self.lot.choice(PEOPLE))
+        request = QueueRequest(self.lot.choice(PEOPLE))
         with self.catalogue.begin() as session:
-            release(session, wish.reviewer)
-            assert len(draw(session, wish, 6, self.rules, now(), self.lot)) == 6
+            release(session, request.reviewer)
+            assert len(draw(session, request, 6, self.rules, now(), self.lot)) == 6
 
     def save_a_decision(self) -> None:
         """Take down a decision, with the views that follow from it."""

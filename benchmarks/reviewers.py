@@ -25,7 +25,7 @@ from rich.console import Console
 from sqlalchemy import select
 
 from astrid_assets.science.labelling.dawid_skene import dawid_skene
-from astrid_assets.storage.database.tables.review import Vote
+from astrid_assets.storage.database.tables.review import VoteRow
 from astrid_assets.storage.review import reviewer_stats
 from astrid_assets.storage.review.queue import waiting
 from astrid_assets.web.app import create_app
@@ -106,7 +106,7 @@ def report(app: FastAPI, catalogue: Catalogue, wrong: list[float], console: Cons
     with catalogue.begin() as session:
         agreement = reviewer_stats.agreement(session, NAME)
         places = waiting(session, NAME)
-        votes_cast = list(session.scalars(select(Vote).where(Vote.source == "person")))
+        votes_cast = list(session.scalars(select(VoteRow).where(VoteRow.source == "person")))
     ids, item = np.unique([vote.detection_id for vote in votes_cast], return_inverse=True)
     _, person = np.unique([vote.reviewer for vote in votes_cast], return_inverse=True)
     said = np.array([int(vote.label == "real") for vote in votes_cast])

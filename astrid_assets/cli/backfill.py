@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astrid_assets.cli.plans import Plan, plan
+from astrid_assets.cli.plans import BackfillPlan, plan
 from astrid_assets.resources.home import WORKERS
 from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 
@@ -129,7 +129,7 @@ def run_plans(
     console: Console,
     instance: DagsterInstance,
     job: JobDefinition,
-    plans: Sequence[Plan],
+    plans: Sequence[BackfillPlan],
     *,
     assets: Sequence[str] = NIGHTLY_ASSETS,
     force: bool = False,
@@ -172,7 +172,7 @@ def run_plans(
     return failures
 
 
-def _nights_in(block: Block, plans: Sequence[Plan]) -> list[str]:
+def _nights_in(block: Block, plans: Sequence[BackfillPlan]) -> list[str]:
     return [
         night
         for each in plans
@@ -211,7 +211,7 @@ def stop_if_pointless(outcome: RunOutcome) -> None:
 def print_summary(
     console: Console,
     catalogue: Catalogue,
-    plans: Sequence[Plan],
+    plans: Sequence[BackfillPlan],
     failures: Sequence[Failure],
 ) -> None:
     """Print one line per night, then what failed and why."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BackfillPlan:
     """The nights of one survey to run, in order."""
 
     survey: str
@@ -26,7 +26,7 @@ class Plan:
 
 def plan(
     catalogue: Catalogue, surveys: Sequence[str], start: str = "", end: str = ""
-) -> list[Plan]:
+) -> list[BackfillPlan]:
     """Return the nights that the sources have frames of, survey by survey.
 
     Raises
@@ -54,7 +54,7 @@ def plan(
         )
         if nights:
             later = profile_of(row).reference.later_nights
-            plans.append(Plan(row.name, nights, needs_later_nights=later))
+            plans.append(BackfillPlan(row.name, nights, needs_later_nights=later))
         elif known:
             click.echo(
                 f"{row.name}: no frames between {start or 'the first night'} and "

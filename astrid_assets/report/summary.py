@@ -35,7 +35,7 @@ Counts = dict[str, int]
 
 
 @dataclass(frozen=True)
-class NightLine:
+class NightReportLine:
     """One night of one survey, as one line of a table."""
 
     night: str
@@ -109,7 +109,7 @@ class SurveyPart:
     """A survey's nights and, where there is one, its truth."""
 
     name: str
-    nights: list[NightLine]
+    nights: list[NightReportLine]
     truth: TruthCounts | None
     gates: list[GateLine] = field(default_factory=list)
     injections: InjectionCounts | None = None
@@ -229,7 +229,9 @@ def _injections(
     )
 
 
-def _line(night: str, assets: Mapping[str, Mapping[str, object]], held: list[str]) -> NightLine:
+def _line(
+    night: str, assets: Mapping[str, Mapping[str, object]], held: list[str]
+) -> NightReportLine:
     raw = assets.get("raw_observations", {})
     processed = assets.get("processed_frames", {})
     differences = assets.get("difference_images", {})
@@ -239,7 +241,7 @@ def _line(night: str, assets: Mapping[str, Mapping[str, object]], held: list[str
     pictures: dict[str, str] = {}
     for summary in (processed, differences, detections, injected):
         pictures |= dict(summary.get("pictures") or {})  # type: ignore[call-overload]  # JSON
-    return NightLine(
+    return NightReportLine(
         night=night,
         lights=_count(raw, "lights"),
         refused=_count(raw, "refused"),

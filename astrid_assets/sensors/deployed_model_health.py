@@ -44,7 +44,7 @@ class MeasuredAuc:
 
 
 @dataclass(frozen=True)
-class Health:
+class DeployedModelHealth:
     """What the labels say about the champion; `roll_back` is True when it must go."""
 
     roll_back: bool
@@ -85,7 +85,7 @@ def judge_champion(
     test_auc: float,
     threshold: float,
     has_previous: bool,
-) -> Health:
+) -> DeployedModelHealth:
     """Compare the champion on new labels with what it reached on its test split.
 
     Parameters
@@ -100,7 +100,7 @@ def judge_champion(
         Whether there is a model to go back to.
     """
     if min(len(real), len(bogus)) < MIN_PER_CLASS:
-        return Health(
+        return DeployedModelHealth(
             roll_back=False,
             reason=f"{len(real)} real and {len(bogus)} bogus labels are new to the "
             f"model in force; {MIN_PER_CLASS} of each are needed to judge it",
@@ -113,13 +113,15 @@ def judge_champion(
         f"{false_alarms} of the bogus were called real"
     )
     if ranking.upper >= test_auc - TOLERATED_LOSS:
-        return Health(roll_back=False, reason=measured)
+        return DeployedModelHealth(roll_back=False, reason=measured)
     if not has_previous:
-        return Health(
+        return DeployedModelHealth(
             roll_back=False,
             reason=f"the model in force got worse, and there is none before it: {measured}",
         )
-    return Health(roll_back=True, reason=f"clearly worse than when deployed: {measured}")
+    return DeployedModelHealth(
+        roll_back=True, reason=f"clearly worse than when deployed: {measured}"
+    )
 
 
 @dg.sensor(

@@ -22,14 +22,14 @@ UNFINISHED = [
 
 
 @dataclass(frozen=True)
-class Decision:
+class RetrainingDecision:
     """Whether to train, and why, in a sentence."""
 
     retrain: bool
     reason: str
 
 
-def should_retrain(*, new_labels: int, has_dataset: bool, is_training: bool) -> Decision:
+def should_retrain(*, new_labels: int, has_dataset: bool, is_training: bool) -> RetrainingDecision:
     """Decide from the number of labels that the newest dataset has not seen.
 
     Parameters
@@ -44,13 +44,15 @@ def should_retrain(*, new_labels: int, has_dataset: bool, is_training: bool) -> 
     needed = MIN_NEW_LABELS if has_dataset else MIN_FIRST_LABELS
     since = "since the newest dataset" if has_dataset else "and no dataset yet"
     if new_labels < needed:
-        return Decision(retrain=False, reason=f"{new_labels} new labels {since}, {needed} needed")
+        return RetrainingDecision(
+            retrain=False, reason=f"{new_labels} new labels {since}, {needed} needed"
+        )
     if is_training:
-        return Decision(
+        return RetrainingDecision(
             retrain=False,
             reason=f"{new_labels} new labels {since}, and a training is under way",
         )
-    return Decision(retrain=True, reason=f"{new_labels} new labels {since}")
+    return RetrainingDecision(retrain=True, reason=f"{new_labels} new labels {since}")
 
 
 @dg.sensor(

@@ -11,13 +11,13 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from astrid_assets.surveys.profile import Night
+    from astrid_assets.surveys.profile import NightDating
 
 MJD_ZERO = dt.date(1858, 11, 17)
 HOURS_PER_DEGREE = 1 / 15
 
 
-def night_of(mjd_mid: float, night: Night) -> str:
+def night_of(mjd_mid: float, night: NightDating) -> str:
     """Return the night of a mid-exposure time; one day later is one night later.
 
     Parameters
@@ -34,7 +34,7 @@ def night_of(mjd_mid: float, night: Night) -> str:
     return (MJD_ZERO + dt.timedelta(days=math.floor(shifted))).isoformat()
 
 
-def utc_shift_hours(night: Night) -> float:
+def utc_shift_hours(night: NightDating) -> float:
     """Return the hours added to UTC before the date is read off."""
     if night.utc_shift_hours is not None:
         return night.utc_shift_hours

@@ -139,7 +139,7 @@ class Detector(Section):
         return self
 
 
-class Night(Section):
+class NightDating(Section):
     """How a night is dated: UTC of mid-exposure, shifted, then cut to the date."""
 
     utc_shift_hours: float | None = Field(default=None, ge=-24, le=24)
@@ -231,7 +231,7 @@ class SurveyProfile(Section):
     """Where frames come from."""
     keywords: Keywords = Keywords()
     detector: Detector = Detector()
-    night: Night = Night()
+    night: NightDating = NightDating()
     calibration: Calibration = Calibration()
     catalogue: CatalogueFile | None = None
     processing: ProcessingSettings = ProcessingSettings.model_validate({})

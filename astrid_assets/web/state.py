@@ -12,7 +12,7 @@ from fastapi import Request  # noqa: TC002  FastAPI reads the annotation
 
 from astrid_assets.storage.database.catalogue import Catalogue, now
 from astrid_assets.storage.objects.object_store import open_object_store
-from astrid_assets.web.views.planes import Planes
+from astrid_assets.web.views.planes import PlaneReader
 from astrid_assets.web.views.queue import QueueWatch
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class WebState:
     catalogue: Catalogue
     store: ObjectStore
     clock: Clock
-    planes: Planes
+    planes: PlaneReader
     queue: QueueWatch = field(default_factory=QueueWatch)
 
 
@@ -52,7 +52,7 @@ def open_state(settings: WebSettings, clock: Clock = now) -> WebState:
         secret_key=settings.s3_secret_key,
     )
     catalogue = Catalogue(settings.database_url)
-    return WebState(settings, catalogue, store, clock, Planes(store))
+    return WebState(settings, catalogue, store, clock, PlaneReader(store))
 
 
 def state_of(request: Request) -> WebState:

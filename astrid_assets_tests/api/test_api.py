@@ -12,7 +12,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from PIL import Image as Pillow
 
-from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.learning import TrainingDataset
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.web.dagster_client import DagsterClient
@@ -87,7 +87,7 @@ def test_an_alert_has_no_plane_that_was_never_published(
     for method, missing in (("alert_d", "score"), ("alert_scorr", "difference")):
         with sky.catalogue.begin() as session:
             candidate = session.get_one(Detection, sky.detection_id).candidate_id
-            difference = session.get_one(Candidate, candidate).difference_id
+            difference = session.get_one(CandidateRow, candidate).difference_id
             run = session.get_one(DifferenceRun, difference)
             run.method, run.difference_key = method, None
         detail = client.get(f"/detections/{sky.detection_id}").json()

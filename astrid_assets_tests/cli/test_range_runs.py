@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from astrid_assets.cli.backfill import Failure, run_plans
-from astrid_assets.cli.plans import Plan
+from astrid_assets.cli.plans import BackfillPlan
 from astrid_assets.cli.progress import NightTicks, progress_bar
 from astrid_assets.cli.range_runs import run_block
 from astrid_assets.cli.workplace import dagster_instance, prepare_home
@@ -104,7 +104,9 @@ def test_a_block_is_one_run_over_exactly_its_nights(instance, nights):
 def test_gaps_between_nights_are_not_bridged(instance, console):
     recorder = Nights()
     sparse = ("2025-03-01", "2025-03-02", "2025-04-10")
-    failures = run_plans(console, instance, recorder.job(), [Plan("a", sparse)], assets=ASSETS)
+    failures = run_plans(
+        console, instance, recorder.job(), [BackfillPlan("a", sparse)], assets=ASSETS
+    )
     assert failures == []
     assert recorder.of("processed_frames") == list(sparse)
     assert len(materialized(instance, "raw_observations")) == 3
@@ -112,7 +114,7 @@ def test_gaps_between_nights_are_not_bridged(instance, console):
 
 def test_surveys_run_one_after_the_other_in_the_order_of_time(instance, console):
     recorder = Nights()
-    plans = [Plan("a", WEEK[:2]), Plan("b", WEEK[:2])]
+    plans = [BackfillPlan("a", WEEK[:2]), BackfillPlan("b", WEEK[:2])]
     run_plans(console, instance, recorder.job(), plans, assets=ASSETS)
     first = [(survey, date) for name, survey, date in recorder.done if name == ASSETS[0]]
     assert first == [(s, d) for s in ("a", "b") for d in WEEK[:2]]
@@ -135,7 +137,9 @@ def test_only_the_assets_asked_for_run(instance):
 def test_one_broken_night_costs_only_itself(instance, console):
     recorder = Nights()
     recorder.breaks[WEEK[3]] = RuntimeError("the telescope fell over")
-    (failure,) = run_plans(console, instance, recorder.job(), [Plan("a", WEEK)], assets=ASSETS)
+    (failure,) = run_plans(
+        console, instance, recorder.job(), [BackfillPlan("a", WEEK)], assets=ASSETS
+    )
     assert failure == Failure(
         "a", WEEK[3], ("processed_frames: RuntimeError: the telescope fell over",)
     )
@@ -146,7 +150,7 @@ def test_one_broken_night_costs_only_itself(instance, console):
 def test_a_service_out_of_reach_ends_the_backfill_at_once(instance, console):
     recorder = Nights()
     recorder.breaks[WEEK[0]] = StoreUnavailable("the disk is full: free space there")
-    plans = [Plan("a", WEEK), Plan("b", WEEK)]
+    plans = [BackfillPlan("a", WEEK), BackfillPlan("b", WEEK)]
     with pytest.raises(click.ClickException, match="free space there"):
         run_plans(console, instance, recorder.job(), plans, assets=ASSETS)
     assert instance.get_runs_count() == 1
@@ -156,7 +160,7 @@ def test_an_interrupted_run_ends_the_backfill(instance, console):
     recorder = Nights()
     recorder.breaks[WEEK[0]] = dg.DagsterExecutionInterruptedError()
     with pytest.raises(SystemExit) as ended:
-        run_plans(console, instance, recorder.job(), [Plan("a", WEEK)], assets=ASSETS)
+        run_plans(console, instance, recorder.job(), [BackfillPlan("a", WEEK)], assets=ASSETS)
     assert ended.value.code == 130
     assert instance.get_runs_count() == 1
 

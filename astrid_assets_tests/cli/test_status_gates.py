@@ -8,7 +8,7 @@ from rich.console import Console
 
 from astrid_assets.cli.status import _print_held_back
 from astrid_assets.science.quality.difference_gates import FRAME_GATES, over_frames
-from astrid_assets.science.quality.numbers import Side
+from astrid_assets.science.quality.numbers import LimitSide
 from astrid_assets.storage.queries import gates
 from astrid_assets_tests.catalogues import catalogue
 
@@ -24,9 +24,9 @@ def gate(name: str) -> Gate:
 
 
 def test_gates_that_failed_are_told_one_line_each(catalogue: Catalogue) -> None:
-    noisy = over_frames(gate("score_noise"), [1.7], 1.5, Side.AT_MOST)
-    few = over_frames(gate("ample_stars"), [5, 40], 8, Side.AT_LEAST)
-    fine = over_frames(gate("coverage"), [0.9], 0.1, Side.AT_LEAST)
+    noisy = over_frames(gate("score_noise"), [1.7], 1.5, LimitSide.AT_MOST)
+    few = over_frames(gate("ample_stars"), [5, 40], 8, LimitSide.AT_LEAST)
+    fine = over_frames(gate("coverage"), [0.9], 0.1, LimitSide.AT_LEAST)
     with catalogue.begin() as session:
         for night in ("2025-03-01", "2025-03-02"):
             gates.record(session, "wide", night, "difference_images", [few, fine])

@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.sky_index import healpix_of
-from astrid_assets.storage.database.tables.detections import Candidate, Detection
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
 from astrid_assets_tests.storage.world import WHEN, World
 
 if TYPE_CHECKING:
@@ -76,6 +76,6 @@ def crowded_night(
                 "detected_at": WHEN,
             }
         )
-    session.execute(insert(Candidate), candidates)
+    session.execute(insert(CandidateRow), candidates)
     session.execute(insert(Detection), detections)
     return [str(row["id"]) for row in detections]

@@ -13,7 +13,7 @@ from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.sky_index import healpix_of
 from astrid_assets.storage.database.tables.base import Base
 from astrid_assets.storage.database.tables.detections import (
-    Candidate,
+    CandidateRow,
     Detection,
     DifferenceRun,
     SkyObject,
@@ -178,7 +178,7 @@ class World:
             "reasons": 0,
             "is_kept": True,
         }
-        upsert(self.session, Candidate, [nullable(Candidate) | row])
+        upsert(self.session, CandidateRow, [nullable(CandidateRow) | row])
         detection = {
             "id": ids.detection_id(candidate_id),
             "candidate_id": candidate_id,

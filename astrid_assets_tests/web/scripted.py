@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from astrid_assets.storage.database.tables.review import Label, ReviewItem, Vote
+from astrid_assets.storage.database.tables.review import Label, ReviewItem, VoteRow
 from astrid_assets.web.security import NAME_HEADER
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def wrong_shares(
 ) -> tuple[dict[str, float], float, int]:
     """Return the wrong share of each reviewer and of the labels, and their number."""
     with catalogue.read() as session:
-        votes = list(session.scalars(select(Vote).where(Vote.source == "person")))
+        votes = list(session.scalars(select(VoteRow).where(VoteRow.source == "person")))
         labels = list(
             session.scalars(
                 select(Label).where(Label.source == "person", Label.label.in_(sorted(OTHER)))

@@ -16,7 +16,7 @@ from astrid_assets.science.astrometry.wcs_tools import tangent_plane
 from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.frame import Frame
 from astrid_assets.storage.database import ids
-from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.fits.differences import difference_to_fits
@@ -113,7 +113,7 @@ def make_sky(
             )
             for number in range(n)
         ]
-        session.execute(insert(Candidate), [row[0] for row in rows])
+        session.execute(insert(CandidateRow), [row[0] for row in rows])
         session.execute(insert(Detection), [row[1] for row in rows])
         gates.record_summary(session, survey, NIGHT, "detections", {"n": n}, "a")
     return SmallSky(survey, [str(row[1]["id"]) for row in rows], xy)

@@ -15,7 +15,7 @@ from sqlalchemy import update
 
 from astrid_assets.pictures.light_curve_svg import LightPoint, light_curve_svg
 from astrid_assets.storage.database.catalogue import Catalogue
-from astrid_assets.storage.database.tables.detections import Candidate, Detection, ForcedFlux
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, ForcedFlux
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.review import accounts, reviewer_stats
@@ -266,7 +266,7 @@ def test_frames_that_show_nothing_give_limits(client, sky, catalogue):
         row = session.get_one(Detection, sky.detection_ids[0])
         world = World(session)
         empty = world.difference(world.processed(world.observation("2025-03-05", 1)))
-        seen = session.get_one(Candidate, row.candidate_id).difference_id
+        seen = session.get_one(CandidateRow, row.candidate_id).difference_id
         for difference, flux in ((seen, 3000.0), (empty, 40.0)):
             session.add(
                 ForcedFlux(

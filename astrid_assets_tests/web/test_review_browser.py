@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.frames import Observation
-from astrid_assets.storage.database.tables.review import ValidationEvent, Vote
+from astrid_assets.storage.database.tables.review import ValidationEvent, VoteRow
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.web.security import NAME_COOKIE
 from astrid_assets.web.settings import WebSettings
@@ -189,7 +189,7 @@ def test_undo_is_an_event_and_brings_it_back(opened, review: Review):
         "real",
     ]
     with review.catalogue.read() as session:
-        votes = {v.detection_id: v.label for v in session.scalars(select(Vote))}
+        votes = {v.detection_id: v.label for v in session.scalars(select(VoteRow))}
     assert votes == {first: "bogus", second: "real"}
     # After a new start the page still knows what can be undone.
     page.reload()

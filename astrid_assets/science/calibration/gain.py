@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.science.arrays.robust import mad_sigma
-from astrid_assets.science.calibration.masters import NoFrames
+from astrid_assets.science.calibration.masters import NoCalibrationFrames
 from astrid_assets.science.errors import ShapeMismatch
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def photon_transfer(flats: tuple[Image, Image], biases: tuple[Image, Image]) -> 
     ------
     ShapeMismatch
         If shapes differ.
-    NoFrames
+    NoCalibrationFrames
         If the flats contain no light, or their levels differ too much.
 
     References
@@ -82,7 +82,7 @@ def photon_transfer(flats: tuple[Image, Image], biases: tuple[Image, Image]) -> 
     if min(bright, faint) <= 10 * np.sqrt(bias_variance) or not (
         MIN_LEVEL_RATIO <= faint / bright <= 1 / MIN_LEVEL_RATIO
     ):
-        raise NoFrames(
+        raise NoCalibrationFrames(
             f"flats of {bright:.0f} and {faint:.0f} ADU show no gain",
             first_adu=bright,
             second_adu=faint,
@@ -103,7 +103,7 @@ def photon_transfer(flats: tuple[Image, Image], biases: tuple[Image, Image]) -> 
             if noise > 0:
                 gains.append(level * (1 + ratio) / noise)
     if not gains:
-        raise NoFrames("the flats are no noisier than the biases: they show no gain")
+        raise NoCalibrationFrames("the flats are no noisier than the biases: they show no gain")
     gain = float(np.median(gains))
     return PhotonTransfer(gain, gain * float(np.sqrt(bias_variance / 2)), bright)
 

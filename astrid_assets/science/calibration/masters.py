@@ -42,7 +42,7 @@ SAMPLED_PIXELS = 1_000_000
 Kind = Literal["bias", "dark", "flat"]
 
 
-class NoFrames(ScienceError):
+class NoCalibrationFrames(ScienceError):
     """A master was requested without frames to make it from."""
 
     code = ReasonCode.NO_CALIBRATION_FRAMES
@@ -109,7 +109,7 @@ class Masters:
         means that they do not count electrons; and those of the survey's own map.
         """
         if self.shape is None:
-            raise NoFrames("no masters: nothing is known of the detector's pixels")
+            raise NoCalibrationFrames("no masters: nothing is known of the detector's pixels")
         bad = np.zeros(self.shape, bool)
         if self.bad_pixels is not None:
             bad |= self.bad_pixels
@@ -194,7 +194,7 @@ def make_master(
 
     Raises
     ------
-    NoFrames
+    NoCalibrationFrames
         With fewer frames than asked for, with darks but no bias, or with too few flats
         that are bright enough.
     ShapeMismatch
@@ -207,7 +207,7 @@ def make_master(
     Howell 2006, Handbook of CCD Astronomy, ch. 4; the clipping is that of banzai.
     """
     if len(frames) < max(1, min_frames):
-        raise NoFrames(
+        raise NoCalibrationFrames(
             f"{len(frames)} frames for a master {kind}, {max(1, min_frames)} needed",
             found=len(frames),
         )
@@ -252,7 +252,7 @@ def combine(
 
     Raises
     ------
-    NoFrames, ShapeMismatch, FrameRejected
+    NoCalibrationFrames, ShapeMismatch, FrameRejected
         As `make_master` does.
     """
     return make_master(frames, kind, bias=bias, dark=dark, exposures_s=exposures_s).image
@@ -314,7 +314,9 @@ def _dark(
 ) -> Master:
     """Dark current in electrons per second."""
     if bias is None:
-        raise NoFrames("a dark includes the bias: without a master bias it cannot be scaled")
+        raise NoCalibrationFrames(
+            "a dark includes the bias: without a master bias it cannot be scaled"
+        )
     times = _times(frames, exposures_s)
     stack = combine_stack(
         [Layer(image, 1 / time) for image, time in zip(frames, times, strict=True)],
@@ -350,7 +352,7 @@ def _flat(
             used.append(k)
             levels.append(level)
     if len(layers) < max(1, min_frames):
-        raise NoFrames(
+        raise NoCalibrationFrames(
             f"{len(layers)} of {len(frames)} flats have a sensible level, "
             f"{max(1, min_frames)} needed: their medians are {min(seen):.0f} to "
             f"{max(seen):.0f} e-, at least {MIN_FLAT_LEVEL_E:.0f} needed and at most "

@@ -20,7 +20,7 @@ from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.detection.settings import DetectionSettings
-    from astrid_assets.science.detection.shapes import PointSource, Shapes
+    from astrid_assets.science.detection.shapes import CandidateShapes, PointSource
     from astrid_assets.science.differencing.difference import Difference
 
 Fails = NDArray[np.bool_]
@@ -30,7 +30,7 @@ CHI2_SIGMA = 5.0  # of chi-square's own scatter
 
 def failed_tests(
     peaks: Peaks,
-    shapes: Shapes,
+    shapes: CandidateShapes,
     difference: Difference,
     source: PointSource,
     fwhm_px: float,
@@ -159,7 +159,7 @@ def is_dipole(score: Image, peaks: Peaks, fwhm_px: float, settings: DetectionSet
     return opposite >= needed
 
 
-def is_sharp(shapes: Shapes, source: PointSource, settings: DetectionSettings) -> Fails:
+def is_sharp(shapes: CandidateShapes, source: PointSource, settings: DetectionSettings) -> Fails:
     """Test whether a few pixels fit better than the PSF, or it is too narrow.
 
     Parameters
@@ -181,7 +181,9 @@ def is_sharp(shapes: Shapes, source: PointSource, settings: DetectionSettings) -
     return (shapes.sharp_gain > settings.sharp_delta_chi2) | (upper < narrowest)
 
 
-def is_misshapen(shapes: Shapes, source: PointSource, settings: DetectionSettings) -> Fails:
+def is_misshapen(
+    shapes: CandidateShapes, source: PointSource, settings: DetectionSettings
+) -> Fails:
     """Test whether it is wider or longer than allowed, beyond its errors.
 
     Parameters
@@ -205,7 +207,7 @@ def is_misshapen(shapes: Shapes, source: PointSource, settings: DetectionSetting
     return (lower > widest) | (least > longest)
 
 
-def is_badly_fitted(peaks: Peaks, shapes: Shapes, settings: DetectionSettings) -> Fails:
+def is_badly_fitted(peaks: Peaks, shapes: CandidateShapes, settings: DetectionSettings) -> Fails:
     """Test whether the PSF leaves more than noise and a tolerated mismatch.
 
     Parameters

@@ -49,7 +49,7 @@ FREE_PIXELS = 4  # of a square, each with its own light, where pixels are indepe
 
 
 @dataclass(frozen=True)
-class Shapes:
+class CandidateShapes:
     """Shapes of candidates, arrays of shape (n,).
 
     Attributes
@@ -165,7 +165,7 @@ def measure_shapes(
     source: PointSource,
     stamps: Image,
     per_electron: float,
-) -> Shapes:
+) -> CandidateShapes:
     """Measure every peak on the difference image.
 
     Parameters
@@ -222,7 +222,7 @@ def measure_shapes(
     photons = per_electron * np.clip(light, 0, np.maximum(own, 0)[:, None, None])
     by_pixel = np.sqrt(noise[:, None, None] ** 2 + photons)
     chi2, n_pixels = _chi2(data, model, by_pixel, source.fwhm_px)
-    return Shapes(
+    return CandidateShapes(
         aperture_flux=aperture[0],
         aperture_flux_err=aperture[1],
         fwhm_px=fwhm,

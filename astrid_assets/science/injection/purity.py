@@ -41,7 +41,7 @@ MEANING = (
 )
 
 
-class Planes(Protocol):
+class PlanesOfFrame(Protocol):
     """What is looked up on the other frame: a difference, or its score planes."""
 
     @property
@@ -75,7 +75,7 @@ class Repeats:
     repeated: NDArray[np.bool_]
 
 
-def repeats(candidates: Sequence[Candidate], other: Planes, scale: float = 1.0) -> Repeats:
+def repeats(candidates: Sequence[Candidate], other: PlanesOfFrame, scale: float = 1.0) -> Repeats:
     """Look up the kept candidates of one frame on another of the same night.
 
     Parameters

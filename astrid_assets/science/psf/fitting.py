@@ -27,7 +27,7 @@ from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.frame import PsfModel, polynomials
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.psf.profile import moffat
-from astrid_assets.science.psf.solver import Sample, normalised, prior, solve
+from astrid_assets.science.psf.solver import StarPixels, normalised, prior, solve
 from astrid_assets.science.psf.star_selection import (
     MIN_PSF_STARS,
     choose_psf_stars,
@@ -236,7 +236,7 @@ def _with_neighbours(
 
 def _sample(
     frame: Frame, psf: PsfModel, found: PointSources, index: NDArray[np.intp], usable: Bool
-) -> tuple[Sample, Array]:
+) -> tuple[StarPixels, Array]:
     """Cut the stars out of the frame without their neighbours.
 
     Also returns per star how much its core differs from the model beyond noise
@@ -249,7 +249,7 @@ def _sample(
     left = stamps(found.residual, x, y, radius).astype(np.float64)
     variance = stamps(_variance(frame), x, y, radius, fill=1.0).astype(np.float64)
     terms = psf.terms_at(x, y)
-    blank = Sample(left, left, terms, shift, psf.oversampling)
+    blank = StarPixels(left, left, terms, shift, psf.oversampling)
     own = blank.laid(psf.spline_nodes()) * flux[:, None, None]
     # A stamp's darkest pixel has hardly any light of its own.
     sky = np.where(good, variance, np.inf).min(axis=(1, 2), keepdims=True)
@@ -269,7 +269,7 @@ def _sample(
     excess = np.sum((left**2 - noise) * in_core, axis=(1, 2)) / power
     error = np.sqrt(2 * np.sum(noise**2 * in_core, axis=(1, 2))) / power
     scale = np.where(flux > 0, flux, np.nan)[:, None, None]
-    sample = Sample(
+    sample = StarPixels(
         (left + own) / scale, good * scale**2 / noise_sigma**2, terms, shift, psf.oversampling
     )
     return sample, np.column_stack([excess, error])

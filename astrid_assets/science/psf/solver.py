@@ -26,7 +26,7 @@ LEAST_FREEDOM = 1e-6
 
 
 @dataclass(frozen=True)
-class Sample:
+class StarPixels:
     """Pixels of the PSF stars, with the stars' positions in them.
 
     Attributes
@@ -49,7 +49,7 @@ class Sample:
     shift: Array
     step: int
 
-    def only(self, keep: NDArray[np.bool_]) -> Sample:
+    def only(self, keep: NDArray[np.bool_]) -> StarPixels:
         """Return the sample of some of the stars.
 
         Parameters
@@ -62,7 +62,7 @@ class Sample:
         sample
             The sample of those stars.
         """
-        return Sample(
+        return StarPixels(
             self.light[keep], self.weight[keep], self.terms[keep], self.shift[keep], self.step
         )
 
@@ -212,7 +212,7 @@ def prior(profile: Array, count: int, freedom: float, smoothing_nodes: float) ->
     return Prior(target, granted, smoothing)
 
 
-def solve(start: Array, sample: Sample, expected: Prior, steps: int) -> tuple[Array, Array]:
+def solve(start: Array, sample: StarPixels, expected: Prior, steps: int) -> tuple[Array, Array]:
     """Return the nodes that fit the pixels best under the prior, and their z.
 
     Minimises the weighted squares of the pixels plus those of z.

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
 from astrid_assets.science.quality.gate import Gate, Verdict
-from astrid_assets.science.quality.numbers import Limit, MeasuredNumber, Severity, Side, gates_of
+from astrid_assets.science.quality.numbers import (
+    Limit,
+    LimitSide,
+    MeasuredNumber,
+    Severity,
+    gates_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -99,7 +105,7 @@ def judge_differences(
     return tuple(verdicts)
 
 
-def over_frames(gate: Gate, values: Sequence[float], bound: float, side: Side) -> Verdict:
+def over_frames(gate: Gate, values: Sequence[float], bound: float, side: LimitSide) -> Verdict:
     """Judge a night's frames by one number of each: the best of them, or the worst.
 
     Parameters
@@ -116,16 +122,16 @@ def over_frames(gate: Gate, values: Sequence[float], bound: float, side: Side) -
     verdict
         On the frame that decides; nothing to judge without frames.
     """
-    worse = 1 if side is Side.AT_MOST else -1
+    worse = 1 if side is LimitSide.AT_MOST else -1
     ranked = sorted(values, key=lambda v: math.inf if math.isnan(v) else worse * v)
-    outside = sum(not (v <= bound if side is Side.AT_MOST else v >= bound) for v in values)
+    outside = sum(not (v <= bound if side is LimitSide.AT_MOST else v >= bound) for v in values)
     detail = f"{outside} of {len(values)} differences outside the limit"
     if ranked:
         detail += f"; typical {median(values):.4g}, worst {ranked[-1]:.4g}"
     if gate.blocks and outside:
         detail += "; those outside are rejected one by one"
     value = (ranked[0] if gate.blocks else ranked[-1]) if ranked else None
-    if side is Side.AT_MOST:
+    if side is LimitSide.AT_MOST:
         return gate.judge(value, at_most=bound, detail=detail)
     return gate.judge(value, at_least=bound, detail=detail)
 

@@ -6,7 +6,7 @@ night's gates follow from this table.
 
 from __future__ import annotations
 
-from astrid_assets.science.quality.numbers import Limit, MeasuredNumber, Severity, Side
+from astrid_assets.science.quality.numbers import Limit, LimitSide, MeasuredNumber, Severity
 from astrid_assets.science.reasons import ReasonCode
 
 SECTION = "differencing"
@@ -21,7 +21,7 @@ DIFFERENCE_NUMBERS = (
         finding="the reference covers {value} of the frame",
         limits=(
             Limit(
-                side=Side.AT_LEAST,
+                side=LimitSide.AT_LEAST,
                 setting="min_coverage",
                 severity=Severity.REJECT,
                 code=ReasonCode.LOW_COVERAGE,
@@ -31,7 +31,7 @@ DIFFERENCE_NUMBERS = (
                 claim="The reference covers enough of the frames to work on.",
             ),
             Limit(
-                side=Side.AT_LEAST,
+                side=LimitSide.AT_LEAST,
                 setting="warn_coverage",
                 severity=Severity.FLAG,
                 code=ReasonCode.PARTIAL_COVERAGE,
@@ -49,7 +49,7 @@ DIFFERENCE_NUMBERS = (
         finding="flux ratio {value} to the reference",
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="max_flux_ratio",
                 severity=Severity.REJECT,
                 code=ReasonCode.FLUX_RATIO,
@@ -59,7 +59,7 @@ DIFFERENCE_NUMBERS = (
                 claim="The science frame is not much deeper than the reference.",
             ),
             Limit(
-                side=Side.AT_LEAST,
+                side=LimitSide.AT_LEAST,
                 setting="max_flux_ratio",
                 inverse=True,
                 severity=Severity.REJECT,
@@ -80,7 +80,7 @@ DIFFERENCE_NUMBERS = (
         finding="stars lie {value} from where the WCS puts them",
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="max_offset_px",
                 severity=Severity.REJECT,
                 code=ReasonCode.MISREGISTERED,
@@ -100,7 +100,7 @@ DIFFERENCE_NUMBERS = (
         finding="constant stars leave {value} of their power",
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="max_residual_power",
                 severity=Severity.REJECT,
                 code=ReasonCode.RESIDUAL_POWER,
@@ -121,7 +121,7 @@ DIFFERENCE_NUMBERS = (
         nan_breaks=True,
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="max_std_score",
                 severity=Severity.REJECT,
                 code=ReasonCode.NOISY_SCORE,
@@ -131,7 +131,7 @@ DIFFERENCE_NUMBERS = (
                 claim="S_corr scatters no more on blank sky than noise does.",
             ),
             Limit(
-                side=Side.AT_LEAST,
+                side=LimitSide.AT_LEAST,
                 setting="min_std_score",
                 severity=Severity.REJECT,
                 code=ReasonCode.OVERESTIMATED_NOISE,
@@ -152,7 +152,7 @@ DIFFERENCE_NUMBERS = (
         finding="bright stars leave {value} of their flux",
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="max_psf_error",
                 severity=Severity.FLAG,
                 code=ReasonCode.POOR_PSF_MATCH,
@@ -171,7 +171,7 @@ DIFFERENCE_NUMBERS = (
         finding="{value} gave flux ratio and registration",
         limits=(
             Limit(
-                side=Side.AT_LEAST,
+                side=LimitSide.AT_LEAST,
                 setting="min_stars",
                 severity=Severity.REJECT,
                 code=ReasonCode.TOO_FEW_STARS,
@@ -181,7 +181,7 @@ DIFFERENCE_NUMBERS = (
                 claim="Enough stars gave flux ratio and registration.",
             ),
             Limit(
-                side=Side.AT_LEAST,
+                side=LimitSide.AT_LEAST,
                 setting="warn_stars",
                 severity=Severity.FLAG,
                 code=ReasonCode.FEW_STARS,
@@ -199,7 +199,7 @@ DIFFERENCE_NUMBERS = (
         finding="the stars' flux ratios scatter by {value}",
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="warn_ratio_scatter",
                 severity=Severity.FLAG,
                 code=ReasonCode.FLUX_RATIO_SCATTER,
@@ -218,7 +218,7 @@ DIFFERENCE_NUMBERS = (
         finding="stars scatter by {value} per axis about the registration",
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="warn_astrometric_noise_px",
                 severity=Severity.FLAG,
                 code=ReasonCode.ASTROMETRIC_NOISE,

@@ -6,7 +6,7 @@ from this table.
 
 from __future__ import annotations
 
-from astrid_assets.science.quality.numbers import Limit, MeasuredNumber, Severity, Side
+from astrid_assets.science.quality.numbers import Limit, LimitSide, MeasuredNumber, Severity
 from astrid_assets.science.reasons import ReasonCode
 
 SECTION = "processing"
@@ -20,7 +20,7 @@ BAD_FRACTION = MeasuredNumber(
     finding="{value} of the pixels are unusable",
     limits=(
         Limit(
-            side=Side.AT_MOST,
+            side=LimitSide.AT_MOST,
             setting="max_bad_fraction",
             severity=Severity.REJECT,
             code=ReasonCode.MISSING_DATA,
@@ -41,7 +41,7 @@ DETECTOR_NUMBERS = (
         finding="the sky fills the pixels to {value} of saturation",
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="max_sky_fraction",
                 severity=Severity.REJECT,
                 code=ReasonCode.SKY_NEAR_SATURATION,
@@ -59,7 +59,7 @@ DETECTOR_NUMBERS = (
         finding="means of columns or rows scatter {value} times as much as white noise",
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="max_noise_pattern",
                 severity=Severity.REJECT,
                 code=ReasonCode.LINE_NOISE,
@@ -78,7 +78,7 @@ DETECTOR_NUMBERS = (
         finding="a wave of {value} times the noise lies over the frame",
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="max_wave",
                 severity=Severity.REJECT,
                 code=ReasonCode.NOISE_WAVE,
@@ -86,7 +86,7 @@ DETECTOR_NUMBERS = (
                 risk="crests of the wave survive the matched filter",
             ),
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="flag_wave",
                 severity=Severity.FLAG,
                 code=ReasonCode.NOISE_WAVE,
@@ -104,7 +104,7 @@ DETECTOR_NUMBERS = (
         finding="strips of 16 pixels scatter {value} times as much as white noise",
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="flag_noise_pattern",
                 severity=Severity.FLAG,
                 code=ReasonCode.NOISE_RIPPLE,
@@ -125,7 +125,7 @@ STAR_NUMBERS = (
         finding="{value} were found",
         limits=(
             Limit(
-                side=Side.AT_LEAST,
+                side=LimitSide.AT_LEAST,
                 setting="min_stars",
                 severity=Severity.REJECT,
                 code=ReasonCode.TOO_FEW_STARS,
@@ -143,7 +143,7 @@ STAR_NUMBERS = (
         finding="stars are {value} wide",
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="max_fwhm_px",
                 severity=Severity.REJECT,
                 code=ReasonCode.WIDE_STARS,
@@ -161,7 +161,7 @@ STAR_NUMBERS = (
         finding="stars are {value} times as wide as those of the field's anchor",
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="max_fwhm_ratio",
                 severity=Severity.REJECT,
                 code=ReasonCode.DEFOCUSED,
@@ -169,7 +169,7 @@ STAR_NUMBERS = (
                 risk="the frame is shallow, and its PSF may be hard to model",
             ),
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="poor_seeing_ratio",
                 severity=Severity.FLAG,
                 code=ReasonCode.POOR_SEEING,
@@ -191,7 +191,7 @@ STAR_NUMBERS = (
         finding="stars are {value} times as long as wide",
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="max_elongation",
                 severity=Severity.REJECT,
                 code=ReasonCode.ELONGATED_STARS,
@@ -199,7 +199,7 @@ STAR_NUMBERS = (
                 risk="positions and fluxes along the trail are less certain",
             ),
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="flag_elongation",
                 severity=Severity.FLAG,
                 code=ReasonCode.ELONGATED_STARS,
@@ -220,7 +220,7 @@ FIELD_NUMBERS = (
         finding="{value} of the light of the field's anchor came through",
         limits=(
             Limit(
-                side=Side.AT_LEAST,
+                side=LimitSide.AT_LEAST,
                 setting="min_transparency",
                 severity=Severity.REJECT,
                 code=ReasonCode.LOW_TRANSPARENCY,
@@ -238,7 +238,7 @@ FIELD_NUMBERS = (
         finding="matched stars scatter by {value}",
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="max_astrometric_rms_px",
                 severity=Severity.REJECT,
                 code=ReasonCode.BAD_ASTROMETRY,
@@ -256,7 +256,7 @@ FIELD_NUMBERS = (
         finding="the sky is {value} times as noisy as in the field's anchor",
         limits=(
             Limit(
-                side=Side.AT_MOST,
+                side=LimitSide.AT_MOST,
                 setting="flag_sky_rms_ratio",
                 severity=Severity.FLAG,
                 code=ReasonCode.BRIGHT_SKY,

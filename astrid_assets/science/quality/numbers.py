@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.settings import Settings
 
 
-class Side(StrEnum):
+class LimitSide(StrEnum):
     """On which side of the limit a value must lie; the limit itself is inside."""
 
     AT_MOST = "at most"
@@ -62,7 +62,7 @@ class Limit:
         Codes beside which this one says nothing new.
     """
 
-    side: Side
+    side: LimitSide
     setting: str
     severity: Severity
     code: ReasonCode
@@ -104,7 +104,7 @@ class Limit:
         is_broken
             False for NaN: what is not known breaks nothing.
         """
-        return value > limit if self.side is Side.AT_MOST else value < limit
+        return value > limit if self.side is LimitSide.AT_MOST else value < limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,7 +310,7 @@ def _passing(value: float, limit: Limit, settings: Settings) -> float | None:
     outward = (1 / value if value else math.inf) if limit.inverse else value
     if not math.isfinite(outward):
         return None
-    upwards = (limit.side is Side.AT_MOST) != limit.inverse
+    upwards = (limit.side is LimitSide.AT_MOST) != limit.inverse
     whole = isinstance(getattr(settings, limit.setting), int)
     step = 10.0 ** (math.floor(math.log10(abs(outward))) - 1) if outward else 1.0
     step = max(step, 1.0) if whole else step

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.simulation.point_spread import Array
-    from astrid_assets.science.simulation.scene import Plan
+    from astrid_assets.science.simulation.scene import SimulationPlan
 
 STAR_LIKE_FRACTION = 0.35
 """Cosmic rays that come straight down: a blob as round as a star and sharper."""
@@ -38,7 +38,9 @@ PUPIL_GHOST_FRACTION = 2.5e-3
 FOCUSED_GHOST_FRACTION = 3.0e-4
 
 
-def add_cosmic_rays(plan: Plan, charge_e: Image, rng: np.random.Generator) -> NDArray[np.bool_]:
+def add_cosmic_rays(
+    plan: SimulationPlan, charge_e: Image, rng: np.random.Generator
+) -> NDArray[np.bool_]:
     """Add tracks and blobs of charge; return the pixels they hit noticeably.
 
     Parameters
@@ -75,7 +77,7 @@ def add_cosmic_rays(plan: Plan, charge_e: Image, rng: np.random.Generator) -> ND
 
 
 def add_satellites(
-    plan: Plan, photons_e: Image, fwhm_px: float, rng: np.random.Generator
+    plan: SimulationPlan, photons_e: Image, fwhm_px: float, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
     """Add at most one trail and one chain of glints; return the pixels they cover.
 
@@ -155,7 +157,7 @@ def add_aureoles(photons_e: Image, x: Array, y: Array, flux_e: Array) -> None:
 
 
 def add_ghosts(
-    plan: Plan,
+    plan: SimulationPlan,
     photons_e: Image,
     x: Array,
     y: Array,
@@ -222,7 +224,7 @@ def _add_ring(image: Image, x: float, y: float, electrons: float) -> None:
     add_stamp(image, stamp, column, row)
 
 
-def pickup_e(plan: Plan, rng: np.random.Generator) -> Image:
+def pickup_e(plan: SimulationPlan, rng: np.random.Generator) -> Image:
     """Return electromagnetic interference: a sine wave along the read-out.
 
     Parameters

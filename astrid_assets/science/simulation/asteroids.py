@@ -19,7 +19,7 @@ from astrid_assets.science.simulation.weather import start_mjd
 
 if TYPE_CHECKING:
     from astrid_assets.science.simulation.point_spread import Array
-    from astrid_assets.science.simulation.scene import Plan
+    from astrid_assets.science.simulation.scene import SimulationPlan
 
 SNR_ASTEROID = (6.5, 80.0)
 
@@ -36,7 +36,7 @@ class Asteroid:
 
 
 @lru_cache(maxsize=64)
-def asteroids_of_night(plan: Plan, night: int, room: Room) -> tuple[Asteroid, ...]:
+def asteroids_of_night(plan: SimulationPlan, night: int, room: Room) -> tuple[Asteroid, ...]:
     """Draw tonight's asteroids: apart from each other and from all else in `room`.
 
     Parameters

@@ -12,7 +12,7 @@ from astrid_assets.science.simulation.optics import to_sky, true_wcs
 
 if TYPE_CHECKING:
     from astrid_assets.science.simulation.point_spread import Array
-    from astrid_assets.science.simulation.scene import Plan
+    from astrid_assets.science.simulation.scene import SimulationPlan
 
 MARGIN_PX = 60
 """The sky goes on this far beyond the nominal frame: jitter and wings come in."""
@@ -63,7 +63,7 @@ def _counts(rng: np.random.Generator, n: int, mag: tuple[float, float], slope: f
     return np.sort(mag[1] + np.log10(rng.uniform(lowest, 1, n)) / slope)
 
 
-def _scatter(plan: Plan, rng: np.random.Generator, n: int) -> tuple[Array, Array]:
+def _scatter(plan: SimulationPlan, rng: np.random.Generator, n: int) -> tuple[Array, Array]:
     ny, nx = plan.shape
     return (
         rng.uniform(-MARGIN_PX, nx + MARGIN_PX, n),
@@ -71,14 +71,14 @@ def _scatter(plan: Plan, rng: np.random.Generator, n: int) -> tuple[Array, Array
     )
 
 
-def _with_margin(plan: Plan, per_frame: int) -> int:
+def _with_margin(plan: SimulationPlan, per_frame: int) -> int:
     ny, nx = plan.shape
     grown = (ny + 2 * MARGIN_PX) * (nx + 2 * MARGIN_PX) / (ny * nx)
     return round(plan.count(per_frame) * grown)
 
 
 @lru_cache(maxsize=4)
-def star_catalogue(plan: Plan) -> StarCatalogue:
+def star_catalogue(plan: SimulationPlan) -> StarCatalogue:
     """Return the stars of a survey; they are drawn once per plan.
 
     Parameters
@@ -118,7 +118,7 @@ def star_catalogue(plan: Plan) -> StarCatalogue:
 
 
 @lru_cache(maxsize=4)
-def galaxy_catalogue(plan: Plan) -> GalaxyCatalogue:
+def galaxy_catalogue(plan: SimulationPlan) -> GalaxyCatalogue:
     """Return the galaxies of a survey; they are drawn once per plan.
 
     Parameters
@@ -152,7 +152,7 @@ def galaxy_catalogue(plan: Plan) -> GalaxyCatalogue:
     )
 
 
-def saturating_flux_e(plan: Plan) -> float:
+def saturating_flux_e(plan: SimulationPlan) -> float:
     """Return the flux of a star whose peak pixel reaches the full well in the best seeing.
 
     Parameters
@@ -169,7 +169,7 @@ def saturating_flux_e(plan: Plan) -> float:
     return scene.full_well_e * scene.seeing_limits_px[0] ** 2 / PEAK
 
 
-def saturated_stars(plan: Plan) -> tuple[Array, Array, Array]:
+def saturated_stars(plan: SimulationPlan) -> tuple[Array, Array, Array]:
     """Return the stars that may saturate.
 
     Parameters

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.science.arrays.types import Image
-    from astrid_assets.science.simulation.scene import Plan
+    from astrid_assets.science.simulation.scene import SimulationPlan
 
 CalibrationKind = Literal["bias", "dark", "flat"]
 
@@ -39,7 +39,7 @@ def _frozen(image: Image) -> Image:
 
 
 @lru_cache(maxsize=4)
-def bias_map(plan: Plan) -> Image:
+def bias_map(plan: SimulationPlan) -> Image:
     """Return the bias without noise: a pedestal, column offsets and a slow ramp.
 
     Parameters
@@ -61,7 +61,7 @@ def bias_map(plan: Plan) -> Image:
 
 
 @lru_cache(maxsize=4)
-def dark_map(plan: Plan) -> Image:
+def dark_map(plan: SimulationPlan) -> Image:
     """Return the dark current, hot pixels and amplifier glow included.
 
     Parameters
@@ -88,7 +88,7 @@ def dark_map(plan: Plan) -> Image:
 
 
 @lru_cache(maxsize=4)
-def dead_pixels(plan: Plan) -> NDArray[np.bool_]:
+def dead_pixels(plan: SimulationPlan) -> NDArray[np.bool_]:
     """Return pixels of hardly any response: singles and one partial column.
 
     Parameters
@@ -112,7 +112,7 @@ def dead_pixels(plan: Plan) -> NDArray[np.bool_]:
 
 
 @lru_cache(maxsize=4)
-def flat_map(plan: Plan) -> Image:
+def flat_map(plan: SimulationPlan) -> Image:
     """Return the response relative to the median: vignetting, dust, pixels.
 
     Parameters
@@ -145,7 +145,7 @@ def _soft_step(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return 1 / (1 + np.exp(np.clip(x / 0.06, -50, 50)))
 
 
-def new_hot_pixels_e(plan: Plan, night: int) -> Image:
+def new_hot_pixels_e(plan: SimulationPlan, night: int) -> Image:
     """Return the charge of defects that appeared after the masters were made.
 
     Parameters
@@ -238,7 +238,7 @@ def bleed(charge_e: Image, full_well_e: float) -> NDArray[np.bool_]:
     return charge_e >= full_well_e * (1 - 1e-6)
 
 
-def add_crosstalk(plan: Plan, charge_e: Image, sky_e: float) -> Image:
+def add_crosstalk(plan: SimulationPlan, charge_e: Image, sky_e: float) -> Image:
     """Return the charge with the faint mirror image of the other amplifier's half.
 
     Parameters
@@ -259,7 +259,7 @@ def add_crosstalk(plan: Plan, charge_e: Image, sky_e: float) -> Image:
     return (charge_e + copy).astype(np.float32, copy=False)
 
 
-def read_out(plan: Plan, charge_e: Image, rng: np.random.Generator) -> NDArray[np.uint16]:
+def read_out(plan: SimulationPlan, charge_e: Image, rng: np.random.Generator) -> NDArray[np.uint16]:
     """Add bias and read noise and digitise.
 
     Parameters
@@ -283,7 +283,7 @@ def read_out(plan: Plan, charge_e: Image, rng: np.random.Generator) -> NDArray[n
     return np.clip(adu, 0, ADC_MAX).astype(np.uint16)
 
 
-def calibration_adu(plan: Plan, kind: CalibrationKind, index: int) -> NDArray[np.uint16]:
+def calibration_adu(plan: SimulationPlan, kind: CalibrationKind, index: int) -> NDArray[np.uint16]:
     """Return one raw calibration frame.
 
     Parameters

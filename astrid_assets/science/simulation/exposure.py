@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.arrays.types import Image
     from astrid_assets.science.simulation.point_spread import Array
-    from astrid_assets.science.simulation.scene import Plan
+    from astrid_assets.science.simulation.scene import SimulationPlan
 
 SCINTILLATION = 0.002
 """Scatter of every star's flux from frame to frame: the atmosphere over 1 m."""
@@ -58,7 +58,7 @@ class Exposure:
     truth: FrameTruth
 
 
-def expose(plan: Plan, night: int, index: int) -> Exposure:
+def expose(plan: SimulationPlan, night: int, index: int) -> Exposure:
     """Simulate one light frame.
 
     Parameters
@@ -138,7 +138,7 @@ def expose(plan: Plan, night: int, index: int) -> Exposure:
 
 
 def _stars(
-    plan: Plan, of_frame: Conditions, wcs: WCS, rng: np.random.Generator
+    plan: SimulationPlan, of_frame: Conditions, wcs: WCS, rng: np.random.Generator
 ) -> tuple[Array, Array, Array]:
     """Return where the catalogue's stars fall and what arrives of them."""
     stars = star_catalogue(plan)
@@ -152,7 +152,7 @@ def _stars(
 
 
 def _sky_image(
-    plan: Plan,
+    plan: SimulationPlan,
     of_frame: Conditions,
     wcs: WCS,
     stars: tuple[Array, Array, Array],
@@ -192,7 +192,7 @@ def _sky_image(
     return image
 
 
-def _background(plan: Plan, of_frame: Conditions) -> Image:
+def _background(plan: SimulationPlan, of_frame: Conditions) -> Image:
     """Return the sky: a level, a slope and a faint bowl of scattered light."""
     ny, nx = plan.shape
     u = np.linspace(-1, 1, nx, dtype=np.float32)[None, :]

@@ -9,14 +9,14 @@ from astropy.wcs import WCS, Sip
 
 if TYPE_CHECKING:
     from astrid_assets.science.simulation.point_spread import Array
-    from astrid_assets.science.simulation.scene import Plan
+    from astrid_assets.science.simulation.scene import SimulationPlan
 
 CORNER_PX = float(np.hypot(384, 384))
 """Distance from centre to corner of a full frame, where `distortion_px` holds."""
 
 
 def true_wcs(
-    plan: Plan,
+    plan: SimulationPlan,
     shift_px: tuple[float, float] = (0.0, 0.0),
     turn_deg: float = 0.0,
 ) -> WCS:

@@ -14,7 +14,7 @@ import numpy as np
 
 from astrid_assets.science.simulation.optimal import difference_snr
 from astrid_assets.science.simulation.painting import paint_stars
-from astrid_assets.science.simulation.pair_side import Side, psf_field, tangent_wcs
+from astrid_assets.science.simulation.pair_side import PairSide, psf_field, tangent_wcs
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
@@ -150,7 +150,7 @@ def simulate_pair(
         If the frame has no room for so many transients.
     """
     rng = np.random.default_rng([seed, 0x70616972])
-    science = Side(
+    science = PairSide(
         frame_id="science",
         observed_mjd=SCIENCE_MJD,
         field=psf_field(shape, science_fwhm_px, science_ellipticity, psf_variation, turn=0.0),
@@ -161,7 +161,7 @@ def simulate_pair(
         scale=1.0,
         saturation_e=saturation_e,
     )
-    reference = Side(
+    reference = PairSide(
         frame_id="reference",
         observed_mjd=REFERENCE_MJD,
         field=psf_field(shape, reference_fwhm_px, reference_ellipticity, psf_variation, turn=2.0),
@@ -230,8 +230,8 @@ def _paint_transients(
     science_light: Image,
     reference_light: Image,
     transients: tuple[InjectedTransient, ...],
-    science: Side,
-    reference: Side,
+    science: PairSide,
+    reference: PairSide,
 ) -> None:
     """Add rising transients to the science image and fading ones to the reference."""
     rise = np.array([(t.x, t.y, t.flux_e) for t in transients if t.flux_e > 0])
@@ -244,7 +244,7 @@ def _paint_transients(
         paint_stars(reference_light, x, y, faded * reference.scale, reference.field, whole=True)
 
 
-def _keep_out(x: Array, y: Array, flux_e: Array, science: Side) -> Array:
+def _keep_out(x: Array, y: Array, flux_e: Array, science: PairSide) -> Array:
     """Return (n, 3): stars no transient may come near, x, y and the distance."""
     # A generous guess of the peak: saturated stars get a wide berth.
     is_bright = flux_e * 0.7 / science.field.fwhm_px**2 > 0.5 * science.saturation_e
@@ -284,8 +284,8 @@ def _transient(
     position: tuple[float, float],
     shift_px: tuple[float, float],
     snr: float,
-    science: Side,
-    reference: Side,
+    science: PairSide,
+    reference: PairSide,
 ) -> InjectedTransient:
     """Give a position the flux that has the wanted theoretical S/N there."""
     reference_x, reference_y = position

@@ -23,7 +23,7 @@ ZERO_POINT_MAG = 25.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Side:
+class PairSide:
     """One of both frames: how it sees the sky.
 
     Attributes

@@ -9,7 +9,7 @@ import numpy as np
 from astrid_assets.science.simulation.catalogue import saturated_stars
 
 if TYPE_CHECKING:
-    from astrid_assets.science.simulation.scene import Plan
+    from astrid_assets.science.simulation.scene import SimulationPlan
 
 SEPARATION_PX = 14.0
 KEEP_OFF_SATURATED_PX = 45.0
@@ -31,7 +31,7 @@ class Room:
         The survey.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: SimulationPlan) -> None:
         self.ny, self.nx = plan.shape
         self.bright = saturated_stars(plan)
         self.x: list[float] = []
@@ -79,7 +79,7 @@ class Room:
         return inside and not np.any(glare | bleeding) and bool(np.all(apart))
 
 
-def point_noise_e(plan: Plan) -> float:
+def point_noise_e(plan: SimulationPlan) -> float:
     """Return the 1-sigma flux error of a faint point source in median conditions.
 
     Parameters

@@ -146,7 +146,7 @@ SCENES = {scene.name: scene for scene in (WIDE, DEEP)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class SimulationPlan:
     """One simulated survey; hashable, so that what hangs on it can be cached.
 
     `first_mjd` is the midnight (UTC) that begins the first night.

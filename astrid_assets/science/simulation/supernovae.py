@@ -13,7 +13,7 @@ from astrid_assets.science.simulation.placement import Room, log_uniform, point_
 from astrid_assets.science.simulation.scene import QUIET_NIGHTS
 
 if TYPE_CHECKING:
-    from astrid_assets.science.simulation.scene import Plan
+    from astrid_assets.science.simulation.scene import SimulationPlan
 
 CYCLE_NIGHTS = 40
 """Half of the hosts has its turn in one cycle, the other half in the next."""
@@ -33,7 +33,7 @@ class SupernovaSite:
     """Electrons per pixel of the host at this position, in median seeing."""
 
 
-def choose_sites(plan: Plan, room: Room) -> tuple[SupernovaSite, ...]:
+def choose_sites(plan: SimulationPlan, room: Room) -> tuple[SupernovaSite, ...]:
     """Draw the galaxies in which stars explode, and where in them.
 
     Parameters
@@ -67,7 +67,7 @@ def choose_sites(plan: Plan, room: Room) -> tuple[SupernovaSite, ...]:
 
 
 def active_supernovae(
-    plan: Plan, sites: tuple[SupernovaSite, ...], day: float
+    plan: SimulationPlan, sites: tuple[SupernovaSite, ...], day: float
 ) -> list[tuple[str, SupernovaSite, float]]:
     """Return the supernovae that shine at one moment.
 
@@ -97,7 +97,7 @@ def active_supernovae(
     return found
 
 
-def _flux(plan: Plan, rng: np.random.Generator, cycle: int, day: float) -> float:
+def _flux(plan: SimulationPlan, rng: np.random.Generator, cycle: int, day: float) -> float:
     peak = point_noise_e(plan) * log_uniform(rng, *SNR_SUPERNOVA)
     rise, fall, when = rng.uniform(2, 4), rng.uniform(6, 13), rng.uniform()
     # The first cycle begins after the quiet nights, with more of them early: a

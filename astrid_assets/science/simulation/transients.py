@@ -26,7 +26,7 @@ from astrid_assets.science.simulation.variables import Variable, choose_variable
 from astrid_assets.science.simulation.weather import mid_mjd
 
 if TYPE_CHECKING:
-    from astrid_assets.science.simulation.scene import Plan
+    from astrid_assets.science.simulation.scene import SimulationPlan
 
 Kind = Literal["supernova", "variable", "asteroid"]
 
@@ -74,13 +74,13 @@ class _Population:
 
 
 @lru_cache(maxsize=4)
-def _population(plan: Plan) -> _Population:
+def _population(plan: SimulationPlan) -> _Population:
     room = Room(plan)
     sites = choose_sites(plan, room)
     return _Population(sites=sites, variables=choose_variables(plan, room), room=room)
 
 
-def changes(plan: Plan, night: int, index: int) -> list[Change]:
+def changes(plan: SimulationPlan, night: int, index: int) -> list[Change]:
     """Return everything that differs from the quiescent sky in one exposure.
 
     Parameters
@@ -131,7 +131,7 @@ def changes(plan: Plan, night: int, index: int) -> list[Change]:
     return found
 
 
-def variable_star_indices(plan: Plan) -> list[int]:
+def variable_star_indices(plan: SimulationPlan) -> list[int]:
     """Return which stars of the catalogue vary.
 
     Parameters
@@ -147,7 +147,9 @@ def variable_star_indices(plan: Plan) -> list[int]:
     return [variable.star for variable in _population(plan).variables]
 
 
-def _variable_changes(plan: Plan, variables: tuple[Variable, ...], day: float) -> list[Change]:
+def _variable_changes(
+    plan: SimulationPlan, variables: tuple[Variable, ...], day: float
+) -> list[Change]:
     stars = star_catalogue(plan)
     return [
         Change(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.simulation.point_spread import Array, PsfField
-    from astrid_assets.science.simulation.scene import Plan
+    from astrid_assets.science.simulation.scene import SimulationPlan
 
 FAINTEST_SNR = 0.5
 """Weaker changes are not recorded: nothing can be matched to them."""
@@ -129,7 +129,7 @@ class FrameTruth:
         return float(((self.mask[near] & UNUSABLE) != 0).mean())
 
 
-def zero_point_mag(plan: Plan, transparency: float) -> float:
+def zero_point_mag(plan: SimulationPlan, transparency: float) -> float:
     """Return the magnitude of 1 electron in the whole exposure.
 
     Parameters
@@ -147,7 +147,7 @@ def zero_point_mag(plan: Plan, transparency: float) -> float:
     return plan.scene.zero_point_total_mag + 2.5 * float(np.log10(transparency))
 
 
-def sky_sigma_e(plan: Plan, of_frame: Conditions) -> float:
+def sky_sigma_e(plan: SimulationPlan, of_frame: Conditions) -> float:
     """Return the noise of the blank sky in the middle of the frame.
 
     Parameters
@@ -167,7 +167,7 @@ def sky_sigma_e(plan: Plan, of_frame: Conditions) -> float:
     return float(np.sqrt(of_frame.sky_e + dark + scene.read_noise_e**2))
 
 
-def sources_on_frame(plan: Plan, night: int, index: int) -> list[TruthSource]:
+def sources_on_frame(plan: SimulationPlan, night: int, index: int) -> list[TruthSource]:
     """Return the changed sources inside one frame, strongest first.
 
     Cheap: no image is made. A defocused or trailed frame's S/N is that of the sharp

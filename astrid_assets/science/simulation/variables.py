@@ -14,7 +14,7 @@ from astrid_assets.science.simulation.weather import mid_mjd
 
 if TYPE_CHECKING:
     from astrid_assets.science.simulation.point_spread import Array
-    from astrid_assets.science.simulation.scene import Plan
+    from astrid_assets.science.simulation.scene import SimulationPlan
 
 SNR_VARIABLE = (8.0, 110.0)
 ECLIPSE_CENTRE_DAYS = 0.11
@@ -63,7 +63,7 @@ class Variable:
         return self.amplitude_e * curve
 
 
-def choose_variables(plan: Plan, room: Room) -> tuple[Variable, ...]:
+def choose_variables(plan: SimulationPlan, room: Room) -> tuple[Variable, ...]:
     """Draw the variable stars of a survey.
 
     Parameters

@@ -14,7 +14,7 @@ from astrid_assets.science.simulation.point_spread import PsfField
 from astrid_assets.science.simulation.scene import QUIET_NIGHTS
 
 if TYPE_CHECKING:
-    from astrid_assets.science.simulation.scene import Plan
+    from astrid_assets.science.simulation.scene import SimulationPlan
 
 Mishap = Literal["", "clouds", "defocused", "trailed", "pickup"]
 
@@ -51,7 +51,7 @@ class Conditions:
     blur_angle_deg: float = 0.0
 
 
-def start_mjd(plan: Plan, night: int, index: int) -> float:
+def start_mjd(plan: SimulationPlan, night: int, index: int) -> float:
     """Return the start of an exposure.
 
     Parameters
@@ -72,7 +72,7 @@ def start_mjd(plan: Plan, night: int, index: int) -> float:
     return plan.first_mjd + night + START_OF_NIGHT_DAYS + index * gap / 86_400
 
 
-def mid_mjd(plan: Plan, night: int, index: int) -> float:
+def mid_mjd(plan: SimulationPlan, night: int, index: int) -> float:
     """Return the middle of an exposure.
 
     Parameters
@@ -119,7 +119,7 @@ def mishap_of(night: int, index: int, frames: int) -> Mishap:
     return ""
 
 
-def conditions(plan: Plan, night: int, index: int) -> Conditions:
+def conditions(plan: SimulationPlan, night: int, index: int) -> Conditions:
     """Return the conditions of one exposure.
 
     Parameters

@@ -24,7 +24,7 @@ from astrid_assets.science.stars.finding import (
     typical_fwhm,
 )
 from astrid_assets.science.stars.point_sources import fit_point_sources, psf_flux
-from astrid_assets.science.stars.shapes import Shapes, measure_shapes, stamps
+from astrid_assets.science.stars.shapes import StarShapes, measure_shapes, stamps
 from astrid_assets.science.stars.star_list import Stars
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def measure_stars(
 
 def _shapes_at(
     data: Image, usable: NDArray[np.bool_], x: Array, y: Array, fwhm_px: float
-) -> tuple[Shapes, NDArray[np.bool_]]:
+) -> tuple[StarShapes, NDArray[np.bool_]]:
     """Measure the stars at peaks, and mark centroids that moved to a neighbour.
 
     These get a second try with a weight that has no time to grow, or stay at their

@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Shapes:
+class StarShapes:
     """Centroid and size per star, shape ``(n,)``; NaN where there is no light."""
 
     x: Array
@@ -79,7 +79,7 @@ def measure_shapes(
     fwhm_px: float,
     *,
     iterations: int = ITERATIONS,
-) -> Shapes:
+) -> StarShapes:
     """Measure centroid, FWHM and elongation of the stars near given positions.
 
     Parameters
@@ -131,14 +131,14 @@ def measure_shapes(
 
 def _shapes(
     x: Array, y: Array, moments: tuple[Array, Array, Array], dark: NDArray[np.bool_]
-) -> Shapes:
+) -> StarShapes:
     """Turn second moments into FWHM, axis ratio and angle."""
     xx, yy, xy = moments
     half = np.hypot((xx - yy) / 2, xy)
     mean = (xx + yy) / 2
     major, minor = mean + half, np.maximum(mean - half, MIN_SIGMA_PX**2 / 4)
     nan = np.where(dark, np.nan, 1.0)
-    return Shapes(
+    return StarShapes(
         x=x,
         y=y,
         fwhm_px=FWHM_OVER_SIGMA * (major * minor) ** 0.25 * nan,

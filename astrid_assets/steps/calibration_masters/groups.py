@@ -53,7 +53,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Wish:
+class MasterRequest:
     """What a frame asks of its masters."""
 
     night: str
@@ -81,9 +81,9 @@ def setup_of(frame: Observation) -> Setup:
     )
 
 
-def wish_of(frame: Observation) -> Wish:
+def wish_of(frame: Observation) -> MasterRequest:
     """Return what a light frame asks of its masters."""
-    return Wish(frame.night, frame.band, setup_of(frame), frame.ccd_temperature_c)
+    return MasterRequest(frame.night, frame.band, setup_of(frame), frame.ccd_temperature_c)
 
 
 def groups_of(frames: Iterable[Observation], tolerance_c: float) -> list[Group]:
@@ -109,32 +109,34 @@ def groups_of(frames: Iterable[Observation], tolerance_c: float) -> list[Group]:
     ]
 
 
-def suitable(groups: Sequence[Group], kind: Kind, wish: Wish, settings: Calibration) -> Choice:
+def suitable(
+    groups: Sequence[Group], kind: Kind, request: MasterRequest, settings: Calibration
+) -> Choice:
     """Return the groups whose master a frame may use, the best first.
 
     Those near enough in temperature come first, the nearest in time before the
     others, of two at the same distance the earlier; then, if the survey lets them,
     those of another temperature, the nearest in temperature first.
     """
-    band = wish.band if kind == "flat" else ""
+    band = request.band if kind == "flat" else ""
     alike = [g for g in groups if (g.kind, g.band) == (kind, band)]
-    of_setup = [g for g in alike if g.setup == wish.setup]
+    of_setup = [g for g in alike if g.setup == request.setup]
     limit: int = getattr(settings.max_age_days, kind)
-    today = date.fromisoformat(wish.night).toordinal()
+    today = date.fromisoformat(request.night).toordinal()
 
     def age(group: Group) -> tuple[int, int]:
         return abs(group.day - today), group.day
 
     young = [g for g in of_setup if age(g)[0] <= limit]
     enough = [g for g in young if len(g.frames) >= settings.min_master_frames]
-    near = [g for g in enough if is_near(g, wish, settings)]
-    far = [g for g in enough if not is_near(g, wish, settings)]
+    near = [g for g in enough if is_near(g, request, settings)]
+    far = [g for g in enough if not is_near(g, request, settings)]
     if kind not in COLD_KINDS:
         near, far = enough, []
     others = far if settings.temperature_policy == "nearest" else []
     chosen = (
-        *sorted(near, key=lambda g: (age(g), _off(g, wish))),
-        *sorted(others, key=lambda g: (_off(g, wish), age(g))),
+        *sorted(near, key=lambda g: (age(g), _off(g, request))),
+        *sorted(others, key=lambda g: (_off(g, request), age(g))),
     )
     if chosen:
         return Choice(chosen)
@@ -142,7 +144,7 @@ def suitable(groups: Sequence[Group], kind: Kind, wish: Wish, settings: Calibrat
     if not alike:
         return Choice((), f"no {what} frames are registered")
     if not of_setup:
-        return Choice((), f"no {what} frames with the set-up {_words(wish.setup)}")
+        return Choice((), f"no {what} frames with the set-up {_words(request.setup)}")
     if not young:
         best = min(of_setup, key=age)
         return Choice(
@@ -158,24 +160,24 @@ def suitable(groups: Sequence[Group], kind: Kind, wish: Wish, settings: Calibrat
             f"{settings.min_master_frames} needed "
             "(calibration.min_master_frames)",
         )
-    best = min(far, key=lambda g: _off(g, wish))
+    best = min(far, key=lambda g: _off(g, request))
     return Choice(
         (),
         f"the nearest in temperature are the {best.name}, "
-        f"{_off(best, wish):.1f} C from the frame's; at most "
+        f"{_off(best, request):.1f} C from the frame's; at most "
         f"{settings.temperature_tolerance_c:g} C allowed",
     )
 
 
-def is_near(group: Group, wish: Wish, settings: Calibration) -> bool:
+def is_near(group: Group, request: MasterRequest, settings: Calibration) -> bool:
     """Say whether a group has the frame's temperature, as far as both are known."""
-    return _off(group, wish) <= settings.temperature_tolerance_c
+    return _off(group, request) <= settings.temperature_tolerance_c
 
 
-def _off(group: Group, wish: Wish) -> float:
-    if group.temperature_c is None or wish.temperature_c is None:
+def _off(group: Group, request: MasterRequest) -> float:
+    if group.temperature_c is None or request.temperature_c is None:
         return 0.0
-    return abs(group.temperature_c - wish.temperature_c)
+    return abs(group.temperature_c - request.temperature_c)
 
 
 def _by_temperature(

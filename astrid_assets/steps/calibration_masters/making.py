@@ -15,7 +15,7 @@ from astrid_assets.steps import versions
 from astrid_assets.steps.calibration_masters.groups import (
     KINDS,
     Group,
-    Wish,
+    MasterRequest,
     groups_of,
     is_near,
     suitable,
@@ -150,23 +150,23 @@ class Workshop:
         return _keys_of(found, marked, flags, missing), rows
 
     def _pick(
-        self, kind: Kind, wish: Wish
+        self, kind: Kind, request: MasterRequest
     ) -> tuple[CalibrationMaster, list[tuple[str, str]]] | str:
         """Return the best master that can be made, with its flags; or why none."""
-        band = wish.band if kind == "flat" else ""
+        band = request.band if kind == "flat" else ""
         alike = self._alike.get((kind, band), [])
-        choice = suitable(alike, kind, wish, self.profile.calibration)
+        choice = suitable(alike, kind, request, self.profile.calibration)
         why = choice.why_none
         for group in choice.groups:
             master = self._master(group)
             if isinstance(master, str):
                 why = why or master
                 continue
-            if kind == "flat" or is_near(group, wish, self.profile.calibration):
+            if kind == "flat" or is_near(group, request, self.profile.calibration):
                 return master, []
             text = (
                 f"the master {kind} was taken at {group.temperature_c:.1f} C, the "
-                f"frame at {wish.temperature_c:.1f} C"
+                f"frame at {request.temperature_c:.1f} C"
             )
             return master, [(ReasonCode.MASTER_TEMPERATURE.value, text)]
         return why
@@ -207,14 +207,14 @@ class Workshop:
 
     def _taken_off(self, group: Group) -> dict[str, CalibrationMaster]:
         """Return the masters that are subtracted from a group's frames."""
-        wish = Wish(group.night, group.band, group.setup, group.temperature_c)
+        request = MasterRequest(group.night, group.band, group.setup, group.temperature_c)
         found: dict[str, CalibrationMaster] = {}
         kinds: dict[str, tuple[Kind, ...]] = {
             "dark": ("bias",),
             "flat": ("bias", "dark"),
         }
         for kind in kinds.get(group.kind, ()):
-            picked = self._pick(kind, wish)
+            picked = self._pick(kind, request)
             if not isinstance(picked, str):
                 found[kind] = picked[0]
             elif kind == "bias" and not self._has_overscan():

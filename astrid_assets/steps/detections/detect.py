@@ -34,7 +34,7 @@ from astrid_assets.steps.nights import (
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.sky_index import healpix_of
-from astrid_assets.storage.database.tables.detections import Candidate, Detection, DetectionScore
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DetectionScore
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.fits.differences import difference_from_fits
 from astrid_assets.storage.fits.frames import frame_from_fits
@@ -255,7 +255,7 @@ def _commit(
     detections = [row for outcome in found for row in outcome.detections]
     with tools.catalogue.begin() as session:
         candidates.retire(session, [task.difference_id for task in tasks])
-        upsert(session, Candidate, rows)
+        upsert(session, CandidateRow, rows)
         assign_objects(session, profile, rows, detections)
         upsert(session, Detection, detections)
         upsert(

@@ -36,7 +36,7 @@ from astrid_assets.steps.nights import (
     unchanged_report,
 )
 from astrid_assets.steps.reference_frames.reading import reference_frame
-from astrid_assets.storage.database.tables.detections import InjectedTransient
+from astrid_assets.storage.database.tables.detections import InjectedTransientRow
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.fits.differences import difference_from_fits, score_planes_from_fits
 from astrid_assets.storage.fits.frames import frame_from_fits, stars_from_fits
@@ -112,7 +112,7 @@ def inject_nights(
         with tools.catalogue.begin() as session:
             light_curves.forget_injections(session, [task.difference_id for task in tasks[night]])
             rows = [row for outcome in found for row in outcome.rows]
-            upsert(session, InjectedTransient, rows)
+            upsert(session, InjectedTransientRow, rows)
             finish(session, report, hashes[night])
         yield report
 

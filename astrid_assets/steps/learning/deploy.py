@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Decision:
+class DeploymentDecision:
     """Deploy or keep, and why, in a sentence."""
 
     deploy: bool
@@ -52,30 +52,30 @@ class DeploymentReport:
 
 def decide(
     challenger: Evaluation, champion: Evaluation | None, settings: DeploymentSettings
-) -> Decision:
+) -> DeploymentDecision:
     """Compare the challenger with floor, S/N ranking and champion, in this order."""
     auc = challenger.model.roc_auc.value
     precision = challenger.model.average_precision.value
     snr_precision = challenger.snr_ranking.average_precision.value
     if auc < settings.min_roc_auc:
-        return Decision(
+        return DeploymentDecision(
             deploy=False,
             reason=f"ROC AUC {auc:.4f} is below the floor {settings.min_roc_auc:g}",
         )
     if settings.must_beat_snr and precision <= snr_precision:
-        return Decision(
+        return DeploymentDecision(
             deploy=False,
             reason=f"average precision {precision:.4f} does not beat plain S/N "
             f"ranking ({snr_precision:.4f})",
         )
     if champion is None:
-        return Decision(
+        return DeploymentDecision(
             deploy=True,
             reason=f"first model: ROC AUC {auc:.4f}, average precision "
             f"{precision:.4f} against {snr_precision:.4f} for plain S/N ranking",
         )
     before = champion.model.average_precision.value
-    return Decision(
+    return DeploymentDecision(
         deploy=precision - before > settings.min_gain,
         reason=f"average precision {precision:.4f} against the champion's "
         f"{before:.4f} on the same test split (gain {precision - before:+.4f}, "

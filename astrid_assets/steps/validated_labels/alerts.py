@@ -36,7 +36,7 @@ from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.sky_index import healpix_of
 from astrid_assets.storage.database.tables.base import Base
-from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.objects import layout
@@ -168,7 +168,7 @@ def _import_night(
     name = "alerts-" + ids.content_hash([[a.kind, a.name] for a in alerts])[:12]
     key = store.put(layout.cutouts(profile.name, night, name), buffer.getvalue(), ".npy")
     chains = [_chain(profile.name, night, alert, key, index) for index, alert in enumerate(alerts)]
-    candidates = [chain[Candidate] for chain in chains]
+    candidates = [chain[CandidateRow] for chain in chains]
     detections = [chain[Detection] for chain in chains]
     events = [
         event
@@ -176,7 +176,7 @@ def _import_night(
         for event in _events(alert, str(chain[Detection]["id"]))
     ]
     with catalogue.begin() as session:
-        for table in (Observation, PreprocessRun, DifferenceRun, Candidate):
+        for table in (Observation, PreprocessRun, DifferenceRun, CandidateRow):
             upsert(session, table, [chain[table] for chain in chains])
         assign_objects(session, profile, candidates, detections)
         upsert(session, Detection, detections)
@@ -295,7 +295,7 @@ def _chain(
         Observation: observation,
         PreprocessRun: run,
         DifferenceRun: difference,
-        Candidate: candidate,
+        CandidateRow: candidate,
     }
     complete = {table: _nulls(table) | row for table, row in rows.items()}
     return complete | {Detection: detection}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from astrid_assets.storage.database.tables.detections import Candidate, Detection
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
 from astrid_assets.storage.database.tables.review import ValidationEvent
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ def exported_events(
                 ValidationEvent,
                 Detection.survey,
                 Detection.night,
-                Candidate.ra_deg,
-                Candidate.dec_deg,
+                CandidateRow.ra_deg,
+                CandidateRow.dec_deg,
             )
             .join(Detection, Detection.id == ValidationEvent.detection_id)
-            .join(Candidate, Candidate.id == Detection.candidate_id)
+            .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
             .where(ValidationEvent.sequence > after_sequence)
             .order_by(ValidationEvent.sequence)
             .limit(PAGE)

@@ -57,7 +57,7 @@ WORDS: dict[str, tuple[str, str | None]] = {
 CLASS_NAMES = frozenset(name for names in CLASSES.values() for name in names)
 
 
-class Refused(ValueError):
+class RowRefused(ValueError):
     """A row that cannot be used; `code` is what refusals are counted by."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -138,7 +138,7 @@ def _import_batch(
         for line, row in batch:
             try:
                 events.append(_event(row, source, reviewer, places, models))
-            except Refused as refused:
+            except RowRefused as refused:
                 report.refuse(line, refused.code, str(refused))
         added = labels.append_events(session, events)
         refresh(session, {str(event["detection_id"]) for event in events})
@@ -157,12 +157,12 @@ def _event(
     detection_id = places.detection(row)
     name = _text(row, "reviewer") or reviewer
     if name is None:
-        raise Refused("no_reviewer", "it names no reviewer; --reviewer gives one")
+        raise RowRefused("no_reviewer", "it names no reviewer; --reviewer gives one")
     if not accounts.NAME.fullmatch(name):
-        raise Refused("bad_reviewer", f"{name!r:.60} is no reviewer's name")
+        raise RowRefused("bad_reviewer", f"{name!r:.60} is no reviewer's name")
     notes = _text(row, "notes")
     if notes is not None and len(notes) > MAX_NOTES:
-        raise Refused("long_notes", f"its notes are longer than {MAX_NOTES} characters")
+        raise RowRefused("long_notes", f"its notes are longer than {MAX_NOTES} characters")
     model_id = _text(row, "model_id")
     event: dict[str, object] = {
         "detection_id": detection_id,
@@ -181,7 +181,7 @@ def _event(
     when = _time(row)
     key = _text(row, "event_key")
     if key is not None and len(key) > MAX_KEY:
-        raise Refused("bad_key", f"its event_key is longer than {MAX_KEY} characters")
+        raise RowRefused("bad_key", f"its event_key is longer than {MAX_KEY} characters")
     made = "import:" + content_hash([event, when.isoformat() if when else None])[:40]
     return event | {"event_key": key or made, "created_at": when or now()}
 
@@ -189,28 +189,28 @@ def _event(
 def _label(row: FileRow) -> tuple[str, str | None]:
     word = _text(row, "label")
     if word is None:
-        raise Refused("no_label", "it has no label")
+        raise RowRefused("no_label", "it has no label")
     if word.lower() not in WORDS:
-        raise Refused(
+        raise RowRefused(
             "unknown_label",
             f"{word!r:.40} is no label; known are {', '.join(sorted(WORDS))}",
         )
     said, implied = WORDS[word.lower()]
     given = _text(row, "classification")
     if given is not None and given not in CLASS_NAMES:
-        raise Refused(
+        raise RowRefused(
             "unknown_class",
             f"{given!r:.40} is no class; known are {', '.join(sorted(CLASS_NAMES))}",
         )
     if given is not None and given not in CLASSES.get(said, {}):
-        raise Refused("unknown_class", f"{given!r} is no class of {said}")
+        raise RowRefused("unknown_class", f"{given!r} is no class of {said}")
     return said, given or implied
 
 
 def _confidence(row: FileRow) -> float | None:
     value = _number(row, "confidence")
     if value is not None and not 0 <= value <= 1:
-        raise Refused("bad_confidence", f"its confidence {value} is not within 0 and 1")
+        raise RowRefused("bad_confidence", f"its confidence {value} is not within 0 and 1")
     return value
 
 
@@ -219,7 +219,7 @@ def _index(row: FileRow) -> int | None:
     if value is None:
         return None
     if value != int(value) or not 0 <= value < 2**31:
-        raise Refused("bad_number", f"its cutout_index {value} is not a position in a list")
+        raise RowRefused("bad_number", f"its cutout_index {value} is not a position in a list")
     return int(value)
 
 
@@ -230,15 +230,17 @@ def _time(row: FileRow) -> dt.datetime | None:
     try:
         when = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise Refused("bad_time", f"{text!r:.40} is no time such as 2025-03-01T12:00:00Z") from None
+        raise RowRefused(
+            "bad_time", f"{text!r:.40} is no time such as 2025-03-01T12:00:00Z"
+        ) from None
     # Times without a zone are taken for UTC, as everywhere in AstrID.
     when = when.replace(tzinfo=dt.UTC) if when.tzinfo is None else when
     try:
         when = when.astimezone(dt.UTC)
     except OverflowError:
-        raise Refused("bad_time", f"{text!r:.40} is no time of ours") from None
+        raise RowRefused("bad_time", f"{text!r:.40} is no time of ours") from None
     if when > now() + dt.timedelta(days=1):
-        raise Refused("bad_time", f"{text!r:.40} lies in the future")
+        raise RowRefused("bad_time", f"{text!r:.40} lies in the future")
     return when
 
 
@@ -248,7 +250,7 @@ def _text(row: FileRow, name: str) -> str | None:
         return None
     text = str(value).strip()
     if "\x00" in text:
-        raise Refused("bad_text", f"its {name} holds a NUL character")
+        raise RowRefused("bad_text", f"its {name} holds a NUL character")
     return text or None
 
 
@@ -259,9 +261,9 @@ def _number(row: FileRow, name: str) -> float | None:
     try:
         number = float(value)
     except ValueError:
-        raise Refused("bad_number", f"its {name} {value!r:.40} is no number") from None
+        raise RowRefused("bad_number", f"its {name} {value!r:.40} is no number") from None
     if not math.isfinite(number):
-        raise Refused("bad_number", f"its {name} is not finite")
+        raise RowRefused("bad_number", f"its {name} is not finite")
     return number
 
 
@@ -280,7 +282,7 @@ class _Places:
             self._known |= set(self._session.scalars(query))
 
     def detection(self, row: FileRow) -> str:
-        """Return the detection of a row; raises Refused when there is none."""
+        """Return the detection of a row; raises RowRefused when there is none."""
         given = _text(row, "detection_id")
         if given is not None and given in self._known:
             return given
@@ -288,8 +290,8 @@ class _Places:
         ra, dec = _number(row, "ra_deg"), _number(row, "dec_deg")
         if survey is None or night is None or ra is None or dec is None:
             if given is not None:
-                raise Refused("unknown_detection", f"there is no detection {given!r:.40} here")
-            raise Refused(
+                raise RowRefused("unknown_detection", f"there is no detection {given!r:.40} here")
+            raise RowRefused(
                 "no_place",
                 "it names no detection: give detection_id, or survey, night, ra_deg and dec_deg",
             )
@@ -303,7 +305,7 @@ class _Places:
         distance = distance_arcsec(ra, dec, places[:, 0], places[:, 1])
         near = np.flatnonzero(distance <= MATCH_ARCSEC)
         if len(near) == 0:
-            raise Refused(
+            raise RowRefused(
                 "no_detection_there",
                 f"no detection of {survey} {night} within {MATCH_ARCSEC:g} arcsec of "
                 f"{ra:.5f} {dec:+.5f}",

@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, or_, select, update
 
 from astrid_assets.storage.database.sky_index import cone_ranges, distance_arcsec, merged
 from astrid_assets.storage.database.tables.detections import (
-    Candidate,
+    CandidateRow,
     Detection,
     DetectionScore,
     DifferenceRun,
@@ -33,20 +33,20 @@ RANGES_PER_QUERY = 200  # SQLite nests an OR of at most 1000 terms
 
 def candidates_of_night(
     session: Session, survey: str, night: str
-) -> list[tuple[Observation, Candidate]]:
+) -> list[tuple[Observation, CandidateRow]]:
     """Return current candidates of a night with their frame, kept or not.
 
     In the order the frames were taken, the most significant first.
     """
     query = (
-        select(Observation, Candidate)
+        select(Observation, CandidateRow)
         .join(DifferenceRun, DifferenceRun.observation_id == Observation.id)
-        .join(Candidate, Candidate.difference_id == DifferenceRun.id)
+        .join(CandidateRow, CandidateRow.difference_id == DifferenceRun.id)
         .where(
             Observation.survey == survey,
             Observation.night == night,
             DifferenceRun.is_current,
-            Candidate.is_current,
+            CandidateRow.is_current,
         )
     )
     found = [(row[0], row[1]) for row in session.execute(query.order_by(*IN_TIME))]
@@ -82,7 +82,7 @@ def cone(
     """Return current detections within a radius of a position, in order of time."""
     found: list[DetectionRow] = []
     ranges = cone_ranges(ra_deg, dec_deg, radius_arcsec)
-    for inside in _inside(Candidate.healpix, ranges):
+    for inside in _inside(CandidateRow.healpix, ranges):
         query = select_detections().where(inside)
         if survey is not None:
             query = query.where(Detection.survey == survey)
@@ -109,13 +109,13 @@ def often_seen(session: Session, survey: str, *, limit: int, night: str | None =
         Only objects that were seen on this night, counting nights up to it.
     """
     nights = func.count(func.distinct(Detection.night))
-    peak = func.max(func.abs(Candidate.score_sigma))
+    peak = func.max(func.abs(CandidateRow.score_sigma))
     query = (
         select(Detection.object_id)
-        .join(Candidate, Candidate.id == Detection.candidate_id)
-        .join(DifferenceRun, Candidate.difference_id == DifferenceRun.id)
+        .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
+        .join(DifferenceRun, CandidateRow.difference_id == DifferenceRun.id)
         .where(Detection.survey == survey, Detection.object_id.is_not(None))
-        .where(Candidate.is_current, DifferenceRun.is_current)
+        .where(CandidateRow.is_current, DifferenceRun.is_current)
     )
     if night is not None:
         tonight = query.where(Detection.night == night)
@@ -173,8 +173,8 @@ def retire(session: Session, difference_ids: Collection[str]) -> None:
     """Mark all candidates of these differences as found by an earlier run."""
     for chunk in in_chunks(difference_ids):
         session.execute(
-            update(Candidate)
-            .where(Candidate.difference_id.in_(chunk), Candidate.is_current)
+            update(CandidateRow)
+            .where(CandidateRow.difference_id.in_(chunk), CandidateRow.is_current)
             .values(is_current=False)
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import and_, func, or_, select
 
 from astrid_assets.storage.database.sky_index import cone_ranges, distance_arcsec
-from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import (
     Observation,
     PreprocessRun,
@@ -41,7 +41,7 @@ class FrameHistory:
 class FoundThere:
     """A current candidate, with its detection and label where it has them."""
 
-    candidate: Candidate
+    candidate: CandidateRow
     detection: Detection | None
     label: Label | None
 
@@ -97,16 +97,16 @@ def candidates_around(
     """Return current candidates of these differences near a position, kept or not."""
     inside = or_(
         *(
-            and_(Candidate.healpix >= low, Candidate.healpix < high)
+            and_(CandidateRow.healpix >= low, CandidateRow.healpix < high)
             for low, high in cone_ranges(ra_deg, dec_deg, radius_arcsec)
         )
     )
     wanted = set(difference_ids)
     query = (
-        select(Candidate, Detection, Label)
-        .outerjoin(Detection, Detection.candidate_id == Candidate.id)
+        select(CandidateRow, Detection, Label)
+        .outerjoin(Detection, Detection.candidate_id == CandidateRow.id)
         .outerjoin(Label, Label.detection_id == Detection.id)
-        .where(inside, Candidate.is_current)
+        .where(inside, CandidateRow.is_current)
     )
     rows = [FoundThere(*row) for row in session.execute(query)]
     return [row for row in rows if row.candidate.difference_id in wanted]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ SOURCES: dict[str, InstrumentedAttribute[Any]] = {
     "observed_mjd": Observation.observed_mjd,
     "exposure_s": Observation.exposure_s,
     "source_path": Observation.source_path,
-    "candidate_fwhm_px": Candidate.fwhm_px,
+    "candidate_fwhm_px": CandidateRow.fwhm_px,
     "fwhm_px": PreprocessRun.fwhm_px,
     "quality_score": PreprocessRun.quality_score,
     "limiting_mag": DifferenceRun.limiting_mag,
@@ -83,7 +83,7 @@ SOURCES: dict[str, InstrumentedAttribute[Any]] = {
 BY_TIME = (
     Observation.observed_mjd.nulls_last(),
     Observation.id,
-    Candidate.score_sigma.desc(),
+    CandidateRow.score_sigma.desc(),
     Detection.id,
 )
 
@@ -92,7 +92,7 @@ def column_of(name: str) -> InstrumentedAttribute[Any]:
     """Return the column behind a field of `DetectionRow`."""
     if name in SOURCES:
         return SOURCES[name]
-    return getattr(Detection if hasattr(Detection, name) else Candidate, name)
+    return getattr(Detection if hasattr(Detection, name) else CandidateRow, name)
 
 
 COLUMNS = tuple(column_of(f.name).label(f.name) for f in fields(DetectionRow))
@@ -106,9 +106,9 @@ def select_detections(*more: InstrumentedAttribute[Any]) -> Select[*tuple[Any, .
     """
     return (
         select(*COLUMNS, *more)
-        .join(Candidate, Detection.candidate_id == Candidate.id)
-        .join(DifferenceRun, Candidate.difference_id == DifferenceRun.id)
+        .join(CandidateRow, Detection.candidate_id == CandidateRow.id)
+        .join(DifferenceRun, CandidateRow.difference_id == DifferenceRun.id)
         .join(Observation, Detection.observation_id == Observation.id)
         .join(PreprocessRun, PreprocessRun.observation_id == Observation.id)
-        .where(Candidate.is_current, DifferenceRun.is_current)
+        .where(CandidateRow.is_current, DifferenceRun.is_current)
     )

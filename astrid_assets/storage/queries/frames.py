@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from astrid_assets.science.labelling.consensus import REAL
-from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import (
     CalibrationMaster,
     FieldAnchor,
@@ -107,7 +107,7 @@ def with_known_transients(session: Session, survey: str, field: str, band: str) 
     query = (
         select(Detection.observation_id)
         .join(Label, Label.detection_id == Detection.id)
-        .join(Candidate, Candidate.id == Detection.candidate_id)
+        .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
         .join(Observation, Observation.id == Detection.observation_id)
         .where(
             Observation.survey == survey,
@@ -115,7 +115,7 @@ def with_known_transients(session: Session, survey: str, field: str, band: str) 
             Observation.band == band,
             Label.label == REAL,
             Label.source != "truth",
-            Candidate.sign > 0,
+            CandidateRow.sign > 0,
         )
         .distinct()
     )

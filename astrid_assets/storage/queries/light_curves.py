@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, select
 
 from astrid_assets.storage.database.tables.detections import (
-    Candidate,
+    CandidateRow,
     Detection,
     DifferenceRun,
     ForcedFlux,
-    InjectedTransient,
+    InjectedTransientRow,
     SkyObject,
     TrackletRow,
 )
@@ -156,9 +156,11 @@ def first_nights(session: Session, object_ids: Collection[str]) -> dict[str, str
     for chunk in in_chunks(object_ids):
         query = (
             select(Detection.object_id, func.min(Detection.night))
-            .join(Candidate, Candidate.id == Detection.candidate_id)
-            .join(DifferenceRun, DifferenceRun.id == Candidate.difference_id)
-            .where(Detection.object_id.in_(chunk), Candidate.is_current, DifferenceRun.is_current)
+            .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
+            .join(DifferenceRun, DifferenceRun.id == CandidateRow.difference_id)
+            .where(
+                Detection.object_id.in_(chunk), CandidateRow.is_current, DifferenceRun.is_current
+            )
             .group_by(Detection.object_id)
         )
         found |= {str(row[0]): row[1] for row in session.execute(query)}
@@ -207,20 +209,22 @@ def tracklets(session: Session, survey: str, night: str) -> list[TrackletRow]:
 def forget_injections(session: Session, difference_ids: Collection[str]) -> None:
     """Remove what is known of injections into these differences."""
     for chunk in in_chunks(difference_ids):
-        session.execute(delete(InjectedTransient).where(InjectedTransient.difference_id.in_(chunk)))
+        session.execute(
+            delete(InjectedTransientRow).where(InjectedTransientRow.difference_id.in_(chunk))
+        )
 
 
-def injections(session: Session, survey: str, night: str) -> list[InjectedTransient]:
+def injections(session: Session, survey: str, night: str) -> list[InjectedTransientRow]:
     """Return the injected transients of a night's current differences."""
     query = (
-        select(InjectedTransient)
-        .join(DifferenceRun, DifferenceRun.id == InjectedTransient.difference_id)
+        select(InjectedTransientRow)
+        .join(DifferenceRun, DifferenceRun.id == InjectedTransientRow.difference_id)
         .join(Observation, Observation.id == DifferenceRun.observation_id)
         .where(
             Observation.survey == survey,
             Observation.night == night,
             DifferenceRun.is_current,
         )
-        .order_by(InjectedTransient.difference_id, InjectedTransient.number)
+        .order_by(InjectedTransientRow.difference_id, InjectedTransientRow.number)
     )
     return list(session.scalars(query))

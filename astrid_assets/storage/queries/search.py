@@ -15,7 +15,7 @@ from sqlalchemy import and_, or_, tuple_
 
 from astrid_assets.storage.database.paging import MAX_PAGE, Page, cursor_of, key_of
 from astrid_assets.storage.database.sky_index import cone_ranges, distance_arcsec
-from astrid_assets.storage.database.tables.detections import Candidate, Detection
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
 from astrid_assets.storage.database.tables.frames import Observation
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.queries.detection_rows import DetectionRow, select_detections
@@ -181,7 +181,7 @@ def _filtered(wanted: DetectionFilter) -> Select[tuple[object, ...]]:
         Observation.band: wanted.band,
         Detection.score_kind: wanted.score_kind,
         Detection.object_id: wanted.object_id,
-        Candidate.sign: wanted.sign,
+        CandidateRow.sign: wanted.sign,
         Label.source: wanted.label_source,
     }
     least = {
@@ -199,12 +199,12 @@ def _filtered(wanted: DetectionFilter) -> Select[tuple[object, ...]]:
     ]
     if wanted.min_sigma is not None:
         # Both ends of the index, where the size alone has none.
-        score, least_sigma = Candidate.score_sigma, abs(wanted.min_sigma)
+        score, least_sigma = CandidateRow.score_sigma, abs(wanted.min_sigma)
         tests.append(or_(score >= least_sigma, score <= -least_sigma))
     if wanted.with_mask:
-        tests.append(Candidate.mask_bits.bitwise_and(wanted.with_mask) != 0)
+        tests.append(CandidateRow.mask_bits.bitwise_and(wanted.with_mask) != 0)
     if wanted.without_mask:
-        tests.append(Candidate.mask_bits.bitwise_and(wanted.without_mask) == 0)
+        tests.append(CandidateRow.mask_bits.bitwise_and(wanted.without_mask) == 0)
     if wanted.label == UNLABELLED:
         tests.append(Label.detection_id.is_(None))
     elif wanted.label is not None:
@@ -214,7 +214,7 @@ def _filtered(wanted: DetectionFilter) -> Select[tuple[object, ...]]:
         tests.append(
             or_(
                 *(
-                    and_(Candidate.healpix >= low, Candidate.healpix < high)
+                    and_(CandidateRow.healpix >= low, CandidateRow.healpix < high)
                     for low, high in cone_ranges(cone.ra_deg, cone.dec_deg, cone.radius_arcsec)
                 )
             )

@@ -44,11 +44,11 @@ MAX_KEY = 38  # characters of the caller's key: a UUID, with room for a mark
 UNDO_LEASE = dt.timedelta(hours=1)
 
 
-class Refused(ValueError):
+class StatementRefused(ValueError):
     """A statement that makes no sense; the message is for the reviewer."""
 
 
-class NoSuchDetection(Refused):
+class NoSuchDetection(StatementRefused):
     """A statement about nothing."""
 
 
@@ -93,7 +93,7 @@ def say(session: Session, statement: Statement, when: dt.datetime) -> Recorded:
     ------
     NoSuchDetection
         If there is no detection of this id.
-    Refused
+    StatementRefused
         If label, class, confidence, notes or key cannot be, or there is nothing to
         undo, or the key belongs to a statement about another detection.
     """
@@ -105,13 +105,13 @@ def say(session: Session, statement: Statement, when: dt.datetime) -> Recorded:
     known = _event(session, key)
     if known is not None:
         if known.detection_id != detection.id:
-            raise Refused("this event key belongs to a statement about another one")
+            raise StatementRefused("this event key belongs to a statement about another one")
         return Recorded(known, is_new=False)
     undone = None
     if statement.label == "undo":
         undone = _last_said(session, statement)
         if undone is None:
-            raise Refused("there is nothing to undo")
+            raise StatementRefused("there is nothing to undo")
     lease = session.get(ReviewLease, (detection.id, statement.reviewer))
     row = {
         "event_key": key,
@@ -161,15 +161,15 @@ def draw_mask(
     ------
     NoSuchDetection
         If there is no detection of this id.
-    Refused
+    StatementRefused
         If the mask has another shape or the key cannot be used.
     """
     if not 0 < len(event_key) <= MAX_KEY:
-        raise Refused(f"an event key has 1 to {MAX_KEY} characters")
+        raise StatementRefused(f"an event key has 1 to {MAX_KEY} characters")
     if session.get(Detection, detection_id) is None:
         raise NoSuchDetection(f"there is no detection {detection_id!r:.60}")
     if mask is not None and mask.shape != (CUTOUT_SIZE, CUTOUT_SIZE):
-        raise Refused(f"a mask has {CUTOUT_SIZE} rows and columns, not {mask.shape}")
+        raise StatementRefused(f"a mask has {CUTOUT_SIZE} rows and columns, not {mask.shape}")
     bits = None if mask is None else _bits_of(mask)
     row: dict[str, object] = {
         "event_key": f"{reviewer}/{event_key}",
@@ -206,37 +206,39 @@ def mask_of(bits: str) -> Mask:
 
     Raises
     ------
-    Refused
+    StatementRefused
         If it is no base64 of 4096 bits.
     """
     try:
         packed = np.frombuffer(base64.b64decode(bits, validate=True), dtype=np.uint8)
     except (binascii.Error, ValueError) as error:
-        raise Refused("a mask is the base64 of one bit per pixel") from error
+        raise StatementRefused("a mask is the base64 of one bit per pixel") from error
     if packed.size * 8 != CUTOUT_SIZE**2:
-        raise Refused(f"a mask has {CUTOUT_SIZE**2} bits, this one {packed.size * 8}")
+        raise StatementRefused(f"a mask has {CUTOUT_SIZE**2} bits, this one {packed.size * 8}")
     return np.unpackbits(packed).reshape(CUTOUT_SIZE, CUTOUT_SIZE)
 
 
 def _check(statement: Statement) -> None:
     if statement.label not in EVENTS:
-        raise Refused(f"{statement.label!r:.40} is no label; there are {', '.join(sorted(EVENTS))}")
+        raise StatementRefused(
+            f"{statement.label!r:.40} is no label; there are {', '.join(sorted(EVENTS))}"
+        )
     if statement.source not in SOURCES:
-        raise Refused(f"{statement.source!r:.40} is no source of a label")
+        raise StatementRefused(f"{statement.source!r:.40} is no source of a label")
     names = CLASSES.get(statement.label, {})
     if statement.classification is not None and statement.classification not in names:
-        raise Refused(
+        raise StatementRefused(
             f"{statement.classification!r:.40} is no class of {statement.label}; "
             f"there are {', '.join(names) or 'none'}"
         )
     if statement.confidence is not None and not 0 <= statement.confidence <= 1:
-        raise Refused(f"confidence goes from 0 to 1, not {statement.confidence}")
+        raise StatementRefused(f"confidence goes from 0 to 1, not {statement.confidence}")
     if len(statement.notes or "") > MAX_NOTES:
-        raise Refused(f"notes take {MAX_NOTES} characters")
+        raise StatementRefused(f"notes take {MAX_NOTES} characters")
     if not 0 < len(statement.event_key) <= MAX_KEY:
-        raise Refused(f"an event key has 1 to {MAX_KEY} characters")
+        raise StatementRefused(f"an event key has 1 to {MAX_KEY} characters")
     if not 0 < len(statement.reviewer) <= 80:
-        raise Refused("a reviewer's name has 1 to 80 characters")
+        raise StatementRefused("a reviewer's name has 1 to 80 characters")
 
 
 def _event(session: Session, key: str) -> ValidationEvent | None:

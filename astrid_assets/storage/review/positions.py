@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.database.tables.nights import GateVerdict, NightSummary
 from astrid_assets.storage.database.tables.review import ReviewItem, ValidationEvent
@@ -115,7 +115,7 @@ def _places(survey: str, night: str, rules: ConsensusRules) -> Select[*tuple[Any
         ~GateVerdict.passed,
     )
     is_sample = _falls_below(Detection.id, 1, rules.sample_share)
-    is_open = and_(Candidate.is_current, DifferenceRun.is_current, ~held)
+    is_open = and_(CandidateRow.is_current, DifferenceRun.is_current, ~held)
     return (
         select(
             Detection.id,
@@ -133,8 +133,8 @@ def _places(survey: str, night: str, rules: ConsensusRules) -> Select[*tuple[Any
             literal(0),
             null(),
         )
-        .join(Candidate, Candidate.id == Detection.candidate_id)
-        .join(DifferenceRun, DifferenceRun.id == Candidate.difference_id)
+        .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
+        .join(DifferenceRun, DifferenceRun.id == CandidateRow.difference_id)
         .outerjoin(Model, Model.id == Detection.model_id)
         .where(Detection.survey == survey, Detection.night == night)
     )

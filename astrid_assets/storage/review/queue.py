@@ -20,7 +20,7 @@ from astrid_assets.storage.database.tables.review import (
     ReviewItem,
     ReviewLease,
     ValidationEvent,
-    Vote,
+    VoteRow,
 )
 from astrid_assets.storage.database.upsert import insert_into, table_of
 
@@ -58,7 +58,7 @@ class Lot(Protocol):
 
 
 @dataclass(frozen=True)
-class Wish:
+class QueueRequest:
     """Whose queue it is and what they want to see; None: everything."""
 
     reviewer: str
@@ -76,7 +76,7 @@ class Drawn:
 
 def draw(
     session: Session,
-    wish: Wish,
+    request: QueueRequest,
     count: int,
     rules: ConsensusRules,
     when: dt.datetime,
@@ -90,11 +90,11 @@ def draw(
         # Two who draw at once must not draw the same; SQLite has one writer anyway.
         session.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": DRAW_LOCK})
     session.execute(delete(ReviewLease).where(ReviewLease.expires_on < when - KEEP_EXPIRED))
-    drawn = _still_leased(session, wish, when)[:count]
+    drawn = _still_leased(session, request, when)[:count]
     missing = count - len(drawn)
     if missing > 0:
-        new = _choose(session, wish, missing, rules, when, lot)
-        _lease(session, wish.reviewer, new, when, rules)
+        new = _choose(session, request, missing, rules, when, lot)
+        _lease(session, request.reviewer, new, when, rules)
         drawn += new
     return drawn
 
@@ -112,24 +112,24 @@ def waiting(session: Session, survey: str | None = None) -> dict[str, int]:
     return {row[0]: row[1] for row in session.execute(query)}
 
 
-def _still_leased(session: Session, wish: Wish, when: dt.datetime) -> list[Drawn]:
+def _still_leased(session: Session, request: QueueRequest, when: dt.datetime) -> list[Drawn]:
     query = (
         select(ReviewLease.detection_id, ReviewLease.drawn_as)
         .join(ReviewItem, ReviewItem.detection_id == ReviewLease.detection_id)
         .where(
-            ReviewLease.reviewer == wish.reviewer,
+            ReviewLease.reviewer == request.reviewer,
             ReviewLease.expires_on >= when,
             ReviewItem.queue != "closed",
         )
         .order_by(ReviewLease.expires_on, ReviewLease.detection_id)
     )
-    rows = session.execute(_wished(query, wish))
+    rows = session.execute(_narrowed(query, request))
     return [Drawn(row[0], row[1]) for row in rows]
 
 
 def _choose(
     session: Session,
-    wish: Wish,
+    request: QueueRequest,
     count: int,
     rules: ConsensusRules,
     when: dt.datetime,
@@ -139,19 +139,19 @@ def _choose(
     wanted = Counter(lot.choices(KINDS, [shares[kind] for kind in KINDS], k=count))
     chosen: dict[str, str] = {}
     for kind in sorted(wanted):
-        _take(session, wish, kind, wanted[kind], chosen, rules, when, lot)
+        _take(session, request, kind, wanted[kind], chosen, rules, when, lot)
     for kind in FILL_ORDER:
         # What has a share of nothing is not shown, not even to fill up.
         if len(chosen) < count and shares[kind] > 0:
             missing = count - len(chosen)
-            _take(session, wish, kind, missing, chosen, rules, when, lot)
+            _take(session, request, kind, missing, chosen, rules, when, lot)
     # In the order of their ids, which is no order: reasons do not come in blocks.
     return [Drawn(id_, chosen[id_]) for id_ in sorted(chosen)]
 
 
 def _take(
     session: Session,
-    wish: Wish,
+    request: QueueRequest,
     kind: str,
     count: int,
     chosen: dict[str, str],
@@ -159,8 +159,8 @@ def _take(
     when: dt.datetime,
     lot: Lot,
 ) -> None:
-    for reason, query in _queries(wish, kind, rules, when, lot):
-        found = session.scalars(_wished(query, wish).limit(count + len(chosen)))
+    for reason, query in _queries(request, kind, rules, when, lot):
+        found = session.scalars(_narrowed(query, request).limit(count + len(chosen)))
         fresh = [id_ for id_ in found if id_ not in chosen][:count]
         chosen |= dict.fromkeys(fresh, reason)
         count -= len(fresh)
@@ -169,7 +169,7 @@ def _take(
 
 
 def _queries(
-    wish: Wish, kind: str, rules: ConsensusRules, when: dt.datetime, lot: Lot
+    request: QueueRequest, kind: str, rules: ConsensusRules, when: dt.datetime, lot: Lot
 ) -> list[tuple[str, Ids]]:
     """Return queries to try in turn, each with the reason it draws for."""
     item = ReviewItem
@@ -182,7 +182,7 @@ def _queries(
     unseen = free.where(
         ~exists().where(
             ValidationEvent.detection_id == item.detection_id,
-            ValidationEvent.reviewer == wish.reviewer,
+            ValidationEvent.reviewer == request.reviewer,
         )
     )
     # Anywhere in the order of ids, then from its beginning: nobody walks over all
@@ -208,12 +208,12 @@ def _queries(
     if kind == "repeat":
         before = when - dt.timedelta(hours=rules.repeat_after_hours)
         own = (
-            free.join(Vote, Vote.detection_id == item.detection_id)
-            .join(ValidationEvent, ValidationEvent.sequence == Vote.sequence)
+            free.join(VoteRow, VoteRow.detection_id == item.detection_id)
+            .join(ValidationEvent, ValidationEvent.sequence == VoteRow.sequence)
             .where(
-                Vote.reviewer == wish.reviewer,
-                Vote.source == "person",
-                Vote.n_said == 1,
+                VoteRow.reviewer == request.reviewer,
+                VoteRow.source == "person",
+                VoteRow.n_said == 1,
                 ValidationEvent.created_at < before,
                 item.queue != "closed",
             )
@@ -230,11 +230,11 @@ def _around(reason: str, query: Ids, start: str) -> list[tuple[str, Ids]]:
     ]
 
 
-def _wished(query: Ids, wish: Wish) -> Ids:
-    if wish.survey is not None:
-        query = query.where(ReviewItem.survey == wish.survey)
-    if wish.night is not None:
-        query = query.where(ReviewItem.night == wish.night)
+def _narrowed(query: Ids, request: QueueRequest) -> Ids:
+    if request.survey is not None:
+        query = query.where(ReviewItem.survey == request.survey)
+    if request.night is not None:
+        query = query.where(ReviewItem.night == request.night)
     return query
 
 

@@ -31,7 +31,7 @@ from astrid_assets.science.labelling.dawid_skene import (
     expected_classes,
 )
 from astrid_assets.storage.database.tables.detections import Detection
-from astrid_assets.storage.database.tables.review import ReviewItem, Vote
+from astrid_assets.storage.database.tables.review import ReviewItem, VoteRow
 from astrid_assets.storage.queries import gates
 
 if TYPE_CHECKING:
@@ -134,13 +134,13 @@ def learn(session: Session, survey: str) -> Reliability | None:
     Gold labels count as known.
     """
     query = (
-        select(Vote.detection_id, Vote.reviewer, Vote.label, ReviewItem.gold_label)
-        .join(Detection, Detection.id == Vote.detection_id)
-        .outerjoin(ReviewItem, ReviewItem.detection_id == Vote.detection_id)
+        select(VoteRow.detection_id, VoteRow.reviewer, VoteRow.label, ReviewItem.gold_label)
+        .join(Detection, Detection.id == VoteRow.detection_id)
+        .outerjoin(ReviewItem, ReviewItem.detection_id == VoteRow.detection_id)
         .where(
             Detection.survey == survey,
-            Vote.source == "person",
-            Vote.label.in_(sorted(DECISIVE)),
+            VoteRow.source == "person",
+            VoteRow.label.in_(sorted(DECISIVE)),
         )
     )
     rows = session.execute(query).all()

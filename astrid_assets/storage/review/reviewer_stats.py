@@ -17,7 +17,7 @@ from astrid_assets.science.arrays.intervals import wilson_interval
 from astrid_assets.science.labelling.agreement import cohen_kappa, fleiss_kappa, label_noise
 from astrid_assets.science.labelling.consensus import DECISIVE
 from astrid_assets.storage.database.tables.detections import Detection
-from astrid_assets.storage.database.tables.review import Label, ReviewItem, ValidationEvent, Vote
+from astrid_assets.storage.database.tables.review import Label, ReviewItem, ValidationEvent, VoteRow
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
@@ -99,30 +99,30 @@ def reviewer_stats(
         session,
         _people(
             select(
-                Vote.reviewer,
-                _count(Vote.label.in_(WORDS)),
-                _count(Vote.label == "real"),
-                _count(Vote.label == "unsure"),
+                VoteRow.reviewer,
+                _count(VoteRow.label.in_(WORDS)),
+                _count(VoteRow.label == "real"),
+                _count(VoteRow.label == "unsure"),
             ),
             survey,
             reviewer,
         ),
     )
-    others = aliased(Vote)
+    others = aliased(VoteRow)
     pairs = _per_reviewer(
         session,
         _people(
-            select(Vote.reviewer, func.count(), _count(Vote.label == others.label)),
+            select(VoteRow.reviewer, func.count(), _count(VoteRow.label == others.label)),
             survey,
             reviewer,
         )
-        .join(others, others.detection_id == Vote.detection_id)
+        .join(others, others.detection_id == VoteRow.detection_id)
         .where(
-            Vote.label.in_(WORDS),
+            VoteRow.label.in_(WORDS),
             others.label.in_(WORDS),
             others.source == "person",
-            others.reviewer != Vote.reviewer,
-            _is_independent(Vote),
+            others.reviewer != VoteRow.reviewer,
+            _is_independent(VoteRow),
             _is_independent(others),
         ),
     )
@@ -130,15 +130,15 @@ def reviewer_stats(
         session,
         _people(
             select(
-                Vote.reviewer,
+                VoteRow.reviewer,
                 func.count(),
-                _count(Vote.label == ReviewItem.gold_label),
+                _count(VoteRow.label == ReviewItem.gold_label),
             ),
             survey,
             reviewer,
         )
-        .join(ReviewItem, ReviewItem.detection_id == Vote.detection_id)
-        .where(Vote.label.in_(WORDS), ReviewItem.gold_label.is_not(None)),
+        .join(ReviewItem, ReviewItem.detection_id == VoteRow.detection_id)
+        .where(VoteRow.label.in_(WORDS), ReviewItem.gold_label.is_not(None)),
     )
     repeats = _repeats(session, survey, reviewer)
     return [
@@ -157,7 +157,7 @@ def reviewer_stats(
 
 def agreement(session: Session, survey: str | None = None) -> Agreement:
     """Return how all reviewers agree and what their labels are worth."""
-    first, second = aliased(Vote), aliased(Vote)
+    first, second = aliased(VoteRow), aliased(VoteRow)
     query = (
         select(first.reviewer, second.reviewer, first.label, second.label, func.count())
         .join(
@@ -257,21 +257,21 @@ def _repeats(session: Session, survey: str | None, reviewer: str | None) -> dict
 def _vote_table(session: Session, survey: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Return (bogus, real) votes of a detection, and how many detections have them."""
     inner = select(
-        _count(Vote.label == "bogus").label("bogus"),
-        _count(Vote.label == "real").label("real"),
-    ).where(Vote.source == "person", Vote.label.in_(WORDS), _is_independent(Vote))
+        _count(VoteRow.label == "bogus").label("bogus"),
+        _count(VoteRow.label == "real").label("real"),
+    ).where(VoteRow.source == "person", VoteRow.label.in_(WORDS), _is_independent(VoteRow))
     if survey is not None:
-        inner = inner.join(Detection, Detection.id == Vote.detection_id).where(
+        inner = inner.join(Detection, Detection.id == VoteRow.detection_id).where(
             Detection.survey == survey
         )
-    votes = inner.group_by(Vote.detection_id).subquery()
+    votes = inner.group_by(VoteRow.detection_id).subquery()
     query = select(votes.c.bogus, votes.c.real, func.count()).group_by(votes.c.bogus, votes.c.real)
     rows = np.array([tuple(row) for row in session.execute(query)], dtype=np.int64)
     rows = rows.reshape(-1, 3)
     return rows[:, :2], rows[:, 2]
 
 
-def _is_independent(vote: type[Vote]) -> ColumnElement[bool]:
+def _is_independent(vote: type[VoteRow]) -> ColumnElement[bool]:
     """Leave out votes that were asked for because others had disagreed already.
 
     They are there for hard candidates only and would make reviewers look worse.
@@ -280,13 +280,13 @@ def _is_independent(vote: type[Vote]) -> ColumnElement[bool]:
 
 
 def _people(query: Rows, survey: str | None, reviewer: str | None) -> Rows:
-    query = query.where(Vote.source == "person").group_by(Vote.reviewer)
+    query = query.where(VoteRow.source == "person").group_by(VoteRow.reviewer)
     if survey is not None:
-        query = query.join(Detection, Detection.id == Vote.detection_id).where(
+        query = query.join(Detection, Detection.id == VoteRow.detection_id).where(
             Detection.survey == survey
         )
     if reviewer is not None:
-        query = query.where(Vote.reviewer == reviewer)
+        query = query.where(VoteRow.reviewer == reviewer)
     return query
 
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, select, update
 
 from astrid_assets.science.labelling.consensus import DECISIVE, standing_votes
-from astrid_assets.science.labelling.consensus import Vote as Said
+from astrid_assets.science.labelling.consensus import Vote
 from astrid_assets.science.labelling.rules import ConsensusRules, queue_state
 from astrid_assets.storage.database.tables.detections import Detection
 from astrid_assets.storage.database.tables.frames import Survey
-from astrid_assets.storage.database.tables.review import Label, Reviewer, ReviewItem, Vote
+from astrid_assets.storage.database.tables.review import Label, Reviewer, ReviewItem, VoteRow
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.queries.observations import in_chunks
 from astrid_assets.storage.review.labels import events_for
@@ -106,13 +106,13 @@ def _refresh_survey(
         agreed = known.label(own)
         if agreed is not None:
             found[id_] = agreed
-    for table in (Vote, Label):
+    for table in (VoteRow, Label):
         for chunk in in_chunks(detection_ids):
             gone = delete(table).where(table.detection_id.in_(chunk))
             session.execute(gone)
     upsert(
         session,
-        Vote,
+        VoteRow,
         [_vote_row(vote, events[id_]) for id_, votes in sorted(standing.items()) for vote in votes],
     )
     upsert(session, Label, [_label_row(id_, agreed) for id_, agreed in found.items()])
@@ -157,8 +157,8 @@ def _gold(votes: Sequence[Event]) -> str | None:
     return known.pop() if len(known) == 1 else None
 
 
-def _said(event: ValidationEvent) -> Said:
-    return Said(event.sequence, event.reviewer, event.label, event.source, event.classification)
+def _said(event: ValidationEvent) -> Vote:
+    return Vote(event.sequence, event.reviewer, event.label, event.source, event.classification)
 
 
 def _vote_row(vote: Event, events: Sequence[ValidationEvent]) -> dict[str, object]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.surveys.check.header_search import ROLES, alternatives
 from astrid_assets.surveys.check.oddities import oddities
-from astrid_assets.surveys.check.samples import Sample, take_samples
+from astrid_assets.surveys.check.samples import ImageSample, take_samples
 from astrid_assets.surveys.check.suggestion import suggested_toml
 from astrid_assets.surveys.fits.facts import DoorRejection, ImageFacts
 from astrid_assets.surveys.profile import SurveyProfile
@@ -135,7 +135,7 @@ def suggest_profile(name: str, folder: Path) -> str:
     return check_survey(profile, source, SUGGESTION_LIMIT).suggested_toml
 
 
-def _keywords(profile: SurveyProfile, samples: list[Sample]) -> tuple[KeywordReport, ...]:
+def _keywords(profile: SurveyProfile, samples: list[ImageSample]) -> tuple[KeywordReport, ...]:
     headers = [sample.header for sample in samples if sample.header is not None]
     return tuple(_keyword(profile, role, headers) for role in ROLES)
 

@@ -16,7 +16,7 @@ from astrid_assets.surveys.fits.facts import ImageFacts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from astrid_assets.surveys.check.samples import Sample
+    from astrid_assets.surveys.check.samples import ImageSample
     from astrid_assets.surveys.profile import Calibration
 
 NAMED_EXPOSURE = re.compile(
@@ -35,7 +35,7 @@ Found = tuple[str, ImageFacts, str]
 """Path, facts, and the type that path and pixels show."""
 
 
-def oddities(samples: Sequence[Sample], calibration: Calibration) -> tuple[str, ...]:
+def oddities(samples: Sequence[ImageSample], calibration: Calibration) -> tuple[str, ...]:
     """Return a sentence for each thing that does not fit, in a fixed order."""
     found = [
         (sample.path, sample.found, str(sample.contradiction or sample.found.kind))
@@ -50,7 +50,7 @@ def oddities(samples: Sequence[Sample], calibration: Calibration) -> tuple[str, 
     )
 
 
-def _wrong_types(samples: Sequence[Sample]) -> Iterator[str]:
+def _wrong_types(samples: Sequence[ImageSample]) -> Iterator[str]:
     for sample in samples:
         if sample.contradiction is not None:
             yield (

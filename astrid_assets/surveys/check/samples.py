@@ -31,7 +31,7 @@ SKY_SUBTRACTED_SIGMA = 3.0
 
 
 @dataclass(frozen=True)
-class Sample:
+class ImageSample:
     """One image of the sample, or one file that could not be used (`header` None).
 
     `kind_by_pixels`, `centre_deg`, `pixel_scale_arcsec` and `is_sky_subtracted`
@@ -68,7 +68,7 @@ class Sample:
 
 def take_samples(
     profile: SurveyProfile, source: FrameSource, limit: int
-) -> tuple[list[SourceFile], list[Sample]]:
+) -> tuple[list[SourceFile], list[ImageSample]]:
     """Return all files of the source, and samples of `limit` of them.
 
     Raises
@@ -91,29 +91,31 @@ def spread(files: Sequence[SourceFile], limit: int) -> list[SourceFile]:
     return [files[index] for index in chosen]
 
 
-def _samples_of(profile: SurveyProfile, source: FrameSource, file: SourceFile) -> Iterator[Sample]:
+def _samples_of(
+    profile: SurveyProfile, source: FrameSource, file: SourceFile
+) -> Iterator[ImageSample]:
     try:
         content = source.read(file.path)
     except FileUnavailable as error:
         reason = Reason(ReasonCode.UNREADABLE, str(error))
-        yield Sample(file.path, DoorRejection(hdu=-1, reason=reason), None)
+        yield ImageSample(file.path, DoorRejection(hdu=-1, reason=reason), None)
         return
     views = fits_door.views(content, profile)
     for found in fits_door.read_headers(content, file.path, profile)[:IMAGES_PER_FILE]:
         header = views.get(found.hdu)
         if isinstance(found, DoorRejection) or header is None:
-            yield Sample(file.path, found, header)
+            yield ImageSample(file.path, found, header)
             continue
         try:
             raw = fits_door.read_image(content, found.hdu, file.path, profile)
         except FrameRejected as error:
             rejected = fits_door.rejection_of(found, error.reason)
-            yield Sample(file.path, rejected, header)
+            yield ImageSample(file.path, rejected, header)
             continue
         yield _looked_at(file.path, raw, header)
 
 
-def _looked_at(path: str, raw: fits_door.RawImage, header: HeaderView) -> Sample:
+def _looked_at(path: str, raw: fits_door.RawImage, header: HeaderView) -> ImageSample:
     median, sigma = level_and_scatter(raw.data[np.isfinite(raw.data)])
     centre, scale = None, None
     if raw.wcs is not None:
@@ -121,7 +123,7 @@ def _looked_at(path: str, raw: fits_door.RawImage, header: HeaderView) -> Sample
         ra, dec = raw.wcs.all_pix2world((nx - 1) / 2, (ny - 1) / 2, 0)
         centre = (float(ra), float(dec))
         scale = float(np.mean(proj_plane_pixel_scales(raw.wcs))) * 3600
-    return Sample(
+    return ImageSample(
         path,
         raw.facts,
         header,

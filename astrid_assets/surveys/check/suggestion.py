@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from astrid_assets.surveys.check.samples import Sample
+    from astrid_assets.surveys.check.samples import ImageSample
     from astrid_assets.surveys.profile import Calibration, SurveyProfile
     from astrid_assets.surveys.sources.base import SourceFile
 
@@ -37,7 +37,7 @@ MASTER_KINDS = ("bias", "dark", "flat")
 
 
 def suggested_toml(
-    profile: SurveyProfile, files: Sequence[SourceFile], samples: Sequence[Sample]
+    profile: SurveyProfile, files: Sequence[SourceFile], samples: Sequence[ImageSample]
 ) -> str:
     """Return a profile that parses and suits the sample."""
     lights = [s for s in samples if _kind(s) == "light" and s.is_usable]
@@ -82,7 +82,7 @@ def _source(profile: SurveyProfile) -> list[str]:
 
 
 def _keywords(
-    profile: SurveyProfile, samples: Sequence[Sample], lights: Sequence[Sample]
+    profile: SurveyProfile, samples: Sequence[ImageSample], lights: Sequence[ImageSample]
 ) -> list[str]:
     lines: list[str] = []
     headers = [s.header for s in samples if s.header is not None]
@@ -105,7 +105,7 @@ def _keywords(
 
 def _detector(
     profile: SurveyProfile,
-    samples: Sequence[Sample],
+    samples: Sequence[ImageSample],
     keywords: Sequence[str],
 ) -> list[str]:
     given = profile.detector
@@ -133,11 +133,11 @@ def _detector(
     return lines
 
 
-def _any_wcs(lights: Sequence[Sample]) -> bool:
+def _any_wcs(lights: Sequence[ImageSample]) -> bool:
     return any(sample.centre_deg is not None for sample in lights)
 
 
-def _night(lights: Sequence[Sample]) -> list[str]:
+def _night(lights: Sequence[ImageSample]) -> list[str]:
     shift = evening_shift_hours(
         s.found.observed_mjd for s in lights if s.found.observed_mjd is not None
     )
@@ -167,7 +167,7 @@ def evening_shift_hours(times_mjd: Iterable[float]) -> float | None:
 
 
 def _calibration(
-    samples: Sequence[Sample], files: Sequence[SourceFile], given: Calibration
+    samples: Sequence[ImageSample], files: Sequence[SourceFile], given: Calibration
 ) -> list[str]:
     counts = Counter(_kind(s) for s in samples if s.is_usable)
     masters = {kind: counts[kind] for kind in MASTER_KINDS if counts[kind]}
@@ -199,7 +199,7 @@ def _calibration(
     return lines
 
 
-def _fewest_alike(samples: Sequence[Sample], tolerance_c: float) -> int:
+def _fewest_alike(samples: Sequence[ImageSample], tolerance_c: float) -> int:
     """Return how many frames the smallest master would have.
 
     Where frames differ in temperature the larger group counts: a master of the few
@@ -222,7 +222,7 @@ def _fewest_alike(samples: Sequence[Sample], tolerance_c: float) -> int:
     )
 
 
-def _processing(lights: Sequence[Sample]) -> list[str]:
+def _processing(lights: Sequence[ImageSample]) -> list[str]:
     if not lights or _any_wcs(lights):
         return []
     lines = [
@@ -253,7 +253,7 @@ def _reference(files: Sequence[SourceFile]) -> list[str]:
     ]
 
 
-def _are_several_fields(lights: Sequence[Sample]) -> bool:
+def _are_several_fields(lights: Sequence[ImageSample]) -> bool:
     names = {(s.header.text("OBJECT") or "") for s in lights if s.header is not None}
     if len(names) < 2 or "" in names:
         return False
@@ -279,7 +279,7 @@ def _common(
     return (ra0 + dx) % 360, dec0 + dy
 
 
-def _have_sections(samples: Sequence[Sample]) -> bool:
+def _have_sections(samples: Sequence[ImageSample]) -> bool:
     """Return whether every header has sections that lie inside its image."""
     usable = [s for s in samples if s.is_usable and s.header is not None]
     for sample in usable:
@@ -297,7 +297,7 @@ def _have_sections(samples: Sequence[Sample]) -> bool:
     return bool(usable)
 
 
-def _kind(sample: Sample) -> str:
+def _kind(sample: ImageSample) -> str:
     return sample.contradiction or sample.found.kind
 
 

@@ -36,13 +36,13 @@ def open_source(
 
         return ArchiveFrames(source)
     if isinstance(source, profile_sources.AlertSource):
-        return NoFrames()
-    from astrid_assets.surveys.sources.simulated import SimulatedSource
+        return AlertFrames()
+    from astrid_assets.surveys.sources.simulated import SimulatedFrames
 
-    return SimulatedSource(profile)
+    return SimulatedFrames(profile)
 
 
-class NoFrames:
+class AlertFrames:
     """The source of a survey of alerts, which come by `astrid alerts import`."""
 
     def files(self) -> Iterator[SourceFile]:

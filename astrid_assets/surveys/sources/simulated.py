@@ -20,7 +20,7 @@ from astrid_assets.science.settings import ReferenceSettings
 from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose
 from astrid_assets.science.simulation.optics import true_wcs
-from astrid_assets.science.simulation.scene import QUIET_NIGHTS, Plan
+from astrid_assets.science.simulation.scene import QUIET_NIGHTS, SimulationPlan
 from astrid_assets.science.simulation.truth import (
     FrameTruth,
     TruthSource,
@@ -32,7 +32,7 @@ from astrid_assets.surveys.profile import (
     Calibration,
     Keywords,
     MaxAge,
-    Night,
+    NightDating,
     SurveyProfile,
 )
 from astrid_assets.surveys.sources.base import FileUnavailable, SourceFile, SourceUnavailable
@@ -75,7 +75,7 @@ class _Named:
     index: int
 
 
-class SimulatedSource:
+class SimulatedFrames:
     """FITS files of a simulated survey; see `surveys.sources.base.FrameSource`."""
 
     def __init__(self, profile: SurveyProfile) -> None:
@@ -190,10 +190,10 @@ class SimulatedSource:
         return header + -(-2 * ny * nx // FITS_BLOCK) * FITS_BLOCK
 
 
-def plan_of(settings: profile_sources.SimulatedSource) -> Plan:
+def plan_of(settings: profile_sources.SimulatedSource) -> SimulationPlan:
     """Return the plan that settings describe."""
     first = dt.date.fromisoformat(settings.first_night)
-    return Plan(
+    return SimulationPlan(
         scene_name=settings.scene,
         seed=settings.seed,
         shape=settings.shape,
@@ -264,7 +264,7 @@ def _profile_of(name: str, source: profile_sources.SimulatedSource) -> SurveyPro
         description=f"Simulated {source.scene} field with known truth",
         source=source,
         keywords=Keywords(field=("OBJECT",)),
-        night=Night(utc_shift_hours=0.0),
+        night=NightDating(utc_shift_hours=0.0),
         calibration=Calibration(frames_are="raw", max_age_days=NO_AGE),
         reference=_reference_settings(source),
     )
@@ -299,7 +299,7 @@ def _night_index(settings: profile_sources.SimulatedSource, night: str) -> int:
     return (dt.date.fromisoformat(night) - first).days
 
 
-def _start_mjd(plan: Plan, named: _Named) -> float:
+def _start_mjd(plan: SimulationPlan, named: _Named) -> float:
     if named.kind == "light":
         return conditions(plan, named.night, named.index).start_mjd
     slot = list(IMAGE_TYPES).index(named.kind) * CALIBRATION_FRAMES + named.index

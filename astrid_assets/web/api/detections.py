@@ -181,7 +181,7 @@ def say(
             event = EventOut.model_validate(recorded.event)
     except review_events.NoSuchDetection:
         raise not_found("detection", text_id(detection_id)) from None
-    except review_events.Refused as refused:
+    except review_events.StatementRefused as refused:
         raise Problem(422, str(refused), code="refused") from refused
     if not recorded.is_new:
         response.status_code = 200

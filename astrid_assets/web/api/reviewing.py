@@ -51,9 +51,9 @@ def next_items(state: State, person: Writer, body: NextIn) -> list[BlindDetectio
     Neither the reason nor scores nor what others said come along. An empty list:
     nothing is left.
     """
-    wish = review_queue.Wish(person.name, body.survey, night_text(body.night))
+    request = review_queue.QueueRequest(person.name, body.survey, night_text(body.night))
     state.queue.keep_up(state.catalogue)
-    drawn = draw_next(state.catalogue, wish, body.count, state.clock())
+    drawn = draw_next(state.catalogue, request, body.count, state.clock())
     with state.catalogue.read() as session:
         found = [search.detection(session, item.detection_id) for item in drawn]
     return [blind(row) for row in found if row is not None]

@@ -23,11 +23,11 @@ from astrid_assets.storage.review.events import (
     MAX_KEY,
     MAX_NOTES,
     NoSuchDetection,
-    Refused,
     Statement,
+    StatementRefused,
     say,
 )
-from astrid_assets.storage.review.queue import Wish, release
+from astrid_assets.storage.review.queue import QueueRequest, release
 from astrid_assets.storage.review.reviewer_stats import ReviewerStats, reviewer_stats
 from astrid_assets.web.pages.templating import page_with_form
 from astrid_assets.web.problems import Problem
@@ -68,7 +68,7 @@ KEYS = {
 """The key that says a class, and with it real or bogus, in one stroke."""
 
 
-class NextWish(BaseModel, extra="forbid"):
+class NextRequest(BaseModel, extra="forbid"):
     """How many more, and of what."""
 
     count: int = Field(default=6, ge=1, le=MAX_AT_ONCE)
@@ -93,7 +93,7 @@ class Item(BaseModel):
     turn: Turn | None
 
 
-class Decision(BaseModel, extra="forbid"):
+class ReviewDecision(BaseModel, extra="forbid"):
     """What the page saves."""
 
     event_key: str = Field(min_length=8, max_length=MAX_KEY)
@@ -158,13 +158,13 @@ def choose_name(
 
 
 @router.post("/review/next")
-def next_candidates(state: State, person: Reviewer, wish: NextWish) -> list[Item]:
+def next_candidates(state: State, person: Reviewer, request: NextRequest) -> list[Item]:
     """Lease the next candidates and say what was measured of them."""
     state.queue.keep_up(state.catalogue)
     drawn = next_items(
         state.catalogue,
-        Wish(person.name, wish.survey or None, wish.night or None),
-        wish.count,
+        QueueRequest(person.name, request.survey or None, request.night or None),
+        request.count,
         state.clock(),
     )
     return items_of(state, [item.detection_id for item in drawn])
@@ -181,7 +181,7 @@ def one_candidate(state: State, person: Reviewer, detection_id: str) -> Item:
 
 
 @router.post("/review/events")
-def save(state: State, person: Reviewer, decision: Decision) -> Saved:
+def save(state: State, person: Reviewer, decision: ReviewDecision) -> Saved:
     """Take down a decision; the same key again is the same event."""
     try:
         with state.catalogue.begin() as session:
@@ -191,7 +191,7 @@ def save(state: State, person: Reviewer, decision: Decision) -> Saved:
             score = scores_of(session, list(row.values())).get(decision.detection_id)
     except NoSuchDetection as error:
         raise Problem(404, str(error), code="not-found") from error
-    except Refused as error:
+    except StatementRefused as error:
         raise Problem(422, str(error), code="refused") from error
     return Saved(
         sequence=recorded.event.sequence,

@@ -18,7 +18,7 @@ from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.web.views.facts import DetectionFacts, Neighbour, links
-from astrid_assets.web.views.planes import Planes, Spot
+from astrid_assets.web.views.planes import PlaneReader, Spot
 from astrid_assets.web.views.words import degrees, flags_in_words, hours
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class DetectionView(DetectionFacts):
 
 
 def facts(
-    session: Session, rows: Sequence[DetectionRow], planes: Planes | None
+    session: Session, rows: Sequence[DetectionRow], planes: PlaneReader | None
 ) -> list[DetectionFacts]:
     """Return what was measured of these detections, in their order."""
     difference_ids = {row.difference_id for row in rows}
@@ -106,7 +106,7 @@ def facts(
 
 
 def views(
-    session: Session, rows: Sequence[DetectionRow], planes: Planes | None
+    session: Session, rows: Sequence[DetectionRow], planes: PlaneReader | None
 ) -> list[DetectionView]:
     """Return these detections with score and label, in their order."""
     ids = [row.detection_id for row in rows]
@@ -192,7 +192,7 @@ def spot_of(row: DetectionRow, difference_key: str | None, method: str) -> Spot:
 
 
 def _neighbour(
-    row: DetectionRow, difference_key: str | None, method: str, planes: Planes | None
+    row: DetectionRow, difference_key: str | None, method: str, planes: PlaneReader | None
 ) -> Neighbour | None:
     if planes is None or difference_key is None:
         return None

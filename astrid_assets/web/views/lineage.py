@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from astrid_assets.storage.database.tables.detections import Candidate, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun, ReferenceFrame
 from astrid_assets.storage.database.tables.learning import (
     Deployment,
@@ -43,7 +43,7 @@ class Lineage:
     """Everything between the raw frame and the models trained on a detection."""
 
     detection: Detection
-    candidate: Candidate
+    candidate: CandidateRow
     difference: DifferenceRun
     reference: ReferenceFrame | None
     members: list[Observation]
@@ -60,7 +60,7 @@ def lineage(session: Session, detection_id: str) -> Lineage | None:
     detection = session.get(Detection, detection_id)
     if detection is None:
         return None
-    candidate = session.get_one(Candidate, detection.candidate_id)
+    candidate = session.get_one(CandidateRow, detection.candidate_id)
     difference = session.get_one(DifferenceRun, candidate.difference_id)
     reference = None
     members: list[Observation] = []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from astrid_assets.storage.database.tables.detections import Candidate, Detection
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.nights import NightSummary
 from astrid_assets.storage.database.tables.review import Label
@@ -30,7 +30,7 @@ DETECTIONS_SHOWN = 60
 
 
 @dataclass(frozen=True)
-class NightLine:
+class NightListLine:
     """One line of a survey's list of nights: what its steps counted, and labels now."""
 
     night: str
@@ -50,7 +50,7 @@ class SurveyNights:
 
     name: str
     n_nights: int
-    nights: list[NightLine]
+    nights: list[NightListLine]
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _survey(session: Session, name: str) -> SurveyNights:
         return int(str(summaries.get((night, asset), {}).get(what) or 0))
 
     lines = [
-        NightLine(
+        NightListLine(
             night,
             number(night, "raw_observations", "lights"),
             number(night, "processed_frames", "accepted"),
@@ -196,7 +196,7 @@ def _detections(
     own = select_detections().where(Detection.survey == survey, Detection.night == night)
     total = session.scalar(select(func.count()).select_from(own.subquery())) or 0
     query = (
-        own.order_by(func.abs(Candidate.score_sigma).desc(), Detection.id)
+        own.order_by(func.abs(CandidateRow.score_sigma).desc(), Detection.id)
         .limit(DETECTIONS_SHOWN)
         .offset((page - 1) * DETECTIONS_SHOWN)
     )

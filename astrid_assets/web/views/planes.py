@@ -110,7 +110,7 @@ class Spot:
 
 
 @dataclass(frozen=True)
-class Planes:
+class PlaneReader:
     """Reads pixels around detections."""
 
     store: ObjectStore

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.science.labelling.rules import DEFAULT_RULES
 from astrid_assets.storage.review.positions import open_night, stale_nights
-from astrid_assets.storage.review.queue import Drawn, Wish, draw
+from astrid_assets.storage.review.queue import Drawn, QueueRequest, draw
 from astrid_assets.storage.review.views import rules_of
 
 if TYPE_CHECKING:
@@ -45,14 +45,16 @@ class QueueWatch:
         return len(stale)
 
 
-def next_items(catalogue: Catalogue, wish: Wish, count: int, when: dt.datetime) -> list[Drawn]:
+def next_items(
+    catalogue: Catalogue, request: QueueRequest, count: int, when: dt.datetime
+) -> list[Drawn]:
     """Lease the next candidates to a reviewer, by the rules of the survey asked for.
 
     Across surveys the default shares count.
     """
     with catalogue.begin() as session:
-        rules = rules_of(session, wish.survey) if wish.survey else DEFAULT_RULES
-        return draw(session, wish, count, rules, when, LOT)
+        rules = rules_of(session, request.survey) if request.survey else DEFAULT_RULES
+        return draw(session, request, count, rules, when, LOT)
 
 
 LOT = random.SystemRandom()

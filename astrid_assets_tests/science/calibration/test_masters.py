@@ -9,7 +9,7 @@ from astropy.io import fits
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import (
     Masters,
-    NoFrames,
+    NoCalibrationFrames,
     combine,
 )
 from astrid_assets.science.errors import FrameRejected, ShapeMismatch
@@ -84,16 +84,16 @@ def test_clipping_costs_hardly_any_noise(rng):
 
 def test_a_dark_without_bias_or_time_is_refused():
     image = np.ones(SHAPE, dtype=np.float32)
-    with pytest.raises(NoFrames, match="master bias"):
+    with pytest.raises(NoCalibrationFrames, match="master bias"):
         combine([image], "dark", exposures_s=[10.0])
     with pytest.raises(FrameRejected, match="exposure"):
         combine([image], "dark", bias=image, exposures_s=[0.0])
-    with pytest.raises(NoFrames):
+    with pytest.raises(NoCalibrationFrames):
         combine([], "bias")
 
 
 def test_a_dark_flat_is_refused_with_its_level():
-    with pytest.raises(NoFrames, match="500 needed"):
+    with pytest.raises(NoCalibrationFrames, match="500 needed"):
         combine([np.full(SHAPE, 20, np.float32)], "flat")
 
 

@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.gain import photon_transfer
-from astrid_assets.science.calibration.masters import Masters, NoFrames, make_master
+from astrid_assets.science.calibration.masters import Masters, NoCalibrationFrames, make_master
 from astrid_assets.science.calibration.variance import calibrated_variance
 from astrid_assets.science.errors import ShapeMismatch
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.simulation import detector
-from astrid_assets.science.simulation.scene import Plan
+from astrid_assets.science.simulation.scene import SimulationPlan
 from astrid_assets_tests.science.star_fields import raw_frame
 
-PLAN = Plan(scene_name="deep", seed=5, shape=(512, 512), frames_per_night=3, first_mjd=60735.0)
+PLAN = SimulationPlan(
+    scene_name="deep", seed=5, shape=(512, 512), frames_per_night=3, first_mjd=60735.0
+)
 GAIN = np.float32(PLAN.scene.gain_e_per_adu)
 
 
@@ -165,7 +167,7 @@ def test_gain_and_read_noise_are_recovered(scene):
     found = photon_transfer(pair("flat"), pair("bias"))
     assert found.gain_e_per_adu == pytest.approx(plan.scene.gain_e_per_adu, rel=0.01)
     assert found.read_noise_e == pytest.approx(plan.scene.read_noise_e, rel=0.02)
-    with pytest.raises(NoFrames, match="show no gain"):
+    with pytest.raises(NoCalibrationFrames, match="show no gain"):
         photon_transfer(pair("bias"), pair("bias"))
 
 

@@ -13,7 +13,7 @@ from astrid_assets.science.processing.solving import solve
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose
-from astrid_assets.science.simulation.scene import Plan
+from astrid_assets.science.simulation.scene import SimulationPlan
 
 SETTINGS = ProcessingSettings()
 FRAMES = [(0, 1), (0, 2), (1, 0), (2, 1), (3, 0), (4, 2)]
@@ -22,7 +22,7 @@ HALF_A_PERCENT_MAG = 0.0054
 
 def errors_mag(scene: str, seed: int) -> list[float]:
     """Return zero point minus truth for frames without mishap."""
-    plan = Plan(
+    plan = SimulationPlan(
         scene_name=scene, seed=seed, shape=(768, 768), frames_per_night=3, first_mjd=60735.0
     )
     gain, time = np.float32(plan.scene.gain_e_per_adu), plan.scene.exposure_s

@@ -24,12 +24,14 @@ from astrid_assets.science.processing.solving import solve
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose
-from astrid_assets.science.simulation.scene import Plan
+from astrid_assets.science.simulation.scene import SimulationPlan
 from astrid_assets.science.stars.measurement import select
 from astrid_assets_tests.science.star_fields import raw_frame, star_field, tangent_wcs
 
 SETTINGS = ProcessingSettings()
-PLAN = Plan(scene_name="wide", seed=3, shape=(448, 448), frames_per_night=3, first_mjd=60735.0)
+PLAN = SimulationPlan(
+    scene_name="wide", seed=3, shape=(448, 448), frames_per_night=3, first_mjd=60735.0
+)
 HEADER_ERROR_PX = np.array([3.0, -2.0])
 
 

@@ -21,7 +21,7 @@ from astrid_assets.science.quality.difference_gates import (
 )
 from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
 from astrid_assets.science.quality.gate import Gate, held_back_by
-from astrid_assets.science.quality.numbers import Limit, Side
+from astrid_assets.science.quality.numbers import Limit, LimitSide
 from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair
 
 SETTINGS = DifferencingSettings()
@@ -150,7 +150,7 @@ def outside(limit: Limit) -> float:
     """Return a value beyond a limit."""
     bound = limit.value(SETTINGS)
     assert bound is not None
-    return 1.2 * bound if limit.side is Side.AT_MOST else 0.7 * bound
+    return 1.2 * bound if limit.side is LimitSide.AT_MOST else 0.7 * bound
 
 
 @pytest.mark.parametrize(("gate", "number", "limit"), [g for g in FRAME_GATES if g[0].blocks])
@@ -188,15 +188,15 @@ def test_a_frame_at_the_limit_is_neither_flagged_nor_rejected_and_passes_its_gat
 def test_the_frame_that_decides_is_the_value_and_the_worst_is_reported():
     values = [1.0, 1.3, 1.6]
     blocking, warning = gate_of("score_noise"), gate_of("psf_match")
-    best = over_frames(blocking, values, 1.5, Side.AT_MOST)
+    best = over_frames(blocking, values, 1.5, LimitSide.AT_MOST)
     assert (best.value, best.passed, best.limit) == (1.0, True, "<= 1.5")
     assert "typical 1.3, worst 1.6" in best.detail
-    worst = over_frames(warning, values, 1.5, Side.AT_MOST)
+    worst = over_frames(warning, values, 1.5, LimitSide.AT_MOST)
     assert (worst.value, worst.passed) == (1.6, False)
 
 
 def test_a_scatter_that_is_no_number_is_outside():
-    verdict = over_frames(gate_of("score_noise"), [float("nan")], 1.5, Side.AT_MOST)
+    verdict = over_frames(gate_of("score_noise"), [float("nan")], 1.5, LimitSide.AT_MOST)
     assert not verdict.passed
 
 

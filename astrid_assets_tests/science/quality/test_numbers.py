@@ -15,9 +15,9 @@ from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
 from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.science.quality.numbers import (
     Limit,
+    LimitSide,
     MeasuredNumber,
     Severity,
-    Side,
     printed,
     printed_limit,
     reasons_and_flags,
@@ -59,7 +59,7 @@ def test_a_reason_is_given_exactly_beyond_the_limit(which, factor):
     bound = bound_of(number, limit)
     value = bound * factor
     reason = number.reason(limit, value, SETTINGS[number.section])
-    is_outside = value > bound if limit.side is Side.AT_MOST else value < bound
+    is_outside = value > bound if limit.side is LimitSide.AT_MOST else value < bound
     assert (reason is not None) == is_outside
     if reason is not None:
         assert reason.code is limit.code
@@ -74,7 +74,7 @@ def test_the_line_of_the_profile_in_a_message_is_legal_and_lets_the_value_pass(w
     number, limit = which
     settings = SETTINGS[number.section]
     bound = bound_of(number, limit)
-    value = bound * factor if limit.side is Side.AT_MOST else bound / factor
+    value = bound * factor if limit.side is LimitSide.AT_MOST else bound / factor
     reason = number.reason(limit, value, settings)
     assert reason is not None
     if f"No value of [{number.section}] {limit.setting} lets it pass" in reason.message:

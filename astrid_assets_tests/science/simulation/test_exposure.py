@@ -12,14 +12,18 @@ from astrid_assets.science.simulation import detector
 from astrid_assets.science.simulation.exposure import Exposure, expose
 from astrid_assets.science.simulation.optics import to_pixels, to_sky, true_wcs
 from astrid_assets.science.simulation.point_spread import stamps
-from astrid_assets.science.simulation.scene import Plan
+from astrid_assets.science.simulation.scene import SimulationPlan
 from astrid_assets.science.simulation.weather import conditions
 
-WIDE = Plan(scene_name="wide", seed=7, shape=(384, 384), frames_per_night=3, first_mjd=60735.0)
-DEEP = Plan(scene_name="deep", seed=3, shape=(384, 320), frames_per_night=3, first_mjd=60735.0)
+WIDE = SimulationPlan(
+    scene_name="wide", seed=7, shape=(384, 384), frames_per_night=3, first_mjd=60735.0
+)
+DEEP = SimulationPlan(
+    scene_name="deep", seed=3, shape=(384, 320), frames_per_night=3, first_mjd=60735.0
+)
 
 
-def _electrons(plan: Plan, exposure: Exposure) -> np.ndarray:
+def _electrons(plan: SimulationPlan, exposure: Exposure) -> np.ndarray:
     """Calibrate with the true bias, dark and flat."""
     raw = exposure.adu * plan.scene.gain_e_per_adu - detector.bias_map(plan)
     raw = raw - detector.dark_map(plan) * plan.scene.exposure_s
@@ -174,7 +178,9 @@ def test_cosmic_rays_and_new_hot_pixels_stand_out_where_the_mask_says():
 
 
 def test_some_later_frames_have_a_satellite_and_no_early_one():
-    plan = Plan(scene_name="wide", seed=7, shape=(96, 96), frames_per_night=3, first_mjd=60735.0)
+    plan = SimulationPlan(
+        scene_name="wide", seed=7, shape=(96, 96), frames_per_night=3, first_mjd=60735.0
+    )
     trailed = [
         (night, index)
         for night in range(12)
@@ -233,7 +239,9 @@ def test_the_first_nights_are_good():
 
 
 def test_a_full_frame_takes_less_than_the_allowed_time():
-    plan = Plan(scene_name="deep", seed=1, shape=(768, 768), frames_per_night=3, first_mjd=6e4)
+    plan = SimulationPlan(
+        scene_name="deep", seed=1, shape=(768, 768), frames_per_night=3, first_mjd=6e4
+    )
     expose(plan, 3, 0)  # catalogues and detector maps are made once per process
     start = time.process_time()
     expose(plan, 3, 1)

@@ -12,18 +12,18 @@ from astrid_assets.science.simulation.catalogue import saturated_stars, star_cat
 from astrid_assets.science.simulation.exposure import expose
 from astrid_assets.science.simulation.optimal import single_image_snr
 from astrid_assets.science.simulation.point_spread import PsfField, stamps
-from astrid_assets.science.simulation.scene import Plan
+from astrid_assets.science.simulation.scene import SimulationPlan
 from astrid_assets.science.simulation.transients import changes, variable_star_indices
 from astrid_assets.science.simulation.truth import TruthSource, sources_on_frame
 
 PLANS = [
-    Plan(scene_name=scene, seed=7, shape=(768, 768), frames_per_night=3, first_mjd=6e4)
+    SimulationPlan(scene_name=scene, seed=7, shape=(768, 768), frames_per_night=3, first_mjd=6e4)
     for scene in ("wide", "deep")
 ]
 both_scenes = pytest.mark.parametrize("plan", PLANS, ids=["wide", "deep"])
 
 
-def _all(plan: Plan, nights: range) -> list[tuple[int, list[TruthSource]]]:
+def _all(plan: SimulationPlan, nights: range) -> list[tuple[int, list[TruthSource]]]:
     return [(n, sources_on_frame(plan, n, i)) for n in nights for i in range(3)]
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astrid_assets.steps.calibration_masters.groups import (
-    Wish,
+    MasterRequest,
     groups_of,
     is_near,
     setup_of,
@@ -42,11 +42,11 @@ def several(kind: str, night: str, n: int = 2, **changes: object) -> list[Observ
 
 
 LIGHT = frame("light", "2025-03-10", band="r")
-WISH = Wish("2025-03-10", "r", setup_of(LIGHT), -10.0)
+REQUEST = MasterRequest("2025-03-10", "r", setup_of(LIGHT), -10.0)
 
 
-def nights(frames, kind="bias", wish=WISH, settings=COUNTED):
-    return [g.night for g in suitable(groups_of(frames, 2.0), kind, wish, settings).groups]
+def nights(frames, kind="bias", request=REQUEST, settings=COUNTED):
+    return [g.night for g in suitable(groups_of(frames, 2.0), kind, request, settings).groups]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_age_has_a_limit_for_each_kind():
     frames = several("flat", "2025-03-06") + several("dark", "2025-03-05")
     assert nights(frames, "flat") == []
     assert nights(frames, "dark") == ["2025-03-05"]
-    why = suitable(groups_of(frames, 2.0), "flat", WISH, COUNTED).why_none
+    why = suitable(groups_of(frames, 2.0), "flat", REQUEST, COUNTED).why_none
     assert "4 days away, at most 3 allowed" in why
 
 
@@ -115,7 +115,7 @@ def test_temperature_first_then_time_then_what_the_policy_says():
     assert nights(frames, "dark") == ["2025-03-06", "2025-03-09", "2025-03-10"]
     strict = COUNTED.model_copy(update={"temperature_policy": "reject"})
     assert nights(frames, "dark", settings=strict) == ["2025-03-06"]
-    warm = replace(WISH, temperature_c=5.0)
+    warm = replace(REQUEST, temperature_c=5.0)
     why = suitable(groups_of(frames, 2.0), "dark", warm, strict).why_none
     assert "14.0 C from the frame's; at most 2 C allowed" in why
 
@@ -128,9 +128,9 @@ def test_flats_may_have_any_temperature():
 
 def test_unknown_temperatures_are_taken_as_they_are():
     (group,) = groups_of(several("dark", "2025-03-10", ccd_temperature_c=None), 2.0)
-    assert is_near(group, WISH, COUNTED)
+    assert is_near(group, REQUEST, COUNTED)
     (group,) = groups_of(several("dark", "2025-03-10"), 2.0)
-    assert is_near(group, replace(WISH, temperature_c=None), COUNTED)
+    assert is_near(group, replace(REQUEST, temperature_c=None), COUNTED)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +145,6 @@ def test_unknown_temperatures_are_taken_as_they_are():
     ],
 )
 def test_people_read_why_there_is_none(frames, sentence):
-    choice = suitable(groups_of(frames, 2.0), "bias", WISH, COUNTED)
+    choice = suitable(groups_of(frames, 2.0), "bias", REQUEST, COUNTED)
     assert choice.groups == ()
     assert sentence in choice.why_none

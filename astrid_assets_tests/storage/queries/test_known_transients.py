@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from astrid_assets.storage.database.tables.detections import Candidate
+from astrid_assets.storage.database.tables.detections import CandidateRow
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.queries import frames
@@ -29,7 +29,7 @@ def labelled(
     difference = world.difference(frame, current=current)
     detection = world.detection(frame, difference, (number, number))
     if sign < 0:
-        world.session.query(Candidate).where(Candidate.difference_id == difference).update(
+        world.session.query(CandidateRow).where(CandidateRow.difference_id == difference).update(
             {"sign": -1}
         )
     row = {

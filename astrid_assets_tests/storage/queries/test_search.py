@@ -11,7 +11,7 @@ import pytest
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.storage.database.paging import BadCursor
 from astrid_assets.storage.database.sky_index import distance_arcsec
-from astrid_assets.storage.database.tables.detections import Candidate, Detection
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.queries import search, search_images
@@ -52,7 +52,7 @@ def filled(catalogue: Catalogue, rng: np.random.Generator) -> Catalogue:
                 row = session.get_one(Detection, detection_id)
                 # Two scores are shared by many: ties must page as well.
                 row.score = round(0.1 * (index % 3), 3)
-                candidate = session.get_one(Candidate, row.candidate_id)
+                candidate = session.get_one(CandidateRow, row.candidate_id)
                 candidate.mask_bits = int(MaskBit.HALO) if index == 0 else 0
                 if index % 2:
                     upsert(session, Label, [_label(detection_id, index)])

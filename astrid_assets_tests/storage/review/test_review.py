@@ -19,14 +19,14 @@ from astrid_assets.storage.queries import gates
 from astrid_assets.storage.review import labels
 from astrid_assets.storage.review.events import (
     NoSuchDetection,
-    Refused,
     Statement,
+    StatementRefused,
     draw_mask,
     drawn_masks,
     say,
 )
 from astrid_assets.storage.review.positions import open_night, stale_nights
-from astrid_assets.storage.review.queue import Wish, draw, release, waiting
+from astrid_assets.storage.review.queue import QueueRequest, draw, release, waiting
 from astrid_assets_tests.storage.crowd import crowded_night
 from astrid_assets_tests.storage.world import WHEN, World
 
@@ -76,9 +76,9 @@ def test_two_reviewers_never_get_the_same(catalogue: Catalogue):
     with catalogue.begin() as session:
         ids = night(session, 40)
         own = lot(1)
-        ann = draw(session, Wish("ann"), 15, rules(), WHEN, own)
-        bob = draw(session, Wish("bob"), 15, rules(), WHEN, own)
-        again = draw(session, Wish("ann"), 15, rules(), WHEN, own)
+        ann = draw(session, QueueRequest("ann"), 15, rules(), WHEN, own)
+        bob = draw(session, QueueRequest("bob"), 15, rules(), WHEN, own)
+        again = draw(session, QueueRequest("ann"), 15, rules(), WHEN, own)
     first, second = ({item.detection_id for item in drawn} for drawn in (ann, bob))
     assert len(first) == len(second) == 15
     assert first | second <= set(ids)
@@ -92,11 +92,11 @@ def test_a_lease_expires_and_is_given_back(catalogue: Catalogue):
         night(session, 5)
         own = lot(1)
         later = WHEN + dt.timedelta(minutes=rules().lease_minutes + 1)
-        assert len(draw(session, Wish("ann"), 9, rules(), WHEN, own)) == 5
-        assert draw(session, Wish("bob"), 9, rules(), WHEN, own) == []
-        assert len(draw(session, Wish("bob"), 9, rules(), later, own)) == 5
+        assert len(draw(session, QueueRequest("ann"), 9, rules(), WHEN, own)) == 5
+        assert draw(session, QueueRequest("bob"), 9, rules(), WHEN, own) == []
+        assert len(draw(session, QueueRequest("bob"), 9, rules(), later, own)) == 5
         release(session, "bob")
-        assert len(draw(session, Wish("cyd"), 9, rules(), later, own)) == 5
+        assert len(draw(session, QueueRequest("cyd"), 9, rules(), later, own)) == 5
 
 
 def test_the_random_sample_is_drawn_for_nothing_else(catalogue: Catalogue):
@@ -105,7 +105,7 @@ def test_the_random_sample_is_drawn_for_nothing_else(catalogue: Catalogue):
         sample = set(session.scalars(select(ReviewItem.detection_id).where(ReviewItem.is_sample)))
         assert len(sample) == pytest.approx(0.2 * 400, abs=4 * np.sqrt(400 * 0.16))
         own = lot(3)
-        drawn = draw(session, Wish("ann"), 200, rules(), WHEN, own)
+        drawn = draw(session, QueueRequest("ann"), 200, rules(), WHEN, own)
         kinds = Counter(item.drawn_as for item in drawn)
         for item in drawn:
             assert (item.drawn_as == "random") == (item.detection_id in sample)
@@ -131,7 +131,7 @@ def test_shares_are_kept_and_uncertain_ones_come_first(catalogue: Catalogue):
         nothing = dict.fromkeys(rules().shares, 0.0)
         shares = nothing | {"uncertain": 0.5, "random": 0.25, "gold": 0.25}
         wanted = rules(**shares)
-        drawn = draw(session, Wish("ann"), 120, wanted, WHEN, lot(5))
+        drawn = draw(session, QueueRequest("ann"), 120, wanted, WHEN, lot(5))
         kinds = Counter(item.drawn_as for item in drawn)
         assert len(drawn) == 120
         assert kinds["uncertain"] > kinds["random"] > 15
@@ -152,7 +152,7 @@ def test_one_vote_retires_two_disagree_three_decide(catalogue: Catalogue):
         session.execute(update(ReviewItem).values(votes_wanted=2))
         speak(session, "bob", single, "bogus")
         assert place(session, single) == "disputed"
-        drawn = draw(session, Wish("cyd"), 1, rules(), WHEN, lot(1))
+        drawn = draw(session, QueueRequest("cyd"), 1, rules(), WHEN, lot(1))
         assert [item.drawn_as for item in drawn] == ["disputed"]
         found = speak(session, "cyd", single, "bogus", classification="dipole")
         assert found.event.drawn_as == "disputed"
@@ -168,15 +168,15 @@ def test_a_second_reviewer_is_asked_and_never_the_first(catalogue: Catalogue):
         for id_ in ids:
             speak(session, "ann", id_, "real")
         assert waiting(session) == {"second": 3}
-        assert draw(session, Wish("ann"), 5, rules(), WHEN, lot(1)) == []
-        drawn = draw(session, Wish("bob"), 5, rules(), WHEN, lot(1))
+        assert draw(session, QueueRequest("ann"), 5, rules(), WHEN, lot(1)) == []
+        drawn = draw(session, QueueRequest("bob"), 5, rules(), WHEN, lot(1))
         assert Counter(item.drawn_as for item in drawn) == {"second": 3}
 
 
 def test_a_retry_is_the_same_event_and_undo_takes_it_back(catalogue: Catalogue):
     with catalogue.begin() as session:
         one, other = night(session, 2)
-        draw(session, Wish("ann"), 2, rules(), WHEN, lot(1))
+        draw(session, QueueRequest("ann"), 2, rules(), WHEN, lot(1))
         first = speak(session, "ann", one, "real")
         again = speak(session, "ann", one, "real")
         assert (first.is_new, again.is_new) == (True, False)
@@ -186,11 +186,11 @@ def test_a_retry_is_the_same_event_and_undo_takes_it_back(catalogue: Catalogue):
         assert labels.labels_for(session, [one]) == {}
         assert place(session, one) in {"new", "sample"}
         # It comes back, for the reason it was shown.
-        drawn = draw(session, Wish("ann"), 5, rules(), WHEN, lot(1))
+        drawn = draw(session, QueueRequest("ann"), 5, rules(), WHEN, lot(1))
         assert {i.detection_id: i.drawn_as for i in drawn}[one] == first.event.drawn_as
         said = session.scalars(select(ValidationEvent.label)).all()
         assert said == ["real", "undo"]
-        with pytest.raises(Refused, match="nothing to undo"):
+        with pytest.raises(StatementRefused, match="nothing to undo"):
             speak(session, "bob", other, "undo")
 
 
@@ -202,11 +202,11 @@ def test_a_closed_night_is_not_shown_and_comes_back(catalogue: Catalogue):
         gates.record(session, "sim", NIGHT, "detections", [flood])
         open_night(session, "sim", NIGHT)
         assert waiting(session) == {"closed": 4}
-        assert draw(session, Wish("bob"), 9, rules(), WHEN, lot(1)) == []
+        assert draw(session, QueueRequest("bob"), 9, rules(), WHEN, lot(1)) == []
         gates.record(session, "sim", NIGHT, "detections", [])
         open_night(session, "sim", NIGHT)
         assert waiting(session).get("retired") == 1
-        assert len(draw(session, Wish("bob"), 9, rules(), WHEN, lot(1))) == 3
+        assert len(draw(session, QueueRequest("bob"), 9, rules(), WHEN, lot(1))) == 3
 
 
 def test_nights_with_newer_detections_are_stale(catalogue: Catalogue):
@@ -237,7 +237,7 @@ def test_statements_that_make_no_sense_are_refused(catalogue, changes, words):
     with catalogue.begin() as session:
         (one,) = night(session, 1)
         spoken = {"event_key": "k", "detection_id": one, "reviewer": "ann"} | changes
-        with pytest.raises(Refused, match=words):
+        with pytest.raises(StatementRefused, match=words):
             say(session, Statement(**spoken), WHEN)
         assert session.scalar(select(func.count()).select_from(ValidationEvent)) == 0
 
@@ -258,7 +258,7 @@ def test_the_newest_drawn_mask_counts(catalogue: Catalogue, rng):
         np.testing.assert_array_equal(drawn_masks(session, [one])[one], second)
         draw_mask(session, "c", one, "ann", None, WHEN)
         assert drawn_masks(session, [one, other]) == {}
-        with pytest.raises(Refused, match="64 rows"):
+        with pytest.raises(StatementRefused, match="64 rows"):
             draw_mask(session, "d", one, "ann", first[:8], WHEN)
 
 

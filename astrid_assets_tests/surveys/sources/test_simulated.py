@@ -14,7 +14,7 @@ from astrid_assets.surveys.profile import SurveyProfile
 from astrid_assets.surveys.profile_sources import FolderSource
 from astrid_assets.surveys.sources.base import FileUnavailable, SourceUnavailable
 from astrid_assets.surveys.sources.simulated import (
-    SimulatedSource,
+    SimulatedFrames,
     demo_profiles,
     frame_index_of,
     frame_truth,
@@ -31,7 +31,7 @@ SETTINGS = profile_sources.SimulatedSource(
     shape=(256, 320),
     first_night="2025-02-27",
 )
-SOURCE = SimulatedSource(SurveyProfile(name="little", source=SETTINGS))
+SOURCE = SimulatedFrames(SurveyProfile(name="little", source=SETTINGS))
 LIGHT = "2025-03-02/light_002.fits"
 
 
@@ -55,14 +55,14 @@ def test_every_file_has_the_size_that_the_listing_promises_and_repeats_exactly()
         if file.path.endswith("_001.fits"):
             content = SOURCE.read(file.path)
             assert len(content) == file.size_bytes
-            assert content == SimulatedSource(SurveyProfile(name="another", source=SETTINGS)).read(
+            assert content == SimulatedFrames(SurveyProfile(name="another", source=SETTINGS)).read(
                 file.path
             )
 
 
 def test_another_seed_is_another_sky():
     other = SETTINGS.model_copy(update={"seed": 6})
-    source = SimulatedSource(SurveyProfile(name="little", source=other))
+    source = SimulatedFrames(SurveyProfile(name="little", source=other))
     assert source.read(LIGHT) != SOURCE.read(LIGHT)
 
 
@@ -155,10 +155,10 @@ def test_a_frame_too_small_for_a_sky_is_refused(tmp_path):
     SOURCE.check()
     tiny = SETTINGS.model_copy(update={"shape": (20, 500)})
     with pytest.raises(SourceUnavailable, match="500 x 20 pixels"):
-        SimulatedSource(SurveyProfile(name="tiny", source=tiny)).check()
+        SimulatedFrames(SurveyProfile(name="tiny", source=tiny)).check()
     folder = SurveyProfile(name="files", source=FolderSource(path=tmp_path))
     with pytest.raises(SourceUnavailable, match="its source is a folder"):
-        SimulatedSource(folder)
+        SimulatedFrames(folder)
 
 
 def test_the_demonstration_has_two_raw_surveys_whose_reference_is_the_quiet_nights():
@@ -169,7 +169,7 @@ def test_the_demonstration_has_two_raw_surveys_whose_reference_is_the_quiet_nigh
         assert profile.calibration.frames_are == "raw"
         assert profile.reference.before == "2025-03-04"
         assert profile.reference.frames == 9
-        SimulatedSource(profile).check()
+        SimulatedFrames(profile).check()
 
 
 def test_the_demonstration_holds_more_than_a_thousand_detectable_changes():
@@ -177,7 +177,7 @@ def test_the_demonstration_holds_more_than_a_thousand_detectable_changes():
     for profile in demo_profiles():
         settings = profile.source
         assert isinstance(settings, profile_sources.SimulatedSource)
-        nights = {f.night for f in SimulatedSource(profile).files() if f.night}
+        nights = {f.night for f in SimulatedFrames(profile).files() if f.night}
         for night in nights:
             count += sum(abs(s.expected_snr) > 6 for s in truth(settings, night))
     assert count > 1000

@@ -50,7 +50,7 @@ class DifferenceRun(Base):
     subtracted_at: Mapped[dt.datetime]
 
 
-class Candidate(Base):
+class CandidateRow(Base):
     """A peak of the score, kept or rejected; `reasons` has one bit per failed test."""
 
     __tablename__ = "candidates"
@@ -128,7 +128,7 @@ class TrackletRow(Base):
     rms_arcsec: Mapped[float]
 
 
-class InjectedTransient(Base):
+class InjectedTransientRow(Base):
     """An artificial transient and what became of it; never a detection.
 
     `snr` is what theory promises, negative for a source that fades. `found`: a kept

@@ -60,7 +60,7 @@ class ValidationEvent(Base):
     created_at: Mapped[dt.datetime]
 
 
-class Vote(Base):
+class VoteRow(Base):
     """Each reviewer's statement that stands: a view of the events, kept for queries."""
 
     __tablename__ = "votes"
