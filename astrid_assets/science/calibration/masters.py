@@ -107,6 +107,11 @@ class Masters:
 
         Dead by their response to light, or with a bias far from all others, which
         means that they do not count electrons; and those of the survey's own map.
+
+        Raises
+        ------
+        NoFrames
+            If there is no master at all.
         """
         if self.shape is None:
             raise NoCalibrationFrames("no masters: nothing is known of the detector's pixels")

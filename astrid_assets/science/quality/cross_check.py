@@ -134,8 +134,8 @@ def cross_check(
 
     Raises
     ------
-    ScienceError
-        If the other method cannot do the pair.
+    FrameRejected, TooFewStars
+        If the other method cannot subtract the pair, or the frame has no PSF.
     """
     if science.psf is None:
         raise FrameRejected(ReasonCode.UNPROCESSED, f"{science.frame_id} has no PSF")

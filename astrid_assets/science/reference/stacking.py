@@ -68,6 +68,8 @@ def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Fra
     FrameRejected
         ``unprocessed`` when a frame lacks what stacking needs, ``no_overlap`` when frames
         share no good pixel.
+    TooFewStars
+        If the stack shows too few stars for its PSF.
     """
     if len(frames) < settings.min_frames or not frames:
         raise NoReference(

@@ -228,6 +228,11 @@ def stamps(
     -------
     stamps : (n, 2 * half + 1, 2 * half + 1)
         Their sum is 1 when `half` is at least ``support(fwhm)``.
+
+    Raises
+    ------
+    ValueError
+        If the Moffat exponent is not a multiple of 0.5 above 1.
     """
     fwhm = field.fwhm_at(x, y)
     if widening is not None:

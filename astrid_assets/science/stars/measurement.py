@@ -91,6 +91,12 @@ def measure_stars(
     -------
     stars
         With positive flux; empty when nothing is found.
+
+    Raises
+    ------
+    FrameRejected
+        ``missing_data`` or ``constant``, if the noise of a frame without variance cannot be
+        measured.
     """
     usable = ((frame.mask & UNUSABLE) == 0) & np.isfinite(frame.data)
     sigma = _sigma(frame, usable)
