@@ -1,9 +1,10 @@
 """How fast search and the queue answer with 100 000 detections in PostgreSQL.
 
-    .venv/bin/python -m benchmarks.api [DETECTIONS]
-
 Starts a PostgreSQL server and the web application, fills the catalogue, and asks over
-HTTP; prints the median and the slowest of the answers to each question, in ms.
+HTTP. Exits with 1 when the median of an answer is above 100 ms.
+
+    .venv/bin/python -m benchmarks.api
+    .venv/bin/python -m benchmarks.api --detections 20000 --keep
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from astrid_assets.storage.queries import gates
 from astrid_assets.web.settings import WebSettings
 from astrid_assets_tests.api.serving import served
 from astrid_assets_tests.services import administrate, psycopg2_url
+from benchmarks.figures import Figures, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +56,12 @@ LIMIT_MS = 100.0
 PROFILE = 'name = "wide"\n[source]\nkind = "simulated"\n'
 
 
-def main(n_detections: int) -> int:
-    """Fill, ask, print; returns 1 when a median is above the limit."""
+def main() -> int:
+    """Fill and ask; returns 1 when a median is above the limit."""
+    parser = parser_of("api", __doc__)
+    parser.add_argument("--detections", type=int, default=100_000)
+    figures = Figures(parser)
+    n_detections = figures.options.detections
     with tempfile.TemporaryDirectory(prefix="astrid-bench-") as folder:
         server = pgserver.get_server(Path(folder) / "pg", cleanup_mode=None)
         try:
@@ -67,18 +73,22 @@ def main(n_detections: int) -> int:
             start = time.perf_counter()
             fill(catalogue, n_detections)
             filled = time.perf_counter() - start
-            print(f"{n_detections} detections written in {filled:.0f} s")
+            figures.add("catalogue", "detections", "number", n_detections)
+            figures.add("catalogue", "detections", "written in", filled, "s")
             settings = WebSettings(url, str(Path(folder) / "store"))
             with served(settings) as (address, app):
-                slow = ask_all(address)
+                slow = ask_all(address, figures)
                 app.state.astrid.catalogue.close()
             catalogue.close()
         finally:
             server.stop()
+    slow_ones = ", ".join(slow) or "none"
+    figures.note(f"Median above {LIMIT_MS:g} ms: {slow_ones}.")
+    figures.finish()
     return 1 if slow else 0
 
 
-def ask_all(address: str) -> list[str]:
+def ask_all(address: str, figures: Figures) -> list[str]:
     """Time every question; return those whose median is above the limit."""
     slow = []
     with httpx.Client(base_url=address, timeout=120) as client:
@@ -127,10 +137,10 @@ def ask_all(address: str) -> list[str]:
         }
         for name, ask in questions.items():
             median, worst = timed(ask)
-            print(f"{name:28} {median:8.1f} {worst:8.1f}")
+            figures.add("answers over HTTP", name, "median", median, "ms")
+            figures.add("answers over HTTP", name, f"worst of {ROUNDS}", worst, "ms")
             if median > LIMIT_MS:
                 slow.append(name)
-    print(f"median above {LIMIT_MS:g} ms: {', '.join(slow) or 'none'}")
     return slow
 
 
@@ -337,4 +347,4 @@ def night(number: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000))
+    sys.exit(main())

@@ -8,13 +8,12 @@ frame of a night, and for each further one, which finds the reference in memory.
 hotpants is on the path, it is timed in the same run: from uncompressed FITS to FITS, of
 images that are registered already, and without detection.
 
-    .venv/bin/python benchmarks/asset.py
-    .venv/bin/python benchmarks/asset.py --side 4096 --runs 3
+    .venv/bin/python -m benchmarks.asset
+    .venv/bin/python -m benchmarks.asset --side 4096 --runs 3 --keep
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
 import shutil
 import tempfile
@@ -26,9 +25,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from differencing_peers import hotpants
-from rich.console import Console
-from rich.table import Table
 from scipy import fft
 
 from astrid_assets.science.arrays.threads import set_threads
@@ -44,6 +40,8 @@ from astrid_assets.steps.reference_frames import reading
 from astrid_assets.storage.fits.frames import frame_to_fits
 from astrid_assets.storage.objects.client_store import ClientStore
 from astrid_assets.storage.objects.object_store import open_object_store
+from benchmarks.differencing_peers import hotpants
+from benchmarks.figures import Figures, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,15 +117,13 @@ class Stopwatch:
 
 
 def main() -> None:
-    """Print where the time goes with one thread and with two."""
-    parser = argparse.ArgumentParser(description="What a frame costs, step by step.")
+    """Measure where the time goes with one thread and with two."""
+    parser = parser_of("asset", __doc__)
     parser.add_argument("--side", type=int, default=SIDE, help="pixels")
     parser.add_argument("--runs", type=int, default=RUNS)
-    options = parser.parse_args()
+    figures = Figures(parser)
+    options = figures.options
     shape = options.side, options.side
-    table = Table(title=f"{options.side}²: one frame from the store to its detections")
-    for name in ("step", "first: s", "units", "further: s", "units", "1 thread: s"):
-        table.add_column(name, justify="left" if name == "step" else "right")
     program = shutil.which("hotpants")
     with tempfile.TemporaryDirectory(prefix="astrid-asset-") as folder:
         store = open_object_store(folder)
@@ -139,26 +135,23 @@ def main() -> None:
         _, single, _ = measured(store, keys, 1, options.runs, shape)
         first, further, unit = measured(store, keys, WORKERS, options.runs, shape)
         alone_s = hotpants_seconds(program, frames, Path(folder), options.runs) if program else None
+    table = f"{options.side}²: one frame from the store to its detections"
     for name in (*STEPS, OTHER, ALL):
-        if name == ALL:
-            table.add_section()
-        cells = [
-            f"{spent[name] / scale:.{digits}f}"
-            for spent in (first, further)
-            for scale, digits in ((1, 3), (unit, 1))
-        ]
-        table.add_row(name, *cells, f"{single[name]:.3f}")
-    console = Console()
-    console.print(table)
-    console.print(f"unit: {1000 * unit:.1f} ms")
+        for which, spent in (("first", first), ("further", further)):
+            figures.add(table, name, which, spent[name], "s")
+            figures.add(table, name, which, spent[name] / unit, "units")
+        figures.add(table, name, "first, 1 thread", single[name], "s")
+    figures.add("beside it", "the unit", "wall time", 1000 * unit, "ms")
     if alone_s is None:
-        console.print("hotpants: not on the path")
+        figures.note("Not timed: hotpants is not on the path.")
     else:
-        times = [alone_s / spent[ALL] for spent in (first, further)]
-        console.print(
-            f"hotpants alone: {alone_s:.2f} s, {alone_s / unit:.0f} units, "
-            f"{times[0]:.1f} and {times[1]:.1f} times as long"
-        )
+        for quantity, value, unit_name in (
+            ("wall time", 1000 * alone_s, "ms"),
+            ("over a first frame", alone_s / first[ALL], ""),
+            ("over a further frame", alone_s / further[ALL], ""),
+        ):
+            figures.add("beside it", "hotpants alone", quantity, value, unit_name)
+    figures.finish()
 
 
 def hotpants_seconds(program: str, frames: tuple[Frame, Frame], folder: Path, runs: int) -> float:

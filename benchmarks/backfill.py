@@ -4,13 +4,12 @@ Every night is finished beforehand, so the steps only find that nothing has chan
 what a run then takes beyond calling the steps directly is Dagster's share. The
 daemon's share includes its start and its loop's pauses, which few nights share.
 
-    .venv/bin/python benchmarks/backfill.py
-    .venv/bin/python benchmarks/backfill.py --nights 20 --daemon-nights 4
+    .venv/bin/python -m benchmarks.backfill
+    .venv/bin/python -m benchmarks.backfill --nights 20 --daemon-nights 4 --keep
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import subprocess
@@ -44,6 +43,7 @@ from astrid_assets.steps.validated_labels import label
 from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 from astrid_assets.surveys.profile import SurveyProfile
 from astrid_assets.surveys.sources.simulated import demo_profiles
+from benchmarks.figures import Figures, parser_of
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -56,27 +56,28 @@ DAEMON_LIMIT_S = 1800.0
 
 
 def main() -> None:
-    """Measure both ways and print the seconds per night."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Measure both ways."""
+    parser = parser_of("backfill", __doc__)
     parser.add_argument("--nights", type=int, default=100)
     parser.add_argument("--daemon-nights", type=int, default=10)
-    options = parser.parse_args()
+    figures = Figures(parser)
     with tempfile.TemporaryDirectory(prefix="astrid-benchmark-") as folder:
         os.environ[addresses.HOME] = folder
         home = workplace.prepare_home()
         catalogue = workplace.open_catalogue()
         with workplace.dagster_instance() as instance:
-            measure(home, catalogue, instance, options.nights, options.daemon_nights)
+            measure(home, catalogue, instance, figures)
+    figures.finish()
 
 
 def measure(
     home: Path,
     catalogue: Catalogue,
     instance: DagsterInstance,
-    n_nights: int,
-    n_daemon_nights: int,
+    figures: Figures,
 ) -> None:
     """Finish all nights, then time what finding that out costs each way."""
+    n_nights, n_daemon_nights = figures.options.nights, figures.options.daemon_nights
     profile = tiny_survey(n_nights)
     store_survey(catalogue, instance, profile.name, profile_toml(profile))
     nights = nights_from(FIRST_NIGHT, n_nights)
@@ -85,23 +86,27 @@ def measure(
     began = time.perf_counter()
     in_process(instance, plan)
     computed = (time.perf_counter() - began) / n_nights
-    print(f"computing {n_nights} nights, in process: {computed:.2f} s per night")
 
     began = time.perf_counter()
     call_steps(catalogue, profile, nights)
     steps = (time.perf_counter() - began) / n_nights
-    print(f"steps alone, nothing to do:           {steps:.3f} s per night")
 
     began = time.perf_counter()
     in_process(instance, plan)
     ours = (time.perf_counter() - began) / n_nights
-    print(f"in process, blocks of nights:         {ours:.3f} s per night")
-    print(f"  of which orchestration:             {ours - steps:.3f} s")
 
     few = nights[:n_daemon_nights]
     theirs = through_daemon(home, instance, profile.name, few) / len(few)
-    print(f"daemon, one run per night ({len(few)}):      {theirs:.3f} s per night")
-    print(f"  of which orchestration:             {theirs - steps:.3f} s")
+    for row, number, seconds in (
+        ("computed, in process", n_nights, computed),
+        ("steps alone, nothing to do", n_nights, steps),
+        ("in process, nothing to do", n_nights, ours),
+        ("orchestration in process", n_nights, ours - steps),
+        ("a run per night through the daemon, nothing to do", len(few), theirs),
+        ("orchestration through the daemon", len(few), theirs - steps),
+    ):
+        figures.add("one frame per night", row, "nights", number)
+        figures.add("one frame per night", row, "wall time per night", seconds, "s")
 
 
 def tiny_survey(n_nights: int) -> SurveyProfile:

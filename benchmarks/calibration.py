@@ -1,18 +1,14 @@
 """Seconds and memory of making and applying masters, beside ccdproc's, in one run.
 
-::
+CPU seconds of one thread, the best of several; memory is the peak of numpy's
+allocations, in float32 frames.
 
-    python benchmarks/calibration.py [side]
-
-CPU seconds of one thread, the best of several; memory in float32 frames, as numpy's
-allocations tell.
+    .venv/bin/python -m benchmarks.calibration
+    .venv/bin/python -m benchmarks.calibration --side 1024 --keep
 """
 
 from __future__ import annotations
 
-import sys
-import time
-import tracemalloc
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +23,8 @@ from astrid_assets.science.calibration.masters import Masters, make_master
 from astrid_assets.science.calibration.overscan import without_overscan
 from astrid_assets.science.calibration.variance import calibrated_variance
 from astrid_assets.science.frame import Frame
+from benchmarks.costs import cpu_of, peak_frames
+from benchmarks.figures import Figures, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +34,12 @@ EXPOSURE_S = 60.0
 LEVELS_E = {"bias": 0.0, "dark": 30.0, "flat": 30_000.0}
 
 
-def main(side: int) -> None:
-    """Print one line per step: seconds, and megapixels or frames of memory."""
+def main() -> None:
+    """Time every step."""
+    parser = parser_of("calibration", __doc__)
+    parser.add_argument("--side", type=int, default=2048, help="pixels")
+    figures = Figures(parser)
+    side = figures.options.side
     set_threads(1)
     rng = np.random.default_rng(1)
     stacks = {
@@ -60,14 +62,23 @@ def main(side: int) -> None:
     calibrate(replace(frame, data=light[:64], mask=frame.mask[:64]), masters_of(warm))
     masters = masters_of(stacks)
     strip, kept = (slice(0, side), slice(0, 32)), (slice(0, side), slice(32, side))
-    told("make bias, dark, flat of 5", lambda: masters_of(stacks), 2)
-    told("  ccdproc.Combiner", lambda: combiners(stacks), 1)
-    told("prepare masters, once", lambda: replace(masters).defects, 3)
-    told("calibrate", lambda: calibrate(frame, masters), 5)
-    told("  ccdproc bias, dark, flat", lambda: by_ccdproc(light, masters), 2)
-    told("variance", lambda: calibrated_variance(light, EXPOSURE_S, 6.0, masters), 5)
-    told("overscan, median", lambda: without_overscan(light, strip, kept), 3)
-    told("overscan, rows", lambda: without_overscan(light, strip, kept, "rows"), 3)
+    steps: dict[str, tuple[Callable[[], object], int]] = {
+        "bias, dark and flat of 5 frames each": (lambda: masters_of(stacks), 2),
+        "the same by ccdproc.Combiner": (lambda: combiners(stacks), 1),
+        "masters prepared, once": (lambda: replace(masters).defects, 3),
+        "calibrate": (lambda: calibrate(frame, masters), 5),
+        "the same by ccdproc": (lambda: by_ccdproc(light, masters), 2),
+        "variance": (lambda: calibrated_variance(light, EXPOSURE_S, 6.0, masters), 5),
+        "overscan, median": (lambda: without_overscan(light, strip, kept), 3),
+        "overscan, rows": (lambda: without_overscan(light, strip, kept, "rows"), 3),
+    }
+    table = f"one frame of {side}², one thread"
+    for name, (work, times) in steps.items():
+        cpu_s, frames = cost(work, times, side)
+        figures.add(table, name, "CPU time", cpu_s, "s")
+        figures.add(table, name, "per megapixel", cpu_s / side**2 * 1e6, "s")
+        figures.add(table, name, "memory", frames, "frames")
+    figures.finish()
 
 
 def noisy(rng: np.random.Generator, side: int, level: float) -> np.ndarray:
@@ -110,23 +121,10 @@ def by_ccdproc(light: np.ndarray, masters: Masters) -> CCDData:
     return flat_correct(frame, images[3])
 
 
-def told(name: str, work: Callable[[], object], times: int) -> None:
-    """Time a step and print it."""
-    best = float("inf")
-    for _ in range(times):
-        began = time.process_time()
-        result = work()
-        best = min(best, time.process_time() - began)
-        del result
-    tracemalloc.start()
-    work()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    frames = peak / (4 * SIDE * SIDE)
-    per_megapixel = best / SIDE**2 * 1e6
-    print(f"{name:28} {best:8.4f} s {per_megapixel:9.5f} s/Mpx {frames:6.1f} frames")
+def cost(work: Callable[[], object], times: int, side: int) -> tuple[float, float]:
+    """Return the least CPU seconds of a step and its peak memory in frames."""
+    return min(cpu_of(work) for _ in range(times)), peak_frames(work, side * side)
 
 
 if __name__ == "__main__":
-    SIDE = int(sys.argv[1]) if len(sys.argv) > 1 else 2048
-    main(SIDE)
+    main()

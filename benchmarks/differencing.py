@@ -4,29 +4,24 @@ The unit is ``scipy.fft.rfft2`` of the same float32 frame with two workers. Prod
 are D, P_D, the PSF flux S / F_S with S_n and S_r, its variance with source,
 registration and PSF noise, its error and S_corr. Runs of all contestants take turns
 and the median counts, so a busy machine slows all of them alike; programs that take
-seconds run once. Memory is the peak of what is allocated on top of the inputs, in
-frames of float32. The last column is the time over N log2 N: where it is flat, the
-cost grows like that of a transform.
+seconds run once. The bound is the time of the 14 transforms that a textbook ZOGY needs.
+Memory is the peak of what is allocated on top of the inputs, in frames of float32. Where
+the time over N log2 N is constant, the cost grows like that of a transform.
 
-    .venv/bin/python benchmarks/differencing.py
-    .venv/bin/python benchmarks/differencing.py --sides 2048 4096 8192 --no-programs
+    .venv/bin/python -m benchmarks.differencing
+    .venv/bin/python -m benchmarks.differencing --sides 2048 4096 8192 --no-programs --keep
 """
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
-import tracemalloc
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import sep
-from differencing_peers import WORKERS, Pair, bound, programs, textbook
-from rich.console import Console
-from rich.table import Table
 from scipy import fft
 
 from astrid_assets.science.detection.peaks import find_peaks
@@ -35,6 +30,9 @@ from astrid_assets.science.differencing.noise import ErrorTerms, score_of
 from astrid_assets.science.differencing.zogy import match
 from astrid_assets.science.simulation.painting import paint_stars
 from astrid_assets.science.simulation.point_spread import PsfField
+from benchmarks.costs import peak_frames
+from benchmarks.differencing_peers import WORKERS, Pair, bound, programs, textbook
+from benchmarks.figures import Figures, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +50,7 @@ FWHMS_PX = 3.2, 2.7
 STARS_PER_MPX = 1000.0
 TERMS = ErrorTerms(jitter_px=0.02, psf_error=0.005)
 NOISES = Noises(SIGMA_E, SIGMA_E / 2)
-UNIT, BOUND = "rfft2", "14 transforms (textbook's bound)"
+UNIT, BOUND = "one rfft2: the unit", "14 transforms: the bound"
 
 
 @dataclass(frozen=True)
@@ -75,45 +73,32 @@ class Cost:
 
 
 def main() -> None:
-    """Time every contestant on frames of every size and print the table."""
-    parser = argparse.ArgumentParser(description="What the difference costs.")
+    """Time every contestant on frames of every size."""
+    parser = parser_of("differencing", __doc__)
     parser.add_argument("--sides", type=int, nargs="*", default=SIDES)
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--no-programs", action="store_true", help="none but ours")
-    options = parser.parse_args()
-    table = Table(
-        "side",
-        "what",
-        "s",
-        "units",
-        "CPU units",
-        "over the bound",
-        "frames of memory",
-        "ns / (N log2 N)",
-    )
-    notes: list[str] = []
+    figures = Figures(parser)
     with tempfile.TemporaryDirectory(prefix="astrid-differencing-") as folder:
-        time_all(options, Path(folder), table, notes)
-    console = Console(width=132)
-    console.print(table)
-    for note in notes:
-        console.print(f"not timed: {note}")
+        time_all(figures, Path(folder))
+    figures.finish()
 
 
-def time_all(options: argparse.Namespace, folder: Path, table: Table, notes: list[str]) -> None:
-    """Fill the table, and the notes on what could not be timed."""
+def time_all(figures: Figures, folder: Path) -> None:
+    """Add the figures, and notes on what could not be timed."""
+    options = figures.options
     for side in options.sides:
         scene = make_scene(side)
         works = contestants(scene)
         if not options.no_programs:
             found, missing = programs(scene.pair, folder)
             works |= found
-            notes += [text for text in missing if text not in notes]
+            for text in missing:
+                figures.note(f"Not timed: {text}.")
         runs = options.runs if side <= 2048 else min(options.runs, FEWEST_RUNS)
         costs = measured(works, side, runs)
         for name, cost in costs.items():
-            table.add_row(str(side), name, *numbers(cost, costs, side))
-        table.add_section()
+            add_cost(figures, name, cost, costs, side)
 
 
 def make_scene(side: int) -> Scene:
@@ -184,10 +169,7 @@ def measured(works: dict[str, Callable[[], object]], side: int, runs: int) -> di
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
     for name, work in works.items():
         work()  # compiles and plans
-        tracemalloc.start()
-        work()
-        peaks[name] = tracemalloc.get_traced_memory()[1] / (4 * side * side)
-        tracemalloc.stop()
+        peaks[name] = peak_frames(work, side * side)
         began = _now()
         work()
         if _now()[0] - began[0] > SLOW_S and name not in (UNIT, BOUND):
@@ -209,17 +191,18 @@ def measured(works: dict[str, Callable[[], object]], side: int, runs: int) -> di
     }
 
 
-def numbers(cost: Cost, costs: dict[str, Cost], side: int) -> tuple[str, ...]:
-    """Return a row: seconds, ratios, memory, and how the time grows."""
+def add_cost(figures: Figures, name: str, cost: Cost, costs: dict[str, Cost], side: int) -> None:
+    """Add seconds, ratios, memory, and how the time grows."""
     pixels = side * side
-    return (
-        f"{cost.wall_s:.3f}",
-        f"{cost.wall_s / costs[UNIT].wall_s:.1f}",
-        f"{cost.cpu_s / costs[UNIT].cpu_s:.1f}",
-        f"{cost.wall_s / costs[BOUND].wall_s:.2f}",
-        f"{cost.frames:.1f}",
-        f"{1e9 * cost.wall_s / (pixels * np.log2(pixels)):.3f}",
-    )
+    for quantity, value, unit in (
+        ("wall time", cost.wall_s, "s"),
+        ("wall time", cost.wall_s / costs[UNIT].wall_s, "units"),
+        ("CPU time", cost.cpu_s / costs[UNIT].cpu_s, "units"),
+        ("over the bound", cost.wall_s / costs[BOUND].wall_s, ""),
+        ("memory", cost.frames, "frames"),
+        ("time over N log2 N", 1e9 * cost.wall_s / (pixels * np.log2(pixels)), "ns"),
+    ):
+        figures.add(f"{side}²", name, quantity, value, unit)
 
 
 def _now() -> tuple[float, float]:

@@ -69,7 +69,7 @@ def frame_of(path: Path, *, gain: float = 1.0, saturation_e: float = np.inf) -> 
     )
 
 
-def draw_row(path: Path, panels: Sequence[Panel], scale: str = "sky") -> str:
+def draw_row(path: Path, panels: Sequence[Panel], scale: str = "sky") -> None:
     """Draw panels side by side; `sky`: one asinh scale about zero, in sky sigmas.
 
     `flat`: linear between the 2nd and 98th percentile of each panel; `same`: linear,
@@ -85,17 +85,16 @@ def draw_row(path: Path, panels: Sequence[Panel], scale: str = "sky") -> str:
         sigma = float(np.ptp(np.nanpercentile(first, [2, 98])))
     for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
         _panel(axes, panel, scale, sigma)
-    return save(figure, path)
+    save(figure, path)
 
 
-def save(figure: Figure, path: Path, colours: int = 96) -> str:
-    """Write a figure as a small PNG and tell its size."""
+def save(figure: Figure, path: Path, colours: int = 96) -> None:
+    """Write a figure as a small PNG."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     # A palette takes a third of the bytes.
     drawn = Pillow.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
     drawn.quantize(colours).save(path, optimize=True)
-    return f"{path}: {path.stat().st_size // 1024} kB"
 
 
 def _panel(axes: Axes, panel: Panel, scale: str, sigma: float) -> None:

@@ -4,15 +4,16 @@ Frames are painted here with known truth. Both cosmic-ray searches get the same
 frame and variance in one process, a round each in turn; CPU seconds are
 reported, which other work on the machine lengthens less than it does wall time.
 
-    .venv/bin/python benchmarks/masks.py
-    .venv/bin/python benchmarks/masks.py --side 1024 --rounds 1
+Recall is the share of pixels with 5 sigma of charge that were marked; false pixels lie
+beyond one pixel from any charge; stars lost are those whose middle was marked.
+
+    .venv/bin/python -m benchmarks.masks
+    .venv/bin/python -m benchmarks.masks --side 1024 --rounds 1 --keep
 """
 
 from __future__ import annotations
 
-import argparse
 import time
-import tracemalloc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ from astrid_assets.science.masking.defects import (
 )
 from astrid_assets.science.masking.trails import find_trails, trail_mask
 from astrid_assets.science.sky.background import Background, measure_background
+from benchmarks.costs import peak_frames
+from benchmarks.figures import Figures, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,11 +65,7 @@ class Sky:
 
 @dataclass(frozen=True)
 class Found:
-    """What a cosmic-ray search costs and finds.
-
-    `recall` is the share of pixels with 5 sigma of charge, `false_pixels` lie beyond
-    one pixel from any charge, `stars_lost` are stars whose middle was marked.
-    """
+    """What a cosmic-ray search costs and finds."""
 
     name: str
     cpu_s: float
@@ -188,7 +187,7 @@ def trails(sky: Sky, rounds: int = 3) -> tuple[int, float, float, float]:
         began = time.process_time()
         find_trails(data, level.rms, bad)
         seconds = min(seconds, time.process_time() - began)
-    frames = peak_frames(lambda: find_trails(data, level.rms, bad), data)
+    frames = peak_frames(lambda: find_trails(data, level.rms, bad), data.size)
     masked = trail_mask(found, (data.shape[0], data.shape[1]))
     return len(found), seconds, frames, float(masked.mean())
 
@@ -226,44 +225,37 @@ def _timed_defects(image: Image, mask: Mask, sky: Background, fwhm_px: float) ->
     return seconds
 
 
-def peak_frames(work: Callable[[], object], frame: Image) -> float:
-    """Return the most memory that a call held, in frames of float32."""
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1] / (4 * frame.size)
-    finally:
-        tracemalloc.stop()
-
-
 def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    """Measure cosmic rays, trails and defects."""
+    parser = parser_of("masks", __doc__)
     parser.add_argument("--side", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
+    figures = Figures(parser)
+    options = figures.options
     set_threads(options.threads)
     rng = np.random.default_rng(20_250_301)
     side, rounds = options.side, options.rounds
-    print("cosmic rays: FWHM px, CPU s, recall, false pixels, stars lost")
     for fwhm in (1.3, 2.0, 3.0, 5.0):
         sky = painted(rng, side, fwhm)
+        table = f"cosmic rays, FWHM {fwhm} px, {side}²"
         for found in cosmic_rays(sky, rounds):
-            print(
-                f"  {fwhm:3.1f} {found.name:24} {found.cpu_s:7.3f} {found.recall:6.3f}"
-                f" {found.false_pixels:6d} {found.stars_lost:5d}"
-            )
+            figures.add(table, found.name, "CPU time", found.cpu_s, "s")
+            figures.add(table, found.name, "recall", 100 * found.recall, "%")
+            figures.add(table, found.name, "false", found.false_pixels, "pixels")
+            figures.add(table, found.name, "stars lost", found.stars_lost)
     sky = painted(rng, side, 3.0)
-    print("trails: peak in sigma, found, CPU s, memory in frames, masked")
     for peak in (0.0, 1.0, 10.0):
         count, cpu_s, frames, masked = trails(with_trail(sky, peak, 1.3, 25), rounds)
-        print(f"  {peak:4.1f} {count} {cpu_s:7.3f} {frames:5.2f} {masked:7.4f}")
-    print("defects: CPU s")
+        table, row = f"one trail, {side}²", f"peak of {peak:g} sigma"
+        figures.add(table, row, "found", count)
+        figures.add(table, row, "CPU time", cpu_s, "s")
+        figures.add(table, row, "memory", frames, "frames")
+        figures.add(table, row, "masked", 100 * masked, "% of the frame")
     seconds = defects(sky, 3.0, rounds)
-    for name, cpu_s in seconds.items():
-        print(f"  {name:12} {cpu_s:7.4f}")
-    print(f"  {'together':12} {sum(seconds.values()):7.4f}")
+    for name, cpu_s in (seconds | {"together": sum(seconds.values())}).items():
+        figures.add(f"defects, {side}²", name, "CPU time", cpu_s, "s")
+    figures.finish()
 
 
 if __name__ == "__main__":

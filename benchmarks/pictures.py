@@ -3,20 +3,18 @@
 How they are drawn is in `drawing`; those of the microlensing event in `event_pictures`.
 Reads ``../shared/data`` (or ``--data FOLDER``) and writes PNG files to
 ``docs/pictures``. Only frames whose licence allows it are drawn there; those of the
-flat field come from a set without a licence and go to ``--private`` alone.
+flat field come from a set without a licence and go to ``--private`` alone. The figures are
+those in the pictures' titles.
 
-    .venv/bin/python benchmarks/pictures.py
-    .venv/bin/python benchmarks/pictures.py --private /tmp/private
+    .venv/bin/python -m benchmarks.pictures --keep
+    .venv/bin/python -m benchmarks.pictures --private FOLDER
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
-from drawing import draw_row, frame_of, pixels, saao
-from event_pictures import microlensing, triplet
 
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import Masters, combine
@@ -31,53 +29,62 @@ from astrid_assets.science.registration.resampling import pixel_mapping, resampl
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.sky.background import measure_background
 from astrid_assets.science.stars.point_sources import shifted_psfs
+from benchmarks.drawing import draw_row, frame_of, pixels, saao
+from benchmarks.event_pictures import microlensing, triplet
+from benchmarks.figures import Figures, parser_of
 
 SETTINGS = ProcessingSettings()
+PICTURES = "real frames"
 
 
 def main() -> None:
     """Draw every picture."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of("pictures", __doc__)
     here = Path(__file__).resolve().parents[1]
     parser.add_argument("--data", type=Path, default=here.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, default=here / "docs" / "pictures")
     parser.add_argument("--private", type=Path, help="folder for the flat field")
-    options = parser.parse_args()
+    figures = Figures(parser)
+    options = figures.options
     if not options.data.is_dir():
         parser.error(f"{options.data} is not there; name the data with --data")
     options.out.mkdir(parents=True, exist_ok=True)
     effects = overscan, cosmic_rays, trail, saturation, sky, registration, psf
     for draw in (*effects, triplet, microlensing):
-        print(draw(options.data, options.out))
+        draw(options.data, options.out, figures)
     if options.private:
         options.private.mkdir(parents=True, exist_ok=True)
-        print(flat_field(options.data, options.private))
+        flat_field(options.data, options.private)
+    figures.finish()
 
 
-def overscan(data: Path, out: Path) -> str:
+def overscan(data: Path, out: Path, figures: Figures) -> None:
     """A raw frame of the SAAO's STE3 (BSD, astropy/ccdproc) loses its pedestal."""
     raw = pixels(data / "odd_fits" / "saao_ste3_raw_overscan.fits")
     ny = raw.shape[0]
     strip, inside = (slice(0, ny), slice(2, 14)), (slice(8, ny - 8), slice(20, 520))
     clean = without_overscan(raw, strip, trim=inside, model="median").image
-    return draw_row(
+    level = float(np.median(clean))
+    figures.add(PICTURES, "overscan", "level left", level, "ADU")
+    draw_row(
         out / "overscan.png",
         [
             (raw, "raw, with its overscan"),
-            (clean, f"level {np.median(clean):.0f} ADU left"),
+            (clean, f"level {level:.0f} ADU left"),
         ],
         scale="flat",
     )
 
 
-def cosmic_rays(data: Path, out: Path) -> str:
-    """Subaru HSC (LSST, GPL-3): cosmic rays marked and taken out."""
+def cosmic_rays(data: Path, out: Path, figures: Figures) -> None:
+    """Subaru HSC (LSST, GPL-3): cosmic rays marked and removed."""
     frame = frame_of(data / "odd_fits" / "lsst_hsc_cosmic_rays.fits")
     sky = measure_background(frame.data, np.zeros(frame.shape, dtype=bool))
     light = frame.data - sky.level
     found = find_cosmic_rays(light, sky.rms**2, np.zeros(frame.shape, dtype=bool))
     mask = np.where(found, np.uint16(MaskBit.COSMIC_RAY), np.uint16(0))
-    return draw_row(
+    figures.add(PICTURES, "cosmic rays", "marked", int(found.sum()), "pixels")
+    draw_row(
         out / "cosmic-rays.png",
         [
             (light, "Subaru HSC"),
@@ -87,7 +94,7 @@ def cosmic_rays(data: Path, out: Path) -> str:
     )
 
 
-def trail(data: Path, out: Path) -> str:
+def trail(data: Path, out: Path, figures: Figures) -> None:
     """VATT 4k (MIT, trailblazer): a bright and a faint satellite trail."""
     frame = frame_of(data / "satellite_trails" / "vatt_trail_float64.fits")
     good = np.zeros(frame.shape, dtype=bool)
@@ -95,7 +102,8 @@ def trail(data: Path, out: Path) -> str:
     found = find_trails(frame.data - light.level, light.rms, good)
     masked = trail_mask(found, frame.shape)
     mask = np.where(masked, np.uint16(MaskBit.TRAIL), np.uint16(0))
-    return draw_row(
+    figures.add(PICTURES, "trails", "masked", len(found), "trails")
+    draw_row(
         out / "trails.png",
         [
             (frame.data - light.level, "VATT 4k"),
@@ -104,11 +112,12 @@ def trail(data: Path, out: Path) -> str:
     )
 
 
-def saturation(data: Path, out: Path) -> str:
+def saturation(data: Path, out: Path, figures: Figures) -> None:
     """SAAO 1.0 m (MIT, pyDIA): saturated stars, their bleeding and halos."""
     done = measure(saao(data, "science/kb13475_i0097.fits"), None, SETTINGS).frame
     here = np.s_[0:256, 0:256]
-    return draw_row(
+    figures.add(PICTURES, "saturation", "flagged", int((done.mask[here] != 0).sum()), "pixels")
+    draw_row(
         out / "saturation.png",
         [
             (done.data[here], "SAAO 1.0 m, Galactic bulge"),
@@ -117,23 +126,25 @@ def saturation(data: Path, out: Path) -> str:
     )
 
 
-def sky(data: Path, out: Path) -> str:
+def sky(data: Path, out: Path, figures: Figures) -> None:
     """Huntsman (MIT): NGC 1566 survives the removal of its sky."""
     path = data / "odd_fits" / "huntsman_ngc1566_sip_without_suffix.fits.fz"
     image = pixels(path)
     found = measure_background(image, ~np.isfinite(image))
-    return draw_row(
+    span = float(np.ptp(found.level))
+    figures.add(PICTURES, "sky", "range", span, "ADU")
+    draw_row(
         out / "background.png",
         [
             (image, "NGC 1566, Huntsman telephoto"),
-            (found.level, f"sky, {np.ptp(found.level):.1f} ADU from end to end"),
+            (found.level, f"sky, {span:.1f} ADU from end to end"),
             (image - found.level, "the galaxy is still there"),
         ],
         scale="own",
     )
 
 
-def registration(data: Path, out: Path) -> str:
+def registration(data: Path, out: Path, figures: Figures) -> None:
     """Two SAAO frames without WCS, aligned by their star patterns."""
     settings = SETTINGS.model_copy(update={"wcs": "stars"})
     first = measure(saao(data, "reference/kb13475_i0177.fits"), None, settings)
@@ -154,7 +165,9 @@ def registration(data: Path, out: Path) -> str:
     before = (theirs.frame.data * scale - ours.frame.data)[here]
     after = np.where(bad, 0, moved * scale - ours.frame.data)[here]
     rms = theirs.quality.astrometric_rms_px
-    return draw_row(
+    figures.add(PICTURES, "registration", "aligned by", theirs.quality.n_matched, "stars")
+    figures.add(PICTURES, "registration", "rms", rms, "px")
+    draw_row(
         out / "registration.png",
         [
             (ours.frame.data[here], "SAAO 1.0 m, one night"),
@@ -164,7 +177,7 @@ def registration(data: Path, out: Path) -> str:
     )
 
 
-def psf(data: Path, out: Path) -> str:
+def psf(data: Path, out: Path, figures: Figures) -> None:
     """The PSF of a crowded frame, and the frame without its stars' models."""
     done = measure(saao(data, "reference/kb13475_i0177.fits"), None, SETTINGS)
     frame, model = done.frame, done.frame.psf
@@ -184,7 +197,8 @@ def psf(data: Path, out: Path) -> str:
         )
     here = np.s_[200:328, 200:328]
     unusable = (frame.mask & UNUSABLE) != 0
-    return draw_row(
+    figures.add(PICTURES, "PSF", "FWHM", model.fwhm_px, "px")
+    draw_row(
         out / "psf.png",
         [
             (frame.data[here], "SAAO 1.0 m, 400 s"),
@@ -197,14 +211,14 @@ def psf(data: Path, out: Path) -> str:
     )
 
 
-def flat_field(data: Path, out: Path) -> str:
-    """CAFOS (no licence: never published): bias and flat take the dust ring off."""
+def flat_field(data: Path, out: Path) -> None:
+    """CAFOS (no licence: never published): bias and flat remove the dust ring."""
     folder = data / "calib_cafos_ngc2420"
     bias = combine([pixels(p) for p in sorted((folder / "bias").iterdir())], "bias")
     flat = combine([pixels(p) for p in (folder / "flat_B").iterdir()], "flat", bias=bias)
     raw = frame_of(folder / "light_B" / "uamA_0026.fits.fz")
     done = calibrate(raw, Masters(bias=bias, flat=flat))
-    return draw_row(
+    draw_row(
         out / "flat-field.png",
         [(raw.data - np.median(bias), "CAFOS, raw"), (done.data, "calibrated")],
         scale="same",

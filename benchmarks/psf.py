@@ -4,15 +4,13 @@ Peers: SEP's islands (`sep.extract`, deblended) and DAOStarFinder for finding,
 photutils' EPSFBuilder for the PSF. Times are CPU seconds, the least of the rounds;
 memory is what numpy allocated at most, in float32 frames.
 
-    .venv/bin/python benchmarks/psf.py
-    .venv/bin/python benchmarks/psf.py --side 1024 --stars 1000
+    .venv/bin/python -m benchmarks.psf
+    .venv/bin/python -m benchmarks.psf --side 1024 --stars 1000 --keep
 """
 
 from __future__ import annotations
 
-import argparse
 import time
-import tracemalloc
 import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -30,6 +28,8 @@ from astrid_assets.science.psf.star_selection import choose_psf_stars
 from astrid_assets.science.simulation.point_spread import PsfField, stamps
 from astrid_assets.science.stars.measurement import measure_stars, select, with_psf_fluxes
 from astrid_assets.science.stars.point_sources import star_stamp
+from benchmarks.costs import peak_frames
+from benchmarks.figures import Figures, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ EPSF_ITERATIONS = 10  # photutils' own default
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; `worst` is the largest error of the PSF over its peak."""
+    """One way to measure; `worst` is the largest error of the PSF over its peak."""
 
     name: str
     cpu_s: float
@@ -56,19 +56,23 @@ class Row:
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Measure frames of usual and of sharp seeing."""
+    parser = parser_of("psf", __doc__)
     parser.add_argument("--side", type=int, default=2048)
     parser.add_argument("--stars", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    figures = Figures(parser)
+    options = figures.options
     for fwhm_px in (3.0, 1.5):
-        print(f"{options.side} px, {options.stars} stars, FWHM {fwhm_px} px")
-        print(f"{'':34s} {'CPU s':>7s} {'frames':>7s} {'stars':>6s} {'worst':>7s}")
+        table = f"{options.stars} stars of FWHM {fwhm_px} px on {options.side}²"
         for row in rows(options.side, options.stars, options.rounds, fwhm_px):
-            worst = f"{row.worst:7.2%}" if np.isfinite(row.worst) else "      –"
-            print(f"{row.name:34s} {row.cpu_s:7.3f} {row.frames:7.1f} {row.found:6d} {worst}")
-        print()
+            figures.add(table, row.name, "CPU time", row.cpu_s, "s")
+            if np.isfinite(row.frames):
+                figures.add(table, row.name, "memory", row.frames, "frames")
+            figures.add(table, row.name, "stars", row.found)
+            if np.isfinite(row.worst):
+                figures.add(table, row.name, "largest PSF error", 100 * row.worst, "% of peak")
+    figures.finish()
 
 
 def rows(
@@ -110,7 +114,7 @@ def rows(
             least[name] = min(least[name], time.process_time() - began)
     found = []
     for name, (work, judged) in ways.items():
-        peak = peak_frames(work, side) if least[name] < 20 else np.nan
+        peak = peak_frames(work, side * side) if least[name] < 20 else np.nan
         found.append(Row(name, least[name], peak, *judged(kept[name])))
     ours = found[:3]
     total = Row(
@@ -121,15 +125,6 @@ def rows(
         ours[1].worst,
     )
     return [*ours, total, *found[3:]]
-
-
-def peak_frames(work: Callable[[], object], side: int) -> float:
-    """Return the most memory allocated meanwhile, in float32 frames."""
-    tracemalloc.start()
-    work()
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return peak / (4 * side * side)
 
 
 def simulated(side: int, n_stars: int, fwhm_px: float) -> tuple[Frame, PsfField]:

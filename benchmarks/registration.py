@@ -2,22 +2,20 @@
 
 The same noise-free stars, put on the same rotated and shifted grid by `resample`,
 SWarp (when it is installed) and `reproject_interp`; mask and variance travel with
-`resample`, a weight map with SWarp, nothing with the others.
+`resample`, a weight map with SWarp, nothing with the others. Errors are the largest of
+all stars.
 
-    .venv/bin/python benchmarks/registration.py
-    .venv/bin/python benchmarks/registration.py --side 4096 --fwhm 2
+    .venv/bin/python -m benchmarks.registration
+    .venv/bin/python -m benchmarks.registration --side 4096 --fwhm 2 --keep
 """
 
 from __future__ import annotations
 
-import argparse
 import math
-import os
 import shutil
 import subprocess
 import tempfile
 import time
-import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -31,6 +29,8 @@ from scipy.special import erf
 from astrid_assets.science.arrays.threads import set_threads, threads
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.registration.resampling import pixel_mapping, resample
+from benchmarks.costs import cpu_seconds, peak_frames
+from benchmarks.figures import Figures, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,27 +77,29 @@ class Sky:
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Measure every way to register."""
+    parser = parser_of("registration", __doc__)
     parser.add_argument("--side", type=int, default=SIDE_PX)
     parser.add_argument("--fwhm", type=float, default=2.5)
     parser.add_argument("--angle", type=float, default=0.3)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--threads", type=int, default=threads())
-    options = parser.parse_args()
+    figures = Figures(parser)
+    options = figures.options
     set_threads(options.threads)
     sky = make_sky(options.side, options.fwhm, options.angle, options.scale)
-    print(f"{options.side} px, FWHM {options.fwhm} px, {options.threads} threads")
-    print(
-        f"{'':32}{'wall s':>9}{'CPU s':>9}{'frames':>9}"
-        f"{'flux %':>9}{'place px':>10}{'profile %':>11}"
-    )
+    table = f"{options.side}², FWHM {options.fwhm} px, {options.threads} threads"
     for result in compare(sky):
-        print(
-            f"{result.name:32}{result.wall_s:9.3f}{result.cpu_s:9.3f}"
-            f"{result.frames:9.1f}{result.flux_percent:9.3f}{result.position_px:10.4f}"
-            f"{result.profile_percent:11.2f}"
-        )
+        figures.add(table, result.name, "wall time", result.wall_s, "s")
+        figures.add(table, result.name, "CPU time", result.cpu_s, "s")
+        if math.isfinite(result.frames):
+            figures.add(table, result.name, "memory", result.frames, "frames")
+        figures.add(table, result.name, "flux error", result.flux_percent, "%")
+        figures.add(table, result.name, "position error", result.position_px, "px")
+        figures.add(table, result.name, "profile error", result.profile_percent, "% of peak")
+    if not _swarp():
+        figures.note("SWarp is not installed.")
+    figures.finish()
 
 
 def compare(sky: Sky, rounds: int = ROUNDS) -> list[Result]:
@@ -127,12 +129,12 @@ def compare(sky: Sky, rounds: int = ROUNDS) -> list[Result]:
         images = {}
         for _ in range(rounds):
             for name, way in ways.items():
-                began, cpu = time.perf_counter(), _cpu()
+                began, cpu = time.perf_counter(), cpu_seconds()
                 images[name] = way()
                 walls[name].append(time.perf_counter() - began)
-                cpus[name].append(_cpu() - cpu)
+                cpus[name].append(cpu_seconds() - cpu)
         memory = {
-            name: math.nan if name.startswith("SWarp") else peak(way, shape)
+            name: math.nan if name.startswith("SWarp") else peak_frames(way, math.prod(shape))
             for name, way in ways.items()
         }
     # Masked pixels lie on stars too: accuracy is that of whole stars for everybody.
@@ -284,21 +286,6 @@ def errors(image: Array, sky: Sky) -> tuple[float, float, float]:
         )
         profile.append(np.abs(stamp - ideal).max() / ideal.max())
     return 100 * max(flux), max(place), 100 * max(profile)
-
-
-def peak(work: Callable[[], object], shape: tuple[int, ...]) -> float:
-    """Return the largest memory taken by Python and numpy, in float32 frames."""
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1] / (4 * math.prod(shape))
-    finally:
-        tracemalloc.stop()
-
-
-def _cpu() -> float:
-    used = os.times()
-    return used.user + used.system + used.children_user + used.children_system
 
 
 def _swarp() -> str | None:

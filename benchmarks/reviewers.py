@@ -5,12 +5,11 @@ of three deciding, each with a share of wrong answers. The truth of the simulati
 then tells how often each of them, and their consensus, was wrong.
 
     .venv/bin/python -m benchmarks.reviewers
-    .venv/bin/python -m benchmarks.reviewers --wrong 0.05 0.05 0.2
+    .venv/bin/python -m benchmarks.reviewers --wrong 0.05 0.05 0.2 --keep
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -21,16 +20,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from fastapi.testclient import TestClient
-from rich.console import Console
 from sqlalchemy import select
 
 from astrid_assets.science.labelling.dawid_skene import dawid_skene
 from astrid_assets.storage.database.tables.review import VoteRow
 from astrid_assets.storage.review import reviewer_stats
-from astrid_assets.storage.review.queue import waiting
 from astrid_assets.web.app import create_app
 from astrid_assets.web.settings import WebSettings
 from astrid_assets_tests.web.scripted import known_truth, label_all, wrong_shares
+from benchmarks.figures import Figures, parser_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -60,16 +58,16 @@ SEED = 11
 
 
 def main() -> None:
-    """Make the survey, let the scripts label it, print who was wrong how often."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Make the survey, let the scripts label it, count who was wrong how often."""
+    parser = parser_of("reviewers", __doc__)
     parser.add_argument("--wrong", type=float, nargs="+", default=[0.05] * 3)
-    arguments = parser.parse_args()
-    console = Console()
+    figures = Figures(parser)
     with tempfile.TemporaryDirectory(prefix="astrid-reviewers-") as folder:
         home = Path(folder)
         started = time.perf_counter()
         make_survey(home)
-        console.print(f"survey made in {time.perf_counter() - started:.0f} s")
+        seconds = time.perf_counter() - started
+        figures.add("survey", "raw frames to detections", "time", seconds, "s")
         app = create_app(
             WebSettings(
                 database_url=f"sqlite:///{home / 'catalogue.db'}",
@@ -77,7 +75,8 @@ def main() -> None:
             )
         )
         catalogue: Catalogue = app.state.astrid.catalogue
-        report(app, catalogue, arguments.wrong, console)
+        report(app, catalogue, figures)
+    figures.finish()
 
 
 def make_survey(home: Path) -> None:
@@ -94,42 +93,42 @@ def make_survey(home: Path) -> None:
         )
 
 
-def report(app: FastAPI, catalogue: Catalogue, wrong: list[float], console: Console) -> None:
-    """Label everything and print the numbers."""
+def report(app: FastAPI, catalogue: Catalogue, figures: Figures) -> None:
+    """Label everything and add the figures."""
     client = TestClient(app)
     truth = known_truth(catalogue)
-    names = {f"reviewer {n + 1}": share for n, share in enumerate(wrong)}
+    names = {f"reviewer {n + 1}": share for n, share in enumerate(figures.options.wrong)}
     started = time.perf_counter()
     votes = label_all(client, truth, names, np.random.default_rng(SEED))
     seconds = time.perf_counter() - started
     people, decided, n_labels = wrong_shares(catalogue, truth)
     with catalogue.begin() as session:
         agreement = reviewer_stats.agreement(session, NAME)
-        places = waiting(session, NAME)
         votes_cast = list(session.scalars(select(VoteRow).where(VoteRow.source == "person")))
     ids, item = np.unique([vote.detection_id for vote in votes_cast], return_inverse=True)
     _, person = np.unique([vote.reviewer for vote in votes_cast], return_inverse=True)
     said = np.array([int(vote.label == "real") for vote in votes_cast])
     learned = dawid_skene(item, person, said)
-    console.print(
-        f"{len(truth)} detections, {votes} votes through the API in {seconds:.0f} s "
-        f"({1000 * seconds / votes:.0f} ms each); places: {places}"
-    )
+    labels = "labels"
+    figures.add(labels, "detections", "number", len(truth))
+    figures.add(labels, "votes through the API", "number", votes)
+    figures.add(labels, "votes through the API", "time each", 1000 * seconds / votes, "ms")
     for name, share in people.items():
-        console.print(f"{name}: {100 * share:.2f} % wrong")
-    console.print(f"consensus: {100 * decided:.2f} % wrong of {n_labels} labels")
-    console.print(
-        f"Fleiss' kappa {agreement.fleiss:.3f}; label noise from disagreement "
-        f"{100 * (agreement.noise or 0):.1f} % of single votes"
-    )
-    accuracy = ", ".join(f"{100 * value:.1f} %" for value in learned.accuracy)
+        figures.add(labels, name, "wrong", 100 * share, "%")
+    figures.add(labels, "consensus", "number", n_labels)
+    figures.add(labels, "consensus", "wrong", 100 * decided, "%")
+    if agreement.fleiss is not None:
+        figures.add(labels, "Fleiss' kappa", "value", agreement.fleiss)
+    if agreement.noise is not None:
+        row = "single votes, from their disagreement"
+        figures.add(labels, row, "wrong, estimated", 100 * agreement.noise, "%")
     best = learned.posterior.argmax(axis=1)
     is_real = np.array([truth[id_] == "real" for id_ in ids])
-    console.print(
-        f"Dawid-Skene without the truth: reviewers right {accuracy}; "
-        f"{100 * (best != is_real).mean():.2f} % of its labels wrong, "
-        f"{100 * learned.noise:.2f} % by its own estimate"
-    )
+    row = "Dawid-Skene, without the truth"
+    figures.add(labels, row, "wrong", 100 * (best != is_real).mean(), "%")
+    figures.add(labels, row, "wrong, estimated", 100 * learned.noise, "%")
+    for name, value in zip(sorted(people), learned.accuracy, strict=True):
+        figures.add(labels, name, "wrong, estimated", 100 * (1 - value), "%")
     client.close()
 
 

@@ -1,0 +1,1 @@
+"""Tests of what all benchmarks share, and of the figures that are kept."""
