@@ -59,6 +59,6 @@ def mad_sigma(values: NDArray[np.floating], centre: float | None = None) -> floa
 
     References
     ----------
-    Rousseeuw & Croux 1993, J. Am. Stat. Assoc. 88, 1273, eq. 1.1.
+    Rousseeuw & Croux 1993, J. Am. Stat. Assoc. 88, 1273.
     """
     return float(MAD_TO_SIGMA * median_deviation(values, centre))

@@ -242,7 +242,7 @@ def chance(
 
     References
     ----------
-    Lang et al. 2010, AJ 139, 1782, section 2.3 (the model of unmatched stars).
+    Lang et al. 2010, AJ 139, 1782: the model of unmatched stars.
     """
     low, high = goals.min(axis=0) - 1, goals.max(axis=0) + 1
     inside = np.all((here > low) & (here < high), axis=1)

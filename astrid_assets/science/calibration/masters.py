@@ -110,7 +110,7 @@ class Masters:
 
         Raises
         ------
-        NoFrames
+        NoCalibrationFrames
             If there is no master at all.
         """
         if self.shape is None:

@@ -13,7 +13,7 @@ as ``[1:16,1:520]`` becomes one is in `surveys.fits.sections`.
 
 References
 ----------
-Howell 2006, Handbook of CCD Astronomy, ch. 3.7 and 4.4.
+Howell 2006, Handbook of CCD Astronomy, ch. 3.7.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ is in electrons.
 
 References
 ----------
-Howell 2006, Handbook of CCD Astronomy, eq. 4.4, with the division by the flat
+Howell 2006, Handbook of CCD Astronomy, ch. 4.4, with the division by the flat
 propagated; Newberry 1991, PASP 103, 122, for the noise of the masters.
 """
 
@@ -65,7 +65,7 @@ def calibrated_variance(
 
     References
     ----------
-    Howell 2006, Handbook of CCD Astronomy, eq. 4.4; Newberry 1991, PASP 103, 122.
+    Howell 2006, Handbook of CCD Astronomy, ch. 4.4; Newberry 1991, PASP 103, 122.
     """
     shape = masters.shape if masters is not None else None
     if shape is not None and shape != light_e.shape:

@@ -86,7 +86,7 @@ def matching_blurs(
 
     References
     ----------
-    Alard & Lupton 1998, ApJ 503, 325, eqs. 1 to 4; Alard 2000, A&AS 144, 363.
+    Alard & Lupton 1998, ApJ 503, 325; Alard 2000, A&AS 144, 363.
     """
     reference_is_sharper = fwhms_px[1] <= fwhms_px[0]
     sharp, soft = (reference, science) if reference_is_sharper else (science, reference)

@@ -5,7 +5,7 @@ scatter out of the score.
 
 References
 ----------
-Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, sections 3.3 and 3.4.
+Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, eqs. 25 to 33.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def measure_terms(
 
     References
     ----------
-    Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, section 3.3, for the registration term.
+    Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27, eqs. 30 to 33, for the registration term.
     """
     ny, nx = matched.flux.shape
     rows, columns = np.rint(y).astype(int), np.rint(x).astype(int)

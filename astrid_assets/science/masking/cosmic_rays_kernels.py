@@ -217,7 +217,7 @@ def judge_pixels(
 
     References
     ----------
-    van Dokkum 2001, PASP 113, 1420, section 3.
+    van Dokkum 2001, PASP 113, 1420.
     """
     ny, nx = data.shape
     around, edges = np.empty((7, 7), np.float32), np.empty((7, 7), np.float32)

@@ -10,8 +10,7 @@ one of them is not called a trail, nor is one that fades away from a star it cro
 
 References
 ----------
-Götz & Druckmüller 1996, Pattern Recognition 29, 711; Brady 1998, SIAM J. Comput. 27,
-107: the sums along all lines.
+Brady 1998, SIAM J. Comput. 27, 107: the sums along all lines.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 References
 ----------
-Götz & Druckmüller 1996, Pattern Recognition 29, 711; Brady 1998, SIAM J. Comput. 27,
-107 (sums along all lines of an image in N² log N).
+Brady 1998, SIAM J. Comput. 27, 107 (sums along all lines of an image in N² log N).
 """
 
 from __future__ import annotations
@@ -121,8 +120,7 @@ def best_lines(values: Image, good: Image, shortest: int) -> Array:
 
     References
     ----------
-    Götz & Druckmüller 1996, Pattern Recognition 29, 711; Brady 1998, SIAM J. Comput. 27,
-    107.
+    Brady 1998, SIAM J. Comput. 27, 107.
     """
     ny, nx = values.shape
     rows = 1

@@ -111,7 +111,7 @@ def fit_point_sources(
 
     References
     ----------
-    Stetson 1987, PASP 99, 191, section III.D; each star in turn instead of groups.
+    Stetson 1987, PASP 99, 191 (DAOPHOT); each star in turn instead of groups.
     """
     positions, fluxes = _positions(x, y), np.zeros((len(x), 2))
     usable = _usable(frame) if usable is None else usable

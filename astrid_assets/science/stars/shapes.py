@@ -102,7 +102,7 @@ def measure_shapes(
 
     References
     ----------
-    Bernstein & Jarvis 2002, AJ 123, 583, section 3.
+    Bernstein & Jarvis 2002, AJ 123, 583.
     """
     radius = int(np.clip(np.ceil(2.2 * fwhm_px), 5, 24))
     x = np.ascontiguousarray(x, dtype=np.float64)
