@@ -3,7 +3,7 @@
 Surveys are a dynamic dimension: `astrid survey add` adds a key to the instance and
 nothing has to be restarted. Dates are nights, as each survey's profile dates them.
 Dimensions sort by name, so a key reads ``2025-03-01|sim-wide``; it is never split by
-hand (`night_of`).
+hand (`night_of_partition`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Night:
         return dg.MultiPartitionKey({"survey": self.survey, "date": self.date})
 
 
-def night_of(key: str) -> Night:
+def night_of_partition(key: str) -> Night:
     """Return the night that a partition key names."""
     parts = (
         key
@@ -53,4 +53,4 @@ def night_of(key: str) -> Night:
 
 def nights_of(keys: Iterable[str]) -> list[Night]:
     """Return the nights of a run in time order, survey by survey."""
-    return sorted(night_of(key) for key in keys)
+    return sorted(night_of_partition(key) for key in keys)

@@ -215,7 +215,7 @@ def test_purity_by_asking_another_frame_is_that_of_the_truth(embedded: World) ->
         query = select(ValidationEvent)
         labels = {event.detection_id: event for event in session.scalars(query)}
         for night in NIGHTS:
-            found = gates.summary(session, NAME, night, "injected_transients")
+            found = gates.night_summary(session, NAME, night, "injected_transients")
             assert found is not None
             if found.summary["purity"] is None:
                 assert found.summary["purity_means"]

@@ -178,7 +178,7 @@ def test_a_changed_reference_makes_exactly_the_nights_stale_that_use_it(
 ) -> None:
     # References end with night 3: of its own night a frame is never part.
     with world.catalogue.read() as session:
-        light = observations.of_night(session, NAME, NIGHTS[2], kind="light")[0]
+        light = observations.observations_of_night(session, NAME, NIGHTS[2], kind="light")[0]
     exclude = f'exclude = ["{light.source_path}"]'
     add_survey(world.catalogue, TOML.replace("[reference]", f"[reference]\n{exclude}"))
     world.run(("reference_frames",), NIGHTS)

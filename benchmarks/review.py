@@ -31,7 +31,7 @@ from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.database.tables.review import ValidationEvent
 from astrid_assets.storage.queries import search
 from astrid_assets.storage.review import reviewer_stats
-from astrid_assets.storage.review.events import Statement, say
+from astrid_assets.storage.review.events import Statement, record_statement
 from astrid_assets.storage.review.positions import open_night, stale_nights
 from astrid_assets.storage.review.queue import QueueRequest, draw, release
 from astrid_assets.storage.review.views import rules_of
@@ -141,7 +141,7 @@ class Questions:
             label=self.lot.choice(["real", "bogus"]),
         )
         with self.catalogue.begin() as session:
-            say(session, statement, now())
+            record_statement(session, statement, now())
 
     def look_for_new_nights(self) -> None:
         """See whether detections came that have no place in the queue."""
@@ -174,7 +174,7 @@ class Questions:
 
     def _search(self, wanted: search.DetectionFilter) -> None:
         with self.catalogue.read() as session:
-            assert search.detections(session, wanted, limit=50).rows is not None
+            assert search.search_detections(session, wanted, limit=50).rows is not None
 
 
 def fill(catalogue: Catalogue, n: int) -> None:

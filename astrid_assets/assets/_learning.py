@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import numpy as np
 
-from astrid_assets.assets._nightly import picture
+from astrid_assets.assets._nightly import picture_metadata
 from astrid_assets.pictures.plots import training_curves
 from astrid_assets.pictures.thumbnails import cutout_sheet
 from astrid_assets.science.quality.gate import value_in_words
@@ -87,7 +87,7 @@ def dataset_metadata(
         "content_hash": dg.MetadataValue.text(row.content_hash),
         "mlflow_run": dg.MetadataValue.text(mlflow_run),
         "is_new": dg.MetadataValue.bool(dataset.is_new),
-        "real above, bogus below": picture(
+        "real above, bogus below": picture_metadata(
             cutout_sheet(_examples(dataset), columns=3), "science, reference, score"
         ),
         **gate_metadata(verdicts),
@@ -106,7 +106,7 @@ def training_metadata(trained: TrainedVersion, verdicts: Sequence[Judged]) -> Me
         **gate_metadata(verdicts),
     }
     if trained.history:
-        metadata["training curves"] = picture(
+        metadata["training curves"] = picture_metadata(
             training_curves(trained.history), "loss and validation AUC"
         )
     return metadata

@@ -123,7 +123,7 @@ def _told(
                 f"FAILED: {verdict.value} (limit {verdict.limit}); {verdict.detail}"
             )
     for caption, key in report.pictures.items():
-        metadata[caption] = picture(tools.store.get(key), caption)
+        metadata[caption] = picture_metadata(tools.store.get(key), caption)
     with tools.catalogue.read() as session:
         version = gates.data_version(session, report.survey, report.night, report.asset)
     return told.of(Night(report.survey, report.night), version, metadata)
@@ -141,7 +141,7 @@ def _table(rows: list[Row]) -> dg.MetadataValue:
     return dg.MetadataValue.table([dg.TableRecord(row) for row in cells], columns)
 
 
-def picture(content: bytes, caption: str) -> dg.MetadataValue:
+def picture_metadata(content: bytes, caption: str) -> dg.MetadataValue:
     """Return a PNG or SVG as markdown metadata, which the UI shows as a picture."""
     kind = "svg+xml" if content.startswith(b"<svg") else "png"
     encoded = base64.b64encode(content).decode()

@@ -18,9 +18,9 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
-from astrid_assets.partitions import night_of
+from astrid_assets.partitions import night_of_partition
 from astrid_assets.storage.database.tables.nights import GateVerdict
-from astrid_assets.storage.queries.gates import of_night as gates_of_night
+from astrid_assets.storage.queries.gates import verdicts_of_night
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -101,8 +101,8 @@ def verdict_metadata(verdict: GateVerdict) -> dict[str, dg.MetadataValue]:
 
 
 def _of_night(session: Session, asset: str, key: str) -> dict[str, GateVerdict]:
-    night = night_of(key)
-    rows = gates_of_night(session, night.survey, night.date)
+    night = night_of_partition(key)
+    rows = verdicts_of_night(session, night.survey, night.date)
     return {row.gate: row for row in rows if row.asset == asset}
 
 

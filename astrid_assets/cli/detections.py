@@ -102,7 +102,9 @@ def _search(
     found: list[FoundDetection] = []
     cursor = None
     while True:
-        page = search.detections(session, wanted, sort="score", limit=MAX_PAGE, cursor=cursor)
+        page = search.search_detections(
+            session, wanted, sort="score", limit=MAX_PAGE, cursor=cursor
+        )
         rows = page.rows
         if new:
             ids = {row.object_id for row in rows if row.object_id is not None}

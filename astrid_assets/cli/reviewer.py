@@ -103,11 +103,10 @@ def token(name: str, purpose: str, days: float | None, revoke: bool) -> None:
       astrid reviewer token ada --purpose notebook --days 90
       astrid reviewer token ada --purpose notebook --revoke
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
-    from astrid_assets.storage.review.accounts import new_token, revoke_tokens
-    from astrid_assets.storage.review.accounts import reviewer as account
+    from astrid_assets.storage.review.accounts import existing_account, new_token, revoke_tokens
 
     with _accounts() as session:
-        account(session, name)
+        existing_account(session, name)
         if revoke:
             click.echo(f"{revoke_tokens(session, name, purpose)} tokens revoked")
             return

@@ -57,7 +57,7 @@ def status(survey: str | None) -> None:
     with catalogue.read() as session:
         _print_surveys(console, session, [row.name for row in rows])
         _print_learning(console, session)
-        _print_held_back(console, session)
+        _print_blocked_nights(console, session)
     for row in rows:
         _print_outdated(console, row.name, _outdated(catalogue, row))
 
@@ -121,7 +121,7 @@ def _print_learning(console: Console, session: Session) -> None:
             f"Model: {champion.name} version {champion.version} in force, "
             f"real from a score of {champion.threshold:.3f}"
         )
-    newest = datasets.newest(session)
+    newest = datasets.newest_dataset(session)
     if newest is None:
         return
     waiting = labels.new_label_count(session, newest.last_sequence)
@@ -131,7 +131,7 @@ def _print_learning(console: Console, session: Session) -> None:
     )
 
 
-def _print_held_back(console: Console, session: Session) -> None:
+def _print_blocked_nights(console: Console, session: Session) -> None:
     from astrid_assets.science.quality.gate import value_in_words
     from astrid_assets.storage.queries import gates
 

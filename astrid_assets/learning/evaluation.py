@@ -18,7 +18,7 @@ from astrid_assets.learning.ranking import (
     Interval,
     Ranking,
     bootstrap_weights,
-    check,
+    check_scores,
     counts,
     interval_of,
     ranking_of,
@@ -118,7 +118,7 @@ def evaluate(
         If one of the classes is missing or a number is not finite.
     """
     ranks = np.abs(snr)
-    check(labels, scores, ranks)
+    check_scores(labels, scores, ranks)
     weights = bootstrap_weights(len(labels), groups, bootstraps, seed)
     model, model_samples = ranking_of(scores, labels, weights)
     plain, plain_samples = ranking_of(ranks, labels, weights)
@@ -171,7 +171,7 @@ def compare(
     seed: int = 0,
 ) -> Comparison:
     """Compare two models on one test split, paired bootstrap by bootstrap."""
-    check(labels, challenger, champion)
+    check_scores(labels, challenger, champion)
     weights = bootstrap_weights(len(labels), groups, bootstraps, seed)
     new, new_samples = ranking_of(challenger, labels, weights)
     old, old_samples = ranking_of(champion, labels, weights)
@@ -198,7 +198,7 @@ def choose_threshold(scores: Numbers, labels: Flags) -> float:
         From the val split, never from the test split.
     labels : (n,), True for real
     """
-    check(labels, scores)
+    check_scores(labels, scores)
     values, hits, false_alarms = counts(scores, labels, np.ones((1, len(labels))))
     f1 = 2 * hits[0] / (hits[0] + false_alarms[0] + labels.sum())
     best = int(np.argmax(f1))

@@ -49,12 +49,12 @@ class Ranking:
 
 def roc_auc(scores: Numbers, labels: Flags) -> float:
     """Return the chance that a real one scores above a bogus one; ties count half."""
-    check(labels, scores)
+    check_scores(labels, scores)
     _, hits, false_alarms = counts(scores, labels, np.ones((1, len(labels))))
     return float(_areas(hits, false_alarms)[0, 0])
 
 
-def check(labels: Flags, *scores: Numbers) -> None:
+def check_scores(labels: Flags, *scores: Numbers) -> None:
     """Make sure that both classes are there and every score is a number.
 
     Raises

@@ -92,7 +92,7 @@ def _shares(
     axes.plot(x[shown], share[shown], "o", color=colour, label=label)
 
 
-def light_curve(
+def light_curve_plot(
     mjd: Sequence[float], flux: Sequence[float], flux_err: Sequence[float], title: str
 ) -> bytes:
     """Draw difference fluxes against time, zero marked."""

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from astrid_assets.pictures.plots import (
     completeness_curve,
-    light_curve,
+    light_curve_plot,
     training_curves,
 )
 from astrid_assets.pictures.thumbnails import cutout_sheet
@@ -120,9 +120,9 @@ def _light_curves(catalogue: Catalogue, survey: str) -> Iterator[str]:
     with catalogue.read() as session:
         for object_id in candidates.often_seen(session, survey, limit=LIGHT_CURVES):
             place = session.get_one(SkyObject, object_id)
-            points = candidates.light_curve(session, object_id)
+            points = candidates.detections_of_object(session, object_id)
             yield _uri(
-                light_curve(
+                light_curve_plot(
                     [point.observed_mjd for point in points],
                     [point.flux_e for point in points],
                     [point.flux_err_e for point in points],

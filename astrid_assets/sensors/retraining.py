@@ -65,7 +65,7 @@ def retraining(
 ) -> dg.RunRequest | dg.SkipReason:
     """Request a training when enough labels are new to the newest dataset."""
     with catalogue.read() as session:
-        newest = datasets.newest(session)
+        newest = datasets.newest_dataset(session)
         seen = newest.last_sequence if newest else 0
         new_labels = labels.new_label_count(session, seen)
         last_event = labels.last_sequence(session)

@@ -16,7 +16,7 @@ from astrid_assets.pictures.frame_panels import (
 )
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.standalone import files
-from astrid_assets.standalone.tables import rows_where, values_of
+from astrid_assets.standalone.tables import column_values, rows_where
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -99,7 +99,7 @@ class Subtraction:
     @property
     def kept(self) -> Table:
         """The candidates that no test rejected."""
-        return rows_where(self.candidates, values_of(self.candidates, "kept") != 0)
+        return rows_where(self.candidates, column_values(self.candidates, "kept") != 0)
 
     @property
     def is_usable(self) -> bool:
@@ -122,7 +122,7 @@ class Subtraction:
     def plot(self) -> Figure:
         """Draw science, reference, difference and S_corr with the kept candidates."""
         kept = self.kept
-        signs = np.sign(values_of(kept, "significance"))
+        signs = np.sign(column_values(kept, "significance"))
         return panels_figure(
             (
                 Panel("science", self.science),
@@ -257,7 +257,7 @@ class Measurement:
 
     def plot(self) -> Figure:
         """Draw the frame with its stars and its mask, and its sky."""
-        is_good = values_of(self.stars, "flag") == 0
+        is_good = column_values(self.stars, "flag") == 0
         shown = rows_where(self.stars, is_good & (np.cumsum(is_good) <= MARKED_STARS))
         # The sky about its own middle, or its gradient would not show.
         middle = self.quality.sky_level_e
@@ -318,5 +318,5 @@ class Measurement:
 
 
 def _marks(table: Table, signs: NDArray[np.float64]) -> list[Mark]:
-    x, y = values_of(table, "x"), values_of(table, "y")
+    x, y = column_values(table, "x"), column_values(table, "y")
     return [Mark(float(a), float(b), int(sign)) for a, b, sign in zip(x, y, signs, strict=True)]

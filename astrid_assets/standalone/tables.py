@@ -92,7 +92,7 @@ def _number(candidate: Candidate, name: str) -> float:
     return float("nan") if value is None else float(value)
 
 
-def values_of(table: Table, name: str) -> NDArray[np.float64]:
+def column_values(table: Table, name: str) -> NDArray[np.float64]:
     """Return a column as plain numbers."""
     return np.asarray(table[name], dtype=np.float64)
 

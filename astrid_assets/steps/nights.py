@@ -101,7 +101,7 @@ def unchanged_report(
     session: Session, survey: str, night: str, asset: str, input_hash: str
 ) -> NightReport | None:
     """Return the stored report when the same inputs were finished before."""
-    summary = gates.summary(session, survey, night, asset)
+    summary = gates.night_summary(session, survey, night, asset)
     if summary is None or summary.input_hash != input_hash:
         return None
     verdicts = gates.verdicts(session, survey, night, asset)
@@ -129,7 +129,7 @@ def finish(session: Session, report: NightReport, input_hash: str) -> None:
 def keep_picture(store: ObjectStore, survey: str, night: str, name: str, content: bytes) -> str:
     """Keep a picture (PNG or SVG) in the store; returns its key."""
     suffix = ".svg" if content.startswith(b"<svg") else ".png"
-    return store.put(layout.picture(survey, night, name), content, suffix)
+    return store.put(layout.picture_key(survey, night, name), content, suffix)
 
 
 def _plain(part: object) -> object:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from astrid_assets.compute import Compute
 from astrid_assets.steps.nights import NightReport, Tools, files_hash
 from astrid_assets.storage.database.catalogue import Catalogue
-from astrid_assets.storage.objects.keys import key_of
+from astrid_assets.storage.objects.keys import content_key
 from astrid_assets.storage.queries import gates, observations
 from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 
@@ -161,7 +161,7 @@ class ClosedStore:
 
     def put(self, prefix: str, content: bytes, suffix: str) -> str:
         """Return the key of what is kept already."""
-        key = key_of(prefix, hashlib.sha256(content).hexdigest(), suffix)
+        key = content_key(prefix, hashlib.sha256(content).hexdigest(), suffix)
         if not self._store.exists(key):
             raise HasWork
         return key

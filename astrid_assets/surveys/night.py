@@ -17,7 +17,7 @@ MJD_ZERO = dt.date(1858, 11, 17)
 HOURS_PER_DEGREE = 1 / 15
 
 
-def night_of(mjd_mid: float, night: NightDating) -> str:
+def night_of_mjd(mjd_mid: float, night: NightDating) -> str:
     """Return the night of a mid-exposure time; one day later is one night later.
 
     Parameters

@@ -47,14 +47,14 @@ def test_running_again_changes_no_row(cli, survey):
         before = [
             (row.id, row.registered_at, row.raw_key)
             for night in observations.nights(session, survey)
-            for row in observations.of_night(session, survey, night)
+            for row in observations.observations_of_night(session, survey, night)
         ]
     assert cli("backfill", *RAW).exit_code == 0
     with open_catalogue().read() as session:
         after = [
             (row.id, row.registered_at, row.raw_key)
             for night in observations.nights(session, survey)
-            for row in observations.of_night(session, survey, night)
+            for row in observations.observations_of_night(session, survey, night)
         ]
     assert len(before) == 6
     assert after == before

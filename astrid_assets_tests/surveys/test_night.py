@@ -10,7 +10,7 @@ from astropy.time import Time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astrid_assets.surveys.night import night_of
+from astrid_assets.surveys.night import night_of_mjd
 from astrid_assets.surveys.profile import NightDating
 
 MJD = st.floats(41500, 61000)  # 1972 to 2025: astropy knows the leap seconds
@@ -20,7 +20,7 @@ MJD = st.floats(41500, 61000)  # 1972 to 2025: astropy knows the leap seconds
 def test_without_a_place_the_night_is_the_utc_date(mjd: float) -> None:
     # Floor, because text is rounded to milliseconds.
     date = Time(math.floor(mjd), format="mjd").isot[:10]
-    assert night_of(mjd, NightDating()) == date
+    assert night_of_mjd(mjd, NightDating()) == date
 
 
 @given(
@@ -30,8 +30,8 @@ def test_without_a_place_the_night_is_the_utc_date(mjd: float) -> None:
 )
 def test_one_day_later_is_one_night_later(day: int, part: int, longitude: int) -> None:
     night = NightDating(longitude_deg=longitude)
-    today = dt.date.fromisoformat(night_of(day + (part + 0.5) / 96, night))
-    tomorrow = dt.date.fromisoformat(night_of(day + 1 + (part + 0.5) / 96, night))
+    today = dt.date.fromisoformat(night_of_mjd(day + (part + 0.5) / 96, night))
+    tomorrow = dt.date.fromisoformat(night_of_mjd(day + 1 + (part + 0.5) / 96, night))
     assert tomorrow - today == dt.timedelta(days=1)
 
 
@@ -42,7 +42,7 @@ def test_a_night_runs_from_local_noon_to_local_noon(
     # Local noon of 2 March 2025 in UTC, by the sun: independent of the code's formula.
     noon = Time("2025-03-02T12:00:00").mjd - longitude / 360
     observed = noon + hours_after_noon / 24
-    assert night_of(observed, NightDating(longitude_deg=longitude)) == "2025-03-02"
+    assert night_of_mjd(observed, NightDating(longitude_deg=longitude)) == "2025-03-02"
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_a_night_runs_from_local_noon_to_local_noon(
 def test_the_night_is_named_after_the_local_evening(
     place: str, longitude: float, utc: str, night: str
 ) -> None:
-    assert night_of(Time(utc).mjd, NightDating(longitude_deg=longitude)) == night, place
+    assert night_of_mjd(Time(utc).mjd, NightDating(longitude_deg=longitude)) == night, place
 
 
 def test_a_stated_shift_outranks_the_longitude() -> None:
     night = NightDating(utc_shift_hours=0, longitude_deg=-155)
-    assert night_of(Time("2025-03-02T00:30:00").mjd, night) == "2025-03-02"
+    assert night_of_mjd(Time("2025-03-02T00:30:00").mjd, night) == "2025-03-02"

@@ -19,7 +19,7 @@ from astrid_assets.storage.database.tables.detections import CandidateRow, Detec
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.review import accounts, reviewer_stats
-from astrid_assets.storage.review.events import Statement, say
+from astrid_assets.storage.review.events import Statement, record_statement
 from astrid_assets.web.settings import WebSettings
 from astrid_assets.web.views.light_curve import light_curve
 from astrid_assets_tests.api.serving import asked
@@ -94,7 +94,7 @@ def test_a_detection_leads_back_to_the_raw_frame(client, sky, catalogue):
             classification="supernova",
             notes="<b>bold</b>",
         )
-        say(session, statement, WHEN)
+        record_statement(session, statement, WHEN)
     text = client.get(f"/browse/detections/{sky.detection_ids[0]}").text
     for words in (
         "light-f1-r-0.fits",
@@ -212,7 +212,7 @@ def test_consensus_beats_every_reviewer(catalogue, settings, tmp_path, rng):
             statement = Statement(
                 event_key=id_, detection_id=id_, reviewer="truth", label=label, source="truth"
             )
-            say(session, statement, WHEN)
+            record_statement(session, statement, WHEN)
     truth = known_truth(catalogue)
     assert len(truth) == 150
     with asked(settings) as client:

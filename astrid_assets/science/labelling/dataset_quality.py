@@ -114,7 +114,7 @@ class DataQualityReport:
         return {**asdict(self), "issues": list(self.issues)}
 
 
-def dataset_quality(
+def measure_dataset_quality(
     samples: LabelledSet, settings: DatasetQualitySettings | None = None
 ) -> DataQualityReport:
     """Compare a labelled set with the gate's limits.

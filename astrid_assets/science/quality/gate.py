@@ -138,7 +138,7 @@ class Gate:
         )
 
 
-def held_back_by(verdicts: Iterable[Judged]) -> list[str]:
+def blocking_gates(verdicts: Iterable[Judged]) -> list[str]:
     """Return the names of the gates that block the night.
 
     Parameters

@@ -257,7 +257,7 @@ class Workshop:
         members: list[str],
     ) -> CalibrationMaster:
         key = self.tools.store.put(
-            layout.master(self.profile.name, group.kind, group.night),
+            layout.master_key(self.profile.name, group.kind, group.night),
             image_to_fits(master.image),
             ".fits",
         )
@@ -310,7 +310,7 @@ class Workshop:
             )
         except FrameRejected as error:
             return error
-        return self.tools.store.put(layout.bad_pixels(self.profile.name), content, ".fits")
+        return self.tools.store.put(layout.bad_pixels_key(self.profile.name), content, ".fits")
 
 
 def _spread(frames: Sequence[Observation], most: int) -> list[Observation]:

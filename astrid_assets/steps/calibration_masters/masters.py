@@ -68,7 +68,7 @@ def _masters_night(
 ) -> NightReport:
     survey = profile.name
     with tools.catalogue.read() as session:
-        frames = observations.of_night(session, survey, night, status="registered")
+        frames = observations.observations_of_night(session, survey, night, status="registered")
     lights = [frame for frame in frames if frame.kind == "light"]
     if workshop is None:
         keys: Mapping[str, MasterKeys] = {}

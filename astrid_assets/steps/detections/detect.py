@@ -22,7 +22,7 @@ from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.quality.gates import candidate_density
 from astrid_assets.steps import versions
-from astrid_assets.steps.detections.objects import assign_objects, light_curves
+from astrid_assets.steps.detections.objects import assign_objects, draw_light_curves
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
@@ -114,7 +114,7 @@ def detect_nights(
     done: dict[str, NightReport] = {}
     with tools.catalogue.read() as session:
         model = models.champion(session)
-        held = gates.held_back(session, profile.name, "difference_images")
+        held = gates.blocked_nights(session, profile.name, "difference_images")
         for night in nights:
             runs = (
                 []
@@ -180,7 +180,7 @@ def detect_frame(task: DetectTask) -> DetectOutcome:
     buffer = io.BytesIO()
     np.save(buffer, cutouts)
     key = task.store.put(
-        layout.cutouts(task.survey, task.night, task.observation_id),
+        layout.cutouts_key(task.survey, task.night, task.observation_id),
         buffer.getvalue(),
         ".npy",
     )
@@ -272,7 +272,7 @@ def _commit(
                 if row["model_id"] is not None
             ],
         )
-        curves = light_curves(session, tools.store, profile.name, report.night)
+        curves = draw_light_curves(session, tools.store, profile.name, report.night)
         report = replace(report, pictures=report.pictures | curves)
         finish(session, report, input_hash)
     return report

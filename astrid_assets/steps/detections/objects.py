@@ -93,7 +93,9 @@ def assign_objects(
     upsert(session, SkyObject, new)
 
 
-def light_curves(session: Session, store: ObjectStore, survey: str, night: str) -> dict[str, str]:
+def draw_light_curves(
+    session: Session, store: ObjectStore, survey: str, night: str
+) -> dict[str, str]:
     """Draw the objects of a night that were seen most often until then.
 
     Later nights are left out, so that a repeated night gives the same pictures.
@@ -107,7 +109,9 @@ def light_curves(session: Session, store: ObjectStore, survey: str, night: str) 
     often = candidates.often_seen(session, survey, limit=SHOWN_OBJECTS, night=night)
     for object_id in often:
         points = [
-            point for point in candidates.light_curve(session, object_id) if point.night <= night
+            point
+            for point in candidates.detections_of_object(session, object_id)
+            if point.night <= night
         ]
         svg = light_curve_sparkline(
             [point.observed_mjd for point in points], [point.flux_e for point in points]

@@ -82,7 +82,7 @@ def subtract_nights(
     hashes: dict[str, str] = {}
     done: dict[str, NightReport] = {}
     with tools.catalogue.read() as session:
-        held = gates.held_back(session, profile.name, "processed_frames")
+        held = gates.blocked_nights(session, profile.name, "processed_frames")
         for night in nights:
             night_tasks = [] if night in held else _tasks(tools, profile, night)
             hashes[night] = hash_of(
@@ -205,7 +205,7 @@ def subtract_frame(task: SubtractTask) -> SubtractOutcome:
     except ScienceError as error:
         return SubtractOutcome(row | {"reasons": [error.reason.as_dict()]})
     key = task.store.put(
-        layout.difference(task.survey, task.night, task.observation_id),
+        layout.difference_key(task.survey, task.night, task.observation_id),
         difference_to_fits(difference),
         ".fits",
     )

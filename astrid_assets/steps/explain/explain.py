@@ -123,7 +123,7 @@ def explain(
         dec_deg=dec_deg,
         survey=survey,
         date=date,
-        sentence=words.summary([frame.outcome for frame in frames]),
+        sentence=words.outcome_counts([frame.outcome for frame in frames]),
         frames=frames,
         n_left_out=left_out,
     )

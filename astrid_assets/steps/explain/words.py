@@ -95,7 +95,7 @@ def verdict(facts: Facts) -> tuple[str, str]:
     )
 
 
-def summary(outcomes: Sequence[str]) -> str:
+def outcome_counts(outcomes: Sequence[str]) -> str:
     """Return how many frames ended how, the most informative first."""
     if not outcomes:
         return "no frame in the catalogue covers this position"

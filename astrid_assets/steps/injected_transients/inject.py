@@ -84,7 +84,7 @@ def inject_nights(
     hashes: dict[str, str] = {}
     done: dict[str, NightReport] = {}
     with tools.catalogue.read() as session:
-        held = gates.held_back(session, profile.name, "difference_images")
+        held = gates.blocked_nights(session, profile.name, "difference_images")
     for night in nights:
         tasks[night] = [] if night in held else _tasks(tools, profile, night)
         hashes[night] = hash_of(

@@ -20,7 +20,7 @@ from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.labelling.dataset_quality import (
     DataQualityReport,
     LabelledSet,
-    dataset_quality,
+    measure_dataset_quality,
 )
 from astrid_assets.science.labelling.masks import training_mask
 from astrid_assets.science.labelling.splits import (
@@ -107,7 +107,7 @@ def collect_dataset(
     samples = _table(rows, splits, images, masks)
     content_hash = _content_hash(samples, settings)
     dataset_id = ids.dataset_id(content_hash)
-    quality = dataset_quality(
+    quality = measure_dataset_quality(
         LabelledSet(
             is_real=real,
             agreement=np.array([row.agreement for row in rows]),
@@ -132,7 +132,7 @@ def collect_dataset(
     buffer = io.BytesIO()
     samples.write_parquet(buffer)
     keys["samples_key"] = tools.store.put(
-        layout.dataset(content_hash, "samples"), buffer.getvalue(), ".parquet"
+        layout.dataset_key(content_hash, "samples"), buffer.getvalue(), ".parquet"
     )
     row = {
         "id": dataset_id,
@@ -243,7 +243,7 @@ def _content_hash(samples: pl.DataFrame, settings: CollectionSettings) -> str:
 def _put_array(store: ObjectStore, content_hash: str, what: str, array: NDArray[np.generic]) -> str:
     buffer = io.BytesIO()
     np.save(buffer, array)
-    return store.put(layout.dataset(content_hash, what), buffer.getvalue(), ".npy")
+    return store.put(layout.dataset_key(content_hash, what), buffer.getvalue(), ".npy")
 
 
 def _sample_rows(

@@ -16,8 +16,8 @@ from astrid_assets.steps.learning.settings import DeploymentSettings, NoModel
 from astrid_assets.steps.learning.train import (
     MODEL_NAME,
     evaluate_model,
-    newest_dataset,
     open_dataset,
+    require_newest_dataset,
 )
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.learning import Deployment, Model
@@ -94,7 +94,7 @@ def deploy_newest(
         If nothing was trained yet.
     """
     with tools.catalogue.read() as session:
-        newest = models.newest(session)
+        newest = models.newest_model(session)
         champion = models.champion(session)
         last = models.last_deployment(session)
         taken_back = newest is not None and models.was_rolled_back(session, newest.id)
@@ -104,7 +104,7 @@ def deploy_newest(
         _follow(tools, tracking, None)
         reason = "the newest model was rolled back; train another one"
         return DeploymentReport("keep", reason, champion, None, None)
-    row = newest_dataset(tools)
+    row = require_newest_dataset(tools)
     arrays = open_dataset(tools, row, work_folder / "datasets" / row.content_hash[:16])
     challenger = evaluate_model(tools, newest, arrays)
     if champion is not None and champion.id == newest.id:

@@ -78,7 +78,7 @@ class TrainedVersion:
     was_known: bool
 
 
-def newest_dataset(tools: Tools) -> TrainingDataset:
+def require_newest_dataset(tools: Tools) -> TrainingDataset:
     """Return the newest dataset version whose quality gate did not fail.
 
     Raises
@@ -89,7 +89,7 @@ def newest_dataset(tools: Tools) -> TrainingDataset:
     from astrid_assets.storage.queries import datasets
 
     with tools.catalogue.read() as session:
-        row = datasets.newest(session)
+        row = datasets.newest_dataset(session)
     if row is None:
         raise NoDataset(
             "there is no training dataset yet: label detections, then materialize training_dataset"
@@ -127,7 +127,7 @@ def train_model(
     from astrid_assets.learning.export import to_onnx
     from astrid_assets.learning.training import train
 
-    row = newest_dataset(tools)
+    row = require_newest_dataset(tools)
     settings_hash = ids.content_hash([versions.TRAIN, settings.model_dump(mode="json")])
     run_id = ids.training_run_id(row.id, settings_hash)
     arrays = open_dataset(tools, row, work_folder / "datasets" / row.content_hash[:16])
@@ -252,7 +252,7 @@ def _keep_model(
         OnnxScorer(content).score(arrays.images(val)).astype(np.float64),
         arrays.is_real[val],
     )
-    key = tools.store.put(layout.model(MODEL_NAME), content, ".onnx")
+    key = tools.store.put(layout.model_key(MODEL_NAME), content, ".onnx")
     model_id = ids.model_id(sha256)
     row = {
         "id": model_id,

@@ -67,7 +67,7 @@ def measure_nights(
 ) -> Iterator[NightReport]:
     """Bring the light curves of the nights up to date; one report each, in order."""
     with tools.catalogue.read() as session:
-        held = gates.held_back(session, profile.name, "detections")
+        held = gates.blocked_nights(session, profile.name, "detections")
     for night in nights:
         yield _measure_night(tools, profile, night, is_held=night in held, force=force)
 

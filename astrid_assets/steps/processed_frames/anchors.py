@@ -49,7 +49,7 @@ def ensure_anchors(
             if group in anchors:
                 continue
             with tools.catalogue.read() as session:
-                known = frames.anchor(session, profile.name, *group)
+                known = frames.field_anchor(session, profile.name, *group)
             anchor = (
                 AnchorKey(known.stars_key, known.is_local)
                 if known
@@ -77,12 +77,12 @@ def choose_again(
     None when no frame can be the anchor; the present one is then kept.
     """
     with tools.catalogue.read() as session:
-        present = frames.anchor(session, profile.name, *group)
+        present = frames.field_anchor(session, profile.name, *group)
         avoided = present.observation_id if present and avoid_present else None
         nights = observations.nights(session, profile.name)
     for night in nights:
         with tools.catalogue.read() as session:
-            lights = observations.of_night(
+            lights = observations.observations_of_night(
                 session, profile.name, night, status="registered", kind="light"
             )
         members = [

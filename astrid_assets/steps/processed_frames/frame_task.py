@@ -195,7 +195,7 @@ def _measure(task: FrameTask) -> MeasuredFrame:
 
 def _keep(task: FrameTask, processed: ProcessedFrame) -> str:
     return task.store.put(
-        layout.processed(task.profile.name, task.night, task.observation_id),
+        layout.processed_key(task.profile.name, task.night, task.observation_id),
         frame_to_fits(processed.frame, processed.stars),
         ".fits",
     )

@@ -45,7 +45,7 @@ def process_nights(
     lights: dict[str, list[Observation]] = {}
     with tools.catalogue.read() as session:
         for night in nights:
-            lights[night] = observations.of_night(
+            lights[night] = observations.observations_of_night(
                 session, profile.name, night, status="registered", kind="light"
             )
     tasks: dict[str, list[FrameTask]] = {}

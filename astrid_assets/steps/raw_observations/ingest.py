@@ -201,7 +201,7 @@ def register_file(task: FileTask) -> list[dict[str, object]]:
     if any(row["status"] == "registered" for row in rows):
         # One object per file, however many images it holds.
         key = task.store.put(
-            layout.raw(task.profile.name, task.night, sha256[:12]),
+            layout.raw_key(task.profile.name, task.night, sha256[:12]),
             content,
             _suffix(task.path),
         )

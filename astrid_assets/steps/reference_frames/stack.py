@@ -205,7 +205,7 @@ def _stacked(
     stack = replace(build_reference(members_read, profile.reference), frame_id=reference_id)
     limiting_mag, coverage = depth_of(stack)
     key = tools.store.put(
-        layout.reference(profile.name, field, band, version[:12]),
+        layout.reference_key(profile.name, field, band, version[:12]),
         frame_to_fits(stack, None),
         ".fits",
     )

@@ -44,7 +44,7 @@ from astrid_assets.storage.queries import gates
 from astrid_assets.storage.review import labels
 from astrid_assets.storage.review.views import refresh
 from astrid_assets.surveys.alert_files import Alert, BadAlert, read_alerts
-from astrid_assets.surveys.night import night_of
+from astrid_assets.surveys.night import night_of_mjd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +109,7 @@ def import_alerts(
         alerts.append(alert)
 
     def night(alert: Alert) -> str:
-        return night_of(alert.observed_mjd, profile.night)
+        return night_of_mjd(alert.observed_mjd, profile.night)
 
     alerts.sort(key=lambda alert: (night(alert), alert.kind, alert.name))
     for date, group in itertools.groupby(alerts, key=night):
@@ -118,7 +118,7 @@ def import_alerts(
     return report
 
 
-def cutout(alert: Alert) -> Cutouts:
+def alert_cutout(alert: Alert) -> Cutouts:
     """Return the (3, 64, 64) cutout of an alert, its centre at [32, 32].
 
     Science and reference less their sky in units of its sigma; 0 where there is
@@ -164,9 +164,9 @@ def _import_night(
     report: AlertReport,
 ) -> None:
     buffer = io.BytesIO()
-    np.save(buffer, np.stack([cutout(alert) for alert in alerts]))
+    np.save(buffer, np.stack([alert_cutout(alert) for alert in alerts]))
     name = "alerts-" + ids.content_hash([[a.kind, a.name] for a in alerts])[:12]
-    key = store.put(layout.cutouts(profile.name, night, name), buffer.getvalue(), ".npy")
+    key = store.put(layout.cutouts_key(profile.name, night, name), buffer.getvalue(), ".npy")
     chains = [_chain(profile.name, night, alert, key, index) for index, alert in enumerate(alerts)]
     candidates = [chain[CandidateRow] for chain in chains]
     detections = [chain[Detection] for chain in chains]

@@ -1,7 +1,7 @@
 """Labels of a night: the consensus of all events, and the known truth of simulations.
 
-Events come from reviewers (`review.events.say`), and their labels follow at once; here
-the night's positions in the review queue are opened and its labels judged as a whole.
+Events come from reviewers (`review.events.record_statement`), and their labels follow
+at once; here the night's positions in the review queue are opened and its labels judged as a whole.
 In a simulated survey a "truth reviewer" appends one event per detection, marked
 ``truth``, by matching detections to the known changes; completeness against that
 truth is measured on the way. Labels are a view of the events and can be made again at
@@ -31,7 +31,7 @@ from astrid_assets.storage.fits.differences import difference_from_fits
 from astrid_assets.storage.queries import candidates, frames, gates
 from astrid_assets.storage.review import labels
 from astrid_assets.storage.review.positions import open_night
-from astrid_assets.storage.review.reliability import learn
+from astrid_assets.storage.review.reliability import learn_reliability
 from astrid_assets.storage.review.views import refresh
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def label_nights(
 ) -> Iterator[NightReport]:
     """Bring the labels of the nights up to date; one report per night, in order."""
     with tools.catalogue.read() as session:
-        held = gates.held_back(session, profile.name, "detections")
+        held = gates.blocked_nights(session, profile.name, "detections")
     for night in nights:
         yield _label_night(tools, profile, night, is_held=night in held, force=force)
 
@@ -101,7 +101,7 @@ def _label_night(
         newest, ids = _newest(events), list(events)
         open_night(session, profile.name, night)
         if profile.labels.method == "dawid_skene":
-            learn(session, profile.name)
+            learn_reliability(session, profile.name)
             refresh(session, ids)
         known = [label for _, label in sorted(labels.labels_for(session, ids).items())]
         report = _report(profile.name, night, len(found), known, truth)

@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
-from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable, told
+from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable, catalogue_error
 from astrid_assets.storage.database.column_types import json_text
 from astrid_assets.storage.database.migrations import schema as migrations
 from astrid_assets.storage.database.tables import (  # noqa: F401  foreign keys need every table
@@ -111,7 +111,7 @@ class Catalogue:
                     {"lock": MIGRATION_LOCK},
                 )
             self._refuse_newer(connection)
-            migrations.upgrade(connection)
+            migrations.upgrade_schema(connection)
 
     def check(self) -> None:
         """Raise CatalogueUnavailable unless it can be read, written and is current."""
@@ -151,7 +151,7 @@ class Catalogue:
         try:
             yield
         except DBAPIError as error:
-            problem = told(error, self.url)
+            problem = catalogue_error(error, self.url)
             if problem is None or (reading and READ_ONLY.search(str(error.orig))):
                 raise
             raise problem from error

@@ -91,7 +91,7 @@ class CatalogueUnavailable(Exception):
         )
 
 
-def told(error: DatabaseProblem, url: str) -> CatalogueUnavailable | None:
+def catalogue_error(error: DatabaseProblem, url: str) -> CatalogueUnavailable | None:
     """Return what a database error means, or None when it is a fault of the program."""
     cause = error.orig
     text = str(cause)

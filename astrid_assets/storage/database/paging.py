@@ -42,7 +42,7 @@ def cursor_of(kind: str, key: Key) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def key_of(cursor: str, kind: str, types: Sequence[type]) -> Key:
+def key_in_cursor(cursor: str, kind: str, types: Sequence[type]) -> Key:
     """Return the sort key in a cursor.
 
     Raises

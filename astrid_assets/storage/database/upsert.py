@@ -31,7 +31,7 @@ def upsert(session: Session, table_cls: type[Base], rows: Sequence[Mapping[str, 
     ValueError
         If rows differ in their columns, or a text is too long for its column.
     """
-    table = table_of(table_cls)
+    table = mapped_table(table_cls)
     prepared = _prepared(table_cls, rows)
     if not prepared:
         return
@@ -63,7 +63,7 @@ def insert_new(
     key: str,
 ) -> list[str]:
     """Insert rows whose `key` (a unique column) is new; return the new keys."""
-    table = table_of(table_cls)
+    table = mapped_table(table_cls)
     prepared = _prepared(table_cls, rows)
     if not prepared:
         return []
@@ -76,7 +76,7 @@ def insert_new(
     return list(session.connection().execute(statement, prepared).scalars())
 
 
-def table_of(table_cls: type[Base]) -> Table:
+def mapped_table(table_cls: type[Base]) -> Table:
     """Return the table of a mapped class."""
     table: Table = table_cls.metadata.tables[table_cls.__tablename__]
     return table
@@ -90,7 +90,7 @@ def insert_into(session: Session, table: Table) -> sqlite.Insert | postgresql.In
 
 
 def _prepared(table_cls: type[Base], rows: Iterable[Mapping[str, object]]) -> list[Row]:
-    table = table_of(table_cls)
+    table = mapped_table(table_cls)
     names = _column_names(table_cls)
     prepared = [
         {names[name]: _value(table.columns[names[name]], value) for name, value in row.items()}
@@ -105,7 +105,7 @@ def _column_names(table_cls: type[Base]) -> dict[str, str]:
     names = {
         attribute.key: attribute.columns[0].name for attribute in table_cls.__mapper__.column_attrs
     }
-    return names | {column.name: column.name for column in table_of(table_cls).columns}
+    return names | {column.name: column.name for column in mapped_table(table_cls).columns}
 
 
 def _value(column: Column[object], value: object) -> object:

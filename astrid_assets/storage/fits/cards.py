@@ -33,7 +33,7 @@ def data_of(hdus: fits.HDUList, name: str | int) -> NDArray[np.generic]:
     return hdus[name].data  # type: ignore[union-attr]  # astropy's list is untyped
 
 
-def table_of(hdus: fits.HDUList, name: str) -> fits.FITS_rec:
+def table_in(hdus: fits.HDUList, name: str) -> fits.FITS_rec:
     """Return the table of an extension."""
     return hdus[name].data  # type: ignore[union-attr]  # astropy's list is untyped
 
@@ -87,7 +87,7 @@ def write_wcs(header: fits.Header, wcs: WCS) -> None:
             _write_sip(header, prefix.upper(), getattr(wcs.sip, prefix))
 
 
-def read_wcs(header: fits.Header) -> WCS | None:
+def wcs_from_cards(header: fits.Header) -> WCS | None:
     """Return the WCS of a header, None when it has none."""
     if "CTYPE1" not in header:
         return None

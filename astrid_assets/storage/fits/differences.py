@@ -24,10 +24,10 @@ from astrid_assets.storage.fits.cards import (
     header_of,
     integer,
     number_or_none,
-    read_wcs,
     set_number,
     text_card,
     text_from,
+    wcs_from_cards,
     write_wcs,
 )
 from astrid_assets.storage.fits.opening import opened
@@ -98,7 +98,7 @@ def difference_from_fits(content: bytes) -> Difference:
         d, score, flux_err, reference, mask = planes_from(
             content, "DIFFERENCE", "SCORE", "FLUX_ERR", "REFERENCE", "MASK"
         )
-        wcs = read_wcs(header_of(hdus, "DIFFERENCE"))
+        wcs = wcs_from_cards(header_of(hdus, "DIFFERENCE"))
         numbers = {name: float(str(header.get(key, "nan"))) for key, name in NUMBERS.items()}
         return Difference(
             frame_id=text_from(header["FRAMEID"]),
@@ -139,7 +139,7 @@ class ScorePlanes:
 def score_planes_from_fits(content: bytes) -> ScorePlanes:
     """Return score, flux error and mask of a file written by `difference_to_fits`."""
     with opened(content) as hdus:
-        wcs = read_wcs(header_of(hdus, "DIFFERENCE"))
+        wcs = wcs_from_cards(header_of(hdus, "DIFFERENCE"))
         score, flux_err, mask = planes_from(content, "SCORE", "FLUX_ERR", "MASK")
         return ScorePlanes(
             score=score,

@@ -23,11 +23,11 @@ from astrid_assets.storage.fits.cards import (
     header_of,
     integer,
     number_or_none,
-    read_wcs,
     set_number,
-    table_of,
+    table_in,
     text_card,
     text_from,
+    wcs_from_cards,
     write_wcs,
 )
 from astrid_assets.storage.fits.opening import opened
@@ -91,7 +91,7 @@ def frame_from_fits(content: bytes, *, with_variance: bool = True) -> Frame:
             data=data,
             mask=mask,
             variance=variance[0] if variance else None,
-            wcs=read_wcs(header_of(hdus, "DATA")),
+            wcs=wcs_from_cards(header_of(hdus, "DATA")),
             observed_mjd=_number(header, "MJD-MID", float("nan")),
             exposure_s=_number(header, "EXPTIME", float("nan")),
             band=text_from(header["BAND"]),
@@ -114,7 +114,7 @@ def stars_from_fits(content: bytes) -> Stars:
         If the frame was stored without stars.
     """
     with opened(content) as hdus:
-        table = table_of(hdus, "STARS")
+        table = table_in(hdus, "STARS")
         return Stars(
             **{
                 name: np.array(table[name], dtype=np.int16 if code == "I" else float)

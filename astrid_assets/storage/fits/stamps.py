@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.wcs import NoConvergence
 
-from astrid_assets.storage.fits.cards import header_of, number_or_none, read_wcs
+from astrid_assets.storage.fits.cards import header_of, number_or_none, wcs_from_cards
 from astrid_assets.storage.fits.opening import opened
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def difference_there(
 ) -> DifferenceThere:
     """Return what a file of `difference_to_fits` says about a position."""
     with opened(content) as hdus:
-        wcs = read_wcs(header_of(hdus, "DIFFERENCE"))
+        wcs = wcs_from_cards(header_of(hdus, "DIFFERENCE"))
         shape = _shape(hdus, "SCORE")
         place = place_on(wcs, shape, ra_deg, dec_deg)
         zero_point = number_or_none(header_of(hdus, 0), "ZPMAG")
@@ -95,7 +95,7 @@ def difference_there(
 def frame_there(content: bytes, ra_deg: float, dec_deg: float) -> tuple[Place, int | None]:
     """Return the pixel and mask of a sky position in a file of `frame_to_fits`."""
     with opened(content) as hdus:
-        wcs = read_wcs(header_of(hdus, "DATA"))
+        wcs = wcs_from_cards(header_of(hdus, "DATA"))
         place = place_on(wcs, _shape(hdus, "MASK"), ra_deg, dec_deg)
         if not place.is_inside or place.x is None or place.y is None:
             return place, None
@@ -121,7 +121,7 @@ def difference_cutout(
     image : (size, size), electrons; NaN outside the frame
     """
     with opened(content) as hdus:
-        wcs = read_wcs(header_of(hdus, "DIFFERENCE"))
+        wcs = wcs_from_cards(header_of(hdus, "DIFFERENCE"))
         ny, nx = _shape(hdus, "DIFFERENCE")
         x0, y0 = round(x) - size // 2, round(y) - size // 2
         rows = slice(max(y0, 0), min(y0 + size, ny))

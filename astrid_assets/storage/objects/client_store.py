@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import obstore
 
-from astrid_assets.storage.objects.keys import HASH_DIGITS, check_prefix, hash_in, key_of
+from astrid_assets.storage.objects.keys import HASH_DIGITS, check_prefix, content_key, hash_in
 from astrid_assets.storage.objects.store_errors import (
     CLIENT_ERRORS,
     ObjectCorrupt,
     ObjectMissing,
     StoreError,
     StoreUnavailable,
-    told,
+    store_error,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class ClientStore:
             try:
                 self._client = (os.getpid(), self._connect())
             except CLIENT_ERRORS as error:
-                raise told(error, self.url, secret=self._secret) from error
+                raise store_error(error, self.url, secret=self._secret) from error
         return self._client[1]
 
     def __getstate__(self) -> dict[str, object]:
@@ -71,7 +71,7 @@ class ClientStore:
 
     def put(self, prefix: str, content: bytes, suffix: str) -> str:
         """Keep bytes and return their key; the same bytes again are a no-op."""
-        key = key_of(prefix, hashlib.sha256(content).hexdigest(), suffix)
+        key = content_key(prefix, hashlib.sha256(content).hexdigest(), suffix)
         if self._size(key) != len(content):
             try:
                 obstore.put(self._store, key, content, chunk_size=CHUNK)
@@ -83,7 +83,7 @@ class ClientStore:
     def put_file(self, prefix: str, path: Path, suffix: str) -> str:
         """Keep a file without reading it into memory; returns its key."""
         digest, size = _digest(path)
-        key = key_of(prefix, digest, suffix)
+        key = content_key(prefix, digest, suffix)
         if self._size(key) != size:
             try:
                 obstore.put(self._store, key, path, chunk_size=CHUNK)
@@ -120,7 +120,7 @@ class ClientStore:
             self._verify(key, expected, digest.hexdigest())
             part.replace(path)
         except OSError as error:  # of the file here; the store's are raised already
-            raise told(error, str(path.parent)) from error
+            raise store_error(error, str(path.parent)) from error
         finally:
             part.unlink(missing_ok=True)
 
@@ -185,7 +185,7 @@ class ClientStore:
             raise self._told(error, key) from error
 
     def _told(self, error: Exception, key: str = "") -> StoreError:
-        return told(error, self.url, key, secret=self._secret)
+        return store_error(error, self.url, key, secret=self._secret)
 
     def _verify(self, key: str, expected: str, found: str) -> None:
         if found[:HASH_DIGITS] != expected:

@@ -14,7 +14,7 @@ SEGMENT = re.compile(r"[A-Za-z0-9_+=-][A-Za-z0-9._+=-]{0,199}")
 SUFFIX = re.compile(r"(?:\.[A-Za-z0-9]{1,16})*")
 
 
-def key_of(prefix: str, sha256: str, suffix: str) -> str:
+def content_key(prefix: str, sha256: str, suffix: str) -> str:
     """Return the key of content with this hash below a prefix.
 
     Raises

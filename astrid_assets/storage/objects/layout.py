@@ -29,62 +29,62 @@ def part(name: str) -> str:
     return f"_{readable}_{digest[:12]}"
 
 
-def raw(survey: str, night: str, observation_id: str) -> str:
+def raw_key(survey: str, night: str, observation_id: str) -> str:
     """A file as it came, byte for byte."""
     return f"raw/{_night(survey, night)}/{part(observation_id)}"
 
 
-def processed(survey: str, night: str, observation_id: str) -> str:
+def processed_key(survey: str, night: str, observation_id: str) -> str:
     """A processed frame."""
     return f"processed/{_night(survey, night)}/{part(observation_id)}"
 
 
-def anchor_stars(survey: str, field: str, band: str) -> str:
+def anchor_stars_key(survey: str, field: str, band: str) -> str:
     """The stars that define astrometry and magnitudes of a field and band."""
     return f"anchors/{part(survey)}/{part(field)}/{part(band)}"
 
 
-def master(survey: str, kind: str, night: str) -> str:
+def master_key(survey: str, kind: str, night: str) -> str:
     """A combined bias, dark or flat frame."""
     return f"masters/{_night(survey, night)}/{part(kind)}"
 
 
-def bad_pixels(survey: str) -> str:
+def bad_pixels_key(survey: str) -> str:
     """A survey's own map of bad pixels."""
     return f"masters/{part(survey)}/bad_pixels"
 
 
-def reference(survey: str, field: str, band: str, version: str) -> str:
+def reference_key(survey: str, field: str, band: str, version: str) -> str:
     """One version of the reference of a field and band."""
     return f"references/{part(survey)}/{part(field)}/{part(band)}/{part(version)}"
 
 
-def difference(survey: str, night: str, observation_id: str) -> str:
+def difference_key(survey: str, night: str, observation_id: str) -> str:
     """The difference of one frame."""
     return f"differences/{_night(survey, night)}/{part(observation_id)}"
 
 
-def cutouts(survey: str, night: str, observation_id: str) -> str:
+def cutouts_key(survey: str, night: str, observation_id: str) -> str:
     """The cutouts around the candidates of one frame."""
     return f"cutouts/{_night(survey, night)}/{part(observation_id)}"
 
 
-def dataset(content_hash: str, what: str) -> str:
+def dataset_key(content_hash: str, what: str) -> str:
     """One array or table (`what`: images, masks, samples) of a dataset version."""
     return f"datasets/{part(content_hash)}/{part(what)}"
 
 
-def model(name: str) -> str:
+def model_key(name: str) -> str:
     """A network in its deployable form."""
     return f"models/{part(name)}"
 
 
-def checkpoint(training_run_id: str) -> str:
+def checkpoint_key(training_run_id: str) -> str:
     """The state from which a training can go on."""
     return f"checkpoints/{part(training_run_id)}"
 
 
-def picture(survey: str, night: str, name: str) -> str:
+def picture_key(survey: str, night: str, name: str) -> str:
     """A picture to look at, named by what it shows."""
     return f"pictures/{_night(survey, night)}/{part(name)}"
 

@@ -7,7 +7,7 @@
     ├── ObjectCorrupt      the bytes are not those that were put
     └── StoreUnavailable   the store as a whole: full, read-only, unreachable, refused
 
-`told` turns what the client library raises into these; no message holds a secret.
+`store_error` turns what the client library raises into these; no message holds a secret.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class StoreUnavailable(StoreError):
     """The store as a whole cannot be used: full, read-only, unreachable, refused."""
 
 
-def told(error: Exception, url: str, key: str = "", *, secret: str = "") -> StoreError:
+def store_error(error: Exception, url: str, key: str = "", *, secret: str = "") -> StoreError:
     """Return the error of ours that says what a client's error means.
 
     Parameters

@@ -94,7 +94,7 @@ def cone(
     return sorted(rows, key=lambda row: (row.observed_mjd, row.detection_id))
 
 
-def light_curve(session: Session, object_id: str) -> list[DetectionRow]:
+def detections_of_object(session: Session, object_id: str) -> list[DetectionRow]:
     """Return the current detections of an object, in order of time."""
     query = select_detections().where(Detection.object_id == object_id)
     return _rows(session, query.order_by(*BY_TIME))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-def newest(session: Session) -> TrainingDataset | None:
+def newest_dataset(session: Session) -> TrainingDataset | None:
     """Return the active version that was made last."""
     query = (
         select(TrainingDataset)
@@ -35,7 +35,9 @@ def all_datasets(session: Session) -> list[TrainingDataset]:
     return list(session.scalars(query))
 
 
-def samples(session: Session, dataset_id: str, *, split: str | None = None) -> list[TrainingSample]:
+def dataset_samples(
+    session: Session, dataset_id: str, *, split: str | None = None
+) -> list[TrainingSample]:
     """Return the samples of a version, or of one of its splits, ordered by id."""
     query = select(TrainingSample).where(TrainingSample.dataset_id == dataset_id)
     if split is not None:

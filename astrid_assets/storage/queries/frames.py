@@ -18,7 +18,7 @@ from astrid_assets.storage.database.tables.frames import (
     ReferenceMember,
 )
 from astrid_assets.storage.database.tables.review import Label
-from astrid_assets.storage.queries.gates import held_back_by
+from astrid_assets.storage.queries.gates import blocked_nights_query
 from astrid_assets.storage.queries.observations import IN_TIME, in_chunks
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def preprocess_runs_of_night(
     return [(row[0], row[1]) for row in session.execute(query)]
 
 
-def anchor(session: Session, survey: str, field: str, band: str) -> FieldAnchor | None:
+def field_anchor(session: Session, survey: str, field: str, band: str) -> FieldAnchor | None:
     """Return the anchor of a field and band, None before its first good frame."""
     return session.scalar(
         select(FieldAnchor).where(
@@ -77,7 +77,7 @@ def accepted_before(
     those of later nights; the night itself is never among them.
     """
     nights = Observation.night != night if later_too else Observation.night < night
-    held = held_back_by(survey, ("processed_frames",), gate="frame_quality")
+    held = blocked_nights_query(survey, ("processed_frames",), gate="frame_quality")
     query = (
         select(Observation, PreprocessRun)
         .join(PreprocessRun, PreprocessRun.observation_id == Observation.id)

@@ -102,7 +102,7 @@ def verdicts(session: Session, survey: str, night: str, asset: str) -> list[Stor
     ]
 
 
-def of_night(session: Session, survey: str, night: str) -> list[GateVerdict]:
+def verdicts_of_night(session: Session, survey: str, night: str) -> list[GateVerdict]:
     """Return all verdicts on a night, in the order of the graph."""
     table = GateVerdict
     query = select(table).where(table.survey == survey, table.night == night)
@@ -113,14 +113,16 @@ def of_night(session: Session, survey: str, night: str) -> list[GateVerdict]:
     )
 
 
-def held_back(session: Session, survey: str, asset_upto: str) -> set[str]:
+def blocked_nights(session: Session, survey: str, asset_upto: str) -> set[str]:
     """Return nights that a gate of this asset, or of one before it, blocks."""
     position = NIGHTLY_ASSETS.index(asset_upto)
     assets = NIGHTLY_ASSETS[: position + 1]
-    return set(session.scalars(held_back_by(survey, assets)))
+    return set(session.scalars(blocked_nights_query(survey, assets)))
 
 
-def held_back_by(survey: str, assets: Sequence[str], *, gate: str | None = None) -> Select[str]:
+def blocked_nights_query(
+    survey: str, assets: Sequence[str], *, gate: str | None = None
+) -> Select[str]:
     """Return the query for the nights that gates of these assets block."""
     table = GateVerdict
     query = select(table.night).where(
@@ -174,7 +176,7 @@ def record_summary(
     upsert(session, NightSummary, [row])
 
 
-def summary(session: Session, survey: str, night: str, asset: str) -> NightSummary | None:
+def night_summary(session: Session, survey: str, night: str, asset: str) -> NightSummary | None:
     """Return the last finished run of an asset on a night."""
     return session.get(NightSummary, (survey, night, asset))
 

@@ -45,7 +45,7 @@ def was_rolled_back(session: Session, model_id: str) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def newest(session: Session) -> Model | None:
+def newest_model(session: Session) -> Model | None:
     """Return the model that was trained last."""
     query = select(Model).order_by(Model.created_at.desc(), Model.id)
     return session.scalar(query.limit(1))

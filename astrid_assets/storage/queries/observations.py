@@ -30,7 +30,7 @@ IN_TIME = (
 """Order of a night's frames, the same on every database."""
 
 
-def of_night(
+def observations_of_night(
     session: Session,
     survey: str,
     night: str,
@@ -117,7 +117,7 @@ def masters_with_keys(
 
 def undated(session: Session, survey: str) -> list[Observation]:
     """Return what was refused because its night cannot be determined."""
-    return of_night(session, survey, UNDATED)
+    return observations_of_night(session, survey, UNDATED)
 
 
 def known_files(session: Session, survey: str) -> dict[str, SourceFileRow]:

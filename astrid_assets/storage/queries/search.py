@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from sqlalchemy import and_, or_, tuple_
 
-from astrid_assets.storage.database.paging import MAX_PAGE, Page, cursor_of, key_of
+from astrid_assets.storage.database.paging import MAX_PAGE, Page, cursor_of, key_in_cursor
 from astrid_assets.storage.database.sky_index import cone_ranges, distance_arcsec
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
 from astrid_assets.storage.database.tables.frames import Observation
@@ -106,7 +106,7 @@ KEY_TYPES: dict[str, tuple[type, ...]] = {
 """Types of the parts of a cursor."""
 
 
-def detections(
+def search_detections(
     session: Session,
     wanted: DetectionFilter,
     *,
@@ -132,7 +132,7 @@ def detections(
     ValueError
         If the cone is not on the sky.
     """
-    after = None if cursor is None else key_of(cursor, sort, KEY_TYPES[sort])
+    after = None if cursor is None else key_in_cursor(cursor, sort, KEY_TYPES[sort])
     query = _filtered(wanted)
     columns = SORT_KEYS[sort]
     descending = sort != "oldest"
@@ -157,7 +157,7 @@ def detections(
     return Page(found, None if after is None else cursor_of(sort, after))
 
 
-def detection(session: Session, detection_id: str) -> FoundDetection | None:
+def find_detection(session: Session, detection_id: str) -> FoundDetection | None:
     """Return one current detection with its label."""
     row = session.execute(_selected().where(Detection.id == detection_id)).first()
     return None if row is None else FoundDetection(*row)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, tuple_
 
-from astrid_assets.storage.database.paging import MAX_PAGE, Page, cursor_of, key_of
+from astrid_assets.storage.database.paging import MAX_PAGE, Page, cursor_of, key_in_cursor
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun, Survey
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class SurveyCount:
     last_night: str | None
 
 
-def observations(
+def search_observations(
     session: Session,
     wanted: ObservationFilter,
     *,
@@ -75,7 +75,7 @@ def observations(
     if wanted.end_night is not None:
         query = query.where(table.night <= wanted.end_night)
     if cursor is not None:
-        night, last = map(str, key_of(cursor, "observations", (str, str)))
+        night, last = map(str, key_in_cursor(cursor, "observations", (str, str)))
         query = query.where(table.night <= night, tuple_(table.night, table.id) < (night, last))
     limit = min(limit, MAX_PAGE)
     rows = [FoundObservation(r[0], r[1]) for r in session.execute(query.limit(limit + 1))]
@@ -86,7 +86,7 @@ def observations(
     return Page(rows[:limit], cursor_of("observations", key))
 
 
-def observation(session: Session, observation_id: str) -> FoundObservation | None:
+def find_observation(session: Session, observation_id: str) -> FoundObservation | None:
     """Return one image with what became of it."""
     query = (
         select(Observation, PreprocessRun)
@@ -97,7 +97,7 @@ def observation(session: Session, observation_id: str) -> FoundObservation | Non
     return None if row is None else FoundObservation(row[0], row[1])
 
 
-def surveys(session: Session) -> list[SurveyCount]:
+def survey_counts(session: Session) -> list[SurveyCount]:
     """Return all surveys by name, with how many images they have."""
     night = func.nullif(Observation.night, "")
     counts = (

@@ -84,11 +84,11 @@ def deactivate(session: Session, name: str) -> None:
     AccountRefused
         If there is no such account.
     """
-    reviewer(session, name).is_active = False
+    existing_account(session, name).is_active = False
     _end_sessions(session, name)
 
 
-def reviewer(session: Session, name: str) -> Reviewer:
+def existing_account(session: Session, name: str) -> Reviewer:
     """Return an account; AccountRefused when there is none of that name."""
     found = session.get(Reviewer, name)
     if found is None:
@@ -125,7 +125,7 @@ def new_token(session: Session, name: str, purpose: str, *, days: float | None =
     AccountRefused
         If there is no such active account, or the purpose is too long.
     """
-    account = reviewer(session, name)
+    account = existing_account(session, name)
     if not account.is_active:
         raise AccountRefused(f"the account of {name} is closed")
     if len(purpose) > 120:

@@ -1,7 +1,7 @@
 """What reviewers say, taken down: one event, and the views that follow from it.
 
-Pages and the API save through `say`. A repeated save (same reviewer, same key) is the
-same event; an undo is an event of its own; nothing is changed or deleted.
+Pages and the API save through `record_statement`. A repeated save (same reviewer, same
+key) is the same event; an undo is an event of its own; nothing is changed or deleted.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Recorded:
     is_new: bool
 
 
-def say(session: Session, statement: Statement, when: dt.datetime) -> Recorded:
+def record_statement(session: Session, statement: Statement, when: dt.datetime) -> Recorded:
     """Take down a statement and bring the detection's views up to date.
 
     Raises

@@ -26,7 +26,7 @@ from astrid_assets.storage.database.tables.detections import CandidateRow, Detec
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.database.tables.nights import GateVerdict, NightSummary
 from astrid_assets.storage.database.tables.review import ReviewItem, ValidationEvent
-from astrid_assets.storage.database.upsert import insert_into, table_of
+from astrid_assets.storage.database.upsert import insert_into, mapped_table
 from astrid_assets.storage.queries import gates
 from astrid_assets.storage.review.views import refresh, rules_of
 
@@ -71,7 +71,7 @@ def open_night(session: Session, survey: str, night: str) -> int:
     night that a gate blocks, are closed and come back when that changes.
     """
     rules = rules_of(session, survey)
-    table = table_of(ReviewItem)
+    table = mapped_table(ReviewItem)
     insert = insert_into(session, table).from_select(
         [column.name for column in table.columns], _places(survey, night, rules)
     )

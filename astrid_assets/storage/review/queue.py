@@ -22,7 +22,7 @@ from astrid_assets.storage.database.tables.review import (
     ValidationEvent,
     VoteRow,
 )
-from astrid_assets.storage.database.upsert import insert_into, table_of
+from astrid_assets.storage.database.upsert import insert_into, mapped_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -248,7 +248,7 @@ def _lease(
     if not drawn:
         return
     expires = when + dt.timedelta(minutes=rules.lease_minutes)
-    insert = insert_into(session, table_of(ReviewLease))
+    insert = insert_into(session, mapped_table(ReviewLease))
     # An expired lease of one's own stands in the way of nothing.
     statement = insert.on_conflict_do_update(
         index_elements=["detection_id", "reviewer"],

@@ -1,8 +1,8 @@
 """What is known of a survey's reviewers, and the label their votes then make.
 
-The plain way is a weighted majority. Where the rules say ``dawid_skene``, `learn`
-estimates a confusion matrix per reviewer from all votes and keeps it; single labels
-follow from it by Bayes' rule until it is learned again.
+The plain way is a weighted majority. Where the rules say ``dawid_skene``,
+`learn_reliability` estimates a confusion matrix per reviewer from all votes and keeps it;
+single labels follow from it by Bayes' rule until it is learned again.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def known_reviewers(
     """Return what is known of a survey's reviewers, as last learned."""
     stored = None
     if rules.method == "dawid_skene":
-        stored = gates.summary(session, survey, "", ASSET)
+        stored = gates.night_summary(session, survey, "", ASSET)
     if stored is None:
         return KnownReviewers(rules, weights)
     learned = stored.summary
@@ -128,7 +128,7 @@ def known_reviewers(
     )
 
 
-def learn(session: Session, survey: str) -> Reliability | None:
+def learn_reliability(session: Session, survey: str) -> Reliability | None:
     """Estimate and keep every reviewer's confusion matrix; None without votes.
 
     Gold labels count as known.

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, update
 
-from astrid_assets.science.labelling.consensus import DECISIVE, standing_votes
-from astrid_assets.science.labelling.consensus import Vote
+from astrid_assets.science.labelling.consensus import DECISIVE, Vote, standing_votes
 from astrid_assets.science.labelling.rules import ConsensusRules, queue_state
 from astrid_assets.storage.database.tables.detections import Detection
 from astrid_assets.storage.database.tables.frames import Survey

@@ -78,12 +78,14 @@ def take_samples(
     """
     files = list(source.files())
     samples = [
-        sample for file in spread(files, limit) for sample in _samples_of(profile, source, file)
+        sample
+        for file in evenly_spread(files, limit)
+        for sample in _samples_of(profile, source, file)
     ]
     return files, samples
 
 
-def spread(files: Sequence[SourceFile], limit: int) -> list[SourceFile]:
+def evenly_spread(files: Sequence[SourceFile], limit: int) -> list[SourceFile]:
     """Return at most `limit` files, evenly over the list: nights and folders differ."""
     if len(files) <= limit:
         return list(files)
@@ -100,7 +102,7 @@ def _samples_of(
         reason = Reason(ReasonCode.UNREADABLE, str(error))
         yield ImageSample(file.path, DoorRejection(hdu=-1, reason=reason), None)
         return
-    views = fits_door.views(content, profile)
+    views = fits_door.header_views(content, profile)
     for found in fits_door.read_headers(content, file.path, profile)[:IMAGES_PER_FILE]:
         header = views.get(found.hdu)
         if isinstance(found, DoorRejection) or header is None:

@@ -15,7 +15,7 @@ from astrid_assets.surveys.fits.image_kind import Kind, kind_of
 from astrid_assets.surveys.fits.saturation import stated_saturation
 from astrid_assets.surveys.fits.setup import DetectorSetup, detector_setup
 from astrid_assets.surveys.fits.times import start_of_exposure
-from astrid_assets.surveys.night import night_of
+from astrid_assets.surveys.night import night_of_mjd
 
 if TYPE_CHECKING:
     from astrid_assets.surveys.fits.headers import HeaderView
@@ -104,7 +104,7 @@ def image_facts(
     exposure_s, no_exposure = _exposure(header, kind, profile, notes)
     mjd, no_date = _observed(header, exposure_s, profile, notes)
     problems += [_mosaic_problem(header, profile), no_date, no_exposure, _cut_off(hdu)]
-    night = "" if mjd is None else night_of(mjd, profile.night)
+    night = "" if mjd is None else night_of_mjd(mjd, profile.night)
     band = _band(header, kind, profile, notes)
     field = _field(header, profile, notes)
     setup = vars(detector_setup(header, profile.keywords, notes))

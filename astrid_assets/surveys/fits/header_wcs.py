@@ -34,7 +34,7 @@ MAX_RETURN_PX = 0.1
 """Pixel to sky and back: SIP is inverted by iteration, wcslib exactly."""
 
 
-def read_wcs(
+def survey_wcs(
     header: HeaderView, shape: tuple[int, int], notes: list[str], content: bytes
 ) -> WCS | None:
     """Return the WCS for zero-based pixels of a ``(ny, nx)`` image, or None.

@@ -28,7 +28,7 @@ from astrid_assets.surveys.fits.facts import (
     is_two_dimensional,
     must_be_facts,
 )
-from astrid_assets.surveys.fits.header_wcs import read_wcs
+from astrid_assets.surveys.fits.header_wcs import survey_wcs
 from astrid_assets.surveys.fits.headers import HeaderView
 from astrid_assets.surveys.fits.pixels import read_pixels
 from astrid_assets.surveys.fits.planes import is_image_plane
@@ -163,7 +163,7 @@ def read_image(content: bytes, hdu: int, path: str, profile: SurveyProfile) -> R
     )
 
 
-def views(content: bytes, profile: SurveyProfile) -> dict[int, HeaderView]:
+def header_views(content: bytes, profile: SurveyProfile) -> dict[int, HeaderView]:
     """Return the headers of all HDUs that can be read, by index."""
     try:
         plain = unpack(content, profile.detector.max_megapixels * 1e6)
@@ -241,7 +241,7 @@ def _wcs(hdu: Hdu, header: HeaderView, notes: list[str], plain: bytes) -> WCS | 
     if not is_two_dimensional(hdu):
         return None
     ny, nx = hdu.shape[-2:]
-    return read_wcs(header, (ny, nx), notes, plain)
+    return survey_wcs(header, (ny, nx), notes, plain)
 
 
 def _must_hold_something(data: Image) -> None:

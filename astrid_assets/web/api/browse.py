@@ -51,7 +51,7 @@ def health(state: State) -> Health:
 def surveys(state: State) -> list[SurveyOut]:
     """List the surveys with how many images they have."""
     with state.catalogue.read() as session:
-        found = search.surveys(session)
+        found = search.survey_counts(session)
     return [
         SurveyOut(
             name=item.survey.name,
@@ -90,7 +90,7 @@ def observations(
         band=band,
     )
     with state.catalogue.read() as session:
-        page = search.observations(session, wanted, limit=limit, cursor=cursor)
+        page = search.search_observations(session, wanted, limit=limit, cursor=cursor)
     return PageOf(items=[_told(row) for row in page.rows], next=page.cursor)
 
 
@@ -98,7 +98,7 @@ def observations(
 def observation(state: State, observation_id: Id) -> ObservationOut:
     """Return one image and what became of it."""
     with state.catalogue.read() as session:
-        found = search.observation(session, text_id(observation_id))
+        found = search.find_observation(session, text_id(observation_id))
     if found is None:
         raise not_found("observation", text_id(observation_id))
     return _told(found)

@@ -69,7 +69,7 @@ def cutout(
     zero; first row below. FITS: the numbers, with the WCS where the frame is here.
     """
     with state.catalogue.read() as session:
-        found = search.detection(session, text_id(detection_id))
+        found = search.find_detection(session, text_id(detection_id))
         if found is None:
             raise not_found("detection", text_id(detection_id))
         run = session.get_one(DifferenceRun, found.difference_id)

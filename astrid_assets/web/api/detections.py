@@ -60,8 +60,8 @@ Flag = Literal[
 MAX_RADIUS_ARCSEC = 36_000.0  # ten degrees
 
 
-@router.get("/detections", responses=responses(422))
-def detections(
+@router.get("/detections", name="detections", responses=responses(422))
+def list_detections(
     state: State,
     flag: Annotated[list[Flag], Query(default_factory=list, description="one of these masks")],
     without_flag: Annotated[
@@ -114,7 +114,7 @@ def detections(
         object_id=None if object_id is None else text_id(object_id),
     )
     with state.catalogue.read() as session:
-        page = search.detections(session, wanted, sort=sort, limit=limit, cursor=cursor)
+        page = search.search_detections(session, wanted, sort=sort, limit=limit, cursor=cursor)
     items = [DetectionOut.model_validate(_values(row)) for row in page.rows]
     return PageOf(items=items, next=page.cursor)
 
@@ -124,7 +124,7 @@ def detection(state: State, detection_id: Id) -> DetectionDetail:
     """Return one detection with its scores and the addresses of its cutouts."""
     id_ = text_id(detection_id)
     with state.catalogue.read() as session:
-        found = search.detection(session, id_)
+        found = search.find_detection(session, id_)
         if found is None:
             raise not_found("detection", id_)
         scores = candidates.scores(session, id_)
@@ -152,7 +152,7 @@ def events(state: State, detection_id: Id) -> list[EventOut]:
     id_ = text_id(detection_id)
     with state.catalogue.read() as session:
         said = labels.events_for(session, [id_]).get(id_, [])
-        if not said and search.detection(session, id_) is None:
+        if not said and search.find_detection(session, id_) is None:
             raise not_found("detection", id_)
     return [EventOut.model_validate(event) for event in said]
 
@@ -177,7 +177,7 @@ def say(
     )
     try:
         with state.catalogue.begin() as session:
-            recorded = review_events.say(session, statement, state.clock())
+            recorded = review_events.record_statement(session, statement, state.clock())
             event = EventOut.model_validate(recorded.event)
     except review_events.NoSuchDetection:
         raise not_found("detection", text_id(detection_id)) from None

@@ -28,7 +28,7 @@ from astrid_assets.web.security import (
     login_needed,
     visitor,
 )
-from astrid_assets.web.views.queue import next_items as draw_next
+from astrid_assets.web.views.queue import lease_next
 
 Suffix = Literal["csv", "jsonl", "parquet"]
 
@@ -53,9 +53,9 @@ def next_items(state: State, person: Writer, body: NextIn) -> list[BlindDetectio
     """
     request = review_queue.QueueRequest(person.name, body.survey, night_text(body.night))
     state.queue.keep_up(state.catalogue)
-    drawn = draw_next(state.catalogue, request, body.count, state.clock())
+    drawn = lease_next(state.catalogue, request, body.count, state.clock())
     with state.catalogue.read() as session:
-        found = [search.detection(session, item.detection_id) for item in drawn]
+        found = [search.find_detection(session, item.detection_id) for item in drawn]
     return [blind(row) for row in found if row is not None]
 
 

@@ -22,7 +22,7 @@ from astrid_assets.web.pages.templating import page
 from astrid_assets.web.problems import Problem, not_found
 from astrid_assets.web.security import reader
 from astrid_assets.web.state import WebState, state_of
-from astrid_assets.web.views.detection import scores_of, views
+from astrid_assets.web.views.detection import detection_views, scores_of
 from astrid_assets.web.views.facts import links
 from astrid_assets.web.views.light_curve import light_curve
 from astrid_assets.web.views.lineage import lineage
@@ -78,14 +78,14 @@ def night_picture(state: State, survey: str, night: str, number: int) -> Respons
 
 
 @router.get("/browse/objects/{object_id}")
-def sky_object(request: Request, state: State, object_id: str) -> Response:
+def object_page(request: Request, state: State, object_id: str) -> Response:
     """Show an object: its light curve and its detections."""
     with state.catalogue.read() as session:
         place = session.get(SkyObject, object_id)
         if place is None:
             raise not_found("object", object_id)
         curve = light_curve(session, object_id)
-        seen = candidates.light_curve(session, object_id)[-CURVE_ROWS:]
+        seen = candidates.detections_of_object(session, object_id)[-CURVE_ROWS:]
         known = labels.labels_for(session, [row.detection_id for row in seen])
         scores = scores_of(session, seen)
     return page(
@@ -102,14 +102,14 @@ def sky_object(request: Request, state: State, object_id: str) -> Response:
 
 
 @router.get("/browse/detections/{detection_id}")
-def detection(request: Request, state: State, detection_id: str) -> Response:
+def detection_page(request: Request, state: State, detection_id: str) -> Response:
     """Show a detection with its lineage, from the raw frame to trained models."""
     with state.catalogue.read() as session:
         line = lineage(session, detection_id)
         if line is None:
             raise not_found("detection", detection_id)
         row = candidates.detections_by_ids(session, [detection_id])
-        view = views(session, list(row.values()), state.planes)
+        view = detection_views(session, list(row.values()), state.planes)
     return page(
         request,
         "detection.html",
@@ -122,7 +122,7 @@ def detection(request: Request, state: State, detection_id: str) -> Response:
 
 
 @router.get("/browse/explain")
-def explanation(
+def explain_page(
     request: Request,
     state: State,
     ra: Annotated[float | None, Query(ge=-360, le=360)] = None,
@@ -178,7 +178,7 @@ def reviewers(request: Request, state: State, survey: Text = None) -> Response:
 
 
 @router.get("/browse/datasets")
-def all_datasets(request: Request, state: State) -> Response:
+def datasets_page(request: Request, state: State) -> Response:
     """Show the frozen dataset versions."""
     with state.catalogue.read() as session:
         found = datasets.all_datasets(session)
@@ -200,7 +200,7 @@ def one_dataset(request: Request, state: State, dataset_id: str) -> Response:
 
 
 @router.get("/browse/models")
-def all_models(request: Request, state: State) -> Response:
+def models_page(request: Request, state: State) -> Response:
     """Show the models, and every decision about which is in force."""
     with state.catalogue.read() as session:
         found = models.all_models(session)

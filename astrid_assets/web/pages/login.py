@@ -21,7 +21,7 @@ def login_page(request: Request, then: Annotated[str, Query(max_length=200)] = "
 
 
 @router.post("/login")
-def login(
+def submit_login(
     request: Request,
     name: Annotated[str, Form(max_length=80)],
     password: Annotated[str, Form(max_length=1000)],
@@ -45,7 +45,7 @@ def login(
 
 
 @router.post("/logout")
-def logout(request: Request, csrf: Annotated[str, Form(max_length=200)]) -> Response:
+def submit_logout(request: Request, csrf: Annotated[str, Form(max_length=200)]) -> Response:
     """End the login."""
     check_csrf(request, csrf)
     answer = RedirectResponse("/", status_code=303)

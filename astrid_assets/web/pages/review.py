@@ -25,7 +25,7 @@ from astrid_assets.storage.review.events import (
     NoSuchDetection,
     Statement,
     StatementRefused,
-    say,
+    record_statement,
 )
 from astrid_assets.storage.review.queue import QueueRequest, release
 from astrid_assets.storage.review.reviewer_stats import ReviewerStats, reviewer_stats
@@ -41,7 +41,7 @@ from astrid_assets.web.security import (
 from astrid_assets.web.state import WebState, state_of
 from astrid_assets.web.views.detection import facts, scores_of, spot_of
 from astrid_assets.web.views.facts import DetectionFacts
-from astrid_assets.web.views.queue import next_items
+from astrid_assets.web.views.queue import lease_next
 from astrid_assets.web.views.words import facts_in_words
 
 router = APIRouter()
@@ -161,7 +161,7 @@ def choose_name(
 def next_candidates(state: State, person: Reviewer, request: NextRequest) -> list[Item]:
     """Lease the next candidates and say what was measured of them."""
     state.queue.keep_up(state.catalogue)
-    drawn = next_items(
+    drawn = lease_next(
         state.catalogue,
         QueueRequest(person.name, request.survey or None, request.night or None),
         request.count,
@@ -186,7 +186,7 @@ def save(state: State, person: Reviewer, decision: ReviewDecision) -> Saved:
     try:
         with state.catalogue.begin() as session:
             statement = Statement(reviewer=person.name, **decision.model_dump())
-            recorded = say(session, statement, state.clock())
+            recorded = record_statement(session, statement, state.clock())
             row = candidates.detections_by_ids(session, [decision.detection_id])
             score = scores_of(session, list(row.values())).get(decision.detection_id)
     except NoSuchDetection as error:

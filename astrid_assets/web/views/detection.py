@@ -105,7 +105,7 @@ def facts(
     return found
 
 
-def views(
+def detection_views(
     session: Session, rows: Sequence[DetectionRow], planes: PlaneReader | None
 ) -> list[DetectionView]:
     """Return these detections with score and label, in their order."""

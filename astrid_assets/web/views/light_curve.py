@@ -43,7 +43,7 @@ class LightCurve(BaseModel):
 def light_curve(session: Session, object_id: str) -> LightCurve:
     """Return what was measured at an object's position."""
     forced = forced_light_curve(session, object_id)
-    seen = candidates.light_curve(session, object_id)
+    seen = candidates.detections_of_object(session, object_id)
     measured = {point.observation_id for point in forced}
     points = [
         _point(

@@ -110,11 +110,11 @@ def night_view(session: Session, survey: str, night: str, page: int = 1) -> Nigh
     }
     lines = [
         FrameLine(observation, processed.get(observation.id), differences.get(observation.id))
-        for observation in observations.of_night(session, survey, night)
+        for observation in observations.observations_of_night(session, survey, night)
     ]
     pictures: dict[str, str] = {}
     for asset in gates.NIGHTLY_ASSETS:
-        row = gates.summary(session, survey, night, asset)
+        row = gates.night_summary(session, survey, night, asset)
         if row is not None:
             pictures |= dict(row.summary.get("pictures") or {})
     found, total = _detections(session, survey, night, page)
@@ -123,7 +123,7 @@ def night_view(session: Session, survey: str, night: str, page: int = 1) -> Nigh
         night=night,
         frames=lines,
         references=frames.night_references(session, survey, night),
-        verdicts=gates.of_night(session, survey, night),
+        verdicts=gates.verdicts_of_night(session, survey, night),
         pictures=pictures,
         detections=found,
         n_detections=total,
@@ -157,7 +157,7 @@ def _survey(session: Session, name: str) -> SurveyNights:
         )
     }
     labelled = _labelled(session, name, nights[-1])
-    held = gates.held_back(session, name, gates.NIGHTLY_ASSETS[-1])
+    held = gates.blocked_nights(session, name, gates.NIGHTLY_ASSETS[-1])
 
     def number(night: str, asset: str, what: str) -> int:
         return int(str(summaries.get((night, asset), {}).get(what) or 0))

@@ -217,7 +217,7 @@ def _neighbour(hdus: HDUList, x: float, y: float) -> ReferenceSource | None:
     """Find the source of the registered reference that is nearest."""
     import sep
 
-    from astrid_assets.storage.fits.cards import header_of, number_or_none, read_wcs
+    from astrid_assets.storage.fits.cards import header_of, number_or_none, wcs_from_cards
 
     window = _window(hdus, "REFERENCE", x, y, CONTEXT_HALF)
     usable = np.isfinite(window) & (window != 0)
@@ -234,7 +234,7 @@ def _neighbour(hdus: HDUList, x: float, y: float) -> ReferenceSource | None:
     dy = found["y"] - CONTEXT_HALF - (y - round(y))
     distance = np.hypot(dx, dy)
     nearest = int(np.argmin(distance))
-    wcs = read_wcs(header_of(hdus, "DIFFERENCE"))
+    wcs = wcs_from_cards(header_of(hdus, "DIFFERENCE"))
     scale = None
     if wcs is not None and wcs.has_celestial:
         scale = 3600 * float(np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix))))
@@ -248,9 +248,9 @@ def _neighbour(hdus: HDUList, x: float, y: float) -> ReferenceSource | None:
 
 
 def _orientation(hdus: HDUList, x: float, y: float) -> Orientation | None:
-    from astrid_assets.storage.fits.cards import header_of, read_wcs
+    from astrid_assets.storage.fits.cards import header_of, wcs_from_cards
 
-    wcs = read_wcs(header_of(hdus, "DIFFERENCE"))
+    wcs = wcs_from_cards(header_of(hdus, "DIFFERENCE"))
     if wcs is None or not wcs.has_celestial:
         return None
     corners = np.array([[x, y], [x + 1, y], [x, y + 1]])

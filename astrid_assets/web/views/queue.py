@@ -45,7 +45,7 @@ class QueueWatch:
         return len(stale)
 
 
-def next_items(
+def lease_next(
     catalogue: Catalogue, request: QueueRequest, count: int, when: dt.datetime
 ) -> list[Drawn]:
     """Lease the next candidates to a reviewer, by the rules of the survey asked for.

@@ -11,7 +11,7 @@ import pytest
 from astrid_assets.science.labelling.dataset_quality import (
     DatasetQualitySettings,
     LabelledSet,
-    dataset_quality,
+    measure_dataset_quality,
 )
 
 
@@ -30,7 +30,7 @@ def labelled(
 
 
 def test_a_balanced_reviewed_sharp_set_scores_above_the_limit():
-    report = dataset_quality(labelled())
+    report = measure_dataset_quality(labelled())
     assert report.quality_score > 0.8
     assert report.passed
     assert report.issues == ()
@@ -38,7 +38,7 @@ def test_a_balanced_reviewed_sharp_set_scores_above_the_limit():
 
 @pytest.mark.parametrize("real", [0.0, 1.0])
 def test_a_set_of_one_class_scores_nothing_and_fails(real):
-    report = dataset_quality(labelled(real=real))
+    report = measure_dataset_quality(labelled(real=real))
     assert report.quality_score == 0
     assert not report.passed
     assert any(f"{real:.1%} are real" in issue for issue in report.issues)
@@ -48,25 +48,25 @@ def test_a_set_of_one_class_scores_nothing_and_fails(real):
     ("real", "passes"), [(0.09, False), (0.1, True), (0.9, True), (0.91, False)]
 )
 def test_the_limits_of_the_anomaly_ratio_are_inclusive(real, passes):
-    assert dataset_quality(labelled(real=real)).passed is passes
+    assert measure_dataset_quality(labelled(real=real)).passed is passes
 
 
 @pytest.mark.parametrize(("quality", "passes"), [(0.69, False), (0.71, True)])
 def test_blurred_images_fail(quality, passes):
-    assert dataset_quality(labelled(quality=quality)).passed is passes
+    assert measure_dataset_quality(labelled(quality=quality)).passed is passes
 
 
 def test_frames_without_a_measured_quality_count_as_bad():
     samples = labelled(quality=1.0)
     unmeasured = samples.image_quality.copy()
     unmeasured[:40] = np.nan
-    report = dataset_quality(replace(samples, image_quality=unmeasured))
+    report = measure_dataset_quality(replace(samples, image_quality=unmeasured))
     assert report.image_quality_score == pytest.approx(0.6)
     assert not report.passed
 
 
 def test_labels_nobody_looked_at_fail():
-    report = dataset_quality(labelled(source="unreviewed"))
+    report = measure_dataset_quality(labelled(source="unreviewed"))
     assert report.reviewed_fraction == 0
     assert report.quality_score == 0
     assert not report.passed
@@ -79,7 +79,7 @@ def test_the_score_is_the_geometric_mean_of_its_four_shares():
         agreement=np.full(100, 0.9),
         source=np.array(["person"] * 75 + ["unreviewed"] * 25),
     )
-    report = dataset_quality(samples)
+    report = measure_dataset_quality(samples)
     balance = np.sqrt(0.2 * 0.8) / 0.5
     assert report.quality_score == pytest.approx((balance * 0.8 * 0.9 * 0.75) ** 0.25)
 
@@ -88,24 +88,24 @@ def test_the_same_pixels_with_two_labels_are_inconsistent():
     samples = labelled()
     hashes = samples.content_hash.copy()
     hashes[-10:] = hashes[:10]  # ten bogus rows repeat ten real cutouts
-    report = dataset_quality(replace(samples, content_hash=hashes))
+    report = measure_dataset_quality(replace(samples, content_hash=hashes))
     assert report.label_consistency == pytest.approx(0.8)
 
 
 def test_few_cutouts_fail_with_their_number():
-    report = dataset_quality(labelled(20))
+    report = measure_dataset_quality(labelled(20))
     assert "20 labelled cutouts, at least 50 are needed" in report.issues[0]
-    assert dataset_quality(labelled(20), DatasetQualitySettings(min_samples=20)).passed
+    assert measure_dataset_quality(labelled(20), DatasetQualitySettings(min_samples=20)).passed
 
 
 def test_an_empty_set_is_reported_not_raised():
-    report = dataset_quality(labelled(0))
+    report = measure_dataset_quality(labelled(0))
     assert report.total_samples == 0
     assert not report.passed
 
 
 def test_the_report_counts_surveys_and_nights_and_goes_into_json():
-    report = dataset_quality(labelled())
+    report = measure_dataset_quality(labelled())
     assert report.survey_coverage == {"deep": 25, "wide": 75}
     assert report.temporal_distribution == {"2025-03-01": 30, "2025-03-02": 70}
     assert json.loads(json.dumps(report.as_dict()))["issues"] == []

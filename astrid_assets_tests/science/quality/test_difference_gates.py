@@ -20,7 +20,7 @@ from astrid_assets.science.quality.difference_gates import (
     over_frames,
 )
 from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
-from astrid_assets.science.quality.gate import Gate, held_back_by
+from astrid_assets.science.quality.gate import Gate, blocking_gates
 from astrid_assets.science.quality.numbers import Limit, LimitSide
 from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair
 
@@ -85,7 +85,7 @@ def failed_gates(made: SimulatedPair) -> set[str]:
     verdicts = judge_differences([row], SETTINGS)
     assert all(verdict.value is not None for verdict in verdicts)
     # What holds the night back is what the difference is rejected for.
-    assert bool(held_back_by(verdicts)) == bool(difference.reasons)
+    assert bool(blocking_gates(verdicts)) == bool(difference.reasons)
     return {verdict.gate for verdict in verdicts if not verdict.passed}
 
 
@@ -119,7 +119,7 @@ def test_a_pair_made_bad_in_one_way_fails_the_gate_for_it(gate, made):
 def test_a_reference_that_covers_almost_nothing_holds_the_night_back():
     # What little it covers has too few stars for a difference of its own.
     verdicts = judge_differences([numbers(coverage=0.05)], SETTINGS)
-    assert held_back_by(verdicts) == ["coverage"]
+    assert blocking_gates(verdicts) == ["coverage"]
 
 
 def test_the_stars_of_a_pair_that_has_too_few_are_judged():
@@ -128,7 +128,7 @@ def test_the_stars_of_a_pair_that_has_too_few_are_judged():
         subtract(empty.science, empty.reference, SETTINGS)
     unmeasured = {number.name: None for number in DIFFERENCE_NUMBERS}
     row = unmeasured | {"n_stars": error.value.found}
-    assert held_back_by(judge_differences([row], SETTINGS)) == ["stars_used"]
+    assert blocking_gates(judge_differences([row], SETTINGS)) == ["stars_used"]
 
 
 def numbers(**changed: float) -> dict[str, object]:
@@ -160,7 +160,7 @@ def test_a_night_is_blocked_only_when_no_frame_is_inside(gate, number, limit):
     assert mixed[gate.name].passed
     assert mixed[gate.name].value == numbers()[number.name]
     assert "1 of 2 differences outside" in mixed[gate.name].detail
-    assert held_back_by(judge_differences([bad, bad], SETTINGS)) == [gate.name]
+    assert blocking_gates(judge_differences([bad, bad], SETTINGS)) == [gate.name]
 
 
 @pytest.mark.parametrize(("gate", "number", "limit"), [g for g in FRAME_GATES if not g[0].blocks])
@@ -168,7 +168,7 @@ def test_a_gate_that_warns_does_so_for_a_single_frame(gate, number, limit):
     bad = numbers(**{number.name: outside(limit)})
     verdicts = judge_differences([numbers(), numbers(), bad], SETTINGS)
     assert [v.gate for v in verdicts if not v.passed] == [gate.name]
-    assert held_back_by(verdicts) == []
+    assert blocking_gates(verdicts) == []
 
 
 @pytest.mark.parametrize("number", DIFFERENCE_NUMBERS, ids=lambda number: number.name)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from astrid_assets.science.arrays.intervals import upper_bound
 from astrid_assets.science.quality.difference_gates import DIFFERENCE_GATES
-from astrid_assets.science.quality.gate import held_back_by, value_in_words
+from astrid_assets.science.quality.gate import blocking_gates, value_in_words
 from astrid_assets.science.quality.gates import (
     DATASET_BALANCE,
     OTHER_GATES,
@@ -39,30 +39,30 @@ def test_an_empty_night_fails_no_gate():
         label_balance(DATASET_BALANCE, 0, 0, (0.1, 0.9)),
     ]
     assert all(verdict.passed for verdict in verdicts)
-    assert held_back_by(verdicts) == []
+    assert blocking_gates(verdicts) == []
 
 
 def test_a_night_without_any_good_frame_is_held_back():
     verdict = frame_quality(0, ["defocused", "defocused", "wrong_field"])
-    assert held_back_by([verdict]) == ["frame_quality"]
+    assert blocking_gates([verdict]) == ["frame_quality"]
     assert "2 defocused, 1 wrong_field" in verdict.detail
 
 
 def test_one_bad_frame_does_not_hold_a_night_back():
-    assert held_back_by([frame_quality(3, ["defocused"])]) == []
+    assert blocking_gates([frame_quality(3, ["defocused"])]) == []
 
 
 def test_losing_most_frames_only_warns():
     verdict = rejected_fraction(1, ["low_transparency"] * 3)
     assert verdict.value == pytest.approx(0.75)
     assert not verdict.passed
-    assert held_back_by([verdict]) == []
+    assert blocking_gates([verdict]) == []
 
 
 def test_a_flood_of_candidates_is_held_back():
     verdict = candidate_density(500, 0.01, 10_000.0)
     assert verdict.value == pytest.approx(50_000)
-    assert held_back_by([verdict]) == ["candidate_density"]
+    assert blocking_gates([verdict]) == ["candidate_density"]
 
 
 def test_all_positive_labels_fail_the_balance():

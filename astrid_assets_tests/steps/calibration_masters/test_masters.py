@@ -94,7 +94,7 @@ class Camera:
     def lights(self, night: str):
         """Return the night's light frames."""
         with self.tools.catalogue.read() as session:
-            return observations.of_night(session, "cam", night, kind="light")
+            return observations.observations_of_night(session, "cam", night, kind="light")
 
     def keys(self, profile: SurveyProfile, night: str, **how: bool) -> list[MasterKeys]:
         """Return the masters of the night's light frames."""

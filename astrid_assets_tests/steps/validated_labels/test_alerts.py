@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from sqlalchemy import func, select
 
-from astrid_assets.steps.validated_labels.alerts import cutout, import_alerts
+from astrid_assets.steps.validated_labels.alerts import alert_cutout, import_alerts
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.tables.review import ValidationEvent
@@ -111,7 +111,7 @@ def test_alerts_become_detections_once(
     assert set(store.list("")) == objects
 
     with catalogue.read() as session:
-        rows = search.detections(session, DetectionFilter(), sort="oldest").rows
+        rows = search.search_detections(session, DetectionFilter(), sort="oldest").rows
         methods = set(session.scalars(select(DifferenceRun.method)))
         labelled = labelled_detections(session)
         n_events = session.scalar(select(func.count()).select_from(ValidationEvent))
@@ -138,7 +138,7 @@ def test_a_cutout_is_in_sigma_with_the_candidate_in_the_middle(
 ) -> None:
     alert = next(iter(read_alerts(ztf_file(tmp_path, rng))))
     assert isinstance(alert, Alert)
-    stamps = cutout(alert)
+    stamps = alert_cutout(alert)
     sky = stamps[:2, 1:, 1:]
     assert np.median(sky, axis=(1, 2)) == pytest.approx([0, 0], abs=0.01)
     scatter = 1.4826 * np.median(np.abs(sky), axis=(1, 2))
@@ -182,7 +182,7 @@ def test_the_ten_votes_of_meerlicht_arrive_with_their_dispute(
     assert (report.detections, report.labels_added, report.labels_refused) == (4, 10, 0)
     with catalogue.read() as session:
         events = list(session.scalars(select(ValidationEvent)))
-        found = search.detections(session, DetectionFilter()).rows
+        found = search.search_detections(session, DetectionFilter()).rows
     words = sorted((e.label, e.classification or "") for e in events)
     assert words.count(("real", "")) == 1
     assert words.count(("bogus", "ghost")) == 1

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.objects import layout
-from astrid_assets.storage.objects.keys import check_prefix, hash_in, key_of
+from astrid_assets.storage.objects.keys import check_prefix, content_key, hash_in
 
 HASH = "0123456789abcdef" * 4
 
@@ -126,25 +126,25 @@ def test_any_two_names_have_their_own_portable_part(first: str, second: str):
 @given(survey=names, field=names, band=names, night=names)
 def test_every_prefix_makes_a_key(survey: str, field: str, band: str, night: str):
     prefixes = [
-        layout.raw(survey, night, field),
-        layout.processed(survey, night, field),
-        layout.anchor_stars(survey, field, band),
-        layout.master(survey, band, night),
-        layout.reference(survey, field, band, "v1"),
-        layout.difference(survey, night, field),
-        layout.cutouts(survey, night, field),
-        layout.dataset(HASH, band),
-        layout.model(field),
-        layout.checkpoint(field),
-        layout.picture(survey, night, field),
+        layout.raw_key(survey, night, field),
+        layout.processed_key(survey, night, field),
+        layout.anchor_stars_key(survey, field, band),
+        layout.master_key(survey, band, night),
+        layout.reference_key(survey, field, band, "v1"),
+        layout.difference_key(survey, night, field),
+        layout.cutouts_key(survey, night, field),
+        layout.dataset_key(HASH, band),
+        layout.model_key(field),
+        layout.checkpoint_key(field),
+        layout.picture_key(survey, night, field),
     ]
     assert len(set(prefixes)) == len(prefixes)
     for prefix in prefixes:
-        assert hash_in(key_of(prefix, HASH, ".fits")) == HASH[:32]
+        assert hash_in(content_key(prefix, HASH, ".fits")) == HASH[:32]
 
 
 def test_ordinary_names_stay_readable():
-    assert layout.raw("sim-wide", "2025-03-01", "ab12") == "raw/sim-wide/2025-03-01/ab12"
-    assert layout.anchor_stars("kmt", "", "I") == "anchors/kmt/_/I"
-    assert layout.raw("kmt", "", "ab12") == "raw/kmt/undated/ab12"
+    assert layout.raw_key("sim-wide", "2025-03-01", "ab12") == "raw/sim-wide/2025-03-01/ab12"
+    assert layout.anchor_stars_key("kmt", "", "I") == "anchors/kmt/_/I"
+    assert layout.raw_key("kmt", "", "ab12") == "raw/kmt/undated/ab12"
     assert layout.part("NGC 4993 (host)").startswith("_NGC_4993_host_")

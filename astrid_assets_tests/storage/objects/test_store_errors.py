@@ -15,7 +15,7 @@ import pytest
 from obstore.exceptions import GenericError
 
 from astrid_assets.storage.objects.object_store import FolderObjectStore, S3ObjectStore
-from astrid_assets.storage.objects.store_errors import ObjectMissing, StoreUnavailable, told
+from astrid_assets.storage.objects.store_errors import ObjectMissing, StoreUnavailable, store_error
 from astrid_assets_tests.storage.conftest import s3_store
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def test_the_number_of_a_disk_error_decides_the_remedy(number: int, remedy: str)
         "Generic LocalFileSystem error: Unable to copy data to file: some words "
         f"(os error {number})\n\nDebug source: pages of it"
     )
-    told_error = told(error, "/data/store", "a")
+    told_error = store_error(error, "/data/store", "a")
     assert isinstance(told_error, StoreUnavailable)
     assert remedy in str(told_error)
     assert "Debug source" not in str(told_error)

@@ -189,7 +189,7 @@ def test_an_object_has_a_light_curve_in_order_of_time(catalogue: Catalogue):
             frame = world.processed(world.observation(NIGHT, number))
             members.append(world.detection(frame, world.difference(frame), object_id=target))
         alone = world.chain("2025-03-05")
-        curve = candidates.light_curve(session, target)
+        curve = candidates.detections_of_object(session, target)
         assert [row.detection_id for row in curve] == [members[n] for n in (1, 2, 0)]
         known = candidates.object_ids(session, [*members, alone, "nobody"])
         assert known == dict.fromkeys(members, target)

@@ -43,9 +43,11 @@ def test_a_night_comes_in_the_order_it_was_taken(catalogue: Catalogue):
         bias = world.observation("2025-03-01", 0, kind="bias")
         world.observation("2025-03-02", 0)
         night = ("sim", "2025-03-01")
-        found = observations.of_night(session, *night)
+        found = observations.observations_of_night(session, *night)
         assert [row.id for row in found] == [bias, early, late, undated]
-        lights = observations.of_night(session, *night, kind="light", status="registered")
+        lights = observations.observations_of_night(
+            session, *night, kind="light", status="registered"
+        )
         assert [row.id for row in lights] == [early, late]
         calibrations = observations.calibration_frames(session, "sim", ["bias", "flat"])
         assert [row.id for row in calibrations] == [bias]
@@ -184,10 +186,10 @@ def test_anchors_and_masters_are_found_by_survey(catalogue: Catalogue):
                 "created_at": WHEN,
             }
             upsert(session, CalibrationMaster, [master])
-        found = frames.anchor(session, "sim", "f1", "r")
+        found = frames.field_anchor(session, "sim", "f1", "r")
         assert found is not None
         assert found.is_local is False
-        assert frames.anchor(session, "sim", "f1", "g") is None
+        assert frames.field_anchor(session, "sim", "f1", "g") is None
         masters = frames.masters(session, "sim")
         assert [(m.kind, m.exposure_s) for m in masters] == [
             ("bias", None),
@@ -202,9 +204,9 @@ def test_a_gate_holds_back_its_night_for_later_assets_only(catalogue: Catalogue)
         gates.record(session, "sim", "n2", "detections", [verdict("d", passed=False)])
         gates.record(session, "sim", "n3", "detections", [verdict("d", passed=True)])
         gates.record(session, "other", "n4", "detections", [verdict("d", passed=False)])
-        assert gates.held_back(session, "sim", "processed_frames") == set()
-        assert gates.held_back(session, "sim", "difference_images") == {"n1"}
-        assert gates.held_back(session, "sim", "validated_labels") == {"n1", "n2"}
+        assert gates.blocked_nights(session, "sim", "processed_frames") == set()
+        assert gates.blocked_nights(session, "sim", "difference_images") == {"n1"}
+        assert gates.blocked_nights(session, "sim", "validated_labels") == {"n1", "n2"}
 
 
 def test_a_repeated_verdict_keeps_its_time_and_a_changed_one_does_not(
@@ -216,7 +218,7 @@ def test_a_repeated_verdict_keeps_its_time_and_a_changed_one_does_not(
             both = [verdict("a", passed=passed), verdict("b", passed=True)]
             gates.record(session, "sim", "n", "detections", both)
         with catalogue.read() as session:
-            rows = gates.of_night(session, "sim", "n")
+            rows = gates.verdicts_of_night(session, "sim", "n")
         stored.append({row.gate: row.judged_at for row in rows})
     assert stored[0] == stored[1]
     assert stored[2]["a"] > stored[1]["a"]
@@ -241,7 +243,7 @@ def test_verdicts_on_a_night_follow_the_graph(catalogue: Catalogue):
     with catalogue.begin() as session:
         for asset in ("detections", "raw_observations", "processed_frames"):
             gates.record(session, "sim", "n", asset, [verdict(passed=asset[0] == "r")])
-        found = gates.of_night(session, "sim", "n")
+        found = gates.verdicts_of_night(session, "sim", "n")
         assert [row.asset[0] for row in found] == ["r", "p", "d"]
         assert len(gates.latest(session)) == 3
         assert {row.asset[0] for row in gates.latest(session, failed_only=True)} == {
@@ -261,7 +263,7 @@ def test_a_summary_keeps_its_time_until_something_changes(catalogue: Catalogue):
         with catalogue.begin() as session:
             gates.record_summary(session, "sim", "n", "detections", counts, input_hash)
         with catalogue.read() as session:
-            row = gates.summary(session, "sim", "n", "detections")
+            row = gates.night_summary(session, "sim", "n", "detections")
         assert isinstance(row, NightSummary)
         finished.append(row.finished_at)
     assert finished[0] == finished[1] < finished[2] < finished[3]

@@ -79,7 +79,7 @@ def found(
     cursor = None
     with catalogue.read() as session:
         while True:
-            page = search.detections(session, wanted, sort=sort, limit=PAGE, cursor=cursor)
+            page = search.search_detections(session, wanted, sort=sort, limit=PAGE, cursor=cursor)
             assert len(page.rows) <= PAGE
             rows += page.rows
             cursor = page.cursor
@@ -157,12 +157,14 @@ def test_a_filter_keeps_what_it_names(filled: Catalogue) -> None:
 
 def test_a_new_detection_shifts_no_page(filled: Catalogue) -> None:
     with filled.read() as session:
-        first = search.detections(session, DetectionFilter(), limit=PAGE)
+        first = search.search_detections(session, DetectionFilter(), limit=PAGE)
     before = {row.detection_id for row in first.rows}
     with filled.begin() as session:
         newest = World(session).chain("2025-03-09", 90)
     with filled.read() as session:
-        second = search.detections(session, DetectionFilter(), limit=PAGE, cursor=first.cursor)
+        second = search.search_detections(
+            session, DetectionFilter(), limit=PAGE, cursor=first.cursor
+        )
     after = {row.detection_id for row in second.rows}
     assert not before & after
     assert newest not in after
@@ -182,7 +184,7 @@ BAD_CURSORS = (
 def test_a_cursor_that_is_none_of_ours_is_refused(filled: Catalogue) -> None:
     for cursor in BAD_CURSORS:
         with filled.read() as session, pytest.raises(BadCursor, match="another search"):
-            search.detections(session, DetectionFilter(), sort="score", cursor=cursor)
+            search.search_detections(session, DetectionFilter(), sort="score", cursor=cursor)
 
 
 def test_observations_page_with_what_became_of_them(filled: Catalogue) -> None:
@@ -196,7 +198,9 @@ def test_observations_page_with_what_became_of_them(filled: Catalogue) -> None:
     assert len({row.observation.id for row in rows}) == len(rows) == FRAMES + 1
     assert [row.observation.kind for row in rows if row.run is None] == ["bias"]
     with filled.read() as session:
-        only = search_images.observations(session, search_images.ObservationFilter(kind="bias"))
+        only = search_images.search_observations(
+            session, search_images.ObservationFilter(kind="bias")
+        )
     assert len(only.rows) == 1
 
 
@@ -205,7 +209,7 @@ def _pages(
 ) -> list[list[search_images.FoundObservation]]:
     pages, cursor = [], None
     while True:
-        page = search_images.observations(session, wanted, limit=2, cursor=cursor)
+        page = search_images.search_observations(session, wanted, limit=2, cursor=cursor)
         pages.append(page.rows)
         cursor = page.cursor
         if cursor is None:
@@ -216,7 +220,7 @@ def test_surveys_are_counted(filled: Catalogue) -> None:
     with filled.begin() as session:
         World(session, "empty")
     with filled.read() as session:
-        counts = {item.survey.name: item for item in search_images.surveys(session)}
+        counts = {item.survey.name: item for item in search_images.survey_counts(session)}
     assert counts["sim"].n_observations == FRAMES
     assert counts["sim"].last_night == "2025-03-05"
     assert (counts["empty"].n_observations, counts["empty"].last_night) == (0, None)

@@ -190,10 +190,10 @@ def test_rolling_back_twice_goes_two_models_back(catalogue: Catalogue):
 
 def test_models_are_found_newest_first_and_by_their_bytes(catalogue: Catalogue):
     with catalogue.begin() as session:
-        assert models.newest(session) is None
+        assert models.newest_model(session) is None
         for day, name in enumerate("ab"):
             add_model(session, name, day)
-        newest = models.newest(session)
+        newest = models.newest_model(session)
         assert newest is not None
         assert newest.version == "b"
         assert [row.version for row in models.all_models(session)] == ["b", "a"]
@@ -230,11 +230,11 @@ def add_dataset(session: Session, name: str, day: int, status: str = "active") -
 
 def test_the_newest_active_dataset_is_the_one_to_train_on(catalogue: Catalogue):
     with catalogue.begin() as session:
-        assert datasets.newest(session) is None
+        assert datasets.newest_dataset(session) is None
         add_dataset(session, "a", 0)
         dataset_id = add_dataset(session, "b", 1)
         add_dataset(session, "c", 2, status="withdrawn")
-        newest = datasets.newest(session)
+        newest = datasets.newest_dataset(session)
         assert newest is not None
         assert newest.id == dataset_id
         assert [row.name for row in datasets.all_datasets(session)] == ["c", "b", "a"]
@@ -263,9 +263,9 @@ def test_the_samples_of_a_dataset_are_counted_by_split(catalogue: Catalogue):
             }
             upsert(session, TrainingSample, [row])
         assert datasets.split_counts(session, dataset_id) == {"test": 1, "train": 2}
-        (sample,) = datasets.samples(session, dataset_id, split="test")
+        (sample,) = datasets.dataset_samples(session, dataset_id, split="test")
         assert sample.metadata_ == {"night": "2025-03-04"}
-        assert len(datasets.samples(session, dataset_id)) == 3
+        assert len(datasets.dataset_samples(session, dataset_id)) == 3
 
 
 @pytest.mark.parametrize("count", [0, 7000])

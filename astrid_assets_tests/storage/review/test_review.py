@@ -23,7 +23,7 @@ from astrid_assets.storage.review.events import (
     StatementRefused,
     draw_mask,
     drawn_masks,
-    say,
+    record_statement,
 )
 from astrid_assets.storage.review.positions import open_night, stale_nights
 from astrid_assets.storage.review.queue import QueueRequest, draw, release, waiting
@@ -64,7 +64,7 @@ def speak(session: Session, reviewer: str, detection: str, label: str, **more: o
         "reviewer": reviewer,
         "label": label,
     } | more
-    return say(session, Statement(**spoken), WHEN)  # type: ignore[arg-type]  # a dict of fields
+    return record_statement(session, Statement(**spoken), WHEN)  # type: ignore[arg-type]  # a dict of fields
 
 
 def place(session: Session, detection: str) -> str:
@@ -238,7 +238,7 @@ def test_statements_that_make_no_sense_are_refused(catalogue, changes, words):
         (one,) = night(session, 1)
         spoken = {"event_key": "k", "detection_id": one, "reviewer": "ann"} | changes
         with pytest.raises(StatementRefused, match=words):
-            say(session, Statement(**spoken), WHEN)
+            record_statement(session, Statement(**spoken), WHEN)
         assert session.scalar(select(func.count()).select_from(ValidationEvent)) == 0
 
 

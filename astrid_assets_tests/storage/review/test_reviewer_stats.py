@@ -15,9 +15,9 @@ from astrid_assets.science.labelling.agreement import cohen_kappa
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.review import ReviewLease, ValidationEvent
 from astrid_assets.storage.review import accounts, labels
-from astrid_assets.storage.review.events import Statement, say
+from astrid_assets.storage.review.events import Statement, record_statement
 from astrid_assets.storage.review.positions import open_night
-from astrid_assets.storage.review.reliability import known_reviewers, learn
+from astrid_assets.storage.review.reliability import known_reviewers, learn_reliability
 from astrid_assets.storage.review.reviewer_stats import agreement, purity, reviewer_stats
 from astrid_assets.storage.review.views import refresh, rules_of
 from astrid_assets_tests.storage.crowd import crowded_night
@@ -64,7 +64,7 @@ def speak(
         label=label,
         source=source,
     )
-    say(session, statement, WHEN)
+    record_statement(session, statement, WHEN)
 
 
 def event(detection_id: str, reviewer: str, label: str) -> dict[str, object]:
@@ -169,7 +169,7 @@ def test_dawid_skene_believes_the_reliable_one(catalogue: Catalogue, rng):
         )
         refresh(session, ids)
         before = {id_: row.label for id_, row in labels.labels_for(session, ids).items()}
-        learned = learn(session, "sim")
+        learned = learn_reliability(session, "sim")
         refresh(session, ids)
         after = labels.labels_for(session, ids)
         rules = rules_of(session, "sim")
