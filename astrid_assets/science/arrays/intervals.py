@@ -32,7 +32,7 @@ def wilson_interval(found: int, total: int) -> tuple[float, float] | None:
 
 
 def upper_bound(found: int, total: int) -> float:
-    """Return the largest share that `found` of `total` leaves credible (95 %).
+    """Return the upper 95 % confidence limit of a share.
 
     Parameters
     ----------

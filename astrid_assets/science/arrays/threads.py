@@ -110,7 +110,7 @@ def in_bands(work: Callable[[int, int], object], rows: int) -> None:
 
 
 def _pool() -> ThreadPoolExecutor:
-    """Return this process's helpers: starting threads for each loop costs more."""
+    """Return this process's pool of threads; starting new ones for each loop costs more."""
     number = threads() - 1
     with _lock:
         # A forked process has its parent's list and none of its threads.

@@ -1,9 +1,9 @@
 """Distortion as WCS: any map of the pixels to the sky as a plain TAN with SIP terms.
 
-The focal plane of a WCS is what its linear part sees: pixels with SIP and table
-distortions applied. Pointing errors move stars there, while the distortion stays
-with the detector. `mapped_wcs` turns base and map into one WCS that every reader
-understands and that goes through FITS headers unchanged.
+The focal plane of a WCS is the plane on which its linear part acts: pixels with SIP and
+table distortions applied. A pointing error shifts stars there, while the distortion stays
+with the detector. `mapped_wcs` combines a base WCS and a map into one WCS that every
+reader understands and that passes through FITS headers unchanged.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_ORDER = 6
-"""Highest order of SIP: lookup tables and TPV need more than stars ever show."""
+"""Highest order of SIP: fitting lookup tables or TPV takes more terms than stars support."""
 
 TOLERANCE_PX = 1e-4
 GRID = 14
 """Points per axis at which a distortion is fitted."""
 
 OUTSIDE = 0.02
-"""The grid reaches this share beyond the frame: edges are where terms swing."""
+"""The grid reaches beyond the frame by this share of it: polynomials diverge at the edges."""
 
 
 def focal_plane(wcs: WCS, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -37,7 +37,7 @@ def focal_plane(wcs: WCS, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
     Parameters
     ----------
     wcs
-        For zero-based pixels.
+        WCS for zero-based pixels.
     pixels : (n, 2)
         x and y, zero-based.
 
@@ -59,7 +59,7 @@ def sky_to_plane(
     Parameters
     ----------
     wcs
-        Its linear part and projection are used.
+        WCS of which the linear part and the projection are used.
     ra_deg, dec_deg : (n,), degrees
         Sky coordinates in the system of the WCS.
 
@@ -93,22 +93,22 @@ def is_distorted(wcs: WCS) -> bool:
 
 
 def mapped_wcs(base: WCS, found: PixelMap) -> WCS:
-    """Return the WCS of a frame whose focal plane, mapped, is the base's.
+    """Return the WCS of a frame from a base WCS and a map between their focal planes.
 
     Exact for plain projections and linear maps; else a TAN-SIP about the middle of
-    the frame that agrees with the exact answer within 1e-4 px where SIP can.
+    the frame that agrees with the exact answer within 1e-4 px where SIP can represent it.
 
     Parameters
     ----------
     base
-        WCS that the map leads to.
+        WCS of the plane that the map leads to.
     found
-        From the frame's focal plane to the base's.
+        Map from the frame's focal plane to the base's.
 
     Returns
     -------
     wcs
-        For the frame's zero-based pixels.
+        WCS for the frame's zero-based pixels.
 
     References
     ----------
@@ -132,7 +132,7 @@ def plain_wcs(wcs: WCS, shape: tuple[int, int]) -> WCS:
     Returns
     -------
     wcs
-        The same object without lookup tables.
+        The given WCS if it has no lookup tables, else a TAN-SIP.
     """
     tables = (wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2)
     if all(table is None for table in tables):
@@ -174,7 +174,7 @@ def _refitted(base: WCS, found: PixelMap) -> WCS:
 
 
 def _tangent(base: WCS, centre: NDArray[np.float64], cd: NDArray[np.float64] | None) -> WCS:
-    """Return a TAN projection about a position; without `cd` in degrees."""
+    """Return a TAN projection about a position; if `cd` is None, its plane is in degrees."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     wcs.wcs.cunit = ["deg", "deg"]

@@ -1,6 +1,6 @@
 """Maps between two star lists: shift, similarity, affine, and polynomials on top.
 
-A map takes a star's position ``q`` on the focal plane to its goal,
+A map takes a star's position ``q`` on the focal plane to its target,
 ``matrix q + shift + polynomial(p)``, with ``p`` its pixels. Which map the stars
 support is decided here; its conversion to a WCS is in `distortion`.
 """
@@ -28,12 +28,12 @@ STARS_NEEDED = (1, 6, 12, 30, 50)
 """With fewer stars than this the map is not tried."""
 
 F_LIMIT = 6.0
-"""Drop of chi-squared per parameter, over chi-squared per degree of freedom, at
-which a freer map is accepted."""
+"""Least decrease of chi-squared per additional parameter, in units of chi-squared per
+degree of freedom, for which a freer map is accepted."""
 
 AFFINE = 2
 FOLDS = 5
-"""Parts of the stars left out in turn: a polynomial must predict them better."""
+"""Parts of the stars left out in turn: a polynomial must predict these stars better."""
 
 COVER_CELLS = 4
 MIN_COVER = 0.75
@@ -44,7 +44,7 @@ MAX_SWING_PX = 0.3
 """Largest standard error of a polynomial anywhere on the frame."""
 
 ENOUGH = 500
-"""Pairs, the best measured ones, among which the map is chosen."""
+"""Number of pairs, the best measured ones, from which the kind of map is chosen."""
 
 ROUNDS = 4
 SETTLED = 0.05
@@ -59,7 +59,7 @@ TUKEY = 6.0
 
 @dataclass(frozen=True)
 class Pairs:
-    """Stars of a frame beside their goals; all (n, 2), pixels.
+    """Stars of a frame and their target positions `goals`; all (n, 2), pixels.
 
     `pixels` are detector positions; `plane` the same on the focal plane, with the known
     distortion removed (equal to `pixels` without one); `sigma` (n,) the centroid error of
@@ -93,7 +93,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class PixelMap:
-    """``matrix plane + shift + terms · monomials(pixels)``.
+    """A map of positions: ``matrix plane + shift + terms · monomials(pixels)``.
 
     `freedom` indexes `KINDS`; `terms` has shape (k, 2), k = 0 without polynomial;
     `shape` is that of the frame, on which pixels are normalised.
@@ -107,11 +107,11 @@ class PixelMap:
 
     @property
     def kind(self) -> str:
-        """The name of the map's freedom."""
+        """The name of the map's kind, one of `KINDS`."""
         return KINDS[self.freedom]
 
     def __call__(self, pixels: Points, plane: Points) -> Points:
-        """Return where points land."""
+        """Return the mapped positions of points, (n, 2)."""
         there = plane @ self.matrix.T + self.shift
         if self.terms is None:
             return there
@@ -133,7 +133,7 @@ def monomials(pixels: Points, shape: tuple[int, int], order: int) -> Points:
     Returns
     -------
     terms : (n, k)
-        Without unit.
+        Dimensionless.
     """
     ny, nx = shape
     half = max(nx, ny) / 2
@@ -156,20 +156,20 @@ def best_map(
     pairs
         Matched stars.
     start : (2, 2)
-        The matrix that a mere shift keeps.
+        Linear part of the map when nothing but a shift is fitted.
     shape : (ny, nx)
         Shape of the frame.
     careful
-        False omits the cross-validation, for intermediate rounds.
+        False omits the cross-validation, as in intermediate rounds.
 
     Returns
     -------
     map
-        From the frame's focal plane to the goals.
+        Map from the frame's focal plane to the target positions.
     """
     everyone = pairs
     if len(pairs) > ENOUGH:
-        # The rest would change what is fitted, hardly which map is asked for.
+        # More pairs would refine the fit, but hardly change which kind is chosen.
         pairs = pairs.part(np.argsort(pairs.sigma, kind="stable")[:ENOUGH])
     best = _fit(pairs, start, shape, 0)
     chi2 = _chi2(pairs, best)
@@ -198,7 +198,7 @@ def best_map(
 def swing_px(pairs: Pairs, found: PixelMap) -> float:
     """Return the map's largest standard error anywhere on the frame, per axis.
 
-    From the errors of the pairs, enlarged to the scatter they show.
+    It follows from the errors of the pairs, enlarged where they scatter more.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def _lattice(shape: tuple[int, int]) -> Points:
 
 
 def _design(pixels: Points, plane: Points, found: PixelMap) -> Points:
-    """Return the columns of a linear or polynomial map, all of order one."""
+    """Return the design matrix of a linear or polynomial map, all columns of order one."""
     columns = [plane / max(found.shape), np.ones((len(plane), 1))]
     if found.freedom > AFFINE:
         columns.append(monomials(pixels, found.shape, found.freedom - 1))
@@ -237,7 +237,7 @@ def _design(pixels: Points, plane: Points, found: PixelMap) -> Points:
 
 
 def _foretells(pairs: Pairs, start: Points, shape: tuple[int, int], simple: int, free: int) -> bool:
-    """Return whether the freer map is nearer to stars left out of the fit."""
+    """Return whether the freer map is nearer to the stars that were left out of the fit."""
     number = np.arange(len(pairs)) % FOLDS
     misses = np.zeros(2)
     for fold in range(FOLDS):
@@ -248,7 +248,7 @@ def _foretells(pairs: Pairs, start: Points, shape: tuple[int, int], simple: int,
 
 
 def _covered(pixels: Points, shape: tuple[int, int]) -> bool:
-    """Return whether stars lie in most cells of the frame and in all four corners."""
+    """Return whether stars lie in most cells, three of four corners and every quarter."""
     cells = np.floor(pixels / np.array(shape[::-1]) * COVER_CELLS).astype(int)
     counts = np.zeros((COVER_CELLS, COVER_CELLS), dtype=int)
     column, row = np.clip(cells, 0, COVER_CELLS - 1).T
@@ -285,13 +285,13 @@ def _reweighted(pairs: Pairs, fit: Callable[[NDArray[np.float64]], PixelMap]) ->
 
 
 def _pulls(pairs: Pairs, linear: PixelMap) -> NDArray[np.float64]:
-    """Distance of every pair from its goal in sigmas."""
+    """Return the distance of every pair from its target, in sigma."""
     left = pairs.goals - linear(pairs.pixels, pairs.plane)
     return np.hypot(left[:, 0], left[:, 1]) / pairs.sigma
 
 
 def _chi2(pairs: Pairs, found: PixelMap) -> float:
-    """Return the sum of squared residuals in sigma, each limited for outliers."""
+    """Return the sum of squared residuals in sigma, each limited so that outliers count less."""
     left = (pairs.goals - found(pairs.pixels, pairs.plane)) / pairs.sigma[:, None]
     scale = max(mad_sigma(left, 0), 1.0)
     return float(np.minimum(left**2, (4 * scale) ** 2).sum())
@@ -308,7 +308,7 @@ def _fit_shift(
 def _fit_similarity(
     pairs: Pairs, weight: NDArray[np.float64], start: Points, shape: tuple[int, int], freedom: int
 ) -> PixelMap:
-    """Shift, rotation and scale; mirrored when the start is."""
+    """Fit shift, rotation and scale; mirrored when the start is."""
     mirror = np.diag([1.0, -1.0 if np.linalg.det(start) < 0 else 1.0])
     plane = pairs.plane @ mirror
     centre = np.average(plane, axis=0, weights=weight)
@@ -320,7 +320,7 @@ def _fit_similarity(
 def _fit_affine(
     pairs: Pairs, weight: NDArray[np.float64], start: Points, shape: tuple[int, int], freedom: int
 ) -> PixelMap:
-    """Any linear map, with the polynomial of the freedom on top."""
+    """Fit any linear map, plus the polynomial that the freedom allows."""
     found = PixelMap(start, np.zeros(2), shape, freedom)
     design = _design(pairs.pixels, pairs.plane, found)
     terms = _solved(design, pairs.goals, weight)

@@ -13,8 +13,8 @@ BRIGHT_SNR = 50.0
 FAINTER_SNR = 10.0
 MIN_BRIGHT = 3
 CLIP_SIGMA = 5.0
-"""Stars farther off than this many robust sigmas move by themselves (proper
-motion) or are no single stars; they are left out of the rms, not of the table."""
+"""Stars with larger residuals, in robust sigma, have a proper motion or are not single;
+they are left out of the rms, not of the table."""
 
 MAP_CELLS = 4
 
@@ -24,7 +24,7 @@ class Residuals:
     """Matched stars of one frame: measured minus predicted position, in its pixels.
 
     All arrays have shape (n,): `x`, `y` the positions of the stars, `dx`, `dy` their
-    residuals, `snr` the lower of both lists, `is_clean` unflagged in both.
+    residuals, `snr` the lower S/N of both lists, `is_clean` unflagged in both.
     `scale_arcsec` is the pixel's size.
     """
 
@@ -42,9 +42,9 @@ class Residuals:
 
     @cached_property
     def used(self) -> NDArray[np.bool_]:
-        """Which stars make the rms: unflagged with S/N above 50, without outliers.
+        """Which stars the rms is computed from: unflagged, S/N above 50, no outliers.
 
-        Where fewer than three are so bright, those above 10; then all.
+        Where fewer than three are so bright, those of S/N above 10; else all.
         """
         bright = [self.is_clean & (self.snr > s) for s in (BRIGHT_SNR, FAINTER_SNR)]
         everyone = np.ones(len(self), dtype=bool)
@@ -83,7 +83,7 @@ class Residuals:
         Returns
         -------
         grid : (cells, cells, 3)
-            Rows go up; median `dx`, median `dy` (pixels, NaN in empty cells), and
+            Row 0 is at the lowest y; median `dx`, median `dy` (pixels, NaN in empty cells), and
             the number of stars, unflagged with S/N above 10 where there are any.
         """
         good = self.is_clean & (self.snr > FAINTER_SNR)

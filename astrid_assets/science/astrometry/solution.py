@@ -43,7 +43,7 @@ MIN_SHARE = 0.4
 """Least matched share of the shallower list's brighter stars in the common area."""
 
 MAX_CHANCE = 1e-4
-"""Limit on the bound of the probability that stars match by chance, over all the
+"""Highest accepted bound on the probability that the stars match by chance in any of the
 starts tried; the probability itself is far below its bound."""
 
 
@@ -64,7 +64,7 @@ class Solution:
 
     @property
     def kind(self) -> str:
-        """The freedom of the map that the stars asked for."""
+        """The kind of map that the stars support."""
         return self.match.pixel_map.kind
 
 
@@ -117,7 +117,7 @@ def solve_wcs(
 
 
 def is_credible(match: Match) -> bool:
-    """Return whether a match is beyond chance and has most of the brighter stars.
+    """Return whether a match is no chance match and has most of the brighter stars.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def _solution(
     ours, theirs = match.ours, match.theirs
     pixels = _pixels(stars)[ours]
     goals = sky_to_plane(solved, anchor.ra_deg[theirs], anchor.dec_deg[theirs])
-    # Distortion turns and stretches the residuals by per cents only.
+    # Distortion turns and stretches the residuals by a few per cent only.
     left = focal_plane(solved, pixels) - goals
     snr = [_snr(stars)[ours], _snr(anchor)[theirs]]
     residuals = Residuals(

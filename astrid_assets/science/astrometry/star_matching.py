@@ -36,7 +36,7 @@ VOTING_STARS = 80
 UNMATCHED_SHARES = (0.1, 0.3, 0.6, 0.9)
 SCATTERS_PX = (0.1, 0.3, 1.0)
 """Assumptions about a true match: the share of stars that the other list lacks, and
-the scatter of the others. The likelihood is the mean over all."""
+the scatter of the others. The likelihood is the mean over all combinations."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def matched(
     bright = (ours.snr[i] > GOOD_SNR) & (theirs.snr[j] > GOOD_SNR)
     clean = bright & ours.is_clean[i] & theirs.is_clean[j]
     used = next((w for w in (clean, bright) if w.sum() >= MIN_MATCHED), bright | True)
-    # Two parameters of the map are one star's freedom.
+    # Two parameters of the map use up the position of one star.
     spent = max(spent, (3 if found.freedom > 1 else found.freedom + 1))
     return Match(
         i,
@@ -246,14 +246,14 @@ def chance(
     """
     low, high = goals.min(axis=0) - 1, goals.max(axis=0) + 1
     inside = np.all((here > low) & (here < high), axis=1)
-    # A list's own box is too tight around few stars: the common area is used.
+    # Density in a box around the targets; our stars outside it do not count.
     density = len(goals) / float(np.prod(high - low))
     distance, _ = KDTree(goals).query(here[inside])
     ratios = []
     for scatter in SCATTERS_PX:
         variance = sigma_px[inside] ** 2 + scatter**2
         near = np.exp(-np.minimum(distance**2 / (2 * variance), 700))
-        # The nearest of random neighbours: the mean of this is at most 1.
+        # For random positions the mean of this ratio is at most 1.
         gain = near / (2 * np.pi * variance * density)
         for unmatched in UNMATCHED_SHARES:
             votes = np.log(unmatched + (1 - unmatched) * gain)

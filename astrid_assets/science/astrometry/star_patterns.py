@@ -35,17 +35,17 @@ SCALE_TOLERANCE = 0.06
 """One instrument keeps its scale; focus, temperature and a guess differ by less."""
 
 CROWD_PX = 6.0
-"""Proposals that move the frame's corners by less than this against each other."""
+"""Proposals that move every corner of the frame to within this distance agree."""
 
 TRIED = 80
 MAX_PROPOSALS = 20_000
 GOOD_SHARE = 0.5
-"""Share of the voters: a proposal this good makes further triangles unnecessary."""
+"""Share of the voting stars: if a proposal matches so many, the search ends."""
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """``matrix p + shift``; `hits` of the voters, out of `tried` proposals."""
+    """A map ``matrix p + shift``: voting stars that it matches, and proposals made."""
 
     matrix: Points
     shift: Points
@@ -242,7 +242,7 @@ def _hits(
     targets: Points,
     radius_px: float,
 ) -> Indices:
-    """Count the voters that each proposal brings onto a target."""
+    """Count the voting stars that each proposal brings onto a target."""
     voters = points[:VOTING_STARS, 0] + 1j * points[:VOTING_STARS, 1]
     there = turn[:, None] * voters + shift[:, None]
     positions = np.column_stack([there.real.ravel(), there.imag.ravel()])

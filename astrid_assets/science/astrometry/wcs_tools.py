@@ -18,7 +18,7 @@ OVERLAP_POINTS = 24
 
 
 def moved(wcs: WCS, matrix: Array, shift: Array) -> WCS:
-    """Return the WCS of pixels p whose ``matrix p + shift`` are the given one's.
+    """Return the WCS of new pixels p, where ``matrix p + shift`` are the old ones.
 
     Exact with SIP distortions too: a polynomial stays one of the same order
     under a linear change of its variables.
@@ -93,7 +93,7 @@ def to_pixels(wcs: WCS, ra_deg: Array, dec_deg: Array) -> Array:
     Parameters
     ----------
     wcs
-        Distortions included.
+        WCS with its distortions.
     ra_deg, dec_deg : (n,), degrees
         Sky positions.
 
@@ -135,7 +135,7 @@ def footprint(wcs: WCS, shape: tuple[int, int]) -> tuple[float, float, float, fl
     radius : degrees
         Distance from there to the farthest corner.
     area : square degrees
-        Pixel scales at the reference position times pixels.
+        Area of a pixel at the reference position, times the number of pixels.
     """
     ny, nx = shape
     x = np.array([(nx - 1) / 2, 0, nx - 1, 0, nx - 1], dtype=float)
@@ -196,7 +196,7 @@ def share_covered(
 
 
 def _inside(wcs: WCS, shape: tuple[int, int], other: WCS, other_shape: tuple[int, int]) -> float:
-    """Return the share of a frame inside another one; distortion matters little."""
+    """Return the share of a frame inside another one, whose distortion is ignored."""
     span = (np.arange(OVERLAP_POINTS) + 0.5) / OVERLAP_POINTS
     x, y = (g.ravel() for g in np.meshgrid(span * shape[1], span * shape[0]))
     ra, dec = wcs.all_pix2world(x, y, 0)

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
 
 CLIP_SIGMA = 4.0
-"""Against the median over the stack: a cosmic ray or a star in a sky flat."""
+"""Largest distance from the median over the stack: beyond it a value is a cosmic ray, or a
+star in a sky flat."""
 
 SMALL_SAMPLES = {2: 1.196, 3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9: 1.107}
 """Few values have too small a median absolute deviation, by these factors; above nine
@@ -157,7 +158,7 @@ def _typical_deviation(layers: Sequence[Layer], bias: Image | None, dark: Image 
 def _typical_noise(variances: Image, layers: Sequence[Layer]) -> float:
     """Typical standard deviation, from the median of the pixels' variances.
 
-    A median, because hot pixels would rule the mean; the median of a chi-squared
+    The median, because hot pixels would dominate the mean. The median of a chi-squared
     variable with n - 1 degrees of freedom lies below its mean by a known factor.
     """
     step = max(1, variances.size // SAMPLED_PIXELS)

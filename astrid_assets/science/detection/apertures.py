@@ -1,7 +1,8 @@
-"""Aperture fluxes of candidates: what the PSF flux is without its PSF.
+"""Aperture fluxes of candidates: fluxes that hardly depend on the PSF.
 
 A candidate of the PSF's shape has the same flux in both. Where they disagree by more
-than their errors it is wider, trailed or blended, or the PSF is not what was thought.
+than their errors the candidate is wider than the PSF, trailed or blended, or the PSF is
+wrong.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ def aperture_fluxes(
 ) -> tuple[Values, Values]:
     """Return the flux within a circle around each candidate, and its error.
 
-    The sum of the pixels over the share of a point source's light that the same pixels
-    hold, so masked ones and the circle's finite size bias no point source.
+    The sum over the circle is divided by the fraction of a point source's light on the same
+    pixels: neither masked pixels nor the finite circle bias the flux of a point source.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def aperture_fluxes(
     usable : (n, s, s)
         True where a pixel counts.
     distance_px : (n, s, s), pixels
-        From the candidate's position.
+        Distance from the candidate's position.
     noise : (n, s, s), electrons per pixel
         Noise of the difference image.
     fwhm_px : pixels
@@ -47,7 +48,7 @@ def aperture_fluxes(
     Returns
     -------
     flux, flux_err : (n,), electrons
-        NaN where less than half of that light lies on usable pixels.
+        NaN where usable pixels hold less than half of a point source's light.
     """
     inside = np.clip(RADIUS_FWHM * fwhm_px + 0.5 - distance_px, 0, 1)
     weight = np.where(usable, inside, 0)

@@ -46,9 +46,10 @@ class Candidate:
     x, y : pixels of the science frame
         Sub-pixel position of the peak.
     peak_x, peak_y
-        The pixel of the peak: with the sign the candidate's identity in its
+        Pixel of the peak. Together with the sign it identifies the candidate within its
         difference, whatever the threshold.
-    ra_deg, dec_deg
+    ra_deg, dec_deg : degrees
+        Position on the sky.
     score : sigma
         S_corr at the peak; negative where the source faded.
     flux_e, flux_err_e : electrons of the science frame

@@ -1,7 +1,7 @@
 """Tests of candidates: which peaks are no point source on the sky.
 
 Each test is one function from measurements to "fails"; `failed_tests` collects
-their bits. A test that depends on a measured shape asks for a significant failure.
+their bits. A test on a measured shape fails only beyond the error of the shape.
 The measurements themselves are in `shapes` and `peaks`.
 """
 
@@ -81,7 +81,7 @@ def failed_tests(
 
 
 def is_crowded(peaks: Peaks, kept: Fails, fwhm_px: float, settings: DetectionSettings) -> Fails:
-    """Test whether more candidates that pass all other tests lie here than on skies.
+    """Test whether too many candidates that pass all other tests lie close together.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def bits_near(mask: Mask, peaks: Peaks, radius_px: float) -> NDArray[np.int64]:
     Returns
     -------
     bits : (n,)
-        Of `MaskBit`.
+        Union of the `MaskBit` bits.
     """
     around = disc(radius_px)
     cut = window(mask, peaks.row, peaks.column, around.shape[0] // 2)
@@ -160,7 +160,7 @@ def is_dipole(score: Image, peaks: Peaks, fwhm_px: float, settings: DetectionSet
 
 
 def is_sharp(shapes: CandidateShapes, source: PointSource, settings: DetectionSettings) -> Fails:
-    """Test whether a few pixels fit better than the PSF, or it is too narrow.
+    """Test whether a few pixels fit better than the PSF, or the candidate is too narrow.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def is_sharp(shapes: CandidateShapes, source: PointSource, settings: DetectionSe
 def is_misshapen(
     shapes: CandidateShapes, source: PointSource, settings: DetectionSettings
 ) -> Fails:
-    """Test whether it is wider or longer than allowed, beyond its errors.
+    """Test whether the candidate is wider or longer than allowed, beyond its errors.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def is_misshapen(
 
 
 def is_badly_fitted(peaks: Peaks, shapes: CandidateShapes, settings: DetectionSettings) -> Fails:
-    """Test whether the PSF leaves more than noise and a tolerated mismatch.
+    """Test whether the fit of the PSF leaves more than noise and a tolerated mismatch.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def is_badly_fitted(peaks: Peaks, shapes: CandidateShapes, settings: DetectionSe
 def is_over_hole(
     difference: Difference, peaks: Peaks, fwhm_px: float, settings: DetectionSettings
 ) -> Fails:
-    """Test whether a rise comes from a reference that lies below the sky.
+    """Test whether a brightening is due to a hole in the reference.
 
     Parameters
     ----------

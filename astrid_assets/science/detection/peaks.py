@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Values = NDArray[np.float64]
 
 MAX_SUMMIT_PX = 1.0  # from a pixel to the vertex of the parabola through it
-PLATEAU = 0.7  # of its peak that the score keeps to where the flux peaks
-CLIMB_PX = 2  # from where the score peaks to where the flux does: noise grows there
+PLATEAU = 0.7  # share of its peak that the score must keep where the flux peaks
+CLIMB_PX = 2  # steps from the peak of the score to that of the flux: they differ where noise grows
 
 Number = TypeVar("Number", np.float32, np.uint16)
 
@@ -32,7 +32,7 @@ class Peaks:
     `column`, `row` is the pixel where the score peaks and `score` its height there;
     `x`, `y` the sub-pixel position where the flux does, `flux` and `flux_err` in
     electrons; `sign` +1 or -1. `is_summit` is False where the flux has no maximum
-    near: a slope of something brighter.
+    nearby: the peak lies on the slope of a brighter source.
     """
 
     column: NDArray[np.intp]
@@ -72,7 +72,7 @@ class Peaks:
 def find_peaks(
     score: Image, flux: Image, flux_err: Image, threshold: float, radius_px: int
 ) -> Peaks:
-    """Find the pixels that top |score| within a radius, and refine them.
+    """Find the local maxima of |score|, and refine their positions.
 
     A parabola through three pixels per axis gives position and height.
 
@@ -85,7 +85,7 @@ def find_peaks(
     threshold : sigma
         A peak is listed when its height is at or above it.
     radius_px : pixels
-        Within which nothing of its sign is higher.
+        Radius within which no pixel of the same sign is higher.
 
     Returns
     -------
@@ -101,8 +101,8 @@ def find_peaks(
     kept = listed[order]
     rows, columns = rows[kept], columns[kept]
     top_rows, top_columns = _climbed(flux, rows, columns)
-    # On the slope of something constant the score falls on the way up, and two steps
-    # do not reach the top.
+    # On the slope of a constant source the score falls towards the top, which two steps
+    # do not reach.
     falls = np.abs(score[top_rows, top_columns]) < PLATEAU * np.abs(score[rows, columns])
     falls &= ~_is_top(flux, top_rows, top_columns)
     top_rows, top_columns = (
@@ -191,7 +191,7 @@ def disc(radius_px: float) -> NDArray[np.bool_]:
 def _highest(
     score: Image, around: NDArray[np.bool_], lowest: float
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pixels that top their surroundings, row by row."""
+    """Find pixels that are higher than their surroundings, in bands of rows."""
     found: dict[int, tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
 
     def search(first: int, last: int) -> None:
@@ -221,9 +221,9 @@ def _refine(
 def _parabola(
     left: Values, centre: Values, right: Values
 ) -> tuple[Values, Callable[[Values], Values]]:
-    """Offset of the vertex (infinite for a straight line), and height by offset."""
+    """Return the offset of the vertex (infinite for a line), and height as a function of it."""
     slope, bend = (right - left) / 2, right - 2 * centre + left
-    # A summit bends against its sign; anything else has its vertex nowhere.
+    # At a maximum the curvature is opposite to the sign; elsewhere there is no vertex.
     curved = bend * np.sign(centre) < 0
     toward = np.where(slope * np.sign(centre) >= 0, np.inf, -np.inf)
     offset = np.where(curved, -slope / np.where(curved, bend, 1), toward)

@@ -114,7 +114,7 @@ class PointSource:
         return cls(psf_d, float(sigma / FWHM_TO_SIGMA), pixel)
 
     def size_ratio_of(self, fwhm_ratio: float) -> float:
-        """Return the weighted moment of a source that much wider, over the PSF's.
+        """Return the weighted second moment of a wider source over that of the PSF.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class PointSource:
 
     @staticmethod
     def ellipticity_of(elongation: float) -> float:
-        """Return the weighted ellipticity of a source of that a/b, PSF-sized.
+        """Return the weighted ellipticity of a source as large as the PSF.
 
         Parameters
         ----------
@@ -147,11 +147,11 @@ class PointSource:
 
 
 def _pixel(psf_d: Image, science_psf: Image) -> Image:
-    """Undo the science frame's PSF in that of the difference: the filter is left."""
+    """Return one pixel as seen through the filter that made one PSF from the other."""
     n = 2 * max(psf_d.shape[0], science_psf.shape[0])
     seen, through = (StampSpectrum(stamp, (n, n)).whole() for stamp in (psf_d, science_psf))
     power = np.abs(through) ** 2
-    # Where the PSF passes nothing, the filter is not known: a pixel stays a pixel.
+    # Where the PSF's transform vanishes the filter is unknown; the pixel is left as it is.
     known = power / (power + PASSED_POWER)
     filtered = back(known * seen * np.conj(through) / (power + 1e-12) + (1 - known), (n, n))
     r = RESPONSE_PX // 2
@@ -217,7 +217,7 @@ def measure_shapes(
     )
     static = difference.registered_reference
     light = window(static, *at, radius).astype(np.float64)
-    # A star that varies is the brightest there; a brighter neighbour excuses nothing.
+    # Photon noise of the star itself; the light of a brighter neighbour is not counted.
     own = window(static, *at, 1).max(axis=(1, 2))
     photons = per_electron * np.clip(light, 0, np.maximum(own, 0)[:, None, None])
     by_pixel = np.sqrt(noise[:, None, None] ** 2 + photons)
@@ -248,10 +248,10 @@ def fit_on_frame(
     noises: tuple[float, float],
     fwhm_px: float,
 ) -> tuple[Values, Values, int]:
-    """Return how rises look in the image that they are in, per peak.
+    """Return how brightenings look on the science frame less the reference.
 
-    The difference's filter may have smeared what hit single pixels, and around bright stars
-    its noise is large.
+    On the difference, the filter may have smeared what hit single pixels, and the noise
+    around bright stars is large.
 
     Parameters
     ----------
@@ -273,8 +273,8 @@ def fit_on_frame(
         By how much a few lit pixels fit the frame less the reference better than the PSF,
         chi-square; it means something only where the reference shows nothing.
     chi2 : (n,)
-        Reduced, of the PSF, with `MISMATCH` of the reference's light as noise: the images'
-        PSFs differ.
+        Reduced chi-square of the PSF, with `MISMATCH` times the reference's light as noise,
+        because the images' PSFs differ.
     n_pixels
         Number of pixels in that fit.
     """
@@ -311,7 +311,7 @@ def _moments(data: Values, weight: Values, x: Values, y: Values) -> _Moments:
 
 
 def _intrinsic(found: _Moments, sigma2: float) -> tuple[Values, Values]:
-    """FWHM and a/b with the weight removed; NaN where that has no answer."""
+    """Return FWHM and a/b with the weight removed; NaN where no positive width is left."""
     difference = np.hypot(found.plus, found.cross)
     major, minor = (found.trace + difference) / 2, (found.trace - difference) / 2
     answers = (minor > 0) & (major < MAX_WIDTH * sigma2)
@@ -324,7 +324,7 @@ def _intrinsic(found: _Moments, sigma2: float) -> tuple[Values, Values]:
 
 
 def _sharp_gain(data: Values, model: Values, noise: Values, pixel_response: Image) -> Values:
-    """Chi-square gained by a few lit pixels over the PSF, near the peak."""
+    """Return by how much a few lit pixels near the peak fit better than the PSF, chi-square."""
     norm = np.sqrt((model**2).sum(axis=(1, 2)))
     psf = (data * model).sum(axis=(1, 2)) / norm / noise
     half, r = data.shape[1] // 2, pixel_response.shape[0] // 2
@@ -346,13 +346,13 @@ def _sharp_gain(data: Values, model: Values, noise: Values, pixel_response: Imag
 
 
 def _free_square(windows: Values, noise: Values) -> Values:
-    """Chi-square that four pixels of free light explain, less what freedom does."""
+    """Return the chi-square that four free pixels explain, less their three extra parameters."""
     power = np.square(np.maximum(windows, 0)).sum(axis=(3, 4)).max(axis=(1, 2))
     return power / noise**2 - (FREE_PIXELS - 1)
 
 
 def _chi2(data: Values, model: Values, noise: Values, fwhm_px: float) -> tuple[Values, int]:
-    """Reduced chi-square of the model near the peak; noise per pixel, as `data`."""
+    """Return the reduced chi-square of the model near the peak; noise per pixel, as `data`."""
     half = data.shape[1] // 2
     around = disc(FIT_RADIUS_FWHM * fwhm_px)
     r = around.shape[0] // 2

@@ -82,12 +82,12 @@ def detect(difference: Difference, science: Frame, settings: DetectionSettings) 
     noise = sky_noise * np.maximum(peaks.flux_err / flux_noise, 1)
     source = PointSource.of(difference.psf_d, science.psf.centre)
     stamps = np.array([difference.psf_d_at(*at) for at in zip(peaks.x, peaks.y, strict=True)])
-    # Both images' photons, on the noise of the difference's sky.
+    # Photon noise of both images, in units of the noise of the difference's sky.
     science2, reference2 = difference.sky_rms_e**2, difference.reference_rms_e**2
     per_electron = sky_noise**2 / (science2 + reference2) * (1 + reference2 / science2)
     shapes = measure_shapes(difference, noise, peaks, source, stamps, per_electron)
     gain, chi2, n_pixels, is_blank = _fit_on_frame(difference, science, science.psf, peaks)
-    # The difference's filter raises errors of the PSF; the frame itself has none.
+    # The filter of the difference amplifies errors of the PSF; the frame has no such filter.
     by_frame = is_blank | (chi2 > shapes.chi2)
     shapes = replace(
         shapes,
@@ -125,7 +125,7 @@ def detect(difference: Difference, science: Frame, settings: DetectionSettings) 
 def _fit_on_frame(
     difference: Difference, science: Frame, psf: PsfModel, peaks: Peaks
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], int, NDArray[np.bool_]]:
-    """Fit rises on the science frame less the reference.
+    """Fit brightenings on the science frame less the reference.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def _fit_on_frame(
 
 
 def _typical_noise(difference: Difference) -> tuple[float, float]:
-    """Scatter of `d`, and the flux error, on the frame's sky; from enough pixels."""
+    """Return the scatter of `d` and the flux error on the frame's sky, from a sample."""
     step = max(1, int(np.sqrt(difference.d.size / SAMPLE_PX)))
     # Neighbours are not skipped along one axis only: rows may have their own noise.
     part = slice(None, None, step), slice(None, None, step)
