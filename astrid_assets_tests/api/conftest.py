@@ -12,6 +12,7 @@ from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.web.settings import WebSettings
 from astrid_assets_tests.api.serving import asked
+from astrid_assets_tests.catalogues import new_catalogue
 from astrid_assets_tests.small_sky import SmallSky, small_sky
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens
 def sky_to_copy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SmallSky]:
     """A folder with a catalogue and a store, made once."""
     folder = tmp_path_factory.mktemp("sky")
-    catalogue = Catalogue(f"sqlite:///{folder}/catalogue.db")
-    catalogue.migrate()
+    catalogue = new_catalogue(folder)
     made = small_sky(catalogue, FolderObjectStore(folder / "store"))
     catalogue.close()
     return folder, made

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.review.accounts import by_password, by_token
 from astrid_assets_tests import small_sky as values
+from astrid_assets_tests.catalogues import new_catalogue
 from astrid_assets_tests.steps.validated_labels.test_alerts import ztf_file
 
 if TYPE_CHECKING:
@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets_tests.cli.conftest import Cli
     from astrid_assets_tests.small_sky import SmallSky
 
 
 def catalogue_of(home: Path) -> Catalogue:
     home.mkdir(exist_ok=True)
-    catalogue = Catalogue(f"sqlite:///{home}/catalogue.db")
-    catalogue.migrate()
-    return catalogue
+    return new_catalogue(home)
 
 
 def sky_in(home: Path) -> SmallSky:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import FolderObjectStore, ObjectStore, S3ObjectStore
+from astrid_assets_tests.catalogues import new_catalogue
 from astrid_assets_tests.services import (
     S3Server,
     new_database,
@@ -68,14 +69,11 @@ def catalogue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalo
     """A catalogue with its tables, on each database."""
     with ExitStack() as stack:
         if request.param == "sqlite":
-            url = f"sqlite:///{tmp_path / 'catalogue.db'}"
+            catalogue = new_catalogue(tmp_path)
         else:
             server = request.getfixturevalue("postgres_server")
             template = request.getfixturevalue("migrated_database")
-            url = stack.enter_context(new_database(server, template))
-        catalogue = Catalogue(url)
-        if catalogue.is_sqlite:
-            catalogue.migrate()
+            catalogue = Catalogue(stack.enter_context(new_database(server, template)))
         yield catalogue
         catalogue.close()
 

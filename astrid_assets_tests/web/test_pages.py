@@ -14,7 +14,6 @@ import pytest
 from sqlalchemy import update
 
 from astrid_assets.pictures.light_curve_svg import LightPoint, light_curve_svg
-from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, ForcedFlux
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.objects.object_store import FolderObjectStore
@@ -23,6 +22,7 @@ from astrid_assets.storage.review.events import Statement, record_statement
 from astrid_assets.web.settings import WebSettings
 from astrid_assets.web.views.light_curve import light_curve
 from astrid_assets_tests.api.serving import asked
+from astrid_assets_tests.catalogues import new_catalogue
 from astrid_assets_tests.storage.world import WHEN, World
 from astrid_assets_tests.web.scripted import known_truth, label_all, wrong_shares
 from astrid_assets_tests.web.small_sky import NIGHT, SmallSky, make_sky
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from astrid_assets.storage.database.catalogue import Catalogue
+
 PAGES = ["/", "/browse/reviewers", "/browse/datasets", "/browse/models", "/login"]
 HTML = {"accept": "text/html"}
 
 
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Catalogue:
-    made = Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    made.migrate()
-    return made
+    return new_catalogue(tmp_path)
 
 
 @pytest.fixture

@@ -18,13 +18,13 @@ from astrid_assets.steps.calibration_masters.masters import masters_nights, mast
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.processed_frames import frame_task
 from astrid_assets.steps.raw_observations.ingest import index_source, register_from_source
-from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.fits.frames import image_from_fits
 from astrid_assets.storage.objects.object_store import open_object_store
 from astrid_assets.storage.queries import frames, observations
 from astrid_assets.surveys.check.check import suggest_profile
 from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_image
 from astrid_assets.surveys.sources.opening import open_source
+from astrid_assets_tests.catalogues import new_catalogue
 from astrid_assets_tests.small_survey import add_survey, objects_of, rows_of
 from astrid_assets_tests.surveys.fits_files import light
 
@@ -45,8 +45,7 @@ class Camera:
         self.folder = folder / "frames"
         self.folder.mkdir()
         self.rng = np.random.default_rng(8)
-        catalogue = Catalogue(f"sqlite:///{folder}/catalogue.db")
-        catalogue.migrate()
+        catalogue = new_catalogue(folder)
         store = open_object_store((folder / "store").as_uri())
         self.tools = Tools(catalogue, store, Compute())
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from astrid_assets.steps.explain.explain import explain
-from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets_tests import small_sky as sky
+from astrid_assets_tests.catalogues import new_catalogue
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def answer(tmp_path_factory: pytest.TempPathFactory) -> Explanation:
     folder: Path = tmp_path_factory.mktemp("explain")
-    catalogue = Catalogue(f"sqlite:///{folder}/catalogue.db")
-    catalogue.migrate()
+    catalogue = new_catalogue(folder)
     store = FolderObjectStore(folder / "store")
     sky.small_sky(catalogue, store)
     return explain(catalogue, store, None, *sky.PLACE)
@@ -101,8 +100,7 @@ def test_the_reason_kept_is_the_reason_told(answer: Explanation, outcome: str, w
 
 
 def test_a_date_and_a_survey_narrow_the_question(tmp_path: Path) -> None:
-    catalogue = Catalogue(f"sqlite:///{tmp_path}/catalogue.db")
-    catalogue.migrate()
+    catalogue = new_catalogue(tmp_path)
     store = FolderObjectStore(tmp_path / "store")
     sky.small_sky(catalogue, store)
     one = explain(catalogue, store, sky.SURVEY, *sky.PLACE, sky.HELD_NIGHT)

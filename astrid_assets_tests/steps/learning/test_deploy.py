@@ -12,10 +12,10 @@ from astrid_assets.learning.evaluation import Evaluation, evaluate
 from astrid_assets.steps.learning.deploy import decide, deploy_newest, roll_back
 from astrid_assets.steps.learning.settings import DeploymentSettings, NoModel
 from astrid_assets.steps.nights import Tools
-from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.learning import Deployment, Model
 from astrid_assets.storage.objects.object_store import open_object_store
 from astrid_assets.storage.queries import models
+from astrid_assets_tests.catalogues import new_catalogue
 
 N = 200
 LABELS = np.arange(2 * N) < N
@@ -93,8 +93,7 @@ class Aliases:
 @pytest.fixture
 def tools(tmp_path) -> Tools:
     """A catalogue in which model 2 has replaced model 1."""
-    catalogue = Catalogue(f"sqlite:///{tmp_path / 'catalogue.db'}")
-    catalogue.migrate()
+    catalogue = new_catalogue(tmp_path)
     start = dt.datetime(2025, 3, 1, tzinfo=dt.UTC)
     with catalogue.begin() as session:
         for number in (1, 2):

@@ -16,11 +16,11 @@ from astrid_assets.steps.processed_frames.anchor_store import AnchorKey, load_an
 from astrid_assets.steps.processed_frames.anchors import choose_again
 from astrid_assets.steps.processed_frames.process import process_nights
 from astrid_assets.steps.raw_observations.ingest import register_from_source
-from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.objects.object_store import open_object_store
 from astrid_assets.storage.queries import frames
 from astrid_assets.surveys.profile import ProfileError
+from astrid_assets_tests.catalogues import new_catalogue
 from astrid_assets_tests.science.star_fields import noisy, paint, tangent_wcs
 from astrid_assets_tests.small_survey import add_survey
 
@@ -60,8 +60,7 @@ def survey(tmp_path: Path, rng: np.random.Generator):
     gaia = tmp_path / "gaia.csv"
     pl.DataFrame({"ra": ra, "dec": dec, "mag": mag}).write_csv(gaia)
 
-    catalogue = Catalogue(f"sqlite:///{tmp_path}/catalogue.db")
-    catalogue.migrate()
+    catalogue = new_catalogue(tmp_path)
     store = open_object_store(f"file://{tmp_path}/store")
     return (
         Tools(catalogue, store, Compute("serial", 1)),

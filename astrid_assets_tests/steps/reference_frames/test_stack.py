@@ -12,7 +12,6 @@ from astrid_assets.compute import Compute
 from astrid_assets.science.reference.stacking import depth_of
 from astrid_assets.steps.nights import NightReport, Tools
 from astrid_assets.steps.reference_frames.stack import reference_nights
-from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.frames import PreprocessRun, ReferenceMember
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.database.upsert import upsert
@@ -20,6 +19,7 @@ from astrid_assets.storage.fits.frames import frame_from_fits, frame_to_fits
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.queries import frames, gates
 from astrid_assets.surveys.profile import SurveyProfile
+from astrid_assets_tests.catalogues import new_catalogue
 from astrid_assets_tests.science.exposures import exposure
 from astrid_assets_tests.storage.world import World
 
@@ -85,8 +85,7 @@ def exposures() -> list[bytes]:
 
 @pytest.fixture
 def nights(tmp_path: Path, exposures: list[bytes]) -> Nights:
-    catalogue = Catalogue(f"sqlite:///{tmp_path}/catalogue.db")
-    catalogue.migrate()
+    catalogue = new_catalogue(tmp_path)
     store = FolderObjectStore(tmp_path / "store")
     made = Nights(Tools(catalogue, store, Compute()), [])
     with catalogue.begin() as session:

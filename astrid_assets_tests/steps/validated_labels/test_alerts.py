@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import func, select
 
 from astrid_assets.steps.validated_labels.alerts import alert_cutout, import_alerts
-from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.tables.review import ValidationEvent
 from astrid_assets.storage.objects.object_store import FolderObjectStore
@@ -24,11 +23,13 @@ from astrid_assets.surveys.alert_files import (
     noise_fwhm,
     read_alerts,
 )
+from astrid_assets_tests.catalogues import new_catalogue
 from astrid_assets_tests.small_survey import add_survey
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.surveys.profile import SurveyProfile
 
 TOML = 'name = "alerts"\n[source]\nkind = "alerts"\n'
@@ -37,9 +38,7 @@ SIDE = 63
 
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Catalogue:
-    made = Catalogue(f"sqlite:///{tmp_path}/catalogue.db")
-    made.migrate()
-    return made
+    return new_catalogue(tmp_path)
 
 
 @pytest.fixture

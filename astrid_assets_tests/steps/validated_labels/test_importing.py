@@ -12,14 +12,15 @@ from sqlalchemy import select
 from astrid_assets.steps.validated_labels.exporting import EVENT_COLUMNS, exported_events
 from astrid_assets.steps.validated_labels.files import MAX_LINE_BYTES, BadFile, format_of, written
 from astrid_assets.steps.validated_labels.importing import import_labels
-from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.review import Label, ValidationEvent
+from astrid_assets_tests.catalogues import new_catalogue
 from astrid_assets_tests.storage.world import World
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from astrid_assets.steps.validated_labels.importing import ImportReport
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 NIGHT = "2025-03-04"
 
@@ -27,8 +28,7 @@ NIGHT = "2025-03-04"
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Catalogue:
     """Three detections, ten arcsec apart."""
-    made = Catalogue(f"sqlite:///{tmp_path}/catalogue.db")
-    made.migrate()
+    made = new_catalogue(tmp_path)
     with made.begin() as session:
         world = World(session)
         for number in range(3):
@@ -80,8 +80,7 @@ def test_a_file_gives_back_every_event(catalogue: Catalogue, tmp_path: Path, suf
     content = written(exported_events(catalogue), EVENT_COLUMNS, format_of(path))
     path.write_bytes(b"".join(content))
 
-    elsewhere = Catalogue(f"sqlite:///{tmp_path}/elsewhere.db")
-    elsewhere.migrate()
+    elsewhere = new_catalogue(tmp_path, "elsewhere.db")
     with elsewhere.begin() as session:
         world = World(session)
         for number in range(3):
