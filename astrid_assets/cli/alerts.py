@@ -20,7 +20,11 @@ def alerts() -> None:
 
 
 @alerts.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Table of public alerts to read: .parquet.",
+)
 @click.option("--survey", default="alerts", show_default=True, help="Where they go.")
 def import_(file: Path, survey: str) -> None:
     """Make detections of the alerts in FILE (.parquet); twice is no harm.

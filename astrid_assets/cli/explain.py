@@ -14,9 +14,15 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("ra", type=click.FloatRange(0, 360))
-@click.argument("dec", type=click.FloatRange(-90, 90))
-@click.argument("date", required=False, type=click.DateTime(["%Y-%m-%d"]))
+@click.argument("ra", type=click.FloatRange(0, 360), help="Right ascension in degrees (ICRS).")
+@click.argument("dec", type=click.FloatRange(-90, 90), help="Declination in degrees (ICRS).")
+@click.argument(
+    "date",
+    required=False,
+    metavar="[YYYY-MM-DD]",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Only this night; without: every night.",
+)
 @click.option("--survey", help="Only frames of this survey.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def explain(

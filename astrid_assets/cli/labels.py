@@ -27,7 +27,11 @@ def labels() -> None:
 
 
 @labels.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Labels to read: .csv, .jsonl or .parquet.",
+)
 @click.option(
     "--source",
     type=click.Choice(SOURCES),
@@ -63,7 +67,11 @@ def import_(file: Path, source: Source, reviewer: str | None) -> None:
 
 
 @labels.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument(
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write: .csv, .jsonl or .parquet.",
+)
 @click.option("--survey", "surveys", multiple=True, help="Only of these surveys.")
 @click.option(
     "--source",

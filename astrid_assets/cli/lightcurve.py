@@ -25,7 +25,7 @@ SHOWN = {
 
 
 @click.command()
-@click.argument("object_id", metavar="OBJECT")
+@click.argument("object_id", metavar="OBJECT", help="Id of the object, or the beginning of one.")
 @click.option(
     "--format",
     "kind",

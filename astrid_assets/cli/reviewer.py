@@ -28,7 +28,7 @@ def reviewer() -> None:
 
 
 @reviewer.command()
-@click.argument("name")
+@click.argument("name", help="Name of the account.")
 @click.option(
     "--role",
     type=click.Choice(ROLES),
@@ -91,7 +91,7 @@ def list_reviewers() -> None:
 
 
 @reviewer.command()
-@click.argument("name")
+@click.argument("name", help="Name of the account.")
 @click.option("--purpose", default="api", show_default=True, help="What it is for.")
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Its life.")
 @click.option("--revoke", is_flag=True, help="Revoke the tokens of that purpose.")
@@ -116,7 +116,7 @@ def token(name: str, purpose: str, days: float | None, revoke: bool) -> None:
 
 
 @reviewer.command()
-@click.argument("name")
+@click.argument("name", help="Name of the account.")
 def close(name: str) -> None:
     """Close an account; its labels stay.
 

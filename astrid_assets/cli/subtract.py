@@ -11,8 +11,12 @@ PACKED = re.compile(r"(\.(fits|fit|fts))?(\.(fz|gz|bz2))?$", re.IGNORECASE)
 
 
 @click.command()
-@click.argument("science", type=click.Path(path_type=Path))
-@click.argument("reference", type=click.Path(path_type=Path))
+@click.argument(
+    "science", type=click.Path(path_type=Path), help="Calibrated FITS file of the newer epoch."
+)
+@click.argument(
+    "reference", type=click.Path(path_type=Path), help="Calibrated FITS file to subtract from it."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

@@ -30,7 +30,11 @@ survey.add_command(anchor)
 
 
 @survey.command()
-@click.argument("name_or_file", metavar="NAME|FILE.toml")
+@click.argument(
+    "name_or_file",
+    metavar="NAME|FILE.toml",
+    help="Name of a new survey (with --folder), or a profile to add.",
+)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
@@ -111,7 +115,7 @@ def list_surveys() -> None:
 
 
 @survey.command()
-@click.argument("name")
+@click.argument("name", help="Name of the survey.")
 def show(name: str) -> None:
     """Print the profile of a survey, ready to be edited and added again.
 
@@ -127,7 +131,11 @@ def show(name: str) -> None:
 
 
 @survey.command()
-@click.argument("what", metavar="NAME|FILE.toml|FOLDER")
+@click.argument(
+    "what",
+    metavar="NAME|FILE.toml|FOLDER",
+    help="Name of a survey, a profile, or a folder with frames.",
+)
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),

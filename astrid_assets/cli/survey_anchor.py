@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", help="Name of the survey.")
 @click.option("--field", help="Only this field.")
 @click.option("--band", help="Only this band.")
 @click.option("--choose-again", is_flag=True, help="Choose anew, by the same rule.")

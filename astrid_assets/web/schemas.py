@@ -170,13 +170,21 @@ class EventIn(Body):
         min_length=1,
         max_length=38,
         pattern=r"^[A-Za-z0-9_.:-]+$",
-        description="chosen by the sender, new for each decision (a UUID)",
+        description="Chosen by the sender, new for each decision (a UUID).",
         examples=["5a3c2f0e-6a53-4f0e-8d5e-2f0d6f6f4c11"],
     )
-    label: LabelWord
-    classification: Text | None = None
-    confidence: float | None = Field(default=None, ge=0, le=1)
-    notes: str | None = Field(default=None, max_length=2000, pattern=r"^[^\x00]*$")
+    label: LabelWord = Field(
+        description="The decision; `undo` withdraws the reviewer's newest one on this detection."
+    )
+    classification: Text | None = Field(
+        default=None, description="Kind of source, such as `supernova`, where it is known."
+    )
+    confidence: float | None = Field(
+        default=None, ge=0, le=1, description="The reviewer's own certainty, 0 to 1."
+    )
+    notes: str | None = Field(
+        default=None, max_length=2000, pattern=r"^[^\x00]*$", description="Free text."
+    )
 
 
 class EventOut(Out):
@@ -242,16 +250,16 @@ class QueueOut(Out):
 class NextIn(Body):
     """Which detections to review."""
 
-    count: int = Field(default=1, ge=1, le=50)
-    survey: Text | None = None
-    night: dt.date | None = None
+    count: int = Field(default=1, ge=1, le=50, description="Number of detections to draw.")
+    survey: Text | None = Field(default=None, description="Only of this survey.")
+    night: dt.date | None = Field(default=None, description="Only of this night.")
 
 
 class LoginIn(Body):
     """Name and password of a reviewer."""
 
-    name: Text
-    password: str = Field(max_length=1000)
+    name: Text = Field(description="Name of the account.")
+    password: str = Field(max_length=1000, description="Password of the account.")
 
 
 class PersonOut(Out):

@@ -18,30 +18,44 @@ class CollectIn(Body):
         min_length=1,
         max_length=200,
         pattern=r"^[^\x00]*$",
-        description="a name that users recognise",
+        description="Name that users recognise the dataset by.",
     )
-    survey_ids: list[Text] = Field(default=[], max_length=200)
+    survey_ids: list[Text] = Field(
+        default=[], max_length=200, description="Names of the surveys; empty: all."
+    )
     start: dt.date | dt.datetime | None = Field(
-        default=None, description="first night, as a date or time"
+        default=None, description="First night, as a date or time; without: the first there is."
     )
     end: dt.date | dt.datetime | None = Field(
-        default=None, description="last night, as a date or time"
+        default=None, description="Last night, as a date or time; without: the last there is."
     )
     confidence_threshold: float = Field(
         default=0.6,
         ge=0,
         le=1,
-        description="least agreement of the reviewers; a model's own confidence never "
-        "makes a label here",
+        description="Smallest agreement of the reviewers, 0 to 1. A model's own confidence "
+        "never makes a label.",
     )
-    max_samples: int = Field(default=20_000, ge=10, le=10_000_000)
-    min_samples: int = Field(default=60, ge=10, le=10_000_000)
+    max_samples: int = Field(
+        default=20_000,
+        ge=10,
+        le=10_000_000,
+        description="Largest number of cutouts; the newest are kept.",
+    )
+    min_samples: int = Field(
+        default=60,
+        ge=10,
+        le=10_000_000,
+        description="Smallest number of cutouts; with fewer the run fails.",
+    )
     sources: list[SourceWord] = Field(
         default=["person", "catalogue", "import", "truth"],
         min_length=1,
-        description="label sources to accept",
+        description="Sources whose labels are accepted.",
     )
-    seed: int = Field(default=1, ge=0, le=2**31 - 1)
+    seed: int = Field(
+        default=1, ge=0, le=2**31 - 1, description="Seed of the random split by object."
+    )
 
 
 class RunOut(Out):

@@ -13,6 +13,7 @@ from astrid_assets.resources.home import project_root
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.quality.declarations import MEASURED_NUMBERS
 from astrid_assets.science.quality.difference_gates import DIFFERENCE_GATES
+from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
 from astrid_assets.science.quality.gates import OTHER_GATES
 from astrid_assets.science.quality.master_gates import MASTER_GATES
 from astrid_assets.science.reasons import ReasonCode
@@ -37,7 +38,9 @@ MAKERS = {
     "numbers": numbers_page.page,
     "mask bits": mask_page.page,
     "commands": commands_page.page,
+    "rest": routes_page.page,
     "environment": environment_page.page,
+    "tables": tables_page.page,
     "packages": packages_page.page,
 }
 
@@ -101,12 +104,10 @@ def test_every_command_is_in_the_text() -> None:
     assert "## astrid survey add\n" in text
 
 
-def test_every_route_has_its_sentence_and_is_in_the_text() -> None:
-    page = routes_page.page()
-    assert [group.title for group in page.groups if not group.sentence.strip()] == []
+def test_every_route_is_in_the_text() -> None:
     declared = {
         re.sub(r"\\([{}])", r"\1", title)
-        for title in re.findall(r"^## (.+)$", as_markdown(page), re.MULTILINE)
+        for title in re.findall(r"^## (.+)$", as_markdown(routes_page.page()), re.MULTILINE)
     }
     routers = "".join(path.read_text() for path in (PACKAGE / "web" / "api").glob("*.py"))
     routes = re.findall(r"@router\.(get|post|put|delete|patch)\(\s*\"([^\"]+)\"", routers)
@@ -116,12 +117,43 @@ def test_every_route_has_its_sentence_and_is_in_the_text() -> None:
         assert any(t.startswith(method.upper()) and t.endswith(path) for t in declared), path
 
 
-def test_every_table_has_its_sentence_and_every_column_is_in_the_text() -> None:
+def test_every_parameter_of_a_function_behind_a_route_is_on_the_page() -> None:
+    listed = {entry.name for group in routes_page.page().groups for entry in group.entries}
+    # What FastAPI hands in, and what a request brings as a whole.
+    given = {"state", "person", "request", "response", "body"}
+    taken = {
+        argument.arg
+        for path in (PACKAGE / "web" / "api").glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef)
+        and any(
+            "outer.get" in ast.unparse(d) or "outer.post" in ast.unparse(d)
+            for d in node.decorator_list
+        )
+        for argument in node.args.args
+    }
+    assert len(taken) > 30
+    assert taken - given - listed == set()
+
+
+def test_arguments_of_commands_are_on_the_page_with_their_metavar() -> None:
+    by_command = {group.title: group.entries for group in commands_page.page().groups}
+    assert [e.name for e in by_command["astrid explain"]][:3] == ["RA", "DEC", "[YYYY-MM-DD]"]
+
+
+def test_every_column_is_in_the_text() -> None:
     page = tables_page.page()
-    assert [group.title for group in page.groups if not group.sentence.strip()] == []
     by_name = {group.title: {e.name for e in group.entries} for group in page.groups}
     for table in Base.metadata.tables.values():
         assert by_name[table.name] == {column.name for column in table.columns}
+
+
+def test_columns_of_measured_numbers_have_the_declared_sentence_and_unit() -> None:
+    tables = {group.title: group.entries for group in tables_page.page().groups}
+    (entry,) = (e for e in tables["difference_runs"] if e.name == "flux_ratio_scatter")
+    (number,) = (n for n in DIFFERENCE_NUMBERS if n.name == "flux_ratio_scatter")
+    assert entry.sentence == number.sentence
+    assert entry.cells[-1] == number.unit
 
 
 def test_every_variable_that_the_code_reads_is_on_the_page() -> None:

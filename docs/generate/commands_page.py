@@ -60,4 +60,4 @@ def _entries(command: click.Command) -> Iterator[Entry]:
             yield Entry(names, parameter.help or "", (shown,))
         else:
             name = parameter.make_metavar(click.Context(command))
-            yield Entry(name, "argument; see above", ("",))
+            yield Entry(name, parameter.help or "", ("",))

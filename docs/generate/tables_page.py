@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.dialects import postgresql
 
+from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
+from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.storage.database import tables
 from astrid_assets.storage.database.tables.base import Base
 from docs.generate.docstrings import attribute_docstrings, unit_of
@@ -21,6 +23,12 @@ The catalogue is a SQLite file or a PostgreSQL database (`ASTRID_DATABASE_URL`);
 tables. Types are those of PostgreSQL. Ids are hashes of natural keys, so the same frame has the
 same id everywhere.
 """
+
+NUMBERS = {
+    "preprocess_runs": {number.name: number for number in FRAME_NUMBERS},
+    "difference_runs": {number.name: number for number in DIFFERENCE_NUMBERS},
+}
+"""Measured numbers whose columns they are: declared once, so not described again."""
 
 
 def mappers() -> list[Mapper[Base]]:
@@ -37,16 +45,18 @@ def page() -> Page:
 
 def _group(mapper: Mapper[Base]) -> Group:
     sentences = attribute_docstrings(mapper.class_)
+    numbers = NUMBERS.get(str(mapper.local_table.description), {})
     entries = []
     for column in mapper.local_table.columns:
-        points = [f"`{key.target_fullname}`" for key in column.foreign_keys]
-        is_key = (
-            "primary key" if column.primary_key else ("may be empty" if column.nullable else "")
-        )
+        number = numbers.get(column.name)
+        notes = ["primary key"] if column.primary_key else []
+        notes += ["may be empty"] if column.nullable else []
+        notes += [f"→ `{key.target_fullname}`" for key in column.foreign_keys]
         kind = str(column.type.compile(dialect=postgresql.dialect())).lower()
-        sentence = column.comment or sentences.get(mapper.get_property_by_column(column).key, "")
-        if not sentence and points:
-            sentence = f"Points to {points[0]}."
-        entries.append(Entry(column.name, sentence, (kind, is_key, unit_of(column.name))))
+        sentence = sentences.get(mapper.get_property_by_column(column).key, "")
+        unit = unit_of(column.name)
+        if number is not None:
+            sentence, unit = sentence or number.sentence, unit or number.unit
+        entries.append(Entry(column.name, sentence, (kind, ", ".join(notes), unit)))
     title = str(mapper.local_table.description)
     return Group(title, mapper.class_.__doc__ or "", ("type", "", "unit"), tuple(entries))

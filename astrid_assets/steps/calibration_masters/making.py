@@ -25,7 +25,7 @@ from astrid_assets.steps.calibration_masters.keys import MasterKeys, bad_pixel_m
 from astrid_assets.steps.nights import hash_of
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.database.tables.frames import CalibrationMaster, FrameMaster
+from astrid_assets.storage.database.tables.masters import CalibrationMaster, FrameMaster
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.fits.frames import image_from_fits, image_to_fits
 from astrid_assets.storage.objects import layout

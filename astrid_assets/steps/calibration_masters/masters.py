@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.quality.gate import Verdict
     from astrid_assets.steps.nights import Tools
-    from astrid_assets.storage.database.tables.frames import CalibrationMaster, Observation
+    from astrid_assets.storage.database.tables.frames import Observation
+    from astrid_assets.storage.database.tables.masters import CalibrationMaster
     from astrid_assets.surveys.profile import SurveyProfile
 
 

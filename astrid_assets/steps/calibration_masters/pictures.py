@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from astrid_assets.steps.nights import Tools
-    from astrid_assets.storage.database.tables.frames import CalibrationMaster
+    from astrid_assets.storage.database.tables.masters import CalibrationMaster
 
 PER_KIND = 1
 """The event log holds the pictures of every night: a few suffice."""

@@ -28,6 +28,7 @@ from astrid_assets.storage.database.tables import (  # noqa: F401  foreign keys 
     detections,
     frames,
     learning,
+    masters,
     nights,
     review,
 )

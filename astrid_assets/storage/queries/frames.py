@@ -9,7 +9,6 @@ from sqlalchemy import select, update
 from astrid_assets.science.labelling.consensus import REAL
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import (
-    CalibrationMaster,
     FieldAnchor,
     NightReference,
     Observation,
@@ -17,6 +16,7 @@ from astrid_assets.storage.database.tables.frames import (
     ReferenceFrame,
     ReferenceMember,
 )
+from astrid_assets.storage.database.tables.masters import CalibrationMaster
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.queries.gates import blocked_nights_query
 from astrid_assets.storage.queries.observations import IN_TIME, in_chunks

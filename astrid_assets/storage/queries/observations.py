@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from astrid_assets.storage.database.tables.frames import (
-    CalibrationMaster,
-    FrameMaster,
-    Observation,
-    SourceFileRow,
-)
+from astrid_assets.storage.database.tables.frames import Observation, SourceFileRow
+from astrid_assets.storage.database.tables.masters import CalibrationMaster, FrameMaster
 from astrid_assets.storage.database.upsert import upsert
 
 if TYPE_CHECKING:

@@ -11,9 +11,14 @@ from sqlalchemy import text
 from astrid_assets.storage.queries import search_images as search
 from astrid_assets.storage.queries.search_images import FoundObservation, ObservationFilter
 from astrid_assets.web.api.common import (
+    Band,
     Cursor,
+    Field,
+    FirstNight,
+    LastNight,
     Limit,
     Night,
+    ObservationId,
     State,
     SurveyName,
     night_text,
@@ -23,7 +28,6 @@ from astrid_assets.web.api.common import (
 from astrid_assets.web.problems import not_found, responses
 from astrid_assets.web.schemas import (
     Health,
-    Id,
     ObservationOut,
     PageOf,
     ProcessedOut,
@@ -69,12 +73,16 @@ def observations(
     state: State,
     survey: SurveyName = None,
     night: Night = None,
-    start: Night = None,
-    end: Night = None,
-    kind: Annotated[Text | None, Query(description="light, bias, dark, …")] = None,
-    status: Annotated[Text | None, Query(description="`registered` or `rejected`")] = None,
-    field: Text | None = None,
-    band: Text | None = None,
+    start: FirstNight = None,
+    end: LastNight = None,
+    kind: Annotated[
+        Text | None, Query(description="Only `light`, `bias`, `dark`, `flat` or `unknown`.")
+    ] = None,
+    status: Annotated[
+        Text | None, Query(description="Only `registered` or only `rejected` images.")
+    ] = None,
+    field: Field = None,
+    band: Band = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> PageOf[ObservationOut]:
@@ -95,7 +103,7 @@ def observations(
 
 
 @router.get("/observations/{observation_id}", responses=responses(404, 422))
-def observation(state: State, observation_id: Id) -> ObservationOut:
+def observation(state: State, observation_id: ObservationId) -> ObservationOut:
     """Return one image and what became of it."""
     with state.catalogue.read() as session:
         found = search.find_observation(session, text_id(observation_id))

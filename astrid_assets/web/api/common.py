@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Path, Query
 
 from astrid_assets.science.reasons import current_code
 from astrid_assets.web.schemas import Id, ReasonOut, Text
@@ -18,10 +18,21 @@ if TYPE_CHECKING:
 State = Annotated[WebState, Depends(state_of)]
 Writer = Annotated[Person, Depends(current_reviewer)]
 Admin = Annotated[Person, Depends(current_admin)]
-Limit = Annotated[int, Query(ge=1, le=500, description="items of a page")]
-Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the page before")]
-SurveyName = Annotated[Text | None, Query(description="only this survey")]
-Night = Annotated[dt.date | None, Query(description="only this night")]
+Limit = Annotated[int, Query(ge=1, le=500, description="Largest number of items on a page.")]
+Cursor = Annotated[
+    str | None, Query(max_length=400, description="`next` of the page before; the first without.")
+]
+SurveyName = Annotated[Text | None, Query(description="Only this survey.")]
+Night = Annotated[dt.date | None, Query(description="Only this night.")]
+FirstNight = Annotated[dt.date | None, Query(description="This night and later ones.")]
+LastNight = Annotated[dt.date | None, Query(description="This night and earlier ones.")]
+Field = Annotated[Text | None, Query(description="Only this field, by its name.")]
+Band = Annotated[Text | None, Query(description="Only this filter, by its name.")]
+DetectionId = Annotated[Id, Path(description="Id of the detection.")]
+ObjectId = Annotated[Id, Path(description="Id of the object.")]
+ObservationId = Annotated[Id, Path(description="Id of the observation.")]
+DatasetId = Annotated[Id, Path(description="Id of the dataset version.")]
+RunId = Annotated[Id, Path(description="Id of the run, as the collection answered.")]
 
 MJD_EPOCH = dt.datetime(1858, 11, 17, tzinfo=dt.UTC)
 DAY_S = 86_400.0

@@ -8,18 +8,17 @@ words from a list only, so none can name a file.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import numpy as np
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from astrid_assets.science.arrays.robust import MAD_TO_SIGMA
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.fits.stamps import difference_cutout
 from astrid_assets.storage.queries import search
-from astrid_assets.web.api.common import State, text_id
+from astrid_assets.web.api.common import DetectionId, State, text_id
 from astrid_assets.web.problems import Problem, not_found, responses
-from astrid_assets.web.schemas import Id  # noqa: TC001  FastAPI reads the annotation
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -58,10 +57,14 @@ router = APIRouter(tags=["detections"])
 )
 def cutout(
     state: State,
-    detection_id: Id,
-    plane: Plane,
-    suffix: Suffix,
-    stretch: Stretch = "normal",
+    detection_id: DetectionId,
+    plane: Annotated[
+        Plane, Path(description="Which image; `score` is S_corr. Alerts lack one of the last two.")
+    ],
+    suffix: Annotated[Suffix, Path(description="A picture (PNG), or the numbers (FITS).")],
+    stretch: Annotated[
+        Stretch, Query(description="Features that the picture shows best, by their brightness.")
+    ] = "normal",
 ) -> Response:
     """Return one plane around a detection, which sits at [32, 32] of 64 x 64.
 

@@ -16,7 +16,10 @@ from astrid_assets.storage.review import events as review_events
 from astrid_assets.storage.review import labels
 from astrid_assets.storage.review.events import Statement
 from astrid_assets.web.api.common import (
+    Band,
     Cursor,
+    DetectionId,
+    Field,
     Limit,
     Night,
     State,
@@ -39,7 +42,6 @@ from astrid_assets.web.schemas import (
     PageOf,
     ScoreOut,
     SourceWord,
-    Text,
 )
 
 router = APIRouter(tags=["detections"])
@@ -63,28 +65,61 @@ MAX_RADIUS_ARCSEC = 36_000.0  # ten degrees
 @router.get("/detections", name="detections", responses=responses(422))
 def list_detections(
     state: State,
-    flag: Annotated[list[Flag], Query(default_factory=list, description="one of these masks")],
+    flag: Annotated[
+        list[Flag],
+        Query(default_factory=list, description="With one of these mask bits within one FWHM."),
+    ],
     without_flag: Annotated[
-        list[Flag], Query(default_factory=list, description="none of these masks")
+        list[Flag],
+        Query(default_factory=list, description="With none of these mask bits within one FWHM."),
     ],
     survey: SurveyName = None,
     night: Night = None,
-    start: Annotated[dt.datetime | None, Query(description="first moment, UTC")] = None,
-    end: Annotated[dt.datetime | None, Query(description="last moment, UTC")] = None,
-    ra: Annotated[float | None, Query(ge=0, le=360, description="degrees")] = None,
-    dec: Annotated[float | None, Query(ge=-90, le=90, description="degrees")] = None,
-    radius_arcsec: Annotated[float, Query(gt=0, le=MAX_RADIUS_ARCSEC)] = 5.0,
-    field: Text | None = None,
-    band: Text | None = None,
-    min_score: float | None = None,
-    max_score: float | None = None,
-    score_kind: Literal["model", "snr_ranking"] | None = None,
-    min_sigma: Annotated[float | None, Query(description="of |S_corr|")] = None,
-    sign: Literal["1", "-1"] | None = None,
-    label: Literal["real", "bogus", "disputed", "unsure", "none"] | None = None,
-    label_source: SourceWord | None = None,
-    object_id: Id | None = None,
-    sort: Literal["newest", "oldest", "score"] = "newest",
+    start: Annotated[
+        dt.datetime | None, Query(description="Observed then or later; UTC unless a zone is given.")
+    ] = None,
+    end: Annotated[
+        dt.datetime | None,
+        Query(description="Observed then or earlier; UTC unless a zone is given."),
+    ] = None,
+    ra: Annotated[
+        float | None,
+        Query(ge=0, le=360, description="Right ascension of the cone's axis in degrees (ICRS)."),
+    ] = None,
+    dec: Annotated[
+        float | None,
+        Query(ge=-90, le=90, description="Declination of the cone's axis in degrees (ICRS)."),
+    ] = None,
+    radius_arcsec: Annotated[
+        float, Query(gt=0, le=MAX_RADIUS_ARCSEC, description="Radius of the cone in arcsec.")
+    ] = 5.0,
+    field: Field = None,
+    band: Band = None,
+    min_score: Annotated[float | None, Query(description="This score or a higher one.")] = None,
+    max_score: Annotated[float | None, Query(description="This score or a lower one.")] = None,
+    score_kind: Annotated[
+        Literal["model", "snr_ranking"] | None,
+        Query(description="Scored by a model, or only ranked by S/N."),
+    ] = None,
+    min_sigma: Annotated[
+        float | None, Query(description="This size of S_corr or more, in sigma, of either sign.")
+    ] = None,
+    sign: Annotated[
+        Literal["1", "-1"] | None,
+        Query(description="1: brighter than in the reference; -1: fainter."),
+    ] = None,
+    label: Annotated[
+        Literal["real", "bogus", "disputed", "unsure", "none"] | None,
+        Query(description="With this label; `none`: without any."),
+    ] = None,
+    label_source: Annotated[
+        SourceWord | None, Query(description="Labelled by votes from this source.")
+    ] = None,
+    object_id: Annotated[Id | None, Query(description="Only of the object with this id.")] = None,
+    sort: Annotated[
+        Literal["newest", "oldest", "score"],
+        Query(description="By time of observation, or by score with the highest first."),
+    ] = "newest",
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> PageOf[DetectionOut]:
@@ -120,7 +155,7 @@ def list_detections(
 
 
 @router.get("/detections/{detection_id}", responses=responses(404, 422))
-def detection(state: State, detection_id: Id) -> DetectionDetail:
+def detection(state: State, detection_id: DetectionId) -> DetectionDetail:
     """Return one detection with its scores and the addresses of its cutouts."""
     id_ = text_id(detection_id)
     with state.catalogue.read() as session:
@@ -147,7 +182,7 @@ def detection(state: State, detection_id: Id) -> DetectionDetail:
 
 
 @router.get("/detections/{detection_id}/validation-events", responses=responses(404, 422))
-def events(state: State, detection_id: Id) -> list[EventOut]:
+def events(state: State, detection_id: DetectionId) -> list[EventOut]:
     """Return everything that was said about a detection, oldest first."""
     id_ = text_id(detection_id)
     with state.catalogue.read() as session:
@@ -163,7 +198,7 @@ def events(state: State, detection_id: Id) -> list[EventOut]:
     responses=responses(400, 413, 401, 403, 404, 409, 422) | {200: {"model": EventOut}},
 )
 def say(
-    state: State, person: Writer, detection_id: Id, body: EventIn, response: Response
+    state: State, person: Writer, detection_id: DetectionId, body: EventIn, response: Response
 ) -> EventOut:
     """Keep what a reviewer says; the same key again answers 200 and adds nothing."""
     statement = Statement(

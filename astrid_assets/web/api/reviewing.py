@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from astrid_assets.storage.queries import search
@@ -78,10 +78,18 @@ def next_items(state: State, person: Writer, body: NextIn) -> list[BlindDetectio
 )
 def export(
     state: State,
-    suffix: Suffix,
-    survey: Annotated[list[Text], Query(default_factory=list, description="of these surveys")],
-    source: Annotated[list[SourceWord], Query(default_factory=list, description="from these")],
-    after_sequence: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    suffix: Annotated[Suffix, Path(description="Format of the file.")],
+    survey: Annotated[
+        list[Text], Query(default_factory=list, description="Only of these surveys; repeatable.")
+    ],
+    source: Annotated[
+        list[SourceWord],
+        Query(default_factory=list, description="Only from these sources; repeatable."),
+    ],
+    after_sequence: Annotated[
+        int,
+        Query(ge=0, le=2**62, description="Only events newer than the one of this number."),
+    ] = 0,
 ) -> StreamingResponse:
     """Return every event with reviewer, time, label, and what was shown."""
     from astrid_assets.steps.validated_labels.exporting import EVENT_COLUMNS, exported_events

@@ -11,10 +11,9 @@ from astrid_assets.steps.explain.explanation import (
     Explanation,  # noqa: TC001  FastAPI reads the annotation
 )
 from astrid_assets.storage.database.tables.detections import SkyObject
-from astrid_assets.web.api.common import Night, State, SurveyName, night_text, text_id
+from astrid_assets.web.api.common import Night, ObjectId, State, SurveyName, night_text, text_id
 from astrid_assets.web.problems import not_found, responses
 from astrid_assets.web.schemas import (
-    Id,
     LightCurveOut,
     ObjectOut,
     PointOut,
@@ -33,7 +32,7 @@ MAG_PER_RELATIVE_ERROR = 2.5 / math.log(10)
 
 
 @router.get("/objects/{object_id}", responses=responses(404, 422))
-def sky_object(state: State, object_id: Id) -> ObjectOut:
+def sky_object(state: State, object_id: ObjectId) -> ObjectOut:
     """Return an object: detections of one position on the sky."""
     with state.catalogue.read() as session:
         found = session.get(SkyObject, text_id(object_id))
@@ -43,7 +42,7 @@ def sky_object(state: State, object_id: Id) -> ObjectOut:
 
 
 @router.get("/objects/{object_id}/lightcurve", responses=responses(404, 422))
-def object_light_curve(state: State, object_id: Id) -> LightCurveOut:
+def object_light_curve(state: State, object_id: ObjectId) -> LightCurveOut:
     """Return the fluxes at an object's position, with limits where nothing is seen.
 
     Forced photometry on every frame where it was measured, else detections only.
@@ -64,8 +63,8 @@ def object_light_curve(state: State, object_id: Id) -> LightCurveOut:
 @router.get("/explain", responses=responses(422, 503))
 def explanation(
     state: State,
-    ra: Annotated[float, Query(ge=0, le=360, description="degrees")],
-    dec: Annotated[float, Query(ge=-90, le=90, description="degrees")],
+    ra: Annotated[float, Query(ge=0, le=360, description="Right ascension in degrees (ICRS).")],
+    dec: Annotated[float, Query(ge=-90, le=90, description="Declination in degrees (ICRS).")],
     date: Night = None,
     survey: SurveyName = None,
 ) -> Explanation:

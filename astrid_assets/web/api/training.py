@@ -9,9 +9,10 @@ from __future__ import annotations
 import datetime as dt
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
+from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
@@ -19,7 +20,7 @@ from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.learning import TrainingDataset
 from astrid_assets.storage.objects.keys import hash_in
 from astrid_assets.storage.queries import datasets
-from astrid_assets.web.api.common import Admin, Limit, State, text_id
+from astrid_assets.web.api.common import Admin, DatasetId, Limit, RunId, State, text_id
 from astrid_assets.web.dagster_client import DagsterClient, Run
 from astrid_assets.web.problems import Problem, not_found, responses
 from astrid_assets.web.schemas import Id, PageOf
@@ -39,6 +40,10 @@ router = APIRouter(prefix="/training", tags=["training"])
 JOB = "learning_job"
 ASSET = "training_dataset"
 FilePart = Literal["images", "masks", "samples"]
+Part = Annotated[
+    FilePart,
+    InPath(description="Cutouts (npy), training masks (npy), or the table of samples (Parquet)."),
+]
 MEDIA_TYPES = {
     "images": "application/x-npy",
     "masks": "application/x-npy",
@@ -75,7 +80,7 @@ def collect(state: State, person: Admin, body: CollectIn) -> RunOut:
 
 
 @router.get("/runs/{run_id}", responses=responses(404, 422, 503))
-def run(state: State, run_id: Id) -> RunOut:
+def run(state: State, run_id: RunId) -> RunOut:
     """Say how a run stands, and which dataset it made."""
     client = DagsterClient(state.settings.dagster_url)
     found = client.run(text_id(run_id))
@@ -93,7 +98,7 @@ def list_datasets(state: State) -> list[DatasetOut]:
 
 
 @router.get("/datasets/{dataset_id}", responses=responses(404, 422))
-def dataset(state: State, dataset_id: Id) -> DatasetDetail:
+def dataset(state: State, dataset_id: DatasetId) -> DatasetDetail:
     """Return one dataset version with the size of its splits."""
     with state.catalogue.read() as session:
         row = session.get(TrainingDataset, text_id(dataset_id))
@@ -105,14 +110,14 @@ def dataset(state: State, dataset_id: Id) -> DatasetDetail:
 
 
 @router.get("/datasets/{dataset_id}/quality", responses=responses(404, 422))
-def quality(state: State, dataset_id: Id) -> QualityOut:
+def quality(state: State, dataset_id: DatasetId) -> QualityOut:
     """Return what is known of a dataset's quality."""
     row = _row(state, dataset_id)
     return QualityOut(dataset_id=row.id, quality_score=row.quality_score, report=row.quality_report)
 
 
 @router.post("/datasets/{dataset_id}/load", responses=responses(404, 422, 503))
-def load(state: State, dataset_id: Id) -> LoadedOut:
+def load(state: State, dataset_id: DatasetId) -> LoadedOut:
     """Return the files of a dataset, after looking that all of them are there."""
     row = _row(state, dataset_id)
     files = {}
@@ -144,10 +149,14 @@ def load(state: State, dataset_id: Id) -> LoadedOut:
 @router.get("/datasets/{dataset_id}/samples", responses=responses(404, 422))
 def samples(
     state: State,
-    dataset_id: Id,
-    split: Literal["train", "val", "test"] | None = None,
+    dataset_id: DatasetId,
+    split: Annotated[
+        Literal["train", "val", "test"] | None, Query(description="Only this split.")
+    ] = None,
     limit: Limit = 100,
-    cursor: Id | None = None,
+    cursor: Annotated[
+        Id | None, Query(description="`next` of the page before; the first without.")
+    ] = None,
 ) -> PageOf[SampleOut]:
     """List the samples of a dataset, or of one of its splits."""
     row = _row(state, dataset_id)
@@ -178,7 +187,7 @@ def samples(
     }
     | responses(404, 422, 503),
 )
-def dataset_file(state: State, dataset_id: Id, part: FilePart) -> FileResponse:
+def dataset_file(state: State, dataset_id: DatasetId, part: Part) -> FileResponse:
     """Return a file of a dataset: images, masks (npy) or samples (Parquet)."""
     key = _key(_row(state, dataset_id), part)
     with tempfile.NamedTemporaryFile(prefix="astrid-", delete=False) as target:

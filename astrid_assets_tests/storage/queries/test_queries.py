@@ -10,12 +10,12 @@ from astrid_assets.science.quality.gate import Verdict
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.tables.frames import (
-    CalibrationMaster,
     FieldAnchor,
     NightReference,
     ReferenceMember,
     SourceFileRow,
 )
+from astrid_assets.storage.database.tables.masters import CalibrationMaster
 from astrid_assets.storage.database.tables.nights import GateVerdict, NightSummary
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.queries import frames, gates, observations

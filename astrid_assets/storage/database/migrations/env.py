@@ -6,6 +6,7 @@ from astrid_assets.storage.database.tables import (  # noqa: F401  the metadata 
     detections,
     frames,
     learning,
+    masters,
     nights,
     review,
 )

@@ -1,4 +1,7 @@
-"""Tables of surveys, their files and frames, masters, anchors and references."""
+"""Tables of surveys, their files and frames, anchors and references.
+
+Master frames are in `masters`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import datetime as dt
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     ForeignKey,
     Index,
@@ -24,9 +26,13 @@ class Survey(Base):
 
     __tablename__ = "surveys"
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    """Name of the survey, as commands and partitions write it."""
     profile_toml: Mapped[str] = mapped_column(Text)
+    """The profile as TOML, as it was added."""
     created_at: Mapped[dt.datetime]
+    """When the survey was first added (UTC)."""
     updated_at: Mapped[dt.datetime]
+    """When its profile was last replaced (UTC)."""
 
 
 class Observation(Base):
@@ -43,27 +49,49 @@ class Observation(Base):
         Index("ix_observations_time", "observed_mjd", "id"),
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
+    """Hash of survey, content of the file and HDU."""
     survey: Mapped[str] = mapped_column(ForeignKey("surveys.name"))
+    """The survey whose source has the file."""
     night: Mapped[str] = mapped_column(String(10))
+    """Date of the night, shifted as the profile's `[night]` says."""
     source_path: Mapped[str] = mapped_column(Text)
+    """Path of the file inside the survey's source."""
     hdu: Mapped[int]
+    """Number of the HDU that holds the image, from 0."""
     sha256: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the file's bytes; of its path where it could not be read."""
     size_bytes: Mapped[int] = mapped_column(BigInteger)
+    """Size of the file."""
     raw_key: Mapped[str | None] = mapped_column(Text)
+    """Object key of the file in the store; None where no image of it could be used."""
     status: Mapped[str] = mapped_column(String(20))
+    """``registered``: ingested; ``rejected``: the reader could not use it."""
     reason: Mapped[Json | None]
+    """Code, sentence and numbers of a rejection; None where it was ingested."""
     kind: Mapped[str] = mapped_column(String(20), default="light")
+    """light | bias | dark | flat | unknown, by the header and the profile."""
     field: Mapped[str] = mapped_column(String(80), default="")
+    """Name of the pointing; empty where the survey is one field."""
     band: Mapped[str] = mapped_column(String(40), default="")
+    """Name of the filter, as the header writes it."""
     observed_mjd: Mapped[float | None]
+    """Middle of the exposure."""
     exposure_s: Mapped[float | None]
+    """Exposure time."""
     width: Mapped[int | None]
+    """Columns of the image, overscan included."""
     height: Mapped[int | None]
+    """Rows of the image, overscan included."""
     instrument: Mapped[str | None] = mapped_column(String(80))
+    """Name of the instrument by the header; masters are of one."""
     readout_mode: Mapped[str | None] = mapped_column(String(80))
+    """Read-out mode by the header; masters are of one."""
     binning: Mapped[str | None] = mapped_column(String(20))
+    """Binning of the detector by the header, such as ``2x2``."""
     ccd_temperature_c: Mapped[float | None]
+    """Temperature of the detector by the header."""
     registered_at: Mapped[dt.datetime]
+    """When it was ingested (UTC)."""
 
 
 class SourceFileRow(Base):
@@ -71,14 +99,19 @@ class SourceFileRow(Base):
 
     __tablename__ = "source_files"
     survey: Mapped[str] = mapped_column(ForeignKey("surveys.name"), primary_key=True)
+    """The survey whose source was listed."""
     path: Mapped[str] = mapped_column(Text, primary_key=True)
+    """Path of the file inside the source."""
     size_bytes: Mapped[int] = mapped_column(BigInteger)
+    """Size of the file when it was last read."""
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    """Time of its last change, in nanoseconds since 1970 (UTC)."""
     nights: Mapped[list[Any]]
     """Nights its images belong to; ``""`` for what has no date."""
     profile_hash: Mapped[str] = mapped_column(String(64))
     """Hash of what of the profile decided that; another one means: read it again."""
     checked_at: Mapped[dt.datetime]
+    """When it was last read (UTC)."""
 
 
 class FieldAnchor(Base):
@@ -87,59 +120,23 @@ class FieldAnchor(Base):
     __tablename__ = "field_anchors"
     __table_args__ = (UniqueConstraint("survey", "field", "band"),)
     id: Mapped[str] = mapped_column(Id, primary_key=True)
+    """Hash of survey, field and band."""
     survey: Mapped[str] = mapped_column(ForeignKey("surveys.name"))
+    """The survey that the field belongs to."""
     field: Mapped[str] = mapped_column(String(80))
+    """Name of the pointing; empty where the survey is one field."""
     band: Mapped[str] = mapped_column(String(40))
+    """Name of the filter."""
     observation_id: Mapped[str] = mapped_column(ForeignKey("observations.id"))
+    """The frame that is the anchor."""
     stars_key: Mapped[str] = mapped_column(Text)
+    """Object key of the frame whose stars, WCS and zero point define the field."""
     is_local: Mapped[bool]
     """True: no frame of the field has a WCS; coordinates are only relative."""
     tie: Mapped[dict[str, Any] | None]
     """How it was tied to a catalogue (`CatalogueTie.summary`); None without one."""
     created_at: Mapped[dt.datetime]
-
-
-class CalibrationMaster(Base):
-    """A combined bias, dark or flat frame, versioned by what it was made of.
-
-    `level` and `noise` in electrons (bias), electrons per second (dark); of a flat the
-    light of its frames in electrons, and the noise relative to 1.
-    """
-
-    __tablename__ = "calibration_masters"
-    id: Mapped[str] = mapped_column(Id, primary_key=True)
-    survey: Mapped[str] = mapped_column(ForeignKey("surveys.name"))
-    kind: Mapped[str] = mapped_column(String(20))
-    band: Mapped[str] = mapped_column(String(40), default="")
-    exposure_s: Mapped[float | None]
-    night: Mapped[str] = mapped_column(String(10))
-    members: Mapped[list[Any]]
-    """Observations that went in."""
-    made_with: Mapped[list[Any] | None] = mapped_column(JSON)
-    """Object keys of the masters subtracted from its members."""
-    instrument: Mapped[str | None] = mapped_column(String(80))
-    readout_mode: Mapped[str | None] = mapped_column(String(80))
-    binning: Mapped[str | None] = mapped_column(String(20))
-    ccd_temperature_c: Mapped[float | None]
-    width: Mapped[int | None]
-    height: Mapped[int | None]
-    level: Mapped[float | None]
-    noise: Mapped[float | None]
-    clipped_fraction: Mapped[float | None]
-    frame_key: Mapped[str] = mapped_column(Text)
-    created_at: Mapped[dt.datetime]
-
-
-class FrameMaster(Base):
-    """Which master a frame is calibrated with: chosen once and kept."""
-
-    __tablename__ = "frame_masters"
-    observation_id: Mapped[str] = mapped_column(ForeignKey("observations.id"), primary_key=True)
-    kind: Mapped[str] = mapped_column(String(20), primary_key=True)
-    master_id: Mapped[str] = mapped_column(ForeignKey("calibration_masters.id"))
-    settings_hash: Mapped[str] = mapped_column(String(64))
-    """Hash of what the choice depends on in the profile; when it changes, choose again."""
-    flags: Mapped[list[Any]]
+    """When the anchor was chosen (UTC)."""
 
 
 class PreprocessRun(Base):
@@ -148,42 +145,70 @@ class PreprocessRun(Base):
     __tablename__ = "preprocess_runs"
     __table_args__ = (UniqueConstraint("observation_id"),)
     id: Mapped[str] = mapped_column(Id, primary_key=True)
+    """Hash of the frame's id."""
     observation_id: Mapped[str] = mapped_column(ForeignKey("observations.id"))
+    """The raw frame."""
     settings_hash: Mapped[str] = mapped_column(String(64))
+    """Hash of the settings and code version it was processed with."""
     status: Mapped[str] = mapped_column(String(20))
+    """accepted | rejected."""
     reasons: Mapped[list[Any]]
+    """Codes, sentences and numbers of each reason to reject it; empty: accepted."""
     flags: Mapped[list[Any]]
+    """Codes, sentences and numbers of what to know about an accepted frame."""
     frame_key: Mapped[str | None] = mapped_column(Text)
+    """Object key of the processed FITS file; None for a rejected frame."""
     n_stars: Mapped[int | None]
     fwhm_px: Mapped[float | None]
     elongation: Mapped[float | None]
     sky_level_e: Mapped[float | None]
+    """Typical level of the sky before it was subtracted, per pixel."""
     sky_rms_e: Mapped[float | None]
+    """Noise of the blank sky, per pixel."""
     zero_point_mag: Mapped[float | None]
+    """Magnitude of one electron in the exposure, on the scale of the field's anchor."""
     zero_point_scatter_mag: Mapped[float | None]
+    """Scatter of the matched stars about the zero point."""
     transparency: Mapped[float | None]
     limiting_mag: Mapped[float | None]
+    """Magnitude of a star at 5 sigma of the sky, weighted by the PSF."""
     astrometric_rms_px: Mapped[float | None]
     n_matched: Mapped[int | None]
+    """Stars matched with those of the field's anchor."""
     astrometric_rms_x_px: Mapped[float | None]
+    """Scatter of the bright matched stars along x."""
     astrometric_rms_y_px: Mapped[float | None]
+    """Scatter of the bright matched stars along y."""
     astrometric_rms_x_mas: Mapped[float | None]
+    """The same along x on the sky."""
     astrometric_rms_y_mas: Mapped[float | None]
+    """The same along y on the sky."""
     wcs_kind: Mapped[str | None] = mapped_column(String(20))
+    """Kind of map from the anchor that the stars support, from shift to cubic."""
     zero_point_error_mag: Mapped[float | None]
+    """Standard error of the zero point."""
     psf_residual: Mapped[float | None]
+    """Root mean square that bright stars leave in their cores after the PSF is subtracted, beyond
+    the noise, over their peak (90th percentile)."""
     noise_ratio: Mapped[float | None]
+    """Noise of the sky over what gain and read noise predict; None for calibrated frames."""
     diagnostics: Mapped[Json | None]
     """Masks by bit, maps of PSF, residuals and zero point (`science.processing.diagnostics`)."""
     bad_fraction: Mapped[float | None]
     ra_deg: Mapped[float | None]
+    """Right ascension of the frame's centre (ICRS, or relative to the field's anchor)."""
     dec_deg: Mapped[float | None]
+    """Declination of the frame's centre (ICRS, or relative to the field's anchor)."""
     radius_deg: Mapped[float | None]
+    """Radius of the circle about the centre that holds the frame."""
     area_deg2: Mapped[float | None]
+    """Area with usable data."""
     field_coverage: Mapped[float | None]
     """Share of the field's anchor that lies on the frame."""
     quality_score: Mapped[float | None]
+    """Weighted mean of what is left to the limits, 0 (at them) to 1 (like the anchor)."""
     processed_at: Mapped[dt.datetime]
+    """When it was processed (UTC)."""
 
 
 class ReferenceFrame(Base):
@@ -192,18 +217,29 @@ class ReferenceFrame(Base):
     __tablename__ = "reference_frames"
     __table_args__ = (Index("ix_reference_frames_field", "survey", "field", "band"),)
     id: Mapped[str] = mapped_column(Id, primary_key=True)
+    """Hash of the version."""
     survey: Mapped[str] = mapped_column(ForeignKey("surveys.name"))
+    """The survey whose frames are stacked."""
     field: Mapped[str] = mapped_column(String(80))
+    """Name of the pointing; empty where the survey is one field."""
     band: Mapped[str] = mapped_column(String(40))
+    """Name of the filter."""
     version: Mapped[str] = mapped_column(String(64), unique=True)
+    """Hash of the members, settings and code version."""
     last_night: Mapped[str] = mapped_column(String(10))
+    """Night of the newest member."""
     n_frames: Mapped[int]
+    """Number of members."""
     frame_key: Mapped[str] = mapped_column(Text)
+    """Object key of the stacked FITS file."""
     fwhm_px: Mapped[float | None]
+    """FWHM of the stack's PSF."""
     limiting_mag: Mapped[float | None]
+    """Magnitude of a star at 5 sigma of the stack's sky."""
     coverage: Mapped[float | None]
     """Share of its pixels that are good."""
     created_at: Mapped[dt.datetime]
+    """When it was stacked (UTC)."""
 
 
 class ReferenceMember(Base):
@@ -215,9 +251,13 @@ class ReferenceMember(Base):
 
     __tablename__ = "reference_members"
     reference_id: Mapped[str] = mapped_column(ForeignKey("reference_frames.id"), primary_key=True)
+    """The reference that contains it."""
     observation_id: Mapped[str] = mapped_column(ForeignKey("observations.id"), primary_key=True)
+    """The member."""
     rank: Mapped[int | None]
+    """Position in the ranking by depth, from 1."""
     weight: Mapped[float | None]
+    """Share of the information on a point source, 0 to 1."""
 
 
 class NightReference(Base):
@@ -225,8 +265,14 @@ class NightReference(Base):
 
     __tablename__ = "night_references"
     survey: Mapped[str] = mapped_column(ForeignKey("surveys.name"), primary_key=True)
+    """The survey that the night belongs to."""
     night: Mapped[str] = mapped_column(String(10), primary_key=True)
+    """The night whose frames are subtracted."""
     field: Mapped[str] = mapped_column(String(80), primary_key=True)
+    """Name of the pointing; empty where the survey is one field."""
     band: Mapped[str] = mapped_column(String(40), primary_key=True)
+    """Name of the filter."""
     reference_id: Mapped[str | None] = mapped_column(ForeignKey("reference_frames.id"))
+    """The reference that is subtracted; None: there is none yet."""
     reason: Mapped[Json | None]
+    """Code and sentence of why there is no reference; None where there is one."""

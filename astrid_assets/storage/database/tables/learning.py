@@ -22,17 +22,25 @@ class Model(Base):
 
     __tablename__ = "models"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
+    """Hash of the ONNX file's bytes."""
     name: Mapped[str] = mapped_column(String(80))
+    """Name of the model in MLflow's registry."""
     version: Mapped[str] = mapped_column(String(40))
+    """Version in MLflow's registry."""
     training_run_id: Mapped[str | None] = mapped_column(
         ForeignKey("training_runs.id", use_alter=True)
     )
+    """The training that it came from."""
     onnx_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    """SHA-256 of the ONNX file's bytes."""
     onnx_key: Mapped[str] = mapped_column(Text)
+    """Object key of the ONNX file."""
     metrics: Mapped[Json]
+    """Metrics on the frozen test split, each with its 95 % interval."""
     threshold: Mapped[float]
     """Score at and above which the model calls a detection real."""
     created_at: Mapped[dt.datetime]
+    """When it was stored (UTC)."""
 
 
 class TrainingDataset(Base):
@@ -40,23 +48,39 @@ class TrainingDataset(Base):
 
     __tablename__ = "training_datasets"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
+    """Hash of the content hash."""
     content_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    """Hash of the samples, their labels, cutouts and splits."""
     name: Mapped[str]
+    """Name of the dataset, from the settings."""
     description: Mapped[str | None] = mapped_column(Text)
+    """Free text; None where none was given."""
     collection_params: Mapped[Json]
+    """The settings that it was collected with."""
     total_samples: Mapped[int]
+    """Number of labelled cutouts."""
     anomaly_ratio: Mapped[float]
+    """Fraction of samples that are real."""
     quality_score: Mapped[float]
+    """Mean quality of balance, frames, labels and review, 0 to 1."""
     quality_report: Mapped[Json]
+    """The numbers behind the quality, and the limits that are broken."""
     images_key: Mapped[str] = mapped_column(Text)
+    """Object key of the cutouts, (n, 3, 64, 64): science, reference and S_corr."""
     masks_key: Mapped[str] = mapped_column(Text)
+    """Object key of the training masks, (n, 64, 64): 1 inside a real source."""
     samples_key: Mapped[str] = mapped_column(Text)
+    """Object key of the table of samples (Parquet)."""
     last_sequence: Mapped[int] = mapped_column(BigInteger)
     """Newest validation event it has seen; the retraining sensor counts from it."""
     mlflow_run_id: Mapped[str | None] = mapped_column(String(64))
+    """The run of MLflow that lists it; None before it is listed."""
     created_at: Mapped[dt.datetime]
+    """When it was collected (UTC)."""
     created_by: Mapped[str]
+    """Name of the user or program that asked for it."""
     status: Mapped[str] = mapped_column(String(50), default="active")
+    """``active``: may be trained on."""
 
 
 class TrainingSample(Base):
@@ -65,16 +89,27 @@ class TrainingSample(Base):
     __tablename__ = "training_samples"
     __table_args__ = (UniqueConstraint("dataset_id", "detection_id"),)
     id: Mapped[str] = mapped_column(Id, primary_key=True)
+    """Hash of the dataset and the detection."""
     dataset_id: Mapped[str] = mapped_column(ForeignKey("training_datasets.id"), index=True)
+    """The dataset that it belongs to."""
     observation_id: Mapped[str] = mapped_column(ForeignKey("observations.id"))
+    """The science frame."""
     detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"))
+    """The detection that was labelled."""
     image_path: Mapped[str] = mapped_column(String(500))
+    """Object key of the cutouts and index in that array, ``key#17``."""
     mask_path: Mapped[str] = mapped_column(String(500))
+    """Object key of the masks and index in that array, ``key#17``."""
     labels: Mapped[Json]
+    """Label, class, source of the label and agreement of the votes."""
     metadata_: Mapped[Json] = mapped_column("metadata")
+    """Survey, night and S_corr of the detection."""
     split: Mapped[str] = mapped_column(String(10))
+    """train | val | test."""
     content_hash: Mapped[str] = mapped_column(String(64))
+    """Hash of its cutouts, mask and label."""
     created_at: Mapped[dt.datetime]
+    """When the dataset was collected (UTC)."""
 
 
 class TrainingRun(Base):
@@ -86,14 +121,23 @@ class TrainingRun(Base):
 
     __tablename__ = "training_runs"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
+    """Hash of the dataset and the settings."""
     dataset_id: Mapped[str] = mapped_column(ForeignKey("training_datasets.id"))
+    """The dataset that it was trained on."""
     model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
+    """The model that came out; None while it runs."""
     mlflow_run_id: Mapped[str | None] = mapped_column(String(255))
+    """The run of MLflow with its curves."""
     training_params: Mapped[Json]
+    """The settings of the training."""
     performance_metrics: Mapped[Json | None]
+    """Metrics on the frozen test split, of the model and of the plain S/N ranking."""
     status: Mapped[str] = mapped_column(String(50), default="running")
+    """running | completed."""
     started_at: Mapped[dt.datetime]
+    """When it was first started (UTC)."""
     completed_at: Mapped[dt.datetime | None]
+    """When it was completed (UTC); None until then."""
 
 
 class Deployment(Base):
@@ -108,12 +152,19 @@ class Deployment(Base):
         primary_key=True,
         autoincrement=True,
     )
+    """Number of the decision; the larger, the newer."""
     action: Mapped[str] = mapped_column(String(20))
+    """deploy | keep | rollback."""
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
     """The model in force after this row for deploy and rollback; the refused
     challenger for keep."""
     previous_model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
+    """The model in force before; None for the first."""
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("training_datasets.id"))
+    """The dataset whose test split decided; None for a rollback."""
     reason: Mapped[str] = mapped_column(Text)
+    """What was compared, and the outcome, in a sentence."""
     metrics: Mapped[Json]
+    """Metrics of the challenger and of the champion on that test split."""
     created_at: Mapped[dt.datetime]
+    """When it was decided (UTC)."""

@@ -40,16 +40,27 @@ class ValidationEvent(Base):
         primary_key=True,
         autoincrement=True,
     )
+    """Number of the event; the larger, the newer."""
     event_key: Mapped[str] = mapped_column(String(120), unique=True)
+    """Key that the client chose: a retried save with it stays one event."""
     detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), index=True)
+    """The detection that was judged."""
     reviewer: Mapped[str] = mapped_column(String(80))
+    """Name of the reviewer, or of the file that was imported."""
     source: Mapped[str] = mapped_column(String(20))
+    """person | catalogue | truth | import."""
     label: Mapped[str] = mapped_column(String(20))
+    """real | bogus | unsure | skip | undo."""
     classification: Mapped[str | None] = mapped_column(String(40))
+    """Kind of source, such as ``supernova``; None where not stated."""
     confidence: Mapped[float | None]
+    """The reviewer's own certainty, 0 to 1; None where not stated."""
     notes: Mapped[str | None] = mapped_column(Text)
+    """Free text of the reviewer."""
     model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
+    """The model whose score ordered the queue at the time; None without a model."""
     cutout_key: Mapped[str | None] = mapped_column(Text)
+    """Object key of the cutouts that were shown."""
     cutout_index: Mapped[int | None]
     """What was on the screen, also after the night was made again; None: the label
     came without looking."""
@@ -58,6 +69,7 @@ class ValidationEvent(Base):
     random | disputed | second | repeat | gold; None: the reviewer came to it by
     themselves. Only ``random`` measures purity."""
     created_at: Mapped[dt.datetime]
+    """When it was stored (UTC)."""
 
 
 class VoteRow(Base):
@@ -66,12 +78,17 @@ class VoteRow(Base):
     __tablename__ = "votes"
     __table_args__ = (Index("ix_votes_reviewer", "reviewer", "detection_id"),)
     detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), primary_key=True)
+    """The detection that was judged."""
     source: Mapped[str] = mapped_column(String(20), primary_key=True)
+    """person | catalogue | truth | import."""
     reviewer: Mapped[str] = mapped_column(String(80), primary_key=True)
+    """Name of the reviewer, or of the file that was imported."""
     label: Mapped[str] = mapped_column(String(20))
     """real | bogus | unsure"""
     classification: Mapped[str | None] = mapped_column(String(40))
+    """Kind of source, such as ``supernova``; None where not stated."""
     drawn_as: Mapped[str | None] = mapped_column(String(20))
+    """Why it was shown, as in the event."""
     n_said: Mapped[int]
     """How often this reviewer has decided about it; above 1 after a repeat."""
     sequence: Mapped[int] = mapped_column(BigInteger)
@@ -99,16 +116,22 @@ class ReviewItem(Base):
         Index("ix_review_items_night", "survey", "night"),
     )
     detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), primary_key=True)
+    """The detection to ask about."""
     survey: Mapped[str] = mapped_column(String(40))
+    """The survey that the detection belongs to."""
     night: Mapped[str] = mapped_column(String(10))
+    """The night of the detection."""
     queue: Mapped[str] = mapped_column(String(12))
+    """new | sample | second | disputed | retired | capped | closed."""
     uncertainty: Mapped[float | None]
     """Distance of the model's score from its threshold; None without a model."""
     is_sample: Mapped[bool]
     """Part of the random sample: by its id alone, and never drawn for another reason
     before its first vote."""
     votes_wanted: Mapped[int]
+    """Votes that are needed to decide."""
     n_votes: Mapped[int]
+    """Votes for real or bogus that it has."""
     gold_label: Mapped[str | None] = mapped_column(String(20))
     """What a simulation's truth or a catalogue says; reviewers are measured by it."""
 
@@ -119,9 +142,13 @@ class ReviewLease(Base):
     __tablename__ = "review_leases"
     __table_args__ = (Index("ix_review_leases_reviewer", "reviewer", "expires_on"),)
     detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), primary_key=True)
+    """The detection that was drawn."""
     reviewer: Mapped[str] = mapped_column(String(80), primary_key=True)
+    """Name of the reviewer who drew it."""
     drawn_as: Mapped[str] = mapped_column(String(20))
+    """Why it was drawn, as the event will record it."""
     expires_on: Mapped[dt.datetime]
+    """When others may draw it again (UTC)."""
 
 
 class DrawnMask(Base):
@@ -133,12 +160,17 @@ class DrawnMask(Base):
         primary_key=True,
         autoincrement=True,
     )
+    """Number of the mask; the larger, the newer."""
     event_key: Mapped[str] = mapped_column(String(120), unique=True)
+    """Key that the client chose: a retried save with it stays one mask."""
     detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), index=True)
+    """The detection whose cutout it covers."""
     reviewer: Mapped[str] = mapped_column(String(80))
+    """Name of the reviewer who drew it."""
     bits: Mapped[str | None] = mapped_column(Text)
     """Base64 of one bit per pixel, row by row; None: back to the PSF's footprint."""
     created_at: Mapped[dt.datetime]
+    """When it was stored (UTC)."""
 
 
 class Label(Base):
@@ -147,13 +179,19 @@ class Label(Base):
     __tablename__ = "labels"
     __table_args__ = (CheckConstraint(SOURCE_IS_KNOWN, name="ck_labels_source"),)
     detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), primary_key=True)
+    """The detection that has the label."""
     label: Mapped[str] = mapped_column(String(20), index=True)
     """real | bogus | disputed | unsure"""
     classification: Mapped[str | None] = mapped_column(String(40))
+    """Kind of source on which most votes agree; None where none was stated."""
     source: Mapped[str] = mapped_column(String(20))
+    """person | catalogue | truth | import: whose votes decided."""
     n_votes: Mapped[int]
+    """Votes for real or bogus from that source."""
     agreement: Mapped[float]
+    """Share of the leading label among the weighted votes, 0.5 (a tie) to 1."""
     last_sequence: Mapped[int] = mapped_column(BigInteger)
+    """Number of the newest event that was taken into account."""
 
 
 class Reviewer(Base):
@@ -161,11 +199,15 @@ class Reviewer(Base):
 
     __tablename__ = "reviewers"
     name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    """Name that the reviewer logs in with."""
     role: Mapped[str] = mapped_column(String(20))
+    """reader | reviewer | expert | admin."""
     password_hash: Mapped[str | None] = mapped_column(Text)
     """None: this person comes with tokens only."""
     is_active: Mapped[bool]
+    """False: the account is closed; its events stay."""
     created_at: Mapped[dt.datetime]
+    """When the account was made (UTC)."""
 
 
 class ReviewerToken(Base):
@@ -173,11 +215,17 @@ class ReviewerToken(Base):
 
     __tablename__ = "reviewer_tokens"
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256 of the token."""
     reviewer: Mapped[str] = mapped_column(ForeignKey("reviewers.name"), index=True)
+    """The account that the token acts for."""
     purpose: Mapped[str] = mapped_column(String(120))
+    """What the token is for, in the words of who made it."""
     created_at: Mapped[dt.datetime]
+    """When it was made (UTC)."""
     expires_at: Mapped[dt.datetime | None]
+    """When it expires (UTC); None: never."""
     revoked_at: Mapped[dt.datetime | None]
+    """When it was revoked (UTC); None: it was not."""
 
 
 class ReviewerSession(Base):
@@ -185,6 +233,10 @@ class ReviewerSession(Base):
 
     __tablename__ = "reviewer_sessions"
     session_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256 of the cookie."""
     reviewer: Mapped[str] = mapped_column(ForeignKey("reviewers.name"), index=True)
+    """The account that is logged in."""
     created_at: Mapped[dt.datetime]
+    """When the reviewer logged in (UTC)."""
     expires_at: Mapped[dt.datetime]
+    """When the login ends (UTC)."""
