@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 DETECTION_SIGMA = 5.0  # per pixel
 MAX_STARS = 80  # the brightest; more gain nothing
-MIN_SNR = 10.0  # fainter sources know neither their position nor their flux
+MIN_SNR = 10.0  # fainter sources have no useful position or flux
 
 
 def measure_common_stars(science: Prepared, reference: Prepared, min_stars: int) -> CommonStars:
@@ -127,7 +127,7 @@ def find_sources(
 
 
 def _touches(bad: NDArray[np.bool_], x: Values, y: Values, radius_px: float) -> NDArray[np.bool_]:
-    """Whether any bad pixel lies in the square of that half side."""
+    """Return whether a square of this half side around each position holds a bad pixel."""
     r = max(1, round(radius_px))
     offsets = np.arange(-r, r + 1)
     ny, nx = bad.shape

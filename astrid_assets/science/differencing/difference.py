@@ -52,15 +52,15 @@ class Difference:
     zero_point_mag
         The science frame's, None when it has none.
     std_score : sigma
-        Robust scatter of the score on blank unmasked sky; 1 when the noise is
-        understood. Measured, never divided out.
+        Robust scatter of the score on blank unmasked sky; 1 when the noise is right. It is
+        measured; the score is never divided by it.
     flux_ratio, flux_ratio_scatter
         F_n / F_r (science electrons per reference electron; in the middle where it
         changes), and the robust relative scatter of the stars about it.
     flux_ratio_change
         By how much that ratio changes over the frame, relative; 0 where it is constant.
     n_stars
-        Stars that gave the flux ratio and the offset.
+        Number of stars that gave the flux ratio and the offset.
     offset_px : pixels
         Residual offset after the WCS registration, measured on these stars and
         corrected.
@@ -79,11 +79,11 @@ class Difference:
     coverage : fraction
         Usable pixels of the frame with usable reference, over all its usable pixels.
     limiting_mag
-        5 sigma, median over the usable pixels; None without zero point.
+        Limiting magnitude at 5 sigma, median over the usable pixels; None without zero point.
     area_deg2
         Usable area searched.
     residual_power
-        What constant stars leave of their power, noise subtracted: the median of
+        Share of their power that constant stars leave, noise subtracted: the median of
         (residual / flux)²; None without bright stars.
     evidence
         The measurements behind these numbers, for pictures; None when it was read
@@ -133,7 +133,7 @@ class Difference:
         Parameters
         ----------
         x, y : pixels
-            On the science frame.
+            Position on the science frame.
 
         Returns
         -------
@@ -147,5 +147,5 @@ class Difference:
 
     @property
     def is_accepted(self) -> bool:
-        """True when no reason speaks against using it."""
+        """True when there is no reason to reject it."""
         return not self.reasons

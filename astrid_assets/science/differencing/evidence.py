@@ -29,11 +29,11 @@ class Evidence:
     Attributes
     ----------
     x, y, snr : (n,)
-        The common stars in the science frame.
+        Positions and S/N of the common stars in the science frame.
     ratio : (n,)
         Each star's flux ratio over the adopted one.
     dx_px, dy_px : (n,)
-        Where a star lies from where the registration puts it.
+        Offset of a star from its position after registration.
     residual : (n,)
         PSF flux left at a star, over its flux.
     score_counts : (m,)

@@ -33,14 +33,14 @@ PowerOn: TypeAlias = Callable[[tuple[int, int]], Axes]
 """Power of a noise over that of white noise, on rfft2's half of a shape."""
 
 WHITENING_FLOOR = 1e-5
-"""Where both PSFs' transforms are below this, D is the plain difference: their
-ratio would be that of the errors of the PSF stamps."""
+"""Where both PSFs' transforms are below this, D is the plain difference: the ratio of the
+transforms would only reflect the errors of the PSF stamps."""
 
 TINY = 1e-30
-"""Both PSFs vanish together only where neither image has signal: 0, not 0/0."""
+"""Least denominator of S: where both PSFs vanish there is no signal, and S is 0, not 0/0."""
 
 PLANE_PSFS = 3
-"""Side of the small plane in PSF stamps: what wraps around is below 1e-4."""
+"""Side of the small plane in PSF stamps: the light that wraps around is below 1e-4."""
 
 
 def white(shape: tuple[int, int]) -> Axes:

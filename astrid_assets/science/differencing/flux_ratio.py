@@ -56,7 +56,7 @@ class FluxRatio:
         Parameters
         ----------
         x, y : (n,), pixels
-            On the science frame.
+            Positions on the science frame.
 
         Returns
         -------
@@ -68,7 +68,7 @@ class FluxRatio:
         return self.level * (1 + _design(x, y, self.shape)[:, : len(self.terms)] @ self.terms)
 
     def on_frame(self) -> np.float32 | NDArray[np.float32]:
-        """Return what the reference is multiplied by.
+        """Return the factor that the reference is multiplied by.
 
         Returns
         -------
@@ -129,7 +129,7 @@ def fit_ratio(
     for needed, count in TERMS_BY_STARS:
         if len(x) < needed:
             break
-        # Stars may scatter by more than their photons say, then the bright ones too.
+        # Scatter beyond photon noise enlarges the errors of all stars, bright ones included.
         more = _fitted(x, y, ratios, error, shape, count)
         residual2 = (ratios / more.at(x, y) - 1) ** 2
         wide = np.sqrt(error**2 + unit_scatter(residual2, error**2, np.ones_like(x)))

@@ -25,7 +25,7 @@ def reasons_against(difference: Difference, settings: DifferencingSettings) -> t
     difference
         With its measured numbers.
     settings
-        Hold the limits.
+        The limits.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def flags_of(
     factors: tuple[float, float],
     settings: DifferencingSettings,
 ) -> tuple[Reason, ...]:
-    """Name what is odd but no ground for rejection.
+    """Name what is unusual but does not reject the difference.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def flags_of(
     factors
         Noise of science and reference on the scale of the PSF, over white noise.
     settings
-        Hold the limits.
+        The limits.
 
     Returns
     -------

@@ -32,7 +32,7 @@ DEGREES = (2, 2, 0)
 """Degrees of the three Gaussians' polynomials; higher ones fit the noise."""
 
 WIDTHS = (0.5, 1.0, 2.0)
-"""Widths of the Gaussians, in units of what separates both PSFs' widths."""
+"""Widths of the Gaussians, in units of the quadratic difference of both PSFs' widths."""
 
 MIN_WIDTH_PX = 0.7  # narrower Gaussians are single pixels
 REACH = 3.0  # of the widest Gaussian, in its sigmas
@@ -41,7 +41,7 @@ PER_TERM_STARS = 6  # as many stars let the kernel change linearly over the fram
 MIN_STARS = 3
 CLIP_SIGMA = 4.0
 ROUNDS = 3
-RIDGE = 1e-6  # of a term's own weight: terms that no star shows stay at zero
+RIDGE = 1e-6  # of a term's own weight: terms that no star constrains stay at zero
 LINEAR = 3
 
 Array = np.ndarray
@@ -72,7 +72,7 @@ def matching_blurs(
     science_stamps : (k, n, n)
         PSF of `science`: what a source looks like.
     fwhms_px : pixels
-        Of `science` and of `reference`; the sharper image is the one that is blurred.
+        FWHM of `science` and of `reference`; the sharper image is the one that is blurred.
 
     Returns
     -------

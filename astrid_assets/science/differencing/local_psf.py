@@ -40,7 +40,7 @@ def local_psfs(
     Parameters
     ----------
     science_at, reference_at
-        Give stamps (n, s, s) at positions x, y (n,) of the science frame.
+        Functions that return stamps (n, s, s) at positions x, y (n,) of the science frame.
     shape
         Shape of the science frame, (ny, nx) pixels.
     tolerance

@@ -27,17 +27,17 @@ SAMPLES = 5  # positions per axis at which flux scale and noise are computed
 def local_scales(
     design: Design, blurs: Blurs, shape: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], Stamps]:
-    """Return D and flux scale over the middle's, the sky's variance, and P_D.
+    """Return how the filters of the middle scale D, flux and noise at every position.
 
-    The first three are the response of the middle's filters to a source whose PSF is
-    another: the matrix product of the two arrays returned first.
+    The scale of D, that of the flux, and the variance of the sky are ``by_y @ along_x``: the
+    response of these filters to a source with the PSF of its position.
 
     Parameters
     ----------
     design
         The filters of the middle of the frame.
     blurs
-        What makes both images look alike, and the PSF of a source, at any position.
+        What each image is blurred with, and the PSF of a source, at any position.
     shape
         Shape of the frame, (ny, nx) pixels.
 

@@ -48,7 +48,7 @@ class Matched:
 
 @dataclass(frozen=True)
 class Blurs:
-    """What makes both images look alike, and what a source looks like before.
+    """What each image is blurred with so that constant stars look alike, and a source's PSF.
 
     Attributes
     ----------

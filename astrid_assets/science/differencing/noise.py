@@ -1,7 +1,7 @@
 """Noise beyond photons: registration and PSF errors, and how noisy blank sky is.
 
-Each term is added to the matched filter's variance. Nothing here divides a measured
-scatter out of the score.
+Each term is added to the matched filter's variance. The score is never divided by a
+measured scatter.
 
 References
 ----------
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from astrid_assets.science.differencing.matched import Matched
 
 BRIGHT_SIGMA = 50.0  # a PSF error of 1 % is half a sigma on such a star
-SAMPLE = 200_000  # scores of PSF-wide patches still give their scatter to 0.7 %
+SAMPLE = 200_000  # enough for a scatter to 0.7 %, though scores are correlated over a PSF
 MIN_BRIGHT_STARS = 5
 PRIOR_STARS = 4
 POWER_SNR = 10.0  # fainter stars leave mostly noise
 TERM_ROUNDS = 3
-SPREAD_FWHM = 1.5  # how far from a star a wrong PSF still leaves its share of it
+SPREAD_FWHM = 1.5  # distance from a star to which its PSF error is applied
 NORMAL_MEDIAN = 0.6745  # half of Gaussian residuals are below so many sigma
 BLANK_SIGMA = 3.0  # static sources below it do not touch the scatter
-BLANK_EXCESS = 0.1  # of the variance for registration and PSF: 5 % of a scatter
+BLANK_EXCESS = 0.1  # share of the variance that other errors may add there: 5 % of a scatter
 MIN_BLANK_FRACTION = 0.2  # in crowded fields the emptiest fifth counts as blank
 
 
@@ -57,7 +57,7 @@ def sample_of(where: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def sky_sigma(variance: Image, usable: NDArray[np.bool_]) -> float:
-    """Return the noise of blank sky that a variance image states.
+    """Return the noise of blank sky according to a variance image.
 
     Half the pixels of any field that can be subtracted are sky or nearly so; the 30th
     percentile is sky in crowded ones too and equals it in empty ones.
@@ -79,7 +79,7 @@ def sky_sigma(variance: Image, usable: NDArray[np.bool_]) -> float:
 
 @dataclass(frozen=True)
 class ErrorTerms:
-    """What adds to photon noise: both are measured on stars, or assumed at least.
+    """Errors beyond photon noise: measured on stars, or assumed where few stars are bright.
 
     Attributes
     ----------
@@ -101,11 +101,11 @@ def measure_terms(
     fwhm_px: float,
     prior: ErrorTerms,
 ) -> ErrorTerms:
-    """Measure both terms: those with which bright stars have scores of unit scatter.
+    """Measure the terms with which the scores of bright stars have unit scatter.
 
-    At a star's centre its image has no slope and the PSF error is alone; half a FWHM beside
-    it the slope is steepest. Medians over the stars, so variable ones do not count. The
-    assumed values weigh as much as `PRIOR_STARS` stars.
+    At a star's centre the image has no slope, so only the PSF error counts; half a FWHM beside
+    it the slope is steepest. Medians over the stars are used, so variable ones do not count.
+    The assumed values weigh as much as `PRIOR_STARS` stars.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ def unit_scatter(
     factor
         0 or more.
     """
-    # Each residual would need this much; half of Gaussian ones need less than none.
+    # The factor that each residual asks for; for small ones it is negative.
     needed = (residual2 / NORMAL_MEDIAN**2 - known) / np.maximum(unit, 1e-30)
     return max(float(np.median(needed)), 0.0)
 
@@ -239,8 +239,8 @@ def score_of(
 ) -> tuple[Image, Image, Image]:
     """Return flux, its error and the score; 0 where nothing is usable.
 
-    The variance grows by registration scatter and by PSF errors: of the flux of sources
-    present in both images, spread over the size of a PSF.
+    Registration scatter and PSF errors add to the variance; PSF errors in proportion to the
+    flux that is present in both images, spread over the size of a PSF.
 
     Parameters
     ----------
@@ -299,7 +299,7 @@ def score_of(
 def blank_sky(
     flux_reference: Image, flux_err: Image, variance: Image, usable: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Find blank sky: no mask, no source of the reference, no error of stars.
+    """Find blank sky: unmasked, no source in the reference, and no errors of bright stars.
 
     Parameters
     ----------

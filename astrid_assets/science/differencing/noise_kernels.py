@@ -55,7 +55,7 @@ def highest_of_columns(rows: Image, out: Image, half: int, first: int, last: int
     Parameters
     ----------
     rows : (ny, nx)
-        As from `smaller_of_both`.
+        As `smaller_of_both` writes them.
     out : (ny, nx)
         Receives the result.
     half : pixels
@@ -148,7 +148,7 @@ def spread(
     reach: NDArray[np.int64],
     grown: NDArray[np.uint16],
 ) -> None:
-    """Set a bit in `grown` wherever a disc around a pixel with it in `mask` lies.
+    """Set a bit in `grown` within a disc around each pixel that has it in `mask`.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def spread(
     ny, nx = mask.shape
     r = len(reach) // 2
     for y in range(ny):
-        # A sum without a way out is what the processor does sixteen at a time.
+        # A sum without an early exit is vectorised, sixteen pixels at a time.
         found = np.uint16(0)
         for x in range(nx):
             found |= mask[y, x]
@@ -196,7 +196,7 @@ def shown_rows(
     first: int,
     last: int,
 ) -> None:
-    """Write how far a pixel is from blank sky: 1 at either limit.
+    """Write how close a pixel comes to not being blank sky: 1 at either limit.
 
     The first limit is a source in the reference, the second the share of the variance that
     errors beside photon noise make up.

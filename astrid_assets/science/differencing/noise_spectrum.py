@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.differencing.filters import Axes, PowerOn
 
 HIGH_PASS = np.array([1.0, -4.0, 6.0, -4.0, 1.0])
-"""Fourth difference: at half the Nyquist frequency 1/16 of what it passes at it."""
+"""Fourth difference: at half the Nyquist frequency it passes 1/16 of its highest power."""
 
 LAGS = 6  # covariance further away is pattern, not noise; it is not modelled
 SOURCE_SIGMA = 4.0
@@ -76,7 +76,7 @@ class NoiseSpectrum:
         )
 
     def scaled_to(self, factor: float, psf: Image) -> NoiseSpectrum:
-        """Return the spectrum of this shape whose `psf_factor` is the one given.
+        """Return this spectrum scaled so that its `psf_factor` is the given one.
 
         Parameters
         ----------

@@ -48,7 +48,7 @@ class Plane:
     shape
         Shape of the frame, (ny, nx) pixels.
     blurs
-        What makes both images look alike, and the PSF of a source.
+        What each image is blurred with, and the PSF of a source.
     noises
         Noise of blank sky of both images.
 
@@ -125,7 +125,7 @@ class Plane:
         d, flux, flux_science, flux_reference : (ny, nx), electrons
             D over F_D, and S, S_n and S_r over F_S.
         variance : (ny, nx), electrons squared
-            Of `flux`; limited in place.
+            Variance of `flux`; limited in place.
 
         Returns
         -------

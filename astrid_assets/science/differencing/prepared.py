@@ -1,4 +1,4 @@
-"""A frame that differencing can work on, and what every pair with it needs of it."""
+"""A frame that can be subtracted, and what is measured on it once for all its pairs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A processed frame: what may be None in `Frame` is there.
+    """A processed frame: variance, PSF and WCS are present.
 
     What is measured here is measured once: a night subtracts the same reference from
     many frames.
@@ -41,7 +41,7 @@ class Prepared:
     Attributes
     ----------
     bad : (ny, nx)
-        Pixels without usable flux; the mask says so of each.
+        Pixels without usable flux; each of them is marked in the mask.
     """
 
     frame: Frame
@@ -52,7 +52,7 @@ class Prepared:
 
     @cached_property
     def sky_sigma(self) -> float:
-        """The noise of blank sky that the variance states."""
+        """Noise of blank sky according to the variance, electrons per pixel."""
         return sky_sigma(self.variance, ~self.bad)
 
     @cached_property
@@ -62,7 +62,7 @@ class Prepared:
 
     @cached_property
     def spectrum(self) -> NoiseSpectrum:
-        """The noise's, as strong on the scale of the PSF as a stack's members say."""
+        """Spectrum of the noise; for a stack, scaled to its noise on the scale of the PSF."""
         found = measure_spectrum(self.frame.data, self.sky_sigma, ~self.bad, self.psf.fwhm_px)
         if self.frame.psf_noise_factor is None:
             return found
@@ -74,7 +74,7 @@ class Prepared:
         Parameters
         ----------
         x, y : (n,), pixels
-            On this frame.
+            Positions on this frame.
 
         Returns
         -------
@@ -85,12 +85,12 @@ class Prepared:
 
 
 def prepared(frame: Frame | Prepared) -> Prepared:
-    """Check that a frame was processed; what is no number counts as missing.
+    """Check that a frame was processed; values that are not finite count as missing.
 
     Parameters
     ----------
     frame
-        Of (ny, nx), electrons; one that was prepared before is returned as it is.
+        The frame, in electrons; one that was prepared before is returned as it is.
 
     Returns
     -------

@@ -55,7 +55,7 @@ class RegisteredPsf:
         Parameters
         ----------
         x, y : (n,), pixels
-            On the science frame.
+            Positions on the science frame.
 
         Returns
         -------
@@ -81,7 +81,7 @@ class RegisteredPsf:
         return self.at(np.array([(nx - 1) / 2]), np.array([(ny - 1) / 2]))[0]
 
     def noise_axes(self, shape: tuple[int, int]) -> Axes:
-        """Return the power the spline leaves of white noise, along y and half of x.
+        """Return the share of white noise's power that the spline leaves, along y and half of x.
 
         Where the mapping turns, the product of both axes stands for the plane.
 

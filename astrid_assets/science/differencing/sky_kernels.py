@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @compiled
 def double(halved: Image, out: Image, first: int, last: int) -> None:
-    """Write an image of every second pixel; others are the mean of both beside.
+    """Double an image: pixels in between are the mean of their neighbours.
 
-    Beyond the last pixel that is given, the last one holds.
+    The last row and column are repeated where the image is longer.
 
     Parameters
     ----------

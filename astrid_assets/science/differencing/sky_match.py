@@ -62,7 +62,7 @@ def sky_difference(
     bad : (ny, nx)
         Pixels that must not count.
     noise : electrons per pixel
-        Of ``science - reference`` on blank sky.
+        Noise of ``science - reference`` on blank sky.
 
     Returns
     -------
@@ -86,10 +86,10 @@ def sky_difference(
 
 
 def _level(blurred: Image, bad: NDArray[np.bool_], noise: float) -> Image:
-    """Return the sky's level, as fine as it is known to be structured.
+    """Return the sky's level, in meshes as fine as its structure requires.
 
     Meshes are halved while what the last one left scatters by clearly more than the
-    noise of their means: fringes, and sky that was guessed between crowded stars.
+    noise of their means: fringes, and sky that was interpolated between crowded stars.
 
     Parameters
     ----------
@@ -125,8 +125,8 @@ def _blurred_difference(
 ) -> Image:
     """Return every second pixel of every second row of the blurred images' difference.
 
-    Blurred with both PSFs little is left of frequencies above half of Nyquist's; they
-    are left out, and only the others transformed.
+    Blurring with both PSFs leaves little above half the Nyquist frequency; those frequencies
+    are omitted, and only the others are transformed.
     """
     (ny, nx), reach = science.shape, max(len(science_psf), len(reference_psf))
     half_y, half_x = padded_shape((-(-ny // 2), -(-nx // 2)), -(-reach // 2))
@@ -156,7 +156,7 @@ def _blurred_difference(
 
 
 def _bands(flat: Image, quiet: NDArray[np.bool_], noise: float) -> Image | None:
-    """Mean level of each row in blocks, where rows differ significantly in any."""
+    """Return the mean level of each row in blocks, where rows differ significantly in any."""
     bands = None
     blocks = max(1, round(flat.shape[1] / BLOCK_PX))
     edges = np.linspace(0, flat.shape[1], blocks + 1).round().astype(int)

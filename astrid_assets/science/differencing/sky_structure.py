@@ -1,6 +1,6 @@
 """Structure of the sky that is wider than the PSF: an error of every flux.
 
-Fringes, flat fields that changed, scattered light and sky that was guessed between
+Fringes, flat fields that changed, scattered light and sky that was interpolated between
 crowded stars leave patches in a difference which no mesh follows without taking light
 from sources. A matched filter's noise does not correlate beyond the reach of the PSF;
 what does is structure, and it adds to the variance.
@@ -60,7 +60,7 @@ def structure_share(
 
 
 def _covariance(scores: Image, lag: int) -> float | None:
-    """Mean product of scores so far apart, along both axes; 0 is no score."""
+    """Return the mean product of scores `lag` apart, along both axes; 0 is no score."""
     totals = np.empty(len(scores))
     pairs = np.empty(len(scores), dtype=np.int64)
     in_bands(

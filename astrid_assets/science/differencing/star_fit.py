@@ -32,7 +32,7 @@ MIN_REFERENCE_SNR = 7.0  # peak of the matched reference over its noise
 AFFINE_STARS = 12  # from here on the offset may change linearly over the frame
 MAX_ROUNDS = 4
 CONVERGED_PX = 0.005
-MAX_STEP_PX = 1.0  # beyond it the linear fit means nothing; the next round goes on
+MAX_STEP_PX = 1.0  # largest shift in one round: the linear fit is invalid beyond it
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class CommonStars:
     offset_px
         Median length of that offset.
     scatter_px
-        Per axis, photon noise subtracted in quadrature.
+        Scatter of the offsets per axis, photon noise subtracted in quadrature.
     ratios : (n,)
         Each star's own ratio over `ratio` at its position.
     left_px : (n, 2), x and y
@@ -105,7 +105,7 @@ def compare_stars(
     mapping
         Mapping of the science grid into the reference.
     science_psf_at, reference_psf_at
-        Give both PSFs, (n, s, s), at positions of the science frame.
+        Functions that return PSFs, (n, s, s), at positions of the science frame.
     fwhm_px : pixels
         FWHM of the wider PSF.
     reference_noise : electrons per pixel
@@ -191,7 +191,7 @@ def _fit_stars(science: Values, reference: Values, fwhm_px: float) -> _Fit:
 def _shown(
     reference_matched: Values, psfs: NDArray[np.floating], noise: float
 ) -> NDArray[np.bool_]:
-    """Stars that stand out of the reference by themselves."""
+    """Return which stars stand out of the reference by themselves."""
     half = reference_matched.shape[1] // 2
     near = slice(half - 1, half + 2)
     peak = reference_matched[:, near, near].max(axis=(1, 2))
@@ -203,7 +203,7 @@ def _shown(
 def _consistent(
     fit: _Fit, snr: Values, total: Values, shown: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Stars whose ratio and shift agree with the others'."""
+    """Return which stars have a ratio and a shift that agree with the others'."""
     keep = np.isfinite(fit.ratio) & (fit.ratio > 0) & shown
     for _ in range(5):
         if keep.sum() < 3:
@@ -229,7 +229,7 @@ def _offset_model(
     fwhm_px: float,
     shape: tuple[int, int],
 ) -> tuple[Values, Values]:
-    """Offset at every star and its coefficients (1, u, v; x, y)."""
+    """Return the offset at every star and its coefficients (1, u, v; x, y)."""
     count = 3 if keep.sum() >= AFFINE_STARS else 1
     terms = _terms(sources.x, sources.y, shape)[:, :count]
     weight = 1 / np.hypot(_centroid_error(sources.snr, fwhm_px), 0.03)
@@ -288,7 +288,7 @@ def _terms(x: Values, y: Values, shape: tuple[int, int]) -> Values:
 
 
 def _centroid_error(snr: Values, fwhm_px: float) -> Values:
-    """Photon noise of a star's position in one image, per axis: sigma over S/N."""
+    """Return the photon noise of a star's position in one image, per axis: sigma over S/N."""
     return fwhm_px / 2.355 / snr
 
 

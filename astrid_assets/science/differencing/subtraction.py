@@ -62,7 +62,7 @@ def subtract(
     ----------
     science, reference : (ny, nx) and (my, mx), electrons
         Processed: background-subtracted, with variance, PSF and WCS. A reference that
-        was prepared before keeps what is measured on it for the next frame.
+        is `Prepared` keeps what was measured on it for the next frame.
     settings
         Method, limits, and the error terms assumed until bright stars show them.
 
@@ -109,9 +109,9 @@ def subtract(
 class _Pair:
     """Both images on the pixels of the science frame, in its electrons, (ny, nx).
 
-    `data` and `variances` are those of science and reference, bad pixels `filled`;
-    `sigmas` is their noise of blank sky. `reference_bits` and `bits` are masks: of the
-    resampled reference, and of both, grown; `usable` is where the latter allow use.
+    `data`, `variances` and `sigmas` (noise of blank sky) are pairs, of science and reference;
+    pixels are interpolated where `filled` is True. `reference_bits` is the mask of the
+    resampled reference, `bits` the grown mask of both, and `usable` True where it allows use.
     """
 
     science: Prepared
@@ -201,7 +201,7 @@ def _registered(science: Prepared, reference: Prepared, settings: DifferencingSe
 
 
 def _noise_powers(pair: _Pair) -> tuple[PowerOn, PowerOn]:
-    """Spectra of both images' noise; the reference's as resampling leaves it."""
+    """Return the spectra of both images' noise; the reference's after resampling."""
     of_science = measure_spectrum(pair.data[0], pair.sigmas[0], ~pair.filled, pair.fwhm_px)
 
     def resampled(shape: tuple[int, int]) -> Axes:
@@ -313,7 +313,7 @@ def _difference(
 def _union_mask(
     science_bits: Mask, reference_bits: Mask, fwhm_px: float, settings: DifferencingSettings
 ) -> Mask:
-    """Bits of both, grown; EDGE where less than a full PSF lies in the frame."""
+    """Return the bits of both, grown; EDGE where less than a full PSF lies in the frame."""
     bits = grow_mask(science_bits | reference_bits, settings.mask_growth_fwhm * fwhm_px)
     border = max(1, round(fwhm_px))
     inner = np.zeros(bits.shape, dtype=bool)
@@ -323,7 +323,7 @@ def _union_mask(
 
 
 def _coverage(science_bits: Mask, reference_bits: Mask) -> float:
-    """Share of the science frame's good pixels that are good in the reference too."""
+    """Return the share of the science frame's good pixels that are good in the reference too."""
     good = (science_bits & UNUSABLE) == 0
     both = good & ((reference_bits & UNUSABLE) == 0)
     return float(both.sum() / max(good.sum(), 1))

@@ -34,7 +34,7 @@ def forward(image: Real, shape: tuple[int, int] | None = None, workers: int = 1)
     image : (..., ny, nx)
         Real values.
     shape
-        To which it is padded with zeros; None: its own.
+        Shape to which it is padded with zeros; None: its own.
     workers
         Number of threads.
 
@@ -117,7 +117,7 @@ def forward_rows(image: Real, shape: tuple[int, int], level: float = 0.0) -> Spe
     image : (my, mx)
         Real values.
     shape
-        To which it is padded, (ny, nx) pixels.
+        Shape to which it is padded, (ny, nx) pixels.
     level
         Subtracted from the image, not from the padding.
 

@@ -115,10 +115,9 @@ def match_blurred(
     reference_variance: Image,
     noises: Noises,
 ) -> Matched:
-    """Subtract and filter images that other blurs make look alike; see `match`.
+    """Subtract and filter with given blurs in place of both PSFs; see `match`.
 
-    With the correlation of the noise removed again, this is what Reiss & Lupton do after
-    Alard & Lupton's subtraction.
+    With this, Alard & Lupton's subtraction gets white noise again, as Reiss & Lupton do it.
 
     Parameters
     ----------

@@ -142,7 +142,7 @@ def filter_block(
     floor: float,
     tiny: float,
 ) -> None:
-    """Write S to `s`, D over the blurred difference `c`, and over `r` its filtered.
+    """Write S to `s`, D over the blurred difference `c`, and the filtered mean over `r`.
 
     Parameters
     ----------
