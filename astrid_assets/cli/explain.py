@@ -74,6 +74,8 @@ def _print(answer: Explanation) -> None:
 
 
 def _numbers(frame: FrameExplanation) -> list[str]:
+    from astrid_assets.steps.explain.explanation import in_one_line
+
     lines = []
     if frame.score_sigma is not None and frame.flux_e is not None:
         text = (
@@ -87,6 +89,9 @@ def _numbers(frame: FrameExplanation) -> list[str]:
         lines.append(
             f"reference {frame.reference_version[:12]} of frames up to {frame.reference_last_night}"
         )
+    measured = in_one_line(frame.numbers)
+    if measured:
+        lines.append(f"frame: {measured}")
     if frame.subtraction is not None and frame.subtraction.words:
         lines.append(f"subtraction: {frame.subtraction.words}")
     if frame.masked_by:

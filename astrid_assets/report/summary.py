@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from astrid_assets.report.numbers import NumberLine, number_lines
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.learning import (
     Deployment,
@@ -112,6 +113,7 @@ class SurveyPart:
     nights: list[NightReportLine]
     truth: TruthCounts | None
     gates: list[GateLine] = field(default_factory=list)
+    numbers: list[NumberLine] = field(default_factory=list)
     injections: InjectionCounts | None = None
 
     def total(self, name: str) -> int:
@@ -146,17 +148,18 @@ class Report:
 def collect_report(catalogue: Catalogue, surveys: Sequence[str] | None = None) -> Report:
     """Read the report's values from the catalogue."""
     with catalogue.read() as session:
-        names = list(session.scalars(select(Survey.name).order_by(Survey.name)))
-        parts = [_survey(session, name) for name in names if not surveys or name in surveys]
+        rows = session.scalars(select(Survey).order_by(Survey.name))
+        parts = [_survey(session, row) for row in rows if not surveys or row.name in surveys]
         return Report(parts, _learning(session))
 
 
-def _survey(session: Session, survey: str) -> SurveyPart:
+def _survey(session: Session, row: Survey) -> SurveyPart:
+    survey = row.name
     by_night: dict[str, dict[str, Mapping[str, object]]] = defaultdict(dict)
-    for row in session.scalars(
+    for found in session.scalars(
         select(NightSummary).where(NightSummary.survey == survey).order_by(NightSummary.night)
     ):
-        by_night[row.night][row.asset] = row.summary
+        by_night[found.night][found.asset] = found.summary
     held: dict[str, list[str]] = defaultdict(list)
     verdicts = list(
         session.scalars(
@@ -174,6 +177,7 @@ def _survey(session: Session, survey: str) -> SurveyPart:
         [line for line in nights if line.lights or line.refused],
         _truth(by_night),
         _gates(verdicts),
+        number_lines(session, row),
         _injections(by_night),
     )
 

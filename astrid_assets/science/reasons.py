@@ -126,6 +126,11 @@ class ReasonCode(StrEnum):
         "The sky fills the pixels almost to saturation.",
         "Expose less in twilight and moonlight, or correct detector.saturation_adu.",
     )
+    SKY_GRADIENT = (
+        "sky_gradient",
+        "The sky varies much over the frame, against its noise.",
+        "Look for moonlight, twilight, scattered light, or a flat that does not fit.",
+    )
     BRIGHT_SKY = (
         "bright_sky",
         "The sky is much noisier than in the field's anchor.",

@@ -9,8 +9,31 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
+def is_off(value: object) -> bool:
+    """Return whether a setting that may be switched off is: its value is None.
+
+    Parameters
+    ----------
+    value
+        Value of the setting.
+
+    Returns
+    -------
+    is_off
+        Given to a field as ``exclude_if``; see `Settings`.
+    """
+    return value is None
+
+
 class Settings(BaseModel):
-    """Frozen, unknown keys are errors, every field has a description."""
+    """Frozen, unknown keys are errors, every field has a description.
+
+    A hash of the settings says whether a night is done. So that a new setting does not
+    have every night done again, it is off by default: None changes nothing, and
+    ``exclude_if=is_off`` leaves the field out of dumps, and so out of hashes, until
+    somebody sets it. Fields without that mark stand in dumps even where they are None,
+    as they did when the hashes of existing nights were computed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -125,6 +148,13 @@ class ProcessingSettings(Settings):
         gt=0,
         le=1,
         description="sky level over saturation: rejected above it as daylight or moonlight",
+    )
+    max_sky_gradient: float | None = Field(
+        None,
+        gt=0,
+        exclude_if=is_off,
+        description="variation of the sky over the frame in sky noise per pixel: moonlight "
+        "or scattered light above it; flagged, still used; None: not checked",
     )
     flag_sky_rms_ratio: float = Field(
         5.0,

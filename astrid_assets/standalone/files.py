@@ -20,7 +20,7 @@ from astrid_assets.standalone.tables import rows_where
 from astrid_assets.storage.fits.cards import set_number, write_wcs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from astropy.table import Table
@@ -28,8 +28,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from astrid_assets.science.quality.numbers import MeasuredNumber
+
 IMAGE, TABLE, PICTURE = (".fits",), (".csv", ".ecsv"), (".png",)
 COMMENT_CHARS = 68
+FITS_UNITS = {"px": "pixel"}
+"""Units that FITS spells in another way."""
+
 HTML_ROWS = 10
 
 
@@ -81,6 +86,22 @@ def fits_bytes(
     return buffer.getvalue()
 
 
+def number_cards(
+    numbers: Iterable[MeasuredNumber], values: Mapping[str, float | None]
+) -> dict[str, tuple[float | None, str]]:
+    """Return value and comment of declared numbers by their keyword.
+
+    Parameters
+    ----------
+    values
+        By the name of the number; None: not measured.
+    """
+    return {
+        number.keyword: (values[number.name], _with_fits_unit(number.label, number.unit))
+        for number in numbers
+    }
+
+
 def write_result(
     path: Path,
     table: Table,
@@ -127,6 +148,10 @@ def html(sentence: str, figure: Figure, table: Table, notes: Sequence[str]) -> s
         f"{f'<p>and {more} more rows</p>' if more > 0 else ''}"
         f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in notes)}</ul>"
     )
+
+
+def _with_fits_unit(label: str, unit: str) -> str:
+    return label if unit in ("", label) else f"[{FITS_UNITS.get(unit, unit)}] {label}"
 
 
 def _csv(table: Table, suffix: str) -> bytes:

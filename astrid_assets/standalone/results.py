@@ -14,7 +14,10 @@ from astrid_assets.pictures.frame_panels import (
     Panel,
     panels_figure,
 )
+from astrid_assets.science.differencing.judgement import values_of as difference_numbers
 from astrid_assets.science.mask_bits import UNUSABLE
+from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
+from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.standalone import files
 from astrid_assets.standalone.tables import column_values, rows_where
 
@@ -169,12 +172,7 @@ class Subtraction:
             "SCIENCE": (self.science, "electron"),
             "PSF": (self.psf, ""),
         }
-        numbers = {
-            "STDSCORE": (of.std_score, "std(S_corr) on blank sky"),
-            "FRATIO": (of.flux_ratio, "science electrons per reference electron"),
-            "NSTARS": (of.n_stars, "common stars"),
-            "OFFSETPX": (of.offset_px, "[pixel] left after the WCS, corrected"),
-            "COVERAGE": (of.coverage, "share of the frame with reference"),
+        numbers = files.number_cards(DIFFERENCE_NUMBERS, difference_numbers(of)) | {
             "SKYRMS": (of.sky_rms_e, "[electron] per pixel, science"),
             "REFRMS": (of.reference_rms_e, "[electron] per pixel, reference"),
             "ZPMAG": (of.zero_point_mag, "[mag] of one electron"),
@@ -296,14 +294,10 @@ class Measurement:
         if self.frame.variance is not None:
             images["VARIANCE"] = (self.frame.variance, "electron2")
         images |= {"MASK": (self.mask, ""), "PSF": (self.psf, "")}
-        numbers = {
-            "FWHM": (q.fwhm_px, "[pixel]"),
-            "ELONG": (q.elongation, "a/b"),
+        numbers = files.number_cards(FRAME_NUMBERS, q.declared()) | {
             "SKYLEVEL": (q.sky_level_e, "[electron]"),
             "SKYRMS": (q.sky_rms_e, "[electron] per pixel"),
-            "BADFRAC": (q.bad_fraction, "share of unusable pixels"),
             "QUALITY": (q.quality_score, "0 to 1"),
-            "NSTARS": (self.n_stars, "good stars above 5 sigma"),
         }
         notes = [self.sentence, *self.reasons, *self.notes]
         return files.fits_bytes(images, numbers, self.stars, "STARS", self.frame.wcs, notes)

@@ -95,6 +95,9 @@ class ProcessedOut(Out):
     ra_deg: float | None
     dec_deg: float | None
     quality_score: float | None
+    numbers: dict[str, float | None] = Field(
+        description="every declared number of a frame by its name; null: not measured"
+    )
 
 
 class BlindDetection(Out):

@@ -19,7 +19,7 @@ inside: a value at the limit passes.
 def page() -> Page:
     """Return the page of measured numbers, limits, gates and codes."""
     numbers = tuple(
-        Entry(number.name, number.sentence, (number.unit, number.where))
+        Entry(number.name, number.sentence, (number.label, number.unit, number.where))
         for number in MEASURED_NUMBERS
     )
     limits = tuple(
@@ -45,7 +45,7 @@ def page() -> Page:
             Group(
                 "Numbers",
                 "Measured on every frame, then on every difference.",
-                ("unit", "measured on"),
+                ("shown as", "unit", "measured on"),
                 numbers,
             ),
             Group(

@@ -41,6 +41,8 @@ from astrid_assets.science.sky.background import Background, measure_background
 from astrid_assets.science.stars.measurement import measure_stars, typical_shape, with_psf_fluxes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from astrid_assets.science.arrays.types import Image, Mask
@@ -88,8 +90,8 @@ class MeasuredFrame:
         Typical level of the sky before it was subtracted, and its noise.
     bad_fraction
         Fraction of pixels without usable data, 0 to 1.
-    pattern
-        Patterns in the noise.
+    numbers
+        Declared numbers of the sky and its noise, by name; NaN where one is unknown.
     sky_gradient_e : electrons
         Largest difference of the sky over the frame.
     noise_ratio
@@ -107,7 +109,7 @@ class MeasuredFrame:
     sky_level_e: float
     sky_rms_e: float
     bad_fraction: float
-    pattern: NoisePattern
+    numbers: Mapping[str, float]
     sky_gradient_e: float = float("nan")
     noise_ratio: float = float("nan")
     reasons: tuple[Reason, ...] = ()
@@ -123,6 +125,7 @@ class MeasuredFrame:
             sky_level_e=self.sky_level_e,
             sky_rms_e=self.sky_rms_e,
             bad_fraction=self.bad_fraction,
+            others=self.numbers,
         )
 
 
@@ -170,8 +173,7 @@ def measure(frame: Frame, masters: Masters | None, settings: ProcessingSettings)
     marked = mark_saturated_hits(data, impossible_pixels(data, mask, sky), sky)
     marked = grown_saturation(bleeding_pixels(data, marked, sky))
     pattern = noise_pattern(data - sky.level, sky.rms, _unusable(mask))
-    early = _early_quality(marked, sky)
-    _stop_if_hopeless(early, settings, pattern, frame.saturation_e)
+    _stop_if_hopeless(_early_quality(marked, sky, pattern, frame.saturation_e), settings)
     mask = _with_trails(data, marked, sky) if settings.mask_trails else marked
     if mask is not marked:
         # A trail raised the sky around it; nothing else found since then does.
@@ -179,6 +181,7 @@ def measure(frame: Frame, masters: Masters | None, settings: ProcessingSettings)
     flat = None if masters is None else masters.flat
     frame = _subtracted(frame, data, mask, sky, flat)
     level_e, gradient_e = sky.level_e, sky.gradient_e
+    numbers = _sky_numbers(sky, pattern, frame.saturation_e)
     # Finding stars takes the most memory; the sky's maps are not needed for it.
     del data, mask, marked, sky
     if settings.remove_cosmic_rays:
@@ -188,7 +191,7 @@ def measure(frame: Frame, masters: Masters | None, settings: ProcessingSettings)
     _forget_noise(frame, flat)
     stars = measure_stars(frame)
     measured = replace(
-        _with_psf(frame, stars, level_e, pattern, settings), sky_gradient_e=gradient_e
+        _with_psf(frame, stars, level_e, numbers, settings), sky_gradient_e=gradient_e
     )
     if masters is None:
         return measured
@@ -217,7 +220,19 @@ def _require_data(mask: Mask, settings: ProcessingSettings) -> None:
         )
 
 
-def _early_quality(mask: Mask, sky: Background) -> FrameQuality:
+def _sky_numbers(sky: Background, pattern: NoisePattern, saturation_e: float) -> dict[str, float]:
+    """Return the declared numbers of the sky and its noise; NaN: unknown."""
+    is_known = np.isfinite(saturation_e)
+    return {
+        "sky_fraction": sky.level_e / saturation_e if is_known else float("nan"),
+        "sky_gradient": sky.gradient_e / sky.rms_e,
+        **pattern.numbers(),
+    }
+
+
+def _early_quality(
+    mask: Mask, sky: Background, pattern: NoisePattern, saturation_e: float
+) -> FrameQuality:
     """Return the numbers known before stars are measured."""
     return FrameQuality(
         n_stars=0,
@@ -226,14 +241,13 @@ def _early_quality(mask: Mask, sky: Background) -> FrameQuality:
         sky_level_e=sky.level_e,
         sky_rms_e=sky.rms_e,
         bad_fraction=_bad_fraction(mask),
+        others=_sky_numbers(sky, pattern, saturation_e),
     )
 
 
-def _stop_if_hopeless(
-    quality: FrameQuality, settings: ProcessingSettings, pattern: NoisePattern, saturation_e: float
-) -> None:
+def _stop_if_hopeless(quality: FrameQuality, settings: ProcessingSettings) -> None:
     """Reject a frame whose detector failed, before its noise is mistaken for stars."""
-    reasons, _ = judge(quality, settings, pattern=pattern, saturation_e=saturation_e)
+    reasons, _ = judge(quality, settings)
     order = {code: rank for rank, code in enumerate(HOPELESS)}
     fatal = sorted((r for r in reasons if r.code in order), key=lambda r: order[r.code])
     if fatal:
@@ -320,7 +334,7 @@ def _with_psf(
     frame: Frame,
     stars: Stars,
     sky_level_e: float,
-    pattern: NoisePattern,
+    numbers: Mapping[str, float],
     settings: ProcessingSettings,
 ) -> MeasuredFrame:
     """Measure the PSF, convert the stars' fluxes to it, and check the limits."""
@@ -349,11 +363,9 @@ def _with_psf(
         sky_level_e=sky_level_e,
         sky_rms_e=sky_rms_e,
         bad_fraction=_bad_fraction(frame.mask),
-        pattern=pattern,
+        numbers=numbers,
     )
-    reasons, flags = judge(
-        measured.quality, settings, pattern=pattern, saturation_e=frame.saturation_e
-    )
+    reasons, flags = judge(measured.quality, settings)
     log.info(
         "measured %s: %d stars, FWHM %.2f px, sky %.1f +- %.2f e-",
         frame.frame_id,

@@ -17,6 +17,7 @@ from astrid_assets.science.photometry.zero_point import ZeroPoint, limiting_mag,
 from astrid_assets.science.quality.frame_quality import (
     FieldStandard,
     FrameQuality,
+    against_anchor,
     judge,
     quality_score,
 )
@@ -234,14 +235,8 @@ def _judged(
     more_flags: tuple[Reason, ...],
 ) -> ProcessedFrame:
     """Check the frame against all limits."""
-    reasons, flags = judge(
-        quality,
-        settings,
-        pattern=measured.pattern,
-        saturation_e=frame.saturation_e,
-        standard=standard,
-        exposure_s=frame.exposure_s,
-    )
+    quality = against_anchor(quality, standard, frame.exposure_s)
+    reasons, flags = judge(quality, settings)
     quality = replace(quality, quality_score=quality_score(quality, settings, standard))
     stars = with_sky_positions(measured.stars, frame.wcs)
     reasons = [*reasons, *more_reasons]

@@ -7,13 +7,17 @@ Nothing is declared here: `frame_numbers` and `difference_numbers` hold the numb
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
 from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
-from astrid_assets.science.quality.numbers import MeasuredNumber, printed_limit
+from astrid_assets.science.quality.printing import printed_limit
 from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.science.settings import ProcessingSettings, Settings
+
+if TYPE_CHECKING:
+    from astrid_assets.science.quality.numbers import MeasuredNumber
 
 MEASURED_NUMBERS = (*FRAME_NUMBERS, *DIFFERENCE_NUMBERS)
 
@@ -24,8 +28,8 @@ class Declaration:
 
     Attributes
     ----------
-    number, unit, where, sentence
-        Name and unit of the number, what it is measured on, and what it is.
+    number, label, unit, where, sentence
+        Name, label and unit of the number, what it is measured on, and what it is.
     side, limit
         ``at most`` or ``at least``, and the default in the number's unit; ``off``
         where no limit is set by default.
@@ -36,6 +40,7 @@ class Declaration:
     """
 
     number: str
+    label: str
     unit: str
     where: str
     sentence: str
@@ -73,6 +78,7 @@ def _rows(number: MeasuredNumber, settings: Settings) -> list[Declaration]:
         rows.append(
             Declaration(
                 number=number.name,
+                label=number.label,
                 unit=number.unit,
                 where=number.where,
                 sentence=number.sentence,

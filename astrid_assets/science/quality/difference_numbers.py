@@ -14,6 +14,8 @@ SECTION = "differencing"
 DIFFERENCE_NUMBERS = (
     MeasuredNumber(
         name="coverage",
+        label="coverage",
+        keyword="COVERAGE",
         unit="fraction",
         section=SECTION,
         where="good pixels of the registered reference",
@@ -42,6 +44,8 @@ DIFFERENCE_NUMBERS = (
     ),
     MeasuredNumber(
         name="flux_ratio",
+        label="flux ratio",
+        keyword="FRATIO",
         unit="",
         section=SECTION,
         where="common stars of science and reference",
@@ -73,6 +77,8 @@ DIFFERENCE_NUMBERS = (
     ),
     MeasuredNumber(
         name="offset_px",
+        label="offset",
+        keyword="OFFSETPX",
         unit="px",
         section=SECTION,
         where="common stars after registration by the WCS",
@@ -93,6 +99,8 @@ DIFFERENCE_NUMBERS = (
     ),
     MeasuredNumber(
         name="residual_power",
+        label="residual power",
+        keyword="RESPOWER",
         unit="fraction",
         section=SECTION,
         where="constant stars on the difference",
@@ -113,6 +121,8 @@ DIFFERENCE_NUMBERS = (
     ),
     MeasuredNumber(
         name="std_score",
+        label="std(S_corr)",
+        keyword="STDSCORE",
         unit="sigma",
         section=SECTION,
         where="S_corr on blank sky",
@@ -145,6 +155,8 @@ DIFFERENCE_NUMBERS = (
     ),
     MeasuredNumber(
         name="psf_error",
+        label="PSF residual",
+        keyword="PSFERROR",
         unit="fraction",
         section=SECTION,
         where="bright constant stars on the difference",
@@ -164,6 +176,8 @@ DIFFERENCE_NUMBERS = (
     ),
     MeasuredNumber(
         name="n_stars",
+        label="stars",
+        keyword="NSTARS",
         unit="stars",
         section=SECTION,
         where="stars of science and reference that match",
@@ -192,6 +206,8 @@ DIFFERENCE_NUMBERS = (
     ),
     MeasuredNumber(
         name="flux_ratio_scatter",
+        label="scatter of flux ratio",
+        keyword="FRSCAT",
         unit="fraction",
         section=SECTION,
         where="common stars of science and reference",
@@ -211,6 +227,8 @@ DIFFERENCE_NUMBERS = (
     ),
     MeasuredNumber(
         name="astrometric_noise_px",
+        label="scatter of registration",
+        keyword="ASTNOISE",
         unit="px",
         section=SECTION,
         where="common stars after registration",

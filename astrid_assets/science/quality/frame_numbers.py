@@ -2,6 +2,10 @@
 
 Settings are those of the profile's section ``[processing]``; reasons and flags follow
 from this table.
+
+A limit rejects where a subtraction would give wrong candidates or none, and flags where
+the frame can still be used. So a gradient of the sky flags: it is subtracted with the sky,
+and the noise is measured where it is; the frame is only shallower on its bright side.
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ SECTION = "processing"
 
 BAD_FRACTION = MeasuredNumber(
     name="bad_fraction",
+    label="unusable pixels",
+    keyword="BADFRAC",
     unit="fraction",
     section=SECTION,
     where="mask of the frame",
@@ -34,6 +40,8 @@ DETECTOR_NUMBERS = (
     BAD_FRACTION,
     MeasuredNumber(
         name="sky_fraction",
+        label="sky over saturation",
+        keyword="SKYFRAC",
         unit="fraction",
         section=SECTION,
         where="level of the sky over the level of saturation",
@@ -51,7 +59,29 @@ DETECTOR_NUMBERS = (
         ),
     ),
     MeasuredNumber(
+        name="sky_gradient",
+        label="sky gradient",
+        keyword="SKYGRAD",
+        unit="sigma",
+        section=SECTION,
+        where="smooth map of the sky over its noise per pixel",
+        sentence="Variation of the sky over the frame (2nd to 98th percentile), in sky noise "
+        "per pixel.",
+        finding="the sky varies by {value} over the frame",
+        limits=(
+            Limit(
+                side=LimitSide.AT_MOST,
+                setting="max_sky_gradient",
+                severity=Severity.FLAG,
+                code=ReasonCode.SKY_GRADIENT,
+                causes="moonlight, twilight, scattered light, or a flat that does not fit",
+            ),
+        ),
+    ),
+    MeasuredNumber(
         name="line_noise",
+        label="line noise",
+        keyword="LINENOIS",
         unit="",
         section=SECTION,
         where="means of columns and rows of the blank sky",
@@ -71,6 +101,8 @@ DETECTOR_NUMBERS = (
     ),
     MeasuredNumber(
         name="wave",
+        label="noise wave",
+        keyword="WAVE",
         unit="",
         section=SECTION,
         where="power spectrum of the blank sky",
@@ -97,6 +129,8 @@ DETECTOR_NUMBERS = (
     ),
     MeasuredNumber(
         name="ripple",
+        label="noise ripple",
+        keyword="RIPPLE",
         unit="",
         section=SECTION,
         where="strips of 16 pixels of the blank sky",
@@ -118,6 +152,8 @@ DETECTOR_NUMBERS = (
 STAR_NUMBERS = (
     MeasuredNumber(
         name="n_stars",
+        label="stars",
+        keyword="NSTARS",
         unit="stars",
         section=SECTION,
         where="stars found on the frame",
@@ -136,6 +172,8 @@ STAR_NUMBERS = (
     ),
     MeasuredNumber(
         name="fwhm_px",
+        label="FWHM",
+        keyword="FWHM",
         unit="px",
         section=SECTION,
         where="PSF in the centre of the frame",
@@ -154,6 +192,8 @@ STAR_NUMBERS = (
     ),
     MeasuredNumber(
         name="fwhm_ratio",
+        label="FWHM over anchor's",
+        keyword="FWHMRAT",
         unit="",
         section=SECTION,
         where="FWHM over that of the field's anchor",
@@ -184,6 +224,8 @@ STAR_NUMBERS = (
     ),
     MeasuredNumber(
         name="elongation",
+        label="elongation",
+        keyword="ELONG",
         unit="",
         section=SECTION,
         where="median of the stars",
@@ -213,6 +255,8 @@ STAR_NUMBERS = (
 FIELD_NUMBERS = (
     MeasuredNumber(
         name="transparency",
+        label="transparency",
+        keyword="TRANSPAR",
         unit="fraction",
         section=SECTION,
         where="stars common with the field's anchor",
@@ -231,6 +275,8 @@ FIELD_NUMBERS = (
     ),
     MeasuredNumber(
         name="astrometric_rms_px",
+        label="astrometric residual",
+        keyword="ASTRMS",
         unit="px",
         section=SECTION,
         where="stars matched with the field's anchor, per axis",
@@ -249,6 +295,8 @@ FIELD_NUMBERS = (
     ),
     MeasuredNumber(
         name="sky_rms_ratio",
+        label="sky noise over anchor's",
+        keyword="SKYRMSRA",
         unit="",
         section=SECTION,
         where="sky noise over the anchor's, per square root of exposure",

@@ -7,7 +7,7 @@ astrometry) are checked together, so that a reason reads the same everywhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +16,9 @@ from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.science.quality.numbers import reasons_and_flags
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from astrid_assets.science.errors import Reason
-    from astrid_assets.science.quality.noise_pattern import NoisePattern
     from astrid_assets.science.settings import ProcessingSettings
 
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 class FrameQuality:
     """Numbers of one processed frame; the columns of its row in the catalogue.
 
-    None where a number needs stars, a WCS or an anchor that were not there.
+    None where a number needs stars, a WCS or an anchor that were not there. `others` are
+    declared numbers that only their limits use, by name; NaN where one is unknown.
     """
 
     n_stars: int
@@ -46,6 +48,21 @@ class FrameQuality:
     area_deg2: float | None = None
     field_coverage: float | None = None
     quality_score: float | None = None
+    others: Mapping[str, float] = field(default_factory=dict)
+
+    def declared(self) -> dict[str, float | None]:
+        """Return every declared number of a frame by its name.
+
+        Returns
+        -------
+        values
+            In the order of the declarations; None or NaN: not measured.
+        """
+        names = (number.name for number in FRAME_NUMBERS)
+        return {
+            name: self.others[name] if name in self.others else getattr(self, name, None)
+            for name in names
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,41 +74,50 @@ class FieldStandard:
     exposure_s: float
 
 
-def judge(
-    quality: FrameQuality,
-    settings: ProcessingSettings,
-    *,
-    pattern: NoisePattern | None = None,
-    saturation_e: float = float("inf"),
-    standard: FieldStandard | None = None,
-    exposure_s: float = 0.0,
-) -> tuple[list[Reason], list[Reason]]:
-    """Check a frame against the declared limits: reasons to reject it, and flags.
+def against_anchor(
+    quality: FrameQuality, standard: FieldStandard, exposure_s: float
+) -> FrameQuality:
+    """Add the numbers that compare a frame with the anchor of its field.
 
     Parameters
     ----------
     quality
         The frame's measured numbers.
+    standard
+        The field's anchor.
+    exposure_s : seconds
+        Exposure time of the frame; 0 leaves the noise of the sky uncompared.
+
+    Returns
+    -------
+    quality
+        With `fwhm_ratio`, and `sky_rms_ratio` per square root of exposure.
+    """
+    others = {**quality.others, "fwhm_ratio": quality.fwhm_px / standard.fwhm_px}
+    if exposure_s > 0:
+        others["sky_rms_ratio"] = float(
+            (quality.sky_rms_e / np.sqrt(exposure_s))
+            / (standard.sky_rms_e / np.sqrt(standard.exposure_s))
+        )
+    return replace(quality, others=others)
+
+
+def judge(quality: FrameQuality, settings: ProcessingSettings) -> tuple[list[Reason], list[Reason]]:
+    """Check a frame against the declared limits: reasons to reject it, and flags.
+
+    Parameters
+    ----------
+    quality
+        The frame's measured numbers; those it lacks are not judged.
     settings
         Hold the limits.
-    pattern
-        Patterns in its noise, when measured; NaN where stars hid them.
-    saturation_e : electrons
-    standard
-        The field's anchor; None: only what the frame itself shows is judged.
-    exposure_s : seconds
-        Exposure time of the frame; needed with a standard.
 
     Returns
     -------
     reasons, flags
         As `numbers.reasons_and_flags` gives them.
     """
-    return reasons_and_flags(
-        FRAME_NUMBERS,
-        _values(quality, pattern, saturation_e, standard, exposure_s),
-        settings,
-    )
+    return reasons_and_flags(FRAME_NUMBERS, quality.declared(), settings)
 
 
 def quality_score(
@@ -135,35 +161,3 @@ def _left(value: float, best: float, limit: float) -> float:
     """How much of the way from best to limit is left, 0 to 1; NaN counts as none."""
     share = (limit - value) / (limit - best)
     return float(np.clip(share, 0, 1)) if np.isfinite(share) else 0.0
-
-
-def _values(
-    quality: FrameQuality,
-    pattern: NoisePattern | None,
-    saturation_e: float,
-    standard: FieldStandard | None,
-    exposure_s: float,
-) -> dict[str, float | None]:
-    """Return what is judged, by the names of the declared numbers; None: unknown."""
-    values: dict[str, float | None] = {
-        "bad_fraction": quality.bad_fraction,
-        "sky_fraction": quality.sky_level_e / saturation_e,
-        "n_stars": quality.n_stars,
-        "fwhm_px": quality.fwhm_px,
-        "elongation": quality.elongation,
-        "transparency": quality.transparency,
-        "astrometric_rms_px": quality.astrometric_rms_px,
-    }
-    if pattern is not None:
-        # A crowd may hide columns, rows, or all: NaN breaks no limit.
-        values["line_noise"] = float(np.fmax(pattern.columns, pattern.rows))
-        values["wave"] = pattern.wave
-        values["ripple"] = pattern.ripple
-    if standard is not None:
-        values["fwhm_ratio"] = quality.fwhm_px / standard.fwhm_px
-    if standard is not None and exposure_s > 0:
-        values["sky_rms_ratio"] = float(
-            (quality.sky_rms_e / np.sqrt(exposure_s))
-            / (standard.sky_rms_e / np.sqrt(standard.exposure_s))
-        )
-    return values

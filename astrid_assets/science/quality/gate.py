@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from astrid_assets.science.quality.numbers import rounded_away
+from astrid_assets.science.quality.printing import rounded_away
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

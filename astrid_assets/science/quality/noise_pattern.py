@@ -59,6 +59,20 @@ class NoisePattern:
     ripple: float
     wave: float
 
+    def numbers(self) -> dict[str, float]:
+        """Return the declared numbers of the noise by their names.
+
+        Returns
+        -------
+        values
+            NaN where stars hide one.
+        """
+        return {
+            "line_noise": float(np.fmax(self.columns, self.rows)),
+            "wave": self.wave,
+            "ripple": self.ripple,
+        }
+
 
 def noise_pattern(residual: Image, rms: Image, bad: Bool) -> NoisePattern:
     """Measure the patterns of a sky-subtracted frame.

@@ -3,9 +3,6 @@
 A number is declared once. Reasons, flags and the gates of nights follow from its
 declaration, and so do texts in `explain`, the report and the reference page. The
 declarations themselves are in `frame_numbers` and `difference_numbers`.
-
-Printed values are rounded away from the limit, never onto it: a value that is shown
-never contradicts the verdict beside it.
 """
 
 from __future__ import annotations
@@ -18,6 +15,14 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from astrid_assets.science.errors import Reason
+from astrid_assets.science.quality.printing import (
+    UNKNOWN,
+    heading,
+    printed,
+    printed_limit,
+    with_unit,
+    without_unit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -106,6 +111,43 @@ class Limit:
         """
         return value > limit if self.side is LimitSide.AT_MOST else value < limit
 
+    def words(self, settings: Settings, unit: str) -> str:
+        """Return the limit in force, in words; empty where it is switched off.
+
+        Parameters
+        ----------
+        settings
+            The section that holds the limit.
+        unit
+            Unit of the number.
+
+        Returns
+        -------
+        text
+            Such as ``at most 12 px`` or ``flagged above 1.3``.
+        """
+        bound = self.value(settings)
+        if bound is None:
+            return ""
+        beyond = "above" if self.side is LimitSide.AT_MOST else "below"
+        side = self.side if self.severity is Severity.REJECT else f"flagged {beyond}"
+        return f"{side} {printed_limit(bound, unit)}"
+
+    def is_off_by_default(self, settings: Settings) -> bool:
+        """Return whether the limit exists only where somebody has set it.
+
+        Parameters
+        ----------
+        settings
+            The section that holds the limit.
+
+        Returns
+        -------
+        is_off
+            True when the setting's default is None.
+        """
+        return type(settings).model_fields[self.setting].default is None
+
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredNumber:
@@ -114,7 +156,11 @@ class MeasuredNumber:
     Attributes
     ----------
     name
-        Column of the catalogue and attribute of what was measured.
+        Column of the catalogue, and name of the value in what was measured.
+    label
+        Short text for headings, axes and lists, without the unit.
+    keyword
+        Keyword in the headers of FITS files that are written for users.
     unit
         ``fraction`` is printed in percent.
     section
@@ -130,6 +176,8 @@ class MeasuredNumber:
     """
 
     name: str
+    label: str
+    keyword: str
     unit: str
     section: str
     where: str
@@ -137,6 +185,91 @@ class MeasuredNumber:
     finding: str
     limits: tuple[Limit, ...]
     nan_breaks: bool = False
+
+    @property
+    def heading(self) -> str:
+        """The label with its unit, for columns and axes."""
+        return heading(self.label, self.unit)
+
+    def in_table(self, value: float | None, settings: Settings | None = None) -> str:
+        """Print a value below its heading.
+
+        Parameters
+        ----------
+        value : in the number's unit
+            None or NaN: not measured.
+        settings
+            Hold the limits that the printed value must not cross; None: there are none.
+
+        Returns
+        -------
+        text
+            Without the unit; a dash where nothing was measured.
+        """
+        return without_unit(value, self._limits_in_force(settings), self.unit)
+
+    def in_words(self, value: float | None, settings: Settings | None = None) -> str:
+        """Print a value with its label and its unit.
+
+        Parameters
+        ----------
+        value, settings
+            As for `in_table`.
+
+        Returns
+        -------
+        text
+            Such as ``FWHM 2.41 px``, ``41 stars`` or ``FWHM unknown``.
+        """
+        if self.in_table(value) == UNKNOWN or value is None:
+            return f"{self.label} unknown"
+        text = with_unit(value, self._limits_in_force(settings), self.unit)
+        return text if self.unit == self.label else f"{self.label} {text}"
+
+    def limits_in_words(self, settings: Settings) -> list[str]:
+        """Return the limits in force; empty where all are switched off.
+
+        Parameters
+        ----------
+        settings
+            The section that holds them.
+
+        Returns
+        -------
+        texts
+            Such as ``at most 1.7`` and ``flagged above 1.3``.
+        """
+        return [text for limit in self.limits if (text := limit.words(settings, self.unit))]
+
+    def broken(self, value: float | None, settings: Settings) -> Severity | None:
+        """Return what the limits in force do to a value; None: it lies within all.
+
+        Parameters
+        ----------
+        value : in the number's unit
+            None: not measured, which breaks nothing.
+        settings
+            The section that holds the limits.
+
+        Returns
+        -------
+        severity
+            What the most severe of the broken limits does.
+        """
+        if value is None:
+            return None
+        found = {
+            limit.severity
+            for limit in self.limits
+            if self.reason(limit, value, settings) is not None
+        }
+        return next((severity for severity in reversed(Severity) if severity in found), None)
+
+    def _limits_in_force(self, settings: Settings | None) -> list[float]:
+        if settings is None:
+            return []
+        bounds = (limit.value(settings) for limit in self.limits)
+        return [bound for bound in bounds if bound is not None]
 
     def reason(self, limit: Limit, value: float, settings: Settings) -> Reason | None:
         """Return the reason a value gives at one limit, None where it is inside.
@@ -171,6 +304,9 @@ class MeasuredNumber:
     def _message(self, limit: Limit, value: float, bound: float, settings: Settings) -> str:
         said = self.finding.format(value=printed(value, bound, self.unit))
         text = f"{said}, {limit.side} {printed_limit(bound, self.unit)} accepted"
+        if limit.severity is Severity.FLAG and limit.is_off_by_default(settings):
+            # Somebody has set it; the words of other flags stand in files, and stay.
+            text += f" by [{self.section}] {limit.setting}"
         if limit.causes:
             text += f"; likely {limit.causes}"
         if limit.severity is not Severity.REJECT:
@@ -217,71 +353,6 @@ def reasons_and_flags(
     return found[Severity.REJECT], found[Severity.FLAG]
 
 
-def printed(value: float, limit: float, unit: str = "") -> str:
-    """Print a value with as many digits as keep it on its side of the limit.
-
-    Parameters
-    ----------
-    value, limit : in the same unit
-    unit
-        ``fraction`` is printed in percent.
-
-    Returns
-    -------
-    text
-        Reads as above, below or at the limit exactly as the value is.
-    """
-    scale, after = _scale_and_unit(unit)
-    return rounded_away(value, (limit,), scale=scale) + after
-
-
-def rounded_away(value: float, limits: Iterable[float], *, scale: float = 1.0) -> str:
-    """Print a value so that it stays on its side of every limit.
-
-    Parameters
-    ----------
-    value, limits : in the same unit
-    scale
-        Factor from that unit to the printed one.
-
-    Returns
-    -------
-    text
-        Three significant digits, or as many more as the limits need.
-    """
-    if not math.isfinite(value):
-        return str(value)
-    # In percent the limit is the one that is printed: 0.07 * 100 is not 7.
-    wanted = [
-        (limit if scale == 1 else float(f"{limit * scale:.12g}"), _order(value, limit))
-        for limit in limits
-    ]
-    for digits in range(3, 18):
-        text = f"{value * scale:.{digits}g}"
-        if all(_order(float(text), limit) == order for limit, order in wanted):
-            return _plain(float(text), digits)
-    return repr(value * scale)
-
-
-def printed_limit(limit: float, unit: str = "") -> str:
-    """Print a limit as it is set.
-
-    Parameters
-    ----------
-    limit
-        In the number's unit.
-    unit
-        ``fraction`` is printed in percent.
-
-    Returns
-    -------
-    text
-        All digits of the setting.
-    """
-    scale, after = _scale_and_unit(unit)
-    return f"{limit * scale:.12g}{after}"
-
-
 def gates_of(numbers: Sequence[MeasuredNumber]) -> tuple[tuple[MeasuredNumber, Limit], ...]:
     """Return the limits that a night is judged by, each with its number.
 
@@ -296,13 +367,6 @@ def gates_of(numbers: Sequence[MeasuredNumber]) -> tuple[tuple[MeasuredNumber, L
         Those limits that name a gate, in order.
     """
     return tuple((n, limit) for n in numbers for limit in n.limits if limit.gate)
-
-
-def _scale_and_unit(unit: str) -> tuple[float, str]:
-    """Return the factor to the printed unit, and what stands behind the number."""
-    if unit == "fraction":
-        return 100.0, " %"
-    return 1.0, f" {unit}" if unit else ""
 
 
 def _passing(value: float, limit: Limit, settings: Settings) -> float | None:
@@ -327,15 +391,3 @@ def _passing(value: float, limit: Limit, settings: Settings) -> float | None:
         return None
     bound = limit.value(relaxed)
     return None if bound is None or limit.is_broken(value, bound) else passing
-
-
-def _order(a: float, b: float) -> int:
-    return int(a > b) - int(a < b)
-
-
-def _plain(value: float, digits: int) -> str:
-    """Print without an exponent where readers expect none."""
-    text = f"{value:.{digits}g}"
-    if "e" in text and 1e-4 <= abs(value) < 1e15:
-        return f"{value:.0f}" if abs(value) >= 1 else f"{value:.{digits + 4}f}".rstrip("0")
-    return text

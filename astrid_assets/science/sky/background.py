@@ -94,7 +94,9 @@ class Background:
     level_e, rms_e : electrons
         Typical values of the whole frame.
     gradient_e : electrons
-        Variation of the level over the frame: its 98th minus its 2nd percentile.
+        Variation of the level over the frame: its 98th minus its 2nd percentile, so that
+        neither a noisy mesh nor an extrapolated corner decides. For a plane it is 0.96 of
+        the difference between opposite edges, or 0.8 of that between opposite corners.
     mesh_px : pixels
         Side of the mesh that was used.
     source_fraction

@@ -13,6 +13,7 @@ from astrid_assets.science.quality.difference_gates import (
     judge_differences,
     methods_agree,
 )
+from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
 from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.steps import versions
 from astrid_assets.steps.difference_images.cross_check import check_frame, check_tasks, disagreement
@@ -48,15 +49,7 @@ GATES_PICTURE = "what the subtraction's gates judged"
 METHODS_PICTURE = "fluxes by both methods"
 
 MEASURED = (
-    "std_score",
-    "flux_ratio",
-    "flux_ratio_scatter",
-    "n_stars",
-    "coverage",
-    "offset_px",
-    "astrometric_noise_px",
-    "residual_power",
-    "psf_error",
+    *(number.name for number in DIFFERENCE_NUMBERS),
     "noise_factor",
     "limiting_mag",
     "area_deg2",

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.science.detection.candidate import names_of as reason_names
 from astrid_assets.science.mask_bits import names_of as mask_names
+from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
+from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.science.reasons import current_code
 from astrid_assets.steps.explain import words
 from astrid_assets.steps.explain.explanation import (
@@ -93,8 +95,8 @@ def explain(
         around.sort(key=lambda f: (f.observation.observed_mjd or 0, f.observation.id))
         left_out = max(len(around) - max_frames, 0)
         around = around[left_out:]
-        thresholds = _thresholds(session, {f.observation.survey for f in around})
-        held = coverage.held_back_nights(session, thresholds)
+        profiles = _profiles(session, {f.observation.survey for f in around})
+        held = coverage.held_back_nights(session, profiles)
     seen = [_see(store, frame, ra_deg, dec_deg) for frame in around]
     reach = max((_reach_arcsec(item) for item in seen), default=0.0)
     there: dict[str, list[FoundThere]] = {}
@@ -114,7 +116,7 @@ def explain(
             item,
             _candidates(item, there),
             held.get((item.history.observation.survey, item.history.observation.night)),
-            thresholds[item.history.observation.survey],
+            profiles[item.history.observation.survey],
         )
         for item in seen
     ]
@@ -129,11 +131,10 @@ def explain(
     )
 
 
-def _thresholds(session: Session, surveys: set[str]) -> dict[str, float]:
-    profiles = coverage.profiles(session, surveys)
+def _profiles(session: Session, surveys: set[str]) -> dict[str, SurveyProfile]:
     return {
-        name: SurveyProfile.from_toml(text, where=f"profile of {name}").detection.threshold_sigma
-        for name, text in profiles.items()
+        name: SurveyProfile.from_toml(text, where=f"profile of {name}")
+        for name, text in coverage.profiles(session, surveys).items()
     }
 
 
@@ -194,11 +195,12 @@ def _explained(
     item: _Seen,
     candidates: list[CandidateThere],
     held: Sequence[GateVerdict] | None,
-    threshold: float,
+    profile: SurveyProfile,
 ) -> FrameExplanation:
     observation, run = item.history.observation, item.history.run
     difference, reference = item.history.difference, item.history.reference
     there, place = item.difference, item.place
+    threshold = profile.detection.threshold_sigma
     mask = there.mask_bits if there else item.frame_mask
     flux_err = there.flux_err_e if there else None
     score = there.score_sigma if there else None
@@ -239,7 +241,8 @@ def _explained(
         frame_flags=_said(run.flags if run else []),
         difference_reasons=facts.difference_reasons,
         difference_flags=_said(difference.flags if difference else []),
-        subtraction=_numbers(difference) if difference else None,
+        numbers=words.numbers(FRAME_NUMBERS, run, profile.processing) if run else [],
+        subtraction=_subtraction(difference, profile) if difference else None,
         masked_by=facts.masked_by,
         score_sigma=score,
         peak_sigma=facts.peak_sigma,
@@ -254,18 +257,10 @@ def _explained(
     )
 
 
-def _numbers(run: DifferenceRun) -> SubtractionNumbers:
+def _subtraction(run: DifferenceRun, profile: SurveyProfile) -> SubtractionNumbers:
     return SubtractionNumbers(
         method=run.method,
-        std_score=run.std_score,
-        residual_power=run.residual_power,
-        psf_error=run.psf_error,
-        coverage=run.coverage,
-        n_stars=run.n_stars,
-        flux_ratio=run.flux_ratio,
-        flux_ratio_scatter=run.flux_ratio_scatter,
-        offset_px=run.offset_px,
-        astrometric_noise_px=run.astrometric_noise_px,
+        numbers=words.numbers(DIFFERENCE_NUMBERS, run, profile.differencing),
         noise_factor=run.noise_factor,
         method_difference=(run.cross_check or {}).get("star_difference"),
     )

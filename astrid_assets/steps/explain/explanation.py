@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from astrid_assets.science.quality.printing import with_unit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,29 @@ class CandidateThere:
 
 
 @dataclass(frozen=True)
+class NumberSaid:
+    """A declared number of a frame or a difference.
+
+    `value` is None where it was not measured; `words` are the value with label and unit.
+    """
+
+    name: str
+    label: str
+    unit: str
+    value: float | None
+    words: str
+
+
+def in_one_line(numbers: Sequence[NumberSaid]) -> str:
+    """Return the numbers in one line, those not measured last; empty if none was."""
+    known = [number.words for number in numbers if number.value is not None]
+    unknown = [number.label for number in numbers if number.value is None]
+    if not known:
+        return ""
+    return ", ".join(known) + (f"; not measured: {', '.join(unknown)}" if unknown else "")
+
+
+@dataclass(frozen=True)
 class SubtractionNumbers:
     """What the gates of the subtraction judged; None where it was not measured.
 
@@ -44,35 +73,17 @@ class SubtractionNumbers:
     """
 
     method: str
-    std_score: float | None
-    residual_power: float | None
-    psf_error: float | None
-    coverage: float | None
-    n_stars: int | None
-    flux_ratio: float | None
-    flux_ratio_scatter: float | None
-    offset_px: float | None
-    astrometric_noise_px: float | None
+    numbers: list[NumberSaid]
     noise_factor: float | None
     method_difference: float | None
 
     @property
     def words(self) -> str:
         """The numbers in one line; empty where there are none."""
-        told = (
-            ("std(S_corr) {:.3f}", self.std_score),
-            ("residual power {:.2%}", self.residual_power),
-            ("bright stars leave {:.1%}", self.psf_error),
-            ("covered {:.0%}", self.coverage),
-            ("{} stars", self.n_stars),
-            ("flux ratio {:.3f}", self.flux_ratio),
-            ("± {:.1%}", self.flux_ratio_scatter),
-            ("offset {:.2f} px", self.offset_px),
-            ("scatter {:.3f} px", self.astrometric_noise_px),
-            ("methods differ by {:.1%}", self.method_difference),
-        )
-        words = ", ".join(text.format(value) for text, value in told if value is not None)
-        return words.replace(", ±", " ±")
+        text = in_one_line(self.numbers)
+        if text and self.method_difference is not None:
+            text += f"; methods differ by {with_unit(self.method_difference, (), 'fraction')}"
+        return text
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,8 @@ class FrameExplanation:
         PSF flux of a change there.
     limit_mag
         Magnitude of a change of `LIMIT_SIGMA` there.
+    numbers
+        Declared numbers of the processed frame; empty where it was never processed.
     subtraction
         None where the frame was never subtracted.
     """
@@ -118,6 +131,7 @@ class FrameExplanation:
     frame_flags: list[ReasonSaid]
     difference_reasons: list[ReasonSaid]
     difference_flags: list[ReasonSaid]
+    numbers: list[NumberSaid]
     subtraction: SubtractionNumbers | None
     masked_by: list[str]
     score_sigma: float | None

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.quality.gate import value_in_words
+from astrid_assets.steps.explain.explanation import NumberSaid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from astrid_assets.science.quality.numbers import MeasuredNumber
+    from astrid_assets.science.settings import Settings
     from astrid_assets.steps.explain.explanation import CandidateThere, ReasonSaid
+    from astrid_assets.storage.database.tables.base import Base
     from astrid_assets.storage.database.tables.nights import GateVerdict
 
 REJECTED_FOR = {
@@ -93,6 +97,15 @@ def verdict(facts: Facts) -> tuple[str, str]:
         "below_threshold",
         f"{reaches}; a candidate needs {facts.threshold_sigma:g}",
     )
+
+
+def numbers(declared: Iterable[MeasuredNumber], row: Base, settings: Settings) -> list[NumberSaid]:
+    """Return the declared numbers of a row, each with its words."""
+    values = [(number, getattr(row, number.name)) for number in declared]
+    return [
+        NumberSaid(number.name, number.label, number.unit, value, number.in_words(value, settings))
+        for number, value in values
+    ]
 
 
 def outcome_counts(outcomes: Sequence[str]) -> str:

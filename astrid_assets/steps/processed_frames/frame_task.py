@@ -13,6 +13,7 @@ from astrid_assets.science.processing.anchor import anchor_rank, make_anchor
 from astrid_assets.science.processing.diagnostics import frame_diagnostics
 from astrid_assets.science.processing.measuring import measure
 from astrid_assets.science.processing.solving import solve
+from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.steps.calibration_masters.keys import check_masters, load_masters
 from astrid_assets.steps.nights import keep_picture
@@ -35,18 +36,12 @@ if TYPE_CHECKING:
     from astrid_assets.surveys.profile import SurveyProfile
 
 MEASURED = (
-    "n_stars",
-    "fwhm_px",
-    "elongation",
     "sky_level_e",
     "sky_rms_e",
     "zero_point_mag",
     "zero_point_scatter_mag",
-    "transparency",
     "limiting_mag",
-    "astrometric_rms_px",
     "n_matched",
-    "bad_fraction",
     "ra_deg",
     "dec_deg",
     "radius_deg",
@@ -54,7 +49,8 @@ MEASURED = (
     "field_coverage",
     "quality_score",
 )
-"""Columns of a preprocess run that are copied from the frame's quality."""
+"""Columns of a preprocess run that are copied from the frame's quality, beside those of
+the declared numbers."""
 
 DIAGNOSED = (
     "astrometric_rms_x_px",
@@ -219,6 +215,8 @@ def _row(
         "frame_key": key,
         "processed_at": now(),
     }
+    declared = quality.declared() if quality else {}
+    row |= {number.name: declared.get(number.name) for number in FRAME_NUMBERS}
     for name in MEASURED:
         row[name] = getattr(quality, name) if quality else None
     for name in DIAGNOSED:

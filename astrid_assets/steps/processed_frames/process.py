@@ -7,9 +7,11 @@ used is rejected with its reasons; the night goes on with the others.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.science.quality.gates import frame_quality, rejected_fraction
 from astrid_assets.steps import versions
 from astrid_assets.steps.calibration_masters.masters import masters_of
@@ -36,6 +38,14 @@ if TYPE_CHECKING:
 
 ASSET = "processed_frames"
 PICTURES_PER_NIGHT = 1
+SUMMED_UP = (
+    *(number.name for number in FRAME_NUMBERS),
+    "limiting_mag",
+    "psf_residual",
+    "noise_ratio",
+    "quality_score",
+)
+"""Columns whose median over the accepted frames stands in a night's summary."""
 
 
 def process_nights(
@@ -108,12 +118,7 @@ def _report(profile: SurveyProfile, night: str, found: Sequence[FrameOutcome]) -
         "flags": dict(
             Counter(flag["code"] for row in rows for flag in row["flags"])  # type: ignore[attr-defined]  # JSON list
         ),
-        "fwhm_px": _median(accepted, "fwhm_px"),
-        "limiting_mag": _median(accepted, "limiting_mag"),
-        "astrometric_rms_px": _median(accepted, "astrometric_rms_px"),
-        "psf_residual": _median(accepted, "psf_residual"),
-        "noise_ratio": _median(accepted, "noise_ratio"),
-        "quality_score": _median(accepted, "quality_score"),
+        **{name: _median(accepted, name) for name in SUMMED_UP},
     }
     verdicts = (
         frame_quality(len(accepted), codes),
@@ -137,5 +142,6 @@ def _first_code(row: Mapping[str, object]) -> str:
 
 
 def _median(rows: Sequence[Mapping[str, object]], name: str) -> float | None:
-    values = sorted(float(str(row[name])) for row in rows if row[name] is not None)
+    measured = (float(str(row[name])) for row in rows if row[name] is not None)
+    values = sorted(value for value in measured if math.isfinite(value))
     return round(values[len(values) // 2], 4) if values else None

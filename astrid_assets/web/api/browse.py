@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from sqlalchemy import text
 
+from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.storage.queries import search_images as search
 from astrid_assets.storage.queries.search_images import FoundObservation, ObservationFilter
 from astrid_assets.web.api.common import (
@@ -134,10 +135,13 @@ def _told(found: FoundObservation) -> ObservationOut:
         measured = {
             name: getattr(run, name)
             for name in ProcessedOut.model_fields
-            if name not in {"reasons", "flags"}
+            if name not in {"reasons", "flags", "numbers"}
         }
         processed = ProcessedOut(
-            reasons=reasons_of(run.reasons), flags=reasons_of(run.flags), **measured
+            reasons=reasons_of(run.reasons),
+            flags=reasons_of(run.flags),
+            numbers={number.name: getattr(run, number.name) for number in FRAME_NUMBERS},
+            **measured,
         )
     return ObservationOut(
         **{name: getattr(image, name) for name in names},

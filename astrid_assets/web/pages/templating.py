@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.templating import Jinja2Templates
 
 from astrid_assets.science.quality.gate import value_in_words
+from astrid_assets.steps.explain.explanation import in_one_line
 from astrid_assets.web.security import csrf_token
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def templates() -> Jinja2Templates:
         lstrip_blocks=True,
     )
     environment.globals["value_in_words"] = value_in_words
+    environment.globals["in_one_line"] = in_one_line
     return Jinja2Templates(env=environment)
 
 

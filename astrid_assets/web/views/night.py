@@ -6,13 +6,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import NoResultFound
 
+from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
+from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.nights import NightSummary
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.queries import frames, gates, observations
 from astrid_assets.storage.queries.detection_rows import DetectionRow, select_detections
+from astrid_assets.surveys.profile import ProfileError, SurveyProfile
+from astrid_assets.web.views.numbers import NumbersTable, numbers_table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -83,6 +88,8 @@ class NightView:
     detections: list[DetectionRow]
     n_detections: int
     page: int
+    frame_numbers: NumbersTable
+    difference_numbers: NumbersTable
     before: str | None = field(default=None)
     after: str | None = field(default=None)
 
@@ -118,6 +125,7 @@ def night_view(session: Session, survey: str, night: str, page: int = 1) -> Nigh
         if row is not None:
             pictures |= dict(row.summary.get("pictures") or {})
     found, total = _detections(session, survey, night, page)
+    profile = _profile(session, survey)
     return NightView(
         survey=survey,
         night=night,
@@ -128,9 +136,27 @@ def night_view(session: Session, survey: str, night: str, page: int = 1) -> Nigh
         detections=found,
         n_detections=total,
         page=page,
+        frame_numbers=numbers_table(
+            FRAME_NUMBERS,
+            [(f.observation.source_path, f.processed) for f in lines if f.processed],
+            profile and profile.processing,
+        ),
+        difference_numbers=numbers_table(
+            DIFFERENCE_NUMBERS,
+            [(f.observation.source_path, f.difference) for f in lines if f.difference],
+            profile and profile.differencing,
+        ),
         before=_neighbour(session, survey, night, later=False),
         after=_neighbour(session, survey, night, later=True),
     )
+
+
+def _profile(session: Session, survey: str) -> SurveyProfile | None:
+    """Return the stored profile; None where this program cannot read it."""
+    try:
+        return SurveyProfile.from_toml(session.get_one(Survey, survey).profile_toml)
+    except (ProfileError, NoResultFound):
+        return None
 
 
 def _survey(session: Session, name: str) -> SurveyNights:

@@ -10,6 +10,7 @@ import pytest
 from astrid_assets.science.quality.frame_quality import (
     FieldStandard,
     FrameQuality,
+    against_anchor,
     judge,
     quality_score,
 )
@@ -31,8 +32,8 @@ GOOD = FrameQuality(
 )
 
 
-def codes(quality, **extra):
-    reasons, flags = judge(quality, SETTINGS, standard=STANDARD, exposure_s=60.0, **extra)
+def codes(quality, exposure_s=60.0):
+    reasons, flags = judge(against_anchor(quality, STANDARD, exposure_s), SETTINGS)
     return [r.code for r in reasons], [f.code for f in flags]
 
 
@@ -54,7 +55,7 @@ def test_a_good_frame_has_neither_reasons_nor_flags():
 )
 def test_each_limit_has_its_reason(change, code):
     worse = replace(GOOD, **change)
-    reasons, _ = judge(worse, SETTINGS, standard=STANDARD, exposure_s=60.0)
+    reasons, _ = judge(against_anchor(worse, STANDARD, 60.0), SETTINGS)
     assert [r.code for r in reasons] == [code]
     assert reasons[0].measurements  # the numbers travel with the reason
     assert quality_score(worse, SETTINGS, STANDARD) <= quality_score(GOOD, SETTINGS, STANDARD)
@@ -66,22 +67,21 @@ def test_poor_seeing_and_mild_elongation_are_only_flagged():
 
 
 def test_a_sky_near_saturation_is_bright():
-    reasons, _ = codes(replace(GOOD, sky_level_e=50_000), saturation_e=65_000)
+    reasons, _ = codes(replace(GOOD, others={"sky_fraction": 50_000 / 65_000}))
     assert reasons == ["sky_near_saturation"]
 
 
 def test_a_longer_exposure_may_have_more_noise():
     noisier = replace(GOOD, sky_rms_e=20 * np.sqrt(30))
     assert codes(noisier)[1] == ["bright_sky"]
-    _, flags = judge(noisier, SETTINGS, standard=STANDARD, exposure_s=1800.0)
-    assert flags == []
+    assert codes(noisier, exposure_s=1800.0) == ([], [])
 
 
 def pattern_codes(image):
     pattern = noise_pattern(
         image.astype(np.float32), np.full(image.shape, 10, np.float32), np.zeros(image.shape, bool)
     )
-    reasons, flags = judge(GOOD, SETTINGS, pattern=pattern)
+    reasons, flags = judge(replace(GOOD, others=pattern.numbers()), SETTINGS)
     return [r.code for r in reasons], [f.code for f in flags]
 
 

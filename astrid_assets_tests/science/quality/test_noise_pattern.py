@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -94,7 +96,7 @@ def test_a_crowd_is_no_failed_readout(rng, per_mpx, faintest_e):
     image = (400 + light + scatter * rng.normal(size=SHAPE)).astype(np.float32)
     measured = measure(raw_frame(image), None, ProcessingSettings())
     assert measured.reasons == ()
-    values = np.array(list(vars(measured.pattern).values()))
+    values = np.array(list(measured.numbers.values()))
     assert not np.isinf(values).any()
 
 
@@ -105,9 +107,10 @@ def test_what_stars_hide_breaks_no_limit_and_hides_no_failure(broken):
         n_stars=500, fwhm_px=3, elongation=1, sky_level_e=1, sky_rms_e=1, bad_fraction=0
     )
     settings = ProcessingSettings()
-    assert judge(quality, settings, pattern=NoisePattern(**hidden)) == ([], [])
+    unseen = replace(quality, others=NoisePattern(**hidden).numbers())
+    assert judge(unseen, settings) == ([], [])
     failed = NoisePattern(**{**hidden, broken: 50.0})
-    reasons, _ = judge(quality, settings, pattern=failed)
+    reasons, _ = judge(replace(quality, others=failed.numbers()), settings)
     assert [reason.code for reason in reasons] == ["line_noise"]
     assert reasons[0].measurements["line_noise"] == 50
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 
 import pytest
@@ -18,10 +19,9 @@ from astrid_assets.science.quality.numbers import (
     LimitSide,
     MeasuredNumber,
     Severity,
-    printed,
-    printed_limit,
     reasons_and_flags,
 )
+from astrid_assets.science.quality.printing import printed, printed_limit
 from astrid_assets.science.reasons import RENAMED, ReasonCode, current_code
 from astrid_assets.science.settings import ProcessingSettings, Settings
 
@@ -83,6 +83,71 @@ def test_the_line_of_the_profile_in_a_message_is_legal_and_lets_the_value_pass(w
     line = reason.message.split(f"{limit.setting} = ")[1].split()[0]
     relaxed = type(settings).model_validate_json(f'{{"{limit.setting}": {line}}}')
     assert number.reason(limit, value, relaxed) is None
+
+
+@given(
+    which=st.sampled_from(NUMBERS),
+    value=st.floats(0.01, 1e4),
+    factor=st.none() | st.floats(0.999999, 1.000001),
+)
+def test_a_value_in_a_table_lies_on_its_side_of_every_limit(which, value, factor):
+    settings = SETTINGS[which.section]
+    bounds = [bound for limit in which.limits if (bound := limit.value(settings)) is not None]
+    if factor is not None and bounds:
+        value = bounds[0] * factor
+    shown = float(which.in_table(value, settings))
+    for bound in bounds:
+        against = float(printed_limit(bound, which.unit).split()[0])
+        assert (shown > against) == (value > bound)
+        assert (shown < against) == (value < bound)
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number.name)
+def test_what_was_not_measured_is_shown_as_unknown_and_not_as_zero(number):
+    settings = SETTINGS[number.section]
+    for value in (None, math.nan):
+        assert number.in_table(value, settings) == "–"
+        assert number.in_words(value, settings) == f"{number.label} unknown"
+    assert number.broken(None, settings) is None
+
+
+def test_values_and_limits_read_as_people_write_them():
+    by_name = {(number.section, number.name): number for number in NUMBERS}
+    fwhm = by_name["processing", "fwhm_px"]
+    stars = by_name["processing", "n_stars"]
+    elongation = by_name["processing", "elongation"]
+    bad = by_name["processing", "bad_fraction"]
+    gradient = by_name["processing", "sky_gradient"]
+    coverage = by_name["differencing", "coverage"]
+    settings, other = SETTINGS["processing"], SETTINGS["differencing"]
+    assert [n.heading for n in (fwhm, stars, elongation, bad)] == [
+        "FWHM (px)",
+        "stars",
+        "elongation",
+        "unusable pixels (%)",
+    ]
+    assert fwhm.in_words(2.4123, settings) == "FWHM 2.41 px"
+    assert stars.in_words(12345, settings) == "12345 stars"
+    assert bad.in_words(0.0123, settings) == "unusable pixels 1.23 %"
+    assert elongation.limits_in_words(settings) == ["at most 1.7", "flagged above 1.3"]
+    assert coverage.limits_in_words(other) == ["at least 10 %", "flagged below 20 %"]
+    assert gradient.limits_in_words(settings) == []
+    assert gradient.limits_in_words(ProcessingSettings(max_sky_gradient=8)) == [
+        "flagged above 8 sigma"
+    ]
+    assert elongation.broken(1.8, settings) is Severity.REJECT
+    assert elongation.broken(1.4, settings) is Severity.FLAG
+    assert elongation.broken(1.3, settings) is None
+
+
+@pytest.mark.parametrize("numbers", [FRAME_NUMBERS, DIFFERENCE_NUMBERS])
+def test_names_labels_and_keywords_belong_to_one_number(numbers):
+    for kind in ("name", "label", "keyword"):
+        texts = [getattr(number, kind) for number in numbers]
+        assert len(set(texts)) == len(texts)
+    for number in numbers:
+        assert re.fullmatch(r"[A-Z0-9_-]{1,8}", number.keyword)  # as FITS wants it
+        assert len(number.heading) <= 30
 
 
 def test_a_line_that_the_profile_would_refuse_is_not_proposed():

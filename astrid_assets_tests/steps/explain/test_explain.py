@@ -55,11 +55,13 @@ def test_a_detection_is_told_with_its_numbers(answer: Explanation) -> None:
 def test_the_numbers_of_the_subtraction_are_told(answer: Explanation) -> None:
     told = frame(answer, "detected").subtraction
     assert told is not None
-    assert told.residual_power == sky.NUMBERS["residual_power"]
+    values = {number.name: number.value for number in told.numbers}
+    assert values == {name: sky.NUMBERS.get(name) for name in values}
     assert told.method_difference == sky.NUMBERS["cross_check"]["star_difference"]
     assert told.words == (
-        "std(S_corr) 1.012, residual power 0.30%, covered 97%, 41 stars, flux ratio "
-        "0.980 ± 1.5%, offset 0.21 px, scatter 0.030 px, methods differ by 0.7%"
+        "coverage 97 %, flux ratio 0.98, offset 0.21 px, residual power 0.3 %, std(S_corr) "
+        "1.01 sigma, 41 stars, scatter of flux ratio 1.5 %, scatter of registration 0.03 px; "
+        "not measured: PSF residual; methods differ by 0.7 %"
     )
     other = frame(answer, "below_threshold").subtraction
     assert other is not None

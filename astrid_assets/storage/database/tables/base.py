@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     JSON,
@@ -12,9 +12,14 @@ from sqlalchemy import (
     MetaData,
     String,
 )
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 from astrid_assets.storage.database.column_types import UtcDateTime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from astrid_assets.science.quality.numbers import MeasuredNumber
 
 NAMING = {
     "ix": "ix_%(column_0_label)s",
@@ -42,3 +47,15 @@ class Base(DeclarativeBase):
         Json: JSON,
         list[Any]: JSON,
     }
+
+
+def add_numbers(table_cls: type[Base], numbers: Iterable[MeasuredNumber]) -> None:
+    """Give a table a column for each declared number that its class does not spell out.
+
+    Empty means not measured: rows that were written before the number was declared have
+    no value for it.
+    """
+    columns = Base.metadata.tables[table_cls.__tablename__].columns
+    for number in numbers:
+        if number.name not in columns:
+            setattr(table_cls, number.name, mapped_column(Float(53), nullable=True))

@@ -15,7 +15,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from astrid_assets.storage.database.tables.base import Base, Id, Json
+from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
+from astrid_assets.storage.database.tables.base import Base, Id, Json, add_numbers
 
 
 class DifferenceRun(Base):
@@ -62,6 +63,9 @@ class DifferenceRun(Base):
     """Usable area that was searched."""
     subtracted_at: Mapped[dt.datetime]
     """When it was subtracted (UTC)."""
+
+
+add_numbers(DifferenceRun, DIFFERENCE_NUMBERS)
 
 
 class CandidateRow(Base):

@@ -18,7 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from astrid_assets.storage.database.tables.base import Base, Id, Json
+from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
+from astrid_assets.storage.database.tables.base import Base, Id, Json, add_numbers
 
 
 class Survey(Base):
@@ -140,7 +141,10 @@ class FieldAnchor(Base):
 
 
 class PreprocessRun(Base):
-    """What became of one frame; ``status``: accepted | rejected."""
+    """What became of one frame; ``status``: accepted | rejected.
+
+    Each declared number of a frame has its column.
+    """
 
     __tablename__ = "preprocess_runs"
     __table_args__ = (UniqueConstraint("observation_id"),)
@@ -209,6 +213,9 @@ class PreprocessRun(Base):
     """Weighted mean of what is left to the limits, 0 (at them) to 1 (like the anchor)."""
     processed_at: Mapped[dt.datetime]
     """When it was processed (UTC)."""
+
+
+add_numbers(PreprocessRun, FRAME_NUMBERS)
 
 
 class ReferenceFrame(Base):

@@ -1,0 +1,72 @@
+"""Catalogues of earlier versions: what they hold is kept, what they lack is unknown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alembic import command
+from sqlalchemy import inspect, select, text
+
+from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
+from astrid_assets.storage.database.migrations import schema as migrations
+from astrid_assets.storage.database.tables.frames import PreprocessRun
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from astrid_assets.storage.database.catalogue import Catalogue
+
+SURVEY = (
+    "INSERT INTO surveys (name, profile_toml, created_at, updated_at) "
+    "VALUES ('sim', '', '2025-03-01 12:00:00', '2025-03-01 12:00:00')"
+)
+OBSERVATION = (
+    "INSERT INTO observations (id, survey, night, source_path, hdu, sha256, size_bytes, status, "
+    "kind, field, band, registered_at) VALUES ('o', 'sim', '2025-03-01', 'a.fits', 0, 'x', 1, "
+    "'registered', 'light', 'f', 'r', '2025-03-01 12:00:00')"
+)
+RUN = (
+    "INSERT INTO preprocess_runs (id, observation_id, settings_hash, status, reasons, flags, "
+    "fwhm_px, n_stars, processed_at) VALUES ('p', 'o', 'h', 'accepted', '[]', '[]', 2.5, 41, "
+    "'2025-03-01 12:00:00')"
+)
+NEW = {
+    "sky_fraction",
+    "sky_gradient",
+    "line_noise",
+    "wave",
+    "ripple",
+    "fwhm_ratio",
+    "sky_rms_ratio",
+}
+"""Numbers that had no column before revision 0013."""
+
+
+def columns(connection: Connection) -> set[str]:
+    return {column["name"] for column in inspect(connection).get_columns("preprocess_runs")}
+
+
+def test_a_frame_that_was_measured_before_a_number_had_a_column_has_none_of_it(
+    empty_catalogue: Catalogue,
+) -> None:
+    with empty_catalogue.engine.begin() as connection:
+        settings = migrations.config()
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0012")
+    with empty_catalogue.engine.begin() as connection:
+        assert not columns(connection) & NEW
+        for row in (SURVEY, OBSERVATION, RUN):
+            connection.execute(text(row))
+    empty_catalogue.migrate()
+    empty_catalogue.check()
+    with empty_catalogue.read() as session:
+        run = session.scalars(select(PreprocessRun)).one()
+    assert (run.fwhm_px, run.n_stars) == (2.5, 41)
+    words = {n.name: n.in_words(getattr(run, n.name)) for n in FRAME_NUMBERS}
+    assert words["fwhm_px"] == "FWHM 2.5 px"
+    assert {name for name in NEW if words[name].endswith(" unknown")} == NEW
+
+
+def test_every_declared_number_of_a_frame_has_its_column(catalogue: Catalogue) -> None:
+    with catalogue.engine.connect() as connection:
+        assert {number.name for number in FRAME_NUMBERS} <= columns(connection)
