@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from astrid_assets.resources.home import keep_compiled_code
+from astrid_assets.resources.environment import keep_compiled_code
 
 if TYPE_CHECKING:
     from astrid_assets.standalone.inputs import Input

@@ -11,9 +11,9 @@ import warnings
 
 import dagster as dg
 
-from astrid_assets.resources import home
 from astrid_assets.resources.compute import ComputeResource
 from astrid_assets.resources.database import CatalogueResource
+from astrid_assets.resources.environment import Addresses, Computing, keep_compiled_code
 from astrid_assets.resources.experiment_tracking import ExperimentTracking
 from astrid_assets.resources.object_store import ObjectStoreResource
 from astrid_assets.resources.survey_archives import SurveyArchives
@@ -33,7 +33,7 @@ def build_definitions(**resource_overrides: object) -> dg.Definitions:
     ValueError
         If there is no resource of a passed name, or a variable makes no sense.
     """
-    home.keep_compiled_code()
+    keep_compiled_code()
     resources = resources_of_the_environment()
     unknown = sorted(set(resource_overrides) - set(resources))
     if unknown:
@@ -62,21 +62,31 @@ def build_definitions(**resource_overrides: object) -> dg.Definitions:
 
 def resources_of_the_environment() -> dict[str, object]:
     """Return the resources that the environment describes, by key."""
+    addresses, computing = Addresses(), Computing()
+    named = addresses.variables_set
+
+    def reference(variable: str) -> dg.EnvVar | None:
+        """Return what Dagster resolves when a run needs it, and never shows."""
+        return dg.EnvVar(variable) if variable in named else None
+
     access = {
-        "endpoint": _variable(home.S3_ENDPOINT),
-        "region": _variable(home.S3_REGION),
-        "access_key": _variable(home.S3_ACCESS_KEY),
-        "secret_key": _variable(home.S3_SECRET_KEY),
+        "endpoint": reference("ASTRID_S3_ENDPOINT"),
+        "region": reference("ASTRID_S3_REGION"),
+        "access_key": reference("AWS_ACCESS_KEY_ID"),
+        "secret_key": reference("AWS_SECRET_ACCESS_KEY"),
     }
-    has_server = home.tracking_uri().startswith(("http://", "https://"))
+    database_url = addresses.database_url.get_secret_value()
+    tracking_uri = addresses.tracking_uri.get_secret_value()
     return {
-        "catalogue": CatalogueResource(url=_variable(home.DATABASE_URL) or home.database_url()),
-        "store": ObjectStoreResource(url=_variable(home.STORE_URL) or home.store_url(), **access),
+        "catalogue": CatalogueResource(url=reference("ASTRID_DATABASE_URL") or database_url),
+        "store": ObjectStoreResource(
+            url=reference("ASTRID_STORE_URL") or addresses.store_url, **access
+        ),
         "sources": SurveyArchives(**access),
-        "compute": ComputeResource(backend=home.compute_backend(), workers=home.workers()),
+        "compute": ComputeResource(backend=computing.compute, workers=computing.workers),
         "tracking": ExperimentTracking(
-            tracking_uri=_variable(home.TRACKING_URI) or home.tracking_uri(),
-            artifact_location=None if has_server else str(home.artifacts_folder()),
+            tracking_uri=reference("MLFLOW_TRACKING_URI") or tracking_uri,
+            artifact_location=addresses.artifacts_folder,
         ),
     }
 
@@ -95,11 +105,6 @@ def _sensors() -> list[dg.SensorDefinition]:
         deployed_model_health.deployed_model_health,
         run_failures.run_failures,
     ]
-
-
-def _variable(name: str) -> dg.EnvVar | None:
-    """Return a reference that Dagster resolves when a run needs it, never shows."""
-    return dg.EnvVar(name) if home.is_set(name) else None
 
 
 defs = build_definitions()

@@ -8,16 +8,17 @@ hand (`night_of_partition`).
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from astrid_assets.resources.environment import Nights
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FIRST_NIGHT = os.environ.get("ASTRID_FIRST_NIGHT", "2010-01-01")
+FIRST_NIGHT = Nights().first_night.isoformat()
 """The first night that can be a partition. Partition definitions are module-level
 in Dagster, so this one address-like setting is read where they are made."""
 

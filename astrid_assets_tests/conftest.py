@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from astrid_assets.resources.home import keep_compiled_code
+from astrid_assets.resources.environment import keep_compiled_code
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

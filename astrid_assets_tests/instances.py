@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pytest
 
-from astrid_assets.resources import home
+from astrid_assets.resources.environment import VARIABLES
+from astrid_assets.resources.home import project_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +24,10 @@ def empty_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of an instance without runs, made once: its migrations take longer."""
     folder = tmp_path_factory.mktemp("history")
     with pytest.MonkeyPatch.context() as patch:
-        for variable in home.VARIABLES:
+        for variable in VARIABLES:
             patch.delenv(variable, raising=False)
-        patch.setenv(home.HOME, str(folder))
-        with dg.DagsterInstance.from_config(str(home.project_root())) as made:
+        patch.setenv("ASTRID_HOME", str(folder))
+        with dg.DagsterInstance.from_config(str(project_root())) as made:
             made.add_dynamic_partitions("survey", ["wide"])
     return folder / "dagster"
 
@@ -34,9 +35,9 @@ def empty_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty ASTRID_HOME, and none of the other variables."""
-    for variable in home.VARIABLES:
+    for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv(home.HOME, str(tmp_path / "home"))
+    monkeypatch.setenv("ASTRID_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 
 
@@ -44,5 +45,5 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def instance(own_home: Path, empty_history: Path) -> Iterator[dg.DagsterInstance]:
     """The project's instance in that home; it knows the survey ``wide``."""
     shutil.copytree(empty_history, own_home / "dagster")
-    with dg.DagsterInstance.from_config(str(home.project_root())) as made:
+    with dg.DagsterInstance.from_config(str(project_root())) as made:
         yield made

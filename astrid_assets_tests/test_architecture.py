@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from astrid_assets.resources.environment import VARIABLES
 from astrid_assets.resources.home import project_root
 
 PACKAGE = project_root() / "astrid_assets"
@@ -20,6 +21,18 @@ LONG_WITH_REASON = {
     "science/stars/stamp_kernels.py",
 }
 GENERATED = "migrations/versions"
+TOUCHES_THE_ENVIRONMENT = {
+    "cli/backfill.py": "child processes read ASTRID_WORKERS",
+    "cli/children.py": "children inherit everything",
+    "cli/workplace.py": "Dagster reads DAGSTER_HOME, MLflow how much it says",
+    "compute.py": "libraries read their number of threads, Ray its cluster",
+    "learning/tuning.py": "Ray reads what it reports",
+    "resources/dagster_instance.py": "boto3 reads region and checksums",
+    "resources/environment.py": "numba reads where compiled code is kept",
+    "tracking/client.py": "MLflow reads whether it reports",
+}
+"""Files that use `os.environ`, and why; ours are read by `resources.environment`."""
+WRITING = {"os.environ[...] = ...", "os.environ.setdefault", "os.environ.update"}
 
 
 def modules() -> list[Path]:
@@ -146,22 +159,72 @@ def test_nothing_catches_everything() -> None:
     assert wide == []
 
 
-def test_the_environment_is_read_in_few_places() -> None:
-    # Setting what a library reads only from there is something else.
-    reading = re.compile(r"os\.getenv|os\.environ\.get|os\.environ\[[^]]+\](?! =)")
-    allowed = re.compile(r"^(resources/home|partitions|compute|cli/|web/settings)")
-    readers = [
-        name
+def test_variables_are_read_where_they_are_declared() -> None:
+    touching = {
+        path.relative_to(PACKAGE).as_posix(): uses
         for path in modules()
-        if reading.search(path.read_text())
-        and not allowed.match(name := path.relative_to(PACKAGE).as_posix())
-    ]
-    assert readers == []
+        if (uses := _uses_of_the_environment(ast.parse(path.read_text())))
+    }
+    assert touching.keys() == TOUCHES_THE_ENVIRONMENT.keys()
+    reads = {name: sorted(set(uses) - WRITING) for name, uses in touching.items()}
+    assert {name: uses for name, uses in reads.items() if uses} == {
+        "cli/children.py": ["os.environ"],
+        "compute.py": ["os.environ.get('RAY_ADDRESS')"],
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "os.environ['ASTRID_HOME']",
+        "x = os.environ.get('ASTRID_HOME', '')",
+        "os.getenv('ASTRID_HOME')",
+        "from os import environ",
+        "from os import getenv as read",
+        "'ASTRID_HOME' in os.environ",
+    ],
+)
+def test_a_new_reader_of_the_environment_is_found(line: str) -> None:
+    assert set(_uses_of_the_environment(ast.parse(line))) - WRITING
+
+
+def test_every_variable_that_a_text_names_is_declared() -> None:
+    root = project_root()
+    texts = [*modules(), root / "README.md", root / "dagster.yaml"]
+    texts += [path for path in (root / "docker").iterdir() if path.is_file()]
+    named = {
+        (name, path.relative_to(root).as_posix())
+        for path in texts
+        for name in re.findall(r"\bASTRID_[A-Z0-9_]+", path.read_text())
+    }
+    assert len({name for name, _ in named}) > 10
+    assert [pair for pair in sorted(named) if pair[0] not in VARIABLES] == []
 
 
 @pytest.mark.parametrize("name", ["dagster.yaml", "workspace.yaml", "pyproject.toml"])
 def test_the_prescribed_files_are_there(name: str) -> None:
     assert (project_root() / name).is_file()
+
+
+def _uses_of_the_environment(tree: ast.AST) -> list[str]:
+    """Return each use of the environment, what writes as a member of `WRITING`."""
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    uses = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "os":
+            uses += [a.name for a in node.names if a.name in ("environ", "getenv")]
+        if not isinstance(node, ast.Attribute) or node.attr not in ("environ", "getenv"):
+            continue
+        parent = parents[node]
+        if isinstance(parent, ast.Subscript) and isinstance(parent.ctx, ast.Store):
+            uses.append("os.environ[...] = ...")
+        elif ast.unparse(parent) in WRITING:
+            uses.append(ast.unparse(parent))
+        elif isinstance(parent, ast.Attribute):
+            uses.append(ast.unparse(parents[parent]))
+        else:
+            uses.append(ast.unparse(node))
+    return uses
 
 
 def _is_wide(handler: ast.ExceptHandler) -> bool:

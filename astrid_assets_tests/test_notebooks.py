@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import nbformat
 import pytest
 
-from astrid_assets.resources import home
+from astrid_assets.resources.environment import VARIABLES
+from astrid_assets.resources.home import project_root
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-NOTEBOOKS = sorted((home.project_root() / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((project_root() / "notebooks").glob("*.ipynb"))
 PATIENCE_S = 300
 
 
@@ -42,10 +43,10 @@ def test_no_output_is_kept(path: Path) -> None:
 def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nbclient import NotebookClient
 
-    for name in home.VARIABLES:
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     # The kernel is a process of its own: it must find this checkout.
-    root = str(home.project_root())
+    root = str(project_root())
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((root, os.environ.get("PYTHONPATH", ""))))
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(

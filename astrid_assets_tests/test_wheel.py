@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from astrid_assets.resources import home
+from astrid_assets.resources.environment import VARIABLES
+from astrid_assets.resources.home import DEPLOYMENT, project_root
 
-ROOT = home.project_root()
+ROOT = project_root()
 INPUTS = ("pyproject.toml", "README.md", "LICENSE", "astrid_assets")
 CODE_SUFFIXES = {".py", ".pyc"}
 PATIENCE_S = 400
 
 
 def test_the_packaged_settings_of_dagster_are_those_at_the_top() -> None:
-    packaged = {path.name: path.read_bytes() for path in home.DEPLOYMENT.glob("*.yaml")}
+    packaged = {path.name: path.read_bytes() for path in DEPLOYMENT.glob("*.yaml")}
     assert packaged == {
         name: (ROOT / name).read_bytes() for name in ("dagster.yaml", "workspace.yaml")
     }
@@ -72,7 +73,7 @@ def test_the_tiny_demo_runs_from_the_wheel_in_an_empty_folder(wheel: Path, tmp_p
     subprocess.run(
         [sys.executable, *install, "--no-index", str(wheel)], check=True, timeout=PATIENCE_S
     )
-    ours = {*home.VARIABLES, home.DAGSTER_HOME, home.COMPILED_CODE, "PYTHONPATH"}
+    ours = {*VARIABLES, "NUMBA_CACHE_DIR", "PYTHONPATH"}
     variables = {name: value for name, value in os.environ.items() if name not in ours}
 
     def run(*command: str) -> str:

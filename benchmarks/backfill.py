@@ -29,7 +29,7 @@ from astrid_assets.cli.plans import BackfillPlan
 from astrid_assets.cli.surveys import profile_toml, store_survey
 from astrid_assets.compute import Compute
 from astrid_assets.partitions import Night
-from astrid_assets.resources import home as addresses
+from astrid_assets.resources.home import project_root
 from astrid_assets.steps.calibration_masters import masters
 from astrid_assets.steps.detections import detect
 from astrid_assets.steps.difference_images import subtract
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--daemon-nights", type=int, default=10)
     figures = Figures(parser)
     with tempfile.TemporaryDirectory(prefix="astrid-benchmark-") as folder:
-        os.environ[addresses.HOME] = folder
+        os.environ["ASTRID_HOME"] = folder
         home = workplace.prepare_home()
         catalogue = workplace.open_catalogue()
         with workplace.dagster_instance() as instance:
@@ -161,7 +161,7 @@ def call_steps(catalogue: Catalogue, profile: SurveyProfile, nights: list[str]) 
 def through_daemon(home: Path, instance: DagsterInstance, survey: str, nights: list[str]) -> float:
     """Run each night as a run of its own; returns the seconds until the last ended."""
     binaries = Path(sys.executable).parent
-    root = addresses.project_root()
+    root = project_root()
     workspace = ["-w", str(root / "workspace.yaml")]
     daemon = Program(
         "daemon",

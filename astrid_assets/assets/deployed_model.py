@@ -6,7 +6,7 @@ from pydantic import Field
 from astrid_assets.assets._learning import deployment_metadata
 from astrid_assets.assets.trained_unet import trained_unet
 from astrid_assets.compute import Compute
-from astrid_assets.resources.home import astrid_home
+from astrid_assets.resources.environment import Addresses
 from astrid_assets.science.quality.gates import DEPLOYMENT_IS_CONSISTENT
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.settings import MIN_ROC_AUC, DeploymentSettings, NoModel
@@ -56,7 +56,7 @@ def deployed_model(
         if config.rollback_because:
             report = roll_back(tools, tracking, config.rollback_because)
         else:
-            work = astrid_home() / "work"
+            work = Addresses().home / "work"
             report = deploy_newest(tools, tracking, settings, work)
     except NoModel as error:
         raise dg.Failure(str(error), allow_retries=False) from error

@@ -6,7 +6,7 @@ from pydantic import Field
 from astrid_assets.assets._learning import training_metadata
 from astrid_assets.assets.training_dataset import training_dataset
 from astrid_assets.compute import Compute
-from astrid_assets.resources.home import astrid_home
+from astrid_assets.resources.environment import Addresses
 from astrid_assets.science.quality.gates import enough_test_samples, evaluation_floor
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.settings import MIN_ROC_AUC, NoDataset
@@ -58,7 +58,7 @@ def trained_unet(
             tools,
             tracking,
             settings,
-            astrid_home() / "work",
+            Addresses().home / "work",
             on_epoch=lambda metrics: context.log.info("%s", metrics),
         )
     except NoDataset as error:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import click
 
 from astrid_assets.cli.plans import BackfillPlan, plan
-from astrid_assets.resources.home import WORKERS
 from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def backfill(
 def use_workers(workers: int | None) -> None:
     """Let this process and what it starts use so many processes per run."""
     if workers is not None:
-        os.environ[WORKERS] = str(workers)
+        os.environ["ASTRID_WORKERS"] = str(workers)
 
 
 def run_plans(

@@ -40,8 +40,8 @@ def doctor(fix: bool) -> None:
     every: list[Check] = [
         ("Python", checks.python),
         ("Packages", checks.packages),
-        ("Home", checks.home),
         ("Settings", checks.settings),
+        ("Home", checks.home),
         ("Store", checks.store),
         ("Catalogue", checks.catalogue),
         ("Surveys", checks.surveys),

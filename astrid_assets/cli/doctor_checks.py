@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.cli import workplace
 from astrid_assets.cli.finding import Finding
-from astrid_assets.resources import home as addresses
+from astrid_assets.resources.environment import Addresses, Environment
+from astrid_assets.resources.variables import BadEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,22 +68,18 @@ def home() -> Iterator[Finding]:
         yield Finding(
             "WARN",
             f"only {free / 1024**3:.1f} GiB are free there",
-            f"free space, or set {addresses.HOME} to a folder on another disk",
+            "free space, or set ASTRID_HOME to a folder on another disk",
         )
 
 
 def settings() -> Iterator[Finding]:
     """Return which environment variables are set, and whether they can be read."""
-    problems = []
-    for read in (addresses.workers, addresses.dagster_database_url):
-        try:
-            read()
-        except ValueError as error:
-            problems.append(str(error))
-    for problem in problems:
-        yield Finding("FAIL", problem, "correct the variable; see .env.example")
-    if not problems:
-        named = [name for name in addresses.VARIABLES if addresses.is_set(name)]
+    try:
+        named = Environment().variables_set
+    except BadEnvironment as error:
+        for problem in error.args:
+            yield Finding("FAIL", problem, "correct the variable; see .env.example")
+    else:
         yield Finding("OK", ", ".join(named) or "no variable is set: all defaults")
 
 
@@ -97,7 +94,7 @@ def catalogue() -> Iterator[Finding]:
     """Return whether the catalogue can be reached, and whether it is up to date."""
     from astrid_assets.storage.database.catalogue import Catalogue
 
-    opened = Catalogue(addresses.database_url())
+    opened = Catalogue(Addresses().database_url.get_secret_value())
     opened.migrate()
     opened.check()
     yield Finding("OK", opened.url)
@@ -152,7 +149,7 @@ def mlflow() -> Iterator[Finding]:
         yield Finding(
             "FAIL",
             f"{shown} cannot be used: {str(error).splitlines()[0]}",
-            f"correct {addresses.TRACKING_URI}, or move the file away to begin anew",
+            "correct MLFLOW_TRACKING_URI, or move the file away to begin anew",
         )
         return
     yield Finding("OK", shown if found else f"{shown} (no experiment yet)")
@@ -163,9 +160,9 @@ def dagster() -> Iterator[Finding]:
     workplace.prepare_home()
     with workplace.dagster_instance() as instance:
         number = instance.get_runs_count()
-    where = "Postgres" if workplace.history_is_shared() else addresses.dagster_folder()
-    folder = os.environ[addresses.DAGSTER_HOME]
-    yield Finding("OK", f"{number} runs in {where}; {addresses.DAGSTER_HOME}={folder}")
+    where = "Postgres" if workplace.history_is_shared() else Addresses().dagster_folder
+    folder = workplace.dagster_home()
+    yield Finding("OK", f"{number} runs in {where}; DAGSTER_HOME={folder}")
 
 
 def graph() -> Iterator[Finding]:

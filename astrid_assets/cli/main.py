@@ -9,7 +9,6 @@ everything when ``ASTRID_DEBUG`` is set.
 from __future__ import annotations
 
 import importlib
-import os
 
 import click
 
@@ -58,11 +57,14 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; a known failure ends it with one line and exit code 1."""
-        if os.environ.get("ASTRID_DEBUG"):
-            return super().invoke(ctx)
+        from astrid_assets.resources.environment import CommandLine, keep_compiled_code
+
         try:
+            keep_compiled_code()
             return super().invoke(ctx)
         except known_failures() as error:
+            if CommandLine().debug:
+                raise
             raise click.ClickException(str(error)) from error
 
 
@@ -87,9 +89,6 @@ def astrid() -> None:
 
 def main() -> None:
     """Run the command line; the entry point of the package."""
-    from astrid_assets.resources.home import keep_compiled_code
-
-    keep_compiled_code()
     astrid(prog_name="astrid")
 
 
@@ -98,6 +97,7 @@ def known_failures() -> tuple[type[Exception], ...]:
 
     Called only after something failed, so a healthy start pays no import.
     """
+    from astrid_assets.resources.variables import BadEnvironment
     from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable
     from astrid_assets.storage.objects.store_errors import StoreError
     from astrid_assets.surveys.profile import ProfileError
@@ -105,6 +105,7 @@ def known_failures() -> tuple[type[Exception], ...]:
     from astrid_assets.tracking.server import TrackingUnavailable
 
     return (
+        BadEnvironment,
         CatalogueUnavailable,
         StoreError,
         ProfileError,

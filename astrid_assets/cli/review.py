@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from astrid_assets.web.settings import DEFAULT_PORT
+from astrid_assets.resources.environment import DEFAULT_WEB_PORT
 
 
 @click.command()
@@ -13,7 +13,7 @@ from astrid_assets.web.settings import DEFAULT_PORT
     "--port",
     type=click.IntRange(1, 65535),
     default=None,
-    help=f"Default: ASTRID_WEB_PORT or {DEFAULT_PORT}.",
+    help=f"Default: ASTRID_WEB_PORT or {DEFAULT_WEB_PORT}.",
 )
 @click.option("--login", is_flag=True, help="Ask for a login on loopback too.")
 def review(host: str | None, port: int | None, login: bool) -> None:
@@ -36,10 +36,7 @@ def review(host: str | None, port: int | None, login: bool) -> None:
     from astrid_assets.web.app import create_app
     from astrid_assets.web.settings import settings_from_environment
 
-    try:
-        settings = settings_from_environment(host, port)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
+    settings = settings_from_environment(host, port)
     if login:
         settings = replace(settings, login_required=True)
     if settings.is_loopback and not port_is_free(settings.port):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import signal
 import sys
 import threading
@@ -19,16 +18,15 @@ from typing import TYPE_CHECKING
 import click
 
 from astrid_assets.cli.children import LOOPBACK, Child, Program, port_is_free, stop
-from astrid_assets.resources.home import DAGSTER_HOME, artifacts_folder, tracking_uri
+from astrid_assets.resources.environment import DEFAULT_WEB_PORT, Addresses
 from astrid_assets.tracking.server import without_password
-from astrid_assets.web.settings import DAGSTER_URL, DEFAULT_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 DAGSTER_PORT = 3000
 MLFLOW_PORT = 5000
-REVIEW_PORT = DEFAULT_PORT
+REVIEW_PORT = DEFAULT_WEB_PORT
 START_LIMIT_S = 180.0  # MLflow's first start migrates its database: 20 s when idle
 
 
@@ -72,15 +70,17 @@ def ui(port: int, mlflow_port: int, with_mlflow: bool, review_port: int, with_re
         if with_review:
             programs.append(review_program(home, review_port, port))
         refuse_taken_ports(programs)
-        sys.exit(supervise(programs, Path(os.environ[DAGSTER_HOME])))
+        sys.exit(supervise(programs, workplace.dagster_home()))
 
 
 def programs_to_start(
     home: Path, port: int, mlflow_port: int, *, with_mlflow: bool
 ) -> list[Program]:
     """Return the programs, each with its command line, port and log file."""
+    from astrid_assets.cli.workplace import dagster_home
+
     bin_folder, logs = Path(sys.executable).parent, home / "logs"
-    graph = ["-w", str(Path(os.environ[DAGSTER_HOME]) / "workspace.yaml")]
+    graph = ["-w", str(dagster_home() / "workspace.yaml")]
     programs = [
         Program(
             "Dagster",
@@ -98,17 +98,18 @@ def programs_to_start(
             logs / "daemon.log",
         ),
     ]
-    uri = tracking_uri()
+    addresses = Addresses()
+    uri, artifacts = addresses.tracking_uri.get_secret_value(), addresses.artifacts_folder
     if not with_mlflow:
         return programs
-    if uri.startswith(("http://", "https://")):
+    if artifacts is None:
         click.echo(f"MLflow       {without_password(uri)} (a server of its own)")
         return programs
     command = [
         *(str(bin_folder / "mlflow"), "server", "--workers", "1"),
         *("--host", LOOPBACK, "--port", str(mlflow_port)),
         *("--backend-store-uri", uri),
-        *("--default-artifact-root", str(artifacts_folder())),
+        *("--default-artifact-root", artifacts),
         "--no-serve-artifacts",
     ]
     # Job execution starts a second tree of workers that nothing here uses.
@@ -125,7 +126,7 @@ def review_program(home: Path, port: int, dagster_port: int) -> Program:
         [*command, "--host", LOOPBACK, "--port", str(port)],
         home / "logs" / "review.log",
         port,
-        {DAGSTER_URL: f"http://{LOOPBACK}:{dagster_port}"},
+        {"ASTRID_DAGSTER_URL": f"http://{LOOPBACK}:{dagster_port}"},
     )
 
 

@@ -1,7 +1,6 @@
 """What commands work on: the home folder, the catalogue, the store, Dagster's history.
 
-Addresses come from the environment through `resources.home`; a value that cannot be
-used ends the command with one line.
+Addresses come from the environment through `resources.environment`.
 """
 
 from __future__ import annotations
@@ -10,15 +9,16 @@ import contextlib
 import os
 import tempfile
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from astrid_assets.resources import home as addresses
+from astrid_assets.resources.environment import Addresses, DagsterHistory
+from astrid_assets.resources.home import DEPLOYMENT, project_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from dagster import DagsterInstance, Definitions
 
@@ -38,7 +38,7 @@ def prepare_home() -> Path:
     click.ClickException
         If the folder cannot be made or written, or Dagster's settings are missing.
     """
-    home = addresses.astrid_home()
+    home = Addresses().home
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=home):
@@ -46,17 +46,22 @@ def prepare_home() -> Path:
     except OSError as error:
         raise click.ClickException(
             f"the home folder {home} cannot be written ({error.strerror}); let this "
-            f"user write there or set {addresses.HOME} to another folder"
+            "user write there or set ASTRID_HOME to another folder"
         ) from error
-    # An empty value counts as unset, as everywhere.
-    dagster_home = os.environ.get(addresses.DAGSTER_HOME) or str(_deployment(home))
-    os.environ[addresses.DAGSTER_HOME] = dagster_home
-    if not (Path(dagster_home) / "dagster.yaml").is_file():
+    folder = dagster_home()
+    os.environ["DAGSTER_HOME"] = str(folder)
+    if not (folder / "dagster.yaml").is_file():
         raise click.ClickException(
-            f"there is no dagster.yaml in {dagster_home}, so Dagster would lose its "
-            f"history; set {addresses.DAGSTER_HOME} to the folder that holds AstrID's"
+            f"there is no dagster.yaml in {folder}, so Dagster would lose its "
+            "history; set DAGSTER_HOME to the folder that holds AstrID's"
         )
     return home
+
+
+def dagster_home() -> Path:
+    """Return the folder with `dagster.yaml` that the environment names, or ours."""
+    addresses = Addresses()
+    return addresses.dagster_home or _deployment(addresses.home)
 
 
 def _deployment(home: Path) -> Path:
@@ -64,12 +69,12 @@ def _deployment(home: Path) -> Path:
 
     The copy is brought up to date: a newer package may come with other settings.
     """
-    root = addresses.project_root()
+    root = project_root()
     if (root / "dagster.yaml").is_file():
         return root
     folder = home / "deployment"
     folder.mkdir(exist_ok=True)
-    for packaged in addresses.DEPLOYMENT.glob("*.yaml"):
+    for packaged in DEPLOYMENT.glob("*.yaml"):
         content, copy = packaged.read_bytes(), folder / packaged.name
         if not copy.is_file() or copy.read_bytes() != content:
             copy.write_bytes(content)
@@ -80,7 +85,7 @@ def open_catalogue() -> Catalogue:
     """Return the catalogue with its tables made or brought up to date."""
     from astrid_assets.storage.database.catalogue import Catalogue
 
-    catalogue = Catalogue(addresses.database_url())
+    catalogue = Catalogue(Addresses().database_url.get_secret_value())
     catalogue.migrate()
     return catalogue
 
@@ -89,34 +94,23 @@ def open_store() -> ObjectStore:
     """Return the object store of the environment."""
     from astrid_assets.storage.objects.object_store import open_object_store
 
-    return open_object_store(
-        addresses.store_url(),
-        endpoint=addresses.s3_endpoint(),
-        region=addresses.s3_region(),
-        access_key=os.environ.get(addresses.S3_ACCESS_KEY),
-        secret_key=os.environ.get(addresses.S3_SECRET_KEY),
-    )
+    addresses = Addresses()
+    return open_object_store(addresses.store_url, **addresses.s3_access)
 
 
 def source_options() -> SourceOptions:
     """Return the credentials that surveys in an object store are read with."""
     from astrid_assets.surveys.sources.base import SourceOptions
 
-    return SourceOptions(
-        endpoint=addresses.s3_endpoint(),
-        region=addresses.s3_region(),
-        access_key=os.environ.get(addresses.S3_ACCESS_KEY),
-        secret_key=os.environ.get(addresses.S3_SECRET_KEY),
-    )
+    return SourceOptions(**Addresses().s3_access)
 
 
 def open_tracking() -> Tracking:
     """Return MLflow: a server where its address is set, else a file below the home."""
     from astrid_assets.tracking.client import Tracking
 
-    uri = addresses.tracking_uri()
-    is_server = uri.startswith(("http://", "https://"))
-    return Tracking(uri, None if is_server else str(addresses.artifacts_folder()))
+    addresses = Addresses()
+    return Tracking(addresses.tracking_uri.get_secret_value(), addresses.artifacts_folder)
 
 
 @contextlib.contextmanager
@@ -140,34 +134,25 @@ def dagster_instance() -> Iterator[DagsterInstance]:
     except (DagsterError, SQLAlchemyError, ValueError, OSError) as error:
         raise click.ClickException(
             f"Dagster's history cannot be opened: {str(error).splitlines()[0]}; check "
-            f"{addresses.DAGSTER_HOME} and {addresses.DAGSTER_DATABASE_URL}"
+            "DAGSTER_HOME and ASTRID_DAGSTER_DATABASE_URL"
         ) from error
     with instance:
         yield instance
 
 
 def load_graph() -> Definitions:
-    """Return the graph with the resources of the environment.
-
-    Raises
-    ------
-    click.ClickException
-        If a variable of the environment makes no sense.
-    """
+    """Return the graph with the resources of the environment."""
     from astrid_assets.definitions import build_definitions
 
     # What libraries say about themselves belongs in no terminal.
     warnings.filterwarnings("ignore", module=r"dagster_mlflow\.")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    try:
-        return build_definitions()
-    except ValueError as error:
-        raise click.ClickException(f"the graph cannot be loaded: {error}") from error
+    return build_definitions()
 
 
 def history_is_shared() -> bool:
     """Return whether other machines may record their runs in the same history."""
-    return addresses.dagster_database_url() is not None
+    return DagsterHistory().dagster_database_url is not None
 
 
 def fail_orphans(instance: DagsterInstance) -> int:

@@ -2,7 +2,7 @@
 
 `dagster.yaml` names these three classes. Each looks at the environment once, when
 the instance starts, and returns Dagster's own implementation: SQLite and local files
-below `astrid_home`, or `dagster_postgres` and `dagster_aws` where their addresses are
+below ASTRID_HOME, or `dagster_postgres` and `dagster_aws` where their addresses are
 set. The same `dagster.yaml` so serves a laptop and a cluster.
 """
 
@@ -17,7 +17,7 @@ from dagster._core.storage.local_compute_log_manager import LocalComputeLogManag
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
-from astrid_assets.resources import home
+from astrid_assets.resources.environment import Addresses, DagsterHistory
 from astrid_assets.resources.sqlite_history import SqliteHistory
 
 if TYPE_CHECKING:
@@ -45,12 +45,13 @@ class History(DagsterStorage, ConfigurableClass):
     ) -> DagsterStorage:
         """Return the storage that the environment asks for."""
         del config_value
-        url = home.dagster_database_url()
+        history = DagsterHistory()
+        url = history.dagster_database_url
         if url is None:
-            return SqliteHistory.from_local(str(home.dagster_folder()), inst_data)
+            return SqliteHistory.from_local(str(history.dagster_folder), inst_data)
         from dagster_postgres import DagsterPostgresStorage
 
-        return DagsterPostgresStorage(postgres_url=url, inst_data=inst_data)
+        return DagsterPostgresStorage(postgres_url=url.get_secret_value(), inst_data=inst_data)
 
 
 class StepLogs(ComputeLogManager, ConfigurableClass):
@@ -70,21 +71,21 @@ class StepLogs(ComputeLogManager, ConfigurableClass):
     ) -> ComputeLogManager:
         """Return the log manager that the environment asks for."""
         del config_value
-        local = home.dagster_folder() / "logs"
-        url = home.compute_logs_url()
-        if url is None:
+        history = DagsterHistory()
+        local = history.dagster_folder / "logs"
+        if history.compute_logs_url is None:
             return LocalComputeLogManager(str(local), inst_data=inst_data)
-        bucket, prefix = _bucket_and_prefix(url)
-        for name, value in _boto_settings().items():
+        bucket, _, prefix = history.compute_logs_url.removeprefix("s3://").partition("/")
+        for name, value in _boto_settings(history).items():
             os.environ.setdefault(name, value)
         from dagster_aws.s3 import S3ComputeLogManager
 
         return S3ComputeLogManager(
             bucket=bucket,
-            prefix=prefix,
+            prefix=prefix.strip("/") or "dagster",
             local_dir=str(local),
-            endpoint_url=home.s3_endpoint(),
-            region=home.s3_region(),
+            endpoint_url=history.s3_endpoint,
+            region=history.s3_region,
             # An output counts as complete when both of its files are there.
             skip_empty_files=False,
             upload_interval=UPLOAD_INTERVAL_S,
@@ -104,25 +105,17 @@ class Artifacts(LocalArtifactStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, object]
     ) -> LocalArtifactStorage:
-        """Return the storage below `astrid_home`."""
+        """Return the storage below ASTRID_HOME."""
         del config_value
-        return cls(str(home.dagster_folder()), inst_data)
+        return cls(str(Addresses().dagster_folder), inst_data)
 
 
-def _boto_settings() -> dict[str, str]:
+def _boto_settings(addresses: Addresses) -> dict[str, str]:
     """Return what boto3 only reads from the environment."""
-    region, endpoint = home.s3_region(), home.s3_endpoint()
+    region = addresses.s3_region
     settings = {} if region is None else {"AWS_DEFAULT_REGION": region}
-    if endpoint is not None:
+    if addresses.s3_endpoint is not None:
         # Services other than Amazon's refuse the checksums boto3 adds by default.
         settings["AWS_REQUEST_CHECKSUM_CALCULATION"] = "when_required"
         settings["AWS_RESPONSE_CHECKSUM_VALIDATION"] = "when_required"
     return settings
-
-
-def _bucket_and_prefix(url: str) -> tuple[str, str]:
-    scheme, _, rest = url.partition("://")
-    bucket, _, prefix = rest.partition("/")
-    if scheme != "s3" or not bucket:
-        raise ValueError(f"{home.COMPUTE_LOGS_URL} must read s3://bucket/prefix, it is {url!r}")
-    return bucket, prefix.strip("/") or "dagster"

@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 
 import dagster as dg
 
-from astrid_assets.resources.home import WEBHOOK_URL, webhook_url
+from astrid_assets.resources.environment import Addresses
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +22,9 @@ def run_failures(context: dg.RunFailureSensorContext) -> None:
     """Log every failed run and post it to the webhook, where one is set."""
     text = failure_text(context)
     log.error(text)
-    url = webhook_url()
+    url = Addresses().webhook_url
     if url is not None:
-        post(url, text)
+        post(url.get_secret_value(), text)
 
 
 def failure_text(context: dg.RunFailureSensorContext) -> str:
@@ -56,7 +56,7 @@ def post(url: str, text: str) -> bool:
     A webhook that does not answer is logged: it must not hide the failure itself.
     """
     if urlsplit(url).scheme not in {"http", "https"}:
-        log.error("%s is no http or https address; nothing was posted", WEBHOOK_URL)
+        log.error("ASTRID_WEBHOOK_URL is no http or https address; nothing was posted")
         return False
     request = Request(  # noqa: S310  the scheme was checked
         url,
@@ -70,6 +70,6 @@ def post(url: str, text: str) -> bool:
     except (URLError, HTTPException, OSError) as error:
         # The address itself is a secret of many chat services.
         log.error(  # noqa: TRY400  a traceback of urllib adds nothing
-            "the webhook of %s did not take the message: %s", WEBHOOK_URL, error
+            "the webhook of ASTRID_WEBHOOK_URL did not take the message: %s", error
         )
         return False

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from astrid_assets.cli.children import Child, Program, stop
-from astrid_assets.resources import home as addresses
+from astrid_assets.resources.environment import VARIABLES
+from astrid_assets.resources.home import project_root
 from astrid_assets_tests.api.serving import asked
 from astrid_assets_tests.cli.test_ui import free_port
 from astrid_assets_tests.small_sky import SURVEY
@@ -30,11 +31,11 @@ HEAVY = {"torch", "lightning", "ray", "mlflow", "matplotlib", "dagster", "polars
 @pytest.fixture
 def dagster_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A Dagster webserver with our graph and a home of its own."""
-    for name in addresses.VARIABLES:
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    root = addresses.project_root()
-    monkeypatch.setenv(addresses.HOME, str(tmp_path))
-    monkeypatch.setenv(addresses.DAGSTER_HOME, str(root))
+    root = project_root()
+    monkeypatch.setenv("ASTRID_HOME", str(tmp_path))
+    monkeypatch.setenv("DAGSTER_HOME", str(root))
     port = free_port()
     program_file = Path(sys.executable).parent / "dagster-webserver"
     where = ["-h", "127.0.0.1", "-p", str(port), "-w", str(root / "workspace.yaml")]

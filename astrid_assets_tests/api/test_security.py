@@ -273,5 +273,12 @@ def test_a_large_body_is_refused_however_it_comes(client: httpx.Client, sky: Sma
 
 def test_the_repr_of_the_settings_hides_the_keys(settings: WebSettings) -> None:
     secret = "s3cr3t-key"
-    shown = repr(replace(settings, s3_access_key=secret, s3_secret_key=secret))
+    shown = repr(
+        replace(
+            settings,
+            database_url=f"postgresql://me:{secret}@host/db",
+            s3_access_key=secret,
+            s3_secret_key=secret,
+        )
+    )
     assert secret not in shown

@@ -10,7 +10,8 @@ from astropy.io import fits
 from click.testing import CliRunner
 
 from astrid_assets.cli.main import astrid
-from astrid_assets.resources import home as addresses
+from astrid_assets.resources.environment import VARIABLES
+from astrid_assets.resources.home import project_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home; no variable of the person who runs the tests reaches it."""
-    for name in (*addresses.VARIABLES, "ASTRID_DEBUG"):
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "home"
-    monkeypatch.setenv(addresses.HOME, str(folder))
-    monkeypatch.setenv(addresses.DAGSTER_HOME, str(addresses.project_root()))
-    monkeypatch.setenv(addresses.WORKERS, "1")
+    monkeypatch.setenv("ASTRID_HOME", str(folder))
+    monkeypatch.setenv("DAGSTER_HOME", str(project_root()))
+    monkeypatch.setenv("ASTRID_WORKERS", "1")
     return folder
 
 

@@ -99,6 +99,21 @@ def test_a_wrong_variable_fails_its_check_and_is_named(home, monkeypatch, variab
     assert variable in found.what
 
 
+def test_all_wrong_variables_are_found_at_once(home, monkeypatch):
+    monkeypatch.setenv("ASTRID_WORKERS", "many")
+    monkeypatch.setenv("ASTRID_WEB_PORT", "http")
+    workers, port = findings(doctor_checks.settings)
+    assert workers.what == "ASTRID_WORKERS must be a whole number above 0, it is 'many'"
+    assert port.what.startswith("ASTRID_WEB_PORT must be ")
+
+
+def test_the_variables_that_are_set_are_listed_without_their_values(home, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden-word")
+    (found,) = findings(doctor_checks.settings)
+    listed = "ASTRID_HOME, DAGSTER_HOME, AWS_SECRET_ACCESS_KEY, ASTRID_WORKERS"
+    assert (found.level, found.what) == ("OK", listed)
+
+
 def test_a_survey_the_graph_does_not_know_is_found(cli, frames):
     cli("survey", "add", "mine", "--folder", str(frames))
     with dagster_instance() as instance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -44,6 +45,37 @@ def test_a_known_failure_is_one_line_with_its_remedy(cli, monkeypatch):
     assert shown.output.startswith("Error: ")
     assert "Traceback" not in shown.output
     assert "secret" not in shown.output
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "command"),
+    [
+        ("ASTRID_HOME", "~no-such-user/x", "status"),
+        ("ASTRID_DAGSTER_DATABASE_URL", "mysql://me:hidden@host/db", "backfill"),
+        ("ASTRID_WEB_PORT", "http", "review"),
+    ],
+)
+def test_a_wrong_variable_is_one_line_with_a_valid_value(
+    cli, monkeypatch, variable, value, command
+):
+    monkeypatch.setenv(variable, value)
+    shown = cli(command)
+    assert shown.exit_code == 1
+    assert shown.output.startswith(f"Error: {variable} must be ")
+    assert shown.output.count("\n") == 1
+    assert "hidden" not in shown.output
+
+
+def test_a_first_night_that_is_no_date_is_one_sentence():
+    shown = subprocess.run(
+        [sys.executable, "-c", "import astrid_assets.partitions"],
+        env={**os.environ, "ASTRID_FIRST_NIGHT": "soon"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = shown.stderr.splitlines()[-1]
+    assert last.endswith("ASTRID_FIRST_NIGHT must be a date, YYYY-MM-DD, it is 'soon'")
 
 
 def test_debugging_keeps_the_traceback(cli, monkeypatch):

@@ -12,8 +12,9 @@ from dagster._core.storage.local_compute_log_manager import LocalComputeLogManag
 from dagster_aws.s3 import S3ComputeLogManager
 from dagster_postgres import PostgresEventLogStorage
 
-from astrid_assets.resources import home
+from astrid_assets.resources.home import project_root
 from astrid_assets.resources.sqlite_history import KeptEventLogStorage
+from astrid_assets.resources.variables import BadEnvironment
 from astrid_assets_tests.resources.nights import run_nights
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ FRAMES = dg.AssetKey("frames")
 def test_history_and_logs_are_files_below_the_home(
     instance: dg.DagsterInstance, own_home: Path
 ) -> None:
-    root = home.project_root()
+    root = project_root()
     before = set(root.iterdir())
     run_nights(instance, "2025-03-01", "2025-03-03")
     assert isinstance(instance.event_log_storage, KeptEventLogStorage)
@@ -41,7 +42,7 @@ def test_another_process_finds_the_history_again(
     instance: dg.DagsterInstance,
 ) -> None:
     run_id = run_nights(instance, "2025-03-01", "2025-03-02")
-    with dg.DagsterInstance.from_config(str(home.project_root())) as later:
+    with dg.DagsterInstance.from_config(str(project_root())) as later:
         run = later.get_run_by_id(run_id)
         assert run is not None
         assert run.status == dg.DagsterRunStatus.SUCCESS
@@ -75,12 +76,12 @@ def test_history_is_in_postgres_where_its_address_is_set(
 ) -> None:
     # As people write it; the driver is ours to spell out.
     plain = postgres_url.replace("postgresql+psycopg2://", "postgresql://")
-    monkeypatch.setenv(home.DAGSTER_DATABASE_URL, plain)
-    with dg.DagsterInstance.from_config(str(home.project_root())) as instance:
+    monkeypatch.setenv("ASTRID_DAGSTER_DATABASE_URL", plain)
+    with dg.DagsterInstance.from_config(str(project_root())) as instance:
         assert isinstance(instance.event_log_storage, PostgresEventLogStorage)
         run_id = run_nights(instance, "2025-03-01", "2025-03-03")
     assert not (own_home / "dagster" / "history").exists()
-    with dg.DagsterInstance.from_config(str(home.project_root())) as later:
+    with dg.DagsterInstance.from_config(str(project_root())) as later:
         assert later.get_run_by_id(run_id) is not None
         assert len(later.get_materialized_partitions(FRAMES)) == 3
 
@@ -88,11 +89,11 @@ def test_history_is_in_postgres_where_its_address_is_set(
 def test_step_output_is_in_the_bucket_where_its_address_is_set(
     own_home: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(home.COMPUTE_LOGS_URL, f"s3://{s3_server.bucket}/logs/dagster/")
-    monkeypatch.setenv(home.S3_ENDPOINT, s3_server.endpoint)
-    monkeypatch.setenv(home.S3_REGION, "us-east-1")
-    monkeypatch.setenv(home.S3_ACCESS_KEY, s3_server.access_key)
-    monkeypatch.setenv(home.S3_SECRET_KEY, s3_server.secret_key)
+    monkeypatch.setenv("ASTRID_COMPUTE_LOGS_URL", f"s3://{s3_server.bucket}/logs/dagster/")
+    monkeypatch.setenv("ASTRID_S3_ENDPOINT", s3_server.endpoint)
+    monkeypatch.setenv("ASTRID_S3_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret_key)
     for name in (
         "AWS_DEFAULT_REGION",
         "AWS_REQUEST_CHECKSUM_CALCULATION",
@@ -101,7 +102,7 @@ def test_step_output_is_in_the_bucket_where_its_address_is_set(
         # What is set on the way is taken back afterwards.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    with dg.DagsterInstance.from_config(str(home.project_root())) as instance:
+    with dg.DagsterInstance.from_config(str(project_root())) as instance:
         manager = instance.compute_log_manager
         assert isinstance(manager, S3ComputeLogManager)
         with manager.capture_logs(["run", "compute_logs", "step"]):
@@ -122,9 +123,6 @@ def test_step_output_is_in_the_bucket_where_its_address_is_set(
 def test_an_address_of_logs_that_is_no_bucket_is_refused(
     own_home: Path, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    monkeypatch.setenv(home.COMPUTE_LOGS_URL, url)
-    with (
-        dg.DagsterInstance.from_config(str(home.project_root())) as instance,
-        pytest.raises(ValueError, match="s3://bucket/prefix"),
-    ):
-        instance.compute_log_manager  # noqa: B018  made when it is first needed
+    monkeypatch.setenv("ASTRID_COMPUTE_LOGS_URL", url)
+    with pytest.raises(BadEnvironment, match=r"ASTRID_COMPUTE_LOGS_URL must be .*s3://"):
+        dg.DagsterInstance.from_config(str(project_root()))

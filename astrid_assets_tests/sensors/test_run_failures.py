@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import dagster as dg
 import pytest
 
-from astrid_assets.resources import home
 from astrid_assets.sensors.run_failures import (
     LONGEST_TEXT,
     failure_text,
@@ -92,7 +91,7 @@ def test_a_failure_is_logged_and_posted(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setenv(home.WEBHOOK_URL, receiver.url)
+    monkeypatch.setenv("ASTRID_WEBHOOK_URL", receiver.url)
     run_failures(failed_run(instance))
     [message] = receiver.received
     assert "3 stars for the PSF" in message["text"]

@@ -6,7 +6,7 @@ them over bands of rows; numba's own threads are not used, because a worker proc
 must be able to limit the number of cores it uses.
 
 The machine code is cached on disk and rebuilt when that one file changes: below the home
-where `resources.home.keep_compiled_code` ran first (the command line, the graph and `api`
+where `resources.environment.keep_compiled_code` ran first (the command line, the graph and `api`
 do), beside the source where a notebook imports a kernel by itself. A kernel that calls a
 kernel of another file would not notice a change there, so each file contains the kernels
 that its kernels call; `resampling_kernels` alone calls another file,
