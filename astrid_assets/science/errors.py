@@ -6,7 +6,7 @@
     ├── FrameRejected        this frame cannot be used; the night goes on
     ├── TooFewStars          PSF, astrometry or zero point lack stars
     ├── ShapeMismatch        images that should share a grid do not
-    └── NoReference          nothing to subtract from this frame
+    └── NoReference      nothing to subtract from this frame
 
 Anything else that goes wrong is a fault of the program and passes through.
 """

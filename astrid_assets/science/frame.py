@@ -35,11 +35,11 @@ class PsfModel:
         constant PSF, 3 for one linear in x and y, 6 quadratic, 10 cubic. The first
         has unit sum over pixels, the others zero sum: the PSF has unit sum everywhere.
     frame_shape : (ny, nx)
-        Scales positions to -1..1.
+        Shape of the frame, which scales positions to -1..1.
     fwhm_px : pixels
-        At the centre of the frame.
+        FWHM at the centre of the frame.
     n_stars
-        Stars it was measured from.
+        Number of stars it was measured from.
     oversampling
         Samples of the coefficients per pixel: above 1 where the PSF is too narrow to
         be sampled by whole pixels. Every sample is what a whole pixel there would

@@ -21,7 +21,7 @@ Values = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 MIN_MEASURED = 5  # fewer sources do not determine a scatter
-SURE_SNR = 10.0  # from here on noise loses none: what is lost was lost to its position
+SURE_SNR = 10.0  # at and above it noise hides none: what is missed is missed for its position
 
 
 def position_scale_px(psf: Image) -> float:
@@ -33,7 +33,7 @@ def position_scale_px(psf: Image) -> float:
     Parameters
     ----------
     psf : (n, n)
-        That of the difference, whose noise is white.
+        PSF of the difference, whose noise is white.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def position_scale_px(psf: Image) -> float:
 
 
 def by_snr(snr: Values, found: Bool) -> tuple[list[int], list[int]]:
-    """Count all, and those found, between `SNR_EDGES`.
+    """Count the injections, and those found, in the bins between `SNR_EDGES`.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def by_snr(snr: Values, found: Bool) -> tuple[list[int], list[int]]:
 def shares_above(
     snr: Values, found: Bool, on_galaxy: Bool, *, least: float = SURE_SNR
 ) -> dict[str, dict[str, int]]:
-    """Count the sure ones on and off galaxies, and of both signs.
+    """Count the injections that noise cannot hide: on and off galaxies, and by sign.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def shares_above(
     found, on_galaxy : (n,)
         Whether each was found, and where it was put.
     least
-        S/N from which noise loses none.
+        Lowest S/N of those that noise cannot hide.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def errors_by_snr(
     offsets_px: Values,
     theory_px: Values,
 ) -> dict[str, list[float | None]]:
-    """Compare errors with what they should be, between `SNR_EDGES`; None: too few.
+    """Compare the measured errors with the predicted ones, between `SNR_EDGES`.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def errors_by_snr(
 
     Returns
     -------
-    lists by bin
+    lists by bin, None where too few were found
         ``flux_bias`` (median, relative), ``flux_pull`` (scatter in units of the quoted
         error: 1), ``flux_within_error`` (share: 0.68), ``position_px`` (scatter per axis)
         and ``position_theory_px``. Noise decides which of the faintest sources are found: their

@@ -1,16 +1,15 @@
 """Purity without truth: whether the sky shows a detection twice in one night.
 
 A change on the sky is on every frame of its field and band of that night; noise, cosmic
-rays, ghosts and hot pixels are on one. So of the detections that another frame is deep
-enough to show, the share that it does show is the purity as far as single frames can
-spoil it. What it cannot know: what moves is counted as false; what the reference has
-wrong is on every frame, and artefacts that stand still on a detector that does, are
-counted as true. Faults of the reference look like sources that fade (asteroids and
-ghosts in it): the two signs are counted apart, and the purity of fading sources is
-overestimated.
+rays, ghosts and hot pixels are on one. The purity is estimated by the share of detections
+that another frame shows, among those that it is deep enough to show. This counts moving
+objects as false. It counts as true whatever is on every frame: faults of the reference,
+and artefacts that stand still on a detector that does. Faults of the reference look like
+sources that fade (asteroids and ghosts in it): the two signs are counted apart, and the
+purity of fading sources is overestimated.
 
-Counting the other sign instead is of little use: variable stars fade as often as they
-brighten, and artefacts of the science frame have one sign.
+Detections of the other sign do not measure the false ones: variable stars fade as often as
+they brighten, and artefacts of the science frame have one sign.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.detection.candidate import Candidate
 
-DEEP_ENOUGH_SIGMA = 5.0  # expected on the other frame: noise hides 2 % of such below
-SHOWN_SIGMA = 3.0  # of the same sign, within a pixel: noise shows it at 1 % of positions
-SHOWN_SHARE = 0.5  # of what is expected: the flank of a ghost that moved is less
+DEEP_ENOUGH_SIGMA = 5.0  # expected on the other frame: noise brings 2 % of these below 3 sigma
+SHOWN_SIGMA = 3.0  # of the same sign, within a pixel: noise reaches it at 1 % of positions
+SHOWN_SHARE = 0.5  # of what is expected: the flank of a ghost that moved shows less
 MEANING = (
     "share of the detections that brightened, which the night's next frame of the "
     "field and band, where it is deep enough, shows too; what moves counts as false. "
@@ -67,7 +66,7 @@ class PlanesOfFrame(Protocol):
 
 @dataclass(frozen=True)
 class Repeats:
-    """Detections that another frame could show, (n,): their score, and whether."""
+    """Detections that another frame could show, (n,): their score, and whether it shows them."""
 
     score: NDArray[np.float64]
     """In sigma, negative where the source faded."""
@@ -85,7 +84,7 @@ def repeats(candidates: Sequence[Candidate], other: PlanesOfFrame, scale: float 
     other : (ny, nx)
         The other frame's difference, from the same reference.
     scale
-        Electrons there per electron here.
+        Electrons of the other frame per electron of this one.
 
     Returns
     -------

@@ -1,9 +1,9 @@
-"""Injection and recovery: what a subtraction would have found, measured on itself.
+"""Injection and recovery of artificial transients, which measure completeness.
 
-Artificial transients of known significance are put into a science frame before it
-is subtracted; how many of them come back, and with which flux and position, is the
-frame's completeness. They never mix with real detections: the injected frame and
-its difference are thrown away.
+Artificial transients of known significance are added to a science frame before it is
+subtracted; how many of them are found, and with which flux and position, is the
+completeness of the frame. They never mix with real detections: the injected frame and
+its difference are not kept.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 SEPARATION_FWHM = 6.0
-"""Between injections, and from what the real difference already shows: closer ones
-would change each other's noise and be mistaken for each other."""
+"""Least distance between injections, and from what the real difference shows: closer ones
+would change each other's noise and be confused."""
 
 OCCUPIED_SIGMA = 4.0
 TRIES = 40
@@ -44,7 +44,7 @@ GALAXY_FWHM_RATIO = 1.35  # wider than the stars by this much: resolved
 MATCH_FWHM = 1.0
 SNR_EDGES = (3.0, 5.0, 7.0, 10.0, 20.0, float("inf"))
 SHARPEST, SOFTEST = 0.05, 0.6
-"""Limits of the curve's width, as fractions of its half-light S/N: noise of one
+"""Limits of the curve's width, as fractions of the S/N at which half are found: noise of one
 sigma at a threshold of five gives 0.2."""
 
 
@@ -52,9 +52,9 @@ sigma at a threshold of five gives 0.2."""
 class Injections:
     """Artificial transients; every array has shape (n,).
 
-    `x`, `y` in pixels; `snr` the significance that theory promises, its own photons
-    included, negative where light was removed; `flux_e` in electrons, with that
-    sign; `on_galaxy` where it was put on an extended source.
+    `x`, `y` in pixels; `snr` the predicted significance, with the source's own photon
+    noise, negative where light was removed; `flux_e` in electrons, with that sign;
+    `on_galaxy` where it was put on an extended source.
     """
 
     x: Array
@@ -64,7 +64,7 @@ class Injections:
     on_galaxy: Bool
 
     def __len__(self) -> int:
-        """Count them."""
+        """Count the injections."""
         return len(self.x)
 
 
@@ -126,7 +126,7 @@ def plan_injections(
     science : (ny, nx), electrons
         The frame, with its PSF.
     difference : (ny, nx), electrons
-        The real one of this frame; its error image gives fluxes for an S/N.
+        The real difference of this frame; its error image converts S/N to flux.
     galaxies : (m, 2), pixels
         Extended sources, on which a share of the injections is put.
     settings
@@ -135,7 +135,7 @@ def plan_injections(
     Returns
     -------
     injections : (n,)
-        Those that found room.
+        Those for which there was room.
 
     Raises
     ------
@@ -156,14 +156,14 @@ def plan_injections(
 
 
 def flux_of_snr(snr: Array, error_e: Array, own_noise: Array) -> Array:
-    """Return the flux that stands out by `snr`, its own photons included.
+    """Return the flux whose significance is `snr`, its own photon noise included.
 
     Solves ``f = snr sqrt(error² + k f)``.
 
     Parameters
     ----------
     snr : (n,)
-        The significance wanted, above 0.
+        Significance wanted, above 0.
     error_e : (n,), electrons
         Error of a PSF flux there without the source.
     own_noise : (n,)
@@ -179,7 +179,7 @@ def flux_of_snr(snr: Array, error_e: Array, own_noise: Array) -> Array:
 
 
 def inject(rng: np.random.Generator, science: Frame, injections: Injections) -> Frame:
-    """Return the frame with the transients added, photon noise and variance too.
+    """Return the frame with the transients added, with their photon noise and variance.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def recover(injections: Injections, candidates: Sequence[Candidate], fwhm_px: fl
     injections : (n,)
         Positions in pixels, S/N and electrons.
     candidates
-        All of that difference, kept and rejected.
+        All candidates of that difference, kept and rejected.
     fwhm_px : pixels
         FWHM of the science PSF.
 
@@ -271,7 +271,7 @@ def recover(injections: Injections, candidates: Sequence[Candidate], fwhm_px: fl
 def half_found_snr(snr: Array, found: Bool) -> float | None:
     """Return the S/N at which half of the injections are found; None: unknown.
 
-    A maximum-likelihood logistic curve in log S/N with a ceiling of one.
+    By a maximum-likelihood fit of a logistic curve in log S/N that rises to one.
 
     Parameters
     ----------
@@ -308,7 +308,7 @@ def _psf(science: Frame) -> PsfModel:
 
 
 def _free_pixels(difference: Difference, fwhm_px: float) -> Bool:
-    """Pixels that hold no mask and nothing significant within the separation."""
+    """Return the pixels without a mask or a significant signal within the separation."""
     radius = max(2, round(fwhm_px))
     taken = np.abs(difference.score) > OCCUPIED_SIGMA
     span = np.arange(-3 * radius, 3 * radius + 1)
@@ -353,7 +353,7 @@ def _positions(
 
 
 def _own_noise(models: NDArray[np.float32]) -> Array:
-    """Share of a source's photon noise that a PSF fit sees, for (n, size, size)."""
+    """Return the share of a source's photon noise that a PSF fit sees, for (n, size, size)."""
     stamps = models.astype(np.float64)
     return (stamps**3).sum(axis=(1, 2)) / (stamps**2).sum(axis=(1, 2)) ** 2
 
@@ -361,7 +361,7 @@ def _own_noise(models: NDArray[np.float32]) -> Array:
 def _overlap(
     stamp_shape: tuple[int, ...], x: int, y: int, image: NDArray[np.float32]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return where a stamp centred on a pixel lies in the image, and what of it."""
+    """Return where a stamp centred on a pixel lies in the image, and which part of it."""
     here, there = [], []
     for middle, side, size in zip((y, x), image.shape, stamp_shape, strict=True):
         first = middle - size // 2

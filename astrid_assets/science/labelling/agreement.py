@@ -107,7 +107,7 @@ def vote_counts(
 
 
 def label_noise(disagreement: float) -> float | None:
-    """Return the share of wrong labels that pairs of reviewers betray.
+    """Return the least share of wrong labels that the disagreement of pairs implies.
 
     Two who err independently with probability e disagree with 2 e (1 - e). Errors they
     share stay hidden, so this is a lower bound.

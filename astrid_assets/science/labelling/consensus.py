@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from astrid_assets.science.labelling.rules import ConsensusRules
 
 SOURCES = ("person", "truth", "catalogue", "import")
-"""Which source decides first. A person has seen the cutout; a truth table or a catalogue
-knows the sky, not what this subtraction did to it."""
+"""Which source decides first. A reviewer has seen the cutout; a truth table or a catalogue
+contains the sky, not the artefacts of this subtraction."""
 
 REAL, BOGUS, DISPUTED, UNSURE = "real", "bogus", "disputed", "unsure"
 ROUNDING = 1e-9  # 2 of 3 is two thirds however the weights add up
@@ -33,12 +33,12 @@ class Event(Protocol):
 
     @property
     def sequence(self) -> int:
-        """Order in which it was said; unique."""
+        """Order of the statement among all events; unique."""
         ...
 
     @property
     def reviewer(self) -> str:
-        """Who."""
+        """Name of the reviewer."""
         ...
 
     @property
@@ -53,13 +53,13 @@ class Event(Protocol):
 
     @property
     def classification(self) -> str | None:
-        """What it is, when the reviewer said so."""
+        """Class of the candidate, where the reviewer gave one."""
         ...
 
 
 @dataclass(frozen=True)
 class Vote:
-    """An event outside the catalogue: imports, tests."""
+    """An event that is not in the catalogue: for imports and tests."""
 
     sequence: int
     reviewer: str
@@ -83,7 +83,7 @@ class Consensus:
     agreement
         Weight share of the leading label; 0.5 in a tie, 1 for unsure.
     last_sequence
-        Newest event of the detection, whatever it said.
+        Newest event of the detection, whatever its label.
     """
 
     label: str
@@ -99,7 +99,7 @@ def consensus(
     rules: ConsensusRules = DEFAULT_RULES,
     weights: Mapping[str, float] | None = None,
 ) -> Consensus | None:
-    """Return the label that all events of one detection add up to.
+    """Return the label of one detection from all its events.
 
     Each reviewer has one vote, the last one not undone. The first source in `SOURCES` with
     a vote for real or bogus decides; where all who voted are unsure, so is the result.

@@ -25,7 +25,7 @@ reviewed."""
 
 
 class DatasetQualitySettings(Settings):
-    """The limits of the gate in front of training."""
+    """Limits that a dataset must keep before a model is trained on it."""
 
     min_samples: int = Field(
         default=50,
@@ -67,7 +67,7 @@ class LabelledSet:
     source
         Who decided: person, truth, catalogue, import, or unreviewed.
     survey, night
-        Where and when it was taken.
+        Survey and night of its frame.
     content_hash
         Hash of the cutout's pixels; the same pixels with two labels are a contradiction.
     """
@@ -106,7 +106,7 @@ class DataQualityReport:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing stands against training on the set."""
+        """Whether a model may be trained on the set."""
         return not self.issues
 
     def as_dict(self) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Dawid–Skene: labels and the reliability of reviewers, learned from votes together.
 
 Each reviewer has a confusion matrix; a vote of one who errs often counts little, and
-one who errs in a known direction is understood. Expectation maximisation from the
+errors in a known direction are allowed for. Expectation maximisation from the
 majority; a weak prior keeps a reviewer with few votes near "mostly right".
 """
 
@@ -19,7 +19,7 @@ MAX_ROUNDS = 3000  # two weak reviewers beside a good one converge slowly
 CONVERGED = 1e-6  # largest change of a posterior
 PRIOR_RIGHT, PRIOR_WRONG = 4.0, 1.0
 """Votes each reviewer is taken to have cast before: four right for one wrong, per
-true class. One vote then moves little, fifty hide it."""
+true class. One new vote changes little, fifty outweigh them."""
 PRIOR_CLASS = 1.0  # detections per class before any is seen
 
 
@@ -34,6 +34,7 @@ class Reliability:
     confusion : (reviewers, true class, said class)
         Rows sum to 1.
     prevalence : (classes,)
+        Share of each class.
     rounds
         Iterations until nothing changed any more.
     """

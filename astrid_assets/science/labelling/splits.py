@@ -1,4 +1,4 @@
-"""Splits: which detections train, validate and test, so that no object does two.
+"""Splits: which detections train, validate and test, so that no object is in two of them.
 
 Detections are first joined into groups (same object, same position on the sky), then
 each group goes to the split its hash selects. A group keeps its split when the dataset
@@ -26,7 +26,7 @@ FRACTIONS: Mapping[str, float] = {"train": 0.7, "val": 0.15, "test": 0.15}
 
 
 class TooFewGroups(ValueError):
-    """A split would lack real or bogus detections, whatever is done."""
+    """A split would lack real or bogus detections, however the groups are assigned."""
 
 
 def sky_groups(
@@ -34,7 +34,7 @@ def sky_groups(
 ) -> NDArray[np.str_]:
     """Return one key per position on the sky: friends of friends within a radius.
 
-    Unlike cells of a grid, friends are never cut apart by a cell's border.
+    Unlike cells of a grid, this never separates neighbours at a cell's border.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def sky_groups(
 
 
 def connected_groups(names: Sequence[str], *keys: NDArray[np.str_]) -> NDArray[np.str_]:
-    """Join all rows that share a key, also through others; name each group.
+    """Join all rows that share a key, directly or through other rows; name each group.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ def match_truth(
         Largest distance.
     once
         True: a true source goes to its nearest detection only (for counting what was
-        found); False: every detection close to it is one of it (for labels).
+        found); False: every detection close to it is assigned to it (for labels).
 
     Returns
     -------

@@ -79,7 +79,7 @@ def halos_and_edges(
     Parameters
     ----------
     mask : (ny, nx)
-        With SATURATED, and BLEEDING where charge ran.
+        Mask with SATURATED, and BLEEDING where charge ran.
     fwhm_px : pixels
         FWHM of the frame's stars.
     data, rms_e : (ny, nx), electrons; electrons per pixel

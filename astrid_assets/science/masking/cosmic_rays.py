@@ -47,7 +47,7 @@ OBJLIM_WIDE = 2.0
 """The same where stars are so wide that none of them comes near it."""
 
 CONTRAST_MARGIN = 3.0
-"""Above the contrast of a noiseless star from which no comparison is needed."""
+"""Factor on the contrast of a noiseless star, above which no comparison is needed."""
 
 BRIGHT_E = 1e6
 PHASES = (0.0, 0.17, 0.33, 0.5)
@@ -61,16 +61,16 @@ STAR_SNR = 25.0
 """Peak S/N of maxima that show how sharp a star is."""
 
 BORDER_PX = 2
-"""Border where no cosmic ray is searched for: half a star is as sharp as one."""
+"""Border without a search: the visible half of a star there is as sharp as a cosmic ray."""
 
 LEAST_SHARE = 0.22
 """Share of a star's peak that is in the next pixel when its FWHM is 1.2 pixels."""
 
 AGREEMENT = 0.06
-"""Half a range of shares that agree."""
+"""Half width of the range within which shares agree."""
 
 ROUNDNESS = 0.3, 0.15
-"""Shares of a star differ by less, along axes and from axes to diagonals."""
+"""Shares of a star differ by less: between axes, and between axes and diagonals."""
 
 MIN_STARS = 6
 SHARPEST_PERCENTILE = 15.0
@@ -87,7 +87,7 @@ def find_cosmic_rays(data: Image, variance: Image, bad: Bool, fwhm_px: float | N
     Parameters
     ----------
     data, variance : (ny, nx), electrons, electrons squared
-        The variance with the Poisson noise of the light.
+        Light, and its variance with the Poisson noise of the light.
     bad : (ny, nx)
         Pixels to leave alone (saturated, missing).
     fwhm_px : pixels

@@ -51,7 +51,7 @@ def _sky(data: Image, variance: Image, y: int, x: int) -> float:
 
 @compiled
 def without_holes(data: Image, bad: Bool, out: Image, first: int, last: int) -> None:
-    """Copy an image with bad pixels as bright as their brightest good neighbour.
+    """Copy an image; bad pixels get the value of their brightest good neighbour.
 
     The rim of a hole would stand out otherwise, and also if the middle of a wide one
     were left dark: the windows around the rim reach `HOLE_REACH` into it.
@@ -307,7 +307,7 @@ def _median(values: Image) -> float:
 
 @compiled
 def neighbours(pixels: Index, taken: Bool, reach: int, seen: Bytes) -> Index:
-    """Return the pixels around some that are not taken, each once.
+    """Return the pixels around given ones, each once, except those that are taken.
 
     Parameters
     ----------
@@ -377,7 +377,7 @@ def still_outstanding(
 
 @compiled
 def fill(clean: Image, unusable: Bool, pixels: Index) -> None:
-    """Give pixels the median of their good neighbours, 0 where there is none.
+    """Replace pixels by the median of their good neighbours, or 0 where there is none.
 
     Parameters
     ----------

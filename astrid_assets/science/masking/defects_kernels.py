@@ -345,7 +345,7 @@ def weaker_arms(
     around: Image,
     half_width: int,
 ) -> Image:
-    """Return by angle the excess of the weaker of two opposite rays over its radius.
+    """Return, by angle, by how much the weaker of two opposite rays exceeds its surroundings.
 
     Parameters
     ----------

@@ -265,7 +265,7 @@ def _drift(angle: float, length: int) -> float:
 
 
 def _fades_from_a_star(snr: Image, shine: Array, run: tuple[int, int]) -> bool:
-    """Return whether a line is a bright star's: it fades away from it on both sides."""
+    """Return whether a line is a bright star's spike: it fades away from the star both ways."""
     core = snr[:, REACH_PX - 3 : REACH_PX + 4]
     # Saturated cores are bad, and NaN here; a bright one may be neither.
     is_star = (np.isnan(core) | (core > STAR_SIGMA)).mean(axis=1) > 0.7

@@ -112,7 +112,7 @@ def tie_to_catalogue(
     wcs
         The header's, or a rough one for the search, at nearly the right scale.
     catalogue
-        Covers the frame; moved to the date by proper motions where they are known.
+        Catalogue stars that cover the frame; moved to the date where proper motions are known.
     observed_mjd : days, UTC
         Date of the frame.
     shape : (ny, nx)

@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 MIN_HOLE_FRAMES = 4
 HOLE_SIGMA = 3.0
 MIN_DARK_SHARE = 0.8
-"""Share of the frames: in the others a cloud or a cosmic ray may hide the hole."""
+"""Share of the frames that must show the hole: a cloud or cosmic ray hides it on others."""
 
 MAX_HOLE_CHANGE = 0.1
 """Relative scatter of the depth, beyond the noise, due to seeing and flux ratios."""

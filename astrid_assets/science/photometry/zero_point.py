@@ -27,7 +27,7 @@ ANCHOR_ZERO_POINT_MAG = 25.0
 
 MIN_STARS = 2
 QUALITIES = ((60.0, 20), (20.0, 10), (8.0, 5), (3.0, MIN_STARS))
-"""S/N required of both fluxes, and how many stars must have it: the logarithm of a
+"""S/N required of both fluxes, and the number of stars that must have it. The logarithm of a
 noisy flux is biased by (N/S)^2 / 2."""
 
 FIELD_SNR = 20.0
@@ -56,11 +56,11 @@ class ZeroPoint:
     scatter_mag
         Robust scatter per star, photon noise included.
     n_stars, n_outliers
-        Stars compared, and those of them that disagree (variables, blends).
+        Numbers of stars compared, and of those that disagree (variables, blends).
     flux_ratio
         Flux of the stars on the frame over that on the anchor.
     field
-        How it varies over the frame: patchy clouds.
+        Variation over the frame, as patchy clouds cause it.
     """
 
     mag: float

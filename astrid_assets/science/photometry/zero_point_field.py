@@ -17,7 +17,7 @@ MIN_STARS = 12
 
 UNEVEN_MAG = 0.05
 UNEVEN_SIGMA = 5.0
-"""Both must be exceeded: the variation is then clouds, not the noise of a few stars."""
+"""A variation above both limits is due to clouds, not to the noise of a few stars."""
 
 HUBER = 2.0
 ROUNDS = 10
@@ -29,10 +29,10 @@ MEDIAN_COST = 1.2533
 class FieldVariation:
     """Departure of the zero point over the frame, magnitudes; NaN: not measured.
 
-    `gradient_mag` is the plane's difference between opposite corners, its
-    direction the steepest; `cell_mag` the largest departure (signed) of a cell of
-    the coarse grid that is significant at all, `cell_sigma` its significance;
-    `grid_mag` (3, 3) the medians, rows going up, NaN in cells with few stars.
+    `gradient_mag` is the plane's difference between opposite corners, along its steepest
+    direction; `cell_mag` the largest departure (signed) of a cell of the coarse grid that
+    is significant, `cell_sigma` its significance; `grid_mag` (3, 3) the medians, row 0 at
+    the lowest y, NaN in cells with few stars.
     """
 
     gradient_mag: float
@@ -52,7 +52,7 @@ class FieldVariation:
 
     @property
     def largest_mag(self) -> float:
-        """The larger of gradient and cell departure."""
+        """The larger of gradient and cell departure, magnitudes."""
         known = [v for v in (self.gradient_mag, abs(self.cell_mag)) if np.isfinite(v)]
         return max(known, default=float("nan"))
 

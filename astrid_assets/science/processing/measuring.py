@@ -1,7 +1,7 @@
 """From a raw or calibrated frame to a measured one, without use of other frames.
 
-Calibrated, bad pixels marked, sky subtracted, noise and stars and PSF measured. What
-a field's anchor adds (WCS, zero point) is in `solving`.
+The frame is calibrated, its bad pixels are marked, its sky is subtracted, and noise, stars
+and PSF are measured. What a field's anchor adds (WCS, zero point) is in `solving`.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def measure(frame: Frame, masters: Masters | None, settings: ProcessingSettings)
     _stop_if_hopeless(_early_quality(marked, sky, pattern, frame.saturation_e), settings)
     mask = _with_trails(data, marked, sky) if settings.mask_trails else marked
     if mask is not marked:
-        # A trail raised the sky around it; nothing else found since then does.
+        # A trail raised the sky around it; what else was marked did not.
         sky = measure_background(data, _unusable(mask), settings.background_mesh_px)
     flat = None if masters is None else masters.flat
     frame = _subtracted(frame, data, mask, sky, flat)
