@@ -44,27 +44,27 @@ if TYPE_CHECKING:
     from astrid_assets.science.stars.star_list import Stars
 
 RADIUS_FWHM = 4.0
-"""A Moffat profile of beta 3 is 3e-4 of its peak there, 0.5 % of its light beyond."""
+"""A Moffat profile of beta 3 has 3e-4 of its peak there, and 0.5 % of its light beyond."""
 
 MIN_RADIUS, MAX_RADIUS = 8, 31
 NODES_PER_PIXEL = ((4.2, 2), (np.inf, 1))
-"""Largest FWHM (of moments, along the short axis, pixels) per number of nodes: with
-one, a Moffat PSF of 3 pixels cannot be drawn better than to 1 % of its peak; with two,
-one of 1.3 can."""
+"""Largest FWHM (of moments, along the short axis, pixels) per number of nodes: with one
+node, a Moffat PSF of 3 pixels is described no better than to 1 % of its peak; with two,
+even one of 1.3 pixels is."""
 
 ROUNDS = ((1.0, 12), (0.3, 12), (0.3, 24))
 """Per round, how far a node may stray from the profile, as a share of it, and steps
 of the solver: at first the profile is a guess and the positions are rough."""
 
 SMOOTHING_FWHM = 0.2
-"""What the profile lacks is smooth on this scale: half that of the PSF itself."""
+"""Deviations from the profile are smooth on this scale: half that of the PSF itself."""
 
 CLIP_SIGMA = 5.0
 MODEL_ERROR = 0.01
 """Relative error assumed for the model: one bright star must not dominate the fit."""
 
 SKY_FREEDOM = 0.02
-"""Sky left under a star, in units of the noise of a pixel."""
+"""Expected residual of the sky under a star, in units of the noise of a pixel."""
 
 STRANGE, STRANGE_FLOOR = 3.0, 0.03
 """A core that differs from the model by more than so many times what is typical, and
@@ -276,7 +276,7 @@ def _sample(
 
 
 def _photons(excess: Array, light: Array, good: Bool) -> Array:
-    """Return the variance of light over it, (n, 1, 1): less than 1 in a stack."""
+    """Return the variance of light per unit of light, (n, 1, 1): less than 1 in a stack."""
     total = (np.maximum(light, 0) * good).sum(axis=(1, 2), keepdims=True)
     share = (excess * good).sum(axis=(1, 2), keepdims=True) / np.maximum(total, 1e-9)
     return np.clip(share, 0, 1)

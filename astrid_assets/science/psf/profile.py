@@ -25,7 +25,7 @@ class Profile:
     Attributes
     ----------
     stamp : (m, m)
-        Sum of one per node class; zero outside the disk the stamp holds.
+        Unit sum for each class of nodes; zero outside the disk that the stamp holds.
     guess : (m, m)
         The Moffat function it modulates.
     radius : (m, m)
@@ -37,7 +37,7 @@ class Profile:
     radius: Array
 
     def measured(self, nodes: Array, information: Array) -> Profile:
-        """Follow the means of nodes on elliptical rings.
+        """Return the profile of the means of nodes on elliptical rings.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ def moffat(shape: Array, half: int, step: int) -> Profile:
     Returns
     -------
     profile
-        Its sum is that of one per node class; zero outside a disk.
+        Unit sum for each class of nodes; zero outside a disk.
 
     References
     ----------

@@ -36,7 +36,9 @@ class PsfResiduals:
     Attributes
     ----------
     x, y : (n,), pixels
+        Positions of the stars.
     snr : (n,)
+        Their signal-to-noise ratios.
     over_peak : (n,)
         Root mean square of the core's pixels beyond their noise, as a share of the
         star's peak; 0 where noise explains all.

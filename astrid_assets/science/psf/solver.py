@@ -32,7 +32,7 @@ class StarPixels:
     Attributes
     ----------
     light : (n, s, s)
-        Over the star's flux.
+        Light of the pixels over the star's flux.
     weight : (n, s, s)
         Inverse variance of `light`; zero where a pixel does not count.
     terms : (n, k)
@@ -197,7 +197,7 @@ def prior(profile: Array, count: int, freedom: float, smoothing_nodes: float) ->
     Returns
     -------
     prior
-        Of `count` grids of nodes.
+        Prior of `count` grids of nodes.
     """
     inside = profile != 0
     floor = LEAST_FREEDOM * profile.max()
@@ -271,8 +271,8 @@ def solve(start: Array, sample: StarPixels, expected: Prior, steps: int) -> tupl
 def normalised(nodes: Array, step: int) -> Array:
     """Give the first term unit sum and the others zero sum, anywhere in a pixel.
 
-    Nodes that are a whole number of pixels apart form a class; the spline of equal
-    class sums sums to that over pixels wherever the star falls.
+    Nodes that are a whole number of pixels apart form a class. Where all classes have the same
+    sum, the spline has that sum over pixels, wherever the star falls.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The choice of PSF stars, and of the order at which the PSF varies.
+"""The choice of PSF stars, and of the polynomial order of the PSF's variation.
 
 The fit itself is in `fitting`.
 """
@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 MIN_PSF_STARS = 3
 MAX_PSF_STARS = 200
-"""The brightest; with 200 the PSF is known to some 1e-3 of its peak."""
+"""Only the brightest are used; with 200 the PSF is known to some 1e-3 of its peak."""
 
 MIN_SNR = 20.0
 """A star below it adds a centroid error of a twentieth of the FWHM."""
@@ -35,8 +35,8 @@ LOW_SNR = 8.0
 """Accepted only when there are fewer than `ENOUGH_PSF_STARS` better ones."""
 
 STARS_PER_ORDER = {1: 0, 3: 12, 6: 30, 10: 100}
-"""Polynomial terms and the stars that carry them: some four per term, more for a
-cubic, whose ends swing."""
+"""Polynomial terms and the stars they need: some four per term, more for a cubic, which
+swings at the edges of the frame."""
 
 MIN_GAIN = 0.03
 """Share by which a higher order must predict left-out shapes better."""

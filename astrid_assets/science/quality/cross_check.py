@@ -1,8 +1,8 @@
 """The cross-check: one pair subtracted by both methods, and their fluxes compared.
 
-ZOGY believes two measured PSFs, Alard & Lupton's kernel is fitted to the stars and
-believes neither: where both give the same flux the PSFs were right. Both see the same
-photons, so that their difference is much smaller than either error.
+ZOGY relies on two measured PSFs; Alard & Lupton's kernel is fitted to the stars and relies
+on neither. Where both give the same flux, the PSFs were right. Both use the same
+photons, so their difference is much smaller than either error.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Compared:
 
     @property
     def agree(self) -> Bool:
-        """Where they differ by less than the smaller error."""
+        """True where they differ by less than the smaller error."""
         smaller = np.minimum(self.flux_err, self.other_flux_err)
         return np.abs(self.flux - self.other_flux) <= smaller
 
@@ -67,9 +67,9 @@ class CrossCheck:
     Attributes
     ----------
     method
-        The other one.
+        Name of the other method.
     changes, blank
-        At candidates above `CHANGE_SIGMA` that pass all tests in either difference,
+        Fluxes at candidates above `CHANGE_SIGMA` that pass all tests in either difference,
         and on a fixed grid where the reference is blank.
     star_snr, star_difference : (n,)
         Signal-to-noise ratio of constant stars, and what both methods differ by within one
@@ -192,7 +192,7 @@ def _blank_grid(difference: Difference, usable: Bool) -> Places:
 def _at_stars(
     science: Frame, one: Difference, other: Difference, usable: Bool
 ) -> tuple[Values, Values]:
-    """Signal to noise of the common stars, and what both differ by over their flux."""
+    """Return the S/N of the common stars, and what both differ by over their flux."""
     if science.psf is None or other.evidence is None:
         return np.zeros(0), np.zeros(0)
     x, y = other.evidence.x, other.evidence.y
@@ -212,7 +212,7 @@ def _at_stars(
 
 
 def _profile(psf_d: Image, fwhm_px: float) -> tuple[NDArray[np.intp], NDArray[np.intp], Values]:
-    """Offsets within one FWHM, and what a flux image shows there of a unit source."""
+    """Return offsets within one FWHM, and the flux image of a unit source there."""
     response = fftconvolve(psf_d, psf_d[::-1, ::-1]).astype(np.float64)
     middle = response.shape[0] // 2
     r = min(max(1, round(fwhm_px)), middle)

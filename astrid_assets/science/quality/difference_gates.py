@@ -1,6 +1,6 @@
 """Gates of the subtraction: each declared limit on a night's differences.
 
-A gate that blocks judges the night's best frame: frames outside are rejected one by
+A gate that blocks judges the night's best frame: frames outside the limit are rejected one by
 one, and a night that lost some of them goes on. A gate that warns judges the worst
 frame. So the value shown is always the one that decides. Limits and claims come from
 the declared numbers (`difference_numbers`).
@@ -88,7 +88,7 @@ def judge_differences(
     rows
         One per frame with each declared number; None where it was not measured.
     settings
-        Hold the limits.
+        The limits.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def methods_agree(
     checks
         As `CrossCheck.numbers` gives them, or ``{"failure": …}``.
     settings
-        Hold the limit at constant stars.
+        The limit at constant stars.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a frame is worth: its measured quality, and the limits it has to keep.
+"""The quality of a frame: its measured numbers, and the limits it has to keep.
 
 The limits themselves are declared in `frame_numbers`; those that need no other frame
 (elongation, missing data) and those against the field's anchor (seeing, transparency,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class FrameQuality:
     """Numbers of one processed frame; the columns of its row in the catalogue.
 
-    None where a number needs stars, a WCS or an anchor that were not there. `others` are
+    None where a number needs stars, a WCS or an anchor, and there is none. `others` are
     declared numbers that only their limits use, by name; NaN where one is unknown.
     """
 
@@ -110,7 +110,7 @@ def judge(quality: FrameQuality, settings: ProcessingSettings) -> tuple[list[Rea
     quality
         The frame's measured numbers; those it lacks are not judged.
     settings
-        Hold the limits.
+        The limits.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def quality_score(
     quality
         The frame's measured numbers.
     settings
-        Hold the limits.
+        The limits.
     standard
         The field's anchor; None: the frame is compared with itself.
 
@@ -158,6 +158,6 @@ def quality_score(
 
 
 def _left(value: float, best: float, limit: float) -> float:
-    """How much of the way from best to limit is left, 0 to 1; NaN counts as none."""
+    """Return how much of the way from best to limit is left, 0 to 1; NaN counts as none."""
     share = (limit - value) / (limit - best)
     return float(np.clip(share, 0, 1)) if np.isfinite(share) else 0.0

@@ -89,9 +89,9 @@ class Gate:
     Attributes
     ----------
     name
-        In the catalogue and in Dagster.
+        Name in the catalogue and in Dagster.
     asset
-        Whose night (or version) it judges.
+        Asset whose night (or version) it judges.
     claim
         The statement that the value is tested for; the text in the UI.
     number
@@ -144,7 +144,7 @@ def blocking_gates(verdicts: Iterable[Judged]) -> list[str]:
     Parameters
     ----------
     verdicts
-        On one night.
+        Verdicts on one night.
 
     Returns
     -------

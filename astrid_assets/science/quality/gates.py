@@ -300,6 +300,7 @@ def candidate_density(kept: int, area_deg2: float, highest: float) -> Verdict:
     area_deg2 : square degrees
         Area that was searched.
     highest : per square degree
+        Highest density accepted.
 
     Returns
     -------

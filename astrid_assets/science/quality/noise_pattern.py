@@ -1,8 +1,8 @@
 """Patterns in the noise: failed amplifiers, banding, and electrical pickup.
 
-The sky of a healthy frame is white: means over strips of pixels scatter as the
-square root of their number says. Everything the detector adds makes them scatter
-more, and by how much is the measure.
+The sky of a healthy frame is white: means over strips of pixels scatter inversely to the
+square root of the number of pixels. Whatever the detector adds makes them scatter more;
+the measure is the ratio of the two.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class NoisePattern:
     strips of 16 pixels along rows or columns, whichever is worse. `wave`: amplitude
     of the strongest single wave over the noise of a pixel.
 
-    NaN is what stars hide: sky left in less than half of a column or row is not its
-    mean, and a ripple cannot be distinguished from faint stars in a crowd.
+    NaN where stars hide the sky: less than half of a column or row does not give its mean,
+    and in a crowd a ripple cannot be distinguished from faint stars.
     """
 
     columns: float
@@ -112,7 +112,7 @@ def noise_pattern(residual: Image, rms: Image, bad: Bool) -> NoisePattern:
 
 
 def _blank_sky(residual: Image, rms: Image, bad: Bool) -> tuple[Image, Bool]:
-    """Cut S/N of the sky, 0 elsewhere; sources are found at half the resolution."""
+    """Return the clipped S/N of the sky, 0 elsewhere; sources are found at half resolution."""
     residual, rms = np.ascontiguousarray(residual), np.ascontiguousarray(rms)
     small = np.empty([-(-side // 2) for side in residual.shape], dtype=np.float32)
     in_bands(
@@ -133,7 +133,7 @@ def _blank_sky(residual: Image, rms: Image, bad: Bool) -> tuple[Image, Bool]:
 
 
 def _strips(snr: Image, sky: Bool) -> tuple[Strips, Strips]:
-    """Sums and numbers of strips along rows and along columns."""
+    """Return sums and numbers of strips along rows and along columns."""
     ny, nx = snr.shape
     flat = ny, nx // STRIP_PX
     upright = ny // STRIP_PX, nx
@@ -148,7 +148,7 @@ def _strips(snr: Image, sky: Bool) -> tuple[Strips, Strips]:
 
 
 def _strongest_wave(snr: Image) -> float:
-    """Amplitude of the strongest sine wave with a period below `LONGEST_WAVE_PX`.
+    """Return the amplitude of the strongest sine wave with a period below `LONGEST_WAVE_PX`.
 
     Sky gradients and halos are slow; rows and columns have measures of their own.
     """
@@ -170,7 +170,7 @@ def _scatter(
     *,
     robust: bool = False,
 ) -> float:
-    """Scatter of means over what white noise gives; NaN where too few have sky."""
+    """Return the scatter of means over that of white noise; NaN where too few have sky."""
     enough = count > MIN_STRIP_SHARE * full
     if np.count_nonzero(enough) < MIN_STRIPS:
         return float("nan")

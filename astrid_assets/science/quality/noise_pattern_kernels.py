@@ -25,7 +25,7 @@ def halve_snr(
     first: int,
     last: int,
 ) -> None:
-    """Average the cut S/N of each four pixels; bad ones are 0.
+    """Average the clipped S/N of each 2 x 2 pixels; bad ones are 0.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def halve_snr(
     bad : (ny, nx)
         True where a pixel cannot be used.
     low, high : sigma
-        S/N is cut there.
+        Limits at which S/N is clipped.
     small : (ny / 2, nx / 2), sigma
         Written.
     first, last
@@ -66,7 +66,7 @@ def blank_sky(
     first: int,
     last: int,
 ) -> None:
-    """Cut S/N where no source is, else 0; `smooth` has half the size.
+    """Write the clipped S/N of the sky, 0 on sources; `smooth` has half the size.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def blank_sky(
     smooth : (ny / 2, nx / 2), sigma
         Smoothed S/N, in which sources are found.
     limit, cut : sigma
-        Where a source begins, and where S/N is cut.
+        Smoothed S/N of a source, and S/N at which the sky is clipped.
     snr, sky : (ny, nx)
         Written: S/N of the sky, and True where there is sky.
     first, last
@@ -96,7 +96,7 @@ def blank_sky(
 def moments(
     snr: Image, sky: NDArray[np.bool_], sums: NDArray[np.float64], first: int, last: int
 ) -> None:
-    """Number, sum and sum of squares of the sky's pixels, per row.
+    """Write number, sum and sum of squares of the sky's pixels, per row.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def along_rows(
     first: int,
     last: int,
 ) -> None:
-    """Sums over strips of `wide` pixels along rows.
+    """Write sums over strips of `wide` pixels along rows.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def along_columns(
     first: int,
     last: int,
 ) -> None:
-    """Sums over strips of `high` pixels along columns; bands are rows of strips.
+    """Write sums over strips of `high` pixels along columns; bands are rows of strips.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def strongest(
     first: int,
     last: int,
 ) -> None:
-    """Largest square of a wave shorter than `longest`, off both axes, per row.
+    """Write the largest square of a wave shorter than `longest`, off both axes, per row.
 
     Parameters
     ----------

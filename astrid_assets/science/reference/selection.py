@@ -1,4 +1,4 @@
-"""Which frames make a reference: ranked by what each adds to a point source.
+"""Which frames make a reference: ranked by what each adds to its depth.
 
 The reference of a night is built from strictly earlier nights, so that nothing is
 subtracted from itself. The choice is a pure function of what is known of the frames;
@@ -29,22 +29,23 @@ HARMFUL_FLAGS = frozenset(
 )
 """Flags of a frame that a stack inherits: a PSF no other frame has, noise that does
 not average, magnitudes that change over the frame. The other flags are about headers,
-or about depth, which the ranking sees anyway."""
+or about depth, which the ranking includes anyway."""
 
 EXCLUSIONS = ("date", "path", "excluded")
 """Codes of frames that the profile rules out."""
 
 NEVER_MEANT = ("later", "date", "path")
-"""Codes of frames of other nights and folders than those a reference is made from."""
+"""Codes of frames of nights and folders that this reference is not made from."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceCandidate:
-    """What the choice needs to know of an accepted frame.
+    """The properties of an accepted frame that decide the choice.
 
     Attributes
     ----------
     fwhm_px
+        FWHM of its PSF.
     limiting_mag
         Limiting magnitude of a point source at 5 sigma, on the field's common scale: sky
         noise, seeing and transparency in one number. None: never measured.
@@ -53,9 +54,9 @@ class ReferenceCandidate:
     bad_fraction
         Share of its pixels without usable data.
     flags
-        Codes of what is odd about it.
+        Codes of its flags.
     has_known_transient
-        Something that comes and goes is known to shine on it.
+        Whether a source that is known to vary is bright on it.
     """
 
     observation_id: str
@@ -76,10 +77,10 @@ class ReferenceCandidate:
 
     @property
     def information(self) -> float:
-        """What it adds to a point source somewhere in the field, arbitrary unit.
+        """Inverse variance that it adds to the flux of a point source, arbitrary unit.
 
-        Inverse variances of the flux add up in a stack; a magnitude of depth is a
-        factor of 10^0.8 in them.
+        It is averaged over the field. Inverse variances add up in a stack; a magnitude of depth is
+        a factor of 10^0.8 in them.
         """
         return 10 ** (0.8 * (self.limiting_mag or 0.0)) * self.usable_coverage
 
@@ -109,7 +110,7 @@ class RankedFrame:
 class ReferenceChoice:
     """All candidates: members by rank, then the others by night, with reasons.
 
-    Without members where the good ones are too few.
+    There are no members where too few frames are good.
     """
 
     ranking: tuple[RankedFrame, ...]
@@ -126,7 +127,7 @@ class ReferenceChoice:
 
     @property
     def considered(self) -> tuple[RankedFrame, ...]:
-        """The ranking without frames that nobody could have expected in it."""
+        """The ranking without frames of nights and folders that it is not made from."""
         return tuple(r for r in self.ranking if r.why_not not in NEVER_MEANT)
 
 

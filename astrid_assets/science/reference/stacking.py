@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 MIN_STARS = 3  # for the alignment of a member beyond its WCS
 CLIP_SIGMA = 5.0
 CLIP_FLUX_FRACTION = 0.3
-"""Seeing changes a star's pixels by so much between frames: no ground for clipping."""
+"""Share by which seeing may change a star's pixels between frames without being clipped."""
 MIN_FRAMES_TO_CLIP = 3  # when two disagree, either may be wrong
 ANY_MEMBER_BITS = int(MaskBit.SATURATED | MaskBit.HALO)
-"""Set when any member has them: the PSF is no longer the stack's there."""
+"""Bits that the stack has where any member has them: its PSF does not hold there."""
 
 
 def build_reference(frames: Sequence[Frame], settings: ReferenceSettings) -> Frame:
@@ -212,7 +212,7 @@ def _combine(members: Sequence[_Member], fwhm_px: float) -> tuple[Image, Image, 
     noise = (share**2 * variance).sum(axis=0)
     typical = np.float32(np.median(noise[covered])) if covered.any() else np.float32(1)
     bits = np.bitwise_or.reduce([m.mask for m in members])
-    # Where one good pixel is left the others' defects are gone.
+    # One good pixel is enough: the defects of the others are left out.
     left = bits & np.uint16(~UNUSABLE & 0xFFFF | ANY_MEMBER_BITS)
     mask = np.where(covered, left, bits | np.uint16(MaskBit.NO_DATA)).astype(np.uint16)
     return (
@@ -228,10 +228,10 @@ def _agrees(
     good: NDArray[np.bool_],
     fwhm_px: float,
 ) -> NDArray[np.bool_]:
-    """Pixels near the median of the good ones, but for what PSFs may differ by.
+    """Return which pixels are near the median, within what PSFs may differ by.
 
-    On a star's wings members of other seeing, or trailed ones, differ by much of its
-    light; were they clipped, bright stars of the stack would have another PSF than
+    On the wings of a star, members of other seeing, or trailed ones, differ by much of its
+    light; if they were clipped, bright stars of the stack would have another PSF than
     faint ones.
     """
     order = np.sort(np.where(good, data, np.inf), axis=0)
@@ -245,7 +245,7 @@ def _agrees(
 
 
 def _blank_rms(data: Image, mask: Mask) -> float:
-    """Scatter of single pixels of the sky, from the side that knows no stars."""
+    """Return the scatter of single sky pixels, from those below the level: stars are above."""
     usable = (mask & UNUSABLE) == 0
     if not usable.any():
         raise FrameRejected(ReasonCode.NO_OVERLAP, "the frames of the stack share no good pixel")

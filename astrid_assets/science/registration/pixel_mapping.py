@@ -20,10 +20,10 @@ PointFunction = Callable[[Array, Array], tuple[Array, Array]]
 
 GRID_STEP_PX = 32  # SIP terms of survey cameras bend by < 0.001 px within it
 WIDEST_PX = 1.1
-"""Samples further apart alias: by 3 % of a sharp star's flux at 1.4 pixels."""
+"""Samples that are further apart alias: by 3 % of a sharp star's flux at 1.4 pixels."""
 
 SPACING_PX = 0.65
-"""Largest distance of the samples whose mean a wider pixel is: then it is 0.1 %."""
+"""Largest distance of the samples averaged in a wider pixel: aliasing is then 0.1 %."""
 
 POINTS = np.arange(4.0)
 
@@ -40,6 +40,7 @@ class PixelMapping:
         Positions in the image of every `step`-th row and column of the grid, the
         first and at least the last included; 4 or more per axis.
     step : rows, columns
+        Distance between nodes.
     shape : (ny, nx)
         Shape of the grid.
     """
@@ -79,12 +80,12 @@ class PixelMapping:
 
     @cached_property
     def x(self) -> Array:
-        """Positions of all pixels; a whole plane, made when first asked for."""
+        """Position x of every pixel; the whole plane is computed when first used."""
         return self._plane(self.node_x)
 
     @cached_property
     def y(self) -> Array:
-        """Positions of all pixels; a whole plane, made when first asked for."""
+        """Position y of every pixel; the whole plane is computed when first used."""
         return self._plane(self.node_y)
 
     def at(self, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
@@ -199,7 +200,7 @@ class PixelMapping:
 
 
 def basis_of(step: int) -> Array:
-    """Return polynomials of a cell from its four nodes.
+    """Return the matrices that turn four nodes into the polynomial of a cell.
 
     One matrix for each position of the cell among its nodes; row p gives the
     coefficient of the p-th power of the pixels from the cell's first node.
@@ -231,7 +232,7 @@ def _nodes(n: int) -> Array:
 
 
 def _weights(at: Array, step: int, n: int) -> tuple[NDArray[np.intp], Array]:
-    """First of the four nodes around positions, and the weights of all four."""
+    """Return the first of the four nodes around positions, and the weights of all four."""
     start = np.clip(np.floor(at / step).astype(np.intp) - 1, 0, n - 4)
     t = at / step - start
     weights = [np.prod([(t - b) / (a - b) for b in range(4) if b != a], axis=0) for a in range(4)]

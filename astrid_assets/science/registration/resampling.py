@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.arrays.types import Image, Mask
 
-FILL_SIGMA_PX = 2.0  # masked pixels take the mean of good ones about this near
+FILL_SIGMA_PX = 2.0  # width of the Gaussian that weights good pixels in the mean for a masked one
 FILL_REACH_PX = 6  # three of those sigma
-PHASES = 300  # pixels whose sub-pixel phases stand for all
+PHASES = 300  # number of pixels whose sub-pixel phases represent all
 R2_STEPS = np.array([0.7548776662466927, 0.5698402909980532])
 """Steps of the two-dimensional sequence of lowest discrepancy: 1 / g and 1 / g²
 with g³ = g + 1."""
@@ -206,7 +206,9 @@ def unusable_pixels(image: Image, variance: Image, mask: Mask) -> tuple[NDArray[
 
 
 def spline_coefficients(image: Image) -> Image:
-    """Return what `map_coordinates` of order 3 needs with ``prefilter=False``.
+    """Return the cubic-spline coefficients of an image.
+
+    scipy's `map_coordinates` of order 3 takes them with ``prefilter=False``.
 
     Parameters
     ----------
@@ -279,7 +281,7 @@ def spline_response(
     mapping
         Mapping of a grid into an image.
     frequencies : (k,), cycles per pixel of the image, within ±0.5
-        At which the response is computed.
+        Frequencies at which the response is computed.
 
     Returns
     -------
@@ -289,7 +291,7 @@ def spline_response(
         Mean power response: the factor on the spectrum of white noise.
     """
     ny, nx = mapping.shape
-    # Evenly spread over the grid, but in no step that the phases could follow.
+    # Evenly spread over the grid, but without a period that the phases could share.
     spread = np.arange(PHASES)
     columns, rows = (spread * R2_STEPS[:, None]) % 1 * [[nx], [ny]]
     at_image = mapping.at(np.floor(columns), np.floor(rows))
@@ -343,7 +345,7 @@ def _b_spline(t: NDArray[np.float64]) -> NDArray[np.float64]:
 def _unusable(
     image: Image, variance: Image, mask: Mask
 ) -> tuple[NDArray[np.bool_], tuple[int, int, int, int]]:
-    """Pixels without usable flux, and the counts of `kernels.find_unusable`."""
+    """Return the pixels without usable flux, and the counts of `kernels.find_unusable`."""
     bad = np.empty(image.shape, dtype=np.bool_)
     count = np.zeros((len(image), 4), dtype=np.int64)
     in_bands(
@@ -355,7 +357,7 @@ def _unusable(
 
 
 def _finite(variance: Image) -> Image:
-    """Fill what is no variance from its neighbours, else with the typical one."""
+    """Replace invalid variances from their neighbours, else by the typical one."""
     good = (variance >= 0) & (variance < kernels.LARGEST)
     filled = fill_masked(variance, ~good)
     typical = np.median(variance[good]) if good.any() else np.float32(1)

@@ -73,7 +73,7 @@ def find_unusable(
 
 @compiled
 def spread_bits(mask: Mask, out: Mask, first: int, last: int) -> None:
-    """Write at [y, x] the bits of values interpolated right below and right of it.
+    """Write, at [y, x], the bits of a value interpolated between this pixel and the next ones.
 
     All bits of the four pixels around such a position, and INTERPOLATED where one of
     the sixteen under the spline was filled.

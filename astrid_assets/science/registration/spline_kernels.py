@@ -38,7 +38,7 @@ def fill_pixels(
     first: int,
     last: int,
 ) -> None:
-    """Give pixels of a list the weighted mean of the good ones around them.
+    """Set listed pixels to the weighted mean of the good pixels around them.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def fill_pixels(
         In any unit.
     bad : (ny, nx)
         True on pixels that do not count.
-    blocked : blocks
+    blocked : (blocks along y, blocks along x)
         True for blocks without a good pixel, as `block_map` wrote them.
     where : (n,)
         Flat indices of the pixels to fill.
@@ -88,7 +88,7 @@ def block_map(bad: NDArray[np.bool_], blocked: NDArray[np.bool_], first: int, la
     ----------
     bad : (ny, nx)
         True on bad pixels.
-    blocked : blocks
+    blocked : (blocks along y, blocks along x)
         Written; `BLOCK` pixels a side.
     first, last
         Rows of blocks to process.
@@ -134,7 +134,7 @@ def filter_rows(data: Image, first: int, last: int) -> None:
         for y in range(top, bottom):
             end = END_GAIN * (data[y, nx - 1] + POLE * data[y, nx - 2])
             data[y, nx - 1] = GAIN * end
-        # c[k] = z (c[k+1] - c+[k]); the gain rides along.
+        # c[k] = z (c[k+1] - c+[k]); the gain is applied too.
         for x in range(nx - 2, -1, -1):
             for y in range(top, bottom):
                 data[y, x] = POLE * (data[y, x + 1] - GAIN * data[y, x])

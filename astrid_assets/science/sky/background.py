@@ -59,8 +59,8 @@ MAX_HIDDEN_FRACTION = 0.9
 """Above it nearly every pixel has a star; only the clipped first pass is used."""
 
 MIN_OPEN_MESHES = 0.5
-"""SEP leaves out meshes that are more than half hidden, and its sky is 0 without
-any. With fewer than this share of open ones, bad pixels of each are filled first."""
+"""SEP leaves out meshes that are more than half hidden, and returns 0 if none is left. With
+a smaller share of open meshes than this, the bad pixels of each are filled first."""
 
 MIN_OPEN_SHARE = 0.05
 """Meshes with a smaller share of good pixels are left out all the same."""
@@ -207,7 +207,7 @@ def default_mesh(shape: tuple[int, ...]) -> int:
 
 
 def robust_sigma(values: NDArray[np.floating]) -> float:
-    """Return the scatter of the normal core; exact for whole-number data too.
+    """Return the scatter of the core of a distribution; exact for whole-number data too.
 
     Percentiles of data in whole counts jump by a count; a clipped standard deviation,
     corrected for the clipping, does not. Only an evenly spaced sample of very many values

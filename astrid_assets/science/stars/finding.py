@@ -49,7 +49,7 @@ GOOD_GUESS = 1.5
 BRIGHT_FOR_FWHM = 60
 TRUSTED_PEAK_SIGMA = 6.0
 MOST_PEAKS = 400_000
-"""A frame with more peaks holds noise; the arrays stay small."""
+"""Most peaks that are kept: a frame with more contains noise."""
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 MAX_STARS = 5000
 """PSF, astrometry and zero point gain nothing from more, and the catalogue of a
-crowded field stays small; a field with more says so by having exactly this many."""
+crowded field stays small; a list of exactly this length was cut."""
 
 APERTURE_FWHM = 1.5
 """Radius of the aperture in FWHM: the flux inside hardly depends on the seeing."""
@@ -132,8 +132,8 @@ def _shapes_at(
 ) -> tuple[StarShapes, NDArray[np.bool_]]:
     """Measure the stars at peaks, and mark centroids that moved to a neighbour.
 
-    These get a second try with a weight that has no time to grow, or stay at their
-    peak; their sizes are meaningless.
+    These are measured again with so few iterations that the weight cannot grow, or stay at
+    their peak; their sizes are meaningless.
     """
     shapes = measure_shapes(data, usable, x, y, fwhm_px)
     limit = STRAY_FWHM * fwhm_px
@@ -345,7 +345,7 @@ def _flux(
 
 
 def _without_twins(stars: Stars, fwhm_px: float) -> Stars:
-    """Drop fainter detections that fell onto a brighter one's centre."""
+    """Drop fainter detections that moved onto a brighter one's centre."""
     pairs = KDTree(np.column_stack([stars.x, stars.y])).query_pairs(0.5 * fwhm_px)
     keep = np.ones(len(stars), dtype=bool)
     keep[[max(pair) for pair in pairs]] = False

@@ -314,7 +314,7 @@ def position_step(
 ) -> bool:
     """Compute the Newton step (dy, dx) of a star's position.
 
-    Weights are those of the model's Poisson noise on the sky's: least scatter.
+    Pixels are weighted by the noise of sky and model together, which gives the least scatter.
 
     Parameters
     ----------
