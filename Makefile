@@ -1,5 +1,5 @@
 # make demo   install what is needed and run the whole graph on a simulated sky
-# make quick  the tests that need no server, no browser and no real frames
+# make quick  the tests that are fast and need no server, browser or real frames
 # make test   install the development tools and run every check and test
 # make ui     start the Dagster UI and MLflow on this machine
 # make docs   build the documentation into docs/_build/html
@@ -59,9 +59,8 @@ lint: install-dev  ## ruff, pyright, import contracts, docstrings, plain English
 	$(BIN)/python -m astrid_assets_tests.lint_docstrings
 	$(BIN)/python -m astrid_assets_tests.plain_english
 
-quick: install-dev  ## The tests that need no server, browser or real frames
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile \
-	  -m "not (slow or postgres or browser or data)" $(PYTEST_ARGS)
+quick: install-dev  ## The fast tests, in under a minute on two cores
+	$(BIN)/python -m pytest --quick -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test: lint  ## Every check, then every test
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)

@@ -53,6 +53,7 @@ def test_the_changes_are_found_with_their_flux(result: Subtraction, files: TwoFi
     assert np.sqrt(np.mean(np.square(pulls))) < 2
 
 
+@pytest.mark.slow
 def test_images_share_the_science_frame_and_its_definitions(result: Subtraction) -> None:
     shape = (256, 288)
     images = (result.d, result.significance, result.flux, result.flux_err, result.mask)
@@ -62,6 +63,7 @@ def test_images_share_the_science_frame_and_its_definitions(result: Subtraction)
     assert result.significance[good] == pytest.approx((result.flux / result.flux_err)[good], 1e-3)
 
 
+@pytest.mark.slow
 def test_arrays_hdus_and_ccddata_give_what_files_give(result: Subtraction, files: TwoFiles) -> None:
     science, reference = files.array("science"), files.array("reference")
     as_pairs = api.difference(science, reference)
@@ -87,6 +89,7 @@ def test_electrons_and_masks_of_ccddata_are_understood(files: TwoFiles) -> None:
     assert np.all(measured.mask[100:110, 100:110] != 0)
 
 
+@pytest.mark.slow
 def test_frames_without_header_are_registered_by_their_stars(files: TwoFiles) -> None:
     found = api.difference(
         files.array("science")[0], files.array("reference")[0], gain_e_per_adu=GAIN
@@ -124,6 +127,7 @@ def test_settings_reach_the_step_that_uses_them(files: TwoFiles, result: Subtrac
     assert not np.array_equal(found.d, result.d)
 
 
+@pytest.mark.slow
 def test_files_hold_the_arrays_and_the_table(result: Subtraction, tmp_path: Path) -> None:
     with fits.open(result.write(tmp_path / "d.fits")) as hdus:
         assert np.array_equal(hdus["D"].data, result.d)
@@ -144,6 +148,7 @@ def test_files_hold_the_arrays_and_the_table(result: Subtraction, tmp_path: Path
         result.write(tmp_path / "d.docx")
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_sentence_picture_rows_and_notes(result: Subtraction) -> None:
     page = result._repr_html_()
     assert result.sentence in page
@@ -153,6 +158,7 @@ def test_a_notebook_shows_sentence_picture_rows_and_notes(result: Subtraction) -
     assert len(repr(result)) < 300
 
 
+@pytest.mark.slow
 def test_a_frame_is_measured(files: TwoFiles, tmp_path: Path) -> None:
     measured = api.measure(files.science)
     assert measured.is_usable
@@ -199,6 +205,7 @@ def test_what_is_no_frame_is_refused_with_its_name(files: TwoFiles, tmp_path: Pa
         api.measure(np.full((64, 64), "sky"))
 
 
+@pytest.mark.slow
 def test_other_stars_are_no_reference(files: TwoFiles) -> None:
     other = simulate_pair(12, (256, 288)).reference.data + np.float32(SKY_E)
     with pytest.raises(ScienceError, match=r"reference against new\.fits"):

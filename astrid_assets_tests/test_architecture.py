@@ -123,6 +123,7 @@ def test_the_folders_of_the_tests_mirror_the_package() -> None:
     assert strays == []
 
 
+@pytest.mark.slow
 def test_no_file_imports_itself_through_others() -> None:
     paths = {
         ".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts): p
@@ -149,6 +150,7 @@ def test_compiled_code_in_the_cache_cannot_be_stale() -> None:
     assert calling <= {"resampling_kernels -> pixel_mapping_kernels"}
 
 
+@pytest.mark.slow
 def test_nothing_catches_everything() -> None:
     wide = [
         f"{path.relative_to(PACKAGE)}:{node.lineno}"

@@ -70,6 +70,7 @@ def graph(defs: dg.Definitions) -> AssetGraph:
     return defs.resolve_asset_graph()
 
 
+@pytest.mark.slow
 def test_loading_imports_nothing_heavy_and_warns_of_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -61,6 +61,8 @@ __all__ = [
     "s3_server",
 ]
 
+pytestmark = pytest.mark.slow
+
 
 QUICK_LEARNING = {
     "training_dataset": {"config": {"min_samples": 20, "test_fraction": 0.4, "val_fraction": 0.2}},

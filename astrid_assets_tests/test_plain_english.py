@@ -22,10 +22,12 @@ def words_of(texts: list[tuple[int, str]]) -> list[tuple[int, str]]:
     ]
 
 
+@pytest.mark.slow
 def test_no_text_uses_a_word_to_avoid() -> None:
     assert [str(finding) for finding in check(exceptions())] == []
 
 
+@pytest.mark.slow
 def test_every_exception_is_used_and_has_its_reason() -> None:
     allowed = exceptions()
     check(allowed)

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
     from astrid_assets.surveys.profile import SurveyProfile
 
+pytestmark = pytest.mark.slow
+
 NIGHTS = [f"2025-03-0{day}" for day in range(1, 6)]
 TOML = profile_toml(nights=len(NIGHTS), side=256)
 ASSETS = NIGHTLY_ASSETS[: NIGHTLY_ASSETS.index("detections") + 1]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from astrid_assets.web.settings import WebSettings
 
+pytestmark = pytest.mark.slow
+
 START_LIMIT_S = 180.0
 HEAVY = {"torch", "lightning", "ray", "mlflow", "matplotlib", "dagster", "polars"}
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from astrid_assets_tests.small_sky import SmallSky
 
+pytestmark = pytest.mark.slow
+
 NEEDS_DAGSTER = ("/training/datasets/collect", "/training/runs")
 """Dagster is not there: 503 is right."""
 

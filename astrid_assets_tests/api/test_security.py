@@ -87,6 +87,7 @@ def test_an_event_carries_the_name_of_the_token_s_owner(
         assert client.get("/detections").status_code == 401
 
 
+@pytest.mark.slow
 def test_a_role_says_what_one_may_do(settings: WebSettings, sky: SmallSky) -> None:
     reader, reviewer = account(sky, "eve", "reader"), account(sky, "ada")
     admin = account(sky, "root", "admin")
@@ -141,6 +142,7 @@ def test_the_cookie_is_secure_behind_a_proxy_with_tls(settings: WebSettings, sky
         assert "HTTPS" in plain.json()["detail"]
 
 
+@pytest.mark.slow
 def test_guessing_passwords_is_slowed_down(settings: WebSettings, sky: SmallSky) -> None:
     account(sky)
     with served(replace(settings, login_required=True)) as (url, app):
@@ -215,6 +217,7 @@ def test_the_name_of_an_account_cannot_be_borrowed_on_loopback(
     assert client.post(events_of(sky), json=EVENT).status_code == 422
 
 
+@pytest.mark.slow
 def test_secrets_appear_in_no_log_and_no_answer(
     settings: WebSettings, sky: SmallSky, caplog: pytest.LogCaptureFixture
 ) -> None:

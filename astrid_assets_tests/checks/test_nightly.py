@@ -68,6 +68,7 @@ def results(
     return {record.partition: record for record in reversed(records)}
 
 
+@pytest.mark.slow
 def test_every_night_of_a_range_has_its_own_result(
     catalogue: Catalogue, instance: dg.DagsterInstance
 ) -> None:
@@ -82,6 +83,7 @@ def test_every_night_of_a_range_has_its_own_result(
     assert None not in found, "no result stands for the whole range"
 
 
+@pytest.mark.slow
 def test_a_failed_gate_does_not_stop_the_other_nights(
     catalogue: Catalogue, instance: dg.DagsterInstance
 ) -> None:
@@ -105,6 +107,7 @@ def test_value_limit_and_severity_are_told(
     assert warned.metadata["limit"].value == "<= 0.5"
 
 
+@pytest.mark.slow
 def test_a_result_is_tied_to_the_materialization_of_its_night(
     catalogue: Catalogue, instance: dg.DagsterInstance
 ) -> None:
@@ -121,6 +124,7 @@ def test_a_result_is_tied_to_the_materialization_of_its_night(
         assert target.run_id == run.run_id
 
 
+@pytest.mark.slow
 def test_a_night_that_was_not_judged_has_no_result(
     catalogue: Catalogue, instance: dg.DagsterInstance
 ) -> None:

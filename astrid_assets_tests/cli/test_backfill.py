@@ -10,6 +10,8 @@ from astrid_assets.cli.workplace import dagster_instance, open_catalogue
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.queries import gates, observations
 
+pytestmark = pytest.mark.slow
+
 RAW = ("--upto", "raw_observations")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from astrid_assets.cli.demo import add_simulated_surveys, learn
@@ -22,6 +23,7 @@ from astrid_assets.cli.workplace import (
 from astrid_assets.surveys.sources.simulated import demo_profiles, tiny_profile
 
 
+@pytest.mark.slow
 def test_the_simulated_surveys_are_added_once_and_valid(home):
     prepare_home()
     catalogue = open_catalogue()
@@ -33,6 +35,7 @@ def test_the_simulated_surveys_are_added_once_and_valid(home):
     assert stored == {profile.name: profile for profile in demo_profiles()}
 
 
+@pytest.mark.slow
 def test_a_demo_survey_that_somebody_changed_stays_changed(home):
     prepare_home()
     catalogue = open_catalogue()
@@ -44,6 +47,7 @@ def test_a_demo_survey_that_somebody_changed_stays_changed(home):
     assert stored_survey(catalogue, name).profile_toml == edited
 
 
+@pytest.mark.slow
 def test_learning_without_labels_is_told_not_raised(home):
     prepare_home()
     open_catalogue()

@@ -34,6 +34,7 @@ def line_of(output: str, name: str) -> str:
     return next(line for line in output.splitlines() if line[5:].startswith(name))
 
 
+@pytest.mark.slow
 def test_a_fresh_home_is_healthy(cli):
     examined = cli("doctor")
     assert examined.exit_code == 0, examined.output
@@ -41,6 +42,7 @@ def test_a_fresh_home_is_healthy(cli):
     assert line_of(examined.output, "Graph").startswith("OK")
 
 
+@pytest.mark.slow
 def test_one_failed_check_does_not_keep_the_others_from_running(cli, monkeypatch):
     monkeypatch.setenv("ASTRID_DATABASE_URL", "postgresql://u:secret@127.0.0.1:1/a")
     examined = cli("doctor")
@@ -51,6 +53,7 @@ def test_one_failed_check_does_not_keep_the_others_from_running(cli, monkeypatch
     assert "secret" not in examined.output
 
 
+@pytest.mark.slow
 def test_a_crashed_run_is_found_and_failed_when_asked(home):
     subprocess.run([sys.executable, "-c", DIES_IN_A_RUN], check=False, timeout=120)
     (found,) = doctor_checks.runs(fix=False)
@@ -114,6 +117,7 @@ def test_the_variables_that_are_set_are_listed_without_their_values(home, monkey
     assert (found.level, found.what) == ("OK", listed)
 
 
+@pytest.mark.slow
 def test_a_survey_the_graph_does_not_know_is_found(cli, frames):
     cli("survey", "add", "mine", "--folder", str(frames))
     with dagster_instance() as instance:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.review.accounts import by_password, by_token
 from astrid_assets_tests import small_sky as values
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets_tests.cli.conftest import Cli
     from astrid_assets_tests.small_sky import SmallSky
+
+pytestmark = pytest.mark.slow
 
 
 def catalogue_of(home: Path) -> Catalogue:

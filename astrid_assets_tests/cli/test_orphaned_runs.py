@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 POOL = "cpu"
 DIES_IN_ITS_STEP = """
 import os, signal, sys

@@ -17,6 +17,8 @@ from astrid_assets.jobs import Block
 from astrid_assets.partitions import Night, nights_of, survey_date
 from astrid_assets.storage.objects.store_errors import StoreUnavailable
 
+pytestmark = pytest.mark.slow
+
 ASSETS = ("raw_observations", "processed_frames")
 WEEK = tuple(f"2025-03-0{day}" for day in range(1, 8))
 

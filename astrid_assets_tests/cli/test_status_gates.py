@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from astrid_assets.cli.status import _print_held_back
+from astrid_assets.cli.status import _print_blocked_nights
 from astrid_assets.science.quality.difference_gates import FRAME_GATES, over_frames
 from astrid_assets.science.quality.numbers import LimitSide
 from astrid_assets.storage.queries import gates
@@ -33,7 +33,7 @@ def test_gates_that_failed_are_told_one_line_each(catalogue: Catalogue) -> None:
         gates.record(session, "wide", "2025-03-03", "difference_images", [noisy])
     console = Console(width=300, record=True)
     with catalogue.read() as session:
-        _print_held_back(console, session)
+        _print_blocked_nights(console, session)
     held, warned = console.export_text().strip().splitlines()
     assert "Blocked wide 2025-03-03 difference_images: score_noise is 1.7" in held
     assert "limit <= 1.5" in held

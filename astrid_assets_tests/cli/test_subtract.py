@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from astropy.io import fits
 from astropy.table import Table
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from astrid_assets_tests.cli.conftest import Cli
     from astrid_assets_tests.small_sky import SmallSky
+
+pytestmark = pytest.mark.slow
 
 
 def sky_in(home: Path) -> SmallSky:

@@ -15,6 +15,7 @@ def survey_keys() -> list[str]:
         return list(instance.get_dynamic_partitions("survey"))
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_survey_that_the_graph_knows(cli, frames, home):
     added = cli("survey", "add", "mine", "--folder", str(frames))
     assert added.exit_code == 0, added.output
@@ -26,6 +27,7 @@ def test_a_folder_becomes_a_survey_that_the_graph_knows(cli, frames, home):
     assert (home / "surveys" / "mine.toml").read_text() == shown.output
 
 
+@pytest.mark.slow
 def test_adding_again_updates_the_profile_and_keeps_one_key(cli, frames, tmp_path):
     cli("survey", "add", "mine", "--folder", str(frames))
     file = tmp_path / "mine.toml"
@@ -37,6 +39,7 @@ def test_adding_again_updates_the_profile_and_keeps_one_key(cli, frames, tmp_pat
     assert "edited" in cli("survey", "list").output
 
 
+@pytest.mark.slow
 def test_an_edited_suggestion_is_not_overwritten(cli, frames, home):
     cli("survey", "add", "mine", "--folder", str(frames))
     file = home / "surveys" / "mine.toml"
@@ -100,6 +103,7 @@ def test_checking_frames_of_which_none_is_usable_fails(cli, tmp_path):
     assert "Refused" in checked.output
 
 
+@pytest.mark.slow
 def test_an_unknown_survey_is_told_with_those_there_are(cli, frames):
     cli("survey", "add", "mine", "--folder", str(frames))
     shown = cli("survey", "show", "yours")

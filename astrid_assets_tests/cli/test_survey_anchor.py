@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from astrid_assets.cli.workplace import open_catalogue
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.frames import FieldAnchor, Observation
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_survey_that_has_not_run_has_no_anchor(cli, frames):

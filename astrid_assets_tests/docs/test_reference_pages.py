@@ -64,6 +64,7 @@ def test_what_has_no_sentence_is_found() -> None:
     assert lacking(silent) == ["h", "g: x"]
 
 
+@pytest.mark.slow
 def test_every_model_of_settings_is_on_the_page() -> None:
     listed = {model.__name__ for model in settings_page.models()}
     declared = {
@@ -105,6 +106,7 @@ def test_every_command_is_in_the_text() -> None:
     assert "## astrid survey add\n" in text
 
 
+@pytest.mark.slow
 def test_every_route_is_in_the_text() -> None:
     declared = {
         re.sub(r"\\([{}])", r"\1", title)

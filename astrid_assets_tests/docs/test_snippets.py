@@ -46,6 +46,7 @@ def inputs(rng: np.random.Generator) -> dict[str, object]:
     return {"image": image, "bad": np.zeros((SIDE, SIDE), dtype=bool)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "text"), snippets("python"))
 def test_python_snippets_run(
     name: str, text: str, inputs: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

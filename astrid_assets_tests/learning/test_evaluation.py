@@ -83,6 +83,7 @@ def test_a_useless_model_has_no_gain_and_the_interval_says_so(rng):
     assert found.gain_roc_auc.low < 0 < found.gain_roc_auc.high
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say(rng):
     # AUC of two unit normals shifted by 1: Phi(1 / sqrt(2)).
     truth = 0.7602

@@ -14,6 +14,8 @@ from astrid_assets.learning.export import to_onnx
 from astrid_assets.learning.inference import OnnxScorer, UnusableModel
 from astrid_assets.learning.unet import centre_logit
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 
 

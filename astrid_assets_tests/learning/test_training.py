@@ -19,6 +19,8 @@ from astrid_assets.learning.training import TrainedModel, train
 from astrid_assets_tests.learning.conftest import SMALL
 from astrid_assets_tests.learning.synthetic import synthetic_cutouts
 
+pytestmark = pytest.mark.slow
+
 
 def same_weights(first: TrainedModel, second: TrainedModel) -> bool:
     ours, theirs = first.network.state_dict(), second.network.state_dict()

@@ -15,6 +15,8 @@ from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.quality.cross_check import cross_check
 from astrid_assets.science.simulation.pair import simulate_pair
 
+pytestmark = pytest.mark.slow
+
 MAX_BYTES = 30_000  # of a picture in Dagster's event log
 SETTINGS = DifferencingSettings()
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FRAMES = dg.AssetKey("frames")
 
 
+@pytest.mark.slow
 def test_history_and_logs_are_files_below_the_home(
     instance: dg.DagsterInstance, own_home: Path
 ) -> None:
@@ -86,6 +87,7 @@ def test_history_is_in_postgres_where_its_address_is_set(
         assert len(later.get_materialized_partitions(FRAMES)) == 3
 
 
+@pytest.mark.slow
 def test_step_output_is_in_the_bucket_where_its_address_is_set(
     own_home: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

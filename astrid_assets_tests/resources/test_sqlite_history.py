@@ -19,6 +19,8 @@ from astrid_assets_tests.resources.nights import run_nights
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 def test_dagsters_own_storage_reads_what_ours_wrote(
     instance: dg.DagsterInstance, own_home: Path

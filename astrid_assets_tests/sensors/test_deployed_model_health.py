@@ -114,6 +114,7 @@ def test_a_bad_champion_is_rolled_back_once(
     assert "clearly worse" in config["rollback_because"]
 
 
+@pytest.mark.slow
 def test_labels_that_the_champion_was_trained_on_are_left_out(
     catalogue: Catalogue,
     context: dg.SensorEvaluationContext,
@@ -128,6 +129,7 @@ def test_labels_that_the_champion_was_trained_on_are_left_out(
     assert "0 real and 0 bogus" in (data.skip_message or "")
 
 
+@pytest.mark.slow
 def test_scores_of_another_model_are_left_out(
     catalogue: Catalogue,
     context: dg.SensorEvaluationContext,

@@ -53,6 +53,7 @@ def test_no_labels_is_a_skip_that_says_how_many_are_needed(
     assert f"{MIN_FIRST_LABELS} needed" in (data.skip_message or "")
 
 
+@pytest.mark.slow
 def test_labels_older_than_the_dataset_do_not_count(
     catalogue: Catalogue, context: dg.SensorEvaluationContext
 ) -> None:
@@ -67,6 +68,7 @@ def test_labels_older_than_the_dataset_do_not_count(
     assert f"{MIN_NEW_LABELS} new labels" in request.tags["astrid/reason"]
 
 
+@pytest.mark.slow
 def test_undecided_labels_do_not_count(
     catalogue: Catalogue, context: dg.SensorEvaluationContext
 ) -> None:
@@ -74,6 +76,7 @@ def test_undecided_labels_do_not_count(
     assert not retraining.evaluate_tick(context).run_requests
 
 
+@pytest.mark.slow
 def test_the_run_key_changes_with_the_next_event_only(
     catalogue: Catalogue, context: dg.SensorEvaluationContext
 ) -> None:
@@ -86,6 +89,7 @@ def test_the_run_key_changes_with_the_next_event_only(
     assert later.run_key != first.run_key
 
 
+@pytest.mark.slow
 def test_a_training_under_way_is_awaited(
     catalogue: Catalogue,
     instance: dg.DagsterInstance,

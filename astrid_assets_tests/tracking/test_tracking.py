@@ -74,6 +74,7 @@ def run_of(tracking: Tracking, run_id: str):
     return tracking.client().get_run(run_id)
 
 
+@pytest.mark.slow
 def test_a_run_keeps_what_is_logged(tracking, tmp_path):
     picture = tmp_path / "curve.png"
     picture.write_bytes(b"png")
@@ -165,6 +166,7 @@ def test_lightning_writes_into_the_open_run_and_leaves_it_open(tracking):
     assert (metric.step, metric.value) == (3, 0.5)
 
 
+@pytest.mark.slow
 def test_a_model_is_kept_byte_for_byte_and_registered_once(tracking):
     import mlflow
 
@@ -183,6 +185,7 @@ def test_a_model_is_kept_byte_for_byte_and_registered_once(tracking):
     assert mlflow.active_run() is None
 
 
+@pytest.mark.slow
 def test_aliases_name_versions(tracking):
     name = "aliased"
     assert tracking.alias_version(name, "champion") is None

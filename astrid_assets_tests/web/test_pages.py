@@ -63,6 +63,7 @@ def client(sky: SmallSky, settings: WebSettings) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.mark.slow
 def test_every_link_leads_somewhere(client: httpx.Client, sky: SmallSky):
     todo = [*PAGES, "/browse/explain?ra=150&dec=2", f"/browse/nights/sim/{NIGHT}"]
     seen: set[str] = set()
@@ -84,6 +85,7 @@ def test_every_link_leads_somewhere(client: httpx.Client, sky: SmallSky):
     assert {"/pictures/ID/science.png", "/pictures/ID/light-curve.svg"} <= kinds
 
 
+@pytest.mark.slow
 def test_a_detection_leads_back_to_the_raw_frame(client, sky, catalogue):
     with catalogue.begin() as session:
         statement = Statement(
@@ -110,6 +112,7 @@ def test_a_detection_leads_back_to_the_raw_frame(client, sky, catalogue):
     assert "<b>bold" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [
@@ -136,6 +139,7 @@ def test_pictures_of_unknown_planes_are_refused(client, sky):
         assert client.get(path).status_code == 422
 
 
+@pytest.mark.slow
 def test_a_reviewer_sees_neither_score_nor_reason_nor_others(client, sky):
     items = client.post("/review/next", json={"count": 5}).json()
     assert len(items) == 5
@@ -148,6 +152,7 @@ def test_a_reviewer_sees_neither_score_nor_reason_nor_others(client, sky):
         assert item["planes"] == ["science", "reference", "difference", "score"]
 
 
+@pytest.mark.slow
 def test_a_decision_with_nonsense_is_refused(client, sky):
     good = {"event_key": "k" * 8, "detection_id": sky.detection_ids[0], "label": "real"}
     for change in (
@@ -165,6 +170,7 @@ def test_a_decision_with_nonsense_is_refused(client, sky):
     assert client.post("/review/events", json=good).json()["is_new"] is False
 
 
+@pytest.mark.slow
 def test_strangers_log_in_where_that_is_asked(sky, catalogue, settings):
     with catalogue.begin() as session:
         accounts.add_reviewer(session, "ann", "reviewer", "a long password")
@@ -188,6 +194,7 @@ def test_strangers_log_in_where_that_is_asked(sky, catalogue, settings):
         assert "evil" not in elsewhere.text
 
 
+@pytest.mark.slow
 def test_masks_come_back_to_the_pixels_they_were_drawn_on(client, sky):
     id_ = sky.detection_ids[3]
     shown = client.get(f"/review/masks/{id_}").json()
@@ -202,6 +209,7 @@ def test_masks_come_back_to_the_pixels_they_were_drawn_on(client, sky):
         assert client.post(f"/review/masks/{id_}", json=bad).status_code == 422
 
 
+@pytest.mark.slow
 def test_consensus_beats_every_reviewer(catalogue, settings, tmp_path, rng):
     sky = make_sky(catalogue, FolderObjectStore(tmp_path / "store"), 150)
     profile = "[labels]\ndouble_share = 1.0\n"
@@ -233,6 +241,7 @@ def test_consensus_beats_every_reviewer(catalogue, settings, tmp_path, rng):
     assert gold == pytest.approx(people)
 
 
+@pytest.mark.slow
 def test_the_web_application_loads_nothing_heavy():
     code = (
         "import sys; from astrid_assets.web.app import create_app; "
@@ -261,6 +270,7 @@ def test_a_light_curve_shows_detections_and_limits():
     assert np.char.find(one.decode(), "nan") < 0
 
 
+@pytest.mark.slow
 def test_frames_that_show_nothing_give_limits(client, sky, catalogue):
     with catalogue.begin() as session:
         row = session.get_one(Detection, sky.detection_ids[0])

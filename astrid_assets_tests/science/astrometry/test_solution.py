@@ -97,6 +97,7 @@ def test_a_drift_by_half_of_the_frame_is_found(rng):
     assert match.shift == pytest.approx([350, 0], abs=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "times"), [(6, 200), (15, 200), (60, 20), (400, 6)])
 def test_unrelated_fields_never_match(n, times):
     wcs = tangent_wcs(SHAPE)

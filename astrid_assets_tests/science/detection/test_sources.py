@@ -66,6 +66,7 @@ def with_stamp(frame, light, x, y):
     return replace(frame, data=data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -99,6 +100,7 @@ def test_sources_of_ten_sigma_are_kept_where_they_are(options):
     assert false <= 2
 
 
+@pytest.mark.slow
 def test_faint_sources_are_not_thrown_away_by_noise():
     listed = kept = 0
     for seed in range(4, 8):
@@ -185,6 +187,7 @@ def test_what_is_no_point_source_is_rejected(light):
     assert hits[0].reasons & (RejectReason.SHAPE | RejectReason.BAD_FIT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -69,6 +69,7 @@ def difference(method, side, value, variance):
     return subtract(*frames.values(), DifferencingSettings(method=method))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("name", VALUES)
@@ -83,6 +84,7 @@ def test_what_bad_pixels_hold_changes_nothing(method, side, name):
         assert getattr(other, number) == getattr(plain, number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("plane", ["data", "variance"])
 def test_a_value_that_is_no_number_is_missing_though_no_one_marked_it(side, plane):

@@ -77,6 +77,7 @@ def test_the_frame_is_what_the_places_say():
     assert ratio.change == pytest.approx(np.ptp(expected) / 1.3, rel=0.01)
 
 
+@pytest.mark.slow
 def test_thin_clouds_leave_no_stars_behind():
     pair = simulate_pair(5, SHAPE, stars_per_mpx=8000.0, n_transients=20, snr_range=(15.0, 60.0))
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]

@@ -86,6 +86,7 @@ def test_without_stars_inside_the_frame_there_is_no_kernel(rng):
         blurs_of(images, x[:2], y[:2], (3.5, 2.5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_both_methods_agree_within_their_errors(case):
     pair = pair_of(case)

@@ -49,6 +49,7 @@ def peak_score(difference, transient):
     return float(near.flat[np.abs(near).argmax()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_score_of_blank_sky_has_unit_scatter(case):
     pair = blank_pair(**CASES[case])
@@ -57,6 +58,7 @@ def test_the_score_of_blank_sky_has_unit_scatter(case):
     assert d.is_accepted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_score_of_a_transient_is_its_theoretical_signal_to_noise(case):
     ratios = []
@@ -111,6 +113,7 @@ def test_a_wcs_that_is_far_off_is_a_reason():
     assert [r.code for r in d.reasons] == ["misregistered"]
 
 
+@pytest.mark.slow
 def test_bright_stars_leave_no_flood_of_false_candidates():
     pixels = 0
     for seed in range(3):
@@ -127,6 +130,7 @@ def test_stars_that_scatter_widen_the_astrometric_noise():
     assert d.astrometric_noise_px == pytest.approx(0.15, abs=0.05)
 
 
+@pytest.mark.slow
 def test_local_psfs_beat_one_psf_where_it_varies():
     pair = blank_pair(2, psf_variation=0.12)
     one = subtract(pair.science, pair.reference, DifferencingSettings(psf_tolerance=9))

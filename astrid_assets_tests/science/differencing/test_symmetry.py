@@ -72,6 +72,7 @@ def test_difference_flux_and_score_flip_exactly(kind):
     np.testing.assert_array_equal(back.psf_d, there.psf_d)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FRAMES)
 def test_two_frames_on_one_grid_flip_but_for_what_stars_tell(name):
     """Offset and flux ratio are measured anew, each time on the other frame's stars."""

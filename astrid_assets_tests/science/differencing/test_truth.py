@@ -15,6 +15,8 @@ from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.simulation.pair import simulate_pair
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (448, 448)
 SEEDS = range(100, 104)
 KINDS = {

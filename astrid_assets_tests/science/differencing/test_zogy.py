@@ -127,6 +127,7 @@ def test_a_new_source_has_the_psf_of_the_difference_of_its_place():
         assert left[1] > 0.05 or (x, y) == (120, 128)
 
 
+@pytest.mark.slow
 def test_the_score_of_noise_has_unit_scatter_everywhere_though_the_psf_changes(rng):
     scores = []
     flat = [np.full(SHAPE, s**2, np.float32) for s in (SIGMA_N, SIGMA_R)]

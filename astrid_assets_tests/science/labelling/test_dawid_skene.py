@@ -38,6 +38,7 @@ def test_reviewers_accuracies_are_recovered(rng):
     assert found.noise == pytest.approx(wrong, abs=0.01)
 
 
+@pytest.mark.slow
 def test_it_beats_the_majority_when_one_reviewer_is_much_better(rng):
     truth, item, reviewer, said = simulated(rng, [0.97, 0.6, 0.6], 4000)
     found = dawid_skene(item, reviewer, said)

@@ -44,6 +44,7 @@ def test_tracks_are_found_and_little_else(rng):
     assert np.count_nonzero(found & ~ndimage.binary_dilation(hit, iterations=2)) < 10
 
 
+@pytest.mark.slow
 def test_the_published_implementation_agrees(rng, monkeypatch):
     from astroscrappy import detect_cosmics
 
@@ -103,6 +104,7 @@ def test_sharp_stars_are_not_marked_at_all(rng, fwhm_px):
     assert np.count_nonzero(found[rows, columns]) <= 6
 
 
+@pytest.mark.slow
 def test_recall_is_that_of_the_published_code_without_its_stars(rng):
     from astroscrappy import detect_cosmics
 

@@ -48,6 +48,7 @@ def test_no_trail_in_a_plain_field(rng):
     assert trails_of(star_field(rng, 100, SHAPE).image) == []
 
 
+@pytest.mark.slow
 def test_no_trail_in_a_crowded_field(rng):
     n, small = 2000, (224, 224)
     x, y = rng.uniform(0, 224, n), rng.uniform(0, 224, n)

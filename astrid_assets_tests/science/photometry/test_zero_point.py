@@ -57,6 +57,7 @@ def test_saturated_stars_are_left_out(rng):
     assert found.flux_ratio == pytest.approx(1, rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_error_is_that_of_the_noise():
     """Over many skies the zero points scatter by what each says of itself."""
     pulls = []

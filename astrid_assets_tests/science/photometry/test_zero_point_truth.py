@@ -15,6 +15,8 @@ from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose
 from astrid_assets.science.simulation.scene import SimulationPlan
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = ProcessingSettings()
 FRAMES = [(0, 1), (0, 2), (1, 0), (2, 1), (3, 0), (4, 2)]
 HALF_A_PERCENT_MAG = 0.0054

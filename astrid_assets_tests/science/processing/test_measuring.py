@@ -34,6 +34,7 @@ def responses():
     return {"even": np.ones(SHAPE, np.float32), "vignetted": vignetted}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["even", "vignetted"])
 def test_variance_is_the_scatter_within_three_percent(rng, name):
     response = responses()[name]
@@ -52,6 +53,7 @@ def test_variance_is_the_scatter_within_three_percent(rng, name):
     assert np.std(np.concatenate(stars)) == pytest.approx(1, abs=0.03)
 
 
+@pytest.mark.slow
 def test_noise_as_predicted_is_not_flagged_and_a_wrong_gain_is(rng):
     response = responses()["even"]
     _, frame = exposure(rng, response)

@@ -81,6 +81,7 @@ def second(masters, first):
     return truth, solve(measure(frame, masters, SETTINGS), anchor, SETTINGS)
 
 
+@pytest.mark.slow
 def test_the_noise_is_that_of_the_detector_and_the_sky(first):
     truth, measured = first
     assert measured.sky_rms_e == pytest.approx(truth.sky_sigma_e, rel=0.05)
@@ -175,6 +176,7 @@ def test_an_anchor_comes_back_from_its_stored_frame(masters, first):
     assert solve(measured, again, SETTINGS).is_accepted
 
 
+@pytest.mark.slow
 def test_processing_twice_gives_the_same_bytes(masters):
     _, frame = light(1, 0)
     one, two = (measure(frame, masters, SETTINGS) for _ in range(2))
@@ -192,6 +194,7 @@ def test_measuring_leaves_its_argument_alone(masters):
     assert np.array_equal(frame.mask, mask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("night", "index", "code"), [(4, 1, "defocused"), (8, 0, "elongated_stars")]
 )
@@ -249,6 +252,7 @@ def test_without_any_wcs_the_anchor_is_local_and_defines_the_sky(rng):
     assert solve(measured, anchor, SETTINGS).is_accepted
 
 
+@pytest.mark.slow
 def test_frames_with_a_wcs_and_many_sharp_stars_make_the_anchor(rng):
     wcs = tangent_wcs((384, 384))
     sharp = star_field(rng, 80, fwhm_px=2.6).image

@@ -71,6 +71,7 @@ def test_a_psf_that_varies_by_a_tenth_is_followed(rng, variation):
     assert worst(field, psf, phases=((0.0, 0.0),)) < 0.01
 
 
+@pytest.mark.slow
 def test_the_width_of_moffat_stars_of_another_painter_is_theirs(rng):
     x, y = rng.uniform(15, 497, (2, 160))
     flux = rng.uniform(2e4, 1e5, 160)
@@ -85,6 +86,7 @@ def test_the_width_of_moffat_stars_of_another_painter_is_theirs(rng):
     assert found == pytest.approx(truth, rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("angle_deg", [0.0, 30.0, 90.0, 135.0])
 def test_trailed_stars_of_elongation_three(rng, angle_deg):
     x, y = (g.ravel() + 20.0 for g in np.mgrid[:9, :9] * 40.0)
@@ -136,6 +138,7 @@ def test_unit_sum_everywhere_and_odd_size(rng):
         assert star_stamp(psf, x + 0.3, y - 0.4).sum() == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_psf_that_does_not_vary_has_one_term(rng):
     orders = [
         len(fit_psf(f.frame, measure_stars(f.frame)).coefficients)
@@ -144,6 +147,7 @@ def test_a_psf_that_does_not_vary_has_one_term(rng):
     assert sorted(orders)[3] == 1
 
 
+@pytest.mark.slow
 def test_neighbours_of_psf_stars_do_not_enter(rng):
     field = star_field(rng, 500, fwhm_px=3.0, faintest_e=400)
     frame = flat_frame(field.image, 300, 5)
@@ -195,6 +199,7 @@ def test_measuring_twice_gives_the_same_bytes(rng):
     assert one.coefficients.tobytes() == two.coefficients.tobytes()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 0.6))
 def test_masks_and_nan_anywhere_give_a_psf_or_too_few_stars(seed, share):

@@ -15,6 +15,8 @@ from astrid_assets.science.quality.cross_check import CHANGE_SIGMA, cross_check
 from astrid_assets.science.quality.difference_gates import methods_agree
 from astrid_assets.science.simulation.pair import simulate_pair
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = DifferencingSettings()
 BASE = {"stars_per_mpx": 3500.0, "n_transients": 18, "negative_fraction": 0.3}
 

@@ -88,6 +88,7 @@ def test_columns_without_enough_sky_are_not_called_white(rng):
     assert np.isnan(pattern.ripple)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("faintest_e", [100.0, 800.0])
 @pytest.mark.parametrize("per_mpx", [15_000, 40_000])
 def test_a_crowd_is_no_failed_readout(rng, per_mpx, faintest_e):

@@ -37,6 +37,7 @@ def test_a_single_frame_is_its_own_reference():
     assert build_reference([frame], SETTINGS) is frame
 
 
+@pytest.mark.slow
 def test_the_stack_lies_on_the_sharpest_frame_whatever_the_order():
     frames = exposures(3)
     stack = build_reference(frames[::-1], SETTINGS)
@@ -56,6 +57,7 @@ def test_a_stack_is_deeper_and_states_its_noise():
     assert stack.psf.fwhm_px == pytest.approx(3.0, abs=0.3)
 
 
+@pytest.mark.slow
 def test_a_cosmic_ray_no_one_marked_is_clipped_and_a_marked_one_leaves_no_hole():
     frames = exposures(4)
     clean = build_reference(frames, SETTINGS)
@@ -68,6 +70,7 @@ def test_a_cosmic_ray_no_one_marked_is_clipped_and_a_marked_one_leaves_no_hole()
     assert ((stack.mask ^ clean.mask) & UNUSABLE).sum() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flux", [1e4, 1e6])
 def test_a_bright_star_is_the_mean_of_its_images_though_seeing_and_trails_differ(flux):
     """Nothing is clipped of its wings, or its PSF would depend on its flux."""
@@ -114,6 +117,7 @@ PLACES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("places", PLACES.values(), ids=PLACES)
 def test_subtracting_from_a_reference_leaves_blank_sky_of_unit_scatter(places):
     shape = (512, 512)
@@ -132,6 +136,7 @@ DEPTHS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DEPTHS)
 def test_a_stack_states_how_faint_a_star_it_shows(name):
     shape = (512, 512)

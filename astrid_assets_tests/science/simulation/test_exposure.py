@@ -135,6 +135,7 @@ def test_the_pointing_shift_moves_the_sky_by_so_many_pixels():
     assert (x[0], y[0]) == pytest.approx((194.0, 193.5), abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_same_frame_is_made_whatever_was_made_before():
     alone = expose(DEEP, 4, 2)
     expose(DEEP, 0, 0)
@@ -177,6 +178,7 @@ def test_cosmic_rays_and_new_hot_pixels_stand_out_where_the_mask_says():
         assert np.median(residual[hit]) > 1.5 * truth.sky_sigma_e
 
 
+@pytest.mark.slow
 def test_some_later_frames_have_a_satellite_and_no_early_one():
     plan = SimulationPlan(
         scene_name="wide", seed=7, shape=(96, 96), frames_per_night=3, first_mjd=60735.0
@@ -238,6 +240,7 @@ def test_the_first_nights_are_good():
             assert of_frame.psf.fwhm_px < 4.0
 
 
+@pytest.mark.slow
 def test_a_full_frame_takes_less_than_the_allowed_time():
     plan = SimulationPlan(
         scene_name="deep", seed=1, shape=(768, 768), frames_per_night=3, first_mjd=6e4

@@ -44,6 +44,7 @@ def test_the_blank_sky_of_a_textbook_subtraction_is_white_noise_of_unit_sigma():
     assert np.std(score[is_blank]) == pytest.approx(1, abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_theoretical_snr_is_what_a_textbook_subtraction_finds():
     ratios = []
     for seed in range(4):
@@ -110,6 +111,7 @@ def test_the_same_seed_makes_the_same_pair_and_another_seed_another_one():
     assert not np.array_equal(first.science.data, other.science.data)
 
 
+@pytest.mark.slow
 def test_transients_are_apart_from_each_other():
     pair = simulate_pair(13, n_transients=60)
     x, y = np.array([(t.x, t.y) for t in pair.transients]).T
@@ -117,6 +119,7 @@ def test_transients_are_apart_from_each_other():
     assert distance.min() > 12
 
 
+@pytest.mark.slow
 def test_too_many_transients_for_the_frame_are_refused_with_numbers():
     with pytest.raises(ValueError, match="on 64 x 64 pixels, 90 wanted"):
         simulate_pair(1, (64, 64), n_transients=90)

@@ -39,6 +39,7 @@ def test_noise_that_varies_over_the_frame_is_mapped(rng):
     assert middle.std() < 0.1
 
 
+@pytest.mark.slow
 def test_unresolved_stars_do_not_count_as_noise(rng):
     n = 1560
     x, y = rng.uniform(0, SHAPE[1] / 3, (2, n))

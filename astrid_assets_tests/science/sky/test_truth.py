@@ -81,6 +81,7 @@ def test_a_nebula_wider_than_the_mesh_is_followed_and_its_noise_is_mapped(rng):
     assert np.abs(sky.level - SKY_E - nebula)[48:-48, 48:-48].max() < noise
 
 
+@pytest.mark.slow
 def test_a_crowd_of_stars_raises_the_sky_by_less_than_half_its_noise(rng):
     x, y = rng.uniform(0, SIDE / 3, (2, 650))
     flux = np.minimum(800 * (1 + rng.pareto(0.9, 650)), 2e5)
@@ -93,6 +94,7 @@ def test_a_crowd_of_stars_raises_the_sky_by_less_than_half_its_noise(rng):
     assert sky.rms_e == pytest.approx(noise, rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exposures", [1, 6, 30])
 @pytest.mark.parametrize("faintest_e", [100.0, 800.0])
 @pytest.mark.parametrize("per_mpx", [3_000, 15_000, 40_000])

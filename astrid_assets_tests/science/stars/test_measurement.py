@@ -180,6 +180,7 @@ def test_a_saturated_star_is_one_star_not_a_ring(rng):
     assert stars.flag[near][0] & StarFlag.SATURATED
 
 
+@pytest.mark.slow
 def test_crowded_stars_are_found_that_share_one_island(rng):
     field = star_field(rng, 700, fwhm_px=3.0, faintest_e=2000)
     stars, index = matched(field, flat_frame(field.image, 300, 5))
@@ -218,6 +219,7 @@ def test_two_stars_that_differ_have_a_typical_shape(rng):
     assert typical_shape(two) == (5.0, pytest.approx(1.2))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
 def test_masks_and_nan_anywhere_give_finite_stars(seed, share):

@@ -16,7 +16,7 @@ from astrid_assets.science.stars.stamp_kernels import (
     gather_all,
     lay,
     lay_all,
-    place_step,
+    position_step,
     spline_weights,
 )
 from astrid_assets_tests.science.stars.splines import CUBIC, along, gaussian_nodes, stamp
@@ -140,7 +140,7 @@ def test_flux_at_is_a_least_squares_fit(rng, place):
     assert np.isnan(out).all()
 
 
-def test_place_step_is_a_gauss_newton_step_with_free_flux(rng):
+def test_position_step_is_a_gauss_newton_step_with_free_flux(rng):
     row, column, flux = 20, 21, 5000.0
     image, variance = field(rng, [(row + 0.35, column - 0.15, flux)])
     usable = rng.random(SHAPE) < 0.95
@@ -150,7 +150,7 @@ def test_place_step_is_a_gauss_newton_step_with_free_flux(rng):
     laid = up @ nodes @ across.T
     by_y, by_x = -slope_up @ nodes @ across.T, -up @ nodes @ slope_across.T
     out = np.zeros(2)
-    assert place_step(image, variance, usable, laid, by_y, by_x, row, column, flux, out)
+    assert position_step(image, variance, usable, laid, by_y, by_x, row, column, flux, out)
 
     box = np.s_[row - radius : row + radius + 1, column - radius : column + radius + 1]
     seen = usable[box]
@@ -164,14 +164,14 @@ def test_place_step_is_a_gauss_newton_step_with_free_flux(rng):
     assert_allclose(out, [0.25, -0.05], atol=0.1)
 
 
-def test_place_step_knows_when_pixels_do_not_determine_a_position(rng):
+def test_position_step_knows_when_pixels_do_not_determine_a_position(rng):
     image, variance = field(rng, [])
     laid = stamp(gaussian_nodes(33, 2, 1.4), 2, (0, 0), 3)
     out, nothing = np.zeros(2), np.zeros(SHAPE, dtype=bool)
-    assert not place_step(image, variance, nothing, laid, laid, laid, 20, 20, 100.0, out)
+    assert not position_step(image, variance, nothing, laid, laid, laid, 20, 20, 100.0, out)
     usable = ~nothing
     flat = np.ones_like(laid)  # both slopes alike: only their sum is known
-    assert not place_step(image, variance, usable, laid, flat, flat, 20, 20, 100.0, out)
+    assert not position_step(image, variance, usable, laid, flat, flat, 20, 20, 100.0, out)
 
 
 def fitted(image, variance, usable, guesses, **options) -> tuple[np.ndarray, np.ndarray]:

@@ -351,6 +351,7 @@ def test_calibrated_frames_pass_untouched(camera, monkeypatch):
     assert frame.data.tobytes() == (pixels * np.float32(1.5)).tobytes()
 
 
+@pytest.mark.slow
 def test_many_frames_are_sampled_evenly(camera, monkeypatch):
     from astrid_assets.steps.calibration_masters import making as master_workshop
 

@@ -68,6 +68,7 @@ def done(task: SubtractTask) -> tuple[SubtractOutcome, CheckTask]:
     return outcome, check
 
 
+@pytest.mark.slow
 def test_the_first_accepted_frame_of_each_group_is_checked(tmp_path: Path) -> None:
     pair = pair_of()
     groups = [("a", "r"), ("a", "r"), ("a", "r"), ("b", "r"), ("a", "g")]
@@ -85,6 +86,7 @@ def test_switched_off_it_costs_nothing(tmp_path: Path) -> None:
     assert check_tasks([task], [{"status": "accepted", "difference_key": "d"}]) == {}
 
 
+@pytest.mark.slow
 def test_a_good_pair_gives_numbers_and_a_picture(tmp_path: Path) -> None:
     task = task_of(tmp_path, pair_of())
     _, check = done(task)
@@ -96,6 +98,7 @@ def test_a_good_pair_gives_numbers_and_a_picture(tmp_path: Path) -> None:
     assert check_frame(replace(check, with_picture=False)) == (numbers, None)
 
 
+@pytest.mark.slow
 def test_a_difference_the_other_method_contradicts_is_flagged(tmp_path: Path) -> None:
     pair = pair_of()
     wide = pair_of(reference_fwhm_px=2.7 * 1.3)
@@ -107,6 +110,7 @@ def test_a_difference_the_other_method_contradicts_is_flagged(tmp_path: Path) ->
     assert flag.measurements["star_difference"] > SETTINGS.max_method_difference
 
 
+@pytest.mark.slow
 def test_a_pair_the_kernel_cannot_do_is_told_as_that(tmp_path: Path) -> None:
     # ZOGY needs stars anywhere, the kernel whole stamps: all but a rim is masked.
     pair = pair_of(stars_per_mpx=12_000.0)

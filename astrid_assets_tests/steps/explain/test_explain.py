@@ -101,6 +101,7 @@ def test_the_reason_kept_is_the_reason_told(answer: Explanation, outcome: str, w
     assert words in frame(answer, outcome).sentence
 
 
+@pytest.mark.slow
 def test_a_date_and_a_survey_narrow_the_question(tmp_path: Path) -> None:
     catalogue = new_catalogue(tmp_path)
     store = FolderObjectStore(tmp_path / "store")

@@ -27,6 +27,8 @@ from astrid_assets_tests.small_survey import add_survey
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (256, 256)
 NIGHTS = ["2025-03-01", "2025-03-02"]
 ZERO_POINT = 26.4

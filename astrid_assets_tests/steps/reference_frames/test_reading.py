@@ -35,6 +35,7 @@ def test_the_last_reference_stays_for_every_copy_of_the_store(tmp_path):
     assert reference_frame.cache_info().currsize == 1
 
 
+@pytest.mark.slow
 def test_what_was_measured_for_one_frame_serves_the_next(tmp_path):
     """The second frame gets the very difference that it gets alone."""
     store = open_object_store(str(tmp_path))

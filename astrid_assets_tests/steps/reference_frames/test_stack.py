@@ -26,6 +26,8 @@ from astrid_assets_tests.storage.world import World
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 NIGHTS = [f"2025-03-0{day}" for day in range(1, 6)]
 SHAPE = (256, 256)
 TOML = """

@@ -58,6 +58,7 @@ def test_migrating_twice_changes_nothing(catalogue: Catalogue):
     catalogue.check()
 
 
+@pytest.mark.slow
 def test_two_processes_may_migrate_at_once(empty_catalogue: Catalogue, spawned: SpawnContext):
     workers = [spawned.Process(target=migrate_and_check, args=(empty_catalogue,)) for _ in range(2)]
     for worker in workers:
@@ -233,6 +234,7 @@ def test_a_time_without_zone_is_refused(catalogue: Catalogue):
         upsert(session, NightSummary, [summary_row(finished_at=naive)])
 
 
+@pytest.mark.slow
 def test_processes_that_write_the_same_rows_wait_for_each_other(
     catalogue: Catalogue, spawned: SpawnContext
 ):

@@ -74,6 +74,7 @@ def test_threads_change_no_byte(with_threads):
     assert digest(content) == expected
 
 
+@pytest.mark.slow
 def test_what_a_process_reads_first_is_what_it_reads_later(tmp_path, with_threads):
     """Without the table of dithers filled beforehand one in forty has wrong pixels."""
     with_threads(1)

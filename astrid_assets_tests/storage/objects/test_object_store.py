@@ -97,6 +97,7 @@ def test_changed_bytes_are_noticed(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
+@pytest.mark.slow
 def test_a_large_file_goes_in_and_out_in_parts(
     store: ObjectStore, tmp_path: Path, rng: np.random.Generator
 ):

@@ -26,6 +26,7 @@ def with_ada(catalogue: Catalogue) -> Catalogue:
     return catalogue
 
 
+@pytest.mark.slow
 def test_a_password_opens_its_own_account_only(with_ada: Catalogue) -> None:
     with with_ada.read() as session:
         found = accounts.by_password(session, "ada", PASSWORD)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 
 import numpy as np
+import pytest
 from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,6 +24,8 @@ from astrid_assets_tests.surveys.fits_files import (
     survey,
     to_bytes,
 )
+
+pytestmark = pytest.mark.slow
 
 PROFILE = survey()
 SMALL = survey("[detector]\nmax_megapixels = 0.1")

@@ -135,6 +135,7 @@ def test_a_huge_promise_is_refused_before_memory_is_taken() -> None:
     assert "detector.max_megapixels" in rejection.reason.message
 
 
+@pytest.mark.slow
 def test_a_gzip_bomb_is_refused() -> None:
     bomb = gzip.compress(light() + bytes(200 << 20))
     assert rejection_of(bomb, "[detector]\nmax_megapixels = 1").reason.code == "too_large"

@@ -50,6 +50,7 @@ def test_the_first_night_has_calibration_frames_and_every_night_its_lights():
     ]
 
 
+@pytest.mark.slow
 def test_every_file_has_the_size_that_the_listing_promises_and_repeats_exactly():
     for file in SOURCE.files():
         if file.path.endswith("_001.fits"):
@@ -172,6 +173,7 @@ def test_the_demonstration_has_two_raw_surveys_whose_reference_is_the_quiet_nigh
         SimulatedFrames(profile).check()
 
 
+@pytest.mark.slow
 def test_the_demonstration_holds_more_than_a_thousand_detectable_changes():
     count = 0
     for profile in demo_profiles():
