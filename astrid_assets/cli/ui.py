@@ -175,7 +175,7 @@ def supervise(programs: Sequence[Program], working_folder: Path) -> int:
 
 @contextlib.contextmanager
 def only_ui_of(home: Path) -> Iterator[None]:
-    """Hold the lock of this home's UI; the kernel frees it whatever happens to us.
+    """Hold the lock of this home's UI; it is freed however this process ends.
 
     Raises
     ------

@@ -81,7 +81,7 @@ def hash_of(version: str, *parts: object) -> str:
 
 
 def version_of(rows: Sequence[Mapping[str, object]]) -> str:
-    """Return the hash of the rows that a night came to, whenever they were written."""
+    """Return the hash of the rows that a step wrote for a night, without their times."""
     return ids.content_hash(
         [{name: value for name, value in row.items() if not name.endswith("_at")} for row in rows]
     )

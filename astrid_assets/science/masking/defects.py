@@ -241,7 +241,7 @@ def _runs_along_columns(stars: list[tuple[Index, Index]]) -> bool | None:
 
 
 def _longest(lines: Index) -> int:
-    """Return the number of pixels in the line with the most."""
+    """Return the number of pixels in the fullest line."""
     return int(np.bincount(lines - lines.min()).max())
 
 

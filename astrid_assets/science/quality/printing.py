@@ -49,7 +49,7 @@ def without_unit(value: float | None, limits: Iterable[float], unit: str = "") -
     Returns
     -------
     text
-        On its side of every limit; `UNKNOWN` for None and NaN.
+        Rounded such that it stays on its side of every limit; `UNKNOWN` for None and NaN.
     """
     if value is None or math.isnan(value):
         return UNKNOWN
@@ -60,7 +60,7 @@ def without_unit(value: float | None, limits: Iterable[float], unit: str = "") -
 
 
 def with_unit(value: float, limits: Iterable[float], unit: str = "") -> str:
-    """Print a value with its unit behind it.
+    """Print a value followed by its unit.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def with_unit(value: float, limits: Iterable[float], unit: str = "") -> str:
     Returns
     -------
     text
-        On its side of every limit.
+        Rounded such that it stays on its side of every limit.
     """
     return without_unit(value, limits, unit) + _scale_and_unit(unit)[1]
 

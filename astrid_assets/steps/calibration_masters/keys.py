@@ -68,7 +68,7 @@ def check_masters(profile: SurveyProfile, keys: MasterKeys) -> list[Reason]:
 
 
 def load_masters(store: ObjectStore, keys: MasterKeys) -> Masters:
-    """Read the masters; a worker keeps the last ones, with what follows from them."""
+    """Read the masters; a worker keeps the last two sets, with what was computed from them."""
     where = tuple(getattr(keys, kind) for kind in KINDS)
     return _loaded(store, where, keys.bad_pixels, keys.noises, keys.dark_exposure_s or inf)
 

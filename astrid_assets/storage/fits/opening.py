@@ -16,7 +16,7 @@ DITHERED_KEEPING_ZEROS = 2  # SUBTRACTIVE_DITHER_2 of the FITS standard
 
 
 def opened(content: bytes) -> fits.HDUList:
-    """Open the bytes of a file; threads need one each, for they move its position."""
+    """Open a FITS file from its bytes; each thread must open its own, which it seeks in."""
     return fits.open(io.BytesIO(content))
 
 

@@ -68,7 +68,7 @@ _PATH = re.compile(r"(\d{4}-\d{2}-\d{2})/(bias|dark|flat|light)_(\d{3})\.fits")
 
 @dataclass(frozen=True)
 class _Named:
-    """A file name, understood; night and index count from 0."""
+    """What the name of a file means; night and index count from 0."""
 
     kind: Kind
     night: int

@@ -68,7 +68,7 @@ def night(
 
 @router.get("/browse/pictures/{survey}/{night}/{number}")
 def night_picture(state: State, survey: str, night: str, number: int) -> Response:
-    """Return a picture that a step kept of a night."""
+    """Return one of the pictures that the steps drew of a night."""
     with state.catalogue.read() as session:
         pictures = list(night_view(session, survey, night).pictures.values())
     if not 0 <= number < len(pictures):

@@ -69,7 +69,7 @@ KEYS = {
 
 
 class NextRequest(BaseModel, extra="forbid"):
-    """How many more, and of what."""
+    """How many more candidates the page asks for, and of which survey and night."""
 
     count: int = Field(default=6, ge=1, le=MAX_AT_ONCE)
     survey: str | None = Field(default=None, max_length=40)
@@ -182,7 +182,7 @@ def one_candidate(state: State, person: Reviewer, detection_id: str) -> Item:
 
 @router.post("/review/events")
 def save(state: State, person: Reviewer, decision: ReviewDecision) -> Saved:
-    """Take down a decision; the same key again is the same event."""
+    """Record a decision; one that is sent twice with the same key is recorded once."""
     try:
         with state.catalogue.begin() as session:
             statement = Statement(reviewer=person.name, **decision.model_dump())
