@@ -151,13 +151,13 @@ def matched(
     ours, theirs
         The two lists.
     start : matrix (2, 2), shift (2,)
-        From our focal plane to theirs.
+        Map from our focal plane to theirs.
     shape : (ny, nx)
         Shape of our frame.
     tried
-        Number of such starts that were possible: each could match by chance.
+        Number of starts among which this one was found: each could match by chance.
     spent
-        Stars that the start itself was made from: they are no evidence.
+        Number of stars that the start was made from: these match by construction.
 
     Returns
     -------

@@ -76,7 +76,7 @@ def shares_above(
     snr : (n,)
         Negative where light was removed.
     found, on_galaxy : (n,)
-        Whether each was found, and where it was put.
+        Whether each was found, and whether it was put on a galaxy.
     least
         Lowest S/N of those that noise cannot hide.
 

@@ -32,7 +32,7 @@ class Reliability:
     posterior : (items, classes)
         Probability of each true class.
     confusion : (reviewers, true class, said class)
-        Rows sum to 1.
+        Probability of each vote, given the true class; rows sum to 1.
     prevalence : (classes,)
         Share of each class.
     rounds

@@ -5,8 +5,8 @@ with their neighbours on either side; significant ones are resampled straight on
 pixels and accepted only where they are lit over most of their length. Medians along
 the line decide that, so that stars in a row are not mistaken for one.
 
-Lines along rows and columns are the detector's: a line that departs by less than its width
-from one of them is not called a trail, nor is one that fades away from a star it crosses.
+Lines along rows and columns are effects of the detector: a line that departs from one of
+them by less than its width is no trail, nor is one that fades away from a star it crosses.
 
 References
 ----------

@@ -44,7 +44,7 @@ class TruthSource:
     mag
         Magnitude of the size of the change, with the frame's true zero point.
     expected_snr
-        Of `flux_e`, with its sign: PSF photometry with the true PSF, the photon
+        S/N of `flux_e`, with its sign, for PSF photometry with the true PSF, the photon
         noise of sky, source, host and underlying star, and a noiseless reference.
     """
 

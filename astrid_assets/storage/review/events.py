@@ -87,7 +87,7 @@ class Recorded:
 
 
 def record_statement(session: Session, statement: Statement, when: dt.datetime) -> Recorded:
-    """Take down a statement and bring the detection's views up to date.
+    """Record a statement and bring the detection's views up to date.
 
     Raises
     ------
