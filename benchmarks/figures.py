@@ -153,14 +153,19 @@ class Layout:
 def layouts(figures: list[Figure]) -> list[Layout]:
     """Return the figures as tables: a row for each thing, a column for each quantity.
 
-    A table that would be wide and low stands on its side.
+    A table that would be wide and low stands on its side; one that would be mostly empty
+    becomes a list.
     """
     made = []
     for title in dict.fromkeys(figure.table for figure in figures):
         inside = [figure for figure in figures if figure.table == title]
         quantities = list(dict.fromkeys((f.name, f.unit) for f in inside))
+        rows = list(dict.fromkeys(f.row for f in inside))
+        if 2 * len(inside) < len(rows) * len(quantities):
+            made.append(Layout(title, [["", "", "value", "unit"], *map(_line, inside)]))
+            continue
         cells = [["", *(f"{name}, {unit}" if unit else name for name, unit in quantities)]]
-        for row in dict.fromkeys(f.row for f in inside):
+        for row in rows:
             values = {(f.name, f.unit): f.value for f in inside if f.row == row}
             cells.append([row, *(shown(values.get(quantity)) for quantity in quantities)])
         if len(cells) < len(quantities) > WIDEST:
@@ -169,11 +174,16 @@ def layouts(figures: list[Figure]) -> list[Layout]:
     return made
 
 
+def _line(figure: Figure) -> list[str]:
+    return [figure.row, figure.name, shown(figure.value), figure.unit]
+
+
 def as_table(layout: Layout) -> Table:
     """Return a table for the terminal."""
     table = Table(title=layout.title, title_justify="left")
     for number, heading in enumerate(layout.cells[0]):
-        table.add_column(heading, justify="right" if number else "left")
+        texts = number == 0 or heading in ("", "unit")
+        table.add_column(heading, justify="left" if texts else "right")
     for line in layout.cells[1:]:
         table.add_row(*line)
     return table
@@ -189,7 +199,7 @@ def shown(value: Value | None) -> str:
 def commit(folder: Path) -> dict[str, object]:
     """Return the commit that is checked out, and whether files differ from it.
 
-    Results of benchmarks do not count as a difference: they are what is written.
+    Results of benchmarks, figures and pictures, do not count: they are what is written.
 
     Raises
     ------
@@ -212,7 +222,8 @@ def commit(folder: Path) -> dict[str, object]:
             )
         return done.stdout.strip()
 
-    changed = git("status", "--porcelain", "--", ":/", ":(exclude)results")
+    written = (":(exclude)results", ":(exclude,top)docs/pictures")
+    changed = git("status", "--porcelain", "--", ":/", *written)
     return {"hash": git("rev-parse", "HEAD"), "dirty": bool(changed)}
 
 

@@ -1,5 +1,6 @@
 """How Sphinx builds the documentation; what it lists is written by `docs/generate`."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ exclude_patterns = ["_build", "README.md"]
 # Single backticks name something of ours, or are code; what cannot be linked stays text.
 default_role = "py:obj"
 nitpicky = False
+smartquotes = False  # quotes in titles and tables are those of TOML
 # `Shapes` stands in two modules; a bare mention links to the first.
 suppress_warnings = ["ref.python"]
 
@@ -31,7 +33,15 @@ autosummary_generate = False
 numpydoc_show_class_members = False
 
 myst_heading_anchors = 3
-nb_execution_mode = "off"  # notebooks are run by the tests
+# Notebooks make their own data, so they run wherever the package is installed.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600  # seconds per cell: kernels are compiled the first time
+for name in [n for n in os.environ if n.startswith(("ASTRID_", "MLFLOW_"))]:
+    del os.environ[name]  # a notebook's survey must not reach a catalogue that is in use
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["astrid.css"]
 html_title = "AstrID"

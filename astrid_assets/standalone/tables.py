@@ -19,35 +19,37 @@ if TYPE_CHECKING:
     from astrid_assets.science.stars.star_list import Stars
 
 CANDIDATE_COLUMNS: dict[str, tuple[str, str]] = {
-    "x": ("pix", "sub-pixel position on the science frame, zero-based"),
-    "y": ("pix", "sub-pixel position on the science frame, zero-based"),
-    "ra_deg": ("deg", "right ascension"),
-    "dec_deg": ("deg", "declination"),
-    "significance": ("", "S_corr at the peak, in sigma; negative where it faded"),
-    "flux_e": ("electron", "PSF flux of the change, electrons of the science frame"),
-    "flux_err_e": ("electron", "its error"),
-    "aperture_flux_e": ("electron", "within 1.5 FWHM; NaN where that is masked"),
-    "aperture_flux_err_e": ("electron", "its error"),
-    "mag": ("mag", "of the size of the change"),
-    "mag_err": ("mag", "its error"),
-    "fwhm_px": ("pix", "width on the difference; NaN where noise leaves none"),
-    "elongation": ("", "a/b on the difference"),
+    "x": ("pix", "sub-pixel position along x on the science frame, from 0"),
+    "y": ("pix", "sub-pixel position along y on the science frame, from 0"),
+    "ra_deg": ("deg", "right ascension, in the system of the frame's WCS"),
+    "dec_deg": ("deg", "declination, in the system of the frame's WCS"),
+    "significance": ("", "S_corr at the peak, in sigma; negative where the source faded"),
+    "flux_e": ("electron", "PSF flux of the change, in electrons of the science frame"),
+    "flux_err_e": ("electron", "standard error of the PSF flux"),
+    "aperture_flux_e": ("electron", "flux within 1.5 FWHM; NaN where most of it is masked"),
+    "aperture_flux_err_e": ("electron", "standard error of the aperture flux"),
+    "mag": ("mag", "magnitude of the size of the change"),
+    "mag_err": ("mag", "standard error of the magnitude"),
+    "fwhm_px": ("pix", "FWHM on the difference; NaN where noise leaves no width"),
+    "elongation": ("", "ratio of the long to the short axis on the difference"),
 }
 """Unit and description."""
 
 STAR_COLUMNS: dict[str, tuple[str, str]] = {
-    "x": ("pix", "position, zero-based"),
-    "y": ("pix", "position, zero-based"),
-    "ra_deg": ("deg", "right ascension"),
-    "dec_deg": ("deg", "declination"),
+    "x": ("pix", "position along x, from 0"),
+    "y": ("pix", "position along y, from 0"),
+    "ra_deg": ("deg", "right ascension, in the system of the frame's WCS"),
+    "dec_deg": ("deg", "declination, in the system of the frame's WCS"),
     "flux": ("electron", "PSF flux"),
-    "flux_err": ("electron", "its error"),
-    "fwhm_px": ("pix", "width"),
-    "elongation": ("", "a/b"),
+    "flux_err": ("electron", "standard error of the PSF flux"),
+    "fwhm_px": ("pix", "FWHM of the star"),
+    "elongation": ("", "ratio of the long to the short axis"),
     "flag": ("", "0 is an isolated good star; 1 blended, 2 saturated, 4 masked, 8 unlike a star"),
 }
 DIGITS = {"pix": ".3f", "deg": ".7f"}
 """Shown and written of a number, by unit; six significant ones of others."""
+FAILED = "names of the failed tests, joined by commas"
+BITS = "names of the mask bits within one FWHM, joined by commas"
 SKY = ("ra_deg", "dec_deg")
 MAGNITUDES = ("mag", "mag_err")
 
@@ -67,10 +69,10 @@ def candidate_table(
         values = [_number(each, name) for each in candidates]
         table[name] = _column(np.array(values, dtype=np.float64), unit, text)
     kept = np.array([each.is_kept for each in candidates], dtype=bool)
-    table["kept"] = Column(kept, description="no test failed")
+    table["kept"] = Column(kept, description="True where no test failed")
     for name, words, text in (
-        ("failed_tests", [names_of_reasons(each.reasons) for each in candidates], "tests"),
-        ("mask", [names_of_bits(each.mask_bits) for each in candidates], "bits within a FWHM"),
+        ("failed_tests", [names_of_reasons(each.reasons) for each in candidates], FAILED),
+        ("mask", [names_of_bits(each.mask_bits) for each in candidates], BITS),
     ):
         joined = np.array([",".join(each) for each in words], dtype="U")
         table[name] = Column(joined, description=text)

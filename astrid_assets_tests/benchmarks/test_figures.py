@@ -116,6 +116,12 @@ def test_a_wide_low_table_stands_on_its_side() -> None:
     assert low.cells == [["", "q0", "q1", "q2"], ["row", "0", "1", "2"]]
 
 
+def test_a_table_that_would_be_mostly_empty_is_a_list() -> None:
+    (layout,) = layouts([Figure("t", f"r{n}", f"q{n}", n, f"u{n}") for n in range(3)])
+    assert layout.cells[0] == ["", "", "value", "unit"]
+    assert layout.cells[1:] == [[f"r{n}", f"q{n}", str(n), f"u{n}"] for n in range(3)]
+
+
 def test_results_are_dirty_only_by_files_that_figures_depend_on(results: Path) -> None:
     run(results, "--keep").finish()
     assert (results / "speed.json").is_file()

@@ -21,6 +21,7 @@ from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.storage.database.tables.base import Base
 from docs.generate import (
     api_pages,
+    columns_page,
     commands_page,
     environment_page,
     mask_page,
@@ -42,6 +43,7 @@ MAKERS = {
     "rest": routes_page.page,
     "environment": environment_page.page,
     "tables": tables_page.page,
+    "columns": columns_page.page,
     "packages": packages_page.page,
 }
 
@@ -181,6 +183,18 @@ def test_every_public_function_of_science_is_in_the_api_reference() -> None:
                 if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_":
                     documented = rf"^\.\. auto\w+:: {node.name}$"
                     assert re.search(documented, text, re.MULTILINE), node.name
+
+
+def test_the_entry_points_are_in_the_api_reference() -> None:
+    pages = api_pages.api_pages()
+    for name in ("difference", "measure"):
+        assert f".. autofunction:: {name}\n" in pages["api/notebooks.rst"]
+    for name in ("Subtraction", "Measurement"):
+        assert f".. autoclass:: {name}\n" in pages["api/notebooks.rst"]
+    assert ".. autofunction:: build_definitions\n" in pages["api/deployment.rst"]
+    for name in pages:
+        page = name.removeprefix("api/").removesuffix(".rst")
+        assert page == "index" or f"   {page}\n" in pages["api/index.rst"], name
 
 
 @pytest.mark.parametrize(

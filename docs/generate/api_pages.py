@@ -1,4 +1,4 @@
-"""The reference of public science functions: one page per room, in the data's order."""
+"""The Python reference: entry points first, then science, one page per folder."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import ast
 import importlib
 import inspect
 import pkgutil
+from typing import TYPE_CHECKING
 
 from astrid_assets import science
+from docs.generate.docstrings import first_sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 ROOMS = (
     *("calibration", "masking", "sky", "stars", "psf", "astrometry", "photometry"),
@@ -15,6 +20,23 @@ ROOMS = (
     *("quality", "labelling", "simulation", "arrays"),
 )
 """In the order in which a frame meets them; `arrays` is what they all use."""
+
+ENTRY_POINTS = {
+    "notebooks": (
+        "Two frames in a notebook",
+        ("astrid_assets.api", "astrid_assets.standalone.results"),
+    ),
+    "deployment": (
+        "Deployment",
+        ("astrid_assets.definitions", "astrid_assets.web.app", "astrid_assets.compute"),
+    ),
+    "stores": (
+        "Catalogue and store",
+        ("astrid_assets.storage.database.catalogue", "astrid_assets.storage.objects.object_store"),
+    ),
+}
+"""Pages outside of `science`: title and modules. What `standalone` returns is documented, the rest
+of it is private."""
 
 
 def rooms() -> list[str]:
@@ -45,8 +67,12 @@ def public_names(module: str) -> list[str]:
 
 def room_page(package: str, title: str) -> str:
     """Return the page of a package as reStructuredText."""
-    parts = [_heading(title, "="), f".. automodule:: {package}\n"]
-    for module in modules(package):
+    return _page(title, f".. automodule:: {package}\n", modules(package))
+
+
+def _page(title: str, introduction: str, documented: Sequence[str]) -> str:
+    parts = [_heading(title, "="), introduction]
+    for module in documented:
         names = public_names(module)
         if not names:
             continue
@@ -64,6 +90,16 @@ def room_page(package: str, title: str) -> str:
     return "\n".join(parts)
 
 
+def _listed(sentences: Mapping[str, str]) -> str:
+    tree = ".. toctree::\n   :hidden:\n\n" + "".join(f"   {name}\n" for name in sentences)
+    lines = "".join(f"* :doc:`{name}`: {text}\n" for name, text in sentences.items())
+    return f"{tree}\n{lines}\n"
+
+
+def _sentence(module: str) -> str:
+    return first_sentence(importlib.import_module(module).__doc__)
+
+
 def _heading(text: str, line: str) -> str:
     return f"{text}\n{line * len(text)}\n"
 
@@ -74,10 +110,19 @@ def api_pages() -> dict[str, str]:
         f"api/{room}.rst": room_page(f"astrid_assets.science.{room}", room) for room in rooms()
     }
     pages["api/science.rst"] = room_page("astrid_assets.science", "science")
-    tree = "\n".join(f"   {name}" for name in ("science", *rooms()))
+    for name, (title, documented) in ENTRY_POINTS.items():
+        pages[f"api/{name}.rst"] = _page(title, "", documented)
     pages["api/index.rst"] = (
-        _heading("Functions of science", "=")
-        + "\nArrays in, arrays out: each works in a notebook without anything else of AstrID.\n"
-        + f"\n.. toctree::\n   :maxdepth: 1\n\n{tree}\n"
+        _heading("Python reference", "=")
+        + "\n"
+        + _listed(
+            {name: _sentence(documented[0]) for name, (_, documented) in ENTRY_POINTS.items()}
+        )
+        + _heading("Functions of science", "-")
+        + "\nArrays in, arrays out: each works in a notebook without anything else of AstrID.\n\n"
+        + _listed(
+            {"science": _sentence("astrid_assets.science")}
+            | {room: _sentence(f"astrid_assets.science.{room}") for room in rooms()}
+        )
     )
     return pages

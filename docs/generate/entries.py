@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 class Entry:
     """One thing that the code declares, such as a setting or a command.
 
-    `cells` are the other columns of its row; the sentence is the last column.
+    `cells` are the other columns of its row, after the sentence.
     """
 
     name: str
@@ -51,9 +51,11 @@ def as_markdown(page: Page) -> str:
 
 
 def _table(group: Group) -> str:
-    titles = ("", *group.columns, "")
+    # A column that is empty in this table is left out.
+    used = [n for n in range(len(group.columns)) if any(entry.cells[n] for entry in group.entries)]
+    titles = ("", "", *(group.columns[n] for n in used))
     rows = [
-        (f"`{entry.name}`", *entry.cells, " ".join(entry.sentence.split()))
+        (f"`{entry.name}`", " ".join(entry.sentence.split()), *(entry.cells[n] for n in used))
         for entry in group.entries
     ]
     lines = [_row(titles), _row(("---",) * len(titles))]

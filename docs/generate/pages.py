@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docs.generate import (
+    columns_page,
     commands_page,
     environment_page,
+    figures_page,
     mask_page,
     numbers_page,
     packages_page,
@@ -20,6 +23,8 @@ from docs.generate.entries import as_markdown
 if TYPE_CHECKING:
     from docs.generate.entries import Page
 
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
 
 def pages() -> list[Page]:
     """Return the reference pages in the order of the table of contents."""
@@ -30,6 +35,7 @@ def pages() -> list[Page]:
         routes_page,
         environment_page,
         tables_page,
+        columns_page,
         packages_page,
         numbers_page,
     )
@@ -38,4 +44,7 @@ def pages() -> list[Page]:
 
 def all_files() -> dict[str, str]:
     """Return the text of every generated file by its name."""
-    return {f"{page.name}.md": as_markdown(page) for page in pages()} | api_pages()
+    written = {f"{page.name}.md": as_markdown(page) for page in pages()}
+    # Sphinx reads below its own folder only.
+    notebooks = {f"notebooks/{path.name}": path.read_text() for path in NOTEBOOKS.glob("*.ipynb")}
+    return written | {"figures.md": figures_page.page()} | notebooks | api_pages()
