@@ -31,7 +31,7 @@ from astrid_assets.science.arrays.threads import set_threads
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.differencing import noise, subtraction
 from astrid_assets.science.differencing.settings import DifferencingSettings
-from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.measuring import measure_frame
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.pair import simulate_pair
 from astrid_assets.steps.detections import detect
@@ -192,7 +192,7 @@ def _measured(frame: Frame) -> Frame:
         saturation_e=frame.saturation_e + SKY_E,
         sky_rms_e=None,
     )
-    found = measure(raw, None, ProcessingSettings()).frame
+    found = measure_frame(raw, None, ProcessingSettings()).frame
     return replace(found, wcs=frame.wcs, zero_point_mag=frame.zero_point_mag)
 
 

@@ -17,12 +17,12 @@ import numpy as np
 
 from astrid_assets.compute import Compute
 from astrid_assets.science.arrays.threads import set_threads
-from astrid_assets.science.calibration.masters import Masters, combine
+from astrid_assets.science.calibration.masters import Masters, combined_frame
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.processing.anchor import make_anchor
 from astrid_assets.science.processing.diagnostics import frame_diagnostics
-from astrid_assets.science.processing.measuring import measure
-from astrid_assets.science.processing.solving import solve
+from astrid_assets.science.processing.measuring import measure_frame
+from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.registration.resampling import pixel_mapping, resample
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.detector import calibration_adu
@@ -62,11 +62,11 @@ def simulate(side: int, seed: int = 3) -> World:
     def calibration(kind: Kind) -> list[NDArray[np.float32]]:
         return [calibration_adu(plan, kind, k) * gain for k in range(5)]
 
-    bias = combine(calibration("bias"), "bias")
-    dark = combine(calibration("dark"), "dark", bias=bias, exposures_s=[seconds] * 5)
-    flat = combine(calibration("flat"), "flat", bias=bias)
+    bias = combined_frame(calibration("bias"), "bias")
+    dark = combined_frame(calibration("dark"), "dark", bias=bias, exposures_s=[seconds] * 5)
+    flat = combined_frame(calibration("flat"), "flat", bias=bias)
     masters = Masters(bias=bias, dark=dark, flat=flat)
-    anchor = make_anchor(measure(_light(plan, 0, 0), masters, SETTINGS), SETTINGS)
+    anchor = make_anchor(measure_frame(_light(plan, 0, 0), masters, SETTINGS), SETTINGS)
     return World(masters, anchor, _light(plan, 0, 1))
 
 
@@ -89,8 +89,8 @@ def _light(plan: SimulationPlan, night: int, index: int) -> Frame:
 
 def run_chain(world: World) -> bytes:
     """Calibrate, mask, measure, solve, register on the anchor's grid, and write."""
-    measured = measure(world.raw, world.masters, SETTINGS)
-    processed = solve(measured, world.anchor, SETTINGS)
+    measured = measure_frame(world.raw, world.masters, SETTINGS)
+    processed = solve_frame(measured, world.anchor, SETTINGS)
     assert processed.is_accepted, processed.reasons
     frame_diagnostics(processed, measured)
     frame = processed.frame

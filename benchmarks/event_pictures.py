@@ -23,8 +23,8 @@ from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.photometry.forced_photometry import forced_fluxes
 from astrid_assets.science.processing.anchor import make_anchor
-from astrid_assets.science.processing.measuring import measure
-from astrid_assets.science.processing.solving import solve
+from astrid_assets.science.processing.measuring import measure_frame
+from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.settings import ProcessingSettings
 from benchmarks.drawing import saao, save
 
@@ -66,7 +66,7 @@ def series(data: Path) -> list[Subtracted]:
         rows = sorted(csv.DictReader(file), key=lambda row: float(row["mjd_start"]))
     settings = ProcessingSettings(wcs="stars")
     measured = {
-        row["file"]: measure(
+        row["file"]: measure_frame(
             replace(
                 saao(data, row["file"]),
                 observed_mjd=float(row["mjd_start"]),
@@ -79,7 +79,7 @@ def series(data: Path) -> list[Subtracted]:
         for row in rows
     }
     anchor = make_anchor(measured[REFERENCE], settings)
-    solved = {name: solve(one, anchor, settings).frame for name, one in measured.items()}
+    solved = {name: solve_frame(one, anchor, settings).frame for name, one in measured.items()}
     return [
         Subtracted(
             row,

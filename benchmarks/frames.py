@@ -30,8 +30,8 @@ from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.masking.cosmic_rays import find_cosmic_rays
 from astrid_assets.science.masking.defects import missing_pixels, saturated_pixels
 from astrid_assets.science.masking.trails import find_trails
-from astrid_assets.science.processing.measuring import measure
-from astrid_assets.science.processing.solving import solve
+from astrid_assets.science.processing.measuring import measure_frame
+from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.psf.fitting import fit_psf
 from astrid_assets.science.psf.star_selection import choose_psf_stars
 from astrid_assets.science.quality.noise_pattern import noise_pattern
@@ -117,12 +117,12 @@ def steps(world: World, rounds: int) -> list[Line]:
     bad = (mask & UNUSABLE) != 0
     sky = measure_background(data, bad)
     light = data - sky.level
-    measured = measure(raw, masters, SETTINGS)
+    measured = measure_frame(raw, masters, SETTINGS)
     done, stars = measured.frame, measured.stars
     variance, psf = done.variance, done.psf
     assert variance is not None
     assert psf is not None
-    processed = solve(measured, world.anchor, SETTINGS)
+    processed = solve_frame(measured, world.anchor, SETTINGS)
     assert processed.frame.wcs is not None
     mapping = pixel_mapping(world.anchor.wcs, processed.frame.wcs, frame.shape)
     sigma = float(done.sky_rms_e or 1.0)
@@ -173,7 +173,7 @@ def steps(world: World, rounds: int) -> list[Line]:
         ("PSF fluxes", lambda: with_psf_fluxes(stars, done), "", None),
         (
             "WCS, zero point",
-            lambda: solve(measured, world.anchor, SETTINGS),
+            lambda: solve_frame(measured, world.anchor, SETTINGS),
             *aligner(light, world),
         ),
         (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.measuring import measure_frame
 from astrid_assets.science.psf.fitting import fit_psf
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair
@@ -91,7 +91,7 @@ def blind(frame: Frame) -> Frame:
         sky_rms_e=None,
         zero_point_mag=None,
     )
-    found = measure(raw, None, ProcessingSettings()).frame
+    found = measure_frame(raw, None, ProcessingSettings()).frame
     wcs = frame.wcs.deepcopy()
     wcs.wcs.crpix = wcs.wcs.crpix + np.array(BLIND_OFFSET_PX)
     wcs.wcs.set()

@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from astrid_assets.science.calibration.calibrate import calibrate
-from astrid_assets.science.calibration.masters import Masters, combine
+from astrid_assets.science.calibration.masters import Masters, combined_frame
 from astrid_assets.science.calibration.overscan import without_overscan
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.masking.cosmic_rays import find_cosmic_rays
 from astrid_assets.science.masking.trails import find_trails, trail_mask
 from astrid_assets.science.processing.anchor import make_anchor
-from astrid_assets.science.processing.measuring import measure
-from astrid_assets.science.processing.solving import solve
+from astrid_assets.science.processing.measuring import measure_frame
+from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.registration.resampling import pixel_mapping, resample
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.sky.background import measure_background
@@ -114,7 +114,7 @@ def trail(data: Path, out: Path, figures: Figures) -> None:
 
 def saturation(data: Path, out: Path, figures: Figures) -> None:
     """SAAO 1.0 m (MIT, pyDIA): saturated stars, their bleeding and halos."""
-    done = measure(saao(data, "science/kb13475_i0097.fits"), None, SETTINGS).frame
+    done = measure_frame(saao(data, "science/kb13475_i0097.fits"), None, SETTINGS).frame
     here = np.s_[0:256, 0:256]
     figures.add(PICTURES, "saturation", "flagged", int((done.mask[here] != 0).sum()), "pixels")
     draw_row(
@@ -147,10 +147,10 @@ def sky(data: Path, out: Path, figures: Figures) -> None:
 def registration(data: Path, out: Path, figures: Figures) -> None:
     """Two SAAO frames without WCS, aligned by their star patterns."""
     settings = SETTINGS.model_copy(update={"wcs": "stars"})
-    first = measure(saao(data, "reference/kb13475_i0177.fits"), None, settings)
-    second = measure(saao(data, "science/kb13475_i0097.fits"), None, settings)
+    first = measure_frame(saao(data, "reference/kb13475_i0177.fits"), None, settings)
+    second = measure_frame(saao(data, "science/kb13475_i0097.fits"), None, settings)
     anchor = make_anchor(first, settings)
-    ours, theirs = solve(first, anchor, settings), solve(second, anchor, settings)
+    ours, theirs = solve_frame(first, anchor, settings), solve_frame(second, anchor, settings)
     assert ours.frame.wcs is not None
     assert theirs.frame.wcs is not None
     mapping = pixel_mapping(ours.frame.wcs, theirs.frame.wcs, ours.frame.shape)
@@ -179,7 +179,7 @@ def registration(data: Path, out: Path, figures: Figures) -> None:
 
 def psf(data: Path, out: Path, figures: Figures) -> None:
     """The PSF of a crowded frame, and the frame without its stars' models."""
-    done = measure(saao(data, "reference/kb13475_i0177.fits"), None, SETTINGS)
+    done = measure_frame(saao(data, "reference/kb13475_i0177.fits"), None, SETTINGS)
     frame, model = done.frame, done.frame.psf
     assert model is not None
     left = frame.data.copy()
@@ -214,8 +214,8 @@ def psf(data: Path, out: Path, figures: Figures) -> None:
 def flat_field(data: Path, out: Path) -> None:
     """CAFOS (no licence: never published): bias and flat remove the dust ring."""
     folder = data / "calib_cafos_ngc2420"
-    bias = combine([pixels(p) for p in sorted((folder / "bias").iterdir())], "bias")
-    flat = combine([pixels(p) for p in (folder / "flat_B").iterdir()], "flat", bias=bias)
+    bias = combined_frame([pixels(p) for p in sorted((folder / "bias").iterdir())], "bias")
+    flat = combined_frame([pixels(p) for p in (folder / "flat_B").iterdir()], "flat", bias=bias)
     raw = frame_of(folder / "light_B" / "uamA_0026.fits.fz")
     done = calibrate(raw, Masters(bias=bias, flat=flat))
     draw_row(

@@ -25,7 +25,7 @@ from photutils.psf import EPSFBuilder, extract_stars
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.psf.fitting import fit_psf
 from astrid_assets.science.psf.star_selection import choose_psf_stars
-from astrid_assets.science.simulation.point_spread import PsfField, stamps
+from astrid_assets.science.simulation.point_spread import PsfField, star_stamps
 from astrid_assets.science.stars.measurement import measure_stars, select, with_psf_fluxes
 from astrid_assets.science.stars.point_sources import star_stamp
 from benchmarks.costs import peak_frames
@@ -138,7 +138,7 @@ def simulated(side: int, n_stars: int, fwhm_px: float) -> tuple[Frame, PsfField]
     for low in range(0, n_stars, 500):
         part = slice(low, low + 500)
         off = x[part] - np.rint(x[part]), y[part] - np.rint(y[part])
-        painted = stamps(psf, x[part], y[part], *off, half)
+        painted = star_stamps(psf, x[part], y[part], *off, half)
         for stamp, light, row, column in zip(
             painted,
             flux[part],
@@ -235,7 +235,7 @@ def _worst(truth: PsfField, size: int, stamp: Callable[[float, float], Image]) -
     peak, most = 0.0, 0.0
     for dx, dy in PHASES:
         off = np.array([dx]), np.array([dy])
-        pixels = stamps(truth, middle, middle, *off, size // 2)[0]
+        pixels = star_stamps(truth, middle, middle, *off, size // 2)[0]
         peak = max(peak, float(pixels.max()))
         most = max(most, float(np.abs(stamp(dx, dy) - pixels).max()))
     return most / peak

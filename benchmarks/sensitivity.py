@@ -30,7 +30,7 @@ from scipy.spatial import KDTree
 from scipy.stats import norm
 
 from astrid_assets.science.arrays.threads import set_threads
-from astrid_assets.science.detection.candidate import names_of
+from astrid_assets.science.detection.candidate import reason_names
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
@@ -184,7 +184,7 @@ def compare(pair: SimulatedPair, difference: Difference, candidates: list[Candid
 
 
 def _names(candidate: Candidate) -> list[str]:
-    return names_of(candidate.reasons)
+    return reason_names(candidate.reasons)
 
 
 def _count_places(

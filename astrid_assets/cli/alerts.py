@@ -10,7 +10,7 @@ DESCRIPTION = "Public alerts: cutouts without frames"
 
 
 @click.group()
-def alerts() -> None:
+def alerts_command() -> None:
     """Import public alerts with their cutouts and catalogue labels.
 
     \b
@@ -19,14 +19,14 @@ def alerts() -> None:
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
 
 
-@alerts.command("import")
+@alerts_command.command("import")
 @click.argument(
     "file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Table of public alerts to read: .parquet.",
 )
 @click.option("--survey", default="alerts", show_default=True, help="Where they go.")
-def import_(file: Path, survey: str) -> None:
+def import_alerts_command(file: Path, survey: str) -> None:
     """Make detections of the alerts in FILE (.parquet); twice is no harm.
 
     Knows ZTF alerts (candid, isdiffpos, cutout_*; their label becomes an event

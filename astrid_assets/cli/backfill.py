@@ -67,7 +67,7 @@ PROCESSING = NIGHTLY_ASSETS[:3]
 )
 @click.option("--force", is_flag=True, help="Compute what is unchanged, too.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes per run.")
-def backfill(
+def backfill_command(
     surveys: tuple[str, ...],
     start: str,
     end: str,

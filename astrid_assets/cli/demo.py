@@ -32,7 +32,7 @@ RESCORED_ASSETS = ("detections", "validated_labels")
     is_flag=True,
     help="One small survey and no training: under a minute once the code is compiled.",
 )
-def demo(workers: int | None, *, tiny: bool) -> None:
+def demo_command(workers: int | None, *, tiny: bool) -> None:
     """Run two simulated surveys through the whole graph and write the report.
 
     \b
@@ -71,7 +71,7 @@ def demo(workers: int | None, *, tiny: bool) -> None:
         problems: tuple[str, ...] = ()
         if not tiny:
             console.rule("Learning: dataset, U-Net, deployment", align="left")
-            problems = learn(console, instance, graph.resolve_job_def("learning_job"))
+            problems = run_learning(console, instance, graph.resolve_job_def("learning_job"))
             console.rule("The same nights, scored by the model in force", align="left")
             failures += run_plans(console, instance, nights, plans, assets=RESCORED_ASSETS)
     print_summary(console, catalogue, plans, failures)
@@ -111,7 +111,9 @@ def add_simulated_surveys(
     return names
 
 
-def learn(console: Console, instance: DagsterInstance, job: JobDefinition) -> tuple[str, ...]:
+def run_learning(
+    console: Console, instance: DagsterInstance, job: JobDefinition
+) -> tuple[str, ...]:
     """Run the learning assets; returns one line for each that failed."""
     from astrid_assets.cli.backfill import stop_if_pointless
     from astrid_assets.cli.range_runs import run_in_process

@@ -48,7 +48,7 @@ SHORT_ID = 12
     show_default=True,
     help="How the rows are printed.",
 )
-def detections(
+def detections_command(
     survey: str | None,
     night: dt.datetime | None,
     above: float | None,

@@ -25,7 +25,7 @@ Check = tuple[str, "Callable[[], Iterator[Finding]]"]
 
 @click.command()
 @click.option("--fix", is_flag=True, help="Mend what can be mended without risk.")
-def doctor(fix: bool) -> None:
+def doctor_command(fix: bool) -> None:
     """Check the installation, the services and what a crash may have left behind.
 
     Exit code 1 when something has to be done before AstrID works.
@@ -38,18 +38,18 @@ def doctor(fix: bool) -> None:
     from astrid_assets.cli import doctor_checks as checks
 
     every: list[Check] = [
-        ("Python", checks.python),
-        ("Packages", checks.packages),
-        ("Settings", checks.settings),
-        ("Home", checks.home),
-        ("Store", checks.store),
-        ("Catalogue", checks.catalogue),
-        ("Surveys", checks.surveys),
-        ("MLflow", checks.mlflow),
-        ("Dagster", checks.dagster),
-        ("Graph", checks.graph),
-        ("Runs", lambda: checks.runs(fix=fix)),
-        ("Leftovers", lambda: checks.leftovers(fix=fix)),
+        ("Python", checks.check_python),
+        ("Packages", checks.check_packages),
+        ("Settings", checks.check_settings),
+        ("Home", checks.check_home),
+        ("Store", checks.check_store),
+        ("Catalogue", checks.check_catalogue),
+        ("Surveys", checks.check_surveys),
+        ("MLflow", checks.check_mlflow),
+        ("Dagster", checks.check_dagster),
+        ("Graph", checks.check_graph),
+        ("Runs", lambda: checks.check_runs(fix=fix)),
+        ("Leftovers", lambda: checks.check_leftovers(fix=fix)),
     ]
     failed = False
     for name, check in every:

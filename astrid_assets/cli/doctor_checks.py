@@ -26,7 +26,7 @@ STAGED = re.compile(r"(#\d+|^\..+\.part)$")
 STALE_S = 3600.0  # nothing takes an hour to write one object
 
 
-def python() -> Iterator[Finding]:
+def check_python() -> Iterator[Finding]:
     """Return whether the interpreter is one that is tested."""
     first, end = PYTHONS
     version = ".".join(map(str, sys.version_info[:3]))
@@ -36,7 +36,7 @@ def python() -> Iterator[Finding]:
         yield Finding("FAIL", version, "use Python 3.11, 3.12 or 3.13")
 
 
-def packages() -> Iterator[Finding]:
+def check_packages() -> Iterator[Finding]:
     """Return the required packages that are missing or have another version."""
     from packaging.requirements import Requirement
 
@@ -59,7 +59,7 @@ def packages() -> Iterator[Finding]:
         yield Finding("OK", f"astrid-assets {metadata.version('astrid-assets')}")
 
 
-def home() -> Iterator[Finding]:
+def check_home() -> Iterator[Finding]:
     """Return whether the home folder can be written and has room."""
     folder = workplace.prepare_home()
     yield Finding("OK", str(folder))
@@ -72,7 +72,7 @@ def home() -> Iterator[Finding]:
         )
 
 
-def settings() -> Iterator[Finding]:
+def check_settings() -> Iterator[Finding]:
     """Return which environment variables are set, and whether they can be read."""
     try:
         named = Environment().variables_set
@@ -83,14 +83,14 @@ def settings() -> Iterator[Finding]:
         yield Finding("OK", ", ".join(named) or "no variable is set: all defaults")
 
 
-def store() -> Iterator[Finding]:
+def check_store() -> Iterator[Finding]:
     """Return whether an object can be written to the store and read back."""
     opened = workplace.open_store()
     opened.check()
     yield Finding("OK", opened.url)
 
 
-def catalogue() -> Iterator[Finding]:
+def check_catalogue() -> Iterator[Finding]:
     """Return whether the catalogue can be reached, and whether it is up to date."""
     from astrid_assets.storage.database.catalogue import Catalogue
 
@@ -100,7 +100,7 @@ def catalogue() -> Iterator[Finding]:
     yield Finding("OK", opened.url)
 
 
-def surveys() -> Iterator[Finding]:
+def check_surveys() -> Iterator[Finding]:
     """Return whether each survey's profile is valid and the graph knows it."""
     from astrid_assets.cli.surveys import DIMENSION, profile_of, stored_surveys
     from astrid_assets.surveys.profile import ProfileError
@@ -129,7 +129,7 @@ def surveys() -> Iterator[Finding]:
             )
 
 
-def mlflow() -> Iterator[Finding]:
+def check_mlflow() -> Iterator[Finding]:
     """Return whether MLflow answers, or its database can be opened."""
     from astrid_assets.tracking.server import without_password
 
@@ -155,7 +155,7 @@ def mlflow() -> Iterator[Finding]:
     yield Finding("OK", shown if found else f"{shown} (no experiment yet)")
 
 
-def dagster() -> Iterator[Finding]:
+def check_dagster() -> Iterator[Finding]:
     """Return whether Dagster's history can be read."""
     workplace.prepare_home()
     with workplace.dagster_instance() as instance:
@@ -165,7 +165,7 @@ def dagster() -> Iterator[Finding]:
     yield Finding("OK", f"{number} runs in {where}; DAGSTER_HOME={folder}")
 
 
-def graph() -> Iterator[Finding]:
+def check_graph() -> Iterator[Finding]:
     """Return whether the graph loads, and that it does so without heavy packages."""
     before = set(sys.modules)
     keys = workplace.load_graph().resolve_asset_graph().get_all_asset_keys()
@@ -176,7 +176,7 @@ def graph() -> Iterator[Finding]:
         yield Finding("OK", f"{len(keys)} assets")
 
 
-def runs(*, fix: bool) -> Iterator[Finding]:
+def check_runs(*, fix: bool) -> Iterator[Finding]:
     """Return runs that a crash left in progress; `fix` records them as failed."""
     from astrid_assets.cli.orphaned_runs import fail, orphaned_runs
 
@@ -198,7 +198,7 @@ def runs(*, fix: bool) -> Iterator[Finding]:
         yield Finding("OK", "none left behind by a crash")
 
 
-def leftovers(*, fix: bool) -> Iterator[Finding]:
+def check_leftovers(*, fix: bool) -> Iterator[Finding]:
     """Return temporary files of killed processes; `fix` removes them."""
     folder = workplace.prepare_home()
     files = [path for path in _files_below(folder) if _is_stale(path)]

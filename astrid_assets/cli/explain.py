@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 )
 @click.option("--survey", help="Only frames of this survey.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-def explain(
+def explain_command(
     ra: float,
     dec: float,
     date: dt.datetime | None,

@@ -16,7 +16,7 @@ SHOWN = 10
 
 
 @click.group()
-def labels() -> None:
+def labels_command() -> None:
     """Import and export labels as CSV, Parquet or JSON lines.
 
     \b
@@ -26,7 +26,7 @@ def labels() -> None:
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
 
 
-@labels.command("import")
+@labels_command.command("import")
 @click.argument(
     "file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -40,7 +40,7 @@ def labels() -> None:
     help="What kind of reviewer the rows come from.",
 )
 @click.option("--reviewer", help="Who said it, where the file does not say.")
-def import_(file: Path, source: Source, reviewer: str | None) -> None:
+def import_labels_command(file: Path, source: Source, reviewer: str | None) -> None:
     """Append the labels of FILE (.csv, .parquet, .jsonl); twice is no harm.
 
     Columns: label (real, bogus, unsure, or bogus_ghost and the like), and
@@ -61,12 +61,12 @@ def import_(file: Path, source: Source, reviewer: str | None) -> None:
         report = import_labels(open_catalogue(), file, source=source, reviewer=reviewer)
     except BadFile as error:
         raise click.ClickException(str(error)) from error
-    print_report(report)
+    print_import_report(report)
     if report.refused:
         sys.exit(1)
 
 
-@labels.command()
+@labels_command.command()
 @click.argument(
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -80,7 +80,7 @@ def import_(file: Path, source: Source, reviewer: str | None) -> None:
     type=click.Choice((*SOURCES, "truth")),
     help="Only from these kinds of reviewers.",
 )
-def export(file: Path, surveys: tuple[str, ...], sources: tuple[str, ...]) -> None:
+def export_labels_command(file: Path, surveys: tuple[str, ...], sources: tuple[str, ...]) -> None:
     """Write every event to FILE (.csv, .parquet, .jsonl), oldest first.
 
     With reviewer, time, label, class, confidence, the cutout and model that were
@@ -108,7 +108,7 @@ def export(file: Path, surveys: tuple[str, ...], sources: tuple[str, ...]) -> No
     click.echo(f"wrote {file}")
 
 
-def print_report(report: ImportReport) -> None:
+def print_import_report(report: ImportReport) -> None:
     """Print what became of a file's rows."""
     click.echo(
         f"{report.read} rows: {report.added} new, {report.known} known before, "

@@ -34,7 +34,7 @@ SHOWN = {
     show_default=True,
     help="How the rows are printed.",
 )
-def lightcurve(object_id: str, kind: str) -> None:
+def lightcurve_command(object_id: str, kind: str) -> None:
     """Print the fluxes measured at the position of OBJECT, in time order.
 
     OBJECT is an id of `astrid detections`, or its beginning. Fluxes are differences

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to write it; default: report.html in the home folder.",
 )
-def report(surveys: tuple[str, ...], output: Path | None) -> None:
+def report_command(surveys: tuple[str, ...], output: Path | None) -> None:
     """Write the HTML report: nights, limits, completeness, model, pictures.
 
     \b

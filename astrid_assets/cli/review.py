@@ -16,7 +16,7 @@ from astrid_assets.resources.environment import DEFAULT_WEB_PORT
     help=f"Default: ASTRID_WEB_PORT or {DEFAULT_WEB_PORT}.",
 )
 @click.option("--login", is_flag=True, help="Ask for a login on loopback too.")
-def review(host: str | None, port: int | None, login: bool) -> None:
+def review_command(host: str | None, port: int | None, login: bool) -> None:
     """Start the review page; Ctrl-C stops it.
 
     Needs the catalogue and the store, and no Dagster process. Bound to anything but

@@ -17,7 +17,7 @@ ROLES = ("reader", "reviewer", "expert", "admin")
 
 
 @click.group()
-def reviewer() -> None:
+def reviewer_command() -> None:
     """Add and list reviewers, and make their API tokens.
 
     \b
@@ -27,7 +27,7 @@ def reviewer() -> None:
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
 
 
-@reviewer.command()
+@reviewer_command.command()
 @click.argument("name", help="Name of the account.")
 @click.option(
     "--role",
@@ -42,7 +42,7 @@ def reviewer() -> None:
     default=False,
     help="Ask for a password for the login page (or read it from a pipe).",
 )
-def add(name: str, role: str, with_password: bool) -> None:
+def add_reviewer_command(name: str, role: str, with_password: bool) -> None:
     """Add a reviewer, or change role and password of one.
 
     \b
@@ -59,7 +59,7 @@ def add(name: str, role: str, with_password: bool) -> None:
         click.echo(f'  astrid reviewer token "{name}"   make an API token')
 
 
-@reviewer.command("list")
+@reviewer_command.command("list")
 def list_reviewers() -> None:
     """List the reviewers with their roles and tokens.
 
@@ -90,7 +90,7 @@ def list_reviewers() -> None:
     Console().print(table)
 
 
-@reviewer.command()
+@reviewer_command.command()
 @click.argument("name", help="Name of the account.")
 @click.option("--purpose", default="api", show_default=True, help="What it is for.")
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Its life.")
@@ -115,7 +115,7 @@ def token(name: str, purpose: str, days: float | None, revoke: bool) -> None:
     click.echo(made)
 
 
-@reviewer.command()
+@reviewer_command.command()
 @click.argument("name", help="Name of the account.")
 def close(name: str) -> None:
     """Close an account; its labels stay.

@@ -21,7 +21,7 @@ MANY = 1000  # verdicts looked at for what is blocked
 
 @click.command()
 @click.option("--survey", help="Show every night of this survey.")
-def status(survey: str | None) -> None:
+def status_command(survey: str | None) -> None:
     """Show how far each survey is, the model in force and what needs somebody.
 
     Nights are outdated when their inputs or settings have changed since they were

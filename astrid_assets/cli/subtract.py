@@ -34,7 +34,7 @@ PACKED = re.compile(r"(\.(fits|fit|fts))?(\.(fz|gz|bz2))?$", re.IGNORECASE)
 @click.option("--saturation", type=float, help="ADU, where headers do not say.")
 @click.option("--hdu", type=int, help="Which image of the files. [default: the first]")
 @click.option("--zero-point", type=float, help="Magnitude of one electron; for magnitudes.")
-def subtract(
+def subtract_command(
     science: Path,
     reference: Path,
     out: Path,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from astrid_assets.cli.survey_anchor import anchor
+from astrid_assets.cli.survey_anchor import anchor_command
 
 if TYPE_CHECKING:
     from astrid_assets.surveys.profile import SurveyProfile
@@ -16,7 +16,7 @@ TOML = ".toml"
 
 
 @click.group()
-def survey() -> None:
+def survey_command() -> None:
     """Add, list, show and check surveys.
 
     \b
@@ -26,10 +26,10 @@ def survey() -> None:
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
 
 
-survey.add_command(anchor)
+survey_command.add_command(anchor_command)
 
 
-@survey.command()
+@survey_command.command()
 @click.argument(
     "name_or_file",
     metavar="NAME|FILE.toml",
@@ -40,7 +40,7 @@ survey.add_command(anchor)
     type=click.Path(path_type=Path),
     help="Where the frames are; a profile is suggested from them.",
 )
-def add(name_or_file: str, folder: Path | None) -> None:
+def add_survey_command(name_or_file: str, folder: Path | None) -> None:
     """Add a survey, or update it; nothing has to be restarted.
 
     NAME with --folder looks at the frames and writes a profile that suits them to
@@ -81,7 +81,7 @@ def add(name_or_file: str, folder: Path | None) -> None:
     click.echo(f"  astrid backfill --survey {profile.name}   run its nights")
 
 
-@survey.command("list")
+@survey_command.command("list")
 def list_surveys() -> None:
     """List the surveys.
 
@@ -114,7 +114,7 @@ def list_surveys() -> None:
     Console().print(table)
 
 
-@survey.command()
+@survey_command.command()
 @click.argument("name", help="Name of the survey.")
 def show(name: str) -> None:
     """Print the profile of a survey, ready to be edited and added again.
@@ -130,7 +130,7 @@ def show(name: str) -> None:
     click.echo(stored_survey(open_catalogue(), name).profile_toml, nl=False)
 
 
-@survey.command()
+@survey_command.command()
 @click.argument(
     "what",
     metavar="NAME|FILE.toml|FOLDER",
@@ -143,7 +143,7 @@ def show(name: str) -> None:
     show_default=True,
     help="Most files that are opened.",
 )
-def check(what: str, limit: int) -> None:
+def check_command(what: str, limit: int) -> None:
     """Look at frames as AstrID would: what is found, odd, missing, or refused.
 
     Reads a sample, spread over the source; changes nothing. Exit code 1 when no
@@ -156,7 +156,7 @@ def check(what: str, limit: int) -> None:
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from rich.console import Console
 
-    from astrid_assets.cli.survey_report import print_report
+    from astrid_assets.cli.survey_report import print_check_report
     from astrid_assets.cli.workplace import source_options
     from astrid_assets.surveys.check.check import check_survey
     from astrid_assets.surveys.sources.opening import open_source
@@ -164,7 +164,7 @@ def check(what: str, limit: int) -> None:
     profile = _profile_for_check(what)
     source = open_source(profile, store_options=source_options())
     report = check_survey(profile, source, limit)
-    print_report(Console(), report)
+    print_check_report(Console(), report)
     click.echo("\nA profile that suits these frames:\n")
     click.echo(report.suggested_toml, nl=False)
     if report.n_usable == 0:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--band", help="Only this band.")
 @click.option("--choose-again", is_flag=True, help="Choose anew, by the same rule.")
 @click.option("--not-this-frame", is_flag=True, help="Leave the present frame out.")
-def anchor(
+def anchor_command(
     name: str, field: str | None, band: str | None, *, choose_again: bool, not_this_frame: bool
 ) -> None:
     """Show the frames that define positions and magnitudes; choose them again.

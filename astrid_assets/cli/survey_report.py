@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHOWN = 12
 
 
-def print_report(console: Console, report: SurveyReport) -> None:
+def print_check_report(console: Console, report: SurveyReport) -> None:
     """Print everything a check found but the suggested profile."""
     console.print(
         f"[bold]{report.survey}[/bold]: {report.n_files} files; looked into "

@@ -48,7 +48,9 @@ START_LIMIT_S = 180.0  # MLflow's first start migrates its database: 20 s when i
     show_default=True,
     help="Whether the review page starts too.",
 )
-def ui(port: int, mlflow_port: int, with_mlflow: bool, review_port: int, with_review: bool) -> None:
+def ui_command(
+    port: int, mlflow_port: int, with_mlflow: bool, review_port: int, with_review: bool
+) -> None:
     """Start the Dagster UI, its daemon, MLflow and the review page.
 
     Ctrl-C stops them all.

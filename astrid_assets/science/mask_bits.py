@@ -47,7 +47,7 @@ UNUSABLE = int(
 """Bits whose pixels carry no usable flux."""
 
 
-def names_of(value: int) -> list[str]:
+def mask_names(value: int) -> list[str]:
     """Return the names of the bits set in a mask value, lowest bit first.
 
     Parameters

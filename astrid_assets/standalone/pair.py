@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.science.errors import FrameRejected, ScienceError
 from astrid_assets.science.processing.anchor import make_anchor
-from astrid_assets.science.processing.measuring import measure
-from astrid_assets.science.processing.solving import solve
+from astrid_assets.science.processing.measuring import measure_frame
+from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.standalone.inputs import read_frame
 
 if TYPE_CHECKING:
@@ -77,10 +77,10 @@ def _measured(frame: Frame, settings: ProcessingSettings) -> MeasuredFrame:
     the broken limit is what is raised.
     """
     try:
-        return measure(frame, None, settings)
+        return measure_frame(frame, None, settings)
     except FrameRejected as broken:
         try:
-            measured = measure(frame, None, settings.model_copy(update=WITHOUT_LIMITS))
+            measured = measure_frame(frame, None, settings.model_copy(update=WITHOUT_LIMITS))
         except ScienceError:
             raise broken from None
         return replace(measured, reasons=(broken.reason, *measured.reasons))
@@ -106,7 +106,7 @@ def solve_pair(
     anchor = make_anchor(replace(first.measured, reasons=()), settings)
     kept = replace(first.measured.frame, wcs=anchor.wcs, zero_point_mag=None)
     with _named(f"{second.raw.frame_id} against {first.raw.frame_id}"):
-        solved = solve(second.measured, anchor, settings)
+        solved = solve_frame(second.measured, anchor, settings)
         if solved.frame.wcs is None:
             raise _without_position(solved.reasons)
     moved = replace(solved.frame, zero_point_mag=None)

@@ -14,7 +14,7 @@ from astrid_assets.pictures.frame_panels import (
     Panel,
     panels_figure,
 )
-from astrid_assets.science.differencing.judgement import values_of as difference_numbers
+from astrid_assets.science.differencing.judgement import judged_values as difference_numbers
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
 from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS

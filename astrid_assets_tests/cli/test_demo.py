@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from astrid_assets.cli.demo import add_simulated_surveys, learn
+from astrid_assets.cli.demo import add_simulated_surveys, run_learning
 from astrid_assets.cli.surveys import (
     profile_of,
     store_survey,
@@ -53,7 +53,7 @@ def test_learning_without_labels_is_told_not_raised(home):
     open_catalogue()
     job = load_graph().resolve_job_def("learning_job")
     with dagster_instance() as instance:
-        (problem,) = learn(Console(file=io.StringIO()), instance, job)
+        (problem,) = run_learning(Console(file=io.StringIO()), instance, job)
     assert problem.startswith("training_dataset:")
     assert "label" in problem
 

@@ -56,13 +56,13 @@ def test_one_failed_check_does_not_keep_the_others_from_running(cli, monkeypatch
 @pytest.mark.slow
 def test_a_crashed_run_is_found_and_failed_when_asked(home):
     subprocess.run([sys.executable, "-c", DIES_IN_A_RUN], check=False, timeout=120)
-    (found,) = doctor_checks.runs(fix=False)
+    (found,) = doctor_checks.check_runs(fix=False)
     assert found.level == "WARN"
     assert "astrid doctor --fix" in found.remedy
 
-    (mended,) = doctor_checks.runs(fix=True)
+    (mended,) = doctor_checks.check_runs(fix=True)
     assert "recorded as failed" in mended.what
-    (after,) = doctor_checks.runs(fix=False)
+    (after,) = doctor_checks.check_runs(fix=False)
     assert (after.level, after.what) == ("OK", "none left behind by a crash")
     with dagster_instance() as instance:
         (run,) = instance.get_runs()
@@ -78,9 +78,9 @@ def test_files_of_killed_processes_are_removed_when_asked(home):
         path.write_bytes(b"bytes")
     for path in (*left, kept[0]):
         os.utime(path, (OLD, OLD))
-    (found,) = doctor_checks.leftovers(fix=False)
+    (found,) = doctor_checks.check_leftovers(fix=False)
     assert found.level == "WARN"
-    (mended,) = doctor_checks.leftovers(fix=True)
+    (mended,) = doctor_checks.check_leftovers(fix=True)
     assert mended.level == "OK"
     assert [path.exists() for path in left] == [False, False]
     assert [path.exists() for path in kept] == [True, True]
@@ -89,10 +89,10 @@ def test_files_of_killed_processes_are_removed_when_asked(home):
 @pytest.mark.parametrize(
     ("variable", "value", "check"),
     [
-        ("ASTRID_WORKERS", "many", doctor_checks.settings),
-        ("ASTRID_DAGSTER_DATABASE_URL", "mysql://here", doctor_checks.settings),
-        ("ASTRID_STORE_URL", "s3://", doctor_checks.store),
-        ("MLFLOW_TRACKING_URI", "http://127.0.0.1:1", doctor_checks.mlflow),
+        ("ASTRID_WORKERS", "many", doctor_checks.check_settings),
+        ("ASTRID_DAGSTER_DATABASE_URL", "mysql://here", doctor_checks.check_settings),
+        ("ASTRID_STORE_URL", "s3://", doctor_checks.check_store),
+        ("MLFLOW_TRACKING_URI", "http://127.0.0.1:1", doctor_checks.check_mlflow),
     ],
 )
 def test_a_wrong_variable_fails_its_check_and_is_named(home, monkeypatch, variable, value, check):
@@ -105,14 +105,14 @@ def test_a_wrong_variable_fails_its_check_and_is_named(home, monkeypatch, variab
 def test_all_wrong_variables_are_found_at_once(home, monkeypatch):
     monkeypatch.setenv("ASTRID_WORKERS", "many")
     monkeypatch.setenv("ASTRID_WEB_PORT", "http")
-    workers, port = findings(doctor_checks.settings)
+    workers, port = findings(doctor_checks.check_settings)
     assert workers.what == "ASTRID_WORKERS must be a whole number above 0, it is 'many'"
     assert port.what.startswith("ASTRID_WEB_PORT must be ")
 
 
 def test_the_variables_that_are_set_are_listed_without_their_values(home, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden-word")
-    (found,) = findings(doctor_checks.settings)
+    (found,) = findings(doctor_checks.check_settings)
     listed = "ASTRID_HOME, DAGSTER_HOME, AWS_SECRET_ACCESS_KEY, ASTRID_WORKERS"
     assert (found.level, found.what) == ("OK", listed)
 
@@ -122,7 +122,7 @@ def test_a_survey_the_graph_does_not_know_is_found(cli, frames):
     cli("survey", "add", "mine", "--folder", str(frames))
     with dagster_instance() as instance:
         instance.delete_dynamic_partition("survey", "mine")
-    (found,) = findings(doctor_checks.surveys)
+    (found,) = findings(doctor_checks.check_surveys)
     assert found.level == "FAIL"
     assert "astrid survey add mine.toml" in found.remedy
 
@@ -131,6 +131,6 @@ def test_an_mlflow_database_that_is_none_is_found(home):
     folder = home / "mlflow"
     folder.mkdir(parents=True)
     (folder / "mlflow.db").write_bytes(b"this is no database, whatever it is called")
-    (found,) = findings(doctor_checks.mlflow)
+    (found,) = findings(doctor_checks.check_mlflow)
     assert found.level == "FAIL"
     assert "cannot be used" in found.what

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from astrid_assets.science.simulation.point_spread import PsfField, stamps
+from astrid_assets.science.simulation.point_spread import PsfField, star_stamps
 from astrid_assets_tests.science.star_fields import flat_frame, noisy
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def painted(psf: PsfField, x: Array, y: Array, flux: Array) -> Array:
     half = psf.size // 2
     columns, rows = np.rint(x), np.rint(y)
     image = np.zeros((ny + 2 * half, nx + 2 * half))
-    stars = stamps(psf, x, y, x - columns, y - rows, half)
+    stars = star_stamps(psf, x, y, x - columns, y - rows, half)
     for star, light, i, j in zip(stars, flux, rows.astype(int), columns.astype(int), strict=True):
         image[i : i + 2 * half + 1, j : j + 2 * half + 1] += light * star
     return image[half:-half, half:-half]
@@ -75,4 +75,4 @@ def pixels_at(psf: PsfField, x: float, y: float, size: int) -> Array:
     """Return the true pixels of a star at exactly (x, y): (size, size)."""
     off = np.array([x - np.rint(x)]), np.array([y - np.rint(y)])
     at = np.array([x]), np.array([y])
-    return stamps(psf, *at, *off, size // 2)[0].astype(float)
+    return star_stamps(psf, *at, *off, size // 2)[0].astype(float)

@@ -227,7 +227,7 @@ def make_master(
     return _flat(frames, bias, dark, exposures_s, saturation_e, min_frames)
 
 
-def combine(
+def combined_frame(
     frames: Sequence[Image],
     kind: Kind,
     *,

@@ -21,7 +21,7 @@ class RejectReason(IntFlag):
     OVERDENSITY = 1 << 9  # one of many close together: something else went wrong there
 
 
-def names_of(reasons: int) -> list[str]:
+def reason_names(reasons: int) -> list[str]:
     """Return the names of the reasons set in a value, lowest bit first.
 
     Parameters

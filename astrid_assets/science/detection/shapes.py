@@ -158,7 +158,7 @@ def _pixel(psf_d: Image, science_psf: Image) -> Image:
     return np.roll(filtered, (r, r), axis=(0, 1))[:RESPONSE_PX, :RESPONSE_PX].astype(np.float32)
 
 
-def measure_shapes(
+def measure_candidate_shapes(
     difference: Difference,
     noise: Values,
     peaks: Peaks,

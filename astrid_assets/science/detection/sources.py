@@ -18,7 +18,7 @@ from astrid_assets.science.detection.peaks import Peaks, find_peaks, window
 from astrid_assets.science.detection.shapes import (
     PointSource,
     fit_on_frame,
-    measure_shapes,
+    measure_candidate_shapes,
 )
 from astrid_assets.science.errors import FrameRejected, ShapeMismatch
 from astrid_assets.science.mask_bits import UNUSABLE
@@ -85,7 +85,7 @@ def detect(difference: Difference, science: Frame, settings: DetectionSettings) 
     # Photon noise of both images, in units of the noise of the difference's sky.
     science2, reference2 = difference.sky_rms_e**2, difference.reference_rms_e**2
     per_electron = sky_noise**2 / (science2 + reference2) * (1 + reference2 / science2)
-    shapes = measure_shapes(difference, noise, peaks, source, stamps, per_electron)
+    shapes = measure_candidate_shapes(difference, noise, peaks, source, stamps, per_electron)
     gain, chi2, n_pixels, is_blank = _fit_on_frame(difference, science, science.psf, peaks)
     # The filter of the difference amplifies errors of the PSF; the frame has no such filter.
     by_frame = is_blank | (chi2 > shapes.chi2)

@@ -32,11 +32,11 @@ def reasons_against(difference: Difference, settings: DifferencingSettings) -> t
     reasons
         One per broken limit that rejects.
     """
-    reasons, _ = reasons_and_flags(DIFFERENCE_NUMBERS, values_of(difference), settings)
+    reasons, _ = reasons_and_flags(DIFFERENCE_NUMBERS, judged_values(difference), settings)
     return tuple(reasons)
 
 
-def values_of(difference: Difference) -> dict[str, float | None]:
+def judged_values(difference: Difference) -> dict[str, float | None]:
     """Return what is judged, by the names of the declared numbers.
 
     Parameters
@@ -120,5 +120,5 @@ def flags_of(
                     },
                 )
             )
-    _, declared = reasons_and_flags(DIFFERENCE_NUMBERS, values_of(difference), settings)
+    _, declared = reasons_and_flags(DIFFERENCE_NUMBERS, judged_values(difference), settings)
     return (*flags, *declared)

@@ -41,7 +41,7 @@ def grow_mask(mask: Mask, radius_px: float) -> Mask:
     for bit in MaskBit:
         if bit & present:
             radius = radius_px if bit & WIDE_GROWTH else radius_px / 2
-            noise_kernels.spread(mask, np.uint16(bit), disc_reach(radius), grown)
+            noise_kernels.spread_bit(mask, np.uint16(bit), disc_reach(radius), grown)
     return grown
 
 

@@ -142,7 +142,7 @@ def score_rows(
 
 
 @compiled
-def spread(
+def spread_bit(
     mask: NDArray[np.uint16],
     bit: np.uint16,
     reach: NDArray[np.int64],

@@ -142,7 +142,7 @@ def _outstanding_lines(values: Image, good: Image, step: int) -> list[_Line]:
     while max(values.shape) >= COARSEST_SIDE:
         shortest = min(SHORTEST_BINS, max(min(values.shape) // 4, 8))
         lines += _lines_of_scale(values, good, step, shortest)
-        values, good = kernels.halve(values, good)
+        values, good = kernels.halve_bins(values, good)
         step *= 2
     lines = [line for line in lines if line.sigma > LINE_SIGMA]
     return sorted(lines, key=lambda line: -line.sigma)

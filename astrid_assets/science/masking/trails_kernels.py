@@ -73,7 +73,7 @@ def bin_snr(
 
 
 @compiled
-def halve(values: Image, good: Image) -> tuple[Image, Image]:
+def halve_bins(values: Image, good: Image) -> tuple[Image, Image]:
     """Average blocks of 2 x 2 bins, again to unit noise.
 
     Parameters

@@ -129,7 +129,9 @@ class MeasuredFrame:
         )
 
 
-def measure(frame: Frame, masters: Masters | None, settings: ProcessingSettings) -> MeasuredFrame:
+def measure_frame(
+    frame: Frame, masters: Masters | None, settings: ProcessingSettings
+) -> MeasuredFrame:
     """Calibrate and mask a frame, subtract its sky, measure its stars and PSF.
 
     The noise of the sky is measured on the frame, so frames whose sky was already

@@ -1,7 +1,7 @@
 """From a measured frame to a processed one: its WCS and its zero point.
 
-The chain of a night: `measure` every frame by itself, choose or load the field's
-anchor (`anchor_rank`, `make_anchor`), then `solve` every frame against it.
+The chain of a night: `measure_frame` every frame by itself, choose or load the field's
+anchor (`anchor_rank`, `make_anchor`), then `solve_frame` every frame against it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class ProcessedFrame:
         return not self.reasons
 
 
-def solve(measured: MeasuredFrame, anchor: Anchor, settings: ProcessingSettings) -> ProcessedFrame:
+def solve_frame(
+    measured: MeasuredFrame, anchor: Anchor, settings: ProcessingSettings
+) -> ProcessedFrame:
     """Give a measured frame its WCS and zero point, and check it against all limits.
 
     Never raises for what the data show: a frame that cannot be solved is returned

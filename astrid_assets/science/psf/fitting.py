@@ -27,7 +27,7 @@ from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.frame import PsfModel, polynomials
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.psf.profile import moffat
-from astrid_assets.science.psf.solver import StarPixels, normalised, prior, solve
+from astrid_assets.science.psf.solver import StarPixels, normalised, prior, solve_nodes
 from astrid_assets.science.psf.star_selection import (
     MIN_PSF_STARS,
     choose_psf_stars,
@@ -36,7 +36,7 @@ from astrid_assets.science.psf.star_selection import (
 )
 from astrid_assets.science.stars.measurement import select, typical_shape
 from astrid_assets.science.stars.point_sources import SWEEPS, PointSources, fit_point_sources
-from astrid_assets.science.stars.shapes import measure_shapes, stamps
+from astrid_assets.science.stars.shapes import cut_stamps, measure_star_shapes
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
@@ -150,7 +150,7 @@ def fit_psf(frame: Frame, stars: Stars) -> PsfModel:
             weights = sample.information(nodes.shape[1])[0]
             profile = profile.measured(nodes[0], weights)
         expected = prior(profile.stamp, len(z), freedom, SMOOTHING_FWHM * narrow * step)
-        nodes, z = solve(z, sample, expected, steps)
+        nodes, z = solve_nodes(z, sample, expected, steps)
         nodes = normalised(nodes, step)
         psf = _model(nodes, frame.shape, fwhm, int(np.count_nonzero(keep)), step)
     return replace(psf, fwhm_px=psf_fwhm(psf))
@@ -245,16 +245,16 @@ def _sample(
     x, y, flux = found.x[index], found.y[index], found.flux[index]
     radius = psf.size // 2
     shift = np.column_stack([y - np.rint(y), x - np.rint(x)])
-    good = stamps(usable, x, y, radius).astype(bool)
-    left = stamps(found.residual, x, y, radius).astype(np.float64)
-    variance = stamps(_variance(frame), x, y, radius, fill=1.0).astype(np.float64)
+    good = cut_stamps(usable, x, y, radius).astype(bool)
+    left = cut_stamps(found.residual, x, y, radius).astype(np.float64)
+    variance = cut_stamps(_variance(frame), x, y, radius, fill=1.0).astype(np.float64)
     terms = psf.terms_at(x, y)
     blank = StarPixels(left, left, terms, shift, psf.oversampling)
     own = blank.laid(psf.spline_nodes()) * flux[:, None, None]
     # A stamp's darkest pixel has hardly any light of its own.
     sky = np.where(good, variance, np.inf).min(axis=(1, 2), keepdims=True)
     sky = np.where(np.isfinite(sky), sky, 1.0)
-    light = np.where(good, stamps(frame.data, x, y, radius), 0).astype(np.float64)
+    light = np.where(good, cut_stamps(frame.data, x, y, radius), 0).astype(np.float64)
     noise = sky + _photons(variance - sky, light, good) * np.maximum(own, 0)
     span = np.arange(-radius, radius + 1)
     distance = np.hypot(span[:, None], span[None, :])
@@ -307,7 +307,7 @@ def _off_centre(psf: PsfModel, x: Array, y: Array) -> Array:
         stamp = fine.at(*position)
         everywhere = np.ones(stamp.shape, dtype=bool)
         width = psf.fwhm_px * psf.oversampling
-        shape = measure_shapes(stamp, everywhere, middle, middle, width)
+        shape = measure_star_shapes(stamp, everywhere, middle, middle, width)
         off[index] = shape.y[0] - middle[0], shape.x[0] - middle[0]
     count = min(3, len(psf.coefficients))
     terms = polynomials(columns, rows, psf.frame_shape, count)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.psf.star_selection import MAX_PSF_STARS, choose_psf_stars
 from astrid_assets.science.stars.point_sources import fit_point_sources, shifted_psfs
-from astrid_assets.science.stars.shapes import measure_shapes, stamps
+from astrid_assets.science.stars.shapes import cut_stamps, measure_star_shapes
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
@@ -108,9 +108,9 @@ def psf_residuals(frame: Frame, psf: PsfModel, stars: Stars) -> PsfResiduals:
     index, x, y, flux = index[good], x[good], y[good], flux[good]
     laid = shifted_psfs(psf, x, y)
     radius = psf.size // 2
-    seen = stamps(usable, x, y, radius).astype(bool)
-    left = stamps(found.residual, x, y, radius).astype(np.float64)
-    variance = stamps(frame.variance, x, y, radius, fill=1.0).astype(np.float64)
+    seen = cut_stamps(usable, x, y, radius).astype(bool)
+    left = cut_stamps(found.residual, x, y, radius).astype(np.float64)
+    variance = cut_stamps(frame.variance, x, y, radius, fill=1.0).astype(np.float64)
     # The data's own Poisson noise is that of the model where the star shines.
     peak = flux * laid.max(axis=(1, 2))
     span = np.arange(-radius, radius + 1)
@@ -195,7 +195,7 @@ def _shape(x: float, y: float, psf: PsfModel) -> tuple[float, float, float]:
     middle = np.array([float(stamp.shape[0] // 2)])
     everywhere = np.ones(stamp.shape, dtype=bool)
     width = psf.fwhm_px * psf.oversampling
-    shape = measure_shapes(stamp, everywhere, middle, middle, width)
+    shape = measure_star_shapes(stamp, everywhere, middle, middle, width)
     return (
         float(shape.fwhm_px[0]),
         float(shape.elongation[0]),

@@ -212,7 +212,9 @@ def prior(profile: Array, count: int, freedom: float, smoothing_nodes: float) ->
     return Prior(target, granted, smoothing)
 
 
-def solve(start: Array, sample: StarPixels, expected: Prior, steps: int) -> tuple[Array, Array]:
+def solve_nodes(
+    start: Array, sample: StarPixels, expected: Prior, steps: int
+) -> tuple[Array, Array]:
     """Return the nodes that fit the pixels best under the prior, and their z.
 
     Minimises the weighted squares of the pixels plus those of z.

@@ -15,7 +15,7 @@ from astrid_assets.science.errors import TooFewStars
 from astrid_assets.science.frame import polynomials
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.stars.measurement import StarFlag, select
-from astrid_assets.science.stars.shapes import measure_shapes
+from astrid_assets.science.stars.shapes import measure_star_shapes
 
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Frame
@@ -105,7 +105,7 @@ def shapes_of(frame: Frame, stars: Stars, fwhm_px: float) -> Array:
         Log FWHM (pixels), ellipticity along x and along the diagonal; NaN if dark.
     """
     usable = ((frame.mask & UNUSABLE) == 0) & np.isfinite(frame.data)
-    found = measure_shapes(frame.data, usable, stars.x, stars.y, fwhm_px)
+    found = measure_star_shapes(frame.data, usable, stars.x, stars.y, fwhm_px)
     squared = found.elongation**2
     ellipticity = (squared - 1) / (squared + 1)
     return np.column_stack(

@@ -124,7 +124,7 @@ def _blank_sky(residual: Image, rms: Image, bad: Bool) -> tuple[Image, Bool]:
     snr = np.empty(residual.shape, dtype=np.float32)
     sky = np.empty(residual.shape, dtype=np.bool_)
     in_bands(
-        lambda a, b: kernels.blank_sky(
+        lambda a, b: kernels.clip_blank_sky(
             residual, rms, bad, smooth, SOURCE_SIGMA, CLIP_SIGMA, snr, sky, a, b
         ),
         len(snr),

@@ -54,7 +54,7 @@ def halve_snr(
 
 
 @compiled
-def blank_sky(
+def clip_blank_sky(
     residual: Image,
     rms: Image,
     bad: NDArray[np.bool_],
@@ -101,7 +101,7 @@ def moments(
     Parameters
     ----------
     snr, sky : (ny, nx)
-        From `blank_sky`.
+        From `clip_blank_sky`.
     sums : (ny, 3)
         Written.
     first, last
@@ -131,7 +131,7 @@ def along_rows(
     Parameters
     ----------
     snr, sky : (ny, nx)
-        From `blank_sky`.
+        From `clip_blank_sky`.
     total, count : (ny, nx / wide)
         Written: sums of S/N, and numbers of pixels.
     wide : pixels
@@ -163,7 +163,7 @@ def along_columns(
     Parameters
     ----------
     snr, sky : (ny, nx)
-        From `blank_sky`.
+        From `clip_blank_sky`.
     total, count : (ny / high, nx)
         Written: sums of S/N, and numbers of pixels.
     high : pixels

@@ -368,7 +368,7 @@ def _filtered(data: Image) -> Image:
     """Turn samples into coefficients of a cubic B-spline, in place."""
     ny, nx = data.shape
     if nx > 1:
-        in_bands(lambda a, b: spline_kernels.filter_rows(data, a, b), ny)
+        in_bands(lambda a, b: spline_kernels.spline_filter_rows(data, a, b), ny)
     if ny > 1:
-        in_bands(lambda a, b: spline_kernels.filter_columns(data, a, b), nx)
+        in_bands(lambda a, b: spline_kernels.spline_filter_columns(data, a, b), nx)
     return data

@@ -104,7 +104,7 @@ def block_map(bad: NDArray[np.bool_], blocked: NDArray[np.bool_], first: int, la
 
 
 @compiled
-def filter_rows(data: Image, first: int, last: int) -> None:
+def spline_filter_rows(data: Image, first: int, last: int) -> None:
     """Turn samples into spline coefficients along x, in place; mirrored ends.
 
     Parameters
@@ -141,7 +141,7 @@ def filter_rows(data: Image, first: int, last: int) -> None:
 
 
 @compiled
-def filter_columns(data: Image, first: int, last: int) -> None:
+def spline_filter_columns(data: Image, first: int, last: int) -> None:
     """Turn samples into spline coefficients along y, in place; mirrored ends.
 
     Parameters

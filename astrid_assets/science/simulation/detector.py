@@ -1,6 +1,6 @@
 """The simulated detector: bias, dark current, flat field, full well and read-out.
 
-`*_map` functions describe the detector (cached per plan, read-only); `collect` and
+`*_map` functions describe the detector (cached per plan, read-only); `draw_electrons` and
 `read_out` turn expected photo-electrons into digits. Charge is in electrons.
 """
 
@@ -182,7 +182,9 @@ def new_hot_pixels_e(plan: SimulationPlan, night: int) -> Image:
     return extra
 
 
-def collect(expected_e: Image, rng: np.random.Generator) -> NDArray[np.float64] | NDArray[np.int64]:
+def draw_electrons(
+    expected_e: Image, rng: np.random.Generator
+) -> NDArray[np.float64] | NDArray[np.int64]:
     """Draw the photo-electrons of every pixel.
 
     Parameters
@@ -308,4 +310,4 @@ def calibration_adu(plan: SimulationPlan, kind: CalibrationKind, index: int) -> 
     elif kind == "flat":
         # Twilight: each one has another level.
         charge = flat_map(plan) * np.float32(FLAT_LEVEL_E * rng.uniform(0.8, 1.15))
-    return read_out(plan, collect(charge, rng).astype(np.float32), rng)
+    return read_out(plan, draw_electrons(charge, rng).astype(np.float32), rng)

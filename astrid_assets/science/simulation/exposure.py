@@ -20,7 +20,7 @@ from astrid_assets.science.simulation.catalogue import (
     star_catalogue,
 )
 from astrid_assets.science.simulation.galaxies import paint_galaxies
-from astrid_assets.science.simulation.optics import to_pixels, true_wcs
+from astrid_assets.science.simulation.optics import simulated_pixels, true_wcs
 from astrid_assets.science.simulation.painting import paint_stars
 from astrid_assets.science.simulation.scene import QUIET_NIGHTS
 from astrid_assets.science.simulation.transients import changes
@@ -98,7 +98,7 @@ def expose(plan: SimulationPlan, night: int, index: int) -> Exposure:
     expected += detector.dark_map(plan) * np.float32(plan.scene.exposure_s)
     unknown = detector.new_hot_pixels_e(plan, night)
     expected += unknown
-    charge = detector.collect(expected, rng).astype(np.float32)
+    charge = detector.draw_electrons(expected, rng).astype(np.float32)
     is_hit = artefacts.add_cosmic_rays(plan, charge, rng)
     is_full = detector.bleed(charge, plan.scene.full_well_e)
     charge = detector.add_crosstalk(plan, charge, of_frame.sky_e)
@@ -142,7 +142,7 @@ def _stars(
 ) -> tuple[Array, Array, Array]:
     """Return where the catalogue's stars fall and what arrives of them."""
     stars = star_catalogue(plan)
-    x, y = to_pixels(wcs, stars.ra_deg, stars.dec_deg)
+    x, y = simulated_pixels(wcs, stars.ra_deg, stars.dec_deg)
     # Positions are those of the middle of the quiet nights.
     days = of_frame.mid_mjd - plan.first_mjd - QUIET_NIGHTS / 2
     x = x + of_frame.dcr_px[0] * stars.colour + stars.motion_px[:, 0] * days
@@ -167,11 +167,11 @@ def _sky_image(
     widening = 1 + BRIGHTER_FATTER * np.minimum(peak / well, 1.0)
     paint_stars(image, x, y, flux, psf, widening=widening)
     galaxies = galaxy_catalogue(plan)
-    gx, gy = to_pixels(wcs, galaxies.ra_deg, galaxies.dec_deg)
+    gx, gy = simulated_pixels(wcs, galaxies.ra_deg, galaxies.dec_deg)
     paint_galaxies(image, gx, gy, galaxies, psf.model(), of_frame.transparency)
 
     changed = changes(plan, night, index)
-    cx, cy = to_pixels(
+    cx, cy = simulated_pixels(
         wcs,
         np.array([c.ra_deg for c in changed]),
         np.array([c.dec_deg for c in changed]),

@@ -62,7 +62,7 @@ def true_wcs(
     return wcs
 
 
-def to_pixels(wcs: WCS, ra_deg: Array, dec_deg: Array) -> tuple[Array, Array]:
+def simulated_pixels(wcs: WCS, ra_deg: Array, dec_deg: Array) -> tuple[Array, Array]:
     """Return the pixels of sky positions, good to 1e-6 pixels.
 
     Parameters

@@ -10,7 +10,7 @@ from scipy.special import erf
 from astrid_assets.science.simulation.point_spread import (
     Array,
     PsfField,
-    stamps,
+    star_stamps,
     support,
 )
 
@@ -87,7 +87,7 @@ def _paint_chunk(
     widening: Array,
 ) -> None:
     columns, rows = np.rint(x).astype(int), np.rint(y).astype(int)
-    painted = stamps(field, x, y, x - columns, y - rows, half, widening=widening)
+    painted = star_stamps(field, x, y, x - columns, y - rows, half, widening=widening)
     painted *= flux_e.astype(np.float32)[:, None, None]
     for stamp, column, row in zip(painted, columns, rows, strict=True):
         add_stamp(image, stamp, int(column), int(row))

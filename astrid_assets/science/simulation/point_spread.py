@@ -114,7 +114,7 @@ class PsfField:
         """
         half = (size or self.size) // 2
         where = np.array([x], float), np.array([y], float)
-        stamp = stamps(self, *where, np.zeros(1), np.zeros(1), half)[0]
+        stamp = star_stamps(self, *where, np.zeros(1), np.zeros(1), half)[0]
         return (stamp / stamp.sum(dtype=np.float64)).astype(np.float32)
 
     def centre(self, size: int | None = None) -> Image:
@@ -168,7 +168,7 @@ class PsfField:
             np.linspace(0, ny - 1, 7), np.linspace(0, nx - 1, 7), indexing="ij"
         )
         x, y = columns.ravel(), rows.ravel()
-        pixels = stamps(self, x, y, np.zeros(x.size), np.zeros(x.size), n // 2)
+        pixels = star_stamps(self, x, y, np.zeros(x.size), np.zeros(x.size), n // 2)
         pixels = pixels / pixels.sum(axis=(1, 2), keepdims=True, dtype=np.float64)
         terms = np.stack(
             [polynomial_terms(a, b, self.frame_shape, 6) for a, b in zip(x, y)]  # noqa: B905
@@ -199,7 +199,7 @@ def support(fwhm_px: float) -> int:
     return int(np.ceil(EDGE_FWHM * fwhm_px * 1.1)) + 1
 
 
-def stamps(
+def star_stamps(
     field: PsfField,
     x: Array,
     y: Array,

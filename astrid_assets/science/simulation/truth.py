@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.science.mask_bits import UNUSABLE
-from astrid_assets.science.simulation.optics import to_pixels, true_wcs
+from astrid_assets.science.simulation.optics import simulated_pixels, true_wcs
 from astrid_assets.science.simulation.optimal import single_image_snr
 from astrid_assets.science.simulation.transients import Kind, changes
 from astrid_assets.science.simulation.weather import Conditions, conditions
@@ -188,7 +188,7 @@ def sources_on_frame(plan: SimulationPlan, night: int, index: int) -> list[Truth
     of_frame = conditions(plan, night, index)
     wcs = true_wcs(plan, of_frame.shift_px, of_frame.turn_deg)
     all_changes = changes(plan, night, index)
-    x, y = to_pixels(
+    x, y = simulated_pixels(
         wcs,
         np.array([c.ra_deg for c in all_changes]),
         np.array([c.dec_deg for c in all_changes]),

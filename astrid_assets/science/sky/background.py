@@ -276,7 +276,7 @@ def _sources(data: Image, bad: Bool, mesh: int) -> tuple[Bool, Image]:
     half = [-(-side // 2) for side in data.shape]
     small = np.empty(half, dtype=np.float32)
     small_bad = np.empty(half, dtype=np.bool_)
-    in_bands(lambda a, b: kernels.halve(data, bad, small, small_bad, a, b), half[0])
+    in_bands(lambda a, b: kernels.halve_image(data, bad, small, small_bad, a, b), half[0])
     level, rms = _mesh(small, small_bad, max(mesh // 2, 1))
     snr = np.empty_like(small)
     in_bands(

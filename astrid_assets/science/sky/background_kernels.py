@@ -38,7 +38,7 @@ def unusable(
 
 
 @compiled
-def halve(
+def halve_image(
     data: Image,
     bad: NDArray[np.bool_],
     small: Image,

@@ -15,11 +15,11 @@ from astrid_assets.science.arrays.threads import in_bands
 from astrid_assets.science.sky.background import robust_sigma
 from astrid_assets.science.stars.finding_kernels import (
     contrasts,
-    filter_columns,
-    filter_rows,
+    convolve_columns,
+    convolve_rows,
     local_maxima,
 )
-from astrid_assets.science.stars.shapes import FWHM_OVER_SIGMA, measure_shapes, stamps
+from astrid_assets.science.stars.shapes import FWHM_OVER_SIGMA, cut_stamps, measure_star_shapes
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
@@ -122,8 +122,8 @@ def matched_filter(data: Image, sigma: Image, bad: Bool, line: Image) -> Image:
         Signal-to-noise ratio of a source of the filter's shape.
     """
     rows, out = np.empty_like(data), np.empty_like(data)
-    in_bands(lambda a, b: filter_rows(data, sigma, bad, line, rows, a, b), len(data))
-    in_bands(lambda a, b: filter_columns(rows, line, out, a, b), len(data))
+    in_bands(lambda a, b: convolve_rows(data, sigma, bad, line, rows, a, b), len(data))
+    in_bands(lambda a, b: convolve_columns(rows, line, out, a, b), len(data))
     return out
 
 
@@ -203,7 +203,7 @@ def _fwhm_of_peaks(
     """Measure the brightest peaks and take the densest width."""
     bright = slice(max(BRIGHT_FOR_FWHM, min(len(x) // 4, 5 * BRIGHT_FOR_FWHM)))
     x, y, snr = x[bright], y[bright], snr[bright]
-    shapes = measure_shapes(data, usable, x, y, 2 * guess)
+    shapes = measure_star_shapes(data, usable, x, y, 2 * guess)
     faint = snr < min(TRUSTED_PEAK_SIGMA, float(snr.max()))
     lost = faint | ~_core_is_usable(usable, x, y)
     fwhm = shapes.fwhm_px[~lost]
@@ -214,7 +214,7 @@ def _fwhm_of_peaks(
 
 def _core_is_usable(usable: Bool, x: Array, y: Array) -> Bool:
     """Return whether the 3 x 3 pixels of each core are all usable."""
-    cores = stamps(usable, x, y, 1).astype(bool)
+    cores = cut_stamps(usable, x, y, 1).astype(bool)
     return np.logical_and.reduce(cores.reshape(len(x), 9), axis=1)
 
 

@@ -15,7 +15,7 @@ RING_POINTS = 16
 
 
 @compiled_sums
-def filter_rows(
+def convolve_rows(
     data: Image, sigma: Image, bad: Bool, taps: Image, out: Image, first: int, last: int
 ) -> None:
     """Convolve S/N along x for rows ``first..last - 1``; bad pixels count as zero.
@@ -49,13 +49,13 @@ def filter_rows(
 
 
 @compiled_sums
-def filter_columns(rows: Image, taps: Image, out: Image, first: int, last: int) -> None:
+def convolve_columns(rows: Image, taps: Image, out: Image, first: int, last: int) -> None:
     """Convolve along y for rows ``first..last - 1``; zero beyond the border.
 
     Parameters
     ----------
     rows : (ny, nx)
-        As `filter_rows` wrote it.
+        As `convolve_rows` wrote it.
     taps : (m,)
         Symmetric filter, odd `m`.
     out : (ny, nx)

@@ -24,7 +24,7 @@ from astrid_assets.science.stars.finding import (
     typical_fwhm,
 )
 from astrid_assets.science.stars.point_sources import fit_point_sources, psf_flux
-from astrid_assets.science.stars.shapes import StarShapes, measure_shapes, stamps
+from astrid_assets.science.stars.shapes import StarShapes, cut_stamps, measure_star_shapes
 from astrid_assets.science.stars.star_list import Stars
 
 if TYPE_CHECKING:
@@ -135,11 +135,11 @@ def _shapes_at(
     These are measured again with so few iterations that the weight cannot grow, or stay at
     their peak; their sizes are meaningless.
     """
-    shapes = measure_shapes(data, usable, x, y, fwhm_px)
+    shapes = measure_star_shapes(data, usable, x, y, fwhm_px)
     limit = STRAY_FWHM * fwhm_px
     strayed = ~(np.hypot(shapes.x - x, shapes.y - y) <= limit)
     px, py = x[strayed], y[strayed]
-    timid = measure_shapes(data, usable, px, py, 0.8 * fwhm_px, iterations=TIMID)
+    timid = measure_star_shapes(data, usable, px, py, 0.8 * fwhm_px, iterations=TIMID)
     lost = ~(np.hypot(timid.x - px, timid.y - py) <= limit)
     found_x, found_y = shapes.x.copy(), shapes.y.copy()
     found_x[strayed] = np.where(lost, px, timid.x)
@@ -322,7 +322,7 @@ def _fwhm_scale(frame: Frame) -> float:
         return 1.0
     stamp, middle = frame.psf.centre, np.array([frame.psf.size // 2], dtype=float)
     everywhere = np.ones(stamp.shape, dtype=bool)
-    shapes = measure_shapes(stamp, everywhere, middle, middle, frame.psf.fwhm_px)
+    shapes = measure_star_shapes(stamp, everywhere, middle, middle, frame.psf.fwhm_px)
     return float(frame.psf.fwhm_px / shapes.fwhm_px[0])
 
 
@@ -362,7 +362,7 @@ def _flagged(stars: Stars, mask: NDArray[np.uint16], fwhm_px: float) -> Stars:
         if stars.flux[faint] > BLEND_FLUX_FRACTION * stars.flux[bright]:
             flag[bright] |= StarFlag.BLENDED
     radius = int(np.ceil(fwhm_px))
-    around = stamps(mask, stars.x, stars.y, radius, fill=int(MaskBit.NO_DATA))
+    around = cut_stamps(mask, stars.x, stars.y, radius, fill=int(MaskBit.NO_DATA))
     core = np.bitwise_or.reduce(around.astype(np.uint16), axis=(1, 2))
     flag[(core & MaskBit.SATURATED) != 0] |= StarFlag.SATURATED
     flag[(core & (UNUSABLE & ~MaskBit.SATURATED)) != 0] |= StarFlag.MASKED

@@ -40,7 +40,7 @@ class StarShapes:
     angle_rad: Array
 
 
-def stamps(
+def cut_stamps(
     image: NDArray[np.generic], x: Array, y: Array, radius: int, fill: float = 0
 ) -> NDArray[np.generic]:
     """Cut stamps around the pixels nearest to given positions.
@@ -71,7 +71,7 @@ def stamps(
     return cut
 
 
-def measure_shapes(
+def measure_star_shapes(
     data: Image,
     usable: NDArray[np.bool_],
     x: Array,

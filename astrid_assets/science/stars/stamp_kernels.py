@@ -46,7 +46,7 @@ def spline_weights(t: float, values: Array, slopes: Array) -> None:
 
 
 @compiled_sums
-def combine(nodes: Stamps, terms: Array, reach: int, out: Array) -> None:
+def combine_nodes(nodes: Stamps, terms: Array, reach: int, out: Array) -> None:
     """Write the spline nodes at one position of the frame, `reach` from the middle.
 
     Parameters
@@ -92,7 +92,7 @@ def lay(
     Parameters
     ----------
     here : (m, m)
-        Nodes, as `combine` wrote them.
+        Nodes, as `combine_nodes` wrote them.
     along_y, along_x : (4,)
         Weights (or slopes) of the four nodes around a pixel's centre.
     base_y, base_x
@@ -170,7 +170,7 @@ def lay_all(nodes: Stamps, terms: Array, shift: Array, step: int, radius: int, o
         base_y, base_x = int(np.floor(at_y)), int(np.floor(at_x))
         spline_weights(at_y - base_y, wy, slopes)
         spline_weights(at_x - base_x, wx, slopes)
-        combine(nodes, terms[i], size, here)
+        combine_nodes(nodes, terms[i], size, here)
         lay(here, wy, wx, base_y, base_x, step, radius, line, out[i])
 
 
@@ -444,7 +444,7 @@ def fit_stars(  # noqa: PLR0915  one loop, inlined for speed
         if not (np.isfinite(positions[index, 0]) and np.isfinite(positions[index, 1])):
             fluxes[index] = np.nan
             continue
-        combine(nodes, terms[index], step * (max(radius, reach * subtract) + 2), here)
+        combine_nodes(nodes, terms[index], step * (max(radius, reach * subtract) + 2), here)
         y, x = positions[index, 0], positions[index, 1]
         row, column = round(y), round(x)
         at_y = size // 2 - step * (y - row)

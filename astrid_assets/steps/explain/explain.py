@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from astrid_assets.science.detection.candidate import names_of as reason_names
-from astrid_assets.science.mask_bits import names_of as mask_names
+from astrid_assets.science.detection.candidate import reason_names
+from astrid_assets.science.mask_bits import mask_names
 from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
 from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.science.reasons import current_code

@@ -11,8 +11,8 @@ from astrid_assets.science.errors import Reason, ScienceError
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.processing.anchor import anchor_rank, make_anchor
 from astrid_assets.science.processing.diagnostics import frame_diagnostics
-from astrid_assets.science.processing.measuring import measure
-from astrid_assets.science.processing.solving import solve
+from astrid_assets.science.processing.measuring import measure_frame
+from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.steps.calibration_masters.keys import check_masters, load_masters
@@ -116,7 +116,7 @@ def process_frame(task: FrameTask) -> FrameOutcome:
         flags = check_masters(task.profile, task.masters)
         measured = _measure(task)
         anchor = load_anchor(task.store, task.anchor)
-        processed = solve(measured, anchor, task.profile.processing)
+        processed = solve_frame(measured, anchor, task.profile.processing)
     except ScienceError as error:
         return FrameOutcome(_row(task, None, None, [error.reason], []))
     key = _keep(task, processed)
@@ -162,7 +162,7 @@ def offer_anchor(task: FrameTask) -> AnchorOffer:
         anchor = make_anchor(measured, task.profile.processing, catalogue)
         # It defines the field: its own header has no say against the catalogue.
         placed = replace(measured, frame=replace(measured.frame, wcs=anchor.wcs))
-        processed = solve(placed, anchor, task.profile.processing)
+        processed = solve_frame(placed, anchor, task.profile.processing)
     except ScienceError as error:
         return AnchorOffer(task.observation_id, None, None, reasons=(error.reason,))
     if processed.reasons:
@@ -186,7 +186,7 @@ def _measure(task: FrameTask) -> MeasuredFrame:
     masters = None
     if profile.calibration.frames_are == "raw":
         masters = load_masters(task.store, task.masters)
-    return measure(frame, masters, profile.processing)
+    return measure_frame(frame, masters, profile.processing)
 
 
 def _keep(task: FrameTask, processed: ProcessedFrame) -> str:

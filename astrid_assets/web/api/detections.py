@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.mask_bits import names_of as mask_names
+from astrid_assets.science.mask_bits import MaskBit, mask_names
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.queries import candidates, search
 from astrid_assets.storage.queries.search import Cone, DetectionFilter, FoundDetection

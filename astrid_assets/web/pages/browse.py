@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy import select
 
-from astrid_assets.science.detection.candidate import names_of as failed_tests
-from astrid_assets.science.mask_bits import names_of as mask_names
+from astrid_assets.science.detection.candidate import reason_names
+from astrid_assets.science.mask_bits import mask_names
 from astrid_assets.steps.explain.explain import explain
 from astrid_assets.storage.database.tables.detections import SkyObject
 from astrid_assets.storage.database.tables.frames import Survey
@@ -116,7 +116,7 @@ def detection_page(request: Request, state: State, detection_id: str) -> Respons
         line=line,
         view=view[0] if view else None,
         words=facts_in_words(view[0]) if view else [],
-        failed=failed_tests(line.candidate.reasons),
+        failed=reason_names(line.candidate.reasons),
         mask=mask_names(line.candidate.mask_bits),
     )
 

@@ -10,7 +10,7 @@ from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import (
     Masters,
     NoCalibrationFrames,
-    combine,
+    combined_frame,
 )
 from astrid_assets.science.errors import FrameRejected, ShapeMismatch
 from astrid_assets.science.mask_bits import MaskBit
@@ -42,12 +42,12 @@ def exposures(rng, detector, light_e, time_s, n):
 
 @pytest.fixture
 def masters(rng, detector):
-    bias = combine(exposures(rng, detector, 0, 0, 9), "bias")
+    bias = combined_frame(exposures(rng, detector, 0, 0, 9), "bias")
     darks = exposures(rng, detector, 0, 100, 5) + exposures(rng, detector, 0, 300, 5)
     times = [100.0] * 5 + [300.0] * 5
-    dark = combine(darks, "dark", bias=bias, exposures_s=times)
+    dark = combined_frame(darks, "dark", bias=bias, exposures_s=times)
     flats = [e for level in (20_000, 30_000, 25_000) for e in exposures(rng, detector, level, 2, 2)]
-    flat = combine(flats, "flat", bias=bias, dark=dark, exposures_s=[2.0] * 6)
+    flat = combined_frame(flats, "flat", bias=bias, dark=dark, exposures_s=[2.0] * 6)
     return Masters(bias=bias, dark=dark, flat=flat)
 
 
@@ -74,27 +74,27 @@ def test_a_calibrated_sky_is_flat(rng, detector, masters):
 def test_an_outlier_leaves_no_trace_in_a_master(rng):
     stack = [rng.normal(100, 5, SHAPE).astype(np.float32) for _ in range(7)]
     stack[3][20, 30] = 50_000
-    assert combine(stack, "bias")[20, 30] == pytest.approx(100, abs=10)
+    assert combined_frame(stack, "bias")[20, 30] == pytest.approx(100, abs=10)
 
 
 def test_clipping_costs_hardly_any_noise(rng):
     stack = [rng.normal(0, 10, SHAPE).astype(np.float32) for _ in range(10)]
-    assert combine(stack, "bias").std() == pytest.approx(10 / np.sqrt(10), rel=0.06)
+    assert combined_frame(stack, "bias").std() == pytest.approx(10 / np.sqrt(10), rel=0.06)
 
 
 def test_a_dark_without_bias_or_time_is_refused():
     image = np.ones(SHAPE, dtype=np.float32)
     with pytest.raises(NoCalibrationFrames, match="master bias"):
-        combine([image], "dark", exposures_s=[10.0])
+        combined_frame([image], "dark", exposures_s=[10.0])
     with pytest.raises(FrameRejected, match="exposure"):
-        combine([image], "dark", bias=image, exposures_s=[0.0])
+        combined_frame([image], "dark", bias=image, exposures_s=[0.0])
     with pytest.raises(NoCalibrationFrames):
-        combine([], "bias")
+        combined_frame([], "bias")
 
 
 def test_a_dark_flat_is_refused_with_its_level():
     with pytest.raises(NoCalibrationFrames, match="500 needed"):
-        combine([np.full(SHAPE, 20, np.float32)], "flat")
+        combined_frame([np.full(SHAPE, 20, np.float32)], "flat")
 
 
 def test_shapes_have_to_agree(masters):
@@ -120,9 +120,9 @@ def test_real_dome_flats_even_out_the_sky(shared_data, band, light, limit):
             with fits.open(path) as hdus:
                 yield path.name, np.asarray(hdus[1].data, dtype=np.float32)
 
-    bias = combine([image for _, image in images("bias")], "bias")
+    bias = combined_frame([image for _, image in images("bias")], "bias")
     flats = [image for _, image in images(f"flat_{band}")]
-    flat = combine(flats, "flat", bias=bias)
+    flat = combined_frame(flats, "flat", bias=bias)
     raw = dict(images(f"light_{band}"))[f"{light}.fits.fz"]
 
     def spread(image):

@@ -50,7 +50,7 @@ def exposed(sky_e: float, time_s: float, number: int):
     """A raw frame of an empty sky, made by the simulation's detector."""
     rng = np.random.default_rng([number, int(sky_e), int(time_s)])
     expected = sky_e * detector.flat_map(PLAN) + detector.dark_map(PLAN) * time_s
-    charge = detector.collect(expected, rng).astype(np.float32)
+    charge = detector.draw_electrons(expected, rng).astype(np.float32)
     adu = detector.read_out(PLAN, charge, rng)
     return replace(
         raw_frame(adu * GAIN),

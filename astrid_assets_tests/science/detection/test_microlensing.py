@@ -16,8 +16,8 @@ from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.photometry.forced_photometry import forced_fluxes
 from astrid_assets.science.processing.anchor import make_anchor
-from astrid_assets.science.processing.measuring import measure
-from astrid_assets.science.processing.solving import solve
+from astrid_assets.science.processing.measuring import measure_frame
+from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.settings import ProcessingSettings
 
 GAIN_E_PER_ADU, SATURATION_ADU = 1.9, 65_000.0
@@ -49,7 +49,7 @@ def measured(folder, row):
         read_noise_e=5.0,
         saturation_e=SATURATION_ADU * GAIN_E_PER_ADU,
     )
-    return measure(frame, None, ProcessingSettings(wcs="stars"))
+    return measure_frame(frame, None, ProcessingSettings(wcs="stars"))
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +61,10 @@ def event(shared_data):
     settings = ProcessingSettings(wcs="stars")
     first = measured(folder, rows[REFERENCE])
     anchor = make_anchor(first, settings)
-    reference = solve(first, anchor, settings).frame
+    reference = solve_frame(first, anchor, settings).frame
     found = {}
     for name in [name for name in rows if name != REFERENCE]:
-        frame = solve(measured(folder, rows[name]), anchor, settings).frame
+        frame = solve_frame(measured(folder, rows[name]), anchor, settings).frame
         difference = subtract(frame, reference, DifferencingSettings())
         found[name] = rows[name], frame, difference
     return found

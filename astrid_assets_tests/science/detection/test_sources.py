@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from astrid_assets.science.detection.apertures import aperture_fluxes
-from astrid_assets.science.detection.candidate import RejectReason, names_of
+from astrid_assets.science.detection.candidate import RejectReason, reason_names
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
@@ -310,8 +310,8 @@ def test_a_frame_of_another_shape_or_without_psf_is_refused():
 
 
 def test_reasons_have_names():
-    assert names_of(int(RejectReason.DIPOLE | RejectReason.HALO)) == ["dipole", "halo"]
-    assert names_of(0) == []
+    assert reason_names(int(RejectReason.DIPOLE | RejectReason.HALO)) == ["dipole", "halo"]
+    assert reason_names(0) == []
 
 
 def test_a_lit_pixel_is_a_cosmic_ray_though_the_difference_smears_it():

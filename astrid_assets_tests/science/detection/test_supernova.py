@@ -16,8 +16,8 @@ from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.processing.anchor import make_anchor
-from astrid_assets.science.processing.measuring import measure
-from astrid_assets.science.processing.solving import solve
+from astrid_assets.science.processing.measuring import measure_frame
+from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.reference.stacking import build_reference
 from astrid_assets.science.settings import ProcessingSettings, ReferenceSettings
 
@@ -59,13 +59,15 @@ def read(path):
 @pytest.mark.slow
 def test_the_supernova_is_a_kept_detection_at_its_place(shared_data):
     folder, settings = shared_data / "kmtnet_supernova", ProcessingSettings()
-    measured = [measure(read(folder / "reference" / name), None, settings) for name in REFERENCE]
+    measured = [
+        measure_frame(read(folder / "reference" / name), None, settings) for name in REFERENCE
+    ]
     anchor = make_anchor(measured[0], settings)
-    members = [solve(m, anchor, settings).frame for m in measured]
+    members = [solve_frame(m, anchor, settings).frame for m in measured]
     reference = build_reference(members, ReferenceSettings())
     for name, least in SCIENCE.items():
-        frame = measure(read(folder / "science" / name), None, settings)
-        science = solve(frame, anchor, settings).frame
+        frame = measure_frame(read(folder / "science" / name), None, settings)
+        science = solve_frame(frame, anchor, settings).frame
         difference = subtract(science, reference, DifferencingSettings())
         assert difference.is_accepted
         # The noise of these read-outs is not white; it is measured, not assumed.

@@ -13,7 +13,7 @@ from astrid_assets.science.differencing.noise_kernels import (
     score_rows,
     shown_rows,
     smaller_of_both,
-    spread,
+    spread_bit,
 )
 from astrid_assets_tests.science.rows import assert_rows, untouched
 
@@ -85,7 +85,7 @@ def test_spread_is_a_dilation_with_a_disc(rng, radius):
     reach = disc.sum(axis=1) // 2
     before = rng.choice([0, 4], SHAPE).astype(np.uint16)
     grown = before.copy()
-    spread(mask, np.uint16(2), reach, grown)
+    spread_bit(mask, np.uint16(2), reach, grown)
     where = ndimage.binary_dilation((mask & 2) > 0, disc)
     assert_array_equal(grown, before | np.where(where, 2, 0))
 

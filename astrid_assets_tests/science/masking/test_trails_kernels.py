@@ -13,7 +13,7 @@ from astrid_assets.science.masking.trails_kernels import (
     SIDES_TO,
     best_lines,
     bin_snr,
-    halve,
+    halve_bins,
     paint_line,
     steepest,
     strip,
@@ -65,7 +65,7 @@ def test_bin_snr_of_blank_sky_has_unit_scatter(rng):
 def test_halve_keeps_unit_noise_of_what_is_good(rng):
     good = (rng.random(SHAPE) < 0.6).astype(np.float32)
     values = (rng.normal(0, 1, SHAPE) * good).astype(np.float32)
-    halved, usable = halve(values, good)
+    halved, usable = halve_bins(values, good)
     number = blocks(good, 2).sum(axis=-1)
     expected = blocks(values, 2).sum(axis=-1) / np.sqrt(np.maximum(number, 1))
     assert_array_equal(usable, number > 1)

@@ -15,8 +15,8 @@ from astrid_assets.science.errors import FrameRejected, TooFewStars
 from astrid_assets.science.photometry.catalogue_tie import tie_to_catalogue
 from astrid_assets.science.photometry.sky_catalogue import SkyCatalogue
 from astrid_assets.science.processing.anchor import make_anchor
-from astrid_assets.science.processing.measuring import measure
-from astrid_assets.science.processing.solving import solve
+from astrid_assets.science.processing.measuring import measure_frame
+from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets_tests.science.astrometry.test_distortion import SHAPE, camera, grid_error
 from astrid_assets_tests.science.astrometry.test_solution import star_list
@@ -153,10 +153,10 @@ def test_a_tied_anchor_gives_its_field_absolute_places_and_magnitudes(rng):
         epoch_year=np.full(len(ra), 2016.0),
     )
     settings = ProcessingSettings()
-    measured = measure(raw_frame(field.image, header), None, settings)
+    measured = measure_frame(raw_frame(field.image, header), None, settings)
     anchor = make_anchor(measured, settings, catalogue)
     assert not anchor.is_local
-    processed = solve(measured, anchor, settings)
+    processed = solve_frame(measured, anchor, settings)
     assert processed.is_accepted
     there = to_pixels(processed.frame.wcs, *truth.all_pix2world([200.0], [180.0], 0))
     assert there[0] == pytest.approx([200, 180], abs=0.05)
@@ -165,6 +165,6 @@ def test_a_tied_anchor_gives_its_field_absolute_places_and_magnitudes(rng):
 
 def test_no_wcs_and_no_place_cannot_be_looked_up(rng):
     field = star_field(rng, 60)
-    measured = measure(raw_frame(field.image), None, ProcessingSettings())
+    measured = measure_frame(raw_frame(field.image), None, ProcessingSettings())
     with pytest.raises(FrameRejected, match="ra_deg"):
         make_anchor(measured, ProcessingSettings(), sky(rng))

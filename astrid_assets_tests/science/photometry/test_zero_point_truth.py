@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from astrid_assets.science.calibration.masters import Masters, combine
+from astrid_assets.science.calibration.masters import Masters, combined_frame
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.processing.anchor import make_anchor
-from astrid_assets.science.processing.measuring import measure
-from astrid_assets.science.processing.solving import solve
+from astrid_assets.science.processing.measuring import measure_frame
+from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose
@@ -32,9 +32,9 @@ def errors_mag(scene: str, seed: int) -> list[float]:
     def calibration(kind):
         return [calibration_adu(plan, kind, k) * gain for k in range(5)]
 
-    bias = combine(calibration("bias"), "bias")
-    dark = combine(calibration("dark"), "dark", bias=bias, exposures_s=[time] * 5)
-    flat = combine(calibration("flat"), "flat", bias=bias)
+    bias = combined_frame(calibration("bias"), "bias")
+    dark = combined_frame(calibration("dark"), "dark", bias=bias, exposures_s=[time] * 5)
+    flat = combined_frame(calibration("flat"), "flat", bias=bias)
     masters = Masters(bias=bias, dark=dark, flat=flat)
 
     def measured(night, index):
@@ -51,14 +51,14 @@ def errors_mag(scene: str, seed: int) -> list[float]:
             read_noise_e=scene.read_noise_e,
             saturation_e=0.95 * scene.full_well_e,
         )
-        return exposure.truth, measure(frame, masters, SETTINGS)
+        return exposure.truth, measure_frame(frame, masters, SETTINGS)
 
     truth0, first = measured(0, 0)
     anchor = make_anchor(first, SETTINGS)
     errors = []
     for place in FRAMES:
         truth, found = measured(*place)
-        processed = solve(found, anchor, SETTINGS)
+        processed = solve_frame(found, anchor, SETTINGS)
         if not processed.is_accepted or truth.transparency < 0.8 * truth0.transparency:
             continue
         assert processed.zero_point is not None

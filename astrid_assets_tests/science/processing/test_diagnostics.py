@@ -12,8 +12,8 @@ from astrid_assets.pictures.diagnostics import diagnostics_picture
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.processing.anchor import make_anchor
 from astrid_assets.science.processing.diagnostics import frame_diagnostics, masked_shares
-from astrid_assets.science.processing.measuring import measure
-from astrid_assets.science.processing.solving import solve
+from astrid_assets.science.processing.measuring import measure_frame
+from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets_tests.science.star_fields import raw_frame, star_field, tangent_wcs
 
@@ -26,9 +26,9 @@ def solved():
     rng = np.random.default_rng(4)
     field = star_field(rng, 120, fwhm_px=3.2)
     wcs = tangent_wcs(field.image.shape, scale_arcsec=0.5)
-    measured = measure(raw_frame(field.image, wcs), None, SETTINGS)
+    measured = measure_frame(raw_frame(field.image, wcs), None, SETTINGS)
     anchor = make_anchor(measured, SETTINGS)
-    return measured, solve(measured, anchor, SETTINGS)
+    return measured, solve_frame(measured, anchor, SETTINGS)
 
 
 def test_shares_of_the_mask_are_counted_bit_by_bit():

@@ -9,7 +9,7 @@ import pytest
 
 from astrid_assets.science.calibration.masters import Masters
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.measuring import measure_frame
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets_tests.science.star_fields import paint, raw_frame
 
@@ -42,7 +42,7 @@ def test_variance_is_the_scatter_within_three_percent(rng, name):
     sky, stars = [], []
     for _ in range(3):
         light, frame = exposure(rng, response)
-        found = measure(frame, masters, SETTINGS).frame
+        found = measure_frame(frame, masters, SETTINGS).frame
         assert found.variance is not None
         pull = (found.data - light) / np.sqrt(found.variance)
         good = (found.mask & ~np.uint16(MaskBit.EDGE)) == 0
@@ -57,19 +57,19 @@ def test_variance_is_the_scatter_within_three_percent(rng, name):
 def test_noise_as_predicted_is_not_flagged_and_a_wrong_gain_is(rng):
     response = responses()["even"]
     _, frame = exposure(rng, response)
-    right = measure(frame, Masters(flat=response), SETTINGS)
+    right = measure_frame(frame, Masters(flat=response), SETTINGS)
     assert right.noise_ratio == pytest.approx(1, abs=0.05)
     assert "noise_ratio" not in {flag.code for flag in right.flags}
     # A gain read as half the true one halves signal and noise, not their squares.
     half = replace(frame, data=frame.data / 2)
-    wrong = measure(half, Masters(flat=response), SETTINGS)
+    wrong = measure_frame(half, Masters(flat=response), SETTINGS)
     assert wrong.noise_ratio == pytest.approx(np.sqrt(0.5), abs=0.05)
     assert "noise_ratio" in {flag.code for flag in wrong.flags}
 
 
 def test_calibrated_frames_predict_no_noise(rng):
     _, frame = exposure(rng, responses()["even"])
-    assert np.isnan(measure(frame, None, SETTINGS).noise_ratio)
+    assert np.isnan(measure_frame(frame, None, SETTINGS).noise_ratio)
 
 
 def test_positive_noise_is_no_light_where_the_sky_has_few_electrons(rng):
@@ -78,7 +78,7 @@ def test_positive_noise_is_no_light_where_the_sky_has_few_electrons(rng):
     light = paint(SHAPE, x, y, np.full(80, 2e3), 3.0)
     image = rng.poisson(light + 4).astype(np.float32)
     frame = replace(raw_frame(image), read_noise_e=0.0)
-    found = measure(frame, None, SETTINGS).frame
+    found = measure_frame(frame, None, SETTINGS).frame
     blank = (light < 0.01) & (found.mask == 0)
     scatter = float(np.std((found.data - light)[blank]))
     # Clipping takes 4 % from the skewed scatter of so few electrons.

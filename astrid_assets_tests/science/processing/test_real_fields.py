@@ -19,8 +19,8 @@ from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.processing.anchor import anchor_rank, make_anchor
-from astrid_assets.science.processing.measuring import measure
-from astrid_assets.science.processing.solving import solve
+from astrid_assets.science.processing.measuring import measure_frame
+from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.reference.stacking import build_reference
 from astrid_assets.science.settings import ProcessingSettings, ReferenceSettings
 
@@ -77,7 +77,7 @@ def kmtnet(shared_data):
     measured = {}
     for row in rows:
         try:
-            measured[row["file"]] = measure(read(folder / row["file"]), None, settings)
+            measured[row["file"]] = measure_frame(read(folder / row["file"]), None, settings)
         except FrameRejected as error:
             measured[row["file"]] = error
     night = min(row["utc_date"] for row in rows)
@@ -89,7 +89,7 @@ def kmtnet(shared_data):
     best = max(candidates, key=lambda file: anchor_rank(measured[file]))
     anchor = make_anchor(measured[best], settings)
     found = {
-        file: m if isinstance(m, FrameRejected) else solve(m, anchor, settings)
+        file: m if isinstance(m, FrameRejected) else solve_frame(m, anchor, settings)
         for file, m in measured.items()
     }
     return rows, found, best
@@ -165,7 +165,7 @@ def saao(shared_data):
     settings = ProcessingSettings(wcs="stars", ra_deg=273.87, dec_deg=-25.285)
     rows = sorted(table(folder), key=lambda row: float(row["mjd_start"]))
     measured = [
-        measure(
+        measure_frame(
             read(folder / row["file"], gain=1.9, saturation_e=1.8 * 62_000, wcs=False),
             None,
             settings,
@@ -174,7 +174,7 @@ def saao(shared_data):
     ]
     first = max(range(2), key=lambda index: anchor_rank(measured[index]))
     anchor = make_anchor(measured[first], settings)
-    return rows, [solve(m, anchor, settings) for m in measured], first, measured
+    return rows, [solve_frame(m, anchor, settings) for m in measured], first, measured
 
 
 @pytest.mark.data
@@ -267,7 +267,7 @@ def drifting(shared_data):
             band="clear",
             saturation_e=4000.0,
         )
-        measured.append(measure(frame, None, settings))
+        measured.append(measure_frame(frame, None, settings))
     return measured, settings
 
 
@@ -279,7 +279,7 @@ def test_a_night_that_drifts_by_160_pixels_is_aligned(drifting):
     middle = np.array([[325.0, 250.0]])
     drifts = []
     for one in measured:
-        found = solve(one, anchor, settings)
+        found = solve_frame(one, anchor, settings)
         assert found.frame.wcs is not None, found.reasons
         assert max(found.solution.residuals.rms_px) < 0.1
         moved = found.solution.match.pixel_map(middle, middle) - middle
@@ -296,11 +296,11 @@ def test_going_round_by_another_frame_leads_to_the_same_place(drifting):
         make_anchor(measured[0], settings),
         make_anchor(measured[-1], settings),
     )
-    direct = solve(measured[-1], first, settings).frame.wcs
+    direct = solve_frame(measured[-1], first, settings).frame.wcs
     x, y = (g.ravel() for g in np.meshgrid(np.linspace(250, 640, 5), np.linspace(60, 440, 5)))
     for one in measured[1:-1]:
-        here = solve(one, first, settings).frame.wcs.all_pix2world(x, y, 0)
-        there = solve(one, last, settings).frame.wcs.all_pix2world(x, y, 0)
+        here = solve_frame(one, first, settings).frame.wcs.all_pix2world(x, y, 0)
+        there = solve_frame(one, last, settings).frame.wcs.all_pix2world(x, y, 0)
         straight = np.array(first.wcs.all_world2pix(*here, 0))
         on_last = last.wcs.all_world2pix(*there, 0)
         around = np.array(first.wcs.all_world2pix(*direct.all_pix2world(*on_last, 0), 0))
@@ -314,7 +314,7 @@ def test_nothing_is_found_where_nothing_happens(drifting, n_members):
     """The stack's members are trailed by different amounts."""
     measured, settings = drifting
     anchor = make_anchor(measured[0], settings)
-    frames = [solve(one, anchor, settings).frame for one in measured]
+    frames = [solve_frame(one, anchor, settings).frame for one in measured]
     reference = build_reference(frames[:n_members], ReferenceSettings())
     for frame in frames[n_members:]:
         difference, candidates = kept(frame, reference)

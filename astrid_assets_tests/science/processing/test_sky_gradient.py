@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.measuring import measure_frame
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets_tests.science.star_fields import paint, raw_frame
 
@@ -28,7 +28,7 @@ def measured(rng, plane, *, sky_e=SKY_E, **settings):
     x, y = rng.uniform(0, SHAPE[0], (2, 100))
     light = paint(SHAPE, x, y, 3e3 * (1 + rng.pareto(1.0, 100)), 3.0)
     image = rng.poisson(light) + sky_e + plane + rng.normal(0, NOISE_E, SHAPE)
-    return measure(
+    return measure_frame(
         raw_frame(image.astype(np.float32)), None, ProcessingSettings(**SETTINGS, **settings)
     )
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial import KDTree
 
 from astrid_assets.science.astrometry.wcs_tools import moved
-from astrid_assets.science.calibration.masters import Masters, combine
+from astrid_assets.science.calibration.masters import Masters, combined_frame
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
@@ -19,8 +19,8 @@ from astrid_assets.science.processing.anchor import (
     anchor_rank,
     make_anchor,
 )
-from astrid_assets.science.processing.measuring import measure
-from astrid_assets.science.processing.solving import solve
+from astrid_assets.science.processing.measuring import measure_frame
+from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.detector import calibration_adu
 from astrid_assets.science.simulation.exposure import expose
@@ -43,9 +43,9 @@ def masters() -> Masters:
         return [calibration_adu(PLAN, kind, k) * gain for k in range(5)]
 
     time = PLAN.scene.exposure_s
-    bias = combine(frames("bias"), "bias")
-    dark = combine(frames("dark"), "dark", bias=bias, exposures_s=[time] * 5)
-    return Masters(bias=bias, dark=dark, flat=combine(frames("flat"), "flat", bias=bias))
+    bias = combined_frame(frames("bias"), "bias")
+    dark = combined_frame(frames("dark"), "dark", bias=bias, exposures_s=[time] * 5)
+    return Masters(bias=bias, dark=dark, flat=combined_frame(frames("flat"), "flat", bias=bias))
 
 
 def light(night, index):
@@ -71,14 +71,14 @@ def light(night, index):
 @pytest.fixture(scope="module")
 def first(masters):
     truth, frame = light(0, 0)
-    return truth, measure(frame, masters, SETTINGS)
+    return truth, measure_frame(frame, masters, SETTINGS)
 
 
 @pytest.fixture(scope="module")
 def second(masters, first):
     truth, frame = light(1, 1)
     anchor = make_anchor(first[1], SETTINGS)
-    return truth, solve(measure(frame, masters, SETTINGS), anchor, SETTINGS)
+    return truth, solve_frame(measure_frame(frame, masters, SETTINGS), anchor, SETTINGS)
 
 
 @pytest.mark.slow
@@ -168,18 +168,18 @@ def test_quality_is_complete_and_high_for_a_good_frame(second):
 def test_an_anchor_comes_back_from_its_stored_frame(masters, first):
     measured = first[1]
     anchor = make_anchor(measured, SETTINGS)
-    itself = solve(measured, anchor, SETTINGS)
+    itself = solve_frame(measured, anchor, SETTINGS)
     assert itself.quality.transparency == pytest.approx(1, abs=1e-6)
     again = anchor_from_frame(itself.frame, itself.stars, is_local=False)
     assert again.zero_point_mag == pytest.approx(anchor.zero_point_mag, abs=1e-9)
     assert again.fwhm_px == anchor.fwhm_px
-    assert solve(measured, again, SETTINGS).is_accepted
+    assert solve_frame(measured, again, SETTINGS).is_accepted
 
 
 @pytest.mark.slow
 def test_processing_twice_gives_the_same_bytes(masters):
     _, frame = light(1, 0)
-    one, two = (measure(frame, masters, SETTINGS) for _ in range(2))
+    one, two = (measure_frame(frame, masters, SETTINGS) for _ in range(2))
     assert one.frame.data.tobytes() == two.frame.data.tobytes()
     assert one.frame.mask.tobytes() == two.frame.mask.tobytes()
     assert one.frame.psf.coefficients.tobytes() == two.frame.psf.coefficients.tobytes()
@@ -189,7 +189,7 @@ def test_processing_twice_gives_the_same_bytes(masters):
 def test_measuring_leaves_its_argument_alone(masters):
     _, frame = light(1, 0)
     data, mask = frame.data.copy(), frame.mask.copy()
-    measure(frame, masters, SETTINGS)
+    measure_frame(frame, masters, SETTINGS)
     assert np.array_equal(frame.data, data)
     assert np.array_equal(frame.mask, mask)
 
@@ -202,7 +202,7 @@ def test_a_spoilt_frame_is_rejected_for_what_spoilt_it(masters, first, night, in
     truth, frame = light(night, index)
     assert truth.conditions.mishap != ""
     anchor = make_anchor(first[1], SETTINGS)
-    found = solve(measure(frame, masters, SETTINGS), anchor, SETTINGS)
+    found = solve_frame(measure_frame(frame, masters, SETTINGS), anchor, SETTINGS)
     assert code in [reason.code for reason in found.reasons]
 
 
@@ -210,8 +210,8 @@ def test_a_frame_without_header_wcs_is_placed_by_its_stars(masters, first):
     truth, frame = light(2, 0)
     settings = SETTINGS.model_copy(update={"wcs": "stars"})
     anchor = make_anchor(first[1], SETTINGS)
-    measured = measure(replace(frame, wcs=None), masters, settings)
-    found = solve(measured, anchor, settings)
+    measured = measure_frame(replace(frame, wcs=None), masters, settings)
+    found = solve_frame(measured, anchor, settings)
     assert found.is_accepted
     ra, dec = truth.wcs.all_pix2world(200.0, 200.0, 0)
     there = np.array(found.frame.wcs.all_world2pix(ra, dec, 0))
@@ -223,7 +223,7 @@ def test_patchy_clouds_are_flagged(masters, first):
     anchor = make_anchor(measured, SETTINGS)
     stars = measured.stars
     dimmed = replace(stars, flux=stars.flux * (1 - 0.2 * stars.x / PLAN.shape[1]))
-    found = solve(replace(measured, stars=dimmed), anchor, SETTINGS)
+    found = solve_frame(replace(measured, stars=dimmed), anchor, SETTINGS)
     assert [flag.code for flag in found.flags] == ["patchy_clouds"]
     assert found.is_accepted
 
@@ -235,36 +235,36 @@ def test_a_frame_at_the_edge_of_its_field_shows_another_one(masters, first):
     shifted = replace(measured.stars, x=measured.stars.x + 0.6 * nx, y=measured.stars.y + 0.4 * ny)
     seen = (shifted.x < nx) & (shifted.y < ny)
     elsewhere = replace(measured, stars=select(shifted, seen))
-    found = solve(elsewhere, anchor, SETTINGS)
+    found = solve_frame(elsewhere, anchor, SETTINGS)
     assert [reason.code for reason in found.reasons] == ["wrong_field"]
     assert "24%" in found.reasons[0].message
     assert found.frame.wcs is None
     lenient = SETTINGS.model_copy(update={"min_overlap": 0.1})
-    assert solve(elsewhere, anchor, lenient).frame.wcs is not None
+    assert solve_frame(elsewhere, anchor, lenient).frame.wcs is not None
 
 
 def test_without_any_wcs_the_anchor_is_local_and_defines_the_sky(rng):
     field = star_field(rng, 80)
-    measured = measure(raw_frame(field.image), None, SETTINGS)
+    measured = measure_frame(raw_frame(field.image), None, SETTINGS)
     anchor = make_anchor(measured, SETTINGS)
     assert anchor.is_local
     assert np.isfinite(anchor.stars.ra_deg).all()
-    assert solve(measured, anchor, SETTINGS).is_accepted
+    assert solve_frame(measured, anchor, SETTINGS).is_accepted
 
 
 @pytest.mark.slow
 def test_frames_with_a_wcs_and_many_sharp_stars_make_the_anchor(rng):
     wcs = tangent_wcs((384, 384))
     sharp = star_field(rng, 80, fwhm_px=2.6).image
-    good = measure(raw_frame(sharp, wcs), None, SETTINGS)
-    blurred = measure(raw_frame(star_field(rng, 80, fwhm_px=6).image, wcs), None, SETTINGS)
-    lost = measure(raw_frame(sharp), None, SETTINGS)
+    good = measure_frame(raw_frame(sharp, wcs), None, SETTINGS)
+    blurred = measure_frame(raw_frame(star_field(rng, 80, fwhm_px=6).image, wcs), None, SETTINGS)
+    lost = measure_frame(raw_frame(sharp), None, SETTINGS)
     assert anchor_rank(good) > anchor_rank(blurred) > anchor_rank(lost) > NO_ANCHOR
 
 
 def test_a_bad_frame_is_no_anchor(rng):
     trailed = star_field(rng, 60, elongation=2.5)
-    measured = measure(raw_frame(trailed.image), None, SETTINGS)
+    measured = measure_frame(raw_frame(trailed.image), None, SETTINGS)
     assert [r.code for r in measured.reasons] == ["elongated_stars"]
     assert anchor_rank(measured) == NO_ANCHOR
     with pytest.raises(FrameRejected):
@@ -283,7 +283,7 @@ def test_a_bad_frame_is_no_anchor(rng):
 def test_hopeless_frames_are_rejected_with_their_cause(rng, spoil, code):
     image = spoil(star_field(rng, 60).image, rng).astype(np.float32)
     with pytest.raises(FrameRejected) as caught:
-        measure(raw_frame(image), None, SETTINGS)
+        measure_frame(raw_frame(image), None, SETTINGS)
     assert caught.value.code == code
     assert str(caught.value)
 
@@ -292,5 +292,5 @@ def test_a_sky_near_saturation_is_called_bright(rng):
     image = star_field(rng, 60, sky_e=50_000).image
     frame = replace(raw_frame(image), saturation_e=65_000.0)
     with pytest.raises(FrameRejected) as caught:
-        measure(frame, None, SETTINGS)
+        measure_frame(frame, None, SETTINGS)
     assert caught.value.code == "sky_near_saturation"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from astrid_assets.science.arrays import threads
-from astrid_assets.science.processing.measuring import measure
+from astrid_assets.science.processing.measuring import measure_frame
 from astrid_assets.science.quality.frame_quality import FrameQuality, judge
 from astrid_assets.science.quality.noise_pattern import NoisePattern, noise_pattern
 from astrid_assets.science.settings import ProcessingSettings
@@ -95,7 +95,7 @@ def test_a_crowd_is_no_failed_readout(rng, per_mpx, faintest_e):
     light = crowd(rng, per_mpx, SHAPE, faintest_e=faintest_e)
     scatter = np.sqrt((light + 425) / 6)
     image = (400 + light + scatter * rng.normal(size=SHAPE)).astype(np.float32)
-    measured = measure(raw_frame(image), None, ProcessingSettings())
+    measured = measure_frame(raw_frame(image), None, ProcessingSettings())
     assert measured.reasons == ()
     values = np.array(list(measured.numbers.values()))
     assert not np.isinf(values).any()

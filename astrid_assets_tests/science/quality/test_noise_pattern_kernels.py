@@ -8,7 +8,7 @@ import pytest
 from astrid_assets.science.quality.noise_pattern_kernels import (
     along_columns,
     along_rows,
-    blank_sky,
+    clip_blank_sky,
     halve_snr,
     moments,
     strongest,
@@ -44,7 +44,7 @@ def test_blank_sky_is_zero_at_sources_and_bad_pixels(rng, shape):
     residual, rms, bad = residuals(rng, shape)
     smooth = rng.normal(0, 1, (-(-shape[0] // 2), -(-shape[1] // 2))).astype(np.float32)
     snr, sky = untouched(shape), untouched(shape, bool)
-    blank_sky(residual, rms, bad, smooth, 1.0, 2.5, snr, sky, 3, 17)
+    clip_blank_sky(residual, rms, bad, smooth, 1.0, 2.5, snr, sky, 3, 17)
     large = np.kron(smooth, np.ones((2, 2)))[: shape[0], : shape[1]]
     is_sky = ~bad & (large < 1)
     cut = np.clip(residual.astype(np.float64) / rms, -2.5, 2.5)

@@ -11,8 +11,8 @@ from astrid_assets.science.registration.spline_kernels import (
     BLOCK,
     block_map,
     fill_pixels,
-    filter_columns,
-    filter_rows,
+    spline_filter_columns,
+    spline_filter_rows,
 )
 
 SHAPE = (45, 53)
@@ -65,7 +65,7 @@ def test_filter_rows_gives_scipys_spline_coefficients(rng, shape):
     data = rng.normal(100, 10, shape).astype(np.float32)
     expected = ndimage.spline_filter1d(data.astype(float), 3, axis=1, mode="mirror")
     found = data.copy()
-    filter_rows(found, 1, 6)
+    spline_filter_rows(found, 1, 6)
     assert_allclose(found[1:6], expected[1:6], rtol=1e-5, atol=1e-3)
     assert_array_equal(np.delete(found, np.s_[1:6], 0), np.delete(data, np.s_[1:6], 0))
 
@@ -76,7 +76,7 @@ def test_filter_columns_gives_scipys_spline_coefficients(rng, shape):
     expected = ndimage.spline_filter1d(data.astype(float), 3, axis=0, mode="mirror")
     found = data.copy()
     last = shape[1] - 1
-    filter_columns(found, 1, last)
+    spline_filter_columns(found, 1, last)
     assert_allclose(found[:, 1:last], expected[:, 1:last], rtol=1e-5, atol=1e-3)
     assert_array_equal(found[:, [0, -1]], data[:, [0, -1]])
 
@@ -84,8 +84,8 @@ def test_filter_columns_gives_scipys_spline_coefficients(rng, shape):
 def test_both_filters_invert_the_sampling_of_a_spline(rng):
     data = rng.normal(100, 10, SHAPE).astype(np.float32)
     found = data.copy()
-    filter_rows(found, 0, SHAPE[0])
-    filter_columns(found, 0, SHAPE[1])
+    spline_filter_rows(found, 0, SHAPE[0])
+    spline_filter_columns(found, 0, SHAPE[1])
     # The cubic B-spline at whole pixels is 1/6, 4/6, 1/6.
     for axis in (0, 1):
         found = ndimage.convolve1d(found, [1 / 6, 4 / 6, 1 / 6], axis=axis, mode="mirror")

@@ -10,8 +10,8 @@ import pytest
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.simulation import detector
 from astrid_assets.science.simulation.exposure import Exposure, expose
-from astrid_assets.science.simulation.optics import to_pixels, to_sky, true_wcs
-from astrid_assets.science.simulation.point_spread import stamps
+from astrid_assets.science.simulation.optics import simulated_pixels, to_sky, true_wcs
+from astrid_assets.science.simulation.point_spread import star_stamps
 from astrid_assets.science.simulation.scene import SimulationPlan
 from astrid_assets.science.simulation.weather import conditions
 
@@ -91,7 +91,7 @@ def test_stars_have_the_flux_of_their_magnitude_at_their_place(plan):
         if not _good(exposure)[cut].all():
             continue
         offset = np.array([x - column]), np.array([y - row])
-        psf = stamps(truth.psf, np.array([x]), np.array([y]), *offset, 4)[0]
+        psf = star_stamps(truth.psf, np.array([x]), np.array([y]), *offset, 4)[0]
         psf = psf.astype(float)
         measured = (image[cut] * psf).sum() / (psf**2).sum()
         expected = (truth.clean_e[cut] * psf).sum() / (psf**2).sum()
@@ -120,7 +120,7 @@ def test_the_distorted_projection_goes_there_and_back(plan):
     wcs = true_wcs(plan, (3.2, -5.1), 0.04)
     rng = np.random.default_rng(1)
     x, y = rng.uniform(-40, 420, (2, 200))
-    back_x, back_y = to_pixels(wcs, *to_sky(wcs, x, y))
+    back_x, back_y = simulated_pixels(wcs, *to_sky(wcs, x, y))
     assert np.hypot(back_x - x, back_y - y).max() < 1e-4
     without = wcs.deepcopy()
     without.sip = None
@@ -131,7 +131,7 @@ def test_the_distorted_projection_goes_there_and_back(plan):
 
 def test_the_pointing_shift_moves_the_sky_by_so_many_pixels():
     ra, dec = to_sky(true_wcs(WIDE), np.array([190.0]), np.array([200.0]))
-    x, y = to_pixels(true_wcs(WIDE, (4.0, -6.5)), ra, dec)
+    x, y = simulated_pixels(true_wcs(WIDE, (4.0, -6.5)), ra, dec)
     assert (x[0], y[0]) == pytest.approx((194.0, 193.5), abs=0.01)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from astrid_assets.science.simulation.painting import paint_stars
-from astrid_assets.science.simulation.point_spread import PsfField, stamps
+from astrid_assets.science.simulation.point_spread import PsfField, star_stamps
 
 SHAPE = (200, 300)
 
@@ -30,7 +30,7 @@ def test_a_star_has_unit_flux_wherever_between_the_pixels_it_lies(fwhm, beta):
     field = PsfField(frame_shape=SHAPE, fwhm_px=fwhm, beta=beta, ellipticity=(0.09, -0.06))
     offsets = np.array([0.0, 0.5, -0.31, 0.17])
     where = np.full(4, 100.0)
-    drawn = stamps(field, where, where, offsets, offsets[::-1], field.size // 2)
+    drawn = star_stamps(field, where, where, offsets, offsets[::-1], field.size // 2)
     assert drawn.sum(axis=(1, 2), dtype=float) == pytest.approx(np.ones(4), abs=2e-5)
 
 
@@ -39,7 +39,7 @@ def test_pixels_hold_the_integral_of_the_profile(fwhm):
     field = PsfField(frame_shape=SHAPE, fwhm_px=fwhm)
     half = int(2 * fwhm)
     middle = np.array([150.0])
-    drawn = stamps(field, middle, middle, np.array([0.3]), np.array([-0.4]), half)[0]
+    drawn = star_stamps(field, middle, middle, np.array([0.3]), np.array([-0.4]), half)[0]
     exact = _moffat_by_brute_force(fwhm, 3.0, 0.3, -0.4, half)
     # The wings that were cut off make the rest brighter by about half a percent.
     assert np.abs(drawn / drawn.sum() - exact / exact.sum()).max() < 2e-3 * exact.max()

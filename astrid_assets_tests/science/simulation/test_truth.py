@@ -11,7 +11,7 @@ from astrid_assets.science.simulation import detector
 from astrid_assets.science.simulation.catalogue import saturated_stars, star_catalogue
 from astrid_assets.science.simulation.exposure import expose
 from astrid_assets.science.simulation.optimal import single_image_snr
-from astrid_assets.science.simulation.point_spread import PsfField, stamps
+from astrid_assets.science.simulation.point_spread import PsfField, star_stamps
 from astrid_assets.science.simulation.scene import SimulationPlan
 from astrid_assets.science.simulation.transients import changes, variable_star_indices
 from astrid_assets.science.simulation.truth import TruthSource, sources_on_frame
@@ -123,7 +123,7 @@ def test_the_change_can_be_measured_on_the_frame_where_the_truth_says(plan, nigh
             continue  # hosts are in the way
         where = np.array([source.x]), np.array([source.y])
         offset = where[0] - column, where[1] - row
-        psf = stamps(truth.psf, *where, *offset, 4)[0].astype(float)
+        psf = star_stamps(truth.psf, *where, *offset, 4)[0].astype(float)
         flux = (psf * image[cut]).sum() / (psf**2).sum()
         expected = source.flux_e + rates[source.truth_id] * truth.transparency
         pulls.append((flux - expected) / (abs(source.flux_e / source.expected_snr)))

@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from astrid_assets.science.sky.background_kernels import (
     count_open,
     fill_meshes,
-    halve,
+    halve_image,
     join_doubled,
     significance,
     unusable,
@@ -43,7 +43,7 @@ def test_halve_averages_the_good_of_four(rng, shape):
     mean = np.where(number > 0, np.nansum(four, axis=-1) / np.maximum(number, 1), 0)
     small, small_bad = np.zeros(half, np.float32), np.zeros(half, bool)
     for first, last in ((0, 4), (4, half[0])):
-        halve(data, bad, small, small_bad, first, last)
+        halve_image(data, bad, small, small_bad, first, last)
     np.testing.assert_allclose(small, mean, rtol=1e-6)
     assert_array_equal(small_bad, number == 0)
     assert small_bad.any()

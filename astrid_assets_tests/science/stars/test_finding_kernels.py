@@ -10,8 +10,8 @@ from scipy import ndimage
 from astrid_assets.science.stars.finding_kernels import (
     RING_POINTS,
     contrasts,
-    filter_columns,
-    filter_rows,
+    convolve_columns,
+    convolve_rows,
     local_maxima,
 )
 from astrid_assets_tests.science.rows import assert_rows, untouched
@@ -25,7 +25,7 @@ def test_filter_rows_convolves_the_snr_of_good_pixels(rng):
     sigma = rng.uniform(5, 8, SHAPE).astype(np.float32)
     bad = rng.random(SHAPE) < 0.2
     out = untouched(SHAPE)
-    filter_rows(data, sigma, bad, TAPS, out, 3, 28)
+    convolve_rows(data, sigma, bad, TAPS, out, 3, 28)
     snr = np.where(bad, 0, data.astype(float) / sigma)
     assert_rows(out, ndimage.convolve1d(snr, TAPS, axis=1, mode="constant"), 3, 28, atol=1e-5)
 
@@ -33,7 +33,7 @@ def test_filter_rows_convolves_the_snr_of_good_pixels(rng):
 def test_filter_columns_convolves_along_y(rng):
     rows = rng.normal(0, 1, SHAPE).astype(np.float32)
     out = untouched(SHAPE)
-    filter_columns(rows, TAPS, out, 1, 30)
+    convolve_columns(rows, TAPS, out, 1, 30)
     expected = ndimage.convolve1d(rows.astype(float), TAPS, axis=0, mode="constant")
     assert_rows(out, expected, 1, 30, atol=1e-5)
 

@@ -22,7 +22,7 @@ from astrid_assets.science.stars.measurement import (
     typical_shape,
     with_psf_fluxes,
 )
-from astrid_assets.science.stars.shapes import measure_shapes
+from astrid_assets.science.stars.shapes import measure_star_shapes
 from astrid_assets_tests.science.star_fields import (
     Field,
     flat_frame,
@@ -97,7 +97,7 @@ def test_adaptive_moments_are_exact_for_a_gaussian():
     u, v = x - 20.3, y - 19.6
     image = np.exp(-0.5 * ((u / 2.5) ** 2 + (v / 1.7) ** 2)).astype(np.float32)
     at = np.array([20.0]), np.array([20.0])
-    shapes = measure_shapes(image, np.ones(image.shape, bool), *at, 6.0)
+    shapes = measure_star_shapes(image, np.ones(image.shape, bool), *at, 6.0)
     assert shapes.x[0] == pytest.approx(20.3, abs=0.01)
     assert shapes.y[0] == pytest.approx(19.6, abs=0.01)
     assert shapes.fwhm_px[0] == pytest.approx(2.3548 * np.sqrt(2.5 * 1.7), rel=0.02)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from astrid_assets.science.frame import PsfModel
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.psf.fitting import fit_psf
-from astrid_assets.science.simulation.point_spread import stamps
+from astrid_assets.science.simulation.point_spread import star_stamps
 from astrid_assets.science.stars.measurement import measure_stars
 from astrid_assets.science.stars.point_sources import fit_point_sources, psf_flux
 from astrid_assets_tests.science.psf_fields import (
@@ -32,7 +32,7 @@ def true_model(field) -> PsfModel:
     for a in range(step):
         for b in range(step):
             off = np.array([-b / step]), np.array([-a / step])
-            stamp = stamps(field.psf, middle, middle, *off, half)[0]
+            stamp = star_stamps(field.psf, middle, middle, *off, half)[0]
             part = fine[a::step, b::step]
             part[:] = stamp[: part.shape[0], : part.shape[1]]
     return PsfModel(fine[None].astype(np.float32), field.frame.shape, field.psf.fwhm_px, 0, step)

@@ -10,7 +10,7 @@ from scipy.optimize import least_squares
 from astrid_assets.science.stars.stamp_kernels import (
     MARGIN,
     add_star,
-    combine,
+    combine_nodes,
     fit_stars,
     flux_at,
     gather_all,
@@ -38,7 +38,7 @@ def test_spline_weights_are_scipys_b_spline_and_its_slope(t):
 def test_combine_sums_the_terms_near_the_middle(rng, reach):
     nodes, terms = rng.normal(size=(3, 11, 11)), rng.normal(size=3)
     out = np.full((11, 11), 77.0)
-    combine(nodes, terms, reach, out)
+    combine_nodes(nodes, terms, reach, out)
     near = np.abs(np.arange(11) - 5) <= reach
     inside = np.outer(near, near)
     assert_allclose(out[inside], np.tensordot(terms, nodes, 1)[inside], rtol=1e-12)
