@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,15 @@ TOUCHES_THE_ENVIRONMENT = {
 }
 """Files that use `os.environ`, and why; ours are read by `resources.environment`."""
 WRITING = {"os.environ[...] = ...", "os.environ.setdefault", "os.environ.update"}
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+SHARED_NAMES = {
+    # Alembic calls these two of every revision.
+    "upgrade",
+    "downgrade",
+    # What `python -m` runs, and what the `astrid` command runs.
+    "main",
+}
+"""Public names that may stand in several modules."""
 
 
 def modules() -> list[Path]:
@@ -151,6 +161,18 @@ def test_compiled_code_in_the_cache_cannot_be_stale() -> None:
 
 
 @pytest.mark.slow
+def test_a_public_name_stands_for_one_thing() -> None:
+    owners = defaultdict(list)
+    for path in modules():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, DEFINITIONS) and not node.name.startswith("_"):
+                owners[node.name].append(path.relative_to(PACKAGE).as_posix())
+    shared = {name: found for name, found in owners.items() if len(set(found)) > 1}
+    assert len(owners) > 1000
+    assert {name: shared[name] for name in shared.keys() - SHARED_NAMES} == {}
+    assert shared.keys() >= SHARED_NAMES, "an exception that nothing needs any more"
+
+
 def test_nothing_catches_everything() -> None:
     wide = [
         f"{path.relative_to(PACKAGE)}:{node.lineno}"

@@ -9,7 +9,7 @@ import click
 DESCRIPTION = "Public alerts: cutouts without frames"
 
 
-@click.group()
+@click.group("alerts")
 def alerts_command() -> None:
     """Import public alerts with their cutouts and catalogue labels.
 

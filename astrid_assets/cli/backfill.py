@@ -54,7 +54,7 @@ PROCESSING = NIGHTLY_ASSETS[:3]
 """What must be done for all nights before references of later nights are chosen."""
 
 
-@click.command()
+@click.command("backfill")
 @click.option("--survey", "surveys", multiple=True, help="Again for more. Default: all")
 @click.option("--from", "start", callback=_night, help="First night, YYYY-MM-DD.")
 @click.option("--to", "end", callback=_night, help="Last night, YYYY-MM-DD.")

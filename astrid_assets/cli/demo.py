@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RESCORED_ASSETS = ("detections", "validated_labels")
 
 
-@click.command()
+@click.command("demo")
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes per run.")
 @click.option(
     "--tiny",

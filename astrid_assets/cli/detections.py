@@ -32,7 +32,7 @@ SHOWN = {
 SHORT_ID = 12
 
 
-@click.command()
+@click.command("detections")
 @click.option("--survey", help="Only of this survey.")
 @click.option("--night", type=click.DateTime(["%Y-%m-%d"]), help="Only of this night.")
 @click.option("--above", type=click.FloatRange(min=0), help="Only from this |S/N| on.")

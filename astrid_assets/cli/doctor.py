@@ -23,7 +23,7 @@ COLOURS = {"OK": "green", "WARN": "yellow", "FAIL": "red"}
 Check = tuple[str, "Callable[[], Iterator[Finding]]"]
 
 
-@click.command()
+@click.command("doctor")
 @click.option("--fix", is_flag=True, help="Mend what can be mended without risk.")
 def doctor_command(fix: bool) -> None:
     """Check the installation, the services and what a crash may have left behind.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from astrid_assets.steps.explain.explanation import Explanation, FrameExplanation
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command("explain", context_settings={"ignore_unknown_options": True})
 @click.argument("ra", type=click.FloatRange(0, 360), help="Right ascension in degrees (ICRS).")
 @click.argument("dec", type=click.FloatRange(-90, 90), help="Declination in degrees (ICRS).")
 @click.argument(
@@ -44,14 +44,14 @@ def explain_command(
 
     from astrid_assets.cli.surveys import stored_survey
     from astrid_assets.cli.workplace import open_catalogue, open_store, prepare_home
-    from astrid_assets.steps.explain.explain import explain as explained
+    from astrid_assets.steps.explain.explain import explain
 
     prepare_home()
     catalogue = open_catalogue()
     if survey is not None:
         stored_survey(catalogue, survey)
     night = None if date is None else f"{date:%Y-%m-%d}"
-    answer = explained(catalogue, open_store(), survey, ra, dec, night)
+    answer = explain(catalogue, open_store(), survey, ra, dec, night)
     if as_json:
         click.echo(json.dumps(asdict(answer), indent=1, allow_nan=False))
         return

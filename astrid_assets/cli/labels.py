@@ -15,7 +15,7 @@ SOURCES = ("import", "catalogue", "person")
 SHOWN = 10
 
 
-@click.group()
+@click.group("labels")
 def labels_command() -> None:
     """Import and export labels as CSV, Parquet or JSON lines.
 
@@ -66,7 +66,7 @@ def import_labels_command(file: Path, source: Source, reviewer: str | None) -> N
         sys.exit(1)
 
 
-@labels_command.command()
+@labels_command.command("export")
 @click.argument(
     "file",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -24,7 +24,7 @@ SHOWN = {
 """Columns of the table and their formats."""
 
 
-@click.command()
+@click.command("lightcurve")
 @click.argument("object_id", metavar="OBJECT", help="Id of the object, or the beginning of one.")
 @click.option(
     "--format",

@@ -29,8 +29,8 @@ COMMANDS = {
     "ui": "Start the Dagster UI, its daemon, MLflow and the review page.",
     "doctor": "Check the installation and what a crash left behind.",
 }
-"""In the order in which a newcomer meets them; each is the function of that name in
-the module of that name."""
+"""In the order in which a newcomer meets them; ``demo`` is `demo_command` of the module
+`demo`, and so on."""
 
 
 class LazyGroup(click.Group):
@@ -47,7 +47,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"astrid_assets.cli.{cmd_name}")
-        return getattr(module, cmd_name)
+        return getattr(module, f"{cmd_name}_command")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any of them."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from astrid_assets.storage.database.catalogue import Catalogue
 
 
-@click.command()
+@click.command("report")
 @click.option("--survey", "surveys", multiple=True, help="Only this one; repeatable.")
 @click.option(
     "--output",

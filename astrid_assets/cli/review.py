@@ -7,7 +7,7 @@ import click
 from astrid_assets.resources.environment import DEFAULT_WEB_PORT
 
 
-@click.command()
+@click.command("review")
 @click.option("--host", default=None, help="Address to listen on; default: loopback.")
 @click.option(
     "--port",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ROLES = ("reader", "reviewer", "expert", "admin")
 
 
-@click.group()
+@click.group("reviewer")
 def reviewer_command() -> None:
     """Add and list reviewers, and make their API tokens.
 
@@ -27,7 +27,7 @@ def reviewer_command() -> None:
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
 
 
-@reviewer_command.command()
+@reviewer_command.command("add")
 @click.argument("name", help="Name of the account.")
 @click.option(
     "--role",

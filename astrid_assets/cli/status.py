@@ -19,7 +19,7 @@ SHOWN_HELD_BACK = 10
 MANY = 1000  # verdicts looked at for what is blocked
 
 
-@click.command()
+@click.command("status")
 @click.option("--survey", help="Show every night of this survey.")
 def status_command(survey: str | None) -> None:
     """Show how far each survey is, the model in force and what needs somebody.

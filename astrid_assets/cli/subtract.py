@@ -10,7 +10,7 @@ import click
 PACKED = re.compile(r"(\.(fits|fit|fts))?(\.(fz|gz|bz2))?$", re.IGNORECASE)
 
 
-@click.command()
+@click.command("subtract")
 @click.argument(
     "science", type=click.Path(path_type=Path), help="Calibrated FITS file of the newer epoch."
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TOML = ".toml"
 
 
-@click.group()
+@click.group("survey")
 def survey_command() -> None:
     """Add, list, show and check surveys.
 
@@ -29,7 +29,7 @@ def survey_command() -> None:
 survey_command.add_command(anchor_command)
 
 
-@survey_command.command()
+@survey_command.command("add")
 @click.argument(
     "name_or_file",
     metavar="NAME|FILE.toml",
@@ -130,7 +130,7 @@ def show(name: str) -> None:
     click.echo(stored_survey(open_catalogue(), name).profile_toml, nl=False)
 
 
-@survey_command.command()
+@survey_command.command("check")
 @click.argument(
     "what",
     metavar="NAME|FILE.toml|FOLDER",

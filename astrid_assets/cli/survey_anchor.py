@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Anchors = Sequence[tuple[FieldAnchor, Observation]]
 
 
-@click.command()
+@click.command("anchor")
 @click.argument("name", help="Name of the survey.")
 @click.option("--field", help="Only this field.")
 @click.option("--band", help="Only this band.")

@@ -30,7 +30,7 @@ REVIEW_PORT = DEFAULT_WEB_PORT
 START_LIMIT_S = 180.0  # MLflow's first start migrates its database: 20 s when idle
 
 
-@click.command()
+@click.command("ui")
 @click.option("--port", default=DAGSTER_PORT, show_default=True, help="Dagster UI.")
 @click.option("--mlflow-port", default=MLFLOW_PORT, show_default=True, help="MLflow.")
 @click.option(

@@ -76,7 +76,7 @@ def variable_of(field: FieldInfo) -> str:
     return str(field.validation_alias)
 
 
-def value_in_words(field: FieldInfo) -> str:
+def expected_value(field: FieldInfo) -> str:
     """Return what a value looks like; empty where any text will do."""
     return next((text for text in field.metadata if isinstance(text, str)), "")
 
@@ -92,4 +92,4 @@ def _holds_secret(annotation: object) -> bool:
 
 def _problem(field: FieldInfo, value: object) -> str:
     found = "" if is_secret(field) else f", it is {value!r}"
-    return f"{variable_of(field)} must be {value_in_words(field)}{found}"
+    return f"{variable_of(field)} must be {expected_value(field)}{found}"

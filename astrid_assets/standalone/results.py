@@ -14,7 +14,7 @@ from astrid_assets.pictures.frame_panels import (
     Panel,
     panels_figure,
 )
-from astrid_assets.science.differencing.judgement import judged_values as difference_numbers
+from astrid_assets.science.differencing.judgement import judged_values
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
 from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
@@ -172,7 +172,7 @@ class Subtraction:
             "SCIENCE": (self.science, "electron"),
             "PSF": (self.psf, ""),
         }
-        numbers = files.number_cards(DIFFERENCE_NUMBERS, difference_numbers(of)) | {
+        numbers = files.number_cards(DIFFERENCE_NUMBERS, judged_values(of)) | {
             "SKYRMS": (of.sky_rms_e, "[electron] per pixel, science"),
             "REFRMS": (of.reference_rms_e, "[electron] per pixel, reference"),
             "ZPMAG": (of.zero_point_mag, "[mag] of one electron"),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.table import Column, Table
 
-from astrid_assets.science.detection.candidate import names_of as names_of_reasons
-from astrid_assets.science.mask_bits import names_of as names_of_bits
+from astrid_assets.science.detection.candidate import reason_names as names_of_reasons
+from astrid_assets.science.mask_bits import mask_names as names_of_bits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.resources.environment import PARTS
 from astrid_assets.resources.home import project_root
-from astrid_assets.resources.variables import is_secret, value_in_words, variable_of
+from astrid_assets.resources.variables import expected_value, is_secret, variable_of
 from docs.generate.entries import Entry, Group, Page, paragraphs
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _groups() -> list[Group]:
     for part in PARTS:
         title, *about = paragraphs(part.__doc__ or "")
         entries = [
-            Entry(variable_of(field), _sentence(field), (value_in_words(field),))
+            Entry(variable_of(field), _sentence(field), (expected_value(field),))
             for name, field in part.model_fields.items()
             if name in part.__annotations__  # those of its base have a group of their own
         ]

@@ -1,7 +1,8 @@
 """From a measured frame to a processed one: its WCS and its zero point.
 
-The chain of a night: `measure_frame` every frame by itself, choose or load the field's
-anchor (`anchor_rank`, `make_anchor`), then `solve_frame` every frame against it.
+The chain of a night: measure every frame by itself (`measure_frame`), choose or load the
+anchor of the field (`anchor_rank`, `make_anchor`), then solve every frame against it
+(`solve_frame`).
 """
 
 from __future__ import annotations

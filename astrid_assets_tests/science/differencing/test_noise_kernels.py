@@ -77,7 +77,7 @@ def test_score_rows_adds_both_errors_to_the_photon_noise(rng):
 
 
 @pytest.mark.parametrize("radius", [0, 1, 3])
-def test_spread_is_a_dilation_with_a_disc(rng, radius):
+def test_spread_bit_is_a_dilation_with_a_disc(rng, radius):
     mask = rng.choice([0, 1, 2, 3], SHAPE, p=[0.9, 0.04, 0.03, 0.03]).astype(np.uint16)
     mask[7] = 1  # a row without the bit
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]

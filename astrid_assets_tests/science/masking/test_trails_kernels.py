@@ -62,7 +62,7 @@ def test_bin_snr_of_blank_sky_has_unit_scatter(rng):
     assert_allclose(values[good > 0].std(), 1, atol=0.03)
 
 
-def test_halve_keeps_unit_noise_of_what_is_good(rng):
+def test_halve_bins_keeps_unit_noise_of_what_is_good(rng):
     good = (rng.random(SHAPE) < 0.6).astype(np.float32)
     values = (rng.normal(0, 1, SHAPE) * good).astype(np.float32)
     halved, usable = halve_bins(values, good)

@@ -40,7 +40,7 @@ def test_halve_snr_averages_four_cut_pixels(rng, shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_blank_sky_is_zero_at_sources_and_bad_pixels(rng, shape):
+def test_clip_blank_sky_is_zero_at_sources_and_bad_pixels(rng, shape):
     residual, rms, bad = residuals(rng, shape)
     smooth = rng.normal(0, 1, (-(-shape[0] // 2), -(-shape[1] // 2))).astype(np.float32)
     snr, sky = untouched(shape), untouched(shape, bool)

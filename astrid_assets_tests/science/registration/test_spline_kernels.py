@@ -61,7 +61,7 @@ def test_fill_pixels_is_a_normalised_convolution(rng):
 
 
 @pytest.mark.parametrize("shape", [(45, 53), (8, 7), (70, 130)])
-def test_filter_rows_gives_scipys_spline_coefficients(rng, shape):
+def test_spline_filter_rows_gives_scipys_spline_coefficients(rng, shape):
     data = rng.normal(100, 10, shape).astype(np.float32)
     expected = ndimage.spline_filter1d(data.astype(float), 3, axis=1, mode="mirror")
     found = data.copy()
@@ -71,7 +71,7 @@ def test_filter_rows_gives_scipys_spline_coefficients(rng, shape):
 
 
 @pytest.mark.parametrize("shape", [(45, 53), (8, 7), (70, 130)])
-def test_filter_columns_gives_scipys_spline_coefficients(rng, shape):
+def test_spline_filter_columns_gives_scipys_spline_coefficients(rng, shape):
     data = rng.normal(100, 10, shape).astype(np.float32)
     expected = ndimage.spline_filter1d(data.astype(float), 3, axis=0, mode="mirror")
     found = data.copy()

@@ -33,7 +33,7 @@ def test_unusable_is_bad_or_not_finite(rng, shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_halve_averages_the_good_of_four(rng, shape):
+def test_halve_image_averages_the_good_of_four(rng, shape):
     data, bad = rng.normal(50, 9, shape).astype(np.float32), rng.random(shape) < 0.5
     half = half_of(shape)
     padded = np.full((2 * half[0], 2 * half[1]), np.nan)

@@ -20,7 +20,7 @@ SHAPE = (31, 38)
 TAPS = np.exp(-0.5 * (np.arange(-4, 5) / 1.5) ** 2).astype(np.float32)
 
 
-def test_filter_rows_convolves_the_snr_of_good_pixels(rng):
+def test_convolve_rows_convolves_the_snr_of_good_pixels(rng):
     data = rng.normal(0, 10, SHAPE).astype(np.float32)
     sigma = rng.uniform(5, 8, SHAPE).astype(np.float32)
     bad = rng.random(SHAPE) < 0.2
@@ -30,7 +30,7 @@ def test_filter_rows_convolves_the_snr_of_good_pixels(rng):
     assert_rows(out, ndimage.convolve1d(snr, TAPS, axis=1, mode="constant"), 3, 28, atol=1e-5)
 
 
-def test_filter_columns_convolves_along_y(rng):
+def test_convolve_columns_convolves_along_y(rng):
     rows = rng.normal(0, 1, SHAPE).astype(np.float32)
     out = untouched(SHAPE)
     convolve_columns(rows, TAPS, out, 1, 30)

@@ -35,7 +35,7 @@ def test_spline_weights_are_scipys_b_spline_and_its_slope(t):
 
 
 @pytest.mark.parametrize("reach", [2, 4, 50])
-def test_combine_sums_the_terms_near_the_middle(rng, reach):
+def test_combine_nodes_sums_the_terms_near_the_middle(rng, reach):
     nodes, terms = rng.normal(size=(3, 11, 11)), rng.normal(size=3)
     out = np.full((11, 11), 77.0)
     combine_nodes(nodes, terms, reach, out)
