@@ -57,7 +57,7 @@ def add_survey(catalogue: Catalogue, toml: str = TOML) -> SurveyProfile:
         "updated_at": now(),
     }
     with catalogue.begin() as session:
-        upsert(session, Survey, [row])
+        upsert(session, [Survey(**row)])
     return profile
 
 

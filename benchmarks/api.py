@@ -162,7 +162,7 @@ def fill(catalogue: Catalogue, n_detections: int) -> None:
     objects = rng.uniform((150, -5), (170, 5), (n_detections // 10, 2))
     with catalogue.begin() as session:
         row = {"name": "wide", "profile_toml": PROFILE}
-        upsert(session, Survey, [row | {"created_at": now(), "updated_at": now()}])
+        upsert(session, [Survey(**(row | {"created_at": now(), "updated_at": now()}))])
         object_ids = [ids.object_id(f"bench {i}") for i in range(len(objects))]
         places = healpix_of(objects[:, 0], objects[:, 1])
         add(

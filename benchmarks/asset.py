@@ -267,15 +267,15 @@ def run_frame(store: ObjectStore, science_key: str, reference_key: str) -> None:
         )
     )
     row = outcome.row
-    assert row["status"] == "accepted", row["reasons"]
+    assert row.status == "accepted", row.reasons
     found = detect.detect_frame(
         detect.DetectTask(
             store=store,
             survey="benchmark",
             night=NIGHT,
             observation_id="science",
-            difference_id=str(row["id"]),
-            difference_key=str(row["difference_key"]),
+            difference_id=row.id,
+            difference_key=str(row.difference_key),
             frame_key=science_key,
             settings=DetectionSettings(),
             model_id=None,

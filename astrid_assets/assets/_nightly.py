@@ -1,40 +1,27 @@
-"""What the nightly assets share: their configuration and how a report is shown."""
-
-from __future__ import annotations
+"""What the nightly assets share: their policies, resources, and how a report is shown."""
 
 import base64
+import inspect
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeGuard
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol, TypeGuard
 
 import dagster as dg
 from pydantic import Field
 
 from astrid_assets.assets._materializations import Materializations
+from astrid_assets.compute import Compute
 from astrid_assets.partitions import Night, nights_of, survey_date
 from astrid_assets.steps.nights import NightReport, Tools, load_profile
+from astrid_assets.storage.database.catalogue import Catalogue
+from astrid_assets.storage.objects.object_store import ObjectStore
 from astrid_assets.storage.queries import gates
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from astrid_assets.surveys.profile import SurveyProfile
+from astrid_assets.surveys.profile import SurveyProfile
+from astrid_assets.surveys.sources.base import SourceOptions
 
 Row = Mapping[str, object]
 NightlyEvents = Iterator[dg.AssetMaterialization | dg.MaterializeResult]
 """What a nightly asset yields: an event for each night, and its output."""
-
-nightly_asset = partial(
-    dg.asset,
-    partitions_def=survey_date,
-    pool="cpu",
-    # Many nights in one run: a second of orchestration each instead of seven.
-    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=50),
-    # One more try for what passes by itself, such as a store that answers late.
-    retry_policy=dg.RetryPolicy(max_retries=1, delay=5),
-)
-"""An asset partitioned by survey and date, with the policies that all of them share."""
 
 
 class NightlyStep(Protocol):
@@ -61,7 +48,52 @@ class NightlyConfig(dg.Config):
     )
 
 
-def run_nights(
+def nightly_asset(
+    *,
+    group_name: str,
+    kinds: set[str],
+    code_version: str,
+    deps: Sequence[dg.AssetsDefinition] = (),
+) -> Callable[[Callable[[], NightlyStep]], dg.AssetsDefinition]:
+    """Make a function that names a step an asset partitioned by survey and date.
+
+    The function's name is the asset's, its docstring what the UI shows. It returns the
+    step, and is called only in a run: modules that it imports are not loaded with the
+    graph.
+    """
+
+    def asset_of(step: Callable[[], NightlyStep]) -> dg.AssetsDefinition:
+        @dg.asset(
+            name=step.__name__,
+            description=inspect.getdoc(step),
+            deps=deps,
+            group_name=group_name,
+            kinds=kinds,
+            code_version=code_version,
+            partitions_def=survey_date,
+            pool="cpu",
+            # Many nights in one run: a second of orchestration each instead of seven.
+            backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=50),
+            # One more try for what passes by itself, such as a store that answers late.
+            retry_policy=dg.RetryPolicy(max_retries=1, delay=5),
+        )
+        def run_partitions(
+            context: dg.AssetExecutionContext,
+            config: NightlyConfig,
+            catalogue: dg.ResourceParam[Catalogue],
+            store: dg.ResourceParam[ObjectStore],
+            compute: dg.ResourceParam[Compute],
+            sources: dg.ResourceParam[SourceOptions],
+        ) -> NightlyEvents:
+            tools = Tools(catalogue, store, compute, sources)
+            yield from _events(context, tools, step(), force=config.force)
+
+        return run_partitions
+
+    return asset_of
+
+
+def _events(
     context: dg.AssetExecutionContext,
     tools: Tools,
     step: NightlyStep,

@@ -1,25 +1,30 @@
-"""What every step of a night shares: its tools, its report, and being done already.
+"""What every step of a night shares: its tools, its loop, its report.
 
-A step is a generator over nights: it commits one night in one transaction and then
-yields the night's report, so a killed process loses at most the night at hand, and
-running again repeats only what is missing. Rows have ids of their content, objects
-have keys of theirs: a repeated night writes the same bytes.
+A step is a generator over nights. It plans each night as tasks and the hash of what
+goes into them; `run_nights` passes over the nights whose hash is finished already,
+computes the tasks of all others at once and has each night committed in one
+transaction before its report is yielded. A killed process loses at most the night at
+hand, and running again repeats only what is missing. Rows have ids of their content,
+objects have keys of theirs: a repeated night writes the same bytes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from astrid_assets.steps import versions
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.frames import Survey
+from astrid_assets.storage.database.upsert import columns_of
 from astrid_assets.storage.objects import layout
 from astrid_assets.storage.queries import gates
 from astrid_assets.surveys.profile import ProfileError, SurveyProfile
+from astrid_assets.surveys.sources.base import SourceOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from pydantic import BaseModel
     from sqlalchemy.orm import Session
@@ -27,9 +32,11 @@ if TYPE_CHECKING:
     from astrid_assets.compute import Compute
     from astrid_assets.science.quality.gate import Judged
     from astrid_assets.storage.database.catalogue import Catalogue
+    from astrid_assets.storage.database.tables.base import Base
     from astrid_assets.storage.objects.object_store import ObjectStore
 
-Number = int | float | str | None
+Task = TypeVar("Task")
+Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,8 @@ class Tools:
     catalogue: Catalogue
     store: ObjectStore
     compute: Compute
+    sources: SourceOptions = field(default_factory=SourceOptions)
+    """How the sources of surveys are reached; asked only by `raw_observations`."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,56 @@ class NightReport:
     """Object keys of pictures (PNG or SVG) by caption, from `keep_picture`."""
     data_version: str | None = None
     """Hash of the night's output, where a step states one; None: that of its inputs."""
+
+
+@dataclass(frozen=True)
+class NightPlan(Generic[Task]):
+    """What is to be computed for one night, and the hash of everything that goes in."""
+
+    night: str
+    tasks: Sequence[Task]
+    input_hash: str
+
+
+def run_nights(
+    tools: Tools,
+    profile: SurveyProfile,
+    asset: str,
+    plans: Sequence[NightPlan[Task]],
+    work: Callable[[Task], Outcome],
+    commit: Callable[[NightPlan[Task], list[Outcome]], NightReport],
+    *,
+    force: bool,
+) -> Iterator[NightReport]:
+    """Compute the planned nights; one report per night, in order.
+
+    The tasks of all nights are one stream, so that workers never wait for a night to
+    end.
+
+    Parameters
+    ----------
+    work
+        What is done with one task, in a worker process.
+    commit
+        Writes a night from its outcomes, which are in the order of its tasks, and
+        calls `finish` in the same transaction.
+    force
+        Compute also the nights whose inputs are unchanged.
+    """
+    finished: dict[str, NightReport] = {}
+    if not force:
+        with tools.catalogue.read() as session:
+            for plan in plans:
+                before = unchanged_report(session, profile.name, plan.night, asset, plan.input_hash)
+                if before:
+                    finished[plan.night] = before
+    todo = [plan for plan in plans if plan.night not in finished]
+    outcomes = tools.compute.map(work, (task for plan in todo for task in plan.tasks))
+    for plan in plans:
+        if plan.night in finished:
+            yield finished[plan.night]
+        else:
+            yield commit(plan, list(islice(outcomes, len(plan.tasks))))
 
 
 def load_profile(catalogue: Catalogue, survey: str) -> SurveyProfile:
@@ -80,10 +139,23 @@ def hash_of(version: str, *parts: object) -> str:
     return ids.content_hash([version, *(_plain(part) for part in parts)])
 
 
-def version_of(rows: Sequence[Mapping[str, object]]) -> str:
-    """Return the hash of the rows that a step wrote for a night, without their times."""
+def version_of(rows: Sequence[Base], *, without: Collection[str] = ()) -> str:
+    """Return the hash of the rows that a step wrote for a night, without their times.
+
+    Parameters
+    ----------
+    without
+        Columns that say how the rows came about, not what they are.
+    """
     return ids.content_hash(
-        [{name: value for name, value in row.items() if not name.endswith("_at")} for row in rows]
+        [
+            {
+                name: value
+                for name, value in columns_of(row).items()
+                if not name.endswith("_at") and name not in without
+            }
+            for row in rows
+        ]
     )
 
 

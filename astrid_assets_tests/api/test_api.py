@@ -250,7 +250,7 @@ def test_a_dataset_is_listed_judged_and_loaded(client: httpx.Client, sky: SmallS
         **keys,
     }
     with sky.catalogue.begin() as session:
-        upsert(session, TrainingDataset, [row])
+        upsert(session, [TrainingDataset(**row)])
     assert client.get("/training/datasets").json()[0]["name"] == values.BAD_TEXT
     address = f"/training/datasets/{UNKNOWN}"
     assert client.get(address).json()["splits"] == {}

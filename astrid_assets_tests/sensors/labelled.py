@@ -16,10 +16,10 @@ from astrid_assets.storage.database.tables.learning import (
     TrainingDataset,
     TrainingRun,
 )
-from astrid_assets.storage.database.tables.review import Label
+from astrid_assets.storage.database.tables.review import Label, ValidationEvent
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.review import labels
-from astrid_assets_tests.storage.world import World, nullable
+from astrid_assets_tests.storage.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,18 +55,14 @@ def add_labels(
                     .where(Detection.id == detection)
                     .values(score=scores[position], model_id=model_id)
                 )
-            event = {
-                "event_key": f"event {number}",
-                "detection_id": detection,
-                "reviewer": "ada",
-                "source": "person",
-                "label": label if label in {"real", "bogus"} else "unsure",
-                "classification": None,
-                "confidence": None,
-                "notes": None,
-                "model_id": None,
-                "created_at": now(),
-            }
+            event = ValidationEvent(
+                event_key=f"event {number}",
+                detection_id=detection,
+                reviewer="ada",
+                source="person",
+                label=label if label in {"real", "bogus"} else "unsure",
+                created_at=now(),
+            )
             labels.append_events(session, [event])
             sequence = labels.last_sequence(session)
             consensus = {
@@ -77,7 +73,7 @@ def add_labels(
                 "agreement": 1.0,
                 "last_sequence": sequence,
             }
-            upsert(session, Label, [nullable(Label) | consensus])
+            upsert(session, [Label(**consensus)])
         return labels.last_sequence(session)
 
 
@@ -102,7 +98,7 @@ def add_dataset(catalogue: Catalogue, last_sequence: int) -> str:
         "status": "active",
     }
     with catalogue.begin() as session:
-        upsert(session, TrainingDataset, [nullable(TrainingDataset) | row])
+        upsert(session, [TrainingDataset(**row)])
     return ids.dataset_id(content_hash)
 
 
@@ -132,8 +128,8 @@ def deploy(catalogue: Catalogue, dataset_id: str, test_auc: float = 0.98) -> str
         from astrid_assets.storage.queries import models
 
         before = models.champion(session)
-        upsert(session, TrainingRun, [nullable(TrainingRun) | run])
-        upsert(session, Model, [model])
+        upsert(session, [TrainingRun(**run)])
+        upsert(session, [Model(**model)])
         models.record_deployment(
             session,
             Deployment(

@@ -47,18 +47,8 @@ class World:
             "[night]\nutc_shift_hours = 0\n"
         )
         with self.catalogue.begin() as session:
-            upsert(
-                session,
-                Survey,
-                [
-                    {
-                        "name": name,
-                        "profile_toml": toml,
-                        "created_at": now(),
-                        "updated_at": now(),
-                    }
-                ],
-            )
+            row = Survey(name=name, profile_toml=toml, created_at=now(), updated_at=now())
+            upsert(session, [row])
         return SurveyProfile.from_toml(toml)
 
     def add_frame(self, name: str, date: str, level: float = 100.0) -> Path:

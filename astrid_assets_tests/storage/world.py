@@ -11,7 +11,6 @@ import numpy as np
 
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.sky_index import healpix_of
-from astrid_assets.storage.database.tables.base import Base
 from astrid_assets.storage.database.tables.detections import (
     CandidateRow,
     Detection,
@@ -32,12 +31,6 @@ if TYPE_CHECKING:
 WHEN = dt.datetime(2025, 3, 1, 12, tzinfo=dt.UTC)
 
 
-def nullable(table: type[Base]) -> dict[str, object]:
-    """Return the columns of a table that may be empty, empty."""
-    columns = Base.metadata.tables[table.__tablename__].columns
-    return {column.name: None for column in columns if column.nullable}
-
-
 @dataclass
 class World:
     """Writes rows of one survey; everything has a default."""
@@ -48,7 +41,7 @@ class World:
     def __post_init__(self) -> None:
         """Add the survey."""
         row = {"name": self.survey, "profile_toml": "", "created_at": WHEN}
-        upsert(self.session, Survey, [row | {"updated_at": WHEN}])
+        upsert(self.session, [Survey(**(row | {"updated_at": WHEN}))])
 
     def observation(
         self,
@@ -81,7 +74,7 @@ class World:
             "exposure_s": 30.0,
             "registered_at": WHEN,
         }
-        upsert(self.session, Observation, [nullable(Observation) | row])
+        upsert(self.session, [Observation(**row)])
         return observation_id
 
     def processed(self, observation_id: str, *, status: str = "accepted") -> str:
@@ -98,7 +91,7 @@ class World:
             "quality_score": 0.9,
             "processed_at": WHEN,
         }
-        upsert(self.session, PreprocessRun, [nullable(PreprocessRun) | row])
+        upsert(self.session, [PreprocessRun(**row)])
         return observation_id
 
     def reference(self, field: str = "f1", band: str = "r") -> str:
@@ -117,7 +110,7 @@ class World:
             "limiting_mag": 20.0,
             "created_at": WHEN,
         }
-        upsert(self.session, ReferenceFrame, [row])
+        upsert(self.session, [ReferenceFrame(**row)])
         return ids.reference_id(version)
 
     def difference(
@@ -139,7 +132,7 @@ class World:
             "difference_key": f"differences/{difference_id}",
             "subtracted_at": WHEN,
         }
-        upsert(self.session, DifferenceRun, [nullable(DifferenceRun) | row])
+        upsert(self.session, [DifferenceRun(**row)])
         return difference_id
 
     def detection(
@@ -178,7 +171,7 @@ class World:
             "reasons": 0,
             "is_kept": True,
         }
-        upsert(self.session, CandidateRow, [nullable(CandidateRow) | row])
+        upsert(self.session, [CandidateRow(**row)])
         detection = {
             "id": ids.detection_id(candidate_id),
             "candidate_id": candidate_id,
@@ -193,7 +186,7 @@ class World:
             "model_id": None,
             "detected_at": WHEN,
         }
-        upsert(self.session, Detection, [detection])
+        upsert(self.session, [Detection(**detection)])
         return ids.detection_id(candidate_id)
 
     def sky_object(self, name: str, ra_deg: float, dec_deg: float) -> str:
@@ -207,7 +200,7 @@ class World:
             "healpix": int(healpix_of(np.array([ra_deg]), np.array([dec_deg]))[0]),
             "created_at": WHEN,
         }
-        upsert(self.session, SkyObject, [row])
+        upsert(self.session, [SkyObject(**row)])
         return object_id
 
     def chain(

@@ -34,4 +34,5 @@ def write_often(catalogue: Catalogue, name: str) -> None:
         with catalogue.begin() as session:
             session.scalars(select(NightSummary)).all()
             rows = [summary_row(night=f"{n}", input_hash=name) for n in range(50)]
-            upsert(session, NightSummary, rows if number % 2 else rows[::-1])
+            summaries = [NightSummary(**row) for row in rows]
+            upsert(session, summaries if number % 2 else summaries[::-1])

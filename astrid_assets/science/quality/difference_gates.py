@@ -79,7 +79,7 @@ DIFFERENCE_GATES = (*(gate for gate, _, _ in FRAME_GATES), *METHOD_GATES)
 
 
 def judge_differences(
-    rows: Sequence[Mapping[str, object]], settings: DifferencingSettings
+    rows: Sequence[Mapping[str, float | None]], settings: DifferencingSettings
 ) -> tuple[Verdict, ...]:
     """Judge a night by every gate of the table.
 
@@ -100,7 +100,7 @@ def judge_differences(
         bound = limit.value(settings)
         if bound is None:
             continue
-        values = [float(str(row[number.name])) for row in rows if row[number.name] is not None]
+        values = [float(v) for row in rows if (v := row[number.name]) is not None]
         verdicts.append(over_frames(gate, values, bound, limit.side))
     return tuple(verdicts)
 

@@ -75,7 +75,7 @@ class Workshop:
         with self.tools.catalogue.read() as session:
             chosen = observations.chosen_masters(session, [f.id for f in lights])
         keys: dict[str, MasterKeys] = {}
-        rows: list[dict[str, object]] = []
+        rows: list[FrameMaster] = []
         marked = self._bad_pixels()
         for frame in lights:
             kept = (
@@ -91,7 +91,7 @@ class Workshop:
             rows += new
         if rows:
             with self.tools.catalogue.begin() as session:
-                upsert(session, FrameMaster, rows)
+                upsert(session, rows)
         return keys
 
     def masters_for_night(
@@ -118,11 +118,11 @@ class Workshop:
         frame: Observation,
         kept: dict[str, tuple[FrameMaster, CalibrationMaster]],
         marked: str | FrameRejected | None,
-    ) -> tuple[MasterKeys, list[dict[str, object]]]:
+    ) -> tuple[MasterKeys, list[FrameMaster]]:
         found: dict[Kind, CalibrationMaster] = {}
         flags: list[tuple[str, str]] = []
         missing: list[tuple[str, str]] = []
-        rows: list[dict[str, object]] = []
+        rows: list[FrameMaster] = []
         for kind in KINDS:
             if kind in kept:
                 choice, master = kept[kind]
@@ -134,13 +134,13 @@ class Workshop:
                     continue
                 master, odd = picked
                 rows.append(
-                    {
-                        "observation_id": frame.id,
-                        "kind": kind,
-                        "master_id": master.id,
-                        "settings_hash": self.settings_hash,
-                        "flags": [list(flag) for flag in odd],
-                    }
+                    FrameMaster(
+                        observation_id=frame.id,
+                        kind=kind,
+                        master_id=master.id,
+                        settings_hash=self.settings_hash,
+                        flags=[list(flag) for flag in odd],
+                    )
                 )
             found[kind] = master
             flags += odd
@@ -262,30 +262,30 @@ class Workshop:
             ".fits",
         )
         instrument, readout_mode, binning, width, height = group.setup
-        row = {
-            "id": master_id,
-            "survey": self.profile.name,
-            "kind": group.kind,
-            "band": group.band,
-            "exposure_s": master.exposure_s,
-            "night": group.night,
-            "members": members,
-            "made_with": made_with,
-            "instrument": instrument,
-            "readout_mode": readout_mode,
-            "binning": binning,
-            "ccd_temperature_c": group.temperature_c,
-            "width": width,
-            "height": height,
-            "level": master.level,
+        row = CalibrationMaster(
+            id=master_id,
+            survey=self.profile.name,
+            kind=group.kind,
+            band=group.band,
+            exposure_s=master.exposure_s,
+            night=group.night,
+            members=members,
+            made_with=made_with,
+            instrument=instrument,
+            readout_mode=readout_mode,
+            binning=binning,
+            ccd_temperature_c=group.temperature_c,
+            width=width,
+            height=height,
+            level=master.level,
             # A single frame does not show its noise.
-            "noise": None if isnan(master.noise) else master.noise,
-            "clipped_fraction": master.clipped_fraction,
-            "frame_key": key,
-            "created_at": now(),
-        }
+            noise=None if isnan(master.noise) else master.noise,
+            clipped_fraction=master.clipped_fraction,
+            frame_key=key,
+            created_at=now(),
+        )
         with self.tools.catalogue.begin() as session:
-            upsert(session, CalibrationMaster, [row])
+            upsert(session, [row])
             return session.get_one(CalibrationMaster, master_id)
 
     def _electrons(self, member: Observation) -> Frame:

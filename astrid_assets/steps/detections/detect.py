@@ -22,14 +22,15 @@ from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.quality.gates import candidate_density
 from astrid_assets.steps import versions
-from astrid_assets.steps.detections.objects import assign_objects, draw_light_curves
+from astrid_assets.steps.detections.objects import draw_light_curves, with_objects
 from astrid_assets.steps.nights import (
+    NightPlan,
     NightReport,
     Tools,
     finish,
     hash_of,
     keep_picture,
-    unchanged_report,
+    run_nights,
 )
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
@@ -45,37 +46,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from astrid_assets.learning.inference import OnnxScorer
-    from astrid_assets.science.detection.candidate import Candidate as FoundCandidate
+    from astrid_assets.science.detection.candidate import Candidate
     from astrid_assets.science.detection.settings import DetectionSettings
     from astrid_assets.science.differencing.difference import Difference
-    from astrid_assets.storage.database.tables.detections import DifferenceRun
     from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "detections"
 PICTURES_PER_NIGHT = 1
 PICTURE = "score with detections (yellow up, blue down)"
-
-MEASURED = (
-    "peak_x",
-    "peak_y",
-    "x",
-    "y",
-    "ra_deg",
-    "dec_deg",
-    "sign",
-    "flux_e",
-    "flux_err_e",
-    "aperture_flux_e",
-    "aperture_flux_err_e",
-    "mag",
-    "mag_err",
-    "fwhm_px",
-    "elongation",
-)
-"""Columns of a candidate that are copied as they were measured."""
-
-Row = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -99,8 +78,8 @@ class DetectTask:
 class DetectOutcome:
     """Rows of one difference, and its numbers for the report."""
 
-    candidates: list[Row]
-    detections: list[Row]
+    candidates: list[CandidateRow]
+    detections: list[Detection]
     area_deg2: float
     picture_key: str | None = None
 
@@ -109,19 +88,29 @@ def detect_nights(
     tools: Tools, profile: SurveyProfile, nights: Sequence[str], *, force: bool = False
 ) -> Iterator[NightReport]:
     """Search every accepted difference of the nights; one report each, in order."""
-    tasks: dict[str, list[DetectTask]] = {}
-    hashes: dict[str, str] = {}
-    done: dict[str, NightReport] = {}
+
+    def commit(plan: NightPlan[DetectTask], found: list[DetectOutcome]) -> NightReport:
+        return _commit(tools, profile, plan, found)
+
+    plans = _plans(tools, profile, nights)
+    yield from run_nights(tools, profile, ASSET, plans, detect_frame, commit, force=force)
+
+
+def _plans(
+    tools: Tools, profile: SurveyProfile, nights: Sequence[str]
+) -> list[NightPlan[DetectTask]]:
+    plans = []
     with tools.catalogue.read() as session:
         model = models.champion(session)
         held = gates.blocked_nights(session, profile.name, "difference_images")
         for night in nights:
-            runs = (
+            pairs = (
                 []
                 if night in held
-                else _accepted(frames.differences_with_frames(session, profile.name, night))
+                else frames.differences_with_frames(session, profile.name, night)
             )
-            tasks[night] = [
+            runs = [(run, frame_key) for run, frame_key in pairs if run.status == "accepted"]
+            tasks = [
                 DetectTask(
                     store=tools.store,
                     survey=profile.name,
@@ -137,31 +126,14 @@ def detect_nights(
                 )
                 for number, (run, frame_key) in enumerate(runs)
             ]
-            hashes[night] = hash_of(
+            input_hash = hash_of(
                 versions.DETECT,
-                [(task.difference_id, task.difference_key) for task in tasks[night]],
+                [(task.difference_id, task.difference_key) for task in tasks],
                 model.id if model else None,
                 profile.detection,
             )
-            before = unchanged_report(session, profile.name, night, ASSET, hashes[night])
-            if before and not force:
-                done[night] = before
-
-    todo = [task for night in nights if night not in done for task in tasks[night]]
-    outcomes = iter(tools.compute.map(detect_frame, todo))
-    for night in nights:
-        if night in done:
-            yield done[night]
-            continue
-        found = [next(outcomes) for _ in tasks[night]]
-        report = _report(profile, night, found)
-        yield _commit(tools, profile, tasks[night], found, report, hashes[night])
-
-
-def _accepted(
-    runs: Sequence[tuple[DifferenceRun, str]],
-) -> list[tuple[DifferenceRun, str]]:
-    return [(run, key) for run, key in runs if run.status == "accepted"]
+            plans.append(NightPlan(night, tasks, input_hash))
+    return plans
 
 
 def detect_frame(task: DetectTask) -> DetectOutcome:
@@ -188,41 +160,54 @@ def detect_frame(task: DetectTask) -> DetectOutcome:
         scores = snr_ranking(np.array([candidate.score for candidate in kept]))
     else:
         scores = _scorer(task.store, task.model_key).score(cutouts)
-    kept_ids = [str(row["id"]) for row in rows if row["is_kept"]]
-    detections: list[Row] = [
-        {
-            "id": ids.detection_id(candidate_id),
-            "candidate_id": candidate_id,
-            "observation_id": task.observation_id,
-            "object_id": None,
-            "survey": task.survey,
-            "night": task.night,
-            "cutout_key": key,
-            "cutout_index": index,
-            "score": float(scores[index]),
-            "score_kind": "snr_ranking" if task.model_id is None else "model",
-            "model_id": task.model_id,
-            "detected_at": now(),
-        }
-        for index, candidate_id in enumerate(kept_ids)
+    detections = [
+        Detection(
+            id=ids.detection_id(row.id),
+            candidate_id=row.id,
+            observation_id=task.observation_id,
+            survey=task.survey,
+            night=task.night,
+            cutout_key=key,
+            cutout_index=index,
+            score=float(scores[index]),
+            score_kind="snr_ranking" if task.model_id is None else "model",
+            model_id=task.model_id,
+            detected_at=now(),
+        )
+        for index, row in enumerate(row for row in rows if row.is_kept)
     ]
     return DetectOutcome(rows, detections, area, picture)
 
 
-def _candidate_row(difference_id: str, candidate: FoundCandidate) -> Row:
-    return {
-        "id": ids.candidate_id(difference_id, candidate.sign, candidate.peak_x, candidate.peak_y),
-        "difference_id": difference_id,
-        "is_current": True,
-        "score_sigma": candidate.score,
-        "healpix": _healpix(candidate.ra_deg, candidate.dec_deg),
-        "mask_bits": int(candidate.mask_bits),
-        "reasons": int(candidate.reasons),
-        "is_kept": candidate.reasons == 0,
-    } | {name: getattr(candidate, name) for name in MEASURED}
+def _candidate_row(difference_id: str, candidate: Candidate) -> CandidateRow:
+    return CandidateRow(
+        id=ids.candidate_id(difference_id, candidate.sign, candidate.peak_x, candidate.peak_y),
+        difference_id=difference_id,
+        is_current=True,
+        score_sigma=candidate.score,
+        healpix=_healpix(candidate.ra_deg, candidate.dec_deg),
+        mask_bits=int(candidate.mask_bits),
+        reasons=int(candidate.reasons),
+        is_kept=candidate.reasons == 0,
+        peak_x=candidate.peak_x,
+        peak_y=candidate.peak_y,
+        x=candidate.x,
+        y=candidate.y,
+        ra_deg=candidate.ra_deg,
+        dec_deg=candidate.dec_deg,
+        sign=candidate.sign,
+        flux_e=candidate.flux_e,
+        flux_err_e=candidate.flux_err_e,
+        aperture_flux_e=candidate.aperture_flux_e,
+        aperture_flux_err_e=candidate.aperture_flux_err_e,
+        mag=candidate.mag,
+        mag_err=candidate.mag_err,
+        fwhm_px=candidate.fwhm_px,
+        elongation=candidate.elongation,
+    )
 
 
-def _picture(task: DetectTask, difference: Difference, kept: Sequence[FoundCandidate]) -> str:
+def _picture(task: DetectTask, difference: Difference, kept: Sequence[Candidate]) -> str:
     marks = [(candidate.x, candidate.y, candidate.sign) for candidate in kept]
     png = score_picture(difference.score, difference.mask & UNUSABLE, marks=marks)
     name = f"{task.observation_id}-score"
@@ -246,52 +231,45 @@ def _healpix(ra_deg: float | None, dec_deg: float | None) -> int | None:
 def _commit(
     tools: Tools,
     profile: SurveyProfile,
-    tasks: Sequence[DetectTask],
+    plan: NightPlan[DetectTask],
     found: Sequence[DetectOutcome],
-    report: NightReport,
-    input_hash: str,
 ) -> NightReport:
     rows = [row for outcome in found for row in outcome.candidates]
     detections = [row for outcome in found for row in outcome.detections]
+    report = _report(profile, plan.night, found)
     with tools.catalogue.begin() as session:
-        candidates.retire(session, [task.difference_id for task in tasks])
-        upsert(session, CandidateRow, rows)
-        assign_objects(session, profile, rows, detections)
-        upsert(session, Detection, detections)
+        candidates.retire(session, [task.difference_id for task in plan.tasks])
+        upsert(session, rows)
+        upsert(session, with_objects(session, profile, rows, detections))
         upsert(
             session,
-            DetectionScore,
             [
-                {
-                    "detection_id": row["id"],
-                    "model_id": row["model_id"],
-                    "score": row["score"],
-                    "scored_at": now(),
-                }
+                DetectionScore(
+                    detection_id=row.id, model_id=row.model_id, score=row.score, scored_at=now()
+                )
                 for row in detections
-                if row["model_id"] is not None
+                if row.model_id is not None
             ],
         )
         curves = draw_light_curves(session, tools.store, profile.name, report.night)
         report = replace(report, pictures=report.pictures | curves)
-        finish(session, report, input_hash)
+        finish(session, report, plan.input_hash)
     return report
 
 
 def _report(profile: SurveyProfile, night: str, found: Sequence[DetectOutcome]) -> NightReport:
     rows = [row for outcome in found for row in outcome.candidates]
-    kept = sum(bool(row["is_kept"]) for row in rows)
+    kept = sum(row.is_kept for row in rows)
     reasons = {
-        str(bit.name).lower(): sum(bool(int(str(row["reasons"])) & bit) for row in rows)
-        for bit in RejectReason
+        str(bit.name).lower(): sum(bool(row.reasons & bit) for row in rows) for bit in RejectReason
     }
     area = sum(outcome.area_deg2 for outcome in found)
-    kinds = {str(r["score_kind"]) for outcome in found for r in outcome.detections}
+    kinds = {row.score_kind for outcome in found for row in outcome.detections}
     summary: dict[str, object] = {
         "differences": len(found),
         "candidates": len(rows),
         "detections": kept,
-        "positive": sum(row["is_kept"] is True and row["sign"] == 1 for row in rows),
+        "positive": sum(row.is_kept and row.sign == 1 for row in rows),
         "rejected_because": {name: n for name, n in reasons.items() if n},
         "score_kind": "/".join(sorted(kinds)),
         "area_deg2": round(area, 6),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,50 +18,59 @@ from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.queries import candidates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
+    from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
     from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 
-Row = dict[str, object]
 SHOWN_OBJECTS = 3
 
 
-def assign_objects(
+def with_objects(
     session: Session,
     profile: SurveyProfile,
-    candidate_rows: Sequence[Row],
-    detections: Sequence[Row],
-) -> None:
-    """Give each detection the object at its position, making new ones where none is.
+    found: Sequence[CandidateRow],
+    detections: Sequence[Detection],
+) -> list[Detection]:
+    """Return the detections with the object at their position, making new ones where none is.
 
     Detections known before keep their object, so a repeated night changes nothing.
-    Detections without coordinates stay alone. Fills ``object_id`` in `detections`.
+    Detections without coordinates stay alone.
     """
-    places = {
-        row["id"]: (float(str(row["ra_deg"])), float(str(row["dec_deg"])))
-        for row in candidate_rows
-        if row["ra_deg"] is not None
+    positions = {
+        row.id: (row.ra_deg, row.dec_deg)
+        for row in found
+        if row.ra_deg is not None and row.dec_deg is not None
     }
-    known = candidates.object_ids(session, [str(row["id"]) for row in detections])
-    todo: list[Row] = []
-    for row in detections:
-        row["object_id"] = known.get(str(row["id"]))
-        if row["object_id"] is None and row["candidate_id"] in places:
-            todo.append(row)
-    if not todo:
-        return
+    known = candidates.object_ids(session, [row.id for row in detections])
+    todo = [
+        row for row in detections if known.get(row.id) is None and row.candidate_id in positions
+    ]
+    joined = known | _joined(session, profile, todo, positions)
+    return [replace(row, object_id=joined.get(row.id)) for row in detections]
 
+
+def _joined(
+    session: Session,
+    profile: SurveyProfile,
+    todo: Sequence[Detection],
+    positions: Mapping[str, tuple[float, float]],
+) -> dict[str, str]:
+    """Return the object of each detection by its id; new objects are written."""
+    if not todo:
+        return {}
     radius = profile.detection.association_radius_arcsec
-    sky = np.array([places[row["candidate_id"]] for row in todo])
+    sky = np.array([positions[row.candidate_id] for row in todo])
     existing = candidates.objects_around(session, profile.name, sky[:, 0], sky[:, 1], radius)
     object_ids = [item.id for item in existing]
     object_sky = np.array([(item.ra_deg, item.dec_deg) for item in existing], dtype=float).reshape(
         -1, 2
     )
-    new: list[Row] = []
+    joined: dict[str, str] = {}
+    new: list[SkyObject] = []
     # In order of significance, so that the brightest detection founds the object.
     for row, (ra_deg, dec_deg) in zip(todo, sky, strict=True):
         match = int(
@@ -73,24 +83,25 @@ def assign_objects(
             )[0]
         )
         if match >= 0:
-            row["object_id"] = object_ids[match]
+            joined[row.id] = object_ids[match]
             continue
-        object_id = ids.object_id(str(row["id"]))
-        row["object_id"] = object_id
+        object_id = ids.object_id(row.id)
+        joined[row.id] = object_id
         object_ids.append(object_id)
         object_sky = np.vstack([object_sky, (ra_deg, dec_deg)])
         healpix = healpix_of(np.array([ra_deg]), np.array([dec_deg]))
         new.append(
-            {
-                "id": object_id,
-                "survey": profile.name,
-                "ra_deg": float(ra_deg),
-                "dec_deg": float(dec_deg),
-                "healpix": int(healpix[0]),
-                "created_at": now(),
-            }
+            SkyObject(
+                id=object_id,
+                survey=profile.name,
+                ra_deg=float(ra_deg),
+                dec_deg=float(dec_deg),
+                healpix=int(healpix[0]),
+                created_at=now(),
+            )
         )
-    upsert(session, SkyObject, new)
+    upsert(session, new)
+    return joined
 
 
 def draw_light_curves(

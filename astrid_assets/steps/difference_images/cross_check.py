@@ -16,13 +16,13 @@ from astrid_assets.storage.fits.differences import difference_from_fits
 from astrid_assets.storage.fits.frames import frame_from_fits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from astrid_assets.science.differencing.settings import DifferencingSettings
     from astrid_assets.science.quality.gate import Verdict
     from astrid_assets.steps.difference_images.task import SubtractTask
-
-Row = dict[str, object]
+    from astrid_assets.storage.database.tables.base import Json
+    from astrid_assets.storage.database.tables.detections import DifferenceRun
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,20 @@ class CheckTask:
 
 
 def check_tasks(
-    tasks: Sequence[SubtractTask], rows: Sequence[Mapping[str, object]]
+    tasks: Sequence[SubtractTask], rows: Sequence[DifferenceRun]
 ) -> dict[str, CheckTask]:
     """Choose what is checked, by the id of its observation."""
     chosen: dict[tuple[str, str], CheckTask] = {}
     for task, row in zip(tasks, rows, strict=True):
-        if task.settings.cross_check and row["status"] == "accepted":
+        if task.settings.cross_check and row.status == "accepted":
             chosen.setdefault(
                 task.group,
-                CheckTask(task, str(row["difference_key"]), with_picture=not chosen),
+                CheckTask(task, str(row.difference_key), with_picture=not chosen),
             )
     return {check.task.observation_id: check for check in chosen.values()}
 
 
-def disagreement(told: Row, settings: DifferencingSettings) -> tuple[Reason, ...]:
+def disagreement(told: Json, settings: DifferencingSettings) -> tuple[Reason, ...]:
     """Return the flag of a difference with which the other method disagrees."""
     failed = [v for v in methods_agree([told], settings) if not v.passed]
     if not failed:
@@ -68,7 +68,7 @@ def _said(failed: Sequence[Verdict]) -> str:
     )
 
 
-def check_frame(check: CheckTask) -> tuple[Row, str | None]:
+def check_frame(check: CheckTask) -> tuple[Json, str | None]:
     """Compare both methods on one pair: the numbers that are kept, and a picture."""
     task = check.task
     if task.reference_key is None:

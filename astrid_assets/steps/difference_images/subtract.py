@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,12 +20,13 @@ from astrid_assets.steps import versions
 from astrid_assets.steps.difference_images.cross_check import check_frame, check_tasks, disagreement
 from astrid_assets.steps.difference_images.task import SubtractTask
 from astrid_assets.steps.nights import (
+    NightPlan,
     NightReport,
     Tools,
     finish,
     hash_of,
     keep_picture,
-    unchanged_report,
+    run_nights,
 )
 from astrid_assets.steps.reference_frames.reading import reference_frame
 from astrid_assets.storage.database import ids
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.science.differencing.difference import Difference
     from astrid_assets.science.frame import Frame
+    from astrid_assets.storage.database.tables.base import Json
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "difference_images"
@@ -56,14 +59,12 @@ MEASURED = (
 )
 """Columns of a difference that are copied as they were measured."""
 
-Row = dict[str, object]
-
 
 @dataclass(frozen=True)
 class SubtractOutcome:
     """The row of one difference, and object keys of its pictures by caption."""
 
-    row: Row
+    row: DifferenceRun
     pictures: dict[str, str] = field(default_factory=dict)
 
 
@@ -71,63 +72,55 @@ def subtract_nights(
     tools: Tools, profile: SurveyProfile, nights: Sequence[str], *, force: bool = False
 ) -> Iterator[NightReport]:
     """Subtract every accepted frame of the nights; one report per night, in order."""
-    tasks: dict[str, list[SubtractTask]] = {}
-    hashes: dict[str, str] = {}
-    done: dict[str, NightReport] = {}
+
+    def commit(plan: NightPlan[SubtractTask], found: list[SubtractOutcome]) -> NightReport:
+        rows, pictures = _checked(tools, plan.tasks, found)
+        report = _report(profile, plan.night, rows, pictures)
+        with tools.catalogue.begin() as session:
+            upsert(session, rows)
+            frames.make_current(
+                session, [row.observation_id for row in rows], [row.id for row in rows]
+            )
+            finish(session, report, plan.input_hash)
+        return report
+
+    plans = _plans(tools, profile, nights)
+    yield from run_nights(tools, profile, ASSET, plans, subtract_frame, commit, force=force)
+
+
+def _plans(
+    tools: Tools, profile: SurveyProfile, nights: Sequence[str]
+) -> list[NightPlan[SubtractTask]]:
     with tools.catalogue.read() as session:
         held = gates.blocked_nights(session, profile.name, "processed_frames")
-        for night in nights:
-            night_tasks = [] if night in held else _tasks(tools, profile, night)
-            hashes[night] = hash_of(
-                versions.SUBTRACT,
-                [(t.settings_hash, t.reference_id) for t in night_tasks],
-                profile.differencing,
-            )
-            before = unchanged_report(session, profile.name, night, ASSET, hashes[night])
-            if before and not force:
-                done[night] = before
-            else:
-                tasks[night] = night_tasks
-
-    todo = [task for night in nights for task in tasks.get(night, ())]
-    outcomes = iter(tools.compute.map(subtract_frame, todo))
+    plans = []
     for night in nights:
-        if night in done:
-            yield done[night]
-            continue
-        found = [next(outcomes) for _ in tasks[night]]
-        rows, pictures = _checked(tools, tasks[night], found)
-        report = _report(profile, night, rows, pictures)
-        with tools.catalogue.begin() as session:
-            upsert(session, DifferenceRun, rows)
-            frames.make_current(
-                session,
-                [str(row["observation_id"]) for row in rows],
-                [str(row["id"]) for row in rows],
-            )
-            finish(session, report, hashes[night])
-        yield report
+        tasks = [] if night in held else _tasks(tools, profile, night)
+        input_hash = hash_of(
+            versions.SUBTRACT,
+            [(t.settings_hash, t.reference_id) for t in tasks],
+            profile.differencing,
+        )
+        plans.append(NightPlan(night, tasks, input_hash))
+    return plans
 
 
 def _checked(
     tools: Tools, tasks: Sequence[SubtractTask], found: Sequence[SubtractOutcome]
-) -> tuple[list[Row], dict[str, str]]:
+) -> tuple[list[DifferenceRun], dict[str, str]]:
     """Add how the other method compares to the rows it was asked for."""
-    rows = [outcome.row for outcome in found]
+    by_id = {outcome.row.observation_id: outcome.row for outcome in found}
     pictures: dict[str, str] = {}
     for outcome in found:
         pictures |= outcome.pictures
-    checks = check_tasks(tasks, rows)
-    by_id = {str(row["observation_id"]): row for row in rows}
+    checks = check_tasks(tasks, [outcome.row for outcome in found])
     for (observation_id, check), (told, picture) in zip(
         checks.items(), tools.compute.map(check_frame, checks.values()), strict=True
     ):
         row = by_id[observation_id]
+        row.cross_check = told
         flags = disagreement(told, check.task.settings)
-        by_id[observation_id] = row | {
-            "cross_check": told,
-            "flags": [*row["flags"], *(flag.as_dict() for flag in flags)],  # type: ignore[misc]  # JSON list
-        }
+        row.flags = [*row.flags, *(flag.as_dict() for flag in flags)]
         if picture:
             pictures[METHODS_PICTURE] = picture
     return list(by_id.values()), pictures
@@ -164,27 +157,12 @@ def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[SubtractTas
 
 def subtract_frame(task: SubtractTask) -> SubtractOutcome:
     """Subtract one frame and keep the difference: its catalogue row, its pictures."""
-    row: Row = {
-        "id": ids.difference_id(task.observation_id, task.reference_id, task.settings_hash),
-        "observation_id": task.observation_id,
-        "reference_id": task.reference_id,
-        "settings_hash": task.settings_hash,
-        "method": task.settings.method,
-        "is_current": True,
-        "status": "rejected",
-        "reasons": [],
-        "flags": [],
-        "difference_key": None,
-        "subtracted_at": now(),
-        "cross_check": None,
-        **dict.fromkeys(MEASURED),
-    }
     if task.reference_key is None:
         missing = Reason(
             ReasonCode.NO_REFERENCE,
             "no reference was chosen for this night: materialize reference_frames",
         )
-        return SubtractOutcome(row | {"reasons": [task.reason or missing.as_dict()]})
+        return SubtractOutcome(_row(task, reasons=[task.reason or missing.as_dict()]))
     science = frame_from_fits(task.store.get(task.frame_key))
     try:
         difference = subtract(
@@ -193,17 +171,48 @@ def subtract_frame(task: SubtractTask) -> SubtractOutcome:
             task.settings,
         )
     except TooFewStars as error:
-        told = {"reasons": [error.reason.as_dict()], "n_stars": int(error.found)}
-        return SubtractOutcome(row | told)
+        row = _row(task, reasons=[error.reason.as_dict()])
+        row.n_stars = int(error.found)
+        return SubtractOutcome(row)
     except ScienceError as error:
-        return SubtractOutcome(row | {"reasons": [error.reason.as_dict()]})
+        return SubtractOutcome(_row(task, reasons=[error.reason.as_dict()]))
     key = task.store.put(
         layout.difference_key(task.survey, task.night, task.observation_id),
         difference_to_fits(difference),
         ".fits",
     )
-    pictures = _pictures(task, science, difference) if task.with_picture else {}
-    return SubtractOutcome(row | _measured(difference) | {"difference_key": key}, pictures)
+    row = _row(
+        task,
+        reasons=[reason.as_dict() for reason in difference.reasons],
+        flags=[flag.as_dict() for flag in difference.flags],
+        difference_key=key,
+    )
+    for name in MEASURED:
+        setattr(row, name, getattr(difference, name))
+    return SubtractOutcome(row, _pictures(task, science, difference) if task.with_picture else {})
+
+
+def _row(
+    task: SubtractTask,
+    *,
+    reasons: list[Json],
+    flags: Sequence[Json] = (),
+    difference_key: str | None = None,
+) -> DifferenceRun:
+    """Return the row of a subtraction; whatever has reasons is rejected."""
+    return DifferenceRun(
+        id=ids.difference_id(task.observation_id, task.reference_id, task.settings_hash),
+        observation_id=task.observation_id,
+        reference_id=task.reference_id,
+        settings_hash=task.settings_hash,
+        method=task.settings.method,
+        is_current=True,
+        status="rejected" if reasons else "accepted",
+        reasons=reasons,
+        flags=list(flags),
+        difference_key=difference_key,
+        subtracted_at=now(),
+    )
 
 
 def _pictures(task: SubtractTask, science: Frame, difference: Difference) -> dict[str, str]:
@@ -222,37 +231,24 @@ def _pictures(task: SubtractTask, science: Frame, difference: Difference) -> dic
     }
 
 
-def _measured(difference: Difference) -> Row:
-    return {name: getattr(difference, name) for name in MEASURED} | {
-        "status": "rejected" if difference.reasons else "accepted",
-        "reasons": [reason.as_dict() for reason in difference.reasons],
-        "flags": [flag.as_dict() for flag in difference.flags],
-    }
-
-
 def _report(
     profile: SurveyProfile,
     night: str,
-    rows: Sequence[Row],
+    rows: Sequence[DifferenceRun],
     pictures: dict[str, str],
 ) -> NightReport:
-    accepted = [row for row in rows if row["status"] == "accepted"]
-    codes: dict[str, int] = {}
-    for row in rows:
-        for reason in row["reasons"]:  # type: ignore[attr-defined]  # JSON list
-            codes[reason["code"]] = codes.get(reason["code"], 0) + 1
-    stds = [float(str(r["std_score"])) for r in rows if r["std_score"] is not None]
-    limits = [float(str(r["limiting_mag"])) for r in accepted if r["limiting_mag"] is not None]
+    accepted = [row for row in rows if row.status == "accepted"]
+    limits = [row.limiting_mag for row in accepted if row.limiting_mag is not None]
     settings = profile.differencing
     summary: dict[str, object] = {
         "differences": len(accepted),
         "rejected": len(rows) - len(accepted),
-        "rejected_because": codes,
-        "std_score": [round(std, 4) for std in stds],
+        "rejected_because": dict(Counter(r["code"] for row in rows for r in row.reasons)),
+        "std_score": [round(row.std_score, 4) for row in rows if row.std_score is not None],
         "limiting_mag": round(sum(limits) / len(limits), 3) if limits else None,
     }
-    checks = [row["cross_check"] for row in rows if row["cross_check"]]
-    verdicts = judge_differences(rows, settings)
+    measured = [{name: getattr(row, name) for name in MEASURED} for row in rows]
+    verdicts = judge_differences(measured, settings)
     if settings.cross_check:
-        verdicts += methods_agree(checks, settings)  # type: ignore[arg-type]  # JSON
+        verdicts += methods_agree([row.cross_check for row in rows if row.cross_check], settings)
     return NightReport(profile.name, night, ASSET, summary, verdicts, pictures=pictures)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from astrid_assets.science.differencing.settings import DifferencingSettings
+    from astrid_assets.storage.database.tables.base import Json
     from astrid_assets.storage.objects.object_store import ObjectStore
 
 
@@ -26,7 +25,7 @@ class SubtractTask:
     frame_key: str
     reference_id: str | None
     reference_key: str | None
-    reason: Mapping[str, object] | None
+    reason: Json | None
     settings: DifferencingSettings
     settings_hash: str
     with_picture: bool = False

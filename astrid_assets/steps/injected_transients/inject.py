@@ -27,13 +27,14 @@ from astrid_assets.science.injection.sources import (
     recover,
 )
 from astrid_assets.steps import versions
-from astrid_assets.steps.injected_transients.report import ASSET, InjectOutcome, Row, night_report
+from astrid_assets.steps.injected_transients.report import ASSET, InjectOutcome, night_report
 from astrid_assets.steps.nights import (
+    NightPlan,
     NightReport,
     Tools,
     finish,
     hash_of,
-    unchanged_report,
+    run_nights,
 )
 from astrid_assets.steps.reference_frames.reading import reference_frame
 from astrid_assets.storage.database.tables.detections import InjectedTransientRow
@@ -80,41 +81,36 @@ def inject_nights(
     tools: Tools, profile: SurveyProfile, nights: Sequence[str], *, force: bool = False
 ) -> Iterator[NightReport]:
     """Measure the completeness of the nights; one report per night, in order."""
-    tasks: dict[str, list[InjectTask]] = {}
-    hashes: dict[str, str] = {}
-    done: dict[str, NightReport] = {}
+
+    def commit(plan: NightPlan[InjectTask], found: list[InjectOutcome]) -> NightReport:
+        report = night_report(tools, profile, plan.night, found)
+        with tools.catalogue.begin() as session:
+            light_curves.forget_injections(session, [task.difference_id for task in plan.tasks])
+            upsert(session, [row for outcome in found for row in outcome.rows])
+            finish(session, report, plan.input_hash)
+        return report
+
+    plans = _plans(tools, profile, nights)
+    yield from run_nights(tools, profile, ASSET, plans, inject_into_frame, commit, force=force)
+
+
+def _plans(
+    tools: Tools, profile: SurveyProfile, nights: Sequence[str]
+) -> list[NightPlan[InjectTask]]:
     with tools.catalogue.read() as session:
         held = gates.blocked_nights(session, profile.name, "difference_images")
+    plans = []
     for night in nights:
-        tasks[night] = [] if night in held else _tasks(tools, profile, night)
-        hashes[night] = hash_of(
+        tasks = [] if night in held else _tasks(tools, profile, night)
+        input_hash = hash_of(
             versions.INJECT,
-            [
-                (t.difference_key, t.frame_key, t.reference_key, _key(t.partner))
-                for t in tasks[night]
-            ],
+            [(t.difference_key, t.frame_key, t.reference_key, _key(t.partner)) for t in tasks],
             profile.injection,
             profile.differencing,
             profile.detection,
         )
-        with tools.catalogue.read() as session:
-            before = unchanged_report(session, profile.name, night, ASSET, hashes[night])
-        if before and not force:
-            done[night] = before
-    todo = [task for night in nights if night not in done for task in tasks[night]]
-    outcomes = iter(tools.compute.map(inject_into_frame, todo))
-    for night in nights:
-        if night in done:
-            yield done[night]
-            continue
-        found = [next(outcomes) for _ in tasks[night]]
-        report = night_report(tools, profile, night, found)
-        with tools.catalogue.begin() as session:
-            light_curves.forget_injections(session, [task.difference_id for task in tasks[night]])
-            rows = [row for outcome in found for row in outcome.rows]
-            upsert(session, InjectedTransientRow, rows)
-            finish(session, report, hashes[night])
-        yield report
+        plans.append(NightPlan(night, tasks, input_hash))
+    return plans
 
 
 def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[InjectTask]:
@@ -235,27 +231,29 @@ def _limit(
     return zero_point_mag - 2.5 * float(np.log10(half * float(np.median(flux_err))))
 
 
-def _rows(difference_id: str, planned: Injections, recovery: Recovery) -> list[Row]:
+def _rows(
+    difference_id: str, planned: Injections, recovery: Recovery
+) -> list[InjectedTransientRow]:
     def or_none(value: float) -> float | None:
         return float(value) if np.isfinite(value) else None
 
     return [
-        {
-            "difference_id": difference_id,
-            "number": i,
-            "x": float(planned.x[i]),
-            "y": float(planned.y[i]),
-            "snr": float(planned.snr[i]),
-            "flux_e": float(planned.flux_e[i]),
-            "on_galaxy": bool(planned.on_galaxy[i]),
-            "found": bool(recovery.found[i]),
-            "listed": bool(recovery.listed[i]),
-            "reasons": int(recovery.reasons[i]),
-            "score_sigma": or_none(recovery.score[i]),
-            "measured_flux_e": or_none(recovery.flux_e[i]),
-            "measured_flux_err_e": or_none(recovery.flux_err_e[i]),
-            "dx_px": or_none(recovery.dx_px[i]),
-            "dy_px": or_none(recovery.dy_px[i]),
-        }
+        InjectedTransientRow(
+            difference_id=difference_id,
+            number=i,
+            x=float(planned.x[i]),
+            y=float(planned.y[i]),
+            snr=float(planned.snr[i]),
+            flux_e=float(planned.flux_e[i]),
+            on_galaxy=bool(planned.on_galaxy[i]),
+            found=bool(recovery.found[i]),
+            listed=bool(recovery.listed[i]),
+            reasons=int(recovery.reasons[i]),
+            score_sigma=or_none(recovery.score[i]),
+            measured_flux_e=or_none(recovery.flux_e[i]),
+            measured_flux_err_e=or_none(recovery.flux_err_e[i]),
+            dx_px=or_none(recovery.dx_px[i]),
+            dy_px=or_none(recovery.dy_px[i]),
+        )
         for i in range(len(planned))
     ]

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.science.injection.purity import Repeats
+    from astrid_assets.storage.database.tables.detections import InjectedTransientRow
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "injected_transients"
-Row = dict[str, object]
 PICTURE = "injected transients found, and detections seen twice, by S/N"
 GATE_SNR = (10.0, 20.0)
 """S/N between which the gate counts: bright enough that noise loses none."""
@@ -37,7 +37,7 @@ class InjectOutcome:
     the frame did not show before. `position_scale_px`: error of a position at S/N 1.
     """
 
-    rows: list[Row]
+    rows: list[InjectedTransientRow]
     others: int = 0
     made_by_injection: int = 0
     position_scale_px: float = float("nan")
@@ -125,7 +125,9 @@ def _share(some: Sequence[int], of: Sequence[int]) -> float | None:
 
 
 def _errors(
-    found: Sequence[InjectOutcome], rows: Sequence[Row], is_found: NDArray[np.bool_]
+    found: Sequence[InjectOutcome],
+    rows: Sequence[InjectedTransientRow],
+    is_found: NDArray[np.bool_],
 ) -> dict[str, object]:
     """Flux and position errors of what was found, against their truth and theory."""
     if not is_found.any():
@@ -149,6 +151,6 @@ def _errors(
     }
 
 
-def _column(rows: Sequence[Row], name: str) -> NDArray[np.float64]:
-    values = [row[name] for row in rows]
+def _column(rows: Sequence[InjectedTransientRow], name: str) -> NDArray[np.float64]:
+    values = [getattr(row, name) for row in rows]
     return np.array([np.nan if v is None else v for v in values], dtype=np.float64)

@@ -39,7 +39,7 @@ from astrid_assets.storage.review import labels
 from astrid_assets.storage.review.events import drawn_masks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -74,6 +74,53 @@ def collect_dataset(
     TooFewLabels
         If fewer than ``min_samples`` labelled detections fit, or one class is absent.
     """
+    rows, drawn, last_sequence = _selected(tools, settings)
+    real = np.array([row.label == "real" for row in rows], dtype=bool)
+    images = read_cutouts(tools.store, [(r.cutout_key, r.cutout_index) for r in rows])
+    masks = np.stack(
+        [
+            training_mask(row.label, row.fwhm_px, CUTOUT_SIZE, drawn=drawn.get(row.detection_id))
+            for row in rows
+        ]
+    )
+    splits = _splits(rows, real, settings)
+    samples = _table(rows, splits, images, masks)
+    content_hash = _content_hash(samples, settings)
+    dataset_id = ids.dataset_id(content_hash)
+    quality = _quality(rows, real, images)
+    with tools.catalogue.read() as session:
+        known = session.get(TrainingDataset, dataset_id)
+    keys = _kept(tools.store, content_hash, images, masks, samples)
+    row = TrainingDataset(
+        id=dataset_id,
+        content_hash=content_hash,
+        name=settings.name,
+        collection_params=settings.model_dump(mode="json"),
+        total_samples=len(rows),
+        anomaly_ratio=float(real.mean()),
+        quality_score=quality.quality_score,
+        quality_report=quality.as_dict(),
+        images_key=keys.images,
+        masks_key=keys.masks,
+        samples_key=keys.samples,
+        last_sequence=last_sequence,
+        mlflow_run_id=known.mlflow_run_id if known else None,
+        created_at=now(),
+        created_by=created_by,
+    )
+    with tools.catalogue.begin() as session:
+        upsert(session, [row])
+        upsert(session, _sample_rows(rows, samples, dataset_id, keys))
+        stored = session.get_one(TrainingDataset, dataset_id)
+    return DatasetVersion(
+        stored, quality, dict(Counter(splits)), images, real, is_new=known is None
+    )
+
+
+def _selected(
+    tools: Tools, settings: CollectionSettings
+) -> tuple[list[LabelledRow], dict[str, NDArray[np.uint8]], int]:
+    """Return the labelled detections that fit, the masks drawn on them, and the last event."""
     with tools.catalogue.read() as session:
         rows = labels.labelled_detections(
             session,
@@ -87,27 +134,21 @@ def collect_dataset(
     rows = [row for row in rows if row.agreement >= settings.min_agreement]
     rows = sorted(rows, key=lambda row: (row.night, row.detection_id))
     rows = rows[-settings.max_samples :]
-    real = np.array([row.label == "real" for row in rows], dtype=bool)
-    if len(rows) < settings.min_samples or real.all() or not real.any():
+    n_real = sum(row.label == "real" for row in rows)
+    if len(rows) < settings.min_samples or n_real in {0, len(rows)}:
         raise TooFewLabels(
-            f"{len(rows)} labelled detections ({int(real.sum())} real) fit the "
+            f"{len(rows)} labelled detections ({n_real} real) fit the "
             f"selection, at least {settings.min_samples} with both classes are "
             "needed: label more detections, backfill more nights, or widen "
             "the selection"
         )
+    return rows, drawn, last_sequence
 
-    images = read_cutouts(tools.store, [(r.cutout_key, r.cutout_index) for r in rows])
-    masks = np.stack(
-        [
-            training_mask(row.label, row.fwhm_px, CUTOUT_SIZE, drawn=drawn.get(row.detection_id))
-            for row in rows
-        ]
-    )
-    splits = _splits(rows, real, settings)
-    samples = _table(rows, splits, images, masks)
-    content_hash = _content_hash(samples, settings)
-    dataset_id = ids.dataset_id(content_hash)
-    quality = measure_dataset_quality(
+
+def _quality(
+    rows: Sequence[LabelledRow], real: NDArray[np.bool_], images: Cutouts
+) -> DataQualityReport:
+    return measure_dataset_quality(
         LabelledSet(
             is_real=real,
             agreement=np.array([row.agreement for row in rows]),
@@ -123,40 +164,32 @@ def collect_dataset(
         )
     )
 
-    with tools.catalogue.read() as session:
-        known = session.get(TrainingDataset, dataset_id)
-    keys = {
-        "images_key": _put_array(tools.store, content_hash, "images", images),
-        "masks_key": _put_array(tools.store, content_hash, "masks", masks),
-    }
+
+@dataclass(frozen=True)
+class _Keys:
+    """Where the arrays and the table of a version are kept."""
+
+    images: str
+    masks: str
+    samples: str
+
+
+def _kept(
+    store: ObjectStore,
+    content_hash: str,
+    images: Cutouts,
+    masks: NDArray[np.uint8],
+    samples: pl.DataFrame,
+) -> _Keys:
+    """Put images, masks and the table of samples into the store."""
     buffer = io.BytesIO()
     samples.write_parquet(buffer)
-    keys["samples_key"] = tools.store.put(
-        layout.dataset_key(content_hash, "samples"), buffer.getvalue(), ".parquet"
-    )
-    row = {
-        "id": dataset_id,
-        "content_hash": content_hash,
-        "name": settings.name,
-        "description": None,
-        "collection_params": settings.model_dump(mode="json"),
-        "total_samples": len(rows),
-        "anomaly_ratio": float(real.mean()),
-        "quality_score": quality.quality_score,
-        "quality_report": quality.as_dict(),
-        **keys,
-        "last_sequence": last_sequence,
-        "mlflow_run_id": known.mlflow_run_id if known else None,
-        "created_at": now(),
-        "created_by": created_by,
-        "status": "active",
-    }
-    with tools.catalogue.begin() as session:
-        upsert(session, TrainingDataset, [row])
-        upsert(session, TrainingSample, _sample_rows(rows, samples, dataset_id, keys))
-        stored = session.get_one(TrainingDataset, dataset_id)
-    return DatasetVersion(
-        stored, quality, dict(Counter(splits)), images, real, is_new=known is None
+    return _Keys(
+        images=_put_array(store, content_hash, "images", images),
+        masks=_put_array(store, content_hash, "masks", masks),
+        samples=store.put(
+            layout.dataset_key(content_hash, "samples"), buffer.getvalue(), ".parquet"
+        ),
     )
 
 
@@ -250,31 +283,31 @@ def _sample_rows(
     rows: Sequence[LabelledRow],
     samples: pl.DataFrame,
     dataset_id: str,
-    keys: Mapping[str, str],
-) -> list[dict[str, object]]:
+    keys: _Keys,
+) -> list[TrainingSample]:
     created = now()
     return [
-        {
-            "id": ids.sample_id(dataset_id, row.detection_id),
-            "dataset_id": dataset_id,
-            "observation_id": row.observation_id,
-            "detection_id": row.detection_id,
-            "image_path": f"{keys['images_key']}#{index}",
-            "mask_path": f"{keys['masks_key']}#{index}",
-            "labels": {
+        TrainingSample(
+            id=ids.sample_id(dataset_id, row.detection_id),
+            dataset_id=dataset_id,
+            observation_id=row.observation_id,
+            detection_id=row.detection_id,
+            image_path=f"{keys.images}#{index}",
+            mask_path=f"{keys.masks}#{index}",
+            labels={
                 "is_anomaly": row.label == "real",
                 "anomaly_type": row.classification,
                 "source": row.source,
                 "agreement": row.agreement,
             },
-            "metadata_": {
+            metadata_={
                 "survey": row.survey,
                 "night": row.night,
                 "score_sigma": row.score_sigma,
             },
-            "split": sample["split"],
-            "content_hash": sample["content_hash"],
-            "created_at": created,
-        }
+            split=sample["split"],
+            content_hash=sample["content_hash"],
+            created_at=created,
+        )
         for index, (row, sample) in enumerate(zip(rows, samples.iter_rows(named=True), strict=True))
     ]

@@ -140,32 +140,27 @@ def train_model(
 
     with tools.catalogue.read() as session:
         previous = session.get(TrainingRun, run_id)
-    run_row: dict[str, object] = {
-        "id": run_id,
-        "dataset_id": row.id,
-        "model_id": None,
-        "mlflow_run_id": previous.mlflow_run_id if previous else None,
-        "training_params": settings.model_dump(mode="json"),
-        "performance_metrics": None,
-        "status": "running",
-        "started_at": now(),
-        "completed_at": None,
-    }
-    tags = {
-        "dataset_id": row.id,
-        "dataset_sha256": row.content_hash,
-        "training_run_id": run_id,
-    }
+    parameters = settings.model_dump(mode="json")
     with tracking.start_run(
         f"unet-{row.content_hash[:8]}",
         experiment=EXPERIMENT,
-        tags=tags,
+        tags={
+            "dataset_id": row.id,
+            "dataset_sha256": row.content_hash,
+            "training_run_id": run_id,
+        },
         run_id=previous.mlflow_run_id if previous else None,
     ) as active:
-        run_row["mlflow_run_id"] = active.run_id
+        started = TrainingRun(
+            id=run_id,
+            dataset_id=row.id,
+            mlflow_run_id=active.run_id,
+            training_params=parameters,
+            started_at=now(),
+        )
         with tools.catalogue.begin() as session:
-            upsert(session, TrainingRun, [run_row])
-        active.log_params(settings.model_dump(mode="json"))
+            upsert(session, [started])
+        active.log_params(parameters)
         trained = train(
             arrays.images_path,
             arrays.masks_path,
@@ -181,20 +176,33 @@ def train_model(
         content = to_onnx(trained.network, trained.temperature)
         model = _keep_model(tools, content, run_id, row, arrays)
         evaluation = evaluate_model(tools, model, arrays)
-        metrics = evaluation.as_dict() | {"history": list(trained.history)}
         active.log_metrics(evaluation.flat())
         version = tracking.register_model(MODEL_NAME, content, active.run_id)
         active.set_tags({"model_id": model.id, "onnx_sha256": model.onnx_sha256})
-        with tools.catalogue.begin() as session:
-            stored = session.get_one(Model, model.id)
-            stored.version = str(version)
-            stored.metrics = evaluation.as_dict()
-            run = session.get_one(TrainingRun, run_id)
-            run.model_id = model.id
-            run.performance_metrics = metrics
-            run.status = "completed"
-            run.completed_at = now()
-    return TrainedVersion(stored, run, evaluation, list(trained.history), was_known=False)
+        history = list(trained.history)
+        model, run = _complete(tools, run_id, model.id, str(version), evaluation, history)
+    return TrainedVersion(model, run, evaluation, history, was_known=False)
+
+
+def _complete(
+    tools: Tools,
+    run_id: str,
+    model_id: str,
+    version: str,
+    evaluation: Evaluation,
+    history: list[EpochMetrics],
+) -> tuple[Model, TrainingRun]:
+    """Write down what a training came to; from here on it is known."""
+    with tools.catalogue.begin() as session:
+        model = session.get_one(Model, model_id)
+        model.version = version
+        model.metrics = evaluation.as_dict()
+        run = session.get_one(TrainingRun, run_id)
+        run.model_id = model_id
+        run.performance_metrics = evaluation.as_dict() | {"history": history}
+        run.status = "completed"
+        run.completed_at = now()
+    return model, run
 
 
 def evaluate_model(tools: Tools, model: Model, arrays: DatasetArrays) -> Evaluation:
@@ -254,17 +262,17 @@ def _keep_model(
     )
     key = tools.store.put(layout.model_key(MODEL_NAME), content, ".onnx")
     model_id = ids.model_id(sha256)
-    row = {
-        "id": model_id,
-        "name": MODEL_NAME,
-        "version": dataset.content_hash[:8],
-        "training_run_id": run_id,
-        "onnx_sha256": sha256,
-        "onnx_key": key,
-        "metrics": {},
-        "threshold": float(threshold),
-        "created_at": now(),
-    }
+    row = Model(
+        id=model_id,
+        name=MODEL_NAME,
+        version=dataset.content_hash[:8],
+        training_run_id=run_id,
+        onnx_sha256=sha256,
+        onnx_key=key,
+        metrics={},
+        threshold=float(threshold),
+        created_at=now(),
+    )
     with tools.catalogue.begin() as session:
-        upsert(session, Model, [row])
+        upsert(session, [row])
         return session.get_one(Model, model_id)

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 ASSET = "light_curves"
 ARCSEC = 3600.0
-Row = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def _measure_night(
     rows = [*own, *_measured(tools, [*missed, *earlier])]
     moving = _tracklets(profile, night, found)
     with tools.catalogue.begin() as session:
-        upsert(session, ForcedFlux, rows)
+        upsert(session, rows)
     with tools.catalogue.read() as session:
         dark = {row.object_id for row in found if row.sign < 0 and row.object_id}
         holes = _holes(session, [item for item in seen if item.id in dark], night)
@@ -117,8 +116,8 @@ def _measure_night(
         {
             "objects": len(seen),
             "new_objects": len(new),
-            "fluxes": sum(row["flux_e"] is not None for row in own),
-            "usable_fluxes": sum(bool(row["is_usable"]) for row in own),
+            "fluxes": sum(row.flux_e is not None for row in own),
+            "usable_fluxes": sum(row.is_usable for row in own),
             "tracklets": len(moving),
             "reference_holes": holes,
         },
@@ -126,12 +125,12 @@ def _measure_night(
     )
     with tools.catalogue.begin() as session:
         light_curves.forget_tracklets(session, survey, night)
-        upsert(session, TrackletRow, moving)
+        upsert(session, moving)
         finish(session, report, input_hash)
     return report
 
 
-def _measured(tools: Tools, tasks: Sequence[ForceTask]) -> list[Row]:
+def _measured(tools: Tools, tasks: Sequence[ForceTask]) -> list[ForcedFlux]:
     return [row for part in tools.compute.map(force_on, tasks) for row in part]
 
 
@@ -210,7 +209,7 @@ def _without(tasks: Sequence[ForceTask], known: set[tuple[str, str]]) -> list[Fo
     return left
 
 
-def force_on(task: ForceTask) -> list[Row]:
+def force_on(task: ForceTask) -> list[ForcedFlux]:
     """Measure the positions on one difference."""
     planes = score_planes_from_fits(task.store.get(task.difference_key))
     try:
@@ -220,24 +219,24 @@ def force_on(task: ForceTask) -> list[Row]:
         return []
     fluxes = forced_fluxes(planes.score, planes.flux_err, planes.mask, places[:, 0], places[:, 1])
     return [
-        {
-            "object_id": object_id,
-            "difference_id": task.difference_id,
-            "flux_e": _or_none(fluxes.flux_e[i]),
-            "flux_err_e": _or_none(fluxes.flux_err_e[i]),
-            "mask_bits": int(fluxes.mask_bits[i]),
-            "is_usable": bool(fluxes.is_usable[i]),
-        }
+        ForcedFlux(
+            object_id=object_id,
+            difference_id=task.difference_id,
+            flux_e=_or_none(fluxes.flux_e[i]),
+            flux_err_e=_or_none(fluxes.flux_err_e[i]),
+            mask_bits=int(fluxes.mask_bits[i]),
+            is_usable=bool(fluxes.is_usable[i]),
+        )
         for i, object_id in enumerate(task.object_ids)
     ]
 
 
 def _tracklets(
     profile: SurveyProfile, night: str, found: Sequence[candidates.DetectionRow]
-) -> list[Row]:
+) -> list[TrackletRow]:
     """Link the night's rising detections by field; a star that stays is none."""
     settings = profile.light_curves
-    rows: list[Row] = []
+    rows: list[TrackletRow] = []
     by_field: dict[str, list[candidates.DetectionRow]] = defaultdict(list)
     for row in found:
         if row.sign > 0 and row.ra_deg is not None and row.dec_deg is not None:
@@ -254,15 +253,15 @@ def _tracklets(
         ):
             own = [members[i].detection_id for i in tracklet.members]
             rows.append(
-                {
-                    "id": ids.tracklet_id(own),
-                    "survey": profile.name,
-                    "night": night,
-                    "members": own,
-                    "rate_arcsec_h": tracklet.rate_arcsec_h,
-                    "position_angle_deg": tracklet.position_angle_deg,
-                    "rms_arcsec": tracklet.rms_arcsec,
-                }
+                TrackletRow(
+                    id=ids.tracklet_id(own),
+                    survey=profile.name,
+                    night=night,
+                    members=own,
+                    rate_arcsec_h=tracklet.rate_arcsec_h,
+                    position_angle_deg=tracklet.position_angle_deg,
+                    rms_arcsec=tracklet.rms_arcsec,
+                )
             )
     return rows
 

@@ -108,17 +108,7 @@ def _choose(
     ]
     masters = masters_of(tools, profile, eligible or members)
     tasks = [
-        FrameTask(
-            store=tools.store,
-            profile=profile,
-            observation_id=frame.id,
-            night=frame.night,
-            path=frame.source_path,
-            hdu=frame.hdu,
-            raw_key=str(frame.raw_key),
-            masters=masters[frame.id],
-            anchor=None,
-        )
+        FrameTask.of(tools.store, profile, frame, masters[frame.id], None)
         for frame in eligible or members
     ]
     offers = [
@@ -129,19 +119,19 @@ def _choose(
     if not offers:
         return None
     best = max(offers, key=_rank)
-    row = {
-        "id": ids.anchor_id(profile.name, *group),
-        "survey": profile.name,
-        "field": group[0],
-        "band": group[1],
-        "observation_id": best.observation_id,
-        "stars_key": str(best.frame_key),
-        "is_local": best.is_local,
-        "tie": best.tie,
-        "created_at": now(),
-    }
+    row = FieldAnchor(
+        id=ids.anchor_id(profile.name, *group),
+        survey=profile.name,
+        field=group[0],
+        band=group[1],
+        observation_id=best.observation_id,
+        stars_key=str(best.frame_key),
+        is_local=best.is_local,
+        tie=best.tie,
+        created_at=now(),
+    )
     with tools.catalogue.begin() as session:
-        upsert(session, FieldAnchor, [row])
+        upsert(session, [row])
     return AnchorKey(str(best.frame_key), best.is_local)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from astrid_assets.pictures.diagnostics import diagnostics_picture
 from astrid_assets.pictures.thumbnails import frame_picture
@@ -20,6 +20,8 @@ from astrid_assets.steps.nights import keep_picture
 from astrid_assets.steps.processed_frames.anchor_store import load_anchor
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.tables.base import set_numbers
+from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.fits.frames import frame_to_fits
 from astrid_assets.storage.objects import layout
 from astrid_assets.surveys.catalogue_file import read_catalogue
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.processing.solving import ProcessedFrame
     from astrid_assets.steps.calibration_masters.keys import MasterKeys
     from astrid_assets.steps.processed_frames.anchor_store import AnchorKey
+    from astrid_assets.storage.database.tables.frames import Observation
     from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
 
@@ -78,14 +81,48 @@ class FrameTask:
     raw_key: str
     masters: MasterKeys
     anchor: AnchorKey | None
+    input_hash: str
     with_picture: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        store: ObjectStore,
+        profile: SurveyProfile,
+        frame: Observation,
+        masters: MasterKeys,
+        anchor: AnchorKey | None,
+        *,
+        input_hash: str = "",
+        with_picture: bool = False,
+    ) -> FrameTask:
+        """Return the task of an ingested frame.
+
+        Parameters
+        ----------
+        input_hash
+            Of its night; empty where no row comes of the task.
+        """
+        return cls(
+            store=store,
+            profile=profile,
+            observation_id=frame.id,
+            night=frame.night,
+            path=frame.source_path,
+            hdu=frame.hdu,
+            raw_key=str(frame.raw_key),
+            masters=masters,
+            anchor=anchor,
+            input_hash=input_hash,
+            with_picture=with_picture,
+        )
 
 
 @dataclass(frozen=True)
 class FrameOutcome:
     """The catalogue row of a frame, and the object keys of its pictures by caption."""
 
-    row: dict[str, object]
+    row: PreprocessRun
     pictures: dict[str, str] = field(default_factory=dict)
 
 
@@ -204,22 +241,23 @@ def _row(
     reasons: list[Reason],
     flags: list[Reason],
     found: FrameDiagnostics | None = None,
-) -> dict[str, object]:
-    quality = processed.quality if processed else None
-    row: dict[str, object] = {
-        "id": ids.preprocess_id(task.observation_id),
-        "observation_id": task.observation_id,
-        "status": "rejected" if reasons else "accepted",
-        "reasons": [reason.as_dict() for reason in reasons],
-        "flags": [flag.as_dict() for flag in flags],
-        "frame_key": key,
-        "processed_at": now(),
-    }
-    declared = quality.declared() if quality else {}
-    row |= {number.name: declared.get(number.name) for number in FRAME_NUMBERS}
-    for name in MEASURED:
-        row[name] = getattr(quality, name) if quality else None
-    for name in DIAGNOSED:
-        row[name] = getattr(found, name) if found else None
-    row["diagnostics"] = found.details if found else None
+) -> PreprocessRun:
+    measured: dict[str, Any] = {}
+    if processed:
+        measured |= {name: getattr(processed.quality, name) for name in MEASURED}
+    if found:
+        measured |= {name: getattr(found, name) for name in DIAGNOSED}
+    row = PreprocessRun(
+        id=ids.preprocess_id(task.observation_id),
+        observation_id=task.observation_id,
+        settings_hash=task.input_hash,
+        status="rejected" if reasons else "accepted",
+        reasons=[reason.as_dict() for reason in reasons],
+        flags=[flag.as_dict() for flag in flags],
+        frame_key=key,
+        processed_at=now(),
+        diagnostics=found.details if found else None,
+        **measured,
+    )
+    set_numbers(row, FRAME_NUMBERS, processed.quality.declared() if processed else {})
     return row

@@ -16,24 +16,23 @@ from astrid_assets.science.quality.gates import frame_quality, rejected_fraction
 from astrid_assets.steps import versions
 from astrid_assets.steps.calibration_masters.masters import masters_of
 from astrid_assets.steps.nights import (
+    NightPlan,
     NightReport,
     Tools,
     finish,
     hash_of,
-    unchanged_report,
+    run_nights,
     version_of,
 )
 from astrid_assets.steps.processed_frames.anchors import ensure_anchors
 from astrid_assets.steps.processed_frames.frame_task import FrameTask, process_frame
-from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.queries import observations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from astrid_assets.steps.processed_frames.frame_task import FrameOutcome
-    from astrid_assets.storage.database.tables.frames import Observation
     from astrid_assets.surveys.profile import SurveyProfile
 
 ASSET = "processed_frames"
@@ -52,73 +51,70 @@ def process_nights(
     tools: Tools, profile: SurveyProfile, nights: Sequence[str], *, force: bool = False
 ) -> Iterator[NightReport]:
     """Process every light frame of the nights; one report per night, in order."""
-    lights: dict[str, list[Observation]] = {}
+
+    def commit(plan: NightPlan[FrameTask], found: list[FrameOutcome]) -> NightReport:
+        report = _report(profile, plan.night, found)
+        with tools.catalogue.begin() as session:
+            upsert(session, [outcome.row for outcome in found])
+            finish(session, report, plan.input_hash)
+        return report
+
+    plans = _plans(tools, profile, nights)
+    yield from run_nights(tools, profile, ASSET, plans, process_frame, commit, force=force)
+
+
+def _plans(
+    tools: Tools, profile: SurveyProfile, nights: Sequence[str]
+) -> list[NightPlan[FrameTask]]:
     with tools.catalogue.read() as session:
-        for night in nights:
-            lights[night] = observations.observations_of_night(
+        lights = {
+            night: observations.observations_of_night(
                 session, profile.name, night, status="registered", kind="light"
             )
-    tasks: dict[str, list[FrameTask]] = {}
-    hashes: dict[str, str] = {}
-    done: dict[str, NightReport] = {}
+            for night in nights
+        }
     masters = masters_of(tools, profile, [frame for night in nights for frame in lights[night]])
     anchors = ensure_anchors(tools, profile, lights)
+    plans = []
     for night in nights:
-        tasks[night] = [
-            FrameTask(
-                store=tools.store,
-                profile=profile,
-                observation_id=frame.id,
-                night=night,
-                path=frame.source_path,
-                hdu=frame.hdu,
-                raw_key=str(frame.raw_key),
-                masters=masters[frame.id],
-                anchor=anchors.get((frame.field, frame.band)),
-                with_picture=number < PICTURES_PER_NIGHT,
-            )
-            for number, frame in enumerate(lights[night])
+        inputs = [
+            (frame, masters[frame.id], anchors.get((frame.field, frame.band)))
+            for frame in lights[night]
         ]
-        hashes[night] = hash_of(
+        input_hash = hash_of(
             versions.PROCESS,
-            [(t.observation_id, t.anchor and t.anchor.key, vars(t.masters)) for t in tasks[night]],
+            [(frame.id, anchor and anchor.key, vars(own)) for frame, own, anchor in inputs],
             profile.processing,
             profile.calibration,
             profile.detector,
         )
-        with tools.catalogue.read() as session:
-            before = unchanged_report(session, profile.name, night, ASSET, hashes[night])
-        if before and not force:
-            done[night] = before
-
-    todo = [task for night in nights if night not in done for task in tasks[night]]
-    outcomes = iter(tools.compute.map(process_frame, todo))
-    for night in nights:
-        if night in done:
-            yield done[night]
-            continue
-        found = [next(outcomes) for _ in tasks[night]]
-        report = _report(profile, night, found)
-        rows = [dict(outcome.row) | {"settings_hash": hashes[night]} for outcome in found]
-        with tools.catalogue.begin() as session:
-            upsert(session, PreprocessRun, rows)
-            finish(session, report, hashes[night])
-        yield report
+        tasks = [
+            FrameTask.of(
+                tools.store,
+                profile,
+                frame,
+                own,
+                anchor,
+                input_hash=input_hash,
+                with_picture=number < PICTURES_PER_NIGHT,
+            )
+            for number, (frame, own, anchor) in enumerate(inputs)
+        ]
+        plans.append(NightPlan(night, tasks, input_hash))
+    return plans
 
 
 def _report(profile: SurveyProfile, night: str, found: Sequence[FrameOutcome]) -> NightReport:
     rows = [outcome.row for outcome in found]
-    accepted = [row for row in rows if row["status"] == "accepted"]
-    codes = [_first_code(row) for row in rows if row["status"] != "accepted"]
+    accepted = [row for row in rows if row.status == "accepted"]
+    codes = [str(row.reasons[0]["code"]) for row in rows if row.status != "accepted"]
     summary: dict[str, object] = {
         "frames": len(rows),
         "accepted": len(accepted),
         "rejected": len(codes),
         "rejected_because": dict(Counter(codes)),
-        "flags": dict(
-            Counter(flag["code"] for row in rows for flag in row["flags"])  # type: ignore[attr-defined]  # JSON list
-        ),
-        **{name: _median(accepted, name) for name in SUMMED_UP},
+        "flags": dict(Counter(flag["code"] for row in rows for flag in row.flags)),
+        **{name: _median(getattr(row, name) for row in accepted) for name in SUMMED_UP},
     }
     verdicts = (
         frame_quality(len(accepted), codes),
@@ -132,16 +128,10 @@ def _report(profile: SurveyProfile, night: str, found: Sequence[FrameOutcome]) -
         summary,
         verdicts,
         pictures=pictures,
-        data_version=version_of(rows),
+        data_version=version_of(rows, without=("settings_hash",)),
     )
 
 
-def _first_code(row: Mapping[str, object]) -> str:
-    reasons: list[dict[str, str]] = row["reasons"]  # type: ignore[assignment]  # JSON list
-    return reasons[0]["code"]
-
-
-def _median(rows: Sequence[Mapping[str, object]], name: str) -> float | None:
-    measured = (float(str(row[name])) for row in rows if row[name] is not None)
-    values = sorted(value for value in measured if math.isfinite(value))
-    return round(values[len(values) // 2], 4) if values else None
+def _median(values: Iterable[float | None]) -> float | None:
+    known = sorted(value for value in values if value is not None and math.isfinite(value))
+    return round(float(known[len(known) // 2]), 4) if known else None

@@ -16,11 +16,12 @@ from astrid_assets.science.errors import Reason
 from astrid_assets.science.quality.gates import frames_arrived
 from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.steps.nights import (
+    NightPlan,
     NightReport,
     Tools,
     files_hash,
     finish,
-    unchanged_report,
+    run_nights,
     version_of,
 )
 from astrid_assets.storage.database import ids
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
-    from astrid_assets.surveys.sources.base import FrameSource, SourceOptions
+    from astrid_assets.surveys.sources.base import FrameSource
 
 ASSET = "raw_observations"
 FACTS = (
@@ -76,15 +77,10 @@ class FileTask:
 
 
 def register_from_source(
-    tools: Tools,
-    profile: SurveyProfile,
-    nights: Sequence[str],
-    *,
-    force: bool = False,
-    options: SourceOptions | None = None,
+    tools: Tools, profile: SurveyProfile, nights: Sequence[str], *, force: bool = False
 ) -> Iterator[NightReport]:
     """Open the survey's source and ingest the nights' frames from it."""
-    source = open_source(profile, store_options=options)
+    source = open_source(profile, store_options=tools.sources)
     return register_nights(tools, profile, source, nights, force=force)
 
 
@@ -112,37 +108,26 @@ def register_nights(
     with tools.catalogue.read() as session:
         undated = len(observations.undated(session, profile.name))
 
-    todo: dict[str, str] = {}
-    reports: dict[str, NightReport] = {}
-    for night in nights:
-        described = sorted((f.path, f.size_bytes, f.mtime_ns) for f in by_night[night])
-        input_hash = files_hash(profile, described)
-        with tools.catalogue.read() as session:
-            before = unchanged_report(session, profile.name, night, ASSET, input_hash)
-        if before and not force:
-            reports[night] = before
-        else:
-            todo[night] = input_hash
-
-    tasks = [
-        FileTask(profile, source, tools.store, file.path, night)
-        for night in todo
-        for file in by_night[night]
-    ]
-    outcomes = iter(tools.compute.map(register_file, tasks))
-    for night in nights:
-        if night in reports:
-            yield reports[night]
-            continue
+    def commit(plan: NightPlan[FileTask], found: list[list[Observation]]) -> NightReport:
         # Two files with the same content are one observation.
-        rows = list(
-            {str(row["id"]): row for _ in by_night[night] for row in next(outcomes)}.values()
-        )
-        report = _report(profile.name, night, rows, undated)
+        rows = list({row.id: row for own in found for row in own}.values())
+        report = _report(profile.name, plan.night, rows, undated)
         with tools.catalogue.begin() as session:
-            upsert(session, Observation, rows)
-            finish(session, report, todo[night])
-        yield report
+            upsert(session, rows)
+            finish(session, report, plan.input_hash)
+        return report
+
+    plans = [
+        NightPlan(
+            night,
+            [FileTask(profile, source, tools.store, file.path, night) for file in by_night[night]],
+            files_hash(
+                profile, sorted((f.path, f.size_bytes, f.mtime_ns) for f in by_night[night])
+            ),
+        )
+        for night in nights
+    ]
+    yield from run_nights(tools, profile, ASSET, plans, register_file, commit, force=force)
 
 
 def index_source(tools: Tools, profile: SurveyProfile, source: FrameSource) -> list[SourceFileRow]:
@@ -161,15 +146,15 @@ def index_source(tools: Tools, profile: SurveyProfile, source: FrameSource) -> l
     }
     found = scan(profile, source, valid)
     rows = [
-        {
-            "survey": profile.name,
-            "path": file.path,
-            "size_bytes": file.size_bytes,
-            "mtime_ns": file.mtime_ns,
-            "nights": list(file.nights),
-            "profile_hash": fingerprint,
-            "checked_at": now(),
-        }
+        SourceFileRow(
+            survey=profile.name,
+            path=file.path,
+            size_bytes=file.size_bytes,
+            mtime_ns=file.mtime_ns,
+            nights=list(file.nights),
+            profile_hash=fingerprint,
+            checked_at=now(),
+        )
         for file in found.files
     ]
     refused = [
@@ -178,63 +163,66 @@ def index_source(tools: Tools, profile: SurveyProfile, source: FrameSource) -> l
         for row in register_file(FileTask(profile, source, tools.store, path, UNDATED))
     ]
     with tools.catalogue.begin() as session:
-        observations.record_files(session, rows)
-        upsert(session, Observation, refused)
+        upsert(session, rows)
+        upsert(session, refused)
         known = observations.known_files(session, profile.name)
     gone = set(found.gone)
     return [row for path, row in sorted(known.items()) if path not in gone]
 
 
-def register_file(task: FileTask) -> list[dict[str, object]]:
+def register_file(task: FileTask) -> list[Observation]:
     """Store one file and return its observation rows of the task's night."""
     try:
         content = task.source.read(task.path)
     except FileUnavailable as error:
         return [_unread(task, error)]
     sha256 = hashlib.sha256(content).hexdigest()
-    found = read_headers(content, task.path, task.profile)
-    rows = [
-        row
-        for entry in found
-        if (row := _row(task, entry, sha256, len(content)))["night"] == task.night
+    found = [
+        entry
+        for entry in read_headers(content, task.path, task.profile)
+        if entry.night == task.night
     ]
-    if any(row["status"] == "registered" for row in rows):
+    raw_key = None
+    if any(isinstance(entry, ImageFacts) for entry in found):
         # One object per file, however many images it holds.
-        key = task.store.put(
+        raw_key = task.store.put(
             layout.raw_key(task.profile.name, task.night, sha256[:12]),
             content,
             _suffix(task.path),
         )
-        for row in rows:
-            row["raw_key"] = key
-    return rows
+    return [_row(task, entry, sha256, len(content), raw_key) for entry in found]
 
 
 def _row(
-    task: FileTask, entry: ImageFacts | DoorRejection, sha256: str, size: int
-) -> dict[str, object]:
+    task: FileTask,
+    entry: ImageFacts | DoorRejection,
+    sha256: str,
+    size: int,
+    raw_key: str | None,
+) -> Observation:
     survey = task.profile.name
     rejected = isinstance(entry, DoorRejection)
-    return {
-        "id": ids.observation_id(survey, sha256, entry.hdu),
-        "survey": survey,
-        "source_path": task.path,
-        "sha256": sha256,
-        "size_bytes": size,
-        "raw_key": None,
-        "status": "rejected" if rejected else "registered",
-        "reason": entry.reason.as_dict() if isinstance(entry, DoorRejection) else None,
-        "registered_at": now(),
-    } | {name: getattr(entry, name) for name in FACTS}
+    return Observation(
+        id=ids.observation_id(survey, sha256, entry.hdu),
+        survey=survey,
+        source_path=task.path,
+        sha256=sha256,
+        size_bytes=size,
+        raw_key=raw_key,
+        status="rejected" if rejected else "registered",
+        reason=entry.reason.as_dict() if rejected else None,
+        registered_at=now(),
+        **{name: getattr(entry, name) for name in FACTS},
+    )
 
 
-def _unread(task: FileTask, error: FileUnavailable) -> dict[str, object]:
+def _unread(task: FileTask, error: FileUnavailable) -> Observation:
     """Return the row of a file that was listed but could not be read."""
     # Without content, the path is the identity.
     sha256 = hashlib.sha256(f"unread:{task.path}".encode()).hexdigest()
     reason = Reason(ReasonCode.FILE_UNAVAILABLE, str(error))
     entry = DoorRejection(hdu=-1, reason=reason, night=task.night)
-    return _row(task, entry, sha256, 0)
+    return _row(task, entry, sha256, 0, None)
 
 
 def _suffix(path: str) -> str:
@@ -245,20 +233,18 @@ def _suffix(path: str) -> str:
     return ".fits"
 
 
-def _report(
-    survey: str, night: str, rows: Sequence[dict[str, object]], undated: int
-) -> NightReport:
-    registered = [row for row in rows if row["status"] == "registered"]
-    refused = [row for row in rows if row["status"] == "rejected"]
-    lights = sum(row["kind"] == "light" for row in registered)
+def _report(survey: str, night: str, rows: Sequence[Observation], undated: int) -> NightReport:
+    registered = [row for row in rows if row.status == "registered"]
+    refused = [row for row in rows if row.status == "rejected"]
+    lights = sum(row.kind == "light" for row in registered)
     summary: dict[str, object] = {
         "frames": len(rows),
         "lights": lights,
         "calibration_frames": len(registered) - lights,
         "refused": len(refused),
-        "refused_because": {str(row["source_path"]): row["reason"] for row in refused},
+        "refused_because": {row.source_path: row.reason for row in refused},
         "undated_files": undated,
-        "megabytes": round(sum(int(str(row["size_bytes"])) for row in rows) / 1e6, 3),
+        "megabytes": round(sum(row.size_bytes for row in rows) / 1e6, 3),
     }
     verdict = frames_arrived(len(registered), len(refused))
     # A file that was only copied or touched is still the same observations.

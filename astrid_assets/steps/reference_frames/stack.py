@@ -84,7 +84,7 @@ def _reference_night(
     if before and not force:
         return before
 
-    chosen: list[dict[str, object]] = []
+    chosen: list[NightReference] = []
     summary: dict[str, object] = {"fields": len(choices), "missing": 0}
     shown: dict[str, str] = {}
     for (field, band), choice in choices.items():
@@ -107,14 +107,14 @@ def _reference_night(
             }
         summary |= ranking_told(name, choice.considered)
         chosen.append(
-            {
-                "survey": survey,
-                "night": night,
-                "field": field,
-                "band": band,
-                "reference_id": reference.id if reference else None,
-                "reason": reason.as_dict() if reason else None,
-            }
+            NightReference(
+                survey=survey,
+                night=night,
+                field=field,
+                band=band,
+                reference_id=reference.id if reference else None,
+                reason=reason.as_dict() if reason else None,
+            )
         )
     report = NightReport(
         survey,
@@ -126,7 +126,7 @@ def _reference_night(
         data_version=version_of(chosen),
     )
     with tools.catalogue.begin() as session:
-        upsert(session, NightReference, chosen)
+        upsert(session, chosen)
         finish(session, report, input_hash)
     return report
 
@@ -209,31 +209,31 @@ def _stacked(
         frame_to_fits(stack, None),
         ".fits",
     )
-    row = {
-        "id": reference_id,
-        "survey": profile.name,
-        "field": field,
-        "band": band,
-        "version": version,
-        "last_night": max(observation.night for observation, _ in members),
-        "n_frames": len(members),
-        "frame_key": key,
-        "fwhm_px": stack.psf.fwhm_px if stack.psf else None,
-        "limiting_mag": round(limiting_mag, 4),
-        "coverage": round(coverage, 6),
-        "created_at": now(),
-    }
+    row = ReferenceFrame(
+        id=reference_id,
+        survey=profile.name,
+        field=field,
+        band=band,
+        version=version,
+        last_night=max(observation.night for observation, _ in members),
+        n_frames=len(members),
+        frame_key=key,
+        fwhm_px=stack.psf.fwhm_px if stack.psf else None,
+        limiting_mag=round(limiting_mag, 4),
+        coverage=round(coverage, 6),
+        created_at=now(),
+    )
     links = [
-        {
-            "reference_id": reference_id,
-            "observation_id": r.frame.observation_id,
-            "rank": r.rank,
-            "weight": r.weight,
-        }
+        ReferenceMember(
+            reference_id=reference_id,
+            observation_id=r.frame.observation_id,
+            rank=r.rank,
+            weight=r.weight,
+        )
         for r in choice.considered
         if r.rank is not None
     ]
     with tools.catalogue.begin() as session:
-        upsert(session, ReferenceFrame, [row])
-        upsert(session, ReferenceMember, links)
+        upsert(session, [row])
+        upsert(session, links)
         return session.get_one(ReferenceFrame, reference_id)

@@ -30,14 +30,14 @@ from astrid_assets.science.detection.ranking import snr_ranking
 from astrid_assets.science.errors import Reason
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.reasons import ReasonCode
-from astrid_assets.steps.detections.objects import assign_objects
+from astrid_assets.steps.detections.objects import with_objects
 from astrid_assets.steps.validated_labels.importing import WORDS
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.sky_index import healpix_of
-from astrid_assets.storage.database.tables.base import Base
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun
+from astrid_assets.storage.database.tables.review import ValidationEvent
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.objects import layout
 from astrid_assets.storage.queries import gates
@@ -47,6 +47,7 @@ from astrid_assets.surveys.alert_files import Alert, BadAlert, read_alerts
 from astrid_assets.surveys.night import night_of_mjd
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -69,8 +70,6 @@ ZERO_POINT_MAG = 25.0
 SHOWN_REFUSALS = 20
 
 log = logging.getLogger(__name__)
-
-Row = dict[str, object]
 
 
 @dataclass
@@ -168,20 +167,21 @@ def _import_night(
     name = "alerts-" + ids.content_hash([[a.kind, a.name] for a in alerts])[:12]
     key = store.put(layout.cutouts_key(profile.name, night, name), buffer.getvalue(), ".npy")
     chains = [_chain(profile.name, night, alert, key, index) for index, alert in enumerate(alerts)]
-    candidates = [chain[CandidateRow] for chain in chains]
-    detections = [chain[Detection] for chain in chains]
     events = [
         event
         for alert, chain in zip(alerts, chains, strict=True)
-        for event in _events(alert, str(chain[Detection]["id"]))
+        for event in _events(alert, chain.detection.id)
     ]
     with catalogue.begin() as session:
-        for table in (Observation, PreprocessRun, DifferenceRun, CandidateRow):
-            upsert(session, table, [chain[table] for chain in chains])
-        assign_objects(session, profile, candidates, detections)
-        upsert(session, Detection, detections)
+        upsert(session, [chain.observation for chain in chains])
+        upsert(session, [chain.run for chain in chains])
+        upsert(session, [chain.difference for chain in chains])
+        candidates = [chain.candidate for chain in chains]
+        upsert(session, candidates)
+        detections = [chain.detection for chain in chains]
+        upsert(session, with_objects(session, profile, candidates, detections))
         added = labels.append_events(session, events)
-        refresh(session, {str(event["detection_id"]) for event in events})
+        refresh(session, {event.detection_id for event in events})
         _finish(session, profile.name, night, len(detections), key)
     report.detections += len(detections)
     report.labels_added += added
@@ -195,140 +195,146 @@ def _finish(session: Session, survey: str, night: str, count: int, key: str) -> 
     gates.record_summary(session, survey, night, "detections", summary, key[-64:])
 
 
-def _chain(
-    survey: str, night: str, alert: Alert, cutout_key: str, index: int
-) -> dict[type[Base], Row]:
-    """Return the rows of one alert, by table."""
+@dataclass(frozen=True)
+class _Chain:
+    """The rows of one alert."""
+
+    observation: Observation
+    run: PreprocessRun
+    difference: DifferenceRun
+    candidate: CandidateRow
+    detection: Detection
+
+
+def _chain(survey: str, night: str, alert: Alert, cutout_key: str, index: int) -> _Chain:
+    """Return the rows of one alert."""
+    time = now()
+    observation = _observation(survey, night, alert, time)
+    difference = _difference(alert, observation.id, time)
+    candidate = _candidate(alert, difference.id)
+    return _Chain(
+        observation=observation,
+        run=_run(alert, observation.id, time),
+        difference=difference,
+        candidate=candidate,
+        detection=Detection(
+            id=ids.detection_id(candidate.id),
+            candidate_id=candidate.id,
+            observation_id=observation.id,
+            survey=survey,
+            night=night,
+            cutout_key=cutout_key,
+            cutout_index=index,
+            score=float(snr_ranking(np.array([alert.score_sigma]))[0]),
+            score_kind="snr_ranking",
+            detected_at=time,
+        ),
+    )
+
+
+def _observation(survey: str, night: str, alert: Alert, time: dt.datetime) -> Observation:
     sha256 = hashlib.sha256(f"{alert.kind}:{alert.name}".encode()).hexdigest()
-    observation_id = ids.observation_id(survey, sha256, 0)
-    difference_id = ids.difference_id(observation_id, None, VERSION)
-    sign = 1 if alert.score_sigma >= 0 else -1
-    half = CUTOUT_SIZE // 2
-    candidate_id = ids.candidate_id(difference_id, sign, half, half)
-    flux = sign * 10 ** (0.4 * (ZERO_POINT_MAG - alert.mag))
+    height, width = alert.science.shape
+    return Observation(
+        id=ids.observation_id(survey, sha256, 0),
+        survey=survey,
+        night=night,
+        source_path=f"{alert.kind} {alert.name} ({height} x {width})",
+        hdu=0,
+        sha256=sha256,
+        size_bytes=alert.science.nbytes * 3,
+        status="registered",
+        kind=KIND,
+        field=alert.field,
+        band=alert.band,
+        observed_mjd=alert.observed_mjd,
+        width=width,
+        height=height,
+        registered_at=time,
+    )
+
+
+def _run(alert: Alert, observation_id: str, time: dt.datetime) -> PreprocessRun:
     flag = Reason(
         ReasonCode.ALERT,
         f"{alert.kind} alert {alert.name}: only its cutouts are here, fluxes are "
         f"counts of zero point {ZERO_POINT_MAG:g}",
         alert.numbers,
     )
-    place = healpix_of(np.array([alert.ra_deg]), np.array([alert.dec_deg]))
-    size = f"{alert.science.shape[0]} x {alert.science.shape[1]}"
-    time = now()
-    observation: Row = {
-        "id": observation_id,
-        "survey": survey,
-        "night": night,
-        "source_path": f"{alert.kind} {alert.name} ({size})",
-        "hdu": 0,
-        "sha256": sha256,
-        "size_bytes": alert.science.nbytes * 3,
-        "status": "registered",
-        "kind": KIND,
-        "field": alert.field,
-        "band": alert.band,
-        "observed_mjd": alert.observed_mjd,
-        "width": alert.science.shape[1],
-        "height": alert.science.shape[0],
-        "registered_at": time,
-    }
-    run: Row = {
-        "id": ids.preprocess_id(observation_id),
-        "observation_id": observation_id,
-        "settings_hash": VERSION,
-        "status": "accepted",
-        "reasons": [],
-        "flags": [flag.as_dict()],
-        "fwhm_px": alert.fwhm_px,
-        "limiting_mag": alert.limiting_mag,
-        "processed_at": time,
-    }
-    difference: Row = {
-        "id": difference_id,
-        "observation_id": observation_id,
-        "settings_hash": VERSION,
-        "method": "alert_scorr" if alert.third_is_score else "alert_d",
-        "is_current": True,
-        "status": "accepted",
-        "reasons": [],
-        "flags": [],
-        "limiting_mag": alert.limiting_mag,
-        "subtracted_at": time,
-    }
-    candidate: Row = {
-        "id": candidate_id,
-        "difference_id": difference_id,
-        "peak_x": half,
-        "peak_y": half,
-        "is_current": True,
-        "x": float(half),
-        "y": float(half),
-        "ra_deg": alert.ra_deg,
-        "dec_deg": alert.dec_deg,
-        "healpix": int(place[0]),
-        "score_sigma": alert.score_sigma,
-        "sign": sign,
-        "flux_e": flux,
-        "flux_err_e": abs(flux) * alert.mag_err * math.log(10) / 2.5,
-        "mag": alert.mag,
-        "mag_err": alert.mag_err,
-        "elongation": alert.elongation,
-        "mask_bits": int(MaskBit.BAD) if alert.n_bad else 0,
-        "reasons": 0,
-        "is_kept": True,
-    }
-    detection: Row = {
-        "id": ids.detection_id(candidate_id),
-        "candidate_id": candidate_id,
-        "observation_id": observation_id,
-        "object_id": None,
-        "survey": survey,
-        "night": night,
-        "cutout_key": cutout_key,
-        "cutout_index": index,
-        "score": float(snr_ranking(np.array([alert.score_sigma]))[0]),
-        "score_kind": "snr_ranking",
-        "model_id": None,
-        "detected_at": time,
-    }
-    rows: dict[type[Base], Row] = {
-        Observation: observation,
-        PreprocessRun: run,
-        DifferenceRun: difference,
-        CandidateRow: candidate,
-    }
-    complete = {table: _nulls(table) | row for table, row in rows.items()}
-    return complete | {Detection: detection}
+    return PreprocessRun(
+        id=ids.preprocess_id(observation_id),
+        observation_id=observation_id,
+        settings_hash=VERSION,
+        status="accepted",
+        reasons=[],
+        flags=[flag.as_dict()],
+        fwhm_px=alert.fwhm_px,
+        limiting_mag=alert.limiting_mag,
+        processed_at=time,
+    )
 
 
-def _nulls(table: type[Base]) -> Row:
-    """Return the columns of a table that may be empty, empty."""
-    columns = Base.metadata.tables[table.__tablename__].columns
-    return {column.name: None for column in columns if column.nullable}
+def _difference(alert: Alert, observation_id: str, time: dt.datetime) -> DifferenceRun:
+    return DifferenceRun(
+        id=ids.difference_id(observation_id, None, VERSION),
+        observation_id=observation_id,
+        settings_hash=VERSION,
+        method="alert_scorr" if alert.third_is_score else "alert_d",
+        is_current=True,
+        status="accepted",
+        reasons=[],
+        flags=[],
+        limiting_mag=alert.limiting_mag,
+        subtracted_at=time,
+    )
 
 
-def _events(alert: Alert, detection_id: str) -> list[Row]:
-    events: list[Row] = []
+def _candidate(alert: Alert, difference_id: str) -> CandidateRow:
+    sign = 1 if alert.score_sigma >= 0 else -1
+    half = CUTOUT_SIZE // 2
+    flux = sign * 10 ** (0.4 * (ZERO_POINT_MAG - alert.mag))
+    pixel = healpix_of(np.array([alert.ra_deg]), np.array([alert.dec_deg]))
+    return CandidateRow(
+        id=ids.candidate_id(difference_id, sign, half, half),
+        difference_id=difference_id,
+        peak_x=half,
+        peak_y=half,
+        is_current=True,
+        x=float(half),
+        y=float(half),
+        ra_deg=alert.ra_deg,
+        dec_deg=alert.dec_deg,
+        healpix=int(pixel[0]),
+        score_sigma=alert.score_sigma,
+        sign=sign,
+        flux_e=flux,
+        flux_err_e=abs(flux) * alert.mag_err * math.log(10) / 2.5,
+        mag=alert.mag,
+        mag_err=alert.mag_err,
+        elongation=alert.elongation,
+        mask_bits=int(MaskBit.BAD) if alert.n_bad else 0,
+        reasons=0,
+        is_kept=True,
+    )
+
+
+def _events(alert: Alert, detection_id: str) -> list[ValidationEvent]:
+    events: list[ValidationEvent] = []
     for opinion in alert.opinions:
         if opinion.word not in WORDS:
             log.warning("alert %s: %r is no label", alert.name, opinion.word)
             continue
         label, implied = WORDS[opinion.word]
         events.append(
-            {
-                "event_key": f"alert:{detection_id}:{opinion.reviewer}",
-                "detection_id": detection_id,
-                "reviewer": opinion.reviewer,
-                "source": opinion.source,
-                "label": label,
-                "classification": opinion.classification or implied,
-                "confidence": None,
-                "notes": opinion.notes,
-                "model_id": None,
-                "cutout_key": None,
-                "cutout_index": None,
-                "drawn_as": None,
-                "created_at": now(),
-            }
+            ValidationEvent(
+                event_key=f"alert:{detection_id}:{opinion.reviewer}",
+                detection_id=detection_id,
+                reviewer=opinion.reviewer,
+                source=opinion.source,
+                label=label,
+                classification=opinion.classification or implied,
+                notes=opinion.notes,
+                created_at=now(),
+            )
         )
     return events

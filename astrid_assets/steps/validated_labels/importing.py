@@ -12,7 +12,7 @@ import datetime as dt
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sqlalchemy import select
@@ -25,6 +25,7 @@ from astrid_assets.storage.database.ids import content_hash
 from astrid_assets.storage.database.sky_index import distance_arcsec
 from astrid_assets.storage.database.tables.detections import Detection
 from astrid_assets.storage.database.tables.learning import Model
+from astrid_assets.storage.database.tables.review import ValidationEvent
 from astrid_assets.storage.queries import candidates
 from astrid_assets.storage.queries.observations import in_chunks
 from astrid_assets.storage.review import accounts, labels
@@ -134,14 +135,14 @@ def _import_batch(
         places = _Places(session)
         places.learn([str(row.get("detection_id") or "") for _, row in batch])
         models = set(session.scalars(select(Model.id)))
-        events: list[dict[str, object]] = []
+        events: list[ValidationEvent] = []
         for line, row in batch:
             try:
                 events.append(_event(row, source, reviewer, places, models))
             except RowRefused as refused:
                 report.refuse(line, refused.code, str(refused))
         added = labels.append_events(session, events)
-        refresh(session, {str(event["detection_id"]) for event in events})
+        refresh(session, {event.detection_id for event in events})
     report.added += added
     report.known += len(events) - added
 
@@ -152,7 +153,7 @@ def _event(
     reviewer: str | None,
     places: _Places,
     models: set[str],
-) -> dict[str, object]:
+) -> ValidationEvent:
     said, classification = _label(row)
     detection_id = places.detection(row)
     name = _text(row, "reviewer") or reviewer
@@ -164,7 +165,7 @@ def _event(
     if notes is not None and len(notes) > MAX_NOTES:
         raise RowRefused("long_notes", f"its notes are longer than {MAX_NOTES} characters")
     model_id = _text(row, "model_id")
-    event: dict[str, object] = {
+    event: dict[str, Any] = {
         "detection_id": detection_id,
         "reviewer": name,
         "source": source,
@@ -183,7 +184,7 @@ def _event(
     if key is not None and len(key) > MAX_KEY:
         raise RowRefused("bad_key", f"its event_key is longer than {MAX_KEY} characters")
     made = "import:" + content_hash([event, when.isoformat() if when else None])[:40]
-    return event | {"event_key": key or made, "created_at": when or now()}
+    return ValidationEvent(event_key=key or made, created_at=when or now(), **event)
 
 
 def _label(row: FileRow) -> tuple[str, str | None]:

@@ -27,6 +27,7 @@ from astrid_assets.steps.nights import (
     unchanged_report,
 )
 from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.tables.review import ValidationEvent
 from astrid_assets.storage.fits.differences import difference_from_fits
 from astrid_assets.storage.queries import candidates, frames, gates
 from astrid_assets.storage.review import labels
@@ -37,7 +38,7 @@ from astrid_assets.storage.review.views import refresh
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from astrid_assets.storage.database.tables.review import Label, ValidationEvent
+    from astrid_assets.storage.database.tables.review import Label
     from astrid_assets.storage.queries.detection_rows import DetectionRow
     from astrid_assets.surveys.profile import SurveyProfile
     from astrid_assets.surveys.profile_sources import SimulatedSource
@@ -135,7 +136,7 @@ def _review_by_truth(
         by_frame[row.observation_id].append(row)
     injected: Counter[int] = Counter()
     recovered: Counter[int] = Counter()
-    events: list[dict[str, object]] = []
+    events: list[ValidationEvent] = []
     with tools.catalogue.read() as session:
         runs = frames.current_differences_of_night(session, profile.name, night)
         fwhm_px = {
@@ -169,18 +170,17 @@ def _review_by_truth(
             if is_real:
                 hits.add(which)
             events.append(
-                {
-                    "event_key": f"truth:{row.detection_id}",
-                    "detection_id": row.detection_id,
-                    "reviewer": TRUTH_REVIEWER,
-                    "source": "truth",
-                    "label": "real" if is_real else "bogus",
-                    "classification": visible[which].kind if is_real else None,
-                    "confidence": 1.0,
-                    "notes": None,
-                    "model_id": row.model_id,
-                    "created_at": now(),
-                }
+                ValidationEvent(
+                    event_key=f"truth:{row.detection_id}",
+                    detection_id=row.detection_id,
+                    reviewer=TRUTH_REVIEWER,
+                    source="truth",
+                    label="real" if is_real else "bogus",
+                    classification=visible[which].kind if is_real else None,
+                    confidence=1.0,
+                    model_id=row.model_id,
+                    created_at=now(),
+                )
             )
         for which, item in enumerate(visible):
             if _is_hidden(difference.mask, x[which], y[which]):

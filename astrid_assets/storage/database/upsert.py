@@ -4,37 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlalchemy import inspect
 from sqlalchemy.dialects import postgresql, sqlite
 
 from astrid_assets.storage.database.column_types import fits, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy import Column, Table
     from sqlalchemy.orm import Session
 
     from astrid_assets.storage.database.tables.base import Base
 
-Row = dict[str, object]
+Columns = dict[str, object]
+"""Values by the names of their columns."""
 
 
-def upsert(session: Session, table_cls: type[Base], rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert rows; where the primary key exists, update every other column.
+def upsert(session: Session, rows: Sequence[Base]) -> None:
+    """Insert rows of one table; where the primary key exists, update every other column.
 
     Columns that end in ``_at`` keep what was written first, so a rerun leaves rows
-    identical. Among rows with one key the last counts. Rows may name attributes or
-    columns; all must name the same ones.
+    identical. Among rows with one key the last counts. The rows stay the caller's: the
+    session does not hold them.
 
     Raises
     ------
     ValueError
-        If rows differ in their columns, or a text is too long for its column.
+        If a text is too long for its column.
+    TypeError
+        If the rows are not all of one table.
     """
-    table = mapped_table(table_cls)
-    prepared = _prepared(table_cls, rows)
-    if not prepared:
+    if not rows:
         return
+    table = mapped_table(type(rows[0]))
+    prepared = _prepared(table, rows)
     keys = [column.name for column in table.primary_key]
     # One order for all writers: two that meet wait, they do not deadlock.
     unique = {tuple(str(row[key]) for key in keys): row for row in prepared}
@@ -56,24 +60,24 @@ def upsert(session: Session, table_cls: type[Base], rows: Sequence[Mapping[str, 
     session.expire_all()
 
 
-def insert_new(
-    session: Session,
-    table_cls: type[Base],
-    rows: Sequence[Mapping[str, object]],
-    key: str,
-) -> list[str]:
-    """Insert rows whose `key` (a unique column) is new; return the new keys."""
-    table = mapped_table(table_cls)
-    prepared = _prepared(table_cls, rows)
-    if not prepared:
+def insert_new(session: Session, rows: Sequence[Base], key: str) -> list[str]:
+    """Insert rows of one table whose `key` (a unique column) is new; return the new keys."""
+    if not rows:
         return []
+    table = mapped_table(type(rows[0]))
     statement = (
         insert_into(session, table)
         .on_conflict_do_nothing(index_elements=[key])
         .returning(table.columns[key])
     )
     session.flush()
-    return list(session.connection().execute(statement, prepared).scalars())
+    return list(session.connection().execute(statement, _prepared(table, rows)).scalars())
+
+
+def columns_of(row: Base) -> Columns:
+    """Return the values of a row by attribute."""
+    attributes = inspect(type(row)).column_attrs
+    return {attribute.key: getattr(row, attribute.key) for attribute in attributes}
 
 
 def mapped_table(table_cls: type[Base]) -> Table:
@@ -89,23 +93,22 @@ def insert_into(session: Session, table: Table) -> sqlite.Insert | postgresql.In
     return postgresql.insert(table)
 
 
-def _prepared(table_cls: type[Base], rows: Iterable[Mapping[str, object]]) -> list[Row]:
-    table = mapped_table(table_cls)
-    names = _column_names(table_cls)
-    prepared = [
-        {names[name]: _value(table.columns[names[name]], value) for name, value in row.items()}
+def _prepared(table: Table, rows: Sequence[Base]) -> list[Columns]:
+    """Return what is sent to the database; it numbers the rows of counted tables itself."""
+    if any(type(row) is not type(rows[0]) for row in rows):
+        raise TypeError(f"rows for {table.name} are mixed with others")
+    columns = {
+        attribute.key: attribute.columns[0]
+        for attribute in inspect(type(rows[0])).column_attrs
+        if attribute.columns[0].autoincrement is not True
+    }
+    return [
+        {
+            column.name: _value(table.columns[column.name], getattr(row, name))
+            for name, column in columns.items()
+        }
         for row in rows
     ]
-    if any(row.keys() != prepared[0].keys() for row in prepared):
-        raise ValueError(f"rows for {table.name} name different columns")
-    return prepared
-
-
-def _column_names(table_cls: type[Base]) -> dict[str, str]:
-    names = {
-        attribute.key: attribute.columns[0].name for attribute in table_cls.__mapper__.column_attrs
-    }
-    return names | {column.name: column.name for column in mapped_table(table_cls).columns}
 
 
 def _value(column: Column[object], value: object) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from astrid_assets.science.quality.gate import Judged
+    from astrid_assets.storage.database.tables.base import Json
 
 NIGHTLY_ASSETS = (
     "raw_observations",
@@ -44,23 +45,23 @@ def record(
     A verdict that says the same as before keeps its time.
     """
     before = {row.gate: row for row in _rows(session, survey, night, asset)}
-    rows: list[dict[str, object]] = []
+    rows: list[GateVerdict] = []
     for verdict in verdicts:
-        judged = {name: plain(getattr(verdict, name)) for name in JUDGED}
+        judged: dict[str, Any] = {name: plain(getattr(verdict, name)) for name in JUDGED}
         known = before.pop(verdict.gate, None)
         if known and judged == {name: getattr(known, name) for name in JUDGED}:
             continue
         if known:
             session.delete(known)
         rows.append(
-            {
-                "survey": survey,
-                "night": night,
-                "asset": asset,
-                "gate": verdict.gate,
-                "judged_at": now(),
+            GateVerdict(
+                survey=survey,
+                night=night,
+                asset=asset,
+                gate=verdict.gate,
+                judged_at=now(),
                 **judged,
-            }
+            )
         )
     session.flush()
     table = GateVerdict
@@ -72,7 +73,7 @@ def record(
             table.gate.in_(sorted(before)),
         )
     )
-    upsert(session, table, rows)
+    upsert(session, rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,23 +158,23 @@ def record_summary(
 ) -> None:
     """Keep the counts of a finished night; the same again keep their time."""
     known = session.get(NightSummary, (survey, night, asset))
-    counts = plain(summary)
+    counts: Json = {str(name): plain(value) for name, value in summary.items()}
     if known:
         hashes = (known.input_hash, known.data_version)
         if hashes == (input_hash, data_version) and known.summary == counts:
             return
         session.delete(known)
         session.flush()
-    row = {
-        "survey": survey,
-        "night": night,
-        "asset": asset,
-        "summary": counts,
-        "input_hash": input_hash,
-        "data_version": data_version,
-        "finished_at": now(),
-    }
-    upsert(session, NightSummary, [row])
+    row = NightSummary(
+        survey=survey,
+        night=night,
+        asset=asset,
+        summary=counts,
+        input_hash=input_hash,
+        data_version=data_version,
+        finished_at=now(),
+    )
+    upsert(session, [row])
 
 
 def night_summary(session: Session, survey: str, night: str, asset: str) -> NightSummary | None:

@@ -8,10 +8,9 @@ from sqlalchemy import select
 
 from astrid_assets.storage.database.tables.frames import Observation, SourceFileRow
 from astrid_assets.storage.database.tables.masters import CalibrationMaster, FrameMaster
-from astrid_assets.storage.database.upsert import upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator
 
     from sqlalchemy.orm import Session
 
@@ -120,11 +119,6 @@ def known_files(session: Session, survey: str) -> dict[str, SourceFileRow]:
     """Return the files of a source as last seen, by path."""
     query = select(SourceFileRow).where(SourceFileRow.survey == survey)
     return {row.path: row for row in session.scalars(query)}
-
-
-def record_files(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
-    """Keep what was seen of a source's files."""
-    upsert(session, SourceFileRow, rows)
 
 
 def in_chunks(values: Collection[str]) -> Iterator[list[str]]:

@@ -65,7 +65,7 @@ def add_reviewer(session: Session, name: str, role: str, password: str | None = 
     hashed = None if password is None else password_hash(password)
     known = session.get(Reviewer, name)
     if known is None:
-        known = Reviewer(name=name, created_at=now(), password_hash=None)
+        known = Reviewer(name=name, role=role, is_active=True, created_at=now())
         session.add(known)
     known.role = role
     known.is_active = True

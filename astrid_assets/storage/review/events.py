@@ -113,21 +113,21 @@ def record_statement(session: Session, statement: Statement, when: dt.datetime) 
         if undone is None:
             raise StatementRefused("there is nothing to undo")
     lease = session.get(ReviewLease, (detection.id, statement.reviewer))
-    row = {
-        "event_key": key,
-        "detection_id": detection.id,
-        "reviewer": statement.reviewer,
-        "source": statement.source,
-        "label": statement.label,
-        "classification": statement.classification,
-        "confidence": statement.confidence,
-        "notes": (statement.notes or "").strip() or None,
-        "model_id": detection.model_id,
-        "cutout_key": detection.cutout_key,
-        "cutout_index": detection.cutout_index,
-        "drawn_as": lease.drawn_as if lease else None,
-        "created_at": when,
-    }
+    row = ValidationEvent(
+        event_key=key,
+        detection_id=detection.id,
+        reviewer=statement.reviewer,
+        source=statement.source,
+        label=statement.label,
+        classification=statement.classification,
+        confidence=statement.confidence,
+        notes=(statement.notes or "").strip() or None,
+        model_id=detection.model_id,
+        cutout_key=detection.cutout_key,
+        cutout_index=detection.cutout_index,
+        drawn_as=lease.drawn_as if lease else None,
+        created_at=when,
+    )
     is_new = append_events(session, [row]) == 1
     if undone is not None:
         _lease_again(session, undone, when)
@@ -171,14 +171,14 @@ def draw_mask(
     if mask is not None and mask.shape != (CUTOUT_SIZE, CUTOUT_SIZE):
         raise StatementRefused(f"a mask has {CUTOUT_SIZE} rows and columns, not {mask.shape}")
     bits = None if mask is None else _bits_of(mask)
-    row: dict[str, object] = {
-        "event_key": f"{reviewer}/{event_key}",
-        "detection_id": detection_id,
-        "reviewer": reviewer,
-        "bits": bits,
-        "created_at": when,
-    }
-    return bool(insert_new(session, DrawnMask, [row], "event_key"))
+    row = DrawnMask(
+        event_key=f"{reviewer}/{event_key}",
+        detection_id=detection_id,
+        reviewer=reviewer,
+        bits=bits,
+        created_at=when,
+    )
+    return bool(insert_new(session, [row], "event_key"))
 
 
 def drawn_masks(session: Session, detection_ids: Collection[str]) -> dict[str, Mask]:
@@ -265,13 +265,13 @@ def _lease_again(session: Session, undone: ValidationEvent, when: dt.datetime) -
     """Give back what was undone, for the reason it was shown."""
     if undone.drawn_as is None:
         return
-    row = {
-        "detection_id": undone.detection_id,
-        "reviewer": undone.reviewer,
-        "drawn_as": undone.drawn_as,
-        "expires_on": when + UNDO_LEASE,
-    }
-    upsert(session, ReviewLease, [row])
+    row = ReviewLease(
+        detection_id=undone.detection_id,
+        reviewer=undone.reviewer,
+        drawn_as=undone.drawn_as,
+        expires_on=when + UNDO_LEASE,
+    )
+    upsert(session, [row])
 
 
 def _release(session: Session, detection_id: str, reviewer: str) -> None:

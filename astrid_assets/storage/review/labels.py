@@ -17,7 +17,7 @@ from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 from astrid_assets.storage.queries.observations import in_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -37,7 +37,7 @@ class LabelledRow(DetectionRow):
     last_sequence: int
 
 
-def append_events(session: Session, rows: Sequence[Mapping[str, object]]) -> int:
+def append_events(session: Session, rows: Sequence[ValidationEvent]) -> int:
     """Keep what reviewers said; return how many events are new.
 
     An event whose ``event_key`` is known is a repeated save and changes nothing.
@@ -46,7 +46,7 @@ def append_events(session: Session, rows: Sequence[Mapping[str, object]]) -> int
         # Sequence numbers become visible in their order: one who reads up to a
         # number never misses a smaller one that is committed later.
         session.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": EVENT_LOCK})
-    return len(insert_new(session, ValidationEvent, rows, "event_key"))
+    return len(insert_new(session, rows, "event_key"))
 
 
 def events_for(

@@ -111,10 +111,9 @@ def _refresh_survey(
             session.execute(gone)
     upsert(
         session,
-        VoteRow,
         [_vote_row(vote, events[id_]) for id_, votes in sorted(standing.items()) for vote in votes],
     )
-    upsert(session, Label, [_label_row(id_, agreed) for id_, agreed in found.items()])
+    upsert(session, [_label_row(id_, agreed) for id_, agreed in found.items()])
     _place(session, detection_ids, standing, known)
     return found
 
@@ -160,7 +159,7 @@ def _said(event: ValidationEvent) -> Vote:
     return Vote(event.sequence, event.reviewer, event.label, event.source, event.classification)
 
 
-def _vote_row(vote: Event, events: Sequence[ValidationEvent]) -> dict[str, object]:
+def _vote_row(vote: Event, events: Sequence[ValidationEvent]) -> VoteRow:
     event = next(event for event in events if event.sequence == vote.sequence)
     said = [
         other
@@ -168,31 +167,25 @@ def _vote_row(vote: Event, events: Sequence[ValidationEvent]) -> dict[str, objec
         if (other.reviewer, other.source) == (event.reviewer, event.source)
         and other.label in DECISIVE
     ]
-    row: dict[str, object] = {
-        name: getattr(event, name)
-        for name in (
-            "detection_id",
-            "source",
-            "reviewer",
-            "label",
-            "classification",
-            "drawn_as",
-            "sequence",
-        )
-    }
-    return row | {"n_said": len(said)}
+    return VoteRow(
+        detection_id=event.detection_id,
+        source=event.source,
+        reviewer=event.reviewer,
+        label=event.label,
+        classification=event.classification,
+        drawn_as=event.drawn_as,
+        sequence=event.sequence,
+        n_said=len(said),
+    )
 
 
-def _label_row(detection_id: str, agreed: Consensus) -> dict[str, object]:
-    row: dict[str, object] = {
-        name: getattr(agreed, name)
-        for name in (
-            "label",
-            "classification",
-            "source",
-            "n_votes",
-            "agreement",
-            "last_sequence",
-        )
-    }
-    return row | {"detection_id": detection_id}
+def _label_row(detection_id: str, agreed: Consensus) -> Label:
+    return Label(
+        detection_id=detection_id,
+        label=agreed.label,
+        classification=agreed.classification,
+        source=agreed.source,
+        n_votes=agreed.n_votes,
+        agreement=agreed.agreement,
+        last_sequence=agreed.last_sequence,
+    )

@@ -343,6 +343,7 @@ def test_calibrated_frames_pass_untouched(camera, monkeypatch):
             raw_key=str(row.raw_key),
             masters=keys,
             anchor=None,
+            input_hash="",
         )
     )
     ((frame, masters),) = seen

@@ -76,7 +76,7 @@ class Nights:
                 "agreement": 1.0,
                 "last_sequence": 1,
             }
-            upsert(session, Label, [row])
+            upsert(session, [Label(**row)])
 
 
 @pytest.fixture(scope="module")

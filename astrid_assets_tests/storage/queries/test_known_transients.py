@@ -41,7 +41,7 @@ def labelled(
         "agreement": 1.0,
         "last_sequence": 1,
     }
-    upsert(world.session, Label, [row])
+    upsert(world.session, [Label(**row)])
     return frame
 
 

@@ -69,7 +69,7 @@ def test_files_seen_before_are_known_by_path(catalogue: Catalogue):
     row |= {"nights": ["2025-03-01", ""], "profile_hash": "h", "checked_at": WHEN}
     with catalogue.begin() as session:
         World(session)
-        observations.record_files(session, [row | {"path": "a/b.fits"}])
+        upsert(session, [SourceFileRow(path="a/b.fits", **row)])
         known = observations.known_files(session, "sim")
         assert known.keys() == {"a/b.fits"}
         found: SourceFileRow = known["a/b.fits"]
@@ -137,16 +137,15 @@ def test_a_night_names_its_reference_or_why_it_has_none(catalogue: Catalogue):
         reference_id = world.reference()
         member = world.observation("2025-03-01")
         row = {"reference_id": reference_id, "observation_id": member}
-        upsert(session, ReferenceMember, [row])
+        upsert(session, [ReferenceMember(**row)])
         # Twice: all its columns are the key.
-        upsert(session, ReferenceMember, [row])
+        upsert(session, [ReferenceMember(**row)])
         night = {"survey": "sim", "night": "2025-03-04", "field": "f1"}
         upsert(
             session,
-            NightReference,
             [
-                night | {"band": "r", "reference_id": reference_id, "reason": None},
-                night | {"band": "g", "reference_id": None, "reason": {"code": "x"}},
+                NightReference(band="r", reference_id=reference_id, **night),
+                NightReference(band="g", reason={"code": "x"}, **night),
             ],
         )
         chosen = frames.night_reference(session, "sim", "2025-03-04", "f1", "r")
@@ -172,7 +171,7 @@ def test_anchors_and_masters_are_found_by_survey(catalogue: Catalogue):
         row: dict[str, object] = {"id": ids.anchor_id("sim", "f1", "r")}
         row |= {"survey": "sim", "field": "f1", "band": "r", "is_local": False}
         row |= {"observation_id": world.observation("2025-03-01")}
-        upsert(session, FieldAnchor, [row | {"stars_key": "k", "created_at": WHEN}])
+        upsert(session, [FieldAnchor(**(row | {"stars_key": "k", "created_at": WHEN}))])
         for kind, exposure in (("dark", 60.0), ("bias", None), ("dark", 30.0)):
             master: dict[str, object] = {
                 "id": ids.master_id("sim", kind, "", exposure, ["a"]),
@@ -185,7 +184,7 @@ def test_anchors_and_masters_are_found_by_survey(catalogue: Catalogue):
                 "frame_key": "k",
                 "created_at": WHEN,
             }
-            upsert(session, CalibrationMaster, [master])
+            upsert(session, [CalibrationMaster(**master)])
         found = frames.field_anchor(session, "sim", "f1", "r")
         assert found is not None
         assert found.is_local is False

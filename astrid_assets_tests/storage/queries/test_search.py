@@ -55,7 +55,7 @@ def filled(catalogue: Catalogue, rng: np.random.Generator) -> Catalogue:
                 candidate = session.get_one(CandidateRow, row.candidate_id)
                 candidate.mask_bits = int(MaskBit.HALO) if index == 0 else 0
                 if index % 2:
-                    upsert(session, Label, [_label(detection_id, index)])
+                    upsert(session, [Label(**_label(detection_id, index))])
     return catalogue
 
 

@@ -19,7 +19,7 @@ from astrid_assets.storage.database.tables.review import Label, ValidationEvent
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.queries import datasets, gates, models
 from astrid_assets.storage.review import labels
-from astrid_assets_tests.storage.world import WHEN, World, nullable
+from astrid_assets_tests.storage.world import WHEN, World
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -27,16 +27,15 @@ if TYPE_CHECKING:
     from astrid_assets.storage.database.catalogue import Catalogue
 
 
-def event(detection_id: str, key: str, label: str = "real") -> dict[str, object]:
-    row = nullable(ValidationEvent)
-    return row | {
-        "event_key": key,
-        "detection_id": detection_id,
-        "reviewer": "ada",
-        "source": "person",
-        "label": label,
-        "created_at": WHEN,
-    }
+def event(detection_id: str, key: str, label: str = "real") -> ValidationEvent:
+    return ValidationEvent(
+        event_key=key,
+        detection_id=detection_id,
+        reviewer="ada",
+        source="person",
+        label=label,
+        created_at=WHEN,
+    )
 
 
 def label(detection_id: str, value: str, last: int, **more: object) -> dict[str, object]:
@@ -71,7 +70,7 @@ def test_only_real_and_bogus_labels_after_a_sequence_count(catalogue: Catalogue)
             label(detection, value, last)
             for last, (detection, value) in enumerate(zip(found, values, strict=True), 1)
         ]
-        upsert(session, Label, rows)
+        upsert(session, [Label(**row) for row in rows])
         assert labels.new_label_count(session, 0) == 3
         assert labels.new_label_count(session, 1) == 2
         assert labels.new_label_count(session, 5) == 0
@@ -91,7 +90,7 @@ def test_labelled_detections_are_chosen_by_survey_date_source_and_gate(
         rows[1] |= {"source": "truth", "classification": "supernova"}
         rows.append(label(other.chain("2025-03-04"), "bogus", 1))
         rows.append(label(world.chain("2025-03-04", 1), "disputed", 1))
-        upsert(session, Label, rows)
+        upsert(session, [Label(**row) for row in rows])
         world.chain("2025-03-04", 2)
         failed = CANDIDATE_DENSITY.judge(1.0, at_most=0.5, detail="too many")
         gates.record(session, "sim", "2025-03-06", "detections", [failed])
@@ -116,7 +115,7 @@ def test_labelled_detections_are_chosen_by_survey_date_source_and_gate(
 
 def add_model(session: Session, name: str, day: int) -> str:
     sha256 = ids.content_hash(name)
-    row = nullable(Model) | {
+    row = {
         "id": ids.model_id(sha256),
         "name": "unet",
         "version": name,
@@ -126,7 +125,7 @@ def add_model(session: Session, name: str, day: int) -> str:
         "threshold": 0.5,
         "created_at": WHEN + dt.timedelta(days=day),
     }
-    upsert(session, Model, [row])
+    upsert(session, [Model(**row)])
     return ids.model_id(sha256)
 
 
@@ -207,7 +206,7 @@ def test_models_are_found_newest_first_and_by_their_bytes(catalogue: Catalogue):
 def add_dataset(session: Session, name: str, day: int, status: str = "active") -> str:
     content_hash = ids.content_hash(name)
     dataset_id = ids.dataset_id(content_hash)
-    row = nullable(TrainingDataset) | {
+    row = {
         "id": dataset_id,
         "content_hash": content_hash,
         "name": name,
@@ -224,7 +223,7 @@ def add_dataset(session: Session, name: str, day: int, status: str = "active") -
         "created_by": "ada",
         "status": status,
     }
-    upsert(session, TrainingDataset, [row])
+    upsert(session, [TrainingDataset(**row)])
     return dataset_id
 
 
@@ -261,7 +260,7 @@ def test_the_samples_of_a_dataset_are_counted_by_split(catalogue: Catalogue):
                 "content_hash": "h",
                 "created_at": WHEN,
             }
-            upsert(session, TrainingSample, [row])
+            upsert(session, [TrainingSample(**row)])
         assert datasets.split_counts(session, dataset_id) == {"test": 1, "train": 2}
         (sample,) = datasets.dataset_samples(session, dataset_id, split="test")
         assert sample.metadata_ == {"night": "2025-03-04"}
@@ -272,6 +271,6 @@ def test_the_samples_of_a_dataset_are_counted_by_split(catalogue: Catalogue):
 def test_long_lists_of_ids_are_asked_in_parts(catalogue: Catalogue, count: int):
     with catalogue.begin() as session:
         detection = World(session).chain("2025-03-04")
-        upsert(session, Label, [label(detection, "real", 1)])
+        upsert(session, [Label(**label(detection, "real", 1))])
         asked = [detection, *(f"nobody {n}" for n in range(count))]
         assert labels.labels_for(session, asked).keys() == {detection}

@@ -21,7 +21,7 @@ from astrid_assets.storage.review.reliability import known_reviewers, learn_reli
 from astrid_assets.storage.review.reviewer_stats import agreement, purity, reviewer_stats
 from astrid_assets.storage.review.views import refresh, rules_of
 from astrid_assets_tests.storage.crowd import crowded_night
-from astrid_assets_tests.storage.world import WHEN, nullable
+from astrid_assets_tests.storage.world import WHEN
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -67,15 +67,15 @@ def speak(
     record_statement(session, statement, WHEN)
 
 
-def event(detection_id: str, reviewer: str, label: str) -> dict[str, object]:
-    return nullable(ValidationEvent) | {
-        "event_key": str(uuid.uuid4()),
-        "detection_id": detection_id,
-        "reviewer": reviewer,
-        "source": "person",
-        "label": label,
-        "created_at": WHEN,
-    }
+def event(detection_id: str, reviewer: str, label: str) -> ValidationEvent:
+    return ValidationEvent(
+        event_key=str(uuid.uuid4()),
+        detection_id=detection_id,
+        reviewer=reviewer,
+        source="person",
+        label=label,
+        created_at=WHEN,
+    )
 
 
 def test_counts_agree_with_votes_counted_by_hand(catalogue: Catalogue):

@@ -12,12 +12,12 @@ from sqlalchemy import (
     MetaData,
     String,
 )
-from sqlalchemy.orm import DeclarativeBase, mapped_column
+from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, mapped_column
 
 from astrid_assets.storage.database.column_types import UtcDateTime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from astrid_assets.science.quality.numbers import MeasuredNumber
 
@@ -35,8 +35,13 @@ Id = String(36)
 Json = dict[str, Any]
 
 
-class Base(DeclarativeBase):
-    """Types and constraint names shared by all tables."""
+class Base(MappedAsDataclass, DeclarativeBase, eq=False, repr=False):
+    """Types and constraint names shared by all tables.
+
+    A row is made by naming its columns: a missing or misspelled one is an error that
+    the type checker finds. What may be unknown is None unless it is given. Tables state
+    `kw_only` themselves, because type checkers do not inherit it.
+    """
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map = {  # noqa: RUF012  SQLAlchemy reads it from the class
@@ -53,9 +58,17 @@ def add_numbers(table_cls: type[Base], numbers: Iterable[MeasuredNumber]) -> Non
     """Give a table a column for each declared number that its class does not spell out.
 
     Empty means not measured: rows that were written before the number was declared have
-    no value for it.
+    no value for it. It is no argument of the class: `set_numbers` gives it to a row.
     """
     columns = Base.metadata.tables[table_cls.__tablename__].columns
     for number in numbers:
         if number.name not in columns:
             setattr(table_cls, number.name, mapped_column(Float(53), nullable=True))
+
+
+def set_numbers(
+    row: Base, numbers: Iterable[MeasuredNumber], values: Mapping[str, float | None]
+) -> None:
+    """Give a new row the declared numbers; absent means not measured."""
+    for number in numbers:
+        setattr(row, number.name, values.get(number.name))

@@ -19,7 +19,7 @@ from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
 from astrid_assets.storage.database.tables.base import Base, Id, Json, add_numbers
 
 
-class DifferenceRun(Base):
+class DifferenceRun(Base, kw_only=True):
     """One subtraction; ``status``: accepted | rejected; one per frame is current."""
 
     __tablename__ = "difference_runs"
@@ -28,7 +28,9 @@ class DifferenceRun(Base):
     """Hash of the frame, the reference and the settings."""
     observation_id: Mapped[str] = mapped_column(ForeignKey("observations.id"), index=True)
     """The science frame."""
-    reference_id: Mapped[str | None] = mapped_column(ForeignKey("reference_frames.id"))
+    reference_id: Mapped[str | None] = mapped_column(
+        ForeignKey("reference_frames.id"), default=None
+    )
     """The reference that was subtracted; None: there was none to subtract."""
     settings_hash: Mapped[str] = mapped_column(String(64))
     """Hash of the settings, code version and processed frame."""
@@ -42,24 +44,24 @@ class DifferenceRun(Base):
     """Codes, sentences and numbers of each reason to reject it; empty: accepted."""
     flags: Mapped[list[Any]]
     """Codes, sentences and numbers of what to know about an accepted difference."""
-    difference_key: Mapped[str | None] = mapped_column(Text)
+    difference_key: Mapped[str | None] = mapped_column(Text, default=None)
     """Object key of the FITS file with D, S_corr, flux, mask and PSF; None if rejected."""
-    std_score: Mapped[float | None]
-    flux_ratio: Mapped[float | None]
-    flux_ratio_scatter: Mapped[float | None]
-    n_stars: Mapped[int | None]
-    coverage: Mapped[float | None]
-    offset_px: Mapped[float | None]
-    astrometric_noise_px: Mapped[float | None]
-    residual_power: Mapped[float | None]
-    psf_error: Mapped[float | None]
-    noise_factor: Mapped[float | None]
+    std_score: Mapped[float | None] = mapped_column(default=None)
+    flux_ratio: Mapped[float | None] = mapped_column(default=None)
+    flux_ratio_scatter: Mapped[float | None] = mapped_column(default=None)
+    n_stars: Mapped[int | None] = mapped_column(default=None)
+    coverage: Mapped[float | None] = mapped_column(default=None)
+    offset_px: Mapped[float | None] = mapped_column(default=None)
+    astrometric_noise_px: Mapped[float | None] = mapped_column(default=None)
+    residual_power: Mapped[float | None] = mapped_column(default=None)
+    psf_error: Mapped[float | None] = mapped_column(default=None)
+    noise_factor: Mapped[float | None] = mapped_column(default=None)
     """Noise of the reference on the scale of the PSF, over that of white noise."""
-    cross_check: Mapped[Json | None]
+    cross_check: Mapped[Json | None] = mapped_column(default=None)
     """How the other method's fluxes compare; None where none was asked."""
-    limiting_mag: Mapped[float | None]
+    limiting_mag: Mapped[float | None] = mapped_column(default=None)
     """Magnitude of a change at 5 sigma, median over the usable pixels."""
-    area_deg2: Mapped[float | None]
+    area_deg2: Mapped[float | None] = mapped_column(default=None)
     """Usable area that was searched."""
     subtracted_at: Mapped[dt.datetime]
     """When it was subtracted (UTC)."""
@@ -68,7 +70,7 @@ class DifferenceRun(Base):
 add_numbers(DifferenceRun, DIFFERENCE_NUMBERS)
 
 
-class CandidateRow(Base):
+class CandidateRow(Base, kw_only=True):
     """A peak of the score, kept or rejected; `reasons` has one bit per failed test."""
 
     __tablename__ = "candidates"
@@ -88,11 +90,11 @@ class CandidateRow(Base):
     """Sub-pixel position along x on the science frame, from 0, in pixels."""
     y: Mapped[float]
     """Sub-pixel position along y on the science frame, from 0, in pixels."""
-    ra_deg: Mapped[float | None]
+    ra_deg: Mapped[float | None] = mapped_column(default=None)
     """Right ascension (ICRS, or relative to the field's anchor without any WCS)."""
-    dec_deg: Mapped[float | None]
+    dec_deg: Mapped[float | None] = mapped_column(default=None)
     """Declination (ICRS, or relative to the field's anchor without any WCS)."""
-    healpix: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    healpix: Mapped[int | None] = mapped_column(BigInteger, index=True, default=None)
     """Pixel of the nested HEALPix grid of order 18 (0.8 arcsec), for searches."""
     score_sigma: Mapped[float] = mapped_column(index=True)
     """S_corr at the peak: its signal to noise, negative where the source faded."""
@@ -102,17 +104,17 @@ class CandidateRow(Base):
     """PSF flux of the change, in electrons of the science frame."""
     flux_err_e: Mapped[float]
     """Standard error of the PSF flux."""
-    aperture_flux_e: Mapped[float | None]
+    aperture_flux_e: Mapped[float | None] = mapped_column(default=None)
     """Flux within 1.5 FWHM on D; None where more than half of it is masked."""
-    aperture_flux_err_e: Mapped[float | None]
+    aperture_flux_err_e: Mapped[float | None] = mapped_column(default=None)
     """Standard error of the aperture flux."""
-    mag: Mapped[float | None]
+    mag: Mapped[float | None] = mapped_column(default=None)
     """Magnitude of the size of the change; None without a zero point."""
-    mag_err: Mapped[float | None]
+    mag_err: Mapped[float | None] = mapped_column(default=None)
     """Standard error of the magnitude."""
-    fwhm_px: Mapped[float | None]
+    fwhm_px: Mapped[float | None] = mapped_column(default=None)
     """FWHM of the candidate on D, weighted with the PSF; None where noise leaves no width."""
-    elongation: Mapped[float | None]
+    elongation: Mapped[float | None] = mapped_column(default=None)
     """Ratio of its long to its short axis on D."""
     mask_bits: Mapped[int]
     """Bits of the difference's mask within one FWHM (`MaskBit`)."""
@@ -122,7 +124,7 @@ class CandidateRow(Base):
     """True where no test failed."""
 
 
-class SkyObject(Base):
+class SkyObject(Base, kw_only=True):
     """Detections of one position on the sky."""
 
     __tablename__ = "objects"
@@ -140,7 +142,7 @@ class SkyObject(Base):
     """When its first detection was stored (UTC)."""
 
 
-class ForcedFlux(Base):
+class ForcedFlux(Base, kw_only=True):
     """The flux at an object's position on one difference, seen there or not.
 
     None where the position lies outside the frame; rows of differences that are no
@@ -154,9 +156,9 @@ class ForcedFlux(Base):
         ForeignKey("difference_runs.id"), primary_key=True, index=True
     )
     """The difference that it was measured on."""
-    flux_e: Mapped[float | None]
+    flux_e: Mapped[float | None] = mapped_column(default=None)
     """PSF flux above the reference, in electrons of the science frame."""
-    flux_err_e: Mapped[float | None]
+    flux_err_e: Mapped[float | None] = mapped_column(default=None)
     """Standard error of the flux."""
     mask_bits: Mapped[int]
     """Bits of the difference's mask at the nearest pixel (`MaskBit`)."""
@@ -164,7 +166,7 @@ class ForcedFlux(Base):
     """True where neither mask nor border spoils the flux."""
 
 
-class TrackletRow(Base):
+class TrackletRow(Base, kw_only=True):
     """Detections of one night that one moving object explains."""
 
     __tablename__ = "tracklets"
@@ -185,7 +187,7 @@ class TrackletRow(Base):
     """Scatter of the positions about a uniform motion."""
 
 
-class InjectedTransientRow(Base):
+class InjectedTransientRow(Base, kw_only=True):
     """An artificial transient and what became of it; never a detection.
 
     `snr` is what theory promises, negative for a source that fades. `found`: a kept
@@ -213,19 +215,19 @@ class InjectedTransientRow(Base):
     """True where any candidate came back, kept or rejected."""
     reasons: Mapped[int]
     """Bits of the tests that its candidate failed (`RejectReason`); 0: none."""
-    score_sigma: Mapped[float | None]
+    score_sigma: Mapped[float | None] = mapped_column(default=None)
     """S_corr of its candidate; None where nothing came back."""
-    measured_flux_e: Mapped[float | None]
+    measured_flux_e: Mapped[float | None] = mapped_column(default=None)
     """Measured flux, in electrons of the science frame."""
-    measured_flux_err_e: Mapped[float | None]
+    measured_flux_err_e: Mapped[float | None] = mapped_column(default=None)
     """Standard error of the measured flux."""
-    dx_px: Mapped[float | None]
+    dx_px: Mapped[float | None] = mapped_column(default=None)
     """Measured less true position along x."""
-    dy_px: Mapped[float | None]
+    dy_px: Mapped[float | None] = mapped_column(default=None)
     """Measured less true position along y."""
 
 
-class Detection(Base):
+class Detection(Base, kw_only=True):
     """A kept candidate with its current score.
 
     ``score_kind``: model | snr_ranking (no model was deployed: the score is only a
@@ -244,7 +246,9 @@ class Detection(Base):
     """The candidate that was kept, with its measurements."""
     observation_id: Mapped[str] = mapped_column(ForeignKey("observations.id"), index=True)
     """The science frame."""
-    object_id: Mapped[str | None] = mapped_column(ForeignKey("objects.id"), index=True)
+    object_id: Mapped[str | None] = mapped_column(
+        ForeignKey("objects.id"), index=True, default=None
+    )
     """The object at this position; None until the night is associated."""
     survey: Mapped[str] = mapped_column(ForeignKey("surveys.name"))
     """The survey that the frame belongs to."""
@@ -258,13 +262,13 @@ class Detection(Base):
     """Probability of being real by the model; without one, a ranking by S/N, 0 to 1."""
     score_kind: Mapped[str] = mapped_column(String(20))
     """model | snr_ranking: what the score is."""
-    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
+    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"), default=None)
     """The model that gave the score; None for a ranking by S/N."""
     detected_at: Mapped[dt.datetime]
     """When it was stored (UTC)."""
 
 
-class DetectionScore(Base):
+class DetectionScore(Base, kw_only=True):
     """Every score a detection ever got from a model."""
 
     __tablename__ = "detection_scores"

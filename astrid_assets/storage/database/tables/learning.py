@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from astrid_assets.storage.database.tables.base import Base, Id, Json
 
 
-class Model(Base):
+class Model(Base, kw_only=True):
     """A trained network in its deployable form."""
 
     __tablename__ = "models"
@@ -28,7 +28,7 @@ class Model(Base):
     version: Mapped[str] = mapped_column(String(40))
     """Version in MLflow's registry."""
     training_run_id: Mapped[str | None] = mapped_column(
-        ForeignKey("training_runs.id", use_alter=True)
+        ForeignKey("training_runs.id", use_alter=True), default=None
     )
     """The training that it came from."""
     onnx_sha256: Mapped[str] = mapped_column(String(64), unique=True)
@@ -43,7 +43,7 @@ class Model(Base):
     """When it was stored (UTC)."""
 
 
-class TrainingDataset(Base):
+class TrainingDataset(Base, kw_only=True):
     """A frozen dataset version; its `content_hash` is its identity."""
 
     __tablename__ = "training_datasets"
@@ -53,7 +53,7 @@ class TrainingDataset(Base):
     """Hash of the samples, their labels, cutouts and splits."""
     name: Mapped[str]
     """Name of the dataset, from the settings."""
-    description: Mapped[str | None] = mapped_column(Text)
+    description: Mapped[str | None] = mapped_column(Text, default=None)
     """Free text; None where none was given."""
     collection_params: Mapped[Json]
     """The settings that it was collected with."""
@@ -73,7 +73,7 @@ class TrainingDataset(Base):
     """Object key of the table of samples (Parquet)."""
     last_sequence: Mapped[int] = mapped_column(BigInteger)
     """Newest validation event it has seen; the retraining sensor counts from it."""
-    mlflow_run_id: Mapped[str | None] = mapped_column(String(64))
+    mlflow_run_id: Mapped[str | None] = mapped_column(String(64), default=None)
     """The run of MLflow that lists it; None before it is listed."""
     created_at: Mapped[dt.datetime]
     """When it was collected (UTC)."""
@@ -83,7 +83,7 @@ class TrainingDataset(Base):
     """``active``: may be trained on."""
 
 
-class TrainingSample(Base):
+class TrainingSample(Base, kw_only=True):
     """One labelled cutout of a dataset; `split`: train | val | test."""
 
     __tablename__ = "training_samples"
@@ -112,7 +112,7 @@ class TrainingSample(Base):
     """When the dataset was collected (UTC)."""
 
 
-class TrainingRun(Base):
+class TrainingRun(Base, kw_only=True):
     """One training; ``status``: running | completed.
 
     One that failed or was killed stays ``running``: the next attempt resumes it. How
@@ -124,23 +124,23 @@ class TrainingRun(Base):
     """Hash of the dataset and the settings."""
     dataset_id: Mapped[str] = mapped_column(ForeignKey("training_datasets.id"))
     """The dataset that it was trained on."""
-    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
+    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"), default=None)
     """The model that came out; None while it runs."""
-    mlflow_run_id: Mapped[str | None] = mapped_column(String(255))
+    mlflow_run_id: Mapped[str | None] = mapped_column(String(255), default=None)
     """The run of MLflow with its curves."""
     training_params: Mapped[Json]
     """The settings of the training."""
-    performance_metrics: Mapped[Json | None]
+    performance_metrics: Mapped[Json | None] = mapped_column(default=None)
     """Metrics on the frozen test split, of the model and of the plain S/N ranking."""
     status: Mapped[str] = mapped_column(String(50), default="running")
     """running | completed."""
     started_at: Mapped[dt.datetime]
     """When it was first started (UTC)."""
-    completed_at: Mapped[dt.datetime | None]
+    completed_at: Mapped[dt.datetime | None] = mapped_column(default=None)
     """When it was completed (UTC); None until then."""
 
 
-class Deployment(Base):
+class Deployment(Base, kw_only=True):
     """A decision about the champion; the newest deploy or rollback row is in force.
 
     ``action``: deploy | keep (the gate refused the challenger) | rollback.
@@ -151,6 +151,7 @@ class Deployment(Base):
         BigInteger().with_variant(Integer, "sqlite"),
         primary_key=True,
         autoincrement=True,
+        init=False,
     )
     """Number of the decision; the larger, the newer."""
     action: Mapped[str] = mapped_column(String(20))
@@ -158,9 +159,9 @@ class Deployment(Base):
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
     """The model in force after this row for deploy and rollback; the refused
     challenger for keep."""
-    previous_model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
+    previous_model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"), default=None)
     """The model in force before; None for the first."""
-    dataset_id: Mapped[str | None] = mapped_column(ForeignKey("training_datasets.id"))
+    dataset_id: Mapped[str | None] = mapped_column(ForeignKey("training_datasets.id"), default=None)
     """The dataset whose test split decided; None for a rollback."""
     reason: Mapped[str] = mapped_column(Text)
     """What was compared, and the outcome, in a sentence."""

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from astrid_assets.storage.database.tables.base import Base, Id
 
 
-class CalibrationMaster(Base):
+class CalibrationMaster(Base, kw_only=True):
     """A combined bias, dark or flat frame, versioned by what it was made of.
 
     `level` and `noise` in electrons (bias), electrons per second (dark); of a flat the
@@ -27,31 +27,31 @@ class CalibrationMaster(Base):
     """bias | dark | flat."""
     band: Mapped[str] = mapped_column(String(40), default="")
     """Name of the filter of a flat; empty for bias and dark."""
-    exposure_s: Mapped[float | None]
+    exposure_s: Mapped[float | None] = mapped_column(default=None)
     """Harmonic mean of the exposure times of a dark's members; None for bias and flat."""
     night: Mapped[str] = mapped_column(String(10))
     """Night of the members."""
     members: Mapped[list[Any]]
     """Observations that went in."""
-    made_with: Mapped[list[Any] | None] = mapped_column(JSON)
+    made_with: Mapped[list[Any] | None] = mapped_column(JSON, default=None)
     """Object keys of the masters subtracted from its members."""
-    instrument: Mapped[str | None] = mapped_column(String(80))
+    instrument: Mapped[str | None] = mapped_column(String(80), default=None)
     """Instrument of the members."""
-    readout_mode: Mapped[str | None] = mapped_column(String(80))
+    readout_mode: Mapped[str | None] = mapped_column(String(80), default=None)
     """Read-out mode of the members."""
-    binning: Mapped[str | None] = mapped_column(String(20))
+    binning: Mapped[str | None] = mapped_column(String(20), default=None)
     """Binning of the members."""
-    ccd_temperature_c: Mapped[float | None]
+    ccd_temperature_c: Mapped[float | None] = mapped_column(default=None)
     """Median temperature of the detector over the members."""
-    width: Mapped[int | None]
+    width: Mapped[int | None] = mapped_column(default=None)
     """Columns of the members as read, overscan included."""
-    height: Mapped[int | None]
+    height: Mapped[int | None] = mapped_column(default=None)
     """Rows of the members as read, overscan included."""
-    level: Mapped[float | None]
+    level: Mapped[float | None] = mapped_column(default=None)
     """Median level, in the unit stated above."""
-    noise: Mapped[float | None]
+    noise: Mapped[float | None] = mapped_column(default=None)
     """Typical standard deviation of a pixel, in the unit stated above; None: a single frame."""
-    clipped_fraction: Mapped[float | None]
+    clipped_fraction: Mapped[float | None] = mapped_column(default=None)
     """Fraction of the members' pixel values that were left out as outliers."""
     frame_key: Mapped[str] = mapped_column(Text)
     """Object key of the FITS file."""
@@ -59,7 +59,7 @@ class CalibrationMaster(Base):
     """When it was made (UTC)."""
 
 
-class FrameMaster(Base):
+class FrameMaster(Base, kw_only=True):
     """Which master a frame is calibrated with: chosen once and kept."""
 
     __tablename__ = "frame_masters"

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from astrid_assets.storage.database.tables.base import Base, Json
 
 
-class GateVerdict(Base):
+class GateVerdict(Base, kw_only=True):
     """The verdict of one data-quality gate on one night (or on a whole asset).
 
     `night` and `survey` are ``""`` for unpartitioned assets.
@@ -32,7 +32,7 @@ class GateVerdict(Base):
     """True where the value is within the limit."""
     holds_back: Mapped[bool]
     """True: a failure keeps the night (or the model) from going on."""
-    value: Mapped[float | None]
+    value: Mapped[float | None] = mapped_column(default=None)
     """What was measured, in the unit of the gate's number; None: nothing to judge."""
     limit: Mapped[str] = mapped_column(String(80))
     """The limit with its side, as text."""
@@ -42,7 +42,7 @@ class GateVerdict(Base):
     """When it was judged (UTC)."""
 
 
-class NightSummary(Base):
+class NightSummary(Base, kw_only=True):
     """The last finished run of an asset on a night, with its counts."""
 
     __tablename__ = "night_summaries"
@@ -56,7 +56,7 @@ class NightSummary(Base):
     """Counts and medians of the night, by name."""
     input_hash: Mapped[str] = mapped_column(String(64))
     """Hash of what went in; unchanged means there is nothing to do."""
-    data_version: Mapped[str | None] = mapped_column(String(64))
+    data_version: Mapped[str | None] = mapped_column(String(64), default=None)
     """Hash of the output, where the step states one; None: that of the inputs."""
     finished_at: Mapped[dt.datetime]
     """When the run finished (UTC)."""

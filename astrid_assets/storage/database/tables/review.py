@@ -22,7 +22,7 @@ SOURCE_IS_KNOWN = f"source IN ({', '.join(map(repr, SOURCES))})"
 """Where a label comes from is a type of its own: the database takes no other word."""
 
 
-class ValidationEvent(Base):
+class ValidationEvent(Base, kw_only=True):
     """What one reviewer said once; never changed, never deleted.
 
     ``source``: person | catalogue | truth | import.
@@ -39,6 +39,7 @@ class ValidationEvent(Base):
         BigInteger().with_variant(Integer, "sqlite"),
         primary_key=True,
         autoincrement=True,
+        init=False,
     )
     """Number of the event; the larger, the newer."""
     event_key: Mapped[str] = mapped_column(String(120), unique=True)
@@ -51,20 +52,20 @@ class ValidationEvent(Base):
     """person | catalogue | truth | import."""
     label: Mapped[str] = mapped_column(String(20))
     """real | bogus | unsure | skip | undo."""
-    classification: Mapped[str | None] = mapped_column(String(40))
+    classification: Mapped[str | None] = mapped_column(String(40), default=None)
     """Kind of source, such as ``supernova``; None where not stated."""
-    confidence: Mapped[float | None]
+    confidence: Mapped[float | None] = mapped_column(default=None)
     """The reviewer's own certainty, 0 to 1; None where not stated."""
-    notes: Mapped[str | None] = mapped_column(Text)
+    notes: Mapped[str | None] = mapped_column(Text, default=None)
     """Free text of the reviewer."""
-    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
+    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"), default=None)
     """The model whose score ordered the queue at the time; None without a model."""
-    cutout_key: Mapped[str | None] = mapped_column(Text)
+    cutout_key: Mapped[str | None] = mapped_column(Text, default=None)
     """Object key of the cutouts that were shown."""
-    cutout_index: Mapped[int | None]
+    cutout_index: Mapped[int | None] = mapped_column(default=None)
     """What was on the screen, also after the night was made again; None: the label
     came without looking."""
-    drawn_as: Mapped[str | None] = mapped_column(String(20))
+    drawn_as: Mapped[str | None] = mapped_column(String(20), default=None)
     """Why it was shown: uncertain | unscored (no model says how certain it is) |
     random | disputed | second | repeat | gold; None: the reviewer came to it by
     themselves. Only ``random`` measures purity."""
@@ -72,7 +73,7 @@ class ValidationEvent(Base):
     """When it was stored (UTC)."""
 
 
-class VoteRow(Base):
+class VoteRow(Base, kw_only=True):
     """Each reviewer's statement that stands: a view of the events, kept for queries."""
 
     __tablename__ = "votes"
@@ -85,9 +86,9 @@ class VoteRow(Base):
     """Name of the reviewer, or of the file that was imported."""
     label: Mapped[str] = mapped_column(String(20))
     """real | bogus | unsure"""
-    classification: Mapped[str | None] = mapped_column(String(40))
+    classification: Mapped[str | None] = mapped_column(String(40), default=None)
     """Kind of source, such as ``supernova``; None where not stated."""
-    drawn_as: Mapped[str | None] = mapped_column(String(20))
+    drawn_as: Mapped[str | None] = mapped_column(String(20), default=None)
     """Why it was shown, as in the event."""
     n_said: Mapped[int]
     """How often this reviewer has decided about it; above 1 after a repeat."""
@@ -95,7 +96,7 @@ class VoteRow(Base):
     """Sequence number of the event that stands."""
 
 
-class ReviewItem(Base):
+class ReviewItem(Base, kw_only=True):
     """A detection that reviewers may be asked about: a view of its votes, kept for the queue.
 
     ``queue``: new | sample (new, and of the random sample) | second (wants another
@@ -123,7 +124,7 @@ class ReviewItem(Base):
     """The night of the detection."""
     queue: Mapped[str] = mapped_column(String(12))
     """new | sample | second | disputed | retired | capped | closed."""
-    uncertainty: Mapped[float | None]
+    uncertainty: Mapped[float | None] = mapped_column(default=None)
     """Distance of the model's score from its threshold; None without a model."""
     is_sample: Mapped[bool]
     """Part of the random sample: by its id alone, and never drawn for another reason
@@ -132,11 +133,11 @@ class ReviewItem(Base):
     """Votes that are needed to decide."""
     n_votes: Mapped[int]
     """Votes for real or bogus that it has."""
-    gold_label: Mapped[str | None] = mapped_column(String(20))
+    gold_label: Mapped[str | None] = mapped_column(String(20), default=None)
     """What a simulation's truth or a catalogue says; reviewers are measured by it."""
 
 
-class ReviewLease(Base):
+class ReviewLease(Base, kw_only=True):
     """What a reviewer has on the screen or in the hand, until it expires."""
 
     __tablename__ = "review_leases"
@@ -151,7 +152,7 @@ class ReviewLease(Base):
     """When others may draw it again (UTC)."""
 
 
-class DrawnMask(Base):
+class DrawnMask(Base, kw_only=True):
     """A training mask as a reviewer drew it; never changed, the newest counts."""
 
     __tablename__ = "drawn_masks"
@@ -159,6 +160,7 @@ class DrawnMask(Base):
         BigInteger().with_variant(Integer, "sqlite"),
         primary_key=True,
         autoincrement=True,
+        init=False,
     )
     """Number of the mask; the larger, the newer."""
     event_key: Mapped[str] = mapped_column(String(120), unique=True)
@@ -167,13 +169,13 @@ class DrawnMask(Base):
     """The detection whose cutout it covers."""
     reviewer: Mapped[str] = mapped_column(String(80))
     """Name of the reviewer who drew it."""
-    bits: Mapped[str | None] = mapped_column(Text)
+    bits: Mapped[str | None] = mapped_column(Text, default=None)
     """Base64 of one bit per pixel, row by row; None: back to the PSF's footprint."""
     created_at: Mapped[dt.datetime]
     """When it was stored (UTC)."""
 
 
-class Label(Base):
+class Label(Base, kw_only=True):
     """The consensus of a detection's events: a view, rewritten at will."""
 
     __tablename__ = "labels"
@@ -182,7 +184,7 @@ class Label(Base):
     """The detection that has the label."""
     label: Mapped[str] = mapped_column(String(20), index=True)
     """real | bogus | disputed | unsure"""
-    classification: Mapped[str | None] = mapped_column(String(40))
+    classification: Mapped[str | None] = mapped_column(String(40), default=None)
     """Kind of source on which most votes agree; None where none was stated."""
     source: Mapped[str] = mapped_column(String(20))
     """person | catalogue | truth | import: whose votes decided."""
@@ -194,7 +196,7 @@ class Label(Base):
     """Number of the newest event that was taken into account."""
 
 
-class Reviewer(Base):
+class Reviewer(Base, kw_only=True):
     """A person with an account; ``role``: reader | reviewer | expert | admin."""
 
     __tablename__ = "reviewers"
@@ -202,7 +204,7 @@ class Reviewer(Base):
     """Name that the reviewer logs in with."""
     role: Mapped[str] = mapped_column(String(20))
     """reader | reviewer | expert | admin."""
-    password_hash: Mapped[str | None] = mapped_column(Text)
+    password_hash: Mapped[str | None] = mapped_column(Text, default=None)
     """None: this person comes with tokens only."""
     is_active: Mapped[bool]
     """False: the account is closed; its events stay."""
@@ -210,7 +212,7 @@ class Reviewer(Base):
     """When the account was made (UTC)."""
 
 
-class ReviewerToken(Base):
+class ReviewerToken(Base, kw_only=True):
     """An API token, as its hash; the token itself is shown once and kept nowhere."""
 
     __tablename__ = "reviewer_tokens"
@@ -222,13 +224,13 @@ class ReviewerToken(Base):
     """What the token is for, in the words of who made it."""
     created_at: Mapped[dt.datetime]
     """When it was made (UTC)."""
-    expires_at: Mapped[dt.datetime | None]
+    expires_at: Mapped[dt.datetime | None] = mapped_column(default=None)
     """When it expires (UTC); None: never."""
-    revoked_at: Mapped[dt.datetime | None]
+    revoked_at: Mapped[dt.datetime | None] = mapped_column(default=None)
     """When it was revoked (UTC); None: it was not."""
 
 
-class ReviewerSession(Base):
+class ReviewerSession(Base, kw_only=True):
     """A login in a browser, as the hash of its cookie."""
 
     __tablename__ = "reviewer_sessions"
