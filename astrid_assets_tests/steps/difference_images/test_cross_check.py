@@ -21,6 +21,8 @@ from astrid_assets.steps.difference_images.cross_check import (
 )
 from astrid_assets.steps.difference_images.subtract import SubtractOutcome, subtract_frame
 from astrid_assets.steps.difference_images.task import SubtractTask
+from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.fits.frames import frame_to_fits
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 
@@ -68,13 +70,28 @@ def done(task: SubtractTask) -> tuple[SubtractOutcome, CheckTask]:
     return outcome, check
 
 
+def row_of(task: SubtractTask, status: str) -> DifferenceRun:
+    return DifferenceRun(
+        id=f"difference of {task.observation_id}",
+        observation_id=task.observation_id,
+        settings_hash=task.settings_hash,
+        method=task.settings.method,
+        is_current=True,
+        status=status,
+        reasons=[],
+        flags=[],
+        difference_key="d",
+        subtracted_at=now(),
+    )
+
+
 @pytest.mark.slow
 def test_the_first_accepted_frame_of_each_group_is_checked(tmp_path: Path) -> None:
     pair = pair_of()
     groups = [("a", "r"), ("a", "r"), ("a", "r"), ("b", "r"), ("a", "g")]
     tasks = [task_of(tmp_path, pair, n, group) for n, group in enumerate(groups)]
     status = ["rejected", "accepted", "accepted", "accepted", "rejected"]
-    rows = [{"status": word, "difference_key": f"d{n}"} for n, word in enumerate(status)]
+    rows = [row_of(task, word) for task, word in zip(tasks, status, strict=True)]
     chosen = check_tasks(tasks, rows)
     assert list(chosen) == ["o1", "o3"]
     assert [check.with_picture for check in chosen.values()] == [True, False]
@@ -83,7 +100,7 @@ def test_the_first_accepted_frame_of_each_group_is_checked(tmp_path: Path) -> No
 def test_switched_off_it_costs_nothing(tmp_path: Path) -> None:
     off = SETTINGS.model_copy(update={"cross_check": False})
     task = task_of(tmp_path, pair_of(), settings=off)
-    assert check_tasks([task], [{"status": "accepted", "difference_key": "d"}]) == {}
+    assert check_tasks([task], [row_of(task, "accepted")]) == {}
 
 
 @pytest.mark.slow
