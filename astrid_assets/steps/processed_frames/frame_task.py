@@ -101,7 +101,7 @@ class FrameTask:
         Parameters
         ----------
         input_hash
-            Of its night; empty where no row comes of the task.
+            Hash of the night's inputs; empty where no row comes of the task.
         """
         return cls(
             store=store,
