@@ -13,6 +13,9 @@ import numpy as np
 from PIL import Image as Pillow
 
 from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
+from astrid_assets.science.quality.numbers import by_name
+from astrid_assets.science.quality.printing import heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image, Mask
     from astrid_assets.science.frame import Frame
 
+FWHM = by_name(FRAME_NUMBERS)["fwhm_px"]
 DPI = 64
 INK, ACCENT, FAINT = "#1f2937", "#c2410c", "#9ca3af"
 MAX_SIDE = 220
@@ -106,7 +110,7 @@ def _psf(axes: Axes, stamp: Image) -> None:
 
 def _widths(axes: Axes, details: dict[str, object]) -> None:
     grid = _grid(details, "psf", "fwhm_px")
-    axes.set_title("FWHM over the frame (px)", fontsize=9)
+    axes.set_title(heading(f"{FWHM.label} over the frame", FWHM.unit), fontsize=9)
     bare(axes)
     if grid is None:
         return

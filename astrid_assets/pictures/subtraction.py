@@ -20,6 +20,9 @@ from astrid_assets.pictures.diagnostics import (
     palette_png,
 )
 from astrid_assets.science.differencing.evidence import SCORE_EDGES
+from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
+from astrid_assets.science.quality.numbers import by_name
+from astrid_assets.science.quality.printing import printed, printed_limit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from astrid_assets.science.differencing.settings import DifferencingSettings
     from astrid_assets.science.quality.cross_check import CrossCheck
 
+NUMBERS = by_name(DIFFERENCE_NUMBERS)
+FRACTION = "fraction"  # the unit that is printed in percent
 RESIDUAL_RANGE = 0.3  # of a star's flux; beyond it points stand on the frame
 ARROW_PX = 0.2  # of the key
 SCORES_SHOWN = 8.0  # sigma
@@ -52,11 +57,8 @@ def gates_picture(difference: Difference, settings: DifferencingSettings) -> byt
         _stars(stars, difference, difference.evidence, settings)
         _offsets(offsets, difference, difference.evidence, settings)
     draw_masks(masks, difference.d, difference.mask)
-    masks.set_title(
-        f"difference, mask; covered {difference.coverage:.0%}\n"
-        f"(at least {settings.min_coverage:.0%}, warned {settings.warn_coverage:.0%})",
-        fontsize=SMALL,
-    )
+    covered = _beside_limits(difference, "coverage", settings, between="\n")
+    masks.set_title(f"difference and mask, {covered}", fontsize=SMALL)
     return palette_png(figure)
 
 
@@ -70,15 +72,16 @@ def methods_picture(check: CrossCheck, settings: DifferencingSettings) -> bytes:
     _scores(blank, check)
     numbers = check.numbers()
     stars.plot(check.star_snr, check.star_difference, ".", color=ACCENT)
-    stars.axhline(settings.max_method_difference, color=INK, lw=0.8, ls="--")
+    limit = settings.max_method_difference
+    stars.axhline(limit, color=INK, lw=0.8, ls="--")
     stars.set(ylim=(0, None))
     _snr_axis(stars)
     _plot_size(stars)
     at_stars = numbers["star_difference"]
     stars.set_title(
         "difference over flux at constant stars\n"
-        + (f"median {float(str(at_stars)):.2%}, " if at_stars is not None else "")
-        + f"at most {settings.max_method_difference:.0%}",
+        + ("" if at_stars is None else f"median {printed(float(str(at_stars)), limit, FRACTION)}, ")
+        + f"at most {printed_limit(limit, FRACTION)}",
         fontsize=SMALL,
     )
     return palette_png(figure)
@@ -90,40 +93,37 @@ def _noise(
     counts, width = evidence.score_counts, float(np.diff(SCORE_EDGES)[0])
     axes.stairs(np.maximum(counts, 0.1), SCORE_EDGES, color=ACCENT, fill=True)
     x = np.linspace(SCORE_EDGES[0], SCORE_EDGES[-1], 200)
-    axes.plot(x, counts.sum() * width * norm.pdf(x), color=INK, lw=1)
+    axes.plot(x, counts.sum() * width * norm.pdf(x), color=INK, lw=1, label="unit Gaussian")
+    axes.legend(fontsize=6, loc="upper right", frameon=False)
     axes.set_yscale("log")
     axes.set(ylim=(0.5, None), xlabel="S_corr (sigma)")
     _plot_size(axes)
-    axes.set_title(
-        f"blank sky: std {difference.std_score:.3f} ({settings.min_std_score:g} to "
-        f"{settings.max_std_score:g})\nline: unit Gaussian",
-        fontsize=SMALL,
-    )
+    scatter = _beside_limits(difference, "std_score", settings, between=" on blank sky\n")
+    axes.set_title(scatter, fontsize=SMALL)
 
 
 def _stars(
     axes: Axes, difference: Difference, evidence: Evidence, settings: DifferencingSettings
 ) -> None:
     for values, colour, label in (
-        (evidence.ratio - 1, FAINT, "flux ratio - 1"),
+        (evidence.ratio - 1, FAINT, f"{NUMBERS['flux_ratio'].label} - 1"),
         (evidence.residual, ACCENT, "left in the difference"),
     ):
         shown = np.clip(values, -RESIDUAL_RANGE, RESIDUAL_RANGE)
         axes.plot(evidence.snr, shown, ".", ms=4, color=colour, label=label)
-    for limit in (-settings.max_psf_error, settings.max_psf_error):
-        axes.axhline(limit, color=INK, lw=0.8, ls="--")
+    for bound in NUMBERS["psf_error"].bounds(settings):
+        for limit in (-bound, bound):
+            axes.axhline(limit, color=INK, lw=0.8, ls="--")
     axes.set(ylim=(-RESIDUAL_RANGE - 0.02, RESIDUAL_RANGE + 0.02))
     _snr_axis(axes)
     axes.legend(fontsize=6, loc="lower right", frameon=False)
     _plot_size(axes)
-    power = difference.residual_power
-    axes.set_title(
-        f"{difference.n_stars} stars (at least {settings.min_stars}), "
-        f"ratio {difference.flux_ratio:.3f} ± {difference.flux_ratio_scatter:.1%}\n"
-        + ("" if power is None else f"residual power {power:.2%} ")
-        + f"(at most {settings.max_residual_power:.0%})",
-        fontsize=SMALL,
-    )
+    told = [
+        NUMBERS[name].in_words(getattr(difference, name), settings)
+        for name in ("n_stars", "flux_ratio", "flux_ratio_scatter")
+    ]
+    power = _beside_limits(difference, "residual_power", settings)
+    axes.set_title(f"{', '.join(told)}\n{power}", fontsize=SMALL)
 
 
 def _offsets(
@@ -145,12 +145,9 @@ def _offsets(
         coordinates="axes",
         fontproperties={"size": SMALL},
     )
-    axes.set_title(
-        f"offset {difference.offset_px:.2f} px (at most {settings.max_offset_px:g}), "
-        f"corrected\nscatter {difference.astrometric_noise_px:.3f} px (warned "
-        f"{settings.warn_astrometric_noise_px:g})",
-        fontsize=SMALL,
-    )
+    offset = _beside_limits(difference, "offset_px", settings)
+    scatter = _beside_limits(difference, "astrometric_noise_px", settings, between="\n")
+    axes.set_title(f"{offset}\n{scatter}", fontsize=SMALL)
 
 
 def _fluxes(axes: Axes, check: CrossCheck) -> None:
@@ -183,7 +180,16 @@ def _scores(axes: Axes, check: CrossCheck) -> None:
         for name, key in (("correlation", "correlation"), ("agreeing", "agreeing"))
         if numbers[key] is not None
     ]
-    axes.set_title(f"{len(b.flux)} places of blank sky\n" + ", ".join(words), fontsize=SMALL)
+    axes.set_title(f"{len(b.flux)} positions of blank sky\n" + ", ".join(words), fontsize=SMALL)
+
+
+def _beside_limits(
+    difference: Difference, name: str, settings: DifferencingSettings, *, between: str = " "
+) -> str:
+    """Return a declared number in words, and its limits in brackets."""
+    number = NUMBERS[name]
+    limits = ", ".join(number.limits_in_words(settings))
+    return f"{number.in_words(getattr(difference, name), settings)}{between}({limits})"
 
 
 def _snr_axis(axes: Axes) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import jinja2
 import numpy as np
+from markupsafe import Markup
 from sqlalchemy import select
 
 from astrid_assets.pictures.plots import (
@@ -20,7 +21,11 @@ from astrid_assets.pictures.plots import (
 )
 from astrid_assets.pictures.thumbnails import cutout_sheet
 from astrid_assets.report.summary import Report, SurveyPart, collect_report
+from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
+from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.science.quality.gate import value_in_words
+from astrid_assets.science.quality.numbers import by_name
+from astrid_assets.science.quality.printing import as_html
 from astrid_assets.steps.learning.collect import read_cutouts
 from astrid_assets.storage.database.tables.detections import Detection, SkyObject
 from astrid_assets.storage.database.tables.learning import TrainingSample
@@ -50,6 +55,9 @@ def render_report(
     history = (metrics or {}).pop("history", None)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.globals["value_in_words"] = value_in_words
+    environment.globals["of_frame"] = by_name(FRAME_NUMBERS)
+    environment.globals["of_difference"] = by_name(DIFFERENCE_NUMBERS)
+    environment.filters["low_index"] = lambda text: Markup(as_html(text))  # noqa: S704  escaped
     html = environment.from_string(TEMPLATE.read_text("utf-8")).render(
         catalogue=catalogue.url,
         written=dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -151,7 +151,7 @@ def html(sentence: str, figure: Figure, table: Table, notes: Sequence[str]) -> s
 
 
 def _with_fits_unit(label: str, unit: str) -> str:
-    return label if unit in ("", label) else f"[{FITS_UNITS.get(unit, unit)}] {label}"
+    return label if label.endswith(unit) else f"[{FITS_UNITS.get(unit, unit)}] {label}"
 
 
 def _csv(table: Table, suffix: str) -> bytes:

@@ -18,10 +18,13 @@ from astrid_assets.science.differencing.judgement import judged_values
 from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
 from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
+from astrid_assets.science.quality.numbers import by_name
 from astrid_assets.standalone import files
 from astrid_assets.standalone.tables import column_values, rows_where
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from astropy.table import Table
     from astropy.wcs import WCS
     from matplotlib.figure import Figure
@@ -31,8 +34,12 @@ if TYPE_CHECKING:
     from astrid_assets.science.differencing.difference import Difference
     from astrid_assets.science.frame import Frame, PsfModel
     from astrid_assets.science.quality.frame_quality import FrameQuality
+    from astrid_assets.science.quality.numbers import MeasuredNumber
 
 MARKED_STARS = 50
+SAID_OF_FRAME = ("n_stars", "fwhm_px", "elongation", "bad_fraction")
+SAID_OF_DIFFERENCE = ("std_score", "n_stars", "coverage")
+"""Declared numbers in the sentence that sums up a result."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -116,9 +123,8 @@ class Subtraction:
         text = (
             f"{kept} {'change' if kept == 1 else 'changes'} above "
             f"{self.threshold_sigma:g} sigma and {rejected} rejected "
-            f"{'candidate' if rejected == 1 else 'candidates'}; std(S_corr) on blank sky "
-            f"{self.difference.std_score:.2f}, {self.difference.n_stars} common stars, "
-            f"{self.difference.coverage:.0%} covered"
+            f"{'candidate' if rejected == 1 else 'candidates'}; "
+            + _in_words(DIFFERENCE_NUMBERS, SAID_OF_DIFFERENCE, judged_values(self.difference))
         )
         return text if self.is_usable else f"not to be trusted ({self.reasons[0]}): {text}"
 
@@ -245,9 +251,8 @@ class Measurement:
         """The result in one sentence."""
         q = self.quality
         text = (
-            f"{self.n_stars} stars, FWHM {q.fwhm_px:.2f} px, elongation "
-            f"{q.elongation:.2f}, sky {q.sky_level_e:.1f} ± {q.sky_rms_e:.2f} electrons, "
-            f"{q.bad_fraction:.1%} of the pixels unusable"
+            f"{_in_words(FRAME_NUMBERS, SAID_OF_FRAME, q.declared())}, "
+            f"sky {q.sky_level_e:.1f} ± {q.sky_rms_e:.2f} electrons"
         )
         if q.quality_score is not None:
             text += f", quality {q.quality_score:.2f}"
@@ -309,6 +314,13 @@ class Measurement:
     def _repr_html_(self) -> str:
         """Return sentence, plot, first stars and notes for a notebook."""
         return files.html(self.sentence, self.plot(), self.stars, (*self.reasons, *self.notes))
+
+
+def _in_words(
+    numbers: Iterable[MeasuredNumber], names: Iterable[str], values: Mapping[str, float | None]
+) -> str:
+    declared = by_name(numbers)
+    return ", ".join(declared[name].in_words(values[name]) for name in names)
 
 
 def _marks(table: Table, signs: NDArray[np.float64]) -> list[Mark]:

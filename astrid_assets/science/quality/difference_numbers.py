@@ -176,7 +176,7 @@ DIFFERENCE_NUMBERS = (
     ),
     MeasuredNumber(
         name="n_stars",
-        label="stars",
+        label="common stars",
         keyword="NSTARS",
         unit="stars",
         section=SECTION,

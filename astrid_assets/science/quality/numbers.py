@@ -18,9 +18,9 @@ from astrid_assets.science.errors import Reason
 from astrid_assets.science.quality.printing import (
     UNKNOWN,
     heading,
+    labelled,
     printed,
     printed_limit,
-    with_unit,
     without_unit,
 )
 
@@ -206,7 +206,7 @@ class MeasuredNumber:
         text
             Without the unit; a dash where nothing was measured.
         """
-        return without_unit(value, self._limits_in_force(settings), self.unit)
+        return without_unit(value, self.bounds(settings), self.unit)
 
     def in_words(self, value: float | None, settings: Settings | None = None) -> str:
         """Print a value with its label and its unit.
@@ -219,12 +219,11 @@ class MeasuredNumber:
         Returns
         -------
         text
-            Such as ``FWHM 2.41 px``, ``41 stars`` or ``FWHM unknown``.
+            Such as ``FWHM 2.41 px``, ``41 common stars`` or ``FWHM unknown``.
         """
         if self.in_table(value) == UNKNOWN or value is None:
             return f"{self.label} unknown"
-        text = with_unit(value, self._limits_in_force(settings), self.unit)
-        return text if self.unit == self.label else f"{self.label} {text}"
+        return labelled(self.label, value, self.bounds(settings), self.unit)
 
     def limits_in_words(self, settings: Settings) -> list[str]:
         """Return the limits in force; empty where all are switched off.
@@ -265,11 +264,23 @@ class MeasuredNumber:
         }
         return next((severity for severity in reversed(Severity) if severity in found), None)
 
-    def _limits_in_force(self, settings: Settings | None) -> list[float]:
+    def bounds(self, settings: Settings | None) -> list[float]:
+        """Return the limits in force.
+
+        Parameters
+        ----------
+        settings
+            The section that holds them; None: there are none.
+
+        Returns
+        -------
+        limits : in the number's unit
+            In the order of the declaration.
+        """
         if settings is None:
             return []
-        bounds = (limit.value(settings) for limit in self.limits)
-        return [bound for bound in bounds if bound is not None]
+        found = (limit.value(settings) for limit in self.limits)
+        return [bound for bound in found if bound is not None]
 
     def reason(self, limit: Limit, value: float, settings: Settings) -> Reason | None:
         """Return the reason a value gives at one limit, None where it is inside.
@@ -351,6 +362,22 @@ def reasons_and_flags(
                 if reason is not None:
                     found[severity].append(reason)
     return found[Severity.REJECT], found[Severity.FLAG]
+
+
+def by_name(numbers: Iterable[MeasuredNumber]) -> dict[str, MeasuredNumber]:
+    """Return declared numbers by their names.
+
+    Parameters
+    ----------
+    numbers
+        Declarations of one section; names are unique there.
+
+    Returns
+    -------
+    numbers
+        In their order.
+    """
+    return {number.name: number for number in numbers}
 
 
 def gates_of(numbers: Sequence[MeasuredNumber]) -> tuple[tuple[MeasuredNumber, Limit], ...]:

@@ -7,6 +7,7 @@ declared in `frame_numbers` and `difference_numbers`.
 from __future__ import annotations
 
 import math
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,10 +31,27 @@ def heading(label: str, unit: str) -> str:
     Returns
     -------
     text
-        Such as ``FWHM (px)``; the label alone where it is the unit, or has none.
+        Such as ``FWHM (px)``; the label alone where it names what is counted, or there is
+        no unit.
     """
     _, after = _scale_and_unit(unit)
-    return label if unit in ("", label) else f"{label} ({after.strip()})"
+    return label if label.endswith(unit) else f"{label} ({after.strip()})"
+
+
+def as_html(text: str) -> str:
+    """Escape a text for a page, and set the index of ``S_corr`` low.
+
+    Parameters
+    ----------
+    text
+        A label, a heading or words around a value.
+
+    Returns
+    -------
+    html
+        Safe to put between tags.
+    """
+    return escape(text).replace("S_corr", "S<sub>corr</sub>")
 
 
 def without_unit(value: float | None, limits: Iterable[float], unit: str = "") -> str:
@@ -57,6 +75,27 @@ def without_unit(value: float | None, limits: Iterable[float], unit: str = "") -
         return f"{value:.0f}"
     scale, _ = _scale_and_unit(unit)
     return rounded_away(value, limits, scale=scale)
+
+
+def labelled(label: str, value: float, limits: Iterable[float], unit: str = "") -> str:
+    """Print a value with its label and its unit.
+
+    Parameters
+    ----------
+    label
+        As a measured number declares it.
+    value, limits : in the same unit
+    unit
+        ``fraction`` is printed in percent.
+
+    Returns
+    -------
+    text
+        Such as ``FWHM 2.41 px`` or ``41 common stars``.
+    """
+    if unit and label.endswith(unit):
+        return f"{without_unit(value, limits, unit)} {label}"
+    return f"{label} {with_unit(value, limits, unit)}"
 
 
 def with_unit(value: float, limits: Iterable[float], unit: str = "") -> str:

@@ -15,6 +15,7 @@ from astropy.wcs import WCS
 
 from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.errors import Reason
+from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
 from astrid_assets.science.reasons import ReasonCode, current_code
 from astrid_assets.storage.database.column_types import json_text
 from astrid_assets.storage.fits.cards import (
@@ -51,6 +52,14 @@ SCORE_STEP = 1 / 32  # sigma; half of it is the most a score is off
 CHANGES = "PSF_D_CHANGES"
 TEXT_CHUNK = 60  # characters of the reasons per card
 
+N_STARS = "NSTARS"
+OPTIONAL = {
+    "ZPMAG": "zero_point_mag",
+    "LIMMAG": "limiting_mag",
+    "RESPOWER": "residual_power",
+}
+"""Numbers that are None where they were not written."""
+
 NUMBERS = {
     "STDSCORE": "std_score",
     "FRATIO": "flux_ratio",
@@ -65,14 +74,12 @@ NUMBERS = {
     "AREADEG2": "area_deg2",
     "SKYSTRUC": "sky_structure",
     "FRCHANGE": "flux_ratio_change",
+} | {
+    number.keyword: number.name
+    for number in DIFFERENCE_NUMBERS
+    if number.keyword not in (*OPTIONAL, N_STARS)
 }
-"""Header keyword of each number; NaN where it was not written."""
-
-OPTIONAL = {
-    "ZPMAG": "zero_point_mag",
-    "LIMMAG": "limiting_mag",
-    "RESPOWER": "residual_power",
-}
+"""Header keyword of each number, in the order of the cards; NaN where it was not written."""
 
 
 def difference_to_fits(difference: Difference) -> bytes:
@@ -115,7 +122,7 @@ def difference_from_fits(content: bytes) -> Difference:
                 np.array(data_of(hdus, CHANGES), dtype=np.float32) if CHANGES in hdus else None
             ),
             evidence=None,  # of the subtraction itself; the file holds what it reported
-            n_stars=integer(header, "NSTARS"),
+            n_stars=integer(header, N_STARS),
             reasons=_reasons_from(header, "REASON"),
             flags=_reasons_from(header, "FLAG"),
             zero_point_mag=number_or_none(header, "ZPMAG"),
@@ -162,7 +169,7 @@ def _header(difference: Difference) -> fits.Header:
     header[OURS] = (FORMAT_VERSION, "version of this layout")
     header["FRAMEID"] = text_card(difference.frame_id)
     header["REFID"] = text_card(difference.reference_id)
-    header["NSTARS"] = (int(difference.n_stars), "that gave the flux ratio")
+    header[N_STARS] = (int(difference.n_stars), "that gave the flux ratio")
     for key, name in (NUMBERS | OPTIONAL).items():
         set_number(header, key, getattr(difference, name), name)
     _write_reasons(header, "REASON", difference.reasons)

@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
+from markupsafe import Markup
 from starlette.responses import Response
 from starlette.templating import Jinja2Templates
 
+from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
+from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.science.quality.gate import value_in_words
+from astrid_assets.science.quality.numbers import by_name
+from astrid_assets.science.quality.printing import as_html
 from astrid_assets.steps.explain.explanation import in_one_line
 from astrid_assets.web.security import csrf_token
 
@@ -31,6 +36,9 @@ def templates() -> Jinja2Templates:
         lstrip_blocks=True,
     )
     environment.globals["value_in_words"] = value_in_words
+    environment.globals["of_frame"] = by_name(FRAME_NUMBERS)
+    environment.globals["of_difference"] = by_name(DIFFERENCE_NUMBERS)
+    environment.filters["low_index"] = lambda text: Markup(as_html(text))  # noqa: S704  escaped
     environment.globals["in_one_line"] = in_one_line
     return Jinja2Templates(env=environment)
 

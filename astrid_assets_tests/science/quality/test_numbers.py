@@ -21,7 +21,7 @@ from astrid_assets.science.quality.numbers import (
     Severity,
     reasons_and_flags,
 )
-from astrid_assets.science.quality.printing import printed, printed_limit
+from astrid_assets.science.quality.printing import as_html, printed, printed_limit
 from astrid_assets.science.reasons import RENAMED, ReasonCode, current_code
 from astrid_assets.science.settings import ProcessingSettings, Settings
 
@@ -119,6 +119,7 @@ def test_values_and_limits_read_as_people_write_them():
     bad = by_name["processing", "bad_fraction"]
     gradient = by_name["processing", "sky_gradient"]
     coverage = by_name["differencing", "coverage"]
+    common = by_name["differencing", "n_stars"]
     settings, other = SETTINGS["processing"], SETTINGS["differencing"]
     assert [n.heading for n in (fwhm, stars, elongation, bad)] == [
         "FWHM (px)",
@@ -128,6 +129,7 @@ def test_values_and_limits_read_as_people_write_them():
     ]
     assert fwhm.in_words(2.4123, settings) == "FWHM 2.41 px"
     assert stars.in_words(12345, settings) == "12345 stars"
+    assert common.in_words(41, other) == "41 common stars"
     assert bad.in_words(0.0123, settings) == "unusable pixels 1.23 %"
     assert elongation.limits_in_words(settings) == ["at most 1.7", "flagged above 1.3"]
     assert coverage.limits_in_words(other) == ["at least 10 %", "flagged below 20 %"]
@@ -138,6 +140,10 @@ def test_values_and_limits_read_as_people_write_them():
     assert elongation.broken(1.8, settings) is Severity.REJECT
     assert elongation.broken(1.4, settings) is Severity.FLAG
     assert elongation.broken(1.3, settings) is None
+
+
+def test_html_is_escaped_and_has_a_low_index():
+    assert as_html("std(S_corr) <1 & 'x'") == "std(S<sub>corr</sub>) &lt;1 &amp; &#x27;x&#x27;"
 
 
 @pytest.mark.parametrize("numbers", [FRAME_NUMBERS, DIFFERENCE_NUMBERS])

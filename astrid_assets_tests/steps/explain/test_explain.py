@@ -60,8 +60,8 @@ def test_the_numbers_of_the_subtraction_are_told(answer: Explanation) -> None:
     assert told.method_difference == sky.NUMBERS["cross_check"]["star_difference"]
     assert told.words == (
         "coverage 97 %, flux ratio 0.98, offset 0.21 px, residual power 0.3 %, std(S_corr) "
-        "1.01 sigma, 41 stars, scatter of flux ratio 1.5 %, scatter of registration 0.03 px; "
-        "not measured: PSF residual; methods differ by 0.7 %"
+        "1.01 sigma, 41 common stars, scatter of flux ratio 1.5 %, scatter of registration "
+        "0.03 px; not measured: PSF residual; methods differ by 0.7 %"
     )
     other = frame(answer, "below_threshold").subtraction
     assert other is not None

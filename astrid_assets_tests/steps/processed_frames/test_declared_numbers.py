@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,11 @@ from sqlalchemy import select, update
 from astrid_assets.api import measure
 from astrid_assets.compute import Compute
 from astrid_assets.report.summary import collect_report
+from astrid_assets.resources.home import project_root
+from astrid_assets.science.quality.declarations import MEASURED_NUMBERS
 from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.science.quality.numbers import Severity
+from astrid_assets.science.quality.printing import as_html
 from astrid_assets.steps.explain.explain import explain
 from astrid_assets.steps.explain.explanation import in_one_line
 from astrid_assets.steps.nights import Tools
@@ -189,8 +193,8 @@ def test_pages_and_rest_have_every_declared_number(home: Home) -> None:
         explained = client.get("/browse/explain?ra=40&dec=-20").text
         items = client.get("/observations?survey=mine").json()["items"]
     for number in FRAME_NUMBERS:
-        assert f">{number.heading.replace(chr(39), '&#39;')}</th>" in page
-        assert number.label.replace("'", "&#39;") in explained
+        assert f">{as_html(number.heading)}</th>" in page
+        assert as_html(number.label) in explained
     assert 'title="processing.max_sky_gradient">flagged above 12.5 sigma</td>' in page
     assert page.count('class="n flagged"') == 1
     for item in items:
@@ -206,6 +210,28 @@ def test_a_measured_file_has_every_declared_number_that_needs_no_anchor(home: Ho
     assert absent == {"fwhm_ratio", "sky_rms_ratio", "transparency", "astrometric_rms_px"}
     assert header["SKYGRAD"] == pytest.approx(0.96 * GRADIENT, rel=0.05)
     assert header.comments["SKYGRAD"] == "[sigma] sky gradient"
+
+
+def test_pages_and_pictures_take_labels_from_the_declarations() -> None:
+    package = project_root() / "astrid_assets"
+    sources = [
+        *package.glob("report/*.*"),
+        *package.glob("pictures/*.py"),
+        *package.glob("web/templates/*.html"),
+        *package.glob("web/views/*.py"),
+        *package.glob("standalone/*.py"),
+        *package.glob("cli/*.py"),
+    ]
+    assert len(sources) > 40
+    # One word may mean something else; what has several is a label.
+    labels = [n.label for n in MEASURED_NUMBERS if re.search(r"[ (]", n.label)]
+    assert len(labels) > 10
+    spelled = []
+    for source in sources:
+        code = re.sub(r'""".*?"""', "", source.read_text(), flags=re.DOTALL)  # prose may say it
+        text = re.sub(r"<sub>(\w+)</sub>", r"_\1", code)
+        spelled += [(source.name, label) for label in labels if label in text]
+    assert spelled == []
 
 
 def test_a_number_that_only_flags_rejects_no_frame() -> None:
