@@ -24,8 +24,6 @@ exclude_patterns = ["_build", "README.md"]
 default_role = "py:obj"
 nitpicky = False
 smartquotes = False  # quotes in titles and tables are those of TOML
-# `Shapes` stands in two modules; a bare mention links to the first.
-suppress_warnings = ["ref.python"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
