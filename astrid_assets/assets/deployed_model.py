@@ -20,11 +20,13 @@ from astrid_assets.tracking.client import Tracking
 class DeploymentConfig(dg.Config):
     """When to deploy, or that the champion is to be taken back."""
 
-    min_roc_auc: float = Field(MIN_ROC_AUC, ge=0.5, le=1, description="floor on the test split")
-    min_gain: float = Field(0.0, ge=0, le=1, description="average precision to gain")
+    min_roc_auc: float = Field(
+        default=MIN_ROC_AUC, ge=0.5, le=1, description="floor on the test split"
+    )
+    min_gain: float = Field(default=0.0, ge=0, le=1, description="average precision to gain")
     must_beat_snr: bool = Field(default=True, description="better than plain S/N")
     rollback_because: str = Field(
-        "", description="not empty: put the previous model in force, for this reason"
+        default="", description="not empty: put the previous model in force, for this reason"
     )
 
 

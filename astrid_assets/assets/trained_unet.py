@@ -20,15 +20,15 @@ from astrid_assets.tracking.client import Tracking
 class TrainingConfig(dg.Config):
     """The training settings that users change; all others keep their defaults."""
 
-    epochs: int = Field(15, ge=1, description="passes over the train split, at most")
-    patience: int = Field(5, ge=1, description="epochs without a lower val loss")
-    batch_size: int = Field(32, ge=2, description="cutouts per step")
-    learning_rate: float = Field(3e-3, gt=0, lt=1, description="peak of the cycle")
-    base_filters: int = Field(8, ge=2, le=128, description="of the first level")
-    depth: int = Field(3, ge=1, le=5, description="times the cutout is halved")
-    seed: int = Field(20250301, ge=0, description="of weights, order, augmentation")
+    epochs: int = Field(default=15, ge=1, description="passes over the train split, at most")
+    patience: int = Field(default=5, ge=1, description="epochs without a lower val loss")
+    batch_size: int = Field(default=32, ge=2, description="cutouts per step")
+    learning_rate: float = Field(default=3e-3, gt=0, lt=1, description="peak of the cycle")
+    base_filters: int = Field(default=8, ge=2, le=128, description="of the first level")
+    depth: int = Field(default=3, ge=1, le=5, description="times the cutout is halved")
+    seed: int = Field(default=20250301, ge=0, description="of weights, order, augmentation")
     min_roc_auc: float = Field(
-        MIN_ROC_AUC, ge=0.5, le=1, description="floor of the gate before deployment"
+        default=MIN_ROC_AUC, ge=0.5, le=1, description="floor of the gate before deployment"
     )
 
 

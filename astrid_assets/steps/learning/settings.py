@@ -23,32 +23,36 @@ class NoModel(RuntimeError):
 class CollectionSettings(Settings):
     """Which labelled detections make the dataset (names of the requirement papers)."""
 
-    name: str = Field("all-labels", description="a name that users recognise")
-    survey_ids: list[str] = Field([], description="surveys to take; empty: all")
-    start: str | None = Field(None, description="first night, YYYY-MM-DD")
-    end: str | None = Field(None, description="last night, YYYY-MM-DD")
+    name: str = Field(default="all-labels", description="a name that users recognise")
+    survey_ids: list[str] = Field(default=[], description="surveys to take; empty: all")
+    start: str | None = Field(default=None, description="first night, YYYY-MM-DD")
+    end: str | None = Field(default=None, description="last night, YYYY-MM-DD")
     sources: list[str] = Field(
-        ["person", "catalogue", "import", "truth"],
+        default=["person", "catalogue", "import", "truth"],
         description="label sources to accept; 'truth' comes from simulations only",
     )
-    min_agreement: float = Field(0.6, ge=0, le=1, description="of the reviewers")
+    min_agreement: float = Field(default=0.6, ge=0, le=1, description="of the reviewers")
     max_samples: int = Field(
-        20_000, ge=10, description="the most recent are taken when there are more"
+        default=20_000, ge=10, description="the most recent are taken when there are more"
     )
-    min_samples: int = Field(60, ge=10, description="fewer labels train nothing")
+    min_samples: int = Field(default=60, ge=10, description="fewer labels train nothing")
     val_fraction: float = Field(
-        0.2, gt=0, lt=0.5, description="share of the objects that validates"
+        default=0.2, gt=0, lt=0.5, description="share of the objects that validates"
     )
-    test_fraction: float = Field(0.2, gt=0, lt=0.5, description="share of the objects that tests")
-    seed: int = Field(1, description="of the split")
+    test_fraction: float = Field(
+        default=0.2, gt=0, lt=0.5, description="share of the objects that tests"
+    )
+    seed: int = Field(default=1, description="of the split")
 
 
 class DeploymentSettings(Settings):
     """When a model may be deployed."""
 
-    min_roc_auc: float = Field(MIN_ROC_AUC, ge=0.5, le=1, description="floor on the test split")
+    min_roc_auc: float = Field(
+        default=MIN_ROC_AUC, ge=0.5, le=1, description="floor on the test split"
+    )
     min_gain: float = Field(
-        0.0, ge=0, le=1, description="average precision it must gain over the champion"
+        default=0.0, ge=0, le=1, description="average precision it must gain over the champion"
     )
     must_beat_snr: bool = Field(
         default=True, description="the model must rank better than plain S/N"
