@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from astrid_assets.cli.survey_anchor import anchor_command
+from astrid_assets.cli.survey_gain import gain_command
 
 if TYPE_CHECKING:
     from astrid_assets.surveys.profile import SurveyProfile
@@ -27,6 +28,7 @@ def survey_command() -> None:
 
 
 survey_command.add_command(anchor_command)
+survey_command.add_command(gain_command)
 
 
 @survey_command.command("add")

@@ -37,14 +37,24 @@ MIN_LEVEL_RATIO = 0.5
 CLIPPED_VARIANCE = 0.99893
 """Variance of a unit normal truncated at four sigma."""
 
+MEDIAN_ERROR = 1.2533
+"""Standard error of a median of normal values, over that of their mean."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class PhotonTransfer:
-    """Gain in electrons per ADU, read noise in electrons, level of the flats in ADU."""
+    """Gain in electrons per ADU, read noise in electrons, level of the first flat in ADU.
+
+    Errors are standard errors; `n_pixels` have a value in all four frames and lie in a
+    tile that shows a gain.
+    """
 
     gain_e_per_adu: float
+    gain_err_e_per_adu: float
     read_noise_e: float
+    read_noise_err_e: float
     level_adu: float
+    n_pixels: int
 
 
 def photon_transfer(flats: tuple[Image, Image], biases: tuple[Image, Image]) -> PhotonTransfer:
@@ -58,7 +68,7 @@ def photon_transfer(flats: tuple[Image, Image], biases: tuple[Image, Image]) -> 
     Returns
     -------
     measured
-        Gain, read noise, and the level of the first flat.
+        Gain and read noise with their errors, level of the first flat, pixels used.
 
     Raises
     ------
@@ -89,6 +99,7 @@ def photon_transfer(flats: tuple[Image, Image], biases: tuple[Image, Image]) -> 
         )
     ratio = bright / faint
     gains: list[float] = []
+    n_pixels = 0
     ny, nx = first.shape
     for y in range(0, max(1, ny - TILE_PX + 1), TILE_PX):
         for x in range(0, max(1, nx - TILE_PX + 1), TILE_PX):
@@ -102,10 +113,33 @@ def photon_transfer(flats: tuple[Image, Image], biases: tuple[Image, Image]) -> 
             noise = _variance(one - other) - read * (1 + ratio**2) - pedestal_noise
             if noise > 0:
                 gains.append(level * (1 + ratio) / noise)
+                n_pixels += int(np.isfinite(one - other).sum())
     if not gains:
         raise NoCalibrationFrames("the flats are no noisier than the biases: they show no gain")
     gain = float(np.median(gains))
-    return PhotonTransfer(gain, gain * float(np.sqrt(bias_variance / 2)), bright)
+    gain_err = _gain_error(np.array(gains), n_pixels)
+    read_noise = gain * float(np.sqrt(bias_variance / 2))
+    # A standard deviation of n values is known to 1 / sqrt(2 n).
+    share = float(np.hypot(gain_err / gain, 1 / np.sqrt(2 * n_pixels)))
+    return PhotonTransfer(
+        gain_e_per_adu=gain,
+        gain_err_e_per_adu=gain_err,
+        read_noise_e=read_noise,
+        read_noise_err_e=share * read_noise,
+        level_adu=bright,
+        n_pixels=n_pixels,
+    )
+
+
+def _gain_error(gains: np.ndarray[tuple[int, ...], np.dtype[np.float64]], n_pixels: int) -> float:
+    """Return the standard error of the median gain.
+
+    It is what the tiles scatter by, and at least what a variance of so many pixels
+    is uncertain by: few tiles scatter by chance too little.
+    """
+    middle = float(np.median(gains))
+    scatter = mad_sigma(gains, middle) / np.sqrt(len(gains))
+    return MEDIAN_ERROR * max(float(scatter), middle * float(np.sqrt(2 / n_pixels)))
 
 
 def _variance(image: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:

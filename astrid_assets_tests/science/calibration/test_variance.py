@@ -171,6 +171,23 @@ def test_gain_and_read_noise_are_recovered(scene):
         photon_transfer(pair("bias"), pair("bias"))
 
 
+def test_the_errors_of_gain_and_read_noise_are_those_of_repeated_measurements(rng):
+    gain, read_noise_e, shape = 2.3, 7.0, (128, 128)
+
+    def frame(level_e):
+        light = rng.poisson(level_e, shape) + rng.normal(0, read_noise_e, shape)
+        return (500 + light / gain).astype(np.float32)
+
+    found = [
+        photon_transfer((frame(20_000), frame(18_000)), (frame(0), frame(0))) for _ in range(40)
+    ]
+    pulls = [(f.gain_e_per_adu - gain) / f.gain_err_e_per_adu for f in found]
+    assert 0.5 < np.std(pulls) < 1.4
+    pulls = [(f.read_noise_e - read_noise_e) / f.read_noise_err_e for f in found]
+    assert 0.5 < np.std(pulls) < 1.4
+    assert {f.n_pixels for f in found} == {128 * 128}
+
+
 @pytest.mark.data
 def test_the_gain_of_a_real_camera(shared_data):
     from astropy.io import fits
