@@ -13,6 +13,7 @@ from astrid_assets.science.arrays.components_kernels import (
     paint_runs,
     widen,
 )
+from astrid_assets_tests.science.patches import scipy_patches
 
 EIGHT = np.ones((3, 3), dtype=bool)
 
@@ -49,7 +50,7 @@ def test_joined_runs_are_the_patches_that_scipy_labels(rng, share):
     mask = random_mask(rng, share)
     row, first, end = horizontal_runs(mask)
     number, count = joined_runs(row, first, end)
-    labels, n_labels = ndimage.label(mask, EIGHT)
+    labels, n_labels = scipy_patches(mask, EIGHT)
     assert count == n_labels
     # The same runs are together, whatever the numbers.
     pairs = set(zip(number.tolist(), labels[row, first].tolist(), strict=True))
@@ -73,6 +74,6 @@ def test_paint_runs_sets_every_pixel_of_a_run_and_no_other(rng):
     labels = np.full(mask.shape, -1, dtype=np.intp)
     paint_runs(row, first, end, number, labels)
     assert_array_equal(labels >= 0, mask)
-    own, n_runs = ndimage.label(mask, [[0, 0, 0], [1, 1, 1], [0, 0, 0]])
+    own, n_runs = scipy_patches(mask, [[0, 0, 0], [1, 1, 1], [0, 0, 0]])
     assert n_runs == len(row)
     assert_array_equal(labels[mask], number[own[mask] - 1] + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,13 +60,12 @@ def test_the_map_shows_where_stars_are_off(residuals):
 
 def test_empty_cells_are_unknown(residuals):
     corner = residuals.x < 150
-    few = Residuals(
-        **{
-            name: value[corner] if isinstance(value, np.ndarray) else value
-            for name, value in vars(residuals).items()
-            if name != "used"
-        }
-    )
+    kept: dict[str, Any] = {
+        name: value[corner] if isinstance(value, np.ndarray) else value
+        for name, value in vars(residuals).items()
+        if name != "used"
+    }
+    few = Residuals(**kept)
     grid = few.grid(SHAPE)
     assert np.isnan(grid[:, 1:, :2]).all()
     assert (grid[:, 1:, 2] == 0).all()

@@ -203,8 +203,8 @@ def test_moving_a_distorted_wcs_is_exact():
     pixels = np.array([[0.0, 0], [500, 30], [123, 456], [699, 599]])
     old = pixels @ matrix.T + shift
     new = moved(wcs, matrix, shift)
-    expected = np.column_stack(wcs.all_pix2world(old[:, 0], old[:, 1], 0))
-    found = np.column_stack(new.all_pix2world(pixels[:, 0], pixels[:, 1], 0))
+    expected = np.array(wcs.all_pix2world(old[:, 0], old[:, 1], 0)).T
+    found = np.array(new.all_pix2world(pixels[:, 0], pixels[:, 1], 0)).T
     assert found == pytest.approx(expected, abs=1e-9)
     assert to_pixels(new, *found.T) == pytest.approx(pixels, abs=1e-3)
 

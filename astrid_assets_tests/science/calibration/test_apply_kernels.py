@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -9,13 +11,16 @@ from numpy.testing import assert_allclose
 from astrid_assets.science.calibration.apply_kernels import apply_masters, variance_of
 from astrid_assets_tests.science.rows import assert_rows, untouched
 
+if TYPE_CHECKING:
+    from astrid_assets.science.arrays.types import Image
+
 SHAPE = (17, 23)
 NONE = np.empty((0, 0), dtype=np.float32)
 EXPOSURE_S, FULL_E, HOT_E = 60.0, 900.0, 100.0
 SATURATED, HOT = 4, 8
 
 
-def masters(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def masters(rng: np.random.Generator) -> tuple[Image, Image, Image]:
     bias = rng.normal(30, 3, SHAPE).astype(np.float32)
     dark = rng.uniform(0, 2.5, SHAPE).astype(np.float32)  # some pixels above HOT_E
     flat = rng.uniform(0.5, 1.5, SHAPE).astype(np.float32)
@@ -61,7 +66,7 @@ def test_variance_of_is_what_propagation_gives(rng, with_dark, with_flat):
     out = untouched(SHAPE)
     variance_of(
         light,
-        dark - 0.2 if with_dark else NONE,
+        dark - np.float32(0.2) if with_dark else NONE,
         flat if with_flat else NONE,
         EXPOSURE_S,
         floor_e2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -22,14 +23,14 @@ from astrid_assets_tests.science.star_fields import raw_frame
 SHAPE = (130, 110)
 
 
-def masters_of(rng: np.random.Generator, **changes: object) -> Masters:
+def masters_of(rng: np.random.Generator, **changes: Any) -> Masters:
     flat = rng.uniform(0.7, 1.2, SHAPE).astype(np.float32)
-    images = {
+    images: dict[str, Any] = {
         "bias": rng.normal(1000, 3, SHAPE).astype(np.float32),
         "dark": rng.uniform(0, 0.5, SHAPE).astype(np.float32),
         "flat": flat / np.median(flat),
     }
-    return Masters(**(images | changes))  # type: ignore[arg-type]  # arrays by name
+    return Masters(**(images | changes))
 
 
 def frame_of(data: np.ndarray, exposure_s: float = 60.0):
@@ -71,6 +72,8 @@ def test_light_comes_out_in_proportion(scale, seed):
     rng = np.random.default_rng(seed)
     masters = masters_of(rng)
     light = rng.uniform(10, 5000, SHAPE).astype(np.float32)
+    assert masters.bias is not None
+    assert masters.dark is not None
     dark = masters.bias + masters.dark * np.float32(60)
     one = calibrate(frame_of(dark + light), masters).data
     more = calibrate(frame_of(dark + light * np.float32(scale)), masters).data
@@ -95,6 +98,9 @@ def test_what_is_not_finite_touches_no_other_pixel(bad, y, x):
 
 def test_bad_masters_mark_their_pixels_and_no_others(rng):
     masters = masters_of(rng)
+    assert masters.bias is not None
+    assert masters.flat is not None
+    assert masters.dark is not None
     masters.bias[5, 5] = 9000
     masters.bias[5, 6] = np.nan
     masters.flat[7, 7] = 0.05

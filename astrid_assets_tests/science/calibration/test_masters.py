@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from astropy.io import fits
 
 from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import (
@@ -14,6 +13,7 @@ from astrid_assets.science.calibration.masters import (
 )
 from astrid_assets.science.errors import FrameRejected, ShapeMismatch
 from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets_tests.science.real_images import first_image
 from astrid_assets_tests.science.star_fields import raw_frame
 
 SHAPE = (120, 140)
@@ -117,8 +117,7 @@ def test_real_dome_flats_even_out_the_sky(shared_data, band, light, limit):
 
     def images(kind):
         for path in sorted((folder / kind).glob("*.fits.fz")):
-            with fits.open(path) as hdus:
-                yield path.name, np.asarray(hdus[1].data, dtype=np.float32)
+            yield path.name, first_image(path)[0].astype(np.float32)
 
     bias = combined_frame([image for _, image in images("bias")], "bias")
     flats = [image for _, image in images(f"flat_{band}")]

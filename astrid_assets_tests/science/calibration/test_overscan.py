@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from astropy.io import fits
 from astropy.modeling import models
 from astropy.nddata import CCDData
 from ccdproc import subtract_overscan, trim_image
@@ -20,6 +19,7 @@ from astrid_assets.science.calibration.overscan import (
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_headers, read_image
 from astrid_assets.surveys.profile import ProfileError
+from astrid_assets_tests.science.real_images import first_image
 from astrid_assets_tests.surveys.fits_files import light, survey
 
 STRIP = (slice(0, 120), slice(2, 12))
@@ -77,8 +77,7 @@ def test_the_real_frame_of_ccdproc(shared_data):
     """SAAO STE3: ccdproc's own test frame, by the header's sections."""
     path = shared_data / "odd_fits" / "saao_ste3_raw_overscan.fits"
     content = path.read_bytes()
-    with fits.open(path) as hdus:
-        raw = np.asarray(hdus[0].data, np.float32)
+    raw = first_image(path)[0].astype(np.float32)
     curve = {"model": models.Chebyshev1D(3)}
     for model, how in (("median", None), ("rows", {}), ("polynomial", curve)):
         profile = survey(

@@ -17,6 +17,7 @@ from astrid_assets.science.errors import ShapeMismatch
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.simulation import detector
 from astrid_assets.science.simulation.scene import SimulationPlan
+from astrid_assets_tests.science.real_images import first_image
 from astrid_assets_tests.science.star_fields import raw_frame
 
 PLAN = SimulationPlan(
@@ -50,7 +51,7 @@ def exposed(sky_e: float, time_s: float, number: int):
     """A raw frame of an empty sky, made by the simulation's detector."""
     rng = np.random.default_rng([number, int(sky_e), int(time_s)])
     expected = sky_e * detector.flat_map(PLAN) + detector.dark_map(PLAN) * time_s
-    charge = detector.draw_electrons(expected, rng).astype(np.float32)
+    charge = detector.draw_electrons(expected.astype(np.float32), rng).astype(np.float32)
     adu = detector.read_out(PLAN, charge, rng)
     return replace(
         raw_frame(adu * GAIN),
@@ -190,13 +191,12 @@ def test_the_errors_of_gain_and_read_noise_are_those_of_repeated_measurements(rn
 
 @pytest.mark.data
 def test_the_gain_of_a_real_camera(shared_data):
-    from astropy.io import fits
-
     folder = shared_data / "calib_sbig_2017"
 
     def pair(pattern):
         paths = sorted(folder.glob(pattern))[:2]
-        return tuple(fits.getdata(path, 1).astype(np.float32) for path in paths)
+        first, second = (first_image(path)[0].astype(np.float32) for path in paths)
+        return first, second
 
     found = photon_transfer(pair("flat/*.fz"), pair("bias/biases*.fz"))
     assert found.gain_e_per_adu == pytest.approx(2.06, rel=0.1)  # EGAIN

@@ -24,7 +24,7 @@ def test_it_agrees_with_astropy_on_a_random_sky(rng):
     index = associate(ra, np.clip(near, -90, 90), ra[order], dec[order], 2.0)
     places = SkyCoord(ra, np.clip(near, -90, 90), unit="deg")
     nearest, distance, _ = places.match_to_catalog_sky(SkyCoord(ra[order], dec[order], unit="deg"))
-    expected = np.where(distance.arcsec <= 2.0, nearest, -1)
+    expected = np.where(np.asarray(distance.to_value("arcsec")) <= 2.0, nearest, -1)
     assert index.tolist() == expected.tolist()
 
 

@@ -6,7 +6,6 @@ import csv
 
 import numpy as np
 import pytest
-from astropy.io import fits
 
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
@@ -19,6 +18,7 @@ from astrid_assets.science.processing.anchor import make_anchor
 from astrid_assets.science.processing.measuring import measure_frame
 from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.settings import ProcessingSettings
+from astrid_assets_tests.science.real_images import first_image
 
 GAIN_E_PER_ADU, SATURATION_ADU = 1.9, 65_000.0
 REFERENCE = "reference/kb13475_i0177.fits"
@@ -35,8 +35,7 @@ pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 
 def measured(folder, row):
-    with fits.open(folder / row["file"]) as hdus:
-        data = next(h for h in hdus if h.data is not None).data
+    data, _ = first_image(folder / row["file"])
     frame = Frame(
         frame_id=row["file"],
         data=data.astype(np.float32) * np.float32(GAIN_E_PER_ADU),

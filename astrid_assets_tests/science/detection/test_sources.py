@@ -132,6 +132,7 @@ def test_candidates_come_in_order_and_with_their_place_on_the_sky():
     assert best.mag == pytest.approx(25 - 2.5 * np.log10(truth.flux_e), abs=0.1)
     assert best.mag_err == pytest.approx(1.0857 / best.score, rel=0.01)
     assert best.fwhm_px == pytest.approx(3.6, abs=0.7)
+    assert best.elongation is not None
     assert best.elongation < 1.3
 
 
@@ -204,6 +205,8 @@ def test_the_aperture_flux_of_a_point_source_is_its_flux(options):
         candidates = candidates_of(pair.science, pair.reference)
         for t in pair.transients:
             for hit in near(candidates, t.x, t.y)[:1]:
+                assert hit.aperture_flux_e is not None
+                assert hit.aperture_flux_err_e is not None
                 pulls.append((hit.aperture_flux_e - t.flux_e) / hit.aperture_flux_err_e)
                 ratios.append(hit.aperture_flux_e / t.flux_e)
     assert len(pulls) > 130
@@ -345,7 +348,7 @@ def test_a_track_beside_a_star_is_seen_on_the_frame_itself():
     pair = blank_pair()
     star = np.argsort(-pair.stars_flux_e * (pair.stars_flux_e < 8e4))
     inside = [i for i in star if 60 < pair.stars_x[i] < 388 and 60 < pair.stars_y[i] < 388]
-    x, y = round(pair.stars_x[inside[0]]) + 6, round(pair.stars_y[inside[0]])
+    x, y = round(float(pair.stars_x[inside[0]])) + 6, round(float(pair.stars_y[inside[0]]))
     track = np.pad(np.full((7, 1), 110.0), ((0, 0), (3, 3)))
     found = candidates_of(with_stamp(pair.science, track, x, y), pair.reference)
     hits = near(found, x, y, 6)

@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 import pytest
-from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
 
@@ -20,6 +19,7 @@ from astrid_assets.science.processing.measuring import measure_frame
 from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.reference.stacking import build_reference
 from astrid_assets.science.settings import ProcessingSettings, ReferenceSettings
+from astrid_assets_tests.science.real_images import first_image
 
 RA_DEG, DEC_DEG = 14.263292, -37.039889
 GAIN_E_PER_ADU = 1.5
@@ -39,15 +39,14 @@ def read(path):
     with warnings.catch_warnings():
         # The headers hold cards that strict readers complain about.
         warnings.simplefilter("ignore")
-        with fits.open(path) as hdus:
-            hdu = next(h for h in hdus if h.data is not None)
-            header, data, wcs = hdu.header, hdu.data, WCS(hdu.header)
+        data, header = first_image(path)
+        wcs = WCS(header)
     return Frame(
         frame_id=path.name,
         data=data.astype(np.float32) * np.float32(GAIN_E_PER_ADU),
         mask=np.zeros(data.shape, np.uint16),
         wcs=wcs,
-        observed_mjd=float(Time(header["DATE-OBS"]).mjd),
+        observed_mjd=float(np.asarray(Time(header["DATE-OBS"]).to_value("mjd"))),
         exposure_s=60.0,
         band="B",
         gain_e_per_adu=GAIN_E_PER_ADU,

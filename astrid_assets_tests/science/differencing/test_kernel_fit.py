@@ -54,7 +54,8 @@ def noiseless(rng, fwhms=(3.5, 2.5)):
 def blurs_of(images, x, y, fwhms):
     variance, usable = np.full(SHAPE, 400, np.float32), np.ones(SHAPE, dtype=bool)
     stamps = gaussian(fwhms[0])[None]
-    return matching_blurs(*images, variance, usable, x, y, stamps, fwhms)
+    science, reference = images
+    return matching_blurs(science, reference, variance, usable, x, y, stamps, fwhms)
 
 
 def test_the_kernel_turns_one_gaussian_into_the_other(rng):

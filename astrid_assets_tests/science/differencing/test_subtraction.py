@@ -168,6 +168,8 @@ def test_read_out_bands_and_a_warm_column_are_taken_off(rng):
 def test_correlated_detector_noise_is_measured_and_reported(rng):
     pair = blank_pair()
     sigma = pair.science.sky_rms_e
+    assert sigma is not None
+    assert pair.science.variance is not None
     white = rng.normal(0, 3 * sigma, (SHAPE[0], SHAPE[1] + 1))
     extra = (white[:, :-1] - 0.5 * white[:, 1:]) / np.sqrt(1.25)
     noisy = replace(
@@ -182,6 +184,7 @@ def test_correlated_detector_noise_is_measured_and_reported(rng):
 
 def test_overestimated_variances_are_reported_not_divided_out():
     pair = blank_pair()
+    assert pair.science.variance is not None
     loud = replace(pair.science, variance=pair.science.variance * np.float32(9))
     d = subtract(loud, pair.reference, SETTINGS)
     assert d.std_score < 0.5
@@ -191,6 +194,8 @@ def test_overestimated_variances_are_reported_not_divided_out():
 def test_a_reference_of_a_corner_covers_a_corner():
     pair = blank_pair()
     reference = pair.reference
+    assert reference.variance is not None
+    assert reference.psf is not None
     d = subtract(
         pair.science,
         replace(

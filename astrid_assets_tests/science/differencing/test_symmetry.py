@@ -60,6 +60,7 @@ def products(science, reference):
 @pytest.mark.parametrize("kind", PSFS)
 def test_difference_flux_and_score_flip_exactly(kind):
     pair = pair_of(SHAPE, **PSFS[kind])
+    assert pair.science.psf is not None
     assert len(pair.science.psf.coefficients) == (6 if kind == "varying" else 1)
     there, flux, error, score = products(pair.science, pair.reference)
     back, back_flux, back_error, back_score = products(pair.reference, pair.science)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -25,11 +26,12 @@ KINDS = {
     "reference no deeper": {"reference_exposures": 1, "shift_px": (0.5, 0.5)},
 }
 STAR_REACH_PX, BRIGHT_REACH_PX, BRIGHT_E = 12, 24, 20_000
-METHODS = ("zogy", "kernel")
+Method = Literal["zogy", "kernel"]
+METHODS: tuple[Method, ...] = ("zogy", "kernel")
 
 
 @functools.cache
-def subtracted(seed, method="zogy", **options):
+def subtracted(seed, method: Method = "zogy", **options):
     pair = simulate_pair(seed, SHAPE, **options)
     settings = DifferencingSettings(method=method)
     return pair, subtract(pair.science, pair.reference, settings)

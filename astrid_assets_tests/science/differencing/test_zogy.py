@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,9 @@ from astrid_assets.science.differencing.filters import Noises
 from astrid_assets.science.differencing.local_psf import at, local_psfs
 from astrid_assets.science.differencing.zogy import match
 from astrid_assets.science.errors import ShapeMismatch
+
+if TYPE_CHECKING:
+    from astrid_assets.science.arrays.types import Image
 
 SHAPE = (256, 240)
 SIGMA_N, SIGMA_R = 10.0, 7.0
@@ -28,7 +33,8 @@ def noisy(rng, sigma):
 
 
 def run(science, reference, science_variance=None, **options):
-    noises = Noises(**{"science": SIGMA_N, "reference": SIGMA_R} | options)
+    usual: dict[str, Any] = {"science": SIGMA_N, "reference": SIGMA_R}
+    noises = Noises(**(usual | options))
     flat = np.full(SHAPE, SIGMA_N**2, np.float32)
     return match(
         science,
@@ -39,6 +45,10 @@ def run(science, reference, science_variance=None, **options):
         np.full(SHAPE, SIGMA_R**2, np.float32),
         noises,
     )
+
+
+def flat_variances() -> tuple[Image, Image]:
+    return np.full(SHAPE, SIGMA_N**2, np.float32), np.full(SHAPE, SIGMA_R**2, np.float32)
 
 
 def add(image, psf, flux, x, y):
@@ -69,12 +79,10 @@ def test_the_score_of_pure_noise_has_unit_scatter(rng):
 def test_swapping_the_pair_flips_the_sign_exactly(rng):
     for psfs in ((PN[None], PR[None]), field_psfs()):
         sky = noisy(rng, SIGMA_N), noisy(rng, SIGMA_R)
-        noise = (
-            np.full(SHAPE, SIGMA_N**2, np.float32),
-            np.full(SHAPE, SIGMA_R**2, np.float32),
-        )
+        noise = flat_variances()
         there = match(*sky, *psfs, *noise, Noises(SIGMA_N, SIGMA_R))
-        back = match(*sky[::-1], *psfs[::-1], *noise[::-1], Noises(SIGMA_R, SIGMA_N))
+        swapped = sky[1], sky[0], psfs[1], psfs[0], noise[1], noise[0]
+        back = match(*swapped, Noises(SIGMA_R, SIGMA_N))
         assert (back.d == -there.d).all()
         assert (back.flux == -there.flux).all()
         assert (back.variance == there.variance).all()
@@ -96,12 +104,12 @@ def field_psfs(tolerance=0.01):
 def test_constant_stars_vanish_everywhere_though_the_psf_changes():
     psfs = field_psfs()
     assert len(psfs[0]) == 6
-    images = [np.zeros(SHAPE, np.float32) for _ in range(2)]
+    images = np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.float32)
     places = [(30, 40), (120, 128), (205, 30), (200, 220)]
     for image, stamps in zip(images, psfs, strict=True):
         for x, y in places:
             add(image, at(stamps, x, y, SHAPE), 1e5, x, y)
-    flat = [np.full(SHAPE, s**2, np.float32) for s in (SIGMA_N, SIGMA_R)]
+    flat = flat_variances()
     m = match(*images, *psfs, *flat, Noises(SIGMA_N, SIGMA_R))
     # The best constant PSFs leave several thousand; what is left here is the change
     # of the PSF over its own width.
@@ -113,11 +121,12 @@ def test_constant_stars_vanish_everywhere_though_the_psf_changes():
 
 def test_a_new_source_has_the_psf_of_the_difference_of_its_place():
     psfs = field_psfs()
-    flat = [np.full(SHAPE, s**2, np.float32) for s in (SIGMA_N, SIGMA_R)]
+    flat = flat_variances()
     for x, y in [(25, 30), (120, 128), (210, 225)]:
         science = add(np.zeros(SHAPE, np.float32), at(psfs[0], x, y, SHAPE), 1e5, x, y)
         nothing = np.zeros(SHAPE, np.float32)
         m = match(science, nothing, *psfs, *flat, Noises(SIGMA_N, SIGMA_R))
+        assert m.psf_d_changes is not None
         terms = np.concatenate([m.psf_d[None], m.psf_d_changes])
         seen = m.d[y - 15 : y + 16, x - 15 : x + 16]
         left = [
@@ -130,7 +139,7 @@ def test_a_new_source_has_the_psf_of_the_difference_of_its_place():
 @pytest.mark.slow
 def test_the_score_of_noise_has_unit_scatter_everywhere_though_the_psf_changes(rng):
     scores = []
-    flat = [np.full(SHAPE, s**2, np.float32) for s in (SIGMA_N, SIGMA_R)]
+    flat = flat_variances()
     for _ in range(8):
         sky = noisy(rng, SIGMA_N), noisy(rng, SIGMA_R)
         m = match(*sky, *field_psfs(), *flat, Noises(SIGMA_N, SIGMA_R))

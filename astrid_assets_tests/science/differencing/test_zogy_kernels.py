@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from astrid_assets.science.arrays.types import Image
 from astrid_assets.science.differencing.zogy_kernels import (
     add_scaled,
     cross_block,
@@ -18,6 +19,7 @@ from astrid_assets.science.differencing.zogy_kernels import (
 
 SHAPE = (12, 5)
 F_D, F_S, FLOOR = 0.7, 0.02, 1e-3
+Lines = tuple[Image, Image, Image, Image]
 
 
 def spectra(rng: np.random.Generator, number: int) -> list[np.ndarray]:
@@ -25,11 +27,12 @@ def spectra(rng: np.random.Generator, number: int) -> list[np.ndarray]:
     return list((values[..., 0] + 1j * values[..., 1]).astype(np.complex64))
 
 
-def noise_lines(rng: np.random.Generator) -> list[np.ndarray]:
-    return [rng.uniform(1, 3, n).astype(np.float32) for n in (*SHAPE, *SHAPE)]
+def noise_lines(rng: np.random.Generator) -> Lines:
+    vny, vnx, vry, vrx = (rng.uniform(1, 3, n).astype(np.float32) for n in (*SHAPE, *SHAPE))
+    return vny, vnx, vry, vrx
 
 
-def powers(lines: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def powers(lines: Lines) -> tuple[np.ndarray, np.ndarray]:
     vny, vnx, vry, vrx = (line.astype(np.float64) for line in lines)
     return np.outer(vny, vnx), np.outer(vry, vrx)
 
@@ -59,9 +62,10 @@ def test_match_block_is_equations_13_31_and_33(rng):
 def test_match_block_divides_by_nothing_smaller_than_the_least(rng):
     n, r, pn, pr = spectra(rng, 4)
     pn[:], pr[:] = 1e-3, 1e-3
-    lines = [np.ones_like(line) for line in noise_lines(rng)]
+    white_y, white_x = (np.ones(size, np.float32) for size in SHAPE)
+    white = white_y, white_x, white_y, white_x
     before, d, least = n.copy(), np.empty_like(n), 1e-4
-    match_block(n, r, pn, pr, d, *lines, F_D, F_S, FLOOR, least)
+    match_block(n, r, pn, pr, d, *white, F_D, F_S, FLOOR, least)
     assert_allclose(n, 1e-3 * 1e-6 * before / least / F_S, rtol=1e-4)
 
 

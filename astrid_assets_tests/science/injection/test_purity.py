@@ -33,12 +33,14 @@ def night():
         stars_per_mpx=1500,
     )
     rng = np.random.default_rng(7)
-    sigma = pair.science.sky_rms_e
+    sigma, variance = pair.science.sky_rms_e, pair.science.variance
+    assert sigma is not None
+    assert variance is not None
     noise = rng.normal(0, 0.7 * sigma, pair.science.shape)
     second = replace(
         pair.science,
         data=(pair.science.data + noise).astype(np.float32),
-        variance=pair.science.variance + np.float32((0.7 * sigma) ** 2),
+        variance=variance + np.float32((0.7 * sigma) ** 2),
     )
     clean = subtract(pair.science, pair.reference, DifferencingSettings())
     settings = InjectionSettings(per_frame=N_FALSE, min_snr=8, max_snr=40)

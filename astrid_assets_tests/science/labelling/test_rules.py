@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from astrid_assets.science.arrays.intervals import wilson_interval
 from astrid_assets.science.labelling.agreement import label_noise
-from astrid_assets.science.labelling.consensus import Vote, consensus
+from astrid_assets.science.labelling.consensus import Consensus, Vote, consensus
 from astrid_assets.science.labelling.rules import (
     DEFAULT_RULES,
     ConsensusRules,
@@ -40,22 +40,32 @@ def test_two_of_three_decide_and_five_are_the_most(labels, wanted, state):
     assert queue_state(len(decisive), len(labels), agreement, wanted, DEFAULT_RULES) == state
 
 
+def decided(
+    events: list[Vote],
+    rules: ConsensusRules = DEFAULT_RULES,
+    weights: dict[str, float] | None = None,
+) -> Consensus:
+    found = consensus(events, rules, weights)
+    assert found is not None
+    return found
+
+
 def test_an_expert_outvotes_one_but_not_two():
     events = [Vote(1, "eva", "real"), Vote(2, "ann", "bogus")]
     weights = {"eva": DEFAULT_RULES.expert_weight}
-    assert consensus(events).label == "disputed"
-    found = consensus(events, DEFAULT_RULES, weights)
+    assert decided(events).label == "disputed"
+    found = decided(events, DEFAULT_RULES, weights)
     assert (found.label, found.n_votes) == ("real", 2)
     assert found.agreement == pytest.approx(2 / 3)
     more = [*events, Vote(3, "bob", "bogus")]
-    assert consensus(more, DEFAULT_RULES, weights).label == "disputed"
+    assert decided(more, DEFAULT_RULES, weights).label == "disputed"
 
 
 def test_stricter_rules_make_more_disputes():
     events = [Vote(1, "a", "real"), Vote(2, "b", "real"), Vote(3, "c", "bogus")]
     strict = ConsensusRules.model_validate({"min_agreement": 0.8})
-    assert consensus(events).label == "real"
-    assert consensus(events, strict).label == "disputed"
+    assert decided(events).label == "real"
+    assert decided(events, strict).label == "disputed"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +95,9 @@ def test_wilson_intervals_cover_what_they_promise(rng):
     covered = []
     for share in (0.05, 0.5, 0.9):
         for hits in rng.binomial(40, share, 2000).tolist():
-            low, high = wilson_interval(hits, 40)
+            interval = wilson_interval(hits, 40)
+            assert interval is not None
+            low, high = interval
             covered.append(low <= share <= high)
     assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
     assert wilson_interval(0, 0) is None

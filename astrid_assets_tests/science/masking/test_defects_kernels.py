@@ -198,7 +198,7 @@ def test_weaker_arms_need_light_on_both_sides(rng):
 
 @pytest.mark.parametrize("centre", [(15.2, 20.7), (0.0, 39.0), (-4.0, 10.0)])
 @pytest.mark.parametrize("radius", [0.4, 3.0, 6.5])
-def test_paint_disc_is_a_distance(rng, centre, radius):
+def test_paint_disc_is_a_distance(rng, centre: tuple[float, float], radius):
     mask = bits(rng)
     painted = mask.copy()
     paint_disc(painted, *centre, radius, 8)
@@ -208,7 +208,7 @@ def test_paint_disc_is_a_distance(rng, centre, radius):
 
 @pytest.mark.parametrize("centre", [(15.2, 20.7), (0.1, 38.9), (-3.3, 10.1)])
 @pytest.mark.parametrize("angle", [0.3, 1.7, 3.9])
-def test_paint_ray_is_a_turned_rectangle(rng, centre, angle):
+def test_paint_ray_is_a_turned_rectangle(rng, centre: tuple[float, float], angle):
     mask = bits(rng)
     painted = mask.copy()
     paint_ray(painted, *centre, angle, 12.3, 1.6, 8)

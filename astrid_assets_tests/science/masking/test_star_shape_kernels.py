@@ -33,7 +33,7 @@ def test_shares_are_unknown_beside_bad_or_dark_pixels_and_at_the_border(rng):
     clean = rng.normal(5, 5, SHAPE).astype(np.float32)
     bad = rng.random(SHAPE) < 0.05
     found = shares(clean, bad, EVERYWHERE).reshape(*SHAPE, 4)
-    beside_bad = ndimage.binary_dilation(bad, np.ones((3, 3)))
+    beside_bad = np.asarray(ndimage.binary_dilation(bad, np.ones((3, 3))), dtype=bool)
     for line, (dy, dx) in enumerate(STEPS):
         a, b = np.roll(clean, (-dy, -dx), (0, 1)), np.roll(clean, (dy, dx), (0, 1))
         known = (a > 0) & (b > 0) & ~beside_bad

@@ -6,12 +6,12 @@ import os
 
 import numpy as np
 import pytest
-from astropy.io import fits
 
 from astrid_assets.science.arrays.components import grow
 from astrid_assets.science.arrays.threads import set_threads
 from astrid_assets.science.masking.trails import find_trails, trail_mask
 from astrid_assets.science.sky.background import measure_background
+from astrid_assets_tests.science.real_images import first_image
 from astrid_assets_tests.science.star_fields import noisy, paint, star_field
 
 SHAPE = (384, 384)
@@ -143,8 +143,7 @@ def test_real_trails_are_found_and_their_absence_too(shared_data):
         ("sdss_no_trail.fits", False),
         ("ldt_lmi_no_trail.fits", False),
     ):
-        with fits.open(folder / name) as hdus:
-            image = next(h.data for h in hdus if h.data is not None and h.data.ndim == 2)
+        image, _ = first_image(folder / name)
         found = trails_of(np.asarray(image, dtype=np.float32))
         assert bool(found) == expected, name
         if name.startswith("vatt"):

@@ -92,7 +92,9 @@ def every_line(values, good, height) -> dict[tuple[int, int], tuple[np.ndarray, 
     for block in range(0, rows, height):
         for shift in range(height):
             path = digital_line(height, shift)
-            both = sum(padded[:, block + r, columns + c] for r, c in enumerate(path))
+            both = np.zeros((2, len(columns)))
+            for r, c in enumerate(path):
+                both += padded[:, block + r, columns + c]
             lines[block, shift] = (both[0], both[1])
     return lines
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import Latitude, Longitude, SkyCoord
 from astropy.time import Time
 
 from astrid_assets.science.astrometry.wcs_tools import to_pixels
@@ -55,14 +55,18 @@ def seen(rng, catalogue, wcs, *, term=COLOUR_TERM):
         distance=1 * u.kpc,
         obstime=Time(2016.0, format="jyear"),
     ).apply_space_motion(Time(MJD, format="mjd"))
-    pixels = to_pixels(wcs, there.ra.deg, there.dec.deg)
+    assert isinstance(there.ra, Longitude)
+    assert isinstance(there.dec, Latitude)
+    ra, dec = (np.asarray(angle.to_value(u.deg)) for angle in (there.ra, there.dec))
+    pixels = to_pixels(wcs, ra, dec)
     inside = np.all((pixels > 0) & (pixels < np.array(SHAPE[::-1])), axis=1)
     mag = catalogue.mag - term * catalogue.colour
     flux = 10 ** (-0.4 * (mag - ZERO_POINT))
     flux *= 1 + rng.normal(0, 1, len(flux)) * np.sqrt(flux + 1e4) / flux
     error = np.hypot(0.01, 3 / (2.35 * flux / np.sqrt(flux + 1e4)))
     pixels += error[:, None] * rng.normal(size=pixels.shape)
-    return star_list(*pixels[inside].T, flux[inside])
+    x, y = pixels[inside].T
+    return star_list(x, y, flux[inside])
 
 
 @pytest.mark.parametrize("motion_mas", [0.0, 100.0])
@@ -158,6 +162,7 @@ def test_a_tied_anchor_gives_its_field_absolute_places_and_magnitudes(rng):
     assert not anchor.is_local
     processed = solve_frame(measured, anchor, settings)
     assert processed.is_accepted
+    assert processed.frame.wcs is not None
     there = to_pixels(processed.frame.wcs, *truth.all_pix2world([200.0], [180.0], 0))
     assert there[0] == pytest.approx([200, 180], abs=0.05)
     assert processed.frame.zero_point_mag == pytest.approx(ZERO_POINT, abs=0.03)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,7 @@ FRAMES = [(0, 1), (0, 2), (1, 0), (2, 1), (3, 0), (4, 2)]
 HALF_A_PERCENT_MAG = 0.0054
 
 
-def errors_mag(scene: str, seed: int) -> list[float]:
+def errors_mag(scene: Literal["wide", "deep"], seed: int) -> list[float]:
     """Return zero point minus truth for frames without mishap."""
     plan = SimulationPlan(
         scene_name=scene, seed=seed, shape=(768, 768), frames_per_night=3, first_mjd=60735.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,11 @@ import pytest
 from astrid_assets.pictures.diagnostics import diagnostics_picture
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.processing.anchor import make_anchor
-from astrid_assets.science.processing.diagnostics import frame_diagnostics, masked_shares
+from astrid_assets.science.processing.diagnostics import (
+    FrameDiagnostics,
+    frame_diagnostics,
+    masked_shares,
+)
 from astrid_assets.science.processing.measuring import measure_frame
 from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.settings import ProcessingSettings
@@ -39,17 +44,24 @@ def test_shares_of_the_mask_are_counted_bit_by_bit():
     assert masked_shares(mask) == {"edge": 0.1, "trail": 0.05, "cosmic_ray": 0.01}
 
 
+def part_of(found: FrameDiagnostics, name: str) -> dict[str, Any]:
+    part = found.details[name]
+    assert isinstance(part, dict)
+    return part
+
+
 def test_maps_and_residuals_are_those_of_the_frame(solved):
     measured, processed = solved
     found = frame_diagnostics(processed, measured)
-    widths = np.array(found.details["psf"]["fwhm_px"])
+    widths = np.array(part_of(found, "psf")["fwhm_px"])
     assert widths == pytest.approx(np.full((5, 5), 3.2), rel=0.08)
     assert found.astrometric_rms_x_px == pytest.approx(0, abs=1e-3)
+    assert found.astrometric_rms_x_px is not None
     assert found.astrometric_rms_x_mas == pytest.approx(
         500 * found.astrometric_rms_x_px, rel=0.01, abs=1e-6
     )
-    stars = np.array(found.details["astrometry"]["stars"])
-    assert 0 < stars.sum() <= found.details["astrometry"]["matched"]
+    astrometry = part_of(found, "astrometry")
+    assert 0 < np.array(astrometry["stars"]).sum() <= astrometry["matched"]
     assert found.noise_ratio is None  # nothing is known of a calibrated detector
     assert json.loads(json.dumps(found.details, allow_nan=False)) == found.details
 

@@ -79,6 +79,7 @@ def test_positive_noise_is_no_light_where_the_sky_has_few_electrons(rng):
     image = rng.poisson(light + 4).astype(np.float32)
     frame = replace(raw_frame(image), read_noise_e=0.0)
     found = measure_frame(frame, None, SETTINGS).frame
+    assert found.variance is not None
     blank = (light < 0.01) & (found.mask == 0)
     scatter = float(np.std((found.data - light)[blank]))
     # Clipping takes 4 % from the skewed scatter of so few electrons.

@@ -7,7 +7,6 @@ import warnings
 
 import numpy as np
 import pytest
-from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
 
@@ -18,11 +17,12 @@ from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
-from astrid_assets.science.processing.anchor import anchor_rank, make_anchor
-from astrid_assets.science.processing.measuring import measure_frame
+from astrid_assets.science.processing.anchor import Anchor, anchor_rank, make_anchor
+from astrid_assets.science.processing.measuring import MeasuredFrame, measure_frame
 from astrid_assets.science.processing.solving import solve_frame
 from astrid_assets.science.reference.stacking import build_reference
 from astrid_assets.science.settings import ProcessingSettings, ReferenceSettings
+from astrid_assets_tests.science.real_images import first_image
 
 KINDS = {  # what the eye saw → codes that say the same
     "readout_failure": {"line_noise", "noise_wave", "noise_ripple"},
@@ -48,17 +48,18 @@ def read(path, *, gain=1.0, saturation_e=float("inf"), wcs=True) -> Frame:
     with warnings.catch_warnings():
         # Headers of these sets hold cards that strict readers complain about.
         warnings.simplefilter("ignore")
-        with fits.open(path) as hdus:
-            hdu = next(h for h in hdus if h.data is not None)
-            header, data = hdu.header, hdu.data.astype(np.float32) * np.float32(gain)
-            solution = WCS(header) if wcs else None
+        image, header = first_image(path)
+        data = image.astype(np.float32) * np.float32(gain)
+        solution = WCS(header) if wcs else None
+    exposure_s = header["EXPTIME"]
+    assert isinstance(exposure_s, (int, float))
     return Frame(
         frame_id=path.name,
         data=data,
         mask=np.zeros(data.shape, np.uint16),
         wcs=solution,
-        observed_mjd=float(Time(header["DATE-OBS"]).mjd),
-        exposure_s=float(header["EXPTIME"]),
+        observed_mjd=float(np.asarray(Time(header["DATE-OBS"]).to_value("mjd"))),
+        exposure_s=float(exposure_s),
         band="x",
         saturation_e=saturation_e,
     )
@@ -256,8 +257,7 @@ def drifting(shared_data):
     rows = sorted(table(folder), key=lambda row: float(row["mjd_obs"]))
     measured = []
     for row in rows:
-        with fits.open(folder / row["file"]) as hdus:
-            data = next(h.data for h in hdus if h.data is not None).astype(np.float32)
+        data = first_image(folder / row["file"])[0].astype(np.float32)
         frame = Frame(
             frame_id=row["file"],
             data=data,
@@ -281,10 +281,17 @@ def test_a_night_that_drifts_by_160_pixels_is_aligned(drifting):
     for one in measured:
         found = solve_frame(one, anchor, settings)
         assert found.frame.wcs is not None, found.reasons
+        assert found.solution is not None
         assert max(found.solution.residuals.rms_px) < 0.1
         moved = found.solution.match.pixel_map(middle, middle) - middle
         drifts.append(float(np.hypot(*moved[0])))
     assert max(drifts) > 150
+
+
+def solved_wcs(measured: MeasuredFrame, anchor: Anchor, settings: ProcessingSettings) -> WCS:
+    wcs = solve_frame(measured, anchor, settings).frame.wcs
+    assert wcs is not None
+    return wcs
 
 
 @pytest.mark.data
@@ -296,11 +303,11 @@ def test_going_round_by_another_frame_leads_to_the_same_place(drifting):
         make_anchor(measured[0], settings),
         make_anchor(measured[-1], settings),
     )
-    direct = solve_frame(measured[-1], first, settings).frame.wcs
+    direct = solved_wcs(measured[-1], first, settings)
     x, y = (g.ravel() for g in np.meshgrid(np.linspace(250, 640, 5), np.linspace(60, 440, 5)))
     for one in measured[1:-1]:
-        here = solve_frame(one, first, settings).frame.wcs.all_pix2world(x, y, 0)
-        there = solve_frame(one, last, settings).frame.wcs.all_pix2world(x, y, 0)
+        here = solved_wcs(one, first, settings).all_pix2world(x, y, 0)
+        there = solved_wcs(one, last, settings).all_pix2world(x, y, 0)
         straight = np.array(first.wcs.all_world2pix(*here, 0))
         on_last = last.wcs.all_world2pix(*there, 0)
         around = np.array(first.wcs.all_world2pix(*direct.all_pix2world(*on_last, 0), 0))

@@ -150,7 +150,7 @@ def test_star_fluxes_are_those_of_the_sky(second):
     stars = processed.stars
     points = np.column_stack([stars.x, stars.y])
     there = np.column_stack([truth.stars_x, truth.stars_y])
-    distance, index = KDTree(points).query(there)
+    distance, index = (np.asarray(found) for found in KDTree(points).query(there))
     ok = (distance < 0.7) & (stars.flag[index] == 0) & (truth.stars_flux_e > 5000)
     assert ok.sum() > 20
     ratio = stars.flux[index[ok]] / truth.stars_flux_e[ok]
@@ -182,6 +182,8 @@ def test_processing_twice_gives_the_same_bytes(masters):
     one, two = (measure_frame(frame, masters, SETTINGS) for _ in range(2))
     assert one.frame.data.tobytes() == two.frame.data.tobytes()
     assert one.frame.mask.tobytes() == two.frame.mask.tobytes()
+    assert one.frame.psf is not None
+    assert two.frame.psf is not None
     assert one.frame.psf.coefficients.tobytes() == two.frame.psf.coefficients.tobytes()
     assert one.stars.flux.tobytes() == two.stars.flux.tobytes()
 
@@ -214,6 +216,7 @@ def test_a_frame_without_header_wcs_is_placed_by_its_stars(masters, first):
     found = solve_frame(measured, anchor, settings)
     assert found.is_accepted
     ra, dec = truth.wcs.all_pix2world(200.0, 200.0, 0)
+    assert found.frame.wcs is not None
     there = np.array(found.frame.wcs.all_world2pix(ra, dec, 0))
     assert np.abs(there - 200).max() < 0.1
 

@@ -76,13 +76,14 @@ def test_the_width_of_moffat_stars_of_another_painter_is_theirs(rng):
     x, y = rng.uniform(15, 497, (2, 160))
     flux = rng.uniform(2e4, 1e5, 160)
     light = np.zeros((512, 512))
-    for one in zip(x, y, flux, strict=True):
-        width = 2.8 + 1.2 * one[0] / 512
-        light += paint((512, 512), *(np.array([value]) for value in one), width)
+    for i in range(160):
+        width = 2.8 + 1.2 * x[i] / 512
+        light += paint((512, 512), x[i : i + 1], y[i : i + 1], flux[i : i + 1], width)
     frame = flat_frame(noisy(rng, light), 300, 5)
     psf = fit_psf(frame, measure_stars(frame))
     found = [stamp_fwhm(psf.at(at, 256)) for at in (40, 472)]
-    truth = [stamp_fwhm(star(0, 0, 2.8 + 1.2 * at / 512)) for at in (40, 472)]
+    shown = [star(0, 0, 2.8 + 1.2 * at / 512).astype(np.float32) for at in (40, 472)]
+    truth = [stamp_fwhm(stamp) for stamp in shown]
     assert found == pytest.approx(truth, rel=0.02)
 
 
@@ -227,7 +228,7 @@ def test_the_polynomial_stays_within_the_frame():
     span = np.arange(9) - 4
     one = np.exp(-(span[:, None] ** 2 + span**2) / 4).astype(np.float32)
     one /= one.sum()
-    terms = np.stack([one, *(ndimage.laplace(one) * k for k in range(1, 6))])
+    terms = np.stack([one, *(ndimage.laplace(one) * k for k in range(1, 6))]).astype(np.float32)
     psf = PsfModel(terms, (100, 200), 2.0, 5)
     np.testing.assert_array_equal(psf.at(-300, 1000), psf.at(0, 99))
     np.testing.assert_allclose(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -11,27 +12,38 @@ import pytest
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import FrameRejected
-from astrid_assets.science.quality.cross_check import CHANGE_SIGMA, cross_check
+from astrid_assets.science.quality.cross_check import CHANGE_SIGMA, CrossCheck, cross_check
 from astrid_assets.science.quality.difference_gates import methods_agree
-from astrid_assets.science.simulation.pair import simulate_pair
+from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair
+
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Frame
 
 pytestmark = pytest.mark.slow
 
 SETTINGS = DifferencingSettings()
-BASE = {"stars_per_mpx": 3500.0, "n_transients": 18, "negative_fraction": 0.3}
+BASE: dict[str, Any] = {"stars_per_mpx": 3500.0, "n_transients": 18, "negative_fraction": 0.3}
 
 
-def pair(**options: object):
+def pair(**options: Any) -> SimulatedPair:
     return simulate_pair(6, (384, 384), **(BASE | options))
 
 
-def checked(science, reference, settings=SETTINGS):
+def checked(
+    science: Frame, reference: Frame, settings: DifferencingSettings = SETTINGS
+) -> CrossCheck:
     difference = subtract(science, reference, settings)
     return cross_check(science, reference, difference, settings)
 
 
+def number(check: CrossCheck, name: str) -> float:
+    value = check.numbers()[name]
+    assert isinstance(value, float)
+    return value
+
+
 @functools.cache
-def right():
+def right() -> CrossCheck:
     made = pair()
     return checked(made.science, made.reference)
 
@@ -48,12 +60,12 @@ def right():
 )
 def test_right_pairs_agree(options):
     made = pair(**options)
-    numbers = checked(made.science, made.reference).numbers()
-    for verdict in methods_agree([numbers], SETTINGS):
+    check = checked(made.science, made.reference)
+    for verdict in methods_agree([check.numbers()], SETTINGS):
         assert verdict.passed, verdict.detail
-    assert numbers["star_difference"] < 0.75 * SETTINGS.max_method_difference
-    assert numbers["flux_ratio"] == pytest.approx(1, abs=0.01)
-    assert numbers["correlation"] > 0.98
+    assert number(check, "star_difference") < 0.75 * SETTINGS.max_method_difference
+    assert number(check, "flux_ratio") == pytest.approx(1, abs=0.01)
+    assert number(check, "correlation") > 0.98
 
 
 @pytest.mark.parametrize("side", ["science", "reference"])
@@ -89,8 +101,8 @@ def test_the_other_method_is_the_other_one():
     turned = checked(made.science, made.reference, kernel)
     assert right().method == "kernel"
     assert turned.method == "zogy"
-    ratio = float(turned.numbers()["flux_ratio"])
-    assert ratio == pytest.approx(1 / right().numbers()["flux_ratio"], abs=1e-3)
+    ratio = number(turned, "flux_ratio")
+    assert ratio == pytest.approx(1 / number(right(), "flux_ratio"), abs=1e-3)
 
 
 def test_a_frame_without_psf_is_refused():

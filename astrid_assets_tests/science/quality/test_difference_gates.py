@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,9 @@ from astrid_assets.science.quality.gate import Gate, blocking_gates
 from astrid_assets.science.quality.numbers import Limit, LimitSide
 from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair
 
+if TYPE_CHECKING:
+    from astrid_assets.science.frame import Frame
+
 SETTINGS = DifferencingSettings()
 AGREED = {
     "method": "kernel",
@@ -37,8 +41,8 @@ AGREED = {
 
 
 @functools.cache
-def pair(**options: float) -> SimulatedPair:
-    usual = {"stars_per_mpx": 4000.0, "n_transients": 0}
+def pair(**options: Any) -> SimulatedPair:
+    usual: dict[str, Any] = {"stars_per_mpx": 4000.0, "n_transients": 0}
     return simulate_pair(4, (256, 256), **(usual | options))
 
 
@@ -54,10 +58,11 @@ def covered_by_a_tenth() -> SimulatedPair:
 
 
 def with_variances_times(factor: float) -> SimulatedPair:
-    science, reference = (
-        replace(frame, variance=frame.variance * np.float32(factor))
-        for frame in (good().science, good().reference)
-    )
+    def louder(frame: Frame) -> Frame:
+        assert frame.variance is not None
+        return replace(frame, variance=frame.variance * np.float32(factor))
+
+    science, reference = louder(good().science), louder(good().reference)
     return replace(good(), science=science, reference=reference)
 
 
@@ -74,7 +79,9 @@ def with_a_rippled_flat() -> SimulatedPair:
 
 
 def with_a_shifted_wcs() -> SimulatedPair:
-    wcs = good().reference.wcs.deepcopy()
+    wcs = good().reference.wcs
+    assert wcs is not None
+    wcs = wcs.deepcopy()
     wcs.wcs.crpix += np.array([3.5, 0])
     return replace(good(), reference=replace(good().reference, wcs=wcs))
 
@@ -131,8 +138,8 @@ def test_the_stars_of_a_pair_that_has_too_few_are_judged():
     assert blocking_gates(judge_differences([row], SETTINGS)) == ["stars_used"]
 
 
-def numbers(**changed: float) -> dict[str, object]:
-    usual = {
+def numbers(**changed: float) -> dict[str, float]:
+    usual: dict[str, float] = {
         "coverage": 0.98,
         "std_score": 1.0,
         "residual_power": 0.001,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -155,7 +156,8 @@ def test_flags_that_a_stack_inherits_come_last_others_do_not_matter():
 
 @pytest.mark.parametrize("missing", ["limiting_mag", "coverage"])
 def test_what_was_never_measured_is_not_guessed(missing):
-    choice = choose_members([candidate(0), candidate(1, **{missing: None})], ReferenceSettings())
+    unmeasured: dict[str, Any] = {missing: None}
+    choice = choose_members([candidate(0), candidate(1, **unmeasured)], ReferenceSettings())
     assert choice.members == ["o0"]
     assert why_not(choice)["o1"] == "unmeasured"
 

@@ -50,9 +50,13 @@ def test_the_stack_lies_on_the_sharpest_frame_whatever_the_order():
 def test_a_stack_is_deeper_and_states_its_noise():
     frames = exposures(4)
     stack = build_reference(frames, SETTINGS)
+    assert stack.variance is not None
+    assert stack.psf is not None
     inner = (slice(20, -20), slice(20, -20))
     sky = np.sqrt(np.percentile(stack.variance[inner], 30))
     assert stack.sky_rms_e == pytest.approx(sky, rel=0.08)
+    assert stack.sky_rms_e is not None
+    assert frames[0].sky_rms_e is not None
     assert stack.sky_rms_e < 0.6 * frames[0].sky_rms_e
     assert stack.psf.fwhm_px == pytest.approx(3.0, abs=0.3)
 
@@ -149,12 +153,14 @@ def test_a_stack_states_how_faint_a_star_it_shows(name):
     ]
     # Two of the same stars: what is left of their difference is the noise of both.
     left = stacks[0].data - stacks[1].data
+    assert stacks[0].psf is not None
     psf = stacks[0].psf.centre.astype(float)
     flux = fftconvolve(left, psf[::-1, ::-1] / (psf**2).sum(), mode="same")
     # Noise of its own says where the sky is, or the selection would know the scatter.
     near_sky = fftconvolve(stacks[2].data, psf, mode="same")
     unusable = (stacks[0].mask | stacks[1].mask) & UNUSABLE != 0
-    blank = ~maximum_filter(unusable, 15) & (near_sky < np.percentile(near_sky, 40))
+    near_unusable = np.asarray(maximum_filter(unusable, 15), dtype=bool)
+    blank = ~near_unusable & (near_sky < np.percentile(near_sky, 40))
     scatter = 1.4826 * np.median(np.abs(flux[blank])) / np.sqrt(2)
     limit, coverage = depth_of(stacks[0])
     truth = stacks[0].zero_point_mag - 2.5 * np.log10(5 * scatter)
@@ -188,6 +194,9 @@ def test_a_frame_without_a_good_pixel_cannot_be_stacked(which):
 def test_half_a_pixel_weighs_no_more_than_none():
     frames = [exposure(i, place) for i, place in ((0, (0, 0, 0)), (4, HALF))]
     stack = build_reference(frames, SETTINGS)
+    assert stack.psf_noise_factor is not None
+    assert stack.variance is not None
+    assert frames[0].variance is not None
     # Two equally deep frames: half the variance on the scale of the PSF.
     of_psf = stack.psf_noise_factor**2 * np.percentile(stack.variance, 30)
     assert of_psf == pytest.approx(np.percentile(frames[0].variance, 30) / 2, rel=0.02)

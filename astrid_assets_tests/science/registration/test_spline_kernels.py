@@ -22,7 +22,7 @@ def blocks_of(bad: np.ndarray) -> np.ndarray:
     ny, nx = (-(-n // BLOCK) for n in bad.shape)
     full = np.ones((ny * BLOCK, nx * BLOCK), dtype=bool)
     full[: bad.shape[0], : bad.shape[1]] = bad
-    return full.reshape(ny, BLOCK, nx, BLOCK).all(axis=(1, 3))
+    return np.asarray(full.reshape(ny, BLOCK, nx, BLOCK).all(axis=(1, 3)))
 
 
 def test_block_map_marks_blocks_without_a_good_pixel(rng):

@@ -289,6 +289,7 @@ def test_poison_anywhere_stays_in_its_mask(seed, geometry, poison, bit):
     matrix, offset = geometry
     middles = matrix @ np.indices(SHAPE)[::-1].reshape(2, -1) + offset[:, None]
     border = ((middles < 0.2) | (middles > SIDE - 1.2)).any(axis=0).reshape(SHAPE)
-    within = missing_at(maximum_filter(struck, size=7), mapping) | border
+    near_struck = np.asarray(maximum_filter(struck, size=7), dtype=bool)
+    within = missing_at(near_struck, mapping) | border
     leaning = (bits & (UNUSABLE | MaskBit.INTERPOLATED)) != 0
     assert not leaning[~within].any()

@@ -57,7 +57,7 @@ def test_lay_is_a_tensor_product_of_b_splines(rng, step, derivative):
         spline = CUBIC.derivative(order) if order else CUBIC
         weights.append(np.nan_to_num(spline(knots)))
     line, out = np.full(15 + 2 * MARGIN, 77.0), np.full((13, 13), 77.0)
-    lay(here, *weights, *base, step, radius, line, out)
+    lay(here, weights[0], weights[1], base[0], base[1], step, radius, line, out)
     up, across = along(15, step, shift[0], 6), along(15, step, shift[1], 6, derivative)
     assert_allclose(out, up @ here @ across.T / step**derivative, atol=1e-12)
     assert np.abs(out).max() > 0.1
@@ -95,7 +95,7 @@ def test_gather_all_is_the_transpose_as_a_matrix(rng, step, squared):
 
 
 @pytest.mark.parametrize("place", [(20, 20), (0, 43), (-2, 5), (41, 41)])
-def test_add_star_adds_what_lies_inside(rng, place):
+def test_add_star_adds_what_lies_inside(rng, place: tuple[int, int]):
     image, laid = rng.normal(size=SHAPE).astype(np.float32), rng.random((9, 9))
     added = image.copy()
     add_star(added, laid, *place, -50.0)
@@ -119,7 +119,7 @@ def field(rng: np.random.Generator, stars) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("place", [(20, 20), (1, 42)])
-def test_flux_at_is_a_least_squares_fit(rng, place):
+def test_flux_at_is_a_least_squares_fit(rng, place: tuple[int, int]):
     image, variance = field(rng, [(place[0] + 0.2, place[1] - 0.3, 5000.0)])
     usable = rng.random(SHAPE) < 0.9
     laid = stamp(gaussian_nodes(33, 2, 1.4), 2, (0.2, -0.3), 5)
