@@ -15,6 +15,7 @@ from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.errors import Reason
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun, Survey
@@ -158,7 +159,8 @@ def _end_differently(session: Session, made: list[str], rejected: str) -> None:
     trailed = session.get_one(PreprocessRun, ids.preprocess_id(made[4]))
     trailed.status, trailed.ra_deg, trailed.dec_deg = "rejected", None, None
     trailed.frame_key = None
-    trailed.reasons = [Reason("trailed", "stars are 3 times as long as wide").as_dict()]
+    why = Reason(ReasonCode.ELONGATED_STARS, "stars are 3 times as long as wide")
+    trailed.reasons = [why.as_dict()]
     session.get_one(Observation, made[0]).source_path = f"{BAD_TEXT}.fits"
 
 
@@ -174,10 +176,10 @@ def _write_differences(
         peak = {0: SEEN_SIGMA, 1: -SEEN_SIGMA, 2: FAINT_SIGMA}.get(number, 0.0)
         reasons: tuple[Reason, ...] = ()
         if number == 5:
-            reasons = (Reason("score_noise", "std(S_corr) is 2.1, at most 1.3"),)
+            reasons = (Reason(ReasonCode.NOISY_SCORE, "std(S_corr) is 2.1, at most 1.3"),)
         if number == 6:
             run.status, run.difference_key = "rejected", None
-            run.reasons = [Reason("no_reference", "0 earlier good frames").as_dict()]
+            run.reasons = [Reason(ReasonCode.NO_REFERENCE, "0 earlier good frames").as_dict()]
             continue
         difference = _difference(
             observation_id,

@@ -15,6 +15,7 @@ from astropy.wcs import WCS
 from astrid_assets import api
 from astrid_assets.science.errors import FrameRejected, ScienceError
 from astrid_assets.science.simulation.pair import simulate_pair
+from astrid_assets.storage.fits.cards import data_of, header_of
 from astrid_assets_tests.standalone.two_files import GAIN, SKY_E, TwoFiles, two_files
 
 if TYPE_CHECKING:
@@ -33,9 +34,14 @@ def result(files: TwoFiles) -> Subtraction:
     return api.difference(files.science, files.reference)
 
 
+def column(rows: Table, name: str) -> np.ndarray:
+    """Return a column of a table as an array."""
+    return np.asarray(rows[name])
+
+
 def found_of(result: Subtraction, files: TwoFiles) -> int:
     """Count the changes that were put in and are kept within a pixel."""
-    x, y = np.asarray(result.kept["x"]), np.asarray(result.kept["y"])
+    x, y = column(result.kept, "x"), column(result.kept, "y")
     return sum(bool(np.any(np.hypot(x - t.x, y - t.y) < 1)) for t in files.pair.transients)
 
 
@@ -46,10 +52,12 @@ def test_the_changes_are_found_with_their_flux(result: Subtraction, files: TwoFi
     assert result.difference.std_score == pytest.approx(1, abs=0.1)
     pulls = []
     for truth in files.pair.transients:
-        distance = np.hypot(result.kept["x"] - truth.x, result.kept["y"] - truth.y)
-        row = result.kept[int(np.argmin(distance))]
-        pulls.append((float(row["flux_e"]) - truth.flux_e) / float(row["flux_err_e"]))
-        assert float(row["ra_deg"]) == pytest.approx(truth.ra_deg, abs=0.5 / 3600)
+        x, y, flux_e, flux_err_e, ra_deg = (
+            column(result.kept, name) for name in ("x", "y", "flux_e", "flux_err_e", "ra_deg")
+        )
+        row = np.argmin(np.hypot(x - truth.x, y - truth.y))
+        pulls.append((flux_e[row] - truth.flux_e) / flux_err_e[row])
+        assert ra_deg[row] == pytest.approx(truth.ra_deg, abs=0.5 / 3600)
     assert np.sqrt(np.mean(np.square(pulls))) < 2
 
 
@@ -106,8 +114,8 @@ def test_one_wcs_serves_both_frames(files: TwoFiles, result: Subtraction) -> Non
     science = files.array("science")[0]
     found = api.difference(science, files.reference)
     assert found_of(found, files) == len(files.pair.transients)
-    first, same = found.kept[0], result.kept[0]
-    assert float(first["ra_deg"]) == pytest.approx(float(same["ra_deg"]), abs=0.5 / 3600)
+    ra_deg, same = (column(rows, "ra_deg")[0] for rows in (found.kept, result.kept))
+    assert ra_deg == pytest.approx(same, abs=0.5 / 3600)
 
 
 def test_a_date_and_an_exposure_time_are_not_asked_for(files: TwoFiles) -> None:
@@ -121,7 +129,7 @@ def test_settings_reach_the_step_that_uses_them(files: TwoFiles, result: Subtrac
     found = api.difference(
         files.science, files.reference, threshold_sigma=15, method="kernel", zero_point_mag=25.0
     )
-    assert np.abs(found.candidates["significance"]).min() >= 15
+    assert np.abs(column(found.candidates, "significance")).min() >= 15
     assert "mag" in found.candidates.colnames
     assert "mag" not in result.candidates.colnames
     assert not np.array_equal(found.d, result.d)
@@ -130,14 +138,14 @@ def test_settings_reach_the_step_that_uses_them(files: TwoFiles, result: Subtrac
 @pytest.mark.slow
 def test_files_hold_the_arrays_and_the_table(result: Subtraction, tmp_path: Path) -> None:
     with fits.open(result.write(tmp_path / "d.fits")) as hdus:
-        assert np.array_equal(hdus["D"].data, result.d)
-        assert np.array_equal(hdus["MASK"].data, result.mask)
-        assert np.array_equal(hdus["PSF"].data, result.psf)
-        assert len(hdus["CANDIDATES"].data) == len(result.candidates)
-        sky = WCS(hdus["S_CORR"].header).all_pix2world([[100, 100]], 0)
+        assert np.array_equal(data_of(hdus, "D"), result.d)
+        assert np.array_equal(data_of(hdus, "MASK"), result.mask)
+        assert np.array_equal(data_of(hdus, "PSF"), result.psf)
+        assert len(data_of(hdus, "CANDIDATES")) == len(result.candidates)
+        sky = WCS(header_of(hdus, "S_CORR")).all_pix2world([[100, 100]], 0)
         assert result.wcs is not None
         assert sky == pytest.approx(result.wcs.all_pix2world([[100, 100]], 0), abs=1e-9)
-        assert hdus[0].header["STDSCORE"] == pytest.approx(result.difference.std_score)
+        assert header_of(hdus, 0)["STDSCORE"] == pytest.approx(result.difference.std_score)
     rows = Table.read(result.write(tmp_path / "d.csv"), format="ascii.csv")
     assert len(rows) == len(result.candidates)
     assert result.write(tmp_path / "d.png").read_bytes().startswith(b"\x89PNG")
@@ -171,12 +179,13 @@ def test_a_frame_is_measured(files: TwoFiles, tmp_path: Path) -> None:
     is_inside &= (pair.stars_y > 20) & (pair.stars_y < 236)
     brightest = np.argmax(pair.stars_flux_e * is_inside)
     x, y = pair.stars_x[brightest], pair.stars_y[brightest]
-    near = np.hypot(measured.stars["x"] - x, measured.stars["y"] - y) < 0.5
+    away = np.hypot(column(measured.stars, "x") - x, column(measured.stars, "y") - y)
+    near = away < 0.5
     assert np.count_nonzero(near) == 1
     assert "FWHM" in measured._repr_html_()
     with fits.open(measured.write(tmp_path / "m.fits")) as hdus:
-        assert np.array_equal(hdus["DATA"].data, measured.data)
-        assert len(hdus["STARS"].data) == len(measured.stars)
+        assert np.array_equal(data_of(hdus, "DATA"), measured.data)
+        assert len(data_of(hdus, "STARS")) == len(measured.stars)
 
 
 def test_a_limit_of_surveys_is_reported_and_does_not_refuse(files: TwoFiles) -> None:
@@ -238,10 +247,10 @@ def test_a_microlensing_event_is_found_without_a_wcs(shared_data: Path) -> None:
         read_noise_e=5,
     )
     assert found.is_usable
-    first = found.kept[0]
+    x, y, significance = (column(found.kept, name)[0] for name in ("x", "y", "significance"))
     # Position of the set's own list.
-    assert float(np.hypot(first["x"] - 261.5, first["y"] - 213.7)) < 1
-    assert float(first["significance"]) > 50
+    assert np.hypot(x - 261.5, y - 213.7) < 1
+    assert significance > 50
 
 
 @pytest.mark.data
@@ -252,9 +261,9 @@ def test_a_supernova_is_found_between_two_sites(shared_data: Path) -> None:
         folder / "reference/kmtnet_20150920_9361_saao.fits.fz",
     )
     assert found.is_usable
-    first = found.kept[0]
-    assert float(first["ra_deg"]) == pytest.approx(14.2633, abs=1 / 3600)
-    assert float(first["dec_deg"]) == pytest.approx(-37.0399, abs=1 / 3600)
+    ra_deg, dec_deg = (column(found.kept, name)[0] for name in ("ra_deg", "dec_deg"))
+    assert ra_deg == pytest.approx(14.2633, abs=1 / 3600)
+    assert dec_deg == pytest.approx(-37.0399, abs=1 / 3600)
 
 
 def test_a_mirrored_frame_is_registered_by_its_stars(files: TwoFiles) -> None:

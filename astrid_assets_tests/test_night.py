@@ -50,7 +50,7 @@ from astrid_assets_tests.small_survey import (
 from astrid_assets_tests.tracking.mlflow_service import mlflow_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 __all__ = [
@@ -85,7 +85,7 @@ class World:
         assets: tuple[str, ...],
         *,
         nights: list[str] | None = None,
-        ops: dict[str, object] | None = None,
+        ops: Mapping[str, object] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Run assets, over a range of nights when given."""
         definitions = build_definitions(
@@ -253,7 +253,8 @@ def test_learning_without_enough_labels_says_so(embedded: World) -> None:
     )
     assert not result.success
     failures = [e for e in result.all_events if e.is_step_failure]
-    error = failures[0].event_specific_data.error
+    error = failures[0].step_failure_data.error
+    assert error is not None
     assert "label more" in f"{error.message} {error.cause}"
 
 

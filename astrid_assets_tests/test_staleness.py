@@ -156,7 +156,10 @@ def test_finished_nights_are_fresh_and_told_of_once(world: World) -> None:
         assert world.stale(asset) == []
     result = world.run(ASSETS, NIGHTS)
     told = Counter(
-        (event.asset_key.to_user_string(), event.partition)
+        (
+            event.step_materialization_data.materialization.asset_key.to_user_string(),
+            event.partition,
+        )
         for event in result.all_events
         if event.is_step_materialization
     )

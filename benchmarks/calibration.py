@@ -103,7 +103,10 @@ def combiners(stacks: dict[str, list[np.ndarray]]) -> list[CCDData]:
     done: list[CCDData] = []
     for stack in stacks.values():
         combiner = Combiner([CCDData(image, unit="electron") for image in stack])
-        combiner.sigma_clipping(func=np.ma.median, dev_func=np.ma.std)
+        combiner.sigma_clipping(
+            func=np.ma.median,  # type: ignore[arg-type]  # ccdproc takes functions as well as names
+            dev_func=np.ma.std,  # type: ignore[arg-type]
+        )
         done.append(combiner.average_combine())
     return done
 

@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.storage.fits.cards import data_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,8 @@ def pixels(path: Path) -> Image:
         # Headers of these sets hold cards that strict readers complain about.
         warnings.simplefilter("ignore")
         with fits.open(path) as hdus:
-            return next(h.data for h in hdus if h.data is not None).astype(np.float32)
+            images = (data_of(hdus, index) for index in range(len(hdus)))
+            return next(image for image in images if image is not None).astype(np.float32)
 
 
 def frame_of(path: Path, *, gain: float = 1.0, saturation_e: float = np.inf) -> Frame:

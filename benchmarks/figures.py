@@ -25,6 +25,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+
 RESULTS = Path(__file__).with_name("results")
 DIGITS = 4
 """Significant digits that are printed and kept; no benchmark repeats itself better."""
@@ -39,6 +41,7 @@ PACKAGES = (
 """Packages whose versions may matter to a figure; those installed are kept."""
 
 Value: TypeAlias = int | float
+Measured: TypeAlias = "Value | np.floating"
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Figures:
         """Return the arguments of the command line."""
         return self._options
 
-    def add(self, table: str, row: str, name: str, value: Value, unit: str = "") -> None:
+    def add(self, table: str, row: str, name: str, value: Measured, unit: str = "") -> None:
         """Add a figure; numpy's numbers become Python's."""
         if not math.isfinite(value):
             raise ValueError(f"{name} of {row} is {value}: leave out what was not measured")

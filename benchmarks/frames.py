@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import astroscrappy
 import numpy as np
 import sep
+from astroscrappy.astroscrappy import detect_cosmics
 
 from astrid_assets.science.arrays.threads import set_threads
 from astrid_assets.science.calibration.calibrate import calibrate
@@ -148,7 +148,7 @@ def steps(world: World, rounds: int) -> list[Line]:
             "cosmic rays",
             lambda: find_cosmic_rays(light, variance, bad),
             "astroscrappy",
-            lambda: astroscrappy.detect_cosmics(
+            lambda: detect_cosmics(
                 light,
                 inmask=bad,
                 invar=variance,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -28,7 +28,22 @@ STACK_MESH_PX = 64  # a deep stack of a crowded field fills larger meshes with s
 BLIND_OFFSET_PX = (0.21, -0.27)  # what the header's WCS is wrong by
 COSMIC_RAYS_PER_MPX = 60
 
-CASES: dict[str, dict[str, object]] = {
+
+class Case(TypedDict, total=False):
+    """What a case changes of `simulate_pair`."""
+
+    stars_per_mpx: float
+    science_fwhm_px: float
+    reference_fwhm_px: float
+    science_ellipticity: tuple[float, float]
+    reference_ellipticity: tuple[float, float]
+    psf_variation: float
+    jitter_px: float
+    shift_px: tuple[float, float]
+    saturation_e: float
+
+
+CASES: dict[str, Case] = {
     "reference sharper": {"science_fwhm_px": 3.2, "reference_fwhm_px": 2.5},
     "science sharper": {"science_fwhm_px": 2.5, "reference_fwhm_px": 3.2},
     "crossed": {
@@ -54,7 +69,7 @@ def make_pair(case: str, seed: int, shape: tuple[int, int] = SHAPE) -> Simulated
         reference_exposures=STACKED,
         negative_fraction=0.0 if case == "cosmic rays" else 0.3,
         **CASES[case],
-    )  # type: ignore[arg-type]
+    )
     # The case's offset is one that no WCS knows of.
     science = replace(pair.science, wcs=pair.reference.wcs)
     if case == "cosmic rays":
@@ -92,6 +107,7 @@ def blind(frame: Frame) -> Frame:
         zero_point_mag=None,
     )
     found = measure_frame(raw, None, ProcessingSettings()).frame
+    assert frame.wcs is not None
     wcs = frame.wcs.deepcopy()
     wcs.wcs.crpix = wcs.wcs.crpix + np.array(BLIND_OFFSET_PX)
     wcs.wcs.set()

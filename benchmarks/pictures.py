@@ -159,12 +159,16 @@ def registration(data: Path, out: Path, figures: Figures) -> None:
     moved, _, mask = resample(
         theirs.frame.data, variance, theirs.frame.mask, mapping, ours.frame.shape
     )
+    assert ours.frame.zero_point_mag is not None
+    assert theirs.frame.zero_point_mag is not None
     scale = 10 ** (0.4 * (ours.frame.zero_point_mag - theirs.frame.zero_point_mag))
     bad = ((mask | ours.frame.mask) & UNUSABLE) != 0
     here = np.s_[100:356, 100:356]
     before = (theirs.frame.data * scale - ours.frame.data)[here]
     after = np.where(bad, 0, moved * scale - ours.frame.data)[here]
     rms = theirs.quality.astrometric_rms_px
+    assert rms is not None
+    assert theirs.quality.n_matched is not None
     figures.add(PICTURES, "registration", "aligned by", theirs.quality.n_matched, "stars")
     figures.add(PICTURES, "registration", "rms", rms, "px")
     draw_row(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sep
@@ -85,7 +85,8 @@ def rows(
     with_psf = replace(frame, psf=psf)
     chosen = choose_psf_stars(stars)
     sigma = np.full(frame.shape, np.hypot(np.sqrt(SKY_E), READ_NOISE_E), np.float32)
-    ways: dict[str, tuple[Callable[[], object], Callable[[object], tuple]]] = {
+    # Each judge takes what its own way returns.
+    ways: dict[str, tuple[Callable[[], object], Callable[[Any], tuple[int, float]]]] = {
         "find and measure stars": (lambda: measure_stars(frame), _stars),
         "PSF": (lambda: fit_psf(frame, stars), lambda p: (p.n_stars, _ours(p, truth))),
         "PSF fits of all stars": (lambda: with_psf_fluxes(stars, with_psf), _stars),
@@ -207,8 +208,8 @@ def epsf(frame: Frame, stars: Stars, size: int, oversampling: int) -> object:
     return model
 
 
-def _stars(found: object) -> tuple[int, float]:
-    return len(found), np.nan  # type: ignore[arg-type]
+def _stars(found: Stars) -> tuple[int, float]:
+    return len(found), np.nan
 
 
 def _ours(psf, truth: PsfField) -> float:

@@ -29,6 +29,7 @@ from scipy.special import erf
 from astrid_assets.science.arrays.threads import set_threads, threads
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.registration.resampling import pixel_mapping, resample
+from astrid_assets.storage.fits.cards import data_of, header_of
 from benchmarks.costs import cpu_seconds, peak_frames
 from benchmarks.figures import Figures, parser_of
 
@@ -111,7 +112,7 @@ def compare(sky: Sky, rounds: int = ROUNDS) -> list[Result]:
     variance = np.full(shape, 300, dtype=np.float32)
     empty = np.zeros_like(mask)
     with tempfile.TemporaryDirectory(prefix="astrid-swarp-", dir=_fast()) as folder:
-        ways: dict[str, Callable[[], Array]] = {
+        ways: dict[str, Callable[[], NDArray[np.floating]]] = {
             "resample": lambda: ours(sky, variance, mask),
             "reproject_interp bicubic": lambda: reprojected(sky, "bicubic"),
             "reproject_interp bilinear": lambda: reprojected(sky, "bilinear"),
@@ -189,7 +190,7 @@ def tangent(side: int, angle_deg: float, scale: float, shift: tuple[float, float
     return wcs
 
 
-def ours(sky: Sky, variance: Image, mask: NDArray[np.uint16]) -> Array:
+def ours(sky: Sky, variance: Image, mask: NDArray[np.uint16]) -> Image:
     """Register with everything that travels with a frame."""
     shape = sky.image.shape
     mapping = pixel_mapping(sky.wcs_to, sky.wcs_from, (shape[0], shape[1]))
@@ -253,15 +254,15 @@ def swarped(swarp: str, folder: Path, sky: Sky, extra: list[str]) -> Array:
         timeout=SWARP_LIMIT_S,
     )
     with fits.open(folder / "in.resamp.fits") as hdus:
-        values, header = np.asarray(hdus[0].data, dtype=np.float64), hdus[0].header
+        values, header = np.asarray(data_of(hdus, 0), dtype=np.float64), header_of(hdus, 0)
     # Its borders without data are cut off.
     top, left = (round(sky.wcs_to.wcs.crpix[axis] - header[f"CRPIX{axis + 1}"]) for axis in (1, 0))
     image = np.zeros(sky.image.shape)
     image[top : top + len(values), left : left + values.shape[1]] = values
-    return image * header["FLXSCALE"]
+    return image * float(str(header["FLXSCALE"]))
 
 
-def errors(image: Array, sky: Sky) -> tuple[float, float, float]:
+def errors(image: NDArray[np.floating], sky: Sky) -> tuple[float, float, float]:
     """Largest errors of the stars' flux, places and profiles on the new grid.
 
     The flux in per cent, the place in pixels, the profile in per cent of the peak of

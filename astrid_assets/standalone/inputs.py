@@ -60,7 +60,7 @@ class HasDataAndMeta(Protocol):
         ...
 
     @property
-    def header(self) -> Mapping[str, object]:
+    def header(self) -> Mapping[str, object] | fits.Header:
         """The cards."""
         ...
 

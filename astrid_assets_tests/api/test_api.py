@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.learning import TrainingDataset
 from astrid_assets.storage.database.upsert import upsert
+from astrid_assets.storage.fits.cards import data_of, header_of
 from astrid_assets.web.dagster_client import DagsterClient
 from astrid_assets_tests import small_sky as values
 from astrid_assets_tests.storage.world import WHEN
@@ -56,7 +57,7 @@ def test_observations_tell_what_became_of_them(client: httpx.Client) -> None:
     page = client.get("/observations", params={"night": values.NIGHT}).json()
     assert len(page["items"]) == len(values.OUTCOMES)
     rejected = [i for i in page["items"] if (i["processed"] or {}).get("reasons")]
-    assert [i["processed"]["reasons"][0]["code"] for i in rejected] == ["trailed"]
+    assert [i["processed"]["reasons"][0]["code"] for i in rejected] == ["elongated_stars"]
     one = client.get(f"/observations/{rejected[0]['id']}").json()
     assert one == rejected[0]
     assert client.get("/surveys").json()[0]["name"] == values.SURVEY
@@ -74,11 +75,11 @@ def test_a_detection_names_its_cutouts_and_each_is_there(
             assert answer.content.startswith(PNG_MAGIC)
             assert Pillow.open(io.BytesIO(answer.content)).size == (64, 64)
     with fits.open(io.BytesIO(client.get(detail["cutouts"]["score.fits"]).content)) as hdus:
-        assert hdus[0].data[32, 32] == np.float32(values.SEEN_SIGMA)
+        assert data_of(hdus, 0)[32, 32] == np.float32(values.SEEN_SIGMA)
     with fits.open(io.BytesIO(client.get(detail["cutouts"]["difference.fits"]).content)) as hdus:
-        place = WCS(hdus[0].header).all_pix2world([[32, 32]], 0)[0]
+        place = WCS(header_of(hdus, 0)).all_pix2world([[32, 32]], 0)[0]
         assert place == pytest.approx(values.PLACE, abs=1e-7)
-        assert hdus[0].header["BUNIT"] == "electron"
+        assert header_of(hdus, 0)["BUNIT"] == "electron"
 
 
 def test_an_alert_has_no_plane_that_was_never_published(

@@ -20,6 +20,7 @@ from astrid_assets.cli.workplace import (
     open_catalogue,
     prepare_home,
 )
+from astrid_assets.surveys.profile_sources import SimulatedSource
 from astrid_assets.surveys.sources.simulated import demo_profiles, tiny_profile
 
 
@@ -62,4 +63,5 @@ def test_the_tiny_survey_is_one_and_small():
     profile = tiny_profile()
     assert profile.has_known_truth
     assert profile.name not in {each.name for each in demo_profiles()}
+    assert isinstance(profile.source, SimulatedSource)
     assert profile.source.nights * profile.source.frames_per_night <= 12

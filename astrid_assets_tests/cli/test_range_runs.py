@@ -35,7 +35,7 @@ class Nights:
     def __init__(self) -> None:
         self.done: list[tuple[str, str, str]] = []
         self.forced: set[bool] = set()
-        self.breaks: dict[str, Exception] = {}
+        self.breaks: dict[str, BaseException] = {}
         """Night → what the second asset raises there."""
 
     def job(self) -> dg.JobDefinition:

@@ -46,7 +46,7 @@ def test_two_files_become_three_and_one_sentence(cli: Cli, home: Path, tmp_path:
     for truth in files.pair.transients:
         assert np.min(np.hypot(rows["x"] - truth.x, rows["y"] - truth.y)) < 1
     with fits.open(out / "new_difference.fits") as hdus:
-        assert {"D", "S_CORR", "PSF", "MASK", "CANDIDATES"} <= {hdu.name for hdu in hdus}
+        assert all(name in hdus for name in ("D", "S_CORR", "PSF", "MASK", "CANDIDATES"))
     assert "note: " in done.stderr
     # It needs neither a catalogue nor a history.
     assert not home.exists()
@@ -71,7 +71,7 @@ def test_a_subtraction_not_to_be_trusted_ends_with_code_1(cli: Cli, tmp_path: Pa
     files = two_files(tmp_path)
     data, header = files.array("reference")
     corner = tmp_path / "corner.fits"
-    header["CRPIX2"] -= 100
+    header["CRPIX2"] = float(str(header["CRPIX2"])) - 100
     fits.PrimaryHDU(data[100:172, :96], header).writeto(corner)
     done = cli("subtract", str(files.science), str(corner), "--out", str(tmp_path))
     assert done.stdout.startswith("not to be trusted")

@@ -7,6 +7,7 @@ import pytest
 from astrid_assets.cli.surveys import profile_toml
 from astrid_assets.cli.workplace import dagster_instance
 from astrid_assets.surveys.profile import SurveyProfile
+from astrid_assets.surveys.profile_sources import FolderSource
 from astrid_assets.surveys.sources.simulated import demo_profiles
 
 
@@ -23,6 +24,7 @@ def test_a_folder_becomes_a_survey_that_the_graph_knows(cli, frames, home):
     shown = cli("survey", "show", "mine")
     profile = SurveyProfile.from_toml(shown.output)
     assert profile.name == "mine"
+    assert isinstance(profile.source, FolderSource)
     assert str(profile.source.path) == str(frames)
     assert (home / "surveys" / "mine.toml").read_text() == shown.output
 

@@ -77,6 +77,7 @@ def supervised(folder: Path, code: str, ports: list[int]) -> Iterator[subprocess
 
 
 def lines_until(process: subprocess.Popen, end: str, limit_s: float = 60) -> list[str]:
+    assert process.stdout is not None
     watchdog = threading.Timer(limit_s, process.kill)
     watchdog.start()
     lines = []

@@ -57,8 +57,9 @@ def synthetic_cutouts(rng: np.random.Generator, n: int, size: int) -> Synthetic:
     centre = size // 2
     y, x = np.mgrid[:size, :size].astype(np.float64)
 
-    def blob(x0: float, y0: float, fwhm: float) -> NDArray[np.float64]:
+    def blob(at: NDArray[np.float64], fwhm: float) -> NDArray[np.float64]:
         sigma = fwhm * SIGMA_PER_FWHM
+        x0, y0 = at
         return np.exp(-((x - x0) ** 2 + (y - y0) ** 2) / (2 * sigma**2))
 
     images = np.empty((n, 3, size, size), dtype=np.float32)
@@ -69,7 +70,7 @@ def synthetic_cutouts(rng: np.random.Generator, n: int, size: int) -> Synthetic:
         fwhm = rng.uniform(2.2, 4.5)
         science, reference = rng.normal(size=(2, size, size))
         for _ in range(rng.poisson(4 * (size / 64) ** 2)):
-            star = 10 ** rng.uniform(0.5, 2.5) * blob(*rng.uniform(0, size, 2), fwhm)
+            star = 10 ** rng.uniform(0.5, 2.5) * blob(rng.uniform(0, size, 2), fwhm)
             science += star
             reference += star
         score = gaussian_filter(rng.normal(size=(size, size)), fwhm * SIGMA_PER_FWHM)
@@ -81,20 +82,20 @@ def synthetic_cutouts(rng: np.random.Generator, n: int, size: int) -> Synthetic:
         kind = rng.choice(["real", "real", "dipole", "cosmic ray"])
         if kind == "real":
             changed = science if sign > 0 else reference
-            changed += peak * blob(*place, fwhm)
-            score += sign * strength * blob(*place, fwhm * np.sqrt(2))
+            changed += peak * blob(place, fwhm)
+            score += sign * strength * blob(place, fwhm * np.sqrt(2))
         elif kind == "dipole":
-            star = 10 ** rng.uniform(1.5, 3) * blob(centre, centre, fwhm)
+            star = 10 ** rng.uniform(1.5, 3) * blob(np.array([centre, centre]), fwhm)
             science += star
             reference += star
             angle = rng.uniform(0, 2 * np.pi)
             other = place + 0.9 * fwhm * np.array([np.cos(angle), np.sin(angle)])
-            score += sign * strength * blob(*place, fwhm)
-            score -= sign * strength * rng.uniform(0.6, 1) * blob(*other, fwhm)
+            score += sign * strength * blob(place, fwhm)
+            score -= sign * strength * rng.uniform(0.6, 1) * blob(other, fwhm)
         else:
             science[centre, centre] += 1.5 * strength
             science[centre, centre + 1] += strength * rng.integers(0, 2)
-            score += strength * blob(*place, fwhm)
+            score += strength * blob(place, fwhm)
             sign = 1
         images[index] = science, reference, score
         labels[index] = kind == "real"

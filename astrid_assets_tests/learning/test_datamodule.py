@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,9 @@ from astrid_assets.learning.datamodule import (
     UnusableDataset,
 )
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 def arrays(n: int = 20) -> TrainArrays:
     labels = (np.arange(n) % 2).astype(np.uint8)
@@ -20,14 +25,14 @@ def arrays(n: int = 20) -> TrainArrays:
 
 
 @pytest.fixture
-def files(tmp_path, rng):
+def files(tmp_path: Path, rng: np.random.Generator) -> tuple[Path, Path]:
     images, masks = tmp_path / "images.npy", tmp_path / "masks.npy"
     np.save(images, rng.normal(size=(20, 3, 8, 8)).astype(np.float32))
     np.save(masks, rng.integers(0, 2, (20, 8, 8)).astype(np.uint8))
     return images, masks
 
 
-def test_batches_hold_the_rows_of_their_split(files):
+def test_batches_hold_the_rows_of_their_split(files: tuple[Path, Path]):
     data = CutoutData(*files, arrays(), batch_size=4, seed=1)
     batches = list(data.val_dataloader())
     assert [len(batch["labels"]) for batch in batches] == [4, 4, 2]
@@ -37,12 +42,12 @@ def test_batches_hold_the_rows_of_their_split(files):
     assert batches[0]["masks"].shape == (4, 1, 8, 8)
 
 
-def test_a_left_over_batch_is_not_trained_on(files):
+def test_a_left_over_batch_is_not_trained_on(files: tuple[Path, Path]):
     data = CutoutData(*files, arrays(), batch_size=4, seed=1)
     assert [len(batch["labels"]) for batch in data.train_dataloader()] == [4, 4]
 
 
-def test_fewer_rows_than_a_batch_are_one_batch(files):
+def test_fewer_rows_than_a_batch_are_one_batch(files: tuple[Path, Path]):
     data = CutoutData(*files, arrays(), batch_size=64, seed=1)
     assert [len(batch["labels"]) for batch in data.train_dataloader()] == [10]
 
@@ -73,7 +78,7 @@ def test_labels_that_cannot_be_trained_on_are_refused(labels, split, message):
         TrainArrays(np.array(labels, dtype=np.uint8), np.array(split))
 
 
-def test_images_and_labels_of_different_length_are_refused(files):
+def test_images_and_labels_of_different_length_are_refused(files: tuple[Path, Path]):
     with pytest.raises(UnusableDataset, match=r"12 labels need images \(12, 3"):
         CutoutData(*files, arrays(12), batch_size=4, seed=1)
 

@@ -40,8 +40,8 @@ class World:
 
     def __post_init__(self) -> None:
         """Add the survey."""
-        row = {"name": self.survey, "profile_toml": "", "created_at": WHEN}
-        upsert(self.session, [Survey(**(row | {"updated_at": WHEN}))])
+        row = Survey(name=self.survey, profile_toml="", created_at=WHEN, updated_at=WHEN)
+        upsert(self.session, [row])
 
     def observation(
         self,

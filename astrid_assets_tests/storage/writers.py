@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 WHEN = dt.datetime(2025, 3, 1, 12, tzinfo=dt.UTC)
 
 
-def summary_row(**changes: object) -> dict[str, object]:
-    """Return a row of night_summaries."""
-    row = {"survey": "sim", "night": "n", "asset": "a", "summary": {"frames": 1}}
+def summary_row(**changes: object) -> dict[str, Any]:
+    """Return a row of night_summaries; the class checks its columns when it is made."""
+    row: dict[str, Any] = {"survey": "sim", "night": "n", "asset": "a", "summary": {"frames": 1}}
     return row | {"input_hash": "0", "finished_at": WHEN} | changes
 
 

@@ -16,6 +16,11 @@ from astrid_assets.surveys.profile import NightDating
 MJD = st.floats(41500, 61000)  # 1972 to 2025: astropy knows the leap seconds
 
 
+def mjd_of(utc: str) -> float:
+    """Return the modified Julian date as astropy gives it."""
+    return float(str(Time(utc).mjd))
+
+
 @given(mjd=MJD)
 def test_without_a_place_the_night_is_the_utc_date(mjd: float) -> None:
     # Floor, because text is rounded to milliseconds.
@@ -40,7 +45,7 @@ def test_a_night_runs_from_local_noon_to_local_noon(
     longitude: float, hours_after_noon: float
 ) -> None:
     # Local noon of 2 March 2025 in UTC, by the sun: independent of the code's formula.
-    noon = Time("2025-03-02T12:00:00").mjd - longitude / 360
+    noon = mjd_of("2025-03-02T12:00:00") - longitude / 360
     observed = noon + hours_after_noon / 24
     assert night_of_mjd(observed, NightDating(longitude_deg=longitude)) == "2025-03-02"
 
@@ -59,9 +64,9 @@ def test_a_night_runs_from_local_noon_to_local_noon(
 def test_the_night_is_named_after_the_local_evening(
     place: str, longitude: float, utc: str, night: str
 ) -> None:
-    assert night_of_mjd(Time(utc).mjd, NightDating(longitude_deg=longitude)) == night, place
+    assert night_of_mjd(mjd_of(utc), NightDating(longitude_deg=longitude)) == night, place
 
 
 def test_a_stated_shift_outranks_the_longitude() -> None:
     night = NightDating(utc_shift_hours=0, longitude_deg=-155)
-    assert night_of_mjd(Time("2025-03-02T00:30:00").mjd, night) == "2025-03-02"
+    assert night_of_mjd(mjd_of("2025-03-02T00:30:00"), night) == "2025-03-02"

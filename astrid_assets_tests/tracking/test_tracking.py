@@ -149,9 +149,11 @@ def test_the_dataset_of_a_run_is_recorded_with_its_whole_hash(tracking):
             np.zeros((5, 3, 8, 8), np.float32), name="d1", digest=digest, source="key"
         )
     run = run_of(tracking, active.run_id)
+    assert run.inputs is not None
     (entry,) = run.inputs.dataset_inputs
     assert entry.dataset.name == "d1"
     assert digest.startswith(entry.dataset.digest)
+    assert entry.dataset.schema is not None
     assert "[5, 3, 8, 8]" in entry.dataset.schema
     assert run.data.tags["dataset_sha256"] == digest
 

@@ -10,7 +10,7 @@ the test split did not show, its use did.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from astrid_assets.steps.learning.settings import DeploymentSettings, NoModel
 from astrid_assets.steps.learning.train import (
@@ -28,7 +28,18 @@ if TYPE_CHECKING:
 
     from astrid_assets.learning.evaluation import Evaluation
     from astrid_assets.steps.nights import Tools
-    from astrid_assets.tracking.client import Tracking
+
+
+class ModelAliases(Protocol):
+    """The part of a model registry that a deployment writes to."""
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        """Let an alias name a version."""
+        ...
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Let an alias name nothing."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,7 @@ def decide(
 
 
 def deploy_newest(
-    tools: Tools, tracking: Tracking, settings: DeploymentSettings, work_folder: Path
+    tools: Tools, tracking: ModelAliases, settings: DeploymentSettings, work_folder: Path
 ) -> DeploymentReport:
     """Put the newest model in force if it is better; keep a row of the decision.
 
@@ -137,7 +148,7 @@ def deploy_newest(
     return DeploymentReport(action, decision.reason, in_force, challenger, before)
 
 
-def roll_back(tools: Tools, tracking: Tracking, reason: str) -> DeploymentReport:
+def roll_back(tools: Tools, tracking: ModelAliases, reason: str) -> DeploymentReport:
     """Put the model before the champion in force again.
 
     Raises
@@ -166,7 +177,7 @@ def roll_back(tools: Tools, tracking: Tracking, reason: str) -> DeploymentReport
     return DeploymentReport("rollback", reason, previous, None, None)
 
 
-def _follow(tools: Tools, tracking: Tracking, challenger: Model | None) -> None:
+def _follow(tools: Tools, tracking: ModelAliases, challenger: Model | None) -> None:
     """Let the registry's aliases say what the catalogue says."""
     with tools.catalogue.read() as session:
         aliases = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -17,15 +18,26 @@ from astrid_assets.steps.calibration_masters.groups import (
 )
 from astrid_assets.storage.database.tables.frames import Observation
 from astrid_assets.surveys.profile import Calibration, MaxAge
+from astrid_assets_tests.storage.world import WHEN
+
+if TYPE_CHECKING:
+    from astrid_assets.science.calibration.masters import Kind
 
 COUNTED = Calibration(min_master_frames=2, max_age_days=MaxAge(bias=10, dark=5, flat=3))
 
 
 def frame(kind: str, night: str, number: int = 0, **changes: object) -> Observation:
-    values = {
+    values: dict[str, Any] = {
         "id": f"{kind}-{night}-{number}-{sorted(changes.items())}",
+        "survey": "sim",
         "kind": kind,
         "night": night,
+        "source_path": "a.fits",
+        "hdu": 0,
+        "sha256": "0" * 64,
+        "size_bytes": 2880,
+        "status": "registered",
+        "registered_at": WHEN,
         "band": "r" if kind == "flat" else "",
         "instrument": "cam",
         "readout_mode": "slow",
@@ -34,7 +46,8 @@ def frame(kind: str, night: str, number: int = 0, **changes: object) -> Observat
         "height": 80,
         "ccd_temperature_c": -10.0,
     }
-    return Observation(**(values | changes))
+    values.update(changes)
+    return Observation(**values)
 
 
 def several(kind: str, night: str, n: int = 2, **changes: object) -> list[Observation]:
@@ -45,7 +58,12 @@ LIGHT = frame("light", "2025-03-10", band="r")
 REQUEST = MasterRequest("2025-03-10", "r", setup_of(LIGHT), -10.0)
 
 
-def nights(frames, kind="bias", request=REQUEST, settings=COUNTED):
+def nights(
+    frames: list[Observation],
+    kind: Kind = "bias",
+    request: MasterRequest = REQUEST,
+    settings: Calibration = COUNTED,
+) -> list[str]:
     return [g.night for g in suitable(groups_of(frames, 2.0), kind, request, settings).groups]
 
 
@@ -83,7 +101,8 @@ def test_temperatures_of_a_group_differ_by_the_tolerance_at_most(values, toleran
     groups = groups_of(frames, tolerance)
     assert sorted(f.id for g in groups for f in g.frames) == sorted(f.id for f in frames)
     for group in groups:
-        cold = [f.ccd_temperature_c for f in group.frames]
+        cold = [c for f in group.frames if (c := f.ccd_temperature_c) is not None]
+        assert len(cold) == len(group.frames)
         assert max(cold) - min(cold) <= tolerance
 
 

@@ -94,6 +94,7 @@ def test_a_catalogue_makes_every_frame_absolute(survey):
     assert [r.summary["accepted"] for r in reports] == [2, 2]
     row = present(tools)
     assert not row.is_local
+    assert row.tie is not None
     assert row.tie["n_matched"] > 30
     assert row.tie["rms_x_px"] < 0.1
     anchor = load_anchor(tools.store, AnchorKey(row.stars_key, row.is_local))
@@ -110,9 +111,11 @@ def test_choosing_again_is_the_same_choice_until_something_has_changed(survey):
     before = present(tools)
     assert before.tie is None
     same = choose_again(tools, profile, group(tools))
+    assert same is not None
     assert (same.key, present(tools).stars_key) == (before.stars_key, before.stars_key)
     other = choose_again(tools, profile, group(tools), avoid_present=True)
     assert present(tools).observation_id != before.observation_id
+    assert other is not None
     assert other.key == present(tools).stars_key
     # Nights hang on their anchor: they are computed again, and then no more.
     again = [list(process_nights(tools, profile, NIGHTS)) for _ in range(2)]
@@ -120,7 +123,9 @@ def test_choosing_again_is_the_same_choice_until_something_has_changed(survey):
     assert [r.unchanged for r in again[1]] == [True, True]
     tied = add_survey(tools.catalogue, f'{toml}[catalogue]\npath = "{gaia}"\n')
     choose_again(tools, tied, group(tools))
-    assert present(tools).tie["n_stars"] > 10
+    tie = present(tools).tie
+    assert tie is not None
+    assert tie["n_stars"] > 10
 
 
 def test_without_another_frame_the_present_anchor_is_kept(survey):

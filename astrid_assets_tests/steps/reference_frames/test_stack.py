@@ -145,6 +145,7 @@ def test_a_reference_keeps_its_depth_its_coverage_and_how_it_was_chosen(
     assert reference.limiting_mag == pytest.approx(limit, abs=1e-3)
     assert reference.coverage == pytest.approx(coverage, abs=1e-4)
     rows = table(reports[NIGHTS[4]])
+    assert reference.limiting_mag is not None
     assert reference.limiting_mag > float(str(rows[0]["limiting_mag"])) + 0.3
     assert [row.rank for row in members] == [1, 2, 3]
     assert sum(row.weight or 0 for row in members) == pytest.approx(1)

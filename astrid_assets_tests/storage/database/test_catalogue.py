@@ -106,15 +106,17 @@ def test_rows_may_be_used_after_their_session(catalogue: Catalogue):
 
 
 def test_foreign_keys_are_enforced(catalogue: Catalogue):
-    row: dict[str, object] = {
-        "survey": "nobody",
-        "path": "a",
-        "size_bytes": 1,
-        "mtime_ns": 1,
-    }
-    row |= {"nights": [], "profile_hash": "", "checked_at": WHEN}
+    row = SourceFileRow(
+        survey="nobody",
+        path="a",
+        size_bytes=1,
+        mtime_ns=1,
+        nights=[],
+        profile_hash="",
+        checked_at=WHEN,
+    )
     with pytest.raises(IntegrityError), catalogue.begin() as session:
-        upsert(session, [SourceFileRow(**row)])
+        upsert(session, [row])
 
 
 def _everything(catalogue: Catalogue) -> list[tuple[object, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -65,11 +66,18 @@ def test_nights_are_listed_once_and_without_the_undated(catalogue: Catalogue):
 
 
 def test_files_seen_before_are_known_by_path(catalogue: Catalogue):
-    row = {"survey": "sim", "size_bytes": 10**12, "mtime_ns": 1_740_000_000 * 10**9}
-    row |= {"nights": ["2025-03-01", ""], "profile_hash": "h", "checked_at": WHEN}
+    row = SourceFileRow(
+        survey="sim",
+        path="a/b.fits",
+        size_bytes=10**12,
+        mtime_ns=1_740_000_000 * 10**9,
+        nights=["2025-03-01", ""],
+        profile_hash="h",
+        checked_at=WHEN,
+    )
     with catalogue.begin() as session:
         World(session)
-        upsert(session, [SourceFileRow(path="a/b.fits", **row)])
+        upsert(session, [row])
         known = observations.known_files(session, "sim")
         assert known.keys() == {"a/b.fits"}
         found: SourceFileRow = known["a/b.fits"]
@@ -136,16 +144,16 @@ def test_a_night_names_its_reference_or_why_it_has_none(catalogue: Catalogue):
         world = World(session)
         reference_id = world.reference()
         member = world.observation("2025-03-01")
-        row = {"reference_id": reference_id, "observation_id": member}
-        upsert(session, [ReferenceMember(**row)])
         # Twice: all its columns are the key.
-        upsert(session, [ReferenceMember(**row)])
-        night = {"survey": "sim", "night": "2025-03-04", "field": "f1"}
+        for _ in range(2):
+            row = ReferenceMember(reference_id=reference_id, observation_id=member)
+            upsert(session, [row])
+        night = functools.partial(NightReference, survey="sim", night="2025-03-04", field="f1")
         upsert(
             session,
             [
-                NightReference(band="r", reference_id=reference_id, **night),
-                NightReference(band="g", reason={"code": "x"}, **night),
+                night(band="r", reference_id=reference_id),
+                night(band="g", reason={"code": "x"}),
             ],
         )
         chosen = frames.night_reference(session, "sim", "2025-03-04", "f1", "r")
@@ -168,23 +176,30 @@ def test_a_night_names_its_reference_or_why_it_has_none(catalogue: Catalogue):
 def test_anchors_and_masters_are_found_by_survey(catalogue: Catalogue):
     with catalogue.begin() as session:
         world = World(session)
-        row: dict[str, object] = {"id": ids.anchor_id("sim", "f1", "r")}
-        row |= {"survey": "sim", "field": "f1", "band": "r", "is_local": False}
-        row |= {"observation_id": world.observation("2025-03-01")}
-        upsert(session, [FieldAnchor(**(row | {"stars_key": "k", "created_at": WHEN}))])
+        anchor = FieldAnchor(
+            id=ids.anchor_id("sim", "f1", "r"),
+            survey="sim",
+            field="f1",
+            band="r",
+            is_local=False,
+            observation_id=world.observation("2025-03-01"),
+            stars_key="k",
+            created_at=WHEN,
+        )
+        upsert(session, [anchor])
         for kind, exposure in (("dark", 60.0), ("bias", None), ("dark", 30.0)):
-            master: dict[str, object] = {
-                "id": ids.master_id("sim", kind, "", exposure, ["a"]),
-                "survey": "sim",
-                "kind": kind,
-                "band": "",
-                "exposure_s": exposure,
-                "night": "2025-03-01",
-                "members": ["a"],
-                "frame_key": "k",
-                "created_at": WHEN,
-            }
-            upsert(session, [CalibrationMaster(**master)])
+            master = CalibrationMaster(
+                id=ids.master_id("sim", kind, "", exposure, ["a"]),
+                survey="sim",
+                kind=kind,
+                band="",
+                exposure_s=exposure,
+                night="2025-03-01",
+                members=["a"],
+                frame_key="k",
+                created_at=WHEN,
+            )
+            upsert(session, [master])
         found = frames.field_anchor(session, "sim", "f1", "r")
         assert found is not None
         assert found.is_local is False

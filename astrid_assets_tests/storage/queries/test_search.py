@@ -55,20 +55,20 @@ def filled(catalogue: Catalogue, rng: np.random.Generator) -> Catalogue:
                 candidate = session.get_one(CandidateRow, row.candidate_id)
                 candidate.mask_bits = int(MaskBit.HALO) if index == 0 else 0
                 if index % 2:
-                    upsert(session, [Label(**_label(detection_id, index))])
+                    upsert(session, [_label(detection_id, index)])
     return catalogue
 
 
-def _label(detection_id: str, index: int) -> dict[str, object]:
-    return {
-        "detection_id": detection_id,
-        "label": "real" if index == 1 else "bogus",
-        "classification": None,
-        "source": "person",
-        "n_votes": 1,
-        "agreement": 1.0,
-        "last_sequence": 1,
-    }
+def _label(detection_id: str, index: int) -> Label:
+    return Label(
+        detection_id=detection_id,
+        label="real" if index == 1 else "bogus",
+        classification=None,
+        source="person",
+        n_votes=1,
+        agreement=1.0,
+        last_sequence=1,
+    )
 
 
 def found(

@@ -38,9 +38,23 @@ def event(detection_id: str, key: str, label: str = "real") -> ValidationEvent:
     )
 
 
-def label(detection_id: str, value: str, last: int, **more: object) -> dict[str, object]:
-    row = {"detection_id": detection_id, "label": value, "last_sequence": last}
-    return row | {"classification": None, "source": "person", "n_votes": 1, "agreement": 1.0}
+def label(
+    detection_id: str,
+    value: str,
+    last: int,
+    *,
+    source: str = "person",
+    classification: str | None = None,
+) -> Label:
+    return Label(
+        detection_id=detection_id,
+        label=value,
+        last_sequence=last,
+        classification=classification,
+        source=source,
+        n_votes=1,
+        agreement=1.0,
+    )
 
 
 def test_a_repeated_save_is_one_event(catalogue: Catalogue):
@@ -70,7 +84,7 @@ def test_only_real_and_bogus_labels_after_a_sequence_count(catalogue: Catalogue)
             label(detection, value, last)
             for last, (detection, value) in enumerate(zip(found, values, strict=True), 1)
         ]
-        upsert(session, [Label(**row) for row in rows])
+        upsert(session, rows)
         assert labels.new_label_count(session, 0) == 3
         assert labels.new_label_count(session, 1) == 2
         assert labels.new_label_count(session, 5) == 0
@@ -87,10 +101,12 @@ def test_labelled_detections_are_chosen_by_survey_date_source_and_gate(
             for night in ("2025-03-03", "2025-03-04", "2025-03-05", "2025-03-06")
         }
         rows = [label(identity, "real", 1) for identity in by_night.values()]
-        rows[1] |= {"source": "truth", "classification": "supernova"}
+        rows[1] = label(
+            by_night["2025-03-04"], "real", 1, source="truth", classification="supernova"
+        )
         rows.append(label(other.chain("2025-03-04"), "bogus", 1))
         rows.append(label(world.chain("2025-03-04", 1), "disputed", 1))
-        upsert(session, [Label(**row) for row in rows])
+        upsert(session, rows)
         world.chain("2025-03-04", 2)
         failed = CANDIDATE_DENSITY.judge(1.0, at_most=0.5, detail="too many")
         gates.record(session, "sim", "2025-03-06", "detections", [failed])
@@ -271,6 +287,6 @@ def test_the_samples_of_a_dataset_are_counted_by_split(catalogue: Catalogue):
 def test_long_lists_of_ids_are_asked_in_parts(catalogue: Catalogue, count: int):
     with catalogue.begin() as session:
         detection = World(session).chain("2025-03-04")
-        upsert(session, [Label(**label(detection, "real", 1))])
+        upsert(session, [label(detection, "real", 1)])
         asked = [detection, *(f"nobody {n}" for n in range(count))]
         assert labels.labels_for(session, asked).keys() == {detection}

@@ -8,6 +8,7 @@ from astropy.io import fits
 from astropy.wcs import WCS, DistortionLookupTable
 from numpy.testing import assert_allclose
 
+from astrid_assets.storage.fits import cards as fits_cards
 from astrid_assets.surveys.fits.reader import RawImage, read_image
 from astrid_assets_tests.surveys.fits_files import (
     LIGHT,
@@ -22,10 +23,13 @@ SHAPE = (64, 64)
 SIP = {"A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1e-4, "B_0_2": -1e-4, "A_1_1": 5e-5}
 
 
-def read(hdu: int = 0, content: bytes | None = None, **cards: object) -> RawImage:
+def read(**cards: object) -> RawImage:
     header = header_of({**LIGHT, **TAN, **cards})
-    made = to_bytes(fits.PrimaryHDU(pixels(SHAPE), header))
-    return read_image(content or made, hdu, "a.fits", survey())
+    return read_file(to_bytes(fits.PrimaryHDU(pixels(SHAPE), header)))
+
+
+def read_file(content: bytes) -> RawImage:
+    return read_image(content, 0, "a.fits", survey())
 
 
 def sky(raw: RawImage, x: float, y: float) -> np.ndarray:
@@ -64,10 +68,12 @@ def test_lookup_tables_of_other_extensions_apply() -> None:
     wcs.cpdis1 = DistortionLookupTable(table, (1, 1), (1, 1), (10, 10))
     wcs.cpdis2 = DistortionLookupTable(table * 0, (1, 1), (1, 1), (10, 10))
     hdus = wcs.to_fits()
-    hdus[0] = fits.PrimaryHDU(pixels(SHAPE), hdus[0].header)
+    hdus[0] = fits.PrimaryHDU(pixels(SHAPE), fits_cards.header_of(hdus, 0))
     for keyword, value in LIGHT.items():
-        hdus[0].header[keyword] = value
-    raw = read(content=to_bytes(*hdus))
+        fits_cards.header_of(hdus, 0)[keyword] = value
+    images = [hdu for hdu in hdus if isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU)]
+    assert len(images) == 3
+    raw = read_file(to_bytes(*images))
     assert_allclose(sky(raw, 20, 20), sky(read(), 20.5, 20), atol=1e-10)
 
 
@@ -91,7 +97,7 @@ def test_swapped_axes_without_a_matrix_are_exchanged_too() -> None:
         "CDELT2": -2.8e-4,
     }
     header = header_of({**LIGHT, **cards})
-    raw = read(content=to_bytes(fits.PrimaryHDU(pixels(SHAPE), header)))
+    raw = read_file(to_bytes(fits.PrimaryHDU(pixels(SHAPE), header)))
     assert_allclose(sky(raw, 29.5, 23.5), [150.0, 2.0028], atol=1e-7)
 
 
