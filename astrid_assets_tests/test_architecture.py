@@ -14,6 +14,11 @@ from astrid_assets.resources.home import project_root
 
 PACKAGE = project_root() / "astrid_assets"
 LONGEST_FILE = 350  # lines; one idea fits
+LONGEST_FUNCTION = 80  # lines without the docstring; longer ones are named phases
+LONG_FUNCTION_WITH_REASON = {
+    # Its signature is the documented query of the REST API, one parameter a line.
+    "list_detections",
+}
 LONG_WITH_REASON = {
     # A table: every reason code with its sentence and remedy.
     "science/reasons.py",
@@ -110,6 +115,23 @@ def test_files_stay_short_enough_to_read() -> None:
         and path.relative_to(PACKAGE).as_posix() not in LONG_WITH_REASON
         and (lines := lines_to_read(path)) > LONGEST_FILE
     }
+    assert long == {}
+
+
+def test_no_function_is_too_long_to_read_without_a_reason() -> None:
+    long = {}
+    for path in modules():
+        if GENERATED in path.as_posix():
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            first = node.body[0]
+            has_text = ast.get_docstring(node) is not None
+            text = (first.end_lineno or 0) - first.lineno + 1 if has_text else 0
+            lines = (node.end_lineno or 0) - node.lineno + 1 - text
+            if lines > LONGEST_FUNCTION and node.name not in LONG_FUNCTION_WITH_REASON:
+                long[f"{path.relative_to(PACKAGE)}: {node.name}"] = lines
     assert long == {}
 
 

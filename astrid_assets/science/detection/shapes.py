@@ -215,13 +215,9 @@ def measure_candidate_shapes(
     aperture = aperture_fluxes(
         data, model, usable, np.hypot(x, y), noise[:, None, None] * around, source.fwhm_px
     )
-    static = difference.registered_reference
-    light = window(static, *at, radius).astype(np.float64)
-    # Photon noise of the star itself; the light of a brighter neighbour is not counted.
-    own = window(static, *at, 1).max(axis=(1, 2))
-    photons = per_electron * np.clip(light, 0, np.maximum(own, 0)[:, None, None])
-    by_pixel = np.sqrt(noise[:, None, None] ** 2 + photons)
-    chi2, n_pixels = _chi2(data, model, by_pixel, source.fwhm_px)
+    chi2, n_pixels = _chi2(
+        data, model, _noise_by_pixel(difference, noise, peaks, radius, per_electron), source.fwhm_px
+    )
     return CandidateShapes(
         aperture_flux=aperture[0],
         aperture_flux_err=aperture[1],
@@ -239,6 +235,18 @@ def measure_candidate_shapes(
         chi2=chi2,
         n_pixels=np.full(len(chi2), n_pixels),
     )
+
+
+def _noise_by_pixel(
+    difference: Difference, noise: Values, peaks: Peaks, radius: int, per_electron: float
+) -> Values:
+    """Return the noise of each pixel around the peaks, with the photons of the star itself."""
+    at = peaks.row, peaks.column
+    light = window(difference.registered_reference, *at, radius).astype(np.float64)
+    # The light of a brighter neighbour is not counted.
+    own = window(difference.registered_reference, *at, 1).max(axis=(1, 2))
+    photons = per_electron * np.clip(light, 0, np.maximum(own, 0)[:, None, None])
+    return np.sqrt(noise[:, None, None] ** 2 + photons)
 
 
 def fit_on_frame(

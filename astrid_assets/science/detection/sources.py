@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.science.detection.settings import DetectionSettings
+    from astrid_assets.science.detection.shapes import CandidateShapes
     from astrid_assets.science.differencing.difference import Difference
     from astrid_assets.science.frame import Frame, PsfModel
 
@@ -97,6 +98,17 @@ def detect(difference: Difference, science: Frame, settings: DetectionSettings) 
     )
     reasons = failed_tests(peaks, shapes, difference, source, fwhm_px, settings)
     bits = bits_near(difference.mask, peaks, fwhm_px)
+    return _candidates(difference, peaks, shapes, reasons, bits)
+
+
+def _candidates(
+    difference: Difference,
+    peaks: Peaks,
+    shapes: CandidateShapes,
+    reasons: NDArray[np.integer],
+    bits: NDArray[np.integer],
+) -> list[Candidate]:
+    """Return what was measured and judged of each peak."""
     ra, dec = difference.wcs.all_pix2world(peaks.x, peaks.y, 0)
     return [
         Candidate(
