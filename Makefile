@@ -21,7 +21,11 @@ DEV_STAMP := $(VENV)/.installed-dev
 WANTED := $(shell cat pyproject.toml constraints.txt | cksum)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install install-dev demo quick test lint format ui docs clean
+SCIENCE := astrid_assets_tests/science
+PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile
+# The floors are judged once all data are there, and only if every test of science/ ran.
+COVER := --cov --cov-report= --cov-fail-under=0
+.PHONY: help venv install install-dev demo quick test coverage lint format ui docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,10 +64,20 @@ lint: install-dev  ## ruff, pyright, import contracts, docstrings, plain English
 	$(BIN)/python -m astrid_assets_tests.plain_english
 
 quick: install-dev  ## The fast tests, in under a minute on two cores
-	$(BIN)/python -m pytest --quick -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(PYTEST) --quick $(PYTEST_ARGS)
 
-test: lint  ## Every check, then every test
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+# Coverage sees nothing of compiled code, so kernels run once more as Python.
+coverage: install-dev  ## The tests of science/, and which lines and branches they reach
+	$(PYTEST) $(COVER) $(SCIENCE) $(PYTEST_ARGS)
+	NUMBA_DISABLE_JIT=1 $(PYTEST) $(COVER) --cov-append -W ignore::RuntimeWarning \
+	  $(wildcard $(SCIENCE)/*/test_*_kernels.py)
+ifeq ($(strip $(PYTEST_ARGS)),)
+	$(BIN)/python -m coverage report --omit='*_kernels.py'
+	$(BIN)/python -m coverage report --include='*_kernels.py' --fail-under=99
+endif
+
+test: lint coverage  ## Every check, then every test
+	$(PYTEST) --ignore=$(SCIENCE) $(PYTEST_ARGS)
 
 docs: install-dev  ## Build the documentation; any warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -q -j auto -b html docs docs/_build/html

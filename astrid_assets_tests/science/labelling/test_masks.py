@@ -44,3 +44,14 @@ def test_a_footprint_needs_a_width(fwhm_px):
 def test_undecided_labels_have_no_mask():
     with pytest.raises(ValueError, match="'disputed'"):
         training_mask("disputed", 4.0)
+
+
+def test_a_drawn_mask_takes_the_place_of_the_footprint():
+    drawn = np.zeros((64, 64), dtype=np.uint8)
+    drawn[3:9, 5:7] = 255
+    np.testing.assert_array_equal(training_mask("real", 4.0, drawn=drawn), drawn // 255)
+
+
+def test_a_drawn_mask_has_the_size_of_the_cutout():
+    with pytest.raises(ValueError, match="for a cutout"):
+        training_mask("real", 4.0, drawn=np.zeros((32, 64), dtype=np.uint8))
