@@ -30,7 +30,11 @@ from astrid_assets.steps.difference_images.subtract import (
 )
 from astrid_assets.steps.injected_transients import report as injection_report
 from astrid_assets.storage.database.catalogue import Catalogue
-from astrid_assets.storage.database.tables.detections import DifferenceRun, SkyObject
+from astrid_assets.storage.database.tables.detections import (
+    DifferenceRun,
+    InjectedTransientRow,
+    SkyObject,
+)
 from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.database.tables.learning import Deployment, TrainingRun, TrainingSample
 from astrid_assets.storage.database.tables.review import Label, ValidationEvent
@@ -343,9 +347,12 @@ def test_injected_transients_come_back_and_never_mix_with_detections(
     embedded: World,
 ) -> None:
     with embedded.catalogue.read() as session:
-        injected = [
-            row for night in NIGHTS for row in light_curves.injections(session, NAME, night)
-        ]
+        query = (
+            select(InjectedTransientRow)
+            .join(DifferenceRun, DifferenceRun.id == InjectedTransientRow.difference_id)
+            .where(DifferenceRun.is_current)
+        )
+        injected = list(session.scalars(query))
         found = [
             row for night in NIGHTS for row in candidates.detections_of_night(session, NAME, night)
         ]

@@ -24,17 +24,18 @@ from astrid_assets.steps.processed_frames.process import process_nights
 from astrid_assets.steps.raw_observations.ingest import register_from_source
 from astrid_assets.steps.reference_frames.stack import reference_nights
 from astrid_assets.storage.database.catalogue import Catalogue
+from astrid_assets.storage.database.paging import MAX_PAGE
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun
 from astrid_assets.storage.objects.object_store import open_object_store
-from astrid_assets.storage.queries import candidates
+from astrid_assets.storage.queries.search import Cone, DetectionFilter, search_detections
 from astrid_assets.surveys.check.check import suggest_profile
 from astrid_assets_tests.small_survey import add_survey
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from astrid_assets.storage.queries.detection_rows import DetectionRow
+    from astrid_assets.storage.queries.search import FoundDetection
 
 RA_DEG, DEC_DEG = 14.263292, -37.039889
 FIRST_SEEN = "2015-09-24"
@@ -50,8 +51,8 @@ class Campaign:
 
     runs: dict[str, PreprocessRun]
     subtracted: set[str]
-    supernova: dict[str, DetectionRow]
-    nearby: list[DetectionRow]
+    supernova: dict[str, FoundDetection]
+    nearby: list[FoundDetection]
     checks: list[dict[str, float]]
     table: dict[str, dict[str, str]]
 
@@ -91,8 +92,15 @@ def campaign(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Cam
         checks = [
             run.cross_check for run in session.scalars(select(DifferenceRun)) if run.cross_check
         ]
-        rows = candidates.cone(session, RA_DEG, DEC_DEG, 1.0)
-        nearby = candidates.cone(session, RA_DEG, DEC_DEG, 5.0)
+        rows, nearby = (
+            search_detections(
+                session,
+                DetectionFilter(cone=Cone(RA_DEG, DEC_DEG, radius_arcsec)),
+                sort="oldest",
+                limit=MAX_PAGE,
+            ).rows
+            for radius_arcsec in (1.0, 5.0)
+        )
     supernova = {row.source_path: row for row in rows}
     return Campaign(runs, subtracted, supernova, nearby, checks, table)
 

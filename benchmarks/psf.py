@@ -27,7 +27,7 @@ from astrid_assets.science.psf.fitting import fit_psf
 from astrid_assets.science.psf.star_selection import choose_psf_stars
 from astrid_assets.science.simulation.point_spread import PsfField, star_stamps
 from astrid_assets.science.stars.measurement import measure_stars, select, with_psf_fluxes
-from astrid_assets.science.stars.point_sources import star_stamp
+from astrid_assets.science.stars.point_sources import shifted_psfs
 from benchmarks.costs import peak_frames
 from benchmarks.figures import Figures, parser_of
 
@@ -215,7 +215,11 @@ def _stars(found: Stars) -> tuple[int, float]:
 def _ours(psf, truth: PsfField) -> float:
     """Return the largest error of our PSF over the peak."""
     middle = truth.frame_shape[0] // 2
-    return _worst(truth, psf.size, lambda dx, dy: star_stamp(psf, middle + dx, middle + dy))
+    return _worst(
+        truth,
+        psf.size,
+        lambda dx, dy: shifted_psfs(psf, np.array([middle + dx]), np.array([middle + dy]))[0],
+    )
 
 
 def _theirs(model, truth: PsfField, size: int) -> float:

@@ -133,6 +133,7 @@ def evaluation_metadata(evaluation: Evaluation) -> Metadata:
     metadata: Metadata = {
         "roc_auc": dg.MetadataValue.float(evaluation.model.roc_auc.value),
         "average_precision": dg.MetadataValue.float(evaluation.model.average_precision.value),
+        "calibration_error": dg.MetadataValue.float(evaluation.calibration_error),
     }
     rows = [
         f"| {name.replace('_', ' ')} | {_interval(model)} | {_interval(snr)} |"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.learning.calibration import calibration_error
 from astrid_assets.learning.ranking import (
     Interval,
     Ranking,
@@ -42,7 +43,8 @@ class Evaluation:
     """A score on the test split, beside the plain ranking by ``|S/N|``.
 
     `gain_*` are model minus ``|S/N|`` on the same bootstraps; an interval above 0
-    says that the model is better, not lucky. The confusion matrix is at `threshold`.
+    says that the model is better, not lucky. The confusion matrix is at `threshold`;
+    `calibration_error` is the mean distance between score and share of real.
     """
 
     n_real: int
@@ -56,6 +58,7 @@ class Evaluation:
     completeness: float
     accuracy: float
     f1: float
+    calibration_error: float
     true_positives: int
     false_positives: int
     true_negatives: int
@@ -143,6 +146,7 @@ def evaluate(
         completeness=hits / (hits + misses),
         accuracy=float((called == labels).mean()),
         f1=2 * hits / (2 * hits + false_alarms + misses),
+        calibration_error=calibration_error(scores, labels),
         true_positives=hits,
         false_positives=false_alarms,
         true_negatives=int((~called & ~labels).sum()),

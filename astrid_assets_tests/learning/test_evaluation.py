@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from astrid_assets.learning.evaluation import choose_threshold, compare, evaluate
 from astrid_assets.learning.ranking import CannotEvaluate, roc_auc
@@ -62,6 +63,10 @@ def test_all_numbers_equal_the_slow_formulas(rng):
     assert found.purity == pytest.approx(labels[called].mean())
     assert found.completeness == pytest.approx(called[labels].mean())
     assert found.accuracy == pytest.approx((called == labels).mean())
+    tenth = np.minimum((scores * 10).astype(int), 9)
+    off = [abs((scores - labels)[tenth == n].sum()) for n in range(10)]
+    assert found.calibration_error == pytest.approx(sum(off) / 400)
+    assert found.flat()["calibration_error"] == found.calibration_error
     counts = (
         found.true_positives + found.false_positives,
         found.true_negatives + found.false_negatives,
@@ -90,7 +95,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(rng):
     hits = 0
     for seed in range(100):
         labels = np.arange(200) % 2 == 0
-        scores = rng.normal(size=200) + labels
+        scores = expit(rng.normal(size=200) + labels)
         found = evaluate(
             scores, labels, np.abs(scores), threshold=0.5, bootstraps=300, seed=seed
         ).model.roc_auc
@@ -102,9 +107,9 @@ def test_detections_of_few_objects_widen_the_interval(rng):
     objects = np.repeat(np.arange(20), 20)
     labels = objects % 2 == 0
     level = rng.normal(size=20)[objects]
-    scores = level + labels + 0.1 * rng.normal(size=400)
-    alone = evaluate(scores, labels, scores, threshold=0).model.roc_auc
-    grouped = evaluate(scores, labels, scores, objects.astype(str), threshold=0).model.roc_auc
+    scores = expit(level + labels + 0.1 * rng.normal(size=400))
+    alone = evaluate(scores, labels, scores, threshold=0.5).model.roc_auc
+    grouped = evaluate(scores, labels, scores, objects.astype(str), threshold=0.5).model.roc_auc
     assert grouped.high - grouped.low > 2 * (alone.high - alone.low)
     assert grouped.value == alone.value
 

@@ -227,42 +227,6 @@ def make_master(
     return _flat(frames, bias, dark, exposures_s, saturation_e, min_frames)
 
 
-def combined_frame(
-    frames: Sequence[Image],
-    kind: Kind,
-    *,
-    bias: Image | None = None,
-    dark: Image | None = None,
-    exposures_s: Sequence[float] | None = None,
-) -> Image:
-    """Return the image of `make_master` alone.
-
-    Parameters
-    ----------
-    frames : (ny, nx) each, electrons
-        Calibration frames of one kind.
-    kind
-        What they are: ``bias``, ``dark`` or ``flat``.
-    bias : (ny, nx), electrons
-        Subtracted from darks and flats.
-    dark : (ny, nx), electrons per second
-        Subtracted from flats.
-    exposures_s : seconds
-        One per frame; needed for darks, and for flats with a dark.
-
-    Returns
-    -------
-    image : (ny, nx)
-        Electrons (bias), electrons per second (dark), median 1 (flat).
-
-    Raises
-    ------
-    NoCalibrationFrames, ShapeMismatch, FrameRejected
-        As `make_master` does.
-    """
-    return make_master(frames, kind, bias=bias, dark=dark, exposures_s=exposures_s).image
-
-
 def deviant_bias(bias: Image) -> NDArray[np.bool_]:
     """Mark bias pixels far from all others: they do not count electrons.
 

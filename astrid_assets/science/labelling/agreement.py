@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -83,27 +83,6 @@ def fleiss_kappa(counts: NDArray[np.int64]) -> float | None:
     same = (counts * (counts - 1)).sum(axis=1)
     share = counts.sum(axis=0) / votes.sum()
     return _beyond_chance(float((same / pairs).mean()), float(share @ share))
-
-
-def vote_counts(
-    votes: Iterable[Mapping[str, str]], categories: Sequence[str] = CATEGORIES
-) -> NDArray[np.int64]:
-    """Count votes per detection.
-
-    Parameters
-    ----------
-    votes : n
-        Per detection: reviewer → label; labels outside `categories` are not counted.
-    categories
-        The labels to count.
-
-    Returns
-    -------
-    counts : (n, categories)
-        Votes of each category.
-    """
-    table = [[list(given.values()).count(category) for category in categories] for given in votes]
-    return np.array(table, dtype=np.int64).reshape(len(table), len(categories))
 
 
 def label_noise(disagreement: float) -> float | None:

@@ -130,35 +130,6 @@ def psf_residuals(frame: Frame, psf: PsfModel, stars: Stars) -> PsfResiduals:
     )
 
 
-def residual_map(
-    residuals: PsfResiduals, frame_shape: tuple[int, int], cells: int = MAP_CELLS
-) -> Array:
-    """Return the median residual over peak per cell of the frame.
-
-    Parameters
-    ----------
-    residuals
-        As `psf_residuals` returns them.
-    frame_shape : (ny, nx)
-        Shape of the frame.
-    cells
-        Along each axis.
-
-    Returns
-    -------
-    map : (cells, cells)
-        Rows along y; NaN in empty cells.
-    """
-    ny, nx = frame_shape
-    rows = np.clip((residuals.y / ny * cells).astype(int), 0, cells - 1)
-    columns = np.clip((residuals.x / nx * cells).astype(int), 0, cells - 1)
-    out = np.full((cells, cells), np.nan)
-    for cell in {*zip(rows.tolist(), columns.tolist(), strict=True)}:
-        here = (rows == cell[0]) & (columns == cell[1])
-        out[cell] = np.median(residuals.over_peak[here])
-    return out
-
-
 def psf_maps(psf: PsfModel, cells: int = MAP_CELLS) -> PsfMaps:
     """Return FWHM, ellipticity and position angle of the PSF on a grid.
 

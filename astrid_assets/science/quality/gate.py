@@ -8,12 +8,9 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from astrid_assets.science.quality.printing import rounded_away
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
@@ -136,22 +133,6 @@ class Gate:
             highest=at_most,
             detail=detail,
         )
-
-
-def blocking_gates(verdicts: Iterable[Judged]) -> list[str]:
-    """Return the names of the gates that block the night.
-
-    Parameters
-    ----------
-    verdicts
-        Verdicts on one night.
-
-    Returns
-    -------
-    gates
-        Those that block and did not pass.
-    """
-    return [v.gate for v in verdicts if v.holds_back and not v.passed]
 
 
 def _exact(limit: float) -> str:

@@ -149,24 +149,6 @@ def shifted_psfs(psf: PsfModel, x: Array, y: Array) -> Image:
     return out.astype(np.float32)
 
 
-def star_stamp(psf: PsfModel, x: float, y: float) -> Image:
-    """Return the pixels of a star at exactly (x, y), of unit flux.
-
-    Parameters
-    ----------
-    psf
-        PSF of the frame.
-    x, y : pixels
-        Position of the star.
-
-    Returns
-    -------
-    stamp : (size, size)
-        The middle pixel is the one nearest to the position; about unit sum.
-    """
-    return shifted_psfs(psf, np.array([x]), np.array([y]))[0]
-
-
 def _positions(x: Array, y: Array) -> Array:
     return np.column_stack([y, x, y, x]).astype(np.float64)
 

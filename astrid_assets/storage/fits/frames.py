@@ -106,7 +106,7 @@ def frame_from_fits(content: bytes, *, with_variance: bool = True) -> Frame:
 
 
 def stars_from_fits(content: bytes) -> Stars:
-    """Return the stars in a file of `frame_to_fits` or `stars_to_bytes`.
+    """Return the stars in a file of `frame_to_fits`.
 
     Raises
     ------
@@ -131,16 +131,6 @@ def image_to_fits(image: Image) -> bytes:
 def image_from_fits(content: bytes) -> Image:
     """Return the image in a file written by `image_to_fits`."""
     return planes_from(content, "DATA")[0]
-
-
-def stars_to_bytes(stars: Stars) -> bytes:
-    """Return stars alone as the bytes of a FITS file."""
-    return file_of(None, [lambda: _stars_hdu(stars)])
-
-
-def stars_from_bytes(content: bytes) -> Stars:
-    """Return the stars in a file written by `stars_to_bytes`."""
-    return stars_from_fits(content)
 
 
 def _data_plane(frame: Frame) -> Plane:

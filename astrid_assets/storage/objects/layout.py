@@ -39,11 +39,6 @@ def processed_key(survey: str, night: str, observation_id: str) -> str:
     return f"processed/{_night(survey, night)}/{part(observation_id)}"
 
 
-def anchor_stars_key(survey: str, field: str, band: str) -> str:
-    """The stars that define astrometry and magnitudes of a field and band."""
-    return f"anchors/{part(survey)}/{part(field)}/{part(band)}"
-
-
 def master_key(survey: str, kind: str, night: str) -> str:
     """A combined bias, dark or flat frame."""
     return f"masters/{_night(survey, night)}/{part(kind)}"
@@ -77,11 +72,6 @@ def dataset_key(content_hash: str, what: str) -> str:
 def model_key(name: str) -> str:
     """A network in its deployable form."""
     return f"models/{part(name)}"
-
-
-def checkpoint_key(training_run_id: str) -> str:
-    """The state from which a training can go on."""
-    return f"checkpoints/{part(training_run_id)}"
 
 
 def picture_key(survey: str, night: str, name: str) -> str:

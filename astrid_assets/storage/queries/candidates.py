@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from sqlalchemy import and_, func, or_, select, update
 
-from astrid_assets.storage.database.sky_index import cone_ranges, distance_arcsec, merged
+from astrid_assets.storage.database.sky_index import cone_ranges, merged
 from astrid_assets.storage.database.tables.detections import (
     CandidateRow,
     Detection,
@@ -15,9 +14,8 @@ from astrid_assets.storage.database.tables.detections import (
     DifferenceRun,
     SkyObject,
 )
-from astrid_assets.storage.database.tables.frames import Observation
 from astrid_assets.storage.queries.detection_rows import BY_TIME, DetectionRow, select_detections
-from astrid_assets.storage.queries.observations import IN_TIME, in_chunks
+from astrid_assets.storage.queries.observations import in_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -29,32 +27,6 @@ if TYPE_CHECKING:
 
 
 RANGES_PER_QUERY = 200  # SQLite nests an OR of at most 1000 terms
-
-
-def candidates_of_night(
-    session: Session, survey: str, night: str
-) -> list[tuple[Observation, CandidateRow]]:
-    """Return current candidates of a night with their frame, kept or not.
-
-    In the order the frames were taken, the most significant first.
-    """
-    query = (
-        select(Observation, CandidateRow)
-        .join(DifferenceRun, DifferenceRun.observation_id == Observation.id)
-        .join(CandidateRow, CandidateRow.difference_id == DifferenceRun.id)
-        .where(
-            Observation.survey == survey,
-            Observation.night == night,
-            DifferenceRun.is_current,
-            CandidateRow.is_current,
-        )
-    )
-    found = [(row[0], row[1]) for row in session.execute(query.order_by(*IN_TIME))]
-    order = {id_: n for n, id_ in enumerate(dict.fromkeys(o.id for o, _ in found))}
-    return sorted(
-        found,
-        key=lambda pair: (order[pair[0].id], -abs(pair[1].score_sigma), pair[1].id),
-    )
 
 
 def detections_of_night(session: Session, survey: str, night: str) -> list[DetectionRow]:
@@ -70,28 +42,6 @@ def detections_by_ids(session: Session, detection_ids: Collection[str]) -> dict[
         for chunk in in_chunks(detection_ids)
         for row in _rows(session, select_detections().where(Detection.id.in_(chunk)))
     }
-
-
-def cone(
-    session: Session,
-    ra_deg: float,
-    dec_deg: float,
-    radius_arcsec: float,
-    survey: str | None = None,
-) -> list[DetectionRow]:
-    """Return current detections within a radius of a position, in order of time."""
-    found: list[DetectionRow] = []
-    ranges = cone_ranges(ra_deg, dec_deg, radius_arcsec)
-    for inside in _inside(CandidateRow.healpix, ranges):
-        query = select_detections().where(inside)
-        if survey is not None:
-            query = query.where(Detection.survey == survey)
-        found.extend(_rows(session, query))
-    ra = np.array([row.ra_deg for row in found], dtype=np.float64)
-    dec = np.array([row.dec_deg for row in found], dtype=np.float64)
-    near = distance_arcsec(ra_deg, dec_deg, ra, dec) <= radius_arcsec
-    rows = [row for row, is_near in zip(found, near, strict=True) if is_near]
-    return sorted(rows, key=lambda row: (row.observed_mjd, row.detection_id))
 
 
 def detections_of_object(session: Session, object_id: str) -> list[DetectionRow]:

@@ -22,27 +22,10 @@ def newest_dataset(session: Session) -> TrainingDataset | None:
     return session.scalar(query.limit(1))
 
 
-def by_content(session: Session, content_hash: str) -> TrainingDataset | None:
-    """Return a version by the hash of its content."""
-    return session.scalar(
-        select(TrainingDataset).where(TrainingDataset.content_hash == content_hash)
-    )
-
-
 def all_datasets(session: Session) -> list[TrainingDataset]:
     """Return all versions, newest first."""
     query = select(TrainingDataset).order_by(TrainingDataset.created_at.desc(), TrainingDataset.id)
     return list(session.scalars(query))
-
-
-def dataset_samples(
-    session: Session, dataset_id: str, *, split: str | None = None
-) -> list[TrainingSample]:
-    """Return the samples of a version, or of one of its splits, ordered by id."""
-    query = select(TrainingSample).where(TrainingSample.dataset_id == dataset_id)
-    if split is not None:
-        query = query.where(TrainingSample.split == split)
-    return list(session.scalars(query.order_by(TrainingSample.id)))
 
 
 def sample_page(

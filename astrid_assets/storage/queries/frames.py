@@ -16,7 +16,6 @@ from astrid_assets.storage.database.tables.frames import (
     ReferenceFrame,
     ReferenceMember,
 )
-from astrid_assets.storage.database.tables.masters import CalibrationMaster
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.queries.gates import blocked_nights_query
 from astrid_assets.storage.queries.observations import IN_TIME, in_chunks
@@ -120,23 +119,6 @@ def with_known_transients(session: Session, survey: str, field: str, band: str) 
         .distinct()
     )
     return set(session.scalars(query))
-
-
-def masters(session: Session, survey: str) -> list[CalibrationMaster]:
-    """Return the master frames of a survey, by kind, band and night."""
-    table = CalibrationMaster
-    query = (
-        select(table)
-        .where(table.survey == survey)
-        .order_by(
-            table.kind,
-            table.band,
-            table.night,
-            table.exposure_s.nulls_first(),
-            table.id,
-        )
-    )
-    return list(session.scalars(query))
 
 
 def reference_by_version(session: Session, version: str) -> ReferenceFrame | None:

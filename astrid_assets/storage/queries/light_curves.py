@@ -200,31 +200,9 @@ def forget_tracklets(session: Session, survey: str, night: str) -> None:
     )
 
 
-def tracklets(session: Session, survey: str, night: str) -> list[TrackletRow]:
-    """Return the tracklets of a night, the longest first."""
-    query = select(TrackletRow).where(TrackletRow.survey == survey, TrackletRow.night == night)
-    return sorted(session.scalars(query), key=lambda row: (-len(row.members), row.id))
-
-
 def forget_injections(session: Session, difference_ids: Collection[str]) -> None:
     """Remove what is known of injections into these differences."""
     for chunk in in_chunks(difference_ids):
         session.execute(
             delete(InjectedTransientRow).where(InjectedTransientRow.difference_id.in_(chunk))
         )
-
-
-def injections(session: Session, survey: str, night: str) -> list[InjectedTransientRow]:
-    """Return the injected transients of a night's current differences."""
-    query = (
-        select(InjectedTransientRow)
-        .join(DifferenceRun, DifferenceRun.id == InjectedTransientRow.difference_id)
-        .join(Observation, Observation.id == DifferenceRun.observation_id)
-        .where(
-            Observation.survey == survey,
-            Observation.night == night,
-            DifferenceRun.is_current,
-        )
-        .order_by(InjectedTransientRow.difference_id, InjectedTransientRow.number)
-    )
-    return list(session.scalars(query))

@@ -69,11 +69,6 @@ def record_deployment(session: Session, deployment: Deployment) -> Deployment:
     return deployment
 
 
-def by_sha256(session: Session, onnx_sha256: str) -> Model | None:
-    """Return a model by the hash of its bytes."""
-    return session.scalar(select(Model).where(Model.onnx_sha256 == onnx_sha256))
-
-
 def all_models(session: Session) -> list[Model]:
     """Return all models, newest first."""
     query = select(Model).order_by(Model.created_at.desc(), Model.id)

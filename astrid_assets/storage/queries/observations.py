@@ -42,15 +42,6 @@ def observations_of_night(
     return list(session.scalars(query.order_by(*IN_TIME)))
 
 
-def by_ids(session: Session, ids: Collection[str]) -> dict[str, Observation]:
-    """Return observations by id; unknown ids are absent."""
-    return {
-        row.id: row
-        for chunk in in_chunks(ids)
-        for row in session.scalars(select(Observation).where(Observation.id.in_(chunk)))
-    }
-
-
 def nights(session: Session, survey: str) -> list[str]:
     """Return the nights a survey has observations of, in order."""
     query = (

@@ -219,11 +219,6 @@ def truth(settings: profile_sources.SimulatedSource, night: str) -> list[TruthSo
     ]
 
 
-def frame_truth(settings: profile_sources.SimulatedSource, night: str, index: int) -> FrameTruth:
-    """Return everything known of one light frame; `index` counts from 0."""
-    return expose(plan_of(settings), _night_index(settings, night), index).truth
-
-
 def frame_index_of(path: str) -> int | None:
     """Return the frame of the night a file of a simulated survey is, from 0.
 

@@ -9,7 +9,7 @@ from astrid_assets.science.calibration.calibrate import calibrate
 from astrid_assets.science.calibration.masters import (
     Masters,
     NoCalibrationFrames,
-    combined_frame,
+    make_master,
 )
 from astrid_assets.science.errors import FrameRejected, ShapeMismatch
 from astrid_assets.science.mask_bits import MaskBit
@@ -42,12 +42,12 @@ def exposures(rng, detector, light_e, time_s, n):
 
 @pytest.fixture
 def masters(rng, detector):
-    bias = combined_frame(exposures(rng, detector, 0, 0, 9), "bias")
+    bias = make_master(exposures(rng, detector, 0, 0, 9), "bias").image
     darks = exposures(rng, detector, 0, 100, 5) + exposures(rng, detector, 0, 300, 5)
     times = [100.0] * 5 + [300.0] * 5
-    dark = combined_frame(darks, "dark", bias=bias, exposures_s=times)
+    dark = make_master(darks, "dark", bias=bias, exposures_s=times).image
     flats = [e for level in (20_000, 30_000, 25_000) for e in exposures(rng, detector, level, 2, 2)]
-    flat = combined_frame(flats, "flat", bias=bias, dark=dark, exposures_s=[2.0] * 6)
+    flat = make_master(flats, "flat", bias=bias, dark=dark, exposures_s=[2.0] * 6).image
     return Masters(bias=bias, dark=dark, flat=flat)
 
 
@@ -74,27 +74,27 @@ def test_a_calibrated_sky_is_flat(rng, detector, masters):
 def test_an_outlier_leaves_no_trace_in_a_master(rng):
     stack = [rng.normal(100, 5, SHAPE).astype(np.float32) for _ in range(7)]
     stack[3][20, 30] = 50_000
-    assert combined_frame(stack, "bias")[20, 30] == pytest.approx(100, abs=10)
+    assert make_master(stack, "bias").image[20, 30] == pytest.approx(100, abs=10)
 
 
 def test_clipping_costs_hardly_any_noise(rng):
     stack = [rng.normal(0, 10, SHAPE).astype(np.float32) for _ in range(10)]
-    assert combined_frame(stack, "bias").std() == pytest.approx(10 / np.sqrt(10), rel=0.06)
+    assert make_master(stack, "bias").image.std() == pytest.approx(10 / np.sqrt(10), rel=0.06)
 
 
 def test_a_dark_without_bias_or_time_is_refused():
     image = np.ones(SHAPE, dtype=np.float32)
     with pytest.raises(NoCalibrationFrames, match="master bias"):
-        combined_frame([image], "dark", exposures_s=[10.0])
+        make_master([image], "dark", exposures_s=[10.0])
     with pytest.raises(FrameRejected, match="exposure"):
-        combined_frame([image], "dark", bias=image, exposures_s=[0.0])
+        make_master([image], "dark", bias=image, exposures_s=[0.0])
     with pytest.raises(NoCalibrationFrames):
-        combined_frame([], "bias")
+        make_master([], "bias")
 
 
 def test_a_dark_flat_is_refused_with_its_level():
     with pytest.raises(NoCalibrationFrames, match="500 needed"):
-        combined_frame([np.full(SHAPE, 20, np.float32)], "flat")
+        make_master([np.full(SHAPE, 20, np.float32)], "flat")
 
 
 def test_shapes_have_to_agree(masters):
@@ -119,9 +119,9 @@ def test_real_dome_flats_even_out_the_sky(shared_data, band, light, limit):
         for path in sorted((folder / kind).glob("*.fits.fz")):
             yield path.name, first_image(path)[0].astype(np.float32)
 
-    bias = combined_frame([image for _, image in images("bias")], "bias")
+    bias = make_master([image for _, image in images("bias")], "bias").image
     flats = [image for _, image in images(f"flat_{band}")]
-    flat = combined_frame(flats, "flat", bias=bias)
+    flat = make_master(flats, "flat", bias=bias).image
     raw = dict(images(f"light_{band}"))[f"{light}.fits.fz"]
 
     def spread(image):

@@ -8,7 +8,6 @@ import pytest
 from astrid_assets.science.labelling.agreement import (
     cohen_kappa,
     fleiss_kappa,
-    vote_counts,
 )
 
 
@@ -63,16 +62,6 @@ def test_detections_with_one_vote_do_not_change_kappa():
     counts = np.array([[2, 1], [0, 3], [3, 0]])
     more = np.vstack([counts, [[1, 0]] * 50])
     assert fleiss_kappa(more) == fleiss_kappa(counts)
-
-
-def test_votes_are_counted_per_detection():
-    votes = [
-        {"ann": "real", "bob": "bogus"},
-        {"ann": "unsure"},
-        {"ann": "real", "bob": "real"},
-    ]
-    np.testing.assert_array_equal(vote_counts(votes), [[1, 1], [0, 0], [0, 2]])
-    assert vote_counts([]).shape == (0, 2)
 
 
 def test_lists_of_different_length_are_an_error():

@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial import KDTree
 
 from astrid_assets.science.astrometry.wcs_tools import moved
-from astrid_assets.science.calibration.masters import Masters, combined_frame
+from astrid_assets.science.calibration.masters import Masters, make_master
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
@@ -43,9 +43,9 @@ def masters() -> Masters:
         return [calibration_adu(PLAN, kind, k) * gain for k in range(5)]
 
     time = PLAN.scene.exposure_s
-    bias = combined_frame(frames("bias"), "bias")
-    dark = combined_frame(frames("dark"), "dark", bias=bias, exposures_s=[time] * 5)
-    return Masters(bias=bias, dark=dark, flat=combined_frame(frames("flat"), "flat", bias=bias))
+    bias = make_master(frames("bias"), "bias").image
+    dark = make_master(frames("dark"), "dark", bias=bias, exposures_s=[time] * 5).image
+    return Masters(bias=bias, dark=dark, flat=make_master(frames("flat"), "flat", bias=bias).image)
 
 
 def light(night, index):

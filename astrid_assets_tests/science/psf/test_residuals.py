@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from astrid_assets.science.psf.fitting import fit_psf
-from astrid_assets.science.psf.residuals import psf_maps, psf_residuals, residual_map
+from astrid_assets.science.psf.residuals import psf_maps, psf_residuals
 from astrid_assets.science.stars.measurement import measure_stars
 from astrid_assets_tests.science.psf_fields import known_field
 
@@ -22,7 +22,7 @@ def test_a_good_psf_leaves_less_than_a_hundredth_of_the_peak(rng):
     assert np.abs(found.mean_stamp).max() < 0.01
 
 
-def test_a_wrong_psf_shows_where_and_how_much(rng):
+def test_a_wrong_psf_shows_how_much(rng):
     field = known_field(rng, 100, 640, spread=True)
     stars = measure_stars(field.frame)
     psf = fit_psf(field.frame, stars)
@@ -32,17 +32,6 @@ def test_a_wrong_psf_shows_where_and_how_much(rng):
     # A PSF that is too wide leaves light in the middle.
     middle = len(found.mean_stamp) // 2
     assert found.mean_stamp[middle, middle] > 0.05
-    cells = residual_map(found, field.frame.shape, 3)
-    assert cells.shape == (3, 3)
-    assert np.nanmin(cells) > 0.02
-
-
-def test_empty_cells_of_the_map_are_nan(rng):
-    field = known_field(rng, 6, 256, spread=True)
-    stars = measure_stars(field.frame)
-    found = psf_residuals(field.frame, fit_psf(field.frame, stars), stars)
-    cells = residual_map(found, field.frame.shape, 5)
-    assert np.count_nonzero(np.isfinite(cells)) <= 6
 
 
 def test_the_maps_are_those_of_the_painted_psf(rng):

@@ -21,12 +21,13 @@ from astrid_assets.science.quality.difference_gates import (
     over_frames,
 )
 from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
-from astrid_assets.science.quality.gate import Gate, blocking_gates
 from astrid_assets.science.quality.numbers import Limit, LimitSide
 from astrid_assets.science.simulation.pair import SimulatedPair, simulate_pair
+from astrid_assets_tests.science.quality.verdicts import blocking_gates
 
 if TYPE_CHECKING:
     from astrid_assets.science.frame import Frame
+    from astrid_assets.science.quality.gate import Gate
 
 SETTINGS = DifferencingSettings()
 AGREED = {

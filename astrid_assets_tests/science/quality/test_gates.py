@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from astrid_assets.science.arrays.intervals import upper_bound
 from astrid_assets.science.quality.difference_gates import DIFFERENCE_GATES
-from astrid_assets.science.quality.gate import blocking_gates, value_in_words
+from astrid_assets.science.quality.gate import value_in_words
 from astrid_assets.science.quality.gates import (
     DATASET_BALANCE,
     OTHER_GATES,
@@ -27,6 +27,7 @@ from astrid_assets.science.quality.gates import (
     rejected_fraction,
 )
 from astrid_assets.science.quality.master_gates import MASTER_GATES
+from astrid_assets_tests.science.quality.verdicts import blocking_gates
 
 
 def test_an_empty_night_fails_no_gate():

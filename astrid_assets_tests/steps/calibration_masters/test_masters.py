@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from astropy.io import fits
+from sqlalchemy import select
 
 from astrid_assets.compute import Compute
 from astrid_assets.science.calibration.calibrate import calibrate
@@ -18,9 +19,10 @@ from astrid_assets.steps.calibration_masters.masters import masters_nights, mast
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.processed_frames import frame_task
 from astrid_assets.steps.raw_observations.ingest import index_source, register_from_source
+from astrid_assets.storage.database.tables.masters import CalibrationMaster
 from astrid_assets.storage.fits.frames import image_from_fits
 from astrid_assets.storage.objects.object_store import open_object_store
-from astrid_assets.storage.queries import frames, observations
+from astrid_assets.storage.queries import observations
 from astrid_assets.surveys.check.check import suggest_profile
 from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_image
 from astrid_assets.surveys.sources.opening import open_source
@@ -105,7 +107,14 @@ class Camera:
     def masters(self):
         """Return all masters of the survey."""
         with self.tools.catalogue.read() as session:
-            return frames.masters(session, "cam")
+            query = select(CalibrationMaster).order_by(
+                CalibrationMaster.kind,
+                CalibrationMaster.band,
+                CalibrationMaster.night,
+                CalibrationMaster.exposure_s.nulls_first(),
+                CalibrationMaster.id,
+            )
+            return list(session.scalars(query))
 
 
 @pytest.fixture

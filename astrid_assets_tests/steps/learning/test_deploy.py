@@ -6,6 +6,7 @@ import datetime as dt
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from astrid_assets.compute import Compute
 from astrid_assets.learning.evaluation import Evaluation, evaluate
@@ -23,9 +24,9 @@ LABELS = np.arange(2 * N) < N
 
 def evaluation(separation: float, rng: np.random.Generator) -> Evaluation:
     """Evaluate scores whose classes lie so many sigma apart; S/N knows nothing."""
-    scores = rng.normal(size=2 * N) + separation * LABELS
+    scores = expit(rng.normal(size=2 * N) + separation * LABELS)
     snr = rng.uniform(5, 50, 2 * N)
-    return evaluate(scores, LABELS, snr, threshold=separation / 2, bootstraps=50)
+    return evaluate(scores, LABELS, snr, threshold=float(expit(separation / 2)), bootstraps=50)
 
 
 @pytest.fixture
@@ -47,8 +48,8 @@ def test_a_model_below_the_floor_is_refused_whatever_the_champion(rng):
 
 
 def test_a_model_that_ranks_like_snr_is_refused(rng):
-    scores = rng.normal(size=2 * N) + 3.0 * LABELS
-    same = evaluate(scores, LABELS, np.exp(scores), threshold=1.5, bootstraps=50)
+    scores = expit(rng.normal(size=2 * N) + 3.0 * LABELS)
+    same = evaluate(scores, LABELS, 50 * scores, threshold=0.8, bootstraps=50)
     decision = decide(same, None, DeploymentSettings())
     assert not decision.deploy
     assert "plain S/N" in decision.reason

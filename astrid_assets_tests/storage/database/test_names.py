@@ -128,14 +128,12 @@ def test_every_prefix_makes_a_key(survey: str, field: str, band: str, night: str
     prefixes = [
         layout.raw_key(survey, night, field),
         layout.processed_key(survey, night, field),
-        layout.anchor_stars_key(survey, field, band),
         layout.master_key(survey, band, night),
         layout.reference_key(survey, field, band, "v1"),
         layout.difference_key(survey, night, field),
         layout.cutouts_key(survey, night, field),
         layout.dataset_key(HASH, band),
         layout.model_key(field),
-        layout.checkpoint_key(field),
         layout.picture_key(survey, night, field),
     ]
     assert len(set(prefixes)) == len(prefixes)
@@ -145,6 +143,6 @@ def test_every_prefix_makes_a_key(survey: str, field: str, band: str, night: str
 
 def test_ordinary_names_stay_readable():
     assert layout.raw_key("sim-wide", "2025-03-01", "ab12") == "raw/sim-wide/2025-03-01/ab12"
-    assert layout.anchor_stars_key("kmt", "", "I") == "anchors/kmt/_/I"
+    assert layout.reference_key("kmt", "", "I", "v1") == "references/kmt/_/I/v1"
     assert layout.raw_key("kmt", "", "ab12") == "raw/kmt/undated/ab12"
     assert layout.part("NGC 4993 (host)").startswith("_NGC_4993_host_")

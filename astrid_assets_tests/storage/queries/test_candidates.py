@@ -19,6 +19,7 @@ from astrid_assets.storage.database.sky_index import (
     merged,
 )
 from astrid_assets.storage.queries import candidates, frames
+from astrid_assets.storage.queries.search import Cone, DetectionFilter, search_detections
 from astrid_assets_tests.storage.world import WHEN, World
 
 if TYPE_CHECKING:
@@ -107,14 +108,16 @@ def test_a_cone_finds_what_brute_force_finds(catalogue: Catalogue, rng: np.rando
     separations = separation(0.01, 89.9, ra, dec)
     with catalogue.read() as session:
         for radius in (0.5, 10.0, 300.0, 4000.0):
-            found = candidates.cone(session, 0.01, 89.9, radius)
+            wanted = DetectionFilter(cone=Cone(0.01, 89.9, radius))
+            found = search_detections(session, wanted, limit=100).rows
             expected = {
                 identity
                 for identity, separation in zip(identities, separations, strict=True)
                 if separation <= radius
             }
             assert {row.detection_id for row in found} == expected
-        assert candidates.cone(session, 0.01, 89.9, 4000.0, survey="other") == []
+        elsewhere = DetectionFilter(survey="other", cone=Cone(0.01, 89.9, 4000.0))
+        assert search_detections(session, elsewhere).rows == []
 
 
 def test_a_detection_comes_with_its_frame_and_its_candidate(catalogue: Catalogue):
@@ -142,8 +145,6 @@ def test_detections_of_outdated_differences_are_not_shown(catalogue: Catalogue):
         frames.make_current(session, [frame], [new])
         rows = candidates.detections_of_night(session, "sim", NIGHT)
         assert [row.detection_id for row in rows] == [shown]
-        pairs = candidates.candidates_of_night(session, "sim", NIGHT)
-        assert [candidate.difference_id for _, candidate in pairs] == [new]
 
 
 def test_candidates_the_newest_run_did_not_list_are_not_shown(catalogue: Catalogue):
@@ -156,28 +157,6 @@ def test_candidates_the_newest_run_did_not_list_are_not_shown(catalogue: Catalog
         kept = world.detection(frame, difference, (2, 2))
         rows = candidates.detections_of_night(session, "sim", NIGHT)
         assert [row.detection_id for row in rows] == [kept]
-
-
-def test_candidates_come_frame_by_frame_the_most_significant_first(
-    catalogue: Catalogue,
-):
-    with catalogue.begin() as session:
-        world = World(session)
-        for number in (2, 1):
-            frame = world.processed(world.observation(NIGHT, number))
-            difference = world.difference(frame)
-            for n, sigma in enumerate((5.0, -30.0, 7.0)):
-                world.detection(frame, difference, (n, 0), score_sigma=sigma)
-        pairs = candidates.candidates_of_night(session, "sim", NIGHT)
-    order = [(round(o.observed_mjd or 0, 2), c.score_sigma) for o, c in pairs]
-    assert order == [
-        (60735.01, -30.0),
-        (60735.01, 7.0),
-        (60735.01, 5.0),
-        (60735.02, -30.0),
-        (60735.02, 7.0),
-        (60735.02, 5.0),
-    ]
 
 
 def test_an_object_has_a_light_curve_in_order_of_time(catalogue: Catalogue):

@@ -203,7 +203,7 @@ def test_rolling_back_twice_goes_two_models_back(catalogue: Catalogue):
         assert in_force(session) == ("c", "a")
 
 
-def test_models_are_found_newest_first_and_by_their_bytes(catalogue: Catalogue):
+def test_models_are_found_newest_first(catalogue: Catalogue):
     with catalogue.begin() as session:
         assert models.newest_model(session) is None
         for day, name in enumerate("ab"):
@@ -212,10 +212,6 @@ def test_models_are_found_newest_first_and_by_their_bytes(catalogue: Catalogue):
         assert newest is not None
         assert newest.version == "b"
         assert [row.version for row in models.all_models(session)] == ["b", "a"]
-        found = models.by_sha256(session, ids.content_hash("a"))
-        assert found is not None
-        assert found.version == "a"
-        assert models.by_sha256(session, "nothing") is None
         assert models.training_runs(session) == []
 
 
@@ -253,8 +249,6 @@ def test_the_newest_active_dataset_is_the_one_to_train_on(catalogue: Catalogue):
         assert newest is not None
         assert newest.id == dataset_id
         assert [row.name for row in datasets.all_datasets(session)] == ["c", "b", "a"]
-        found = datasets.by_content(session, newest.content_hash)
-        assert found is newest
 
 
 def test_the_samples_of_a_dataset_are_counted_by_split(catalogue: Catalogue):
@@ -278,9 +272,9 @@ def test_the_samples_of_a_dataset_are_counted_by_split(catalogue: Catalogue):
             }
             upsert(session, [TrainingSample(**row)])
         assert datasets.split_counts(session, dataset_id) == {"test": 1, "train": 2}
-        (sample,) = datasets.dataset_samples(session, dataset_id, split="test")
+        (sample,) = datasets.sample_page(session, dataset_id, split="test")
         assert sample.metadata_ == {"night": "2025-03-04"}
-        assert len(datasets.dataset_samples(session, dataset_id)) == 3
+        assert len(datasets.sample_page(session, dataset_id)) == 3
 
 
 @pytest.mark.parametrize("count", [0, 7000])

@@ -17,7 +17,6 @@ from astrid_assets.surveys.sources.simulated import (
     SimulatedFrames,
     demo_profiles,
     frame_index_of,
-    frame_truth,
     plan_of,
     truth,
 )
@@ -85,7 +84,7 @@ def test_headers_say_what_the_frames_are():
 
 def test_the_wcs_of_the_header_puts_the_truth_on_its_pixels():
     wcs = WCS(fits.getheader(io.BytesIO(SOURCE.read(LIGHT))))
-    known = frame_truth(SETTINGS, "2025-03-02", 1)
+    known = SOURCE.frame_truth(LIGHT)
     assert known.sources
     for source in known.sources:
         x, y = wcs.all_world2pix(source.ra_deg, source.dec_deg, 0)
