@@ -1,4 +1,4 @@
-"""How faint a change is found, and what else is: pairs of known truth, seven cases.
+"""How faint a change is found, and what else is: pairs of known truth, eight cases.
 
 For each case the theoretical S/N at which half of the transients are found when the
 threshold lets one false candidate per megapixel pass (a perfect score of Gaussian
