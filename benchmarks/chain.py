@@ -17,7 +17,7 @@ import numpy as np
 
 from astrid_assets.compute import Compute
 from astrid_assets.science.arrays.threads import set_threads
-from astrid_assets.science.calibration.masters import Masters, combined_frame
+from astrid_assets.science.calibration.masters import Masters, make_master
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.processing.anchor import make_anchor
 from astrid_assets.science.processing.diagnostics import frame_diagnostics
@@ -62,9 +62,9 @@ def simulate(side: int, seed: int = 3) -> World:
     def calibration(kind: Kind) -> list[NDArray[np.float32]]:
         return [calibration_adu(plan, kind, k) * gain for k in range(5)]
 
-    bias = combined_frame(calibration("bias"), "bias")
-    dark = combined_frame(calibration("dark"), "dark", bias=bias, exposures_s=[seconds] * 5)
-    flat = combined_frame(calibration("flat"), "flat", bias=bias)
+    bias = make_master(calibration("bias"), "bias").image
+    dark = make_master(calibration("dark"), "dark", bias=bias, exposures_s=[seconds] * 5).image
+    flat = make_master(calibration("flat"), "flat", bias=bias).image
     masters = Masters(bias=bias, dark=dark, flat=flat)
     anchor = make_anchor(measure_frame(_light(plan, 0, 0), masters, SETTINGS), SETTINGS)
     return World(masters, anchor, _light(plan, 0, 1))

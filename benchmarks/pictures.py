@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from astrid_assets.science.calibration.calibrate import calibrate
-from astrid_assets.science.calibration.masters import Masters, combined_frame
+from astrid_assets.science.calibration.masters import Masters, make_master
 from astrid_assets.science.calibration.overscan import without_overscan
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.masking.cosmic_rays import find_cosmic_rays
@@ -218,8 +218,8 @@ def psf(data: Path, out: Path, figures: Figures) -> None:
 def flat_field(data: Path, out: Path) -> None:
     """CAFOS (no licence: never published): bias and flat remove the dust ring."""
     folder = data / "calib_cafos_ngc2420"
-    bias = combined_frame([pixels(p) for p in sorted((folder / "bias").iterdir())], "bias")
-    flat = combined_frame([pixels(p) for p in (folder / "flat_B").iterdir()], "flat", bias=bias)
+    bias = make_master([pixels(p) for p in sorted((folder / "bias").iterdir())], "bias").image
+    flat = make_master([pixels(p) for p in (folder / "flat_B").iterdir()], "flat", bias=bias).image
     raw = frame_of(folder / "light_B" / "uamA_0026.fits.fz")
     done = calibrate(raw, Masters(bias=bias, flat=flat))
     draw_row(

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from astrid_assets.science.calibration.masters import Masters, combined_frame
+from astrid_assets.science.calibration.masters import Masters, make_master
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.processing.anchor import make_anchor
 from astrid_assets.science.processing.measuring import measure_frame
@@ -34,9 +34,9 @@ def errors_mag(scene: Literal["wide", "deep"], seed: int) -> list[float]:
     def calibration(kind):
         return [calibration_adu(plan, kind, k) * gain for k in range(5)]
 
-    bias = combined_frame(calibration("bias"), "bias")
-    dark = combined_frame(calibration("dark"), "dark", bias=bias, exposures_s=[time] * 5)
-    flat = combined_frame(calibration("flat"), "flat", bias=bias)
+    bias = make_master(calibration("bias"), "bias").image
+    dark = make_master(calibration("dark"), "dark", bias=bias, exposures_s=[time] * 5).image
+    flat = make_master(calibration("flat"), "flat", bias=bias).image
     masters = Masters(bias=bias, dark=dark, flat=flat)
 
     def measured(night, index):
