@@ -14,7 +14,7 @@ from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable
 
 PATHS = [
     *((name,) for name in COMMANDS),
-    *(("survey", name) for name in ("add", "list", "show", "check", "anchor")),
+    *(("survey", name) for name in ("add", "list", "show", "check", "anchor", "gain")),
 ]
 
 
