@@ -63,7 +63,7 @@ lint: install-dev  ## ruff, pyright, import contracts, docstrings, plain English
 	$(BIN)/python -m astrid_assets_tests.lint_docstrings
 	$(BIN)/python -m astrid_assets_tests.plain_english
 
-quick: install-dev  ## The fast tests, in under a minute on two cores
+quick: install-dev  ## The fast tests: a first signal in a minute or two
 	$(PYTEST) --quick $(PYTEST_ARGS)
 
 # Coverage sees nothing of compiled code, so kernels run once more as Python.
