@@ -118,12 +118,12 @@ def _stars(
     _snr_axis(axes)
     axes.legend(fontsize=6, loc="lower right", frameon=False)
     _plot_size(axes)
-    told = [
+    words = [
         NUMBERS[name].in_words(getattr(difference, name), settings)
         for name in ("n_stars", "flux_ratio", "flux_ratio_scatter")
     ]
     power = _beside_limits(difference, "residual_power", settings)
-    axes.set_title(f"{', '.join(told)}\n{power}", fontsize=SMALL)
+    axes.set_title(f"{', '.join(words)}\n{power}", fontsize=SMALL)
 
 
 def _offsets(

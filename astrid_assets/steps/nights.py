@@ -11,7 +11,6 @@ objects have keys of theirs: a repeated night writes the same bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from astrid_assets.steps import versions
@@ -113,7 +112,8 @@ def run_nights(
         if plan.night in finished:
             yield finished[plan.night]
         else:
-            yield commit(plan, list(islice(outcomes, len(plan.tasks))))
+            # `next` fails where an outcome is missing; a short night is never committed.
+            yield commit(plan, [next(outcomes) for _ in plan.tasks])
 
 
 def load_profile(catalogue: Catalogue, survey: str) -> SurveyProfile:
