@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 CARD_ERRORS = (fits.VerifyError, ValueError, LookupError, AttributeError, TypeError)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
 UNIT_IN_COMMENT = re.compile(r"^\s*\[\s*([A-Za-z]+)\s*\]")
-NAME = re.compile(r"[\x20-\x7e]{1,68}")
+NAME = re.compile(r"(?!.*\.\.\.$)[\x20-\x29\x2b-\x3e\x40-\x7e]{1,68}")
+"""A keyword. With ``*``, ``?`` or a last ``...`` astropy takes it for a pattern."""
 
 
 class HeaderView:

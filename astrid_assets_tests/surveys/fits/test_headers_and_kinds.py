@@ -109,6 +109,16 @@ def test_a_saturation_level_below_the_sky_is_not_believed(
     assert "not believed" in notes[0]
 
 
+@pytest.mark.parametrize("keyword", ["*[", "GA*", "GAI?", "GAI...", "*"])
+def test_a_keyword_that_reads_as_a_pattern_has_no_value(keyword: str) -> None:
+    header = fits.Header([("GAIN", 2.0)])
+    header.append(fits.Card.fromstring(f"{keyword:8}= 3.0"))
+    view = HeaderView(header)
+    assert view.number(keyword) is None
+    assert view.unit(keyword) == ""
+    assert list(view.keywords()) == ["GAIN"]
+
+
 @given(block=st.binary(min_size=80, max_size=80 * 12))
 def test_no_header_whatever_raises(block: bytes) -> None:
     block = block[: len(block) // 80 * 80]
