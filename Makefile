@@ -1,6 +1,7 @@
 # make demo   install what is needed and run the whole graph on a simulated sky
 # make quick  the tests that are fast and need no server, browser or real frames
 # make test   install the development tools and run every check and test
+# make soak   long proofs: random kills, and simulated skies of other seeds
 # make ui     start the Dagster UI and MLflow on this machine
 # make docs   build the documentation into docs/_build/html
 #
@@ -25,7 +26,7 @@ SCIENCE := astrid_assets_tests/science
 PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile
 # The floors are judged once all data are there, and only if every test of science/ ran.
 COVER := --cov --cov-report= --cov-fail-under=0
-.PHONY: help venv install install-dev demo quick test coverage lint format ui docs clean
+.PHONY: help venv install install-dev demo quick test coverage soak lint format ui docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,7 +64,7 @@ lint: install-dev  ## ruff, pyright, import contracts, docstrings, plain English
 	$(BIN)/python -m astrid_assets_tests.lint_docstrings
 	$(BIN)/python -m astrid_assets_tests.plain_english
 
-quick: install-dev  ## The fast tests: a first signal in a minute or two
+quick: install-dev  ## The fast tests: a first signal in less than a minute
 	$(PYTEST) --quick $(PYTEST_ARGS)
 
 # Coverage sees nothing of compiled code, so kernels run once more as Python.
@@ -78,6 +79,9 @@ endif
 
 test: lint coverage  ## Every check, then every test
 	$(PYTEST) --ignore=$(SCIENCE) $(PYTEST_ARGS)
+
+soak: install-dev  ## Long proofs, some minutes; what they measured goes to benchmarks/results
+	$(BIN)/python -m pytest -m soak -s $(PYTEST_ARGS)
 
 docs: install-dev  ## Build the documentation; any warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -q -j auto -b html docs docs/_build/html

@@ -42,6 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if config.getoption("quick"):
         config.option.markexpr = f"not ({' or '.join(NOT_QUICK)})"
+    elif not config.option.markexpr:
+        config.option.markexpr = "not soak"
     # Machine code is kept once for all tests, whatever home each of them has.
     keep_compiled_code()
     if threading.current_thread() is threading.main_thread():
