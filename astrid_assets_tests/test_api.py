@@ -110,6 +110,7 @@ def test_frames_without_header_are_registered_by_their_stars(files: TwoFiles) ->
     assert not any("gain" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_one_wcs_serves_both_frames(files: TwoFiles, result: Subtraction) -> None:
     science = files.array("science")[0]
     found = api.difference(science, files.reference)
@@ -118,6 +119,7 @@ def test_one_wcs_serves_both_frames(files: TwoFiles, result: Subtraction) -> Non
     assert ra_deg == pytest.approx(same, abs=0.5 / 3600)
 
 
+@pytest.mark.slow
 def test_a_date_and_an_exposure_time_are_not_asked_for(files: TwoFiles) -> None:
     measured = api.measure(files.science)
     assert np.isnan(measured.frame.observed_mjd)
@@ -125,6 +127,7 @@ def test_a_date_and_an_exposure_time_are_not_asked_for(files: TwoFiles) -> None:
     assert not any("exposure" in note for note in api.measure(files.science, exposure_s=60).notes)
 
 
+@pytest.mark.slow
 def test_settings_reach_the_step_that_uses_them(files: TwoFiles, result: Subtraction) -> None:
     found = api.difference(
         files.science, files.reference, threshold_sigma=15, method="kernel", zero_point_mag=25.0
@@ -266,6 +269,7 @@ def test_a_supernova_is_found_between_two_sites(shared_data: Path) -> None:
     assert dec_deg == pytest.approx(-37.0399, abs=1 / 3600)
 
 
+@pytest.mark.slow
 def test_a_mirrored_frame_is_registered_by_its_stars(files: TwoFiles) -> None:
     mirrored = np.ascontiguousarray(files.array("reference")[0][:, ::-1])
     found = api.difference(files.science, mirrored, gain_e_per_adu=GAIN)

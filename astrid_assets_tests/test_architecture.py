@@ -54,6 +54,7 @@ def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
+@pytest.mark.slow
 def test_the_layers_import_only_downwards() -> None:
     result = subprocess.run(
         [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
@@ -76,6 +77,7 @@ def test_package_files_hold_a_docstring_and_nothing_else() -> None:
         assert isinstance(body[0].value, ast.Constant), path
 
 
+@pytest.mark.slow
 def test_every_module_says_what_it_is_for() -> None:
     silent = [p for p in modules() if not ast.get_docstring(ast.parse(p.read_text()))]
     assert silent == []
@@ -107,6 +109,7 @@ def test_a_module_that_a_text_names_exists() -> None:
     assert stale == []
 
 
+@pytest.mark.slow
 def test_files_stay_short_enough_to_read() -> None:
     long = {
         str(path.relative_to(PACKAGE)): lines
@@ -118,6 +121,7 @@ def test_files_stay_short_enough_to_read() -> None:
     assert long == {}
 
 
+@pytest.mark.slow
 def test_no_function_is_too_long_to_read_without_a_reason() -> None:
     long = {}
     for path in modules():
@@ -195,6 +199,7 @@ def test_a_public_name_stands_for_one_thing() -> None:
     assert shared.keys() >= SHARED_NAMES, "an exception that nothing needs any more"
 
 
+@pytest.mark.slow
 def test_nothing_catches_everything() -> None:
     wide = [
         f"{path.relative_to(PACKAGE)}:{node.lineno}"
@@ -205,6 +210,7 @@ def test_nothing_catches_everything() -> None:
     assert wide == []
 
 
+@pytest.mark.slow
 def test_variables_are_read_where_they_are_declared() -> None:
     touching = {
         path.relative_to(PACKAGE).as_posix(): uses

@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+import pytest
+
 from astrid_assets.resources.home import project_root
 
 PACKAGE = project_root() / "astrid_assets"
@@ -89,6 +91,7 @@ def is_registered(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -
     return bool(names & REGISTERING)
 
 
+@pytest.mark.slow
 def test_public_functions_and_classes_have_a_caller_in_the_package() -> None:
     modules = trees()
     assert len(modules) > 400

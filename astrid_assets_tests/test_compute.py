@@ -49,6 +49,7 @@ def frame_threads(_: int) -> int:
     return threads()
 
 
+@pytest.mark.slow
 @BOTH
 def test_results_come_in_the_order_of_the_items(compute: Compute) -> None:
     results = list(compute.map(square_slowly_at_first, range(20)))
@@ -60,6 +61,7 @@ def test_no_items_give_no_results(compute: Compute) -> None:
     assert list(compute.map(square_slowly_at_first, [])) == []
 
 
+@pytest.mark.slow
 @BOTH
 def test_an_error_arrives_at_the_item_that_raised_it(compute: Compute) -> None:
     results = compute.map(refuse_three, range(10))
@@ -76,6 +78,7 @@ def test_items_are_taken_only_as_results_are(compute: Compute) -> None:
     assert next(taken) <= 5 + 2 * 2 + 1
 
 
+@pytest.mark.slow
 def test_the_work_is_shared_by_other_processes() -> None:
     ids = set(Compute("processes", 2).map(process_id, range(20)))
     assert os.getpid() not in ids
@@ -96,6 +99,7 @@ def test_workers_have_one_thread_each() -> None:
     assert allowed == ["1"] * len(THREAD_VARIABLES)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_told_and_the_next_loop_works() -> None:
     compute = Compute("processes", 2)
     with pytest.raises(WorkerDied, match="ASTRID_WORKERS"):
@@ -103,6 +107,7 @@ def test_a_killed_worker_is_told_and_the_next_loop_works() -> None:
     assert list(compute.map(square_slowly_at_first, range(3))) == [0, 1, 4]
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_killed_parent() -> None:
     script = (
         "import time\n"

@@ -1,5 +1,7 @@
 """The lint of docstrings: what public functions raise stands under Raises."""
 
+import pytest
+
 from astrid_assets_tests.lint_docstrings import ROOT, findings, undocumented_raises
 
 DOCUMENTED = '''
@@ -21,6 +23,7 @@ def missing(source: str) -> list[tuple[str, str]]:
     return [(name, error) for _, name, error in undocumented_raises(source)]
 
 
+@pytest.mark.slow
 def test_the_docstrings_of_science_are_complete() -> None:
     assert findings(ROOT) == []
 

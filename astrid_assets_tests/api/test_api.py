@@ -63,6 +63,7 @@ def test_observations_tell_what_became_of_them(client: httpx.Client) -> None:
     assert client.get("/surveys").json()[0]["name"] == values.SURVEY
 
 
+@pytest.mark.slow
 def test_a_detection_names_its_cutouts_and_each_is_there(
     client: httpx.Client, sky: SmallSky
 ) -> None:
@@ -82,6 +83,7 @@ def test_a_detection_names_its_cutouts_and_each_is_there(
         assert header_of(hdus, 0)["BUNIT"] == "electron"
 
 
+@pytest.mark.slow
 def test_an_alert_has_no_plane_that_was_never_published(
     client: httpx.Client, sky: SmallSky
 ) -> None:
@@ -150,6 +152,7 @@ def test_reviewers_on_loopback_label_under_their_own_names(
     assert [i["detection_id"] for i in found["items"]] == [sky.detection_id]
 
 
+@pytest.mark.slow
 def test_an_event_that_makes_no_sense_is_refused(client: httpx.Client, sky: SmallSky) -> None:
     for body in (
         {"label": "maybe"},
@@ -189,6 +192,7 @@ def test_the_light_curve_is_in_order_of_time(client: httpx.Client, sky: SmallSky
     assert client.get(f"/objects/{UNKNOWN}/lightcurve").status_code == 404
 
 
+@pytest.mark.slow
 def test_explain_answers_as_the_function_does(client: httpx.Client) -> None:
     answer = client.get("/explain", params={"ra": 150, "dec": 2}).json()
     outcomes = [f["outcome"] for f in answer["frames"] if f["night"] == values.NIGHT]
@@ -196,6 +200,7 @@ def test_explain_answers_as_the_function_does(client: httpx.Client) -> None:
     assert client.get("/explain", params={"ra": 150, "dec": 91}).status_code == 422
 
 
+@pytest.mark.slow
 def test_labels_are_exported_in_every_format(client: httpx.Client, sky: SmallSky) -> None:
     import polars as pl
 
@@ -282,6 +287,7 @@ def test_every_error_is_a_problem_with_a_sentence(client: httpx.Client) -> None:
         assert " " in problem["detail"]
 
 
+@pytest.mark.slow
 def test_the_description_tells_problems_as_they_are(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
     assert document["info"]["version"] == client.get("/health").json()["version"]

@@ -45,6 +45,7 @@ def events_of(sky: SmallSky) -> str:
     return f"/detections/{sky.detection_id}/validation-events"
 
 
+@pytest.mark.slow
 def test_a_stranger_may_not_even_read_where_logins_are_needed(
     settings: WebSettings, sky: SmallSky
 ) -> None:
@@ -65,12 +66,14 @@ def test_a_stranger_may_not_even_read_where_logins_are_needed(
             assert answer.headers["www-authenticate"] == "Bearer"
 
 
+@pytest.mark.slow
 def test_reading_can_be_open_where_writing_is_not(settings: WebSettings, sky: SmallSky) -> None:
     with locked(settings, public_reading=True) as client:
         assert client.get("/detections").status_code == 200
         assert client.post(events_of(sky), json=EVENT).status_code == 401
 
 
+@pytest.mark.slow
 def test_an_event_carries_the_name_of_the_token_s_owner(
     settings: WebSettings, sky: SmallSky
 ) -> None:
@@ -105,6 +108,7 @@ def test_a_role_says_what_one_may_do(settings: WebSettings, sky: SmallSky) -> No
             assert asked_for.status_code == collect
 
 
+@pytest.mark.slow
 def test_logging_in_sets_a_cookie_scripts_cannot_read(settings: WebSettings, sky: SmallSky) -> None:
     account(sky)
     with locked(settings) as client:
@@ -124,6 +128,7 @@ def test_logging_in_sets_a_cookie_scripts_cannot_read(settings: WebSettings, sky
         assert client.get("/session").status_code == 401
 
 
+@pytest.mark.slow
 def test_the_cookie_is_secure_behind_a_proxy_with_tls(settings: WebSettings, sky: SmallSky) -> None:
     account(sky)
     with locked(settings) as client:
@@ -200,6 +205,7 @@ def test_a_foreign_name_pointed_at_this_machine_is_refused(
         assert answer.status_code == status, host
 
 
+@pytest.mark.slow
 def test_a_proxy_s_name_can_be_allowed(settings: WebSettings) -> None:
     with asked(replace(settings, hosts=("astrid.example.org",))) as client:
         for host, status in (("astrid.example.org", 200), ("evil.example", 400)):

@@ -1,6 +1,7 @@
 """A failed gate of a learning asset keeps the next one from running."""
 
 import dagster as dg
+import pytest
 
 from astrid_assets.checks.learning import LEARNING_GATES, learning_check
 from astrid_assets.science.quality.gates import dataset_quality
@@ -61,6 +62,7 @@ def test_a_failed_gate_stops_the_training(
     assert evaluation.description == "judged"
 
 
+@pytest.mark.slow
 def test_no_verdict_is_no_pass(catalogue: Catalogue, instance: dg.DagsterInstance) -> None:
     result, done = run(catalogue, instance, passed=None)
     assert not result.success

@@ -92,6 +92,7 @@ def test_a_failed_gate_does_not_stop_the_other_nights(
     assert done == [f"2025-03-0{day}" for day in range(1, 6)]
 
 
+@pytest.mark.slow
 def test_value_limit_and_severity_are_told(
     catalogue: Catalogue, instance: dg.DagsterInstance
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_night_that_was_not_judged_has_no_result(
     assert record is None or record.status.value == "PLANNED"
 
 
+@pytest.mark.slow
 def test_a_run_of_one_night_tells_that_night(
     catalogue: Catalogue, instance: dg.DagsterInstance
 ) -> None:

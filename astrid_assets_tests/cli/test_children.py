@@ -53,6 +53,7 @@ def lives(process_id: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_stopping_a_program_stops_what_it_started(tmp_path):
     child = started(tmp_path, STARTS_A_GRANDCHILD)
     assert eventually(child.last_lines)
@@ -63,6 +64,7 @@ def test_stopping_a_program_stops_what_it_started(tmp_path):
     assert eventually(lambda: not child.group_is_alive)
 
 
+@pytest.mark.slow
 def test_a_program_that_ignores_polite_signals_is_killed(tmp_path):
     child = started(tmp_path, IGNORES_POLITE_SIGNALS)
     assert eventually(lambda: child.last_lines() == "ready")

@@ -47,6 +47,7 @@ def test_a_known_failure_is_one_line_with_its_remedy(cli, monkeypatch):
     assert "secret" not in shown.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "value", "command"),
     [
@@ -66,6 +67,7 @@ def test_a_wrong_variable_is_one_line_with_a_valid_value(
     assert "hidden" not in shown.output
 
 
+@pytest.mark.slow
 def test_a_first_night_that_is_no_date_is_one_sentence():
     shown = subprocess.run(
         [sys.executable, "-c", "import astrid_assets.partitions"],

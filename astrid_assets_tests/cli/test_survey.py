@@ -52,6 +52,7 @@ def test_an_edited_suggestion_is_not_overwritten(cli, frames, home):
     assert "# my notes" in file.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -88,6 +89,7 @@ def test_an_unknown_key_of_a_profile_is_named(cli, frames, tmp_path):
     assert "colour" in refused.output
 
 
+@pytest.mark.slow
 def test_checking_a_folder_shows_nights_and_a_profile_that_parses(cli, frames):
     checked = cli("survey", "check", str(frames))
     assert checked.exit_code == 0, checked.output

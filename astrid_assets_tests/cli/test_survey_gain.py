@@ -62,6 +62,7 @@ def measured(output: str) -> tuple[float, float]:
     return profile.detector.gain_e_per_adu, profile.detector.read_noise_e
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_the_gain_of_simulated_flats_is_printed_as_lines_of_the_profile(cli, folder, rng):
     for number, level_e in enumerate((40_000.0, 36_000.0)):
@@ -81,6 +82,7 @@ def test_the_gain_of_simulated_flats_is_printed_as_lines_of_the_profile(cli, fol
     assert "the profile says nothing, 0 is used" in said.output
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_a_simulated_survey_has_the_gain_of_its_scene(cli):
     prepare_home()
@@ -117,6 +119,7 @@ def test_one_bias_is_too_few(cli, folder, rng):
     assert "3 files hold 1 bias, 2 flat" in said.output
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_frames_of_another_night_do_not_count(cli, folder, rng):
     for number in range(2):
@@ -128,6 +131,7 @@ def test_frames_of_another_night_do_not_count(cli, folder, rng):
     assert "of 2025-03-09 hold no image" in said.output
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_a_pair_of_unequal_flats_is_passed_over(cli, folder, rng):
     for number, level_e in enumerate((9_000, 40_000, 39_000)):
@@ -140,6 +144,7 @@ def test_a_pair_of_unequal_flats_is_passed_over(cli, folder, rng):
     assert measured(said.output)[0] == pytest.approx(GAIN, rel=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_saturated_flats_show_no_gain(cli, folder, rng):
     for number in range(2):

@@ -89,6 +89,7 @@ def lines_until(process: subprocess.Popen, end: str, limit_s: float = 60) -> lis
     return lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_signal_stops_every_program_and_what_it_started(tmp_path, number):
     ports = [free_port(), free_port()]
@@ -106,6 +107,7 @@ def test_one_signal_stops_every_program_and_what_it_started(tmp_path, number):
     assert not [process_id for process_id in started if lives(process_id)]
 
 
+@pytest.mark.slow
 def test_a_program_that_ends_by_itself_ends_the_others_and_is_quoted(tmp_path):
     ports = [free_port(), free_port()]
     code = f"""

@@ -36,6 +36,7 @@ def test_a_kept_result_names_no_path_and_no_host(name: str) -> None:
     assert set(KEPT[name].about["machine"]) == {"cpu", "cores", "memory_gib", "os", "python"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("result", KEPT.values(), ids=KEPT)
 def test_every_figure_is_on_the_page_below_its_command(result: Result) -> None:
     page = figures_page.page()

@@ -34,6 +34,8 @@ from docs.generate import (
 from docs.generate.docstrings import unit_of
 from docs.generate.entries import Entry, Group, Page, as_markdown
 
+pytestmark = pytest.mark.slow  # Lightning alone takes six seconds to import
+
 PACKAGE = project_root() / "astrid_assets"
 MAKERS = {
     "settings": settings_page.page,
@@ -66,7 +68,6 @@ def test_what_has_no_sentence_is_found() -> None:
     assert lacking(silent) == ["h", "g: x"]
 
 
-@pytest.mark.slow
 def test_every_model_of_settings_is_on_the_page() -> None:
     listed = {model.__name__ for model in settings_page.models()}
     declared = {
@@ -108,7 +109,6 @@ def test_every_command_is_in_the_text() -> None:
     assert "## astrid survey add\n" in text
 
 
-@pytest.mark.slow
 def test_every_route_is_in_the_text() -> None:
     declared = {
         re.sub(r"\\([{}])", r"\1", title)

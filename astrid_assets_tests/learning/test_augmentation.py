@@ -22,6 +22,7 @@ def batch(rng: np.random.Generator, n: int = 64, size: int = 16):
     return images, masks
 
 
+@pytest.mark.slow
 def test_the_same_generator_gives_the_same_batch(rng):
     images, masks = batch(rng)
     first = augment(images, masks, torch.Generator().manual_seed(7))

@@ -17,6 +17,8 @@ from astrid_assets.learning.datamodule import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow  # Lightning alone takes six seconds to import
+
 
 def arrays(n: int = 20) -> TrainArrays:
     labels = (np.arange(n) % 2).astype(np.uint8)

@@ -17,6 +17,8 @@ import torch
 from astrid_assets.learning.training import train
 from astrid_assets_tests.learning.conftest import SMALL
 
+pytestmark = pytest.mark.slow  # Lightning alone takes six seconds to import
+
 CHILD = """
     import sys, time
     from pathlib import Path
@@ -43,7 +45,6 @@ CHILD = """
 """
 
 
-@pytest.mark.slow
 def test_a_killed_training_resumes_to_the_weights_of_an_undisturbed_one(
     small_training, small_cutouts, tmp_path
 ):

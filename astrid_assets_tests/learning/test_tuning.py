@@ -7,6 +7,8 @@ import pytest
 from astrid_assets.learning.tuning import SearchSettings, tune
 from astrid_assets_tests.learning.conftest import SMALL
 
+pytestmark = pytest.mark.slow  # Lightning alone takes six seconds to import
+
 SEARCH = SearchSettings(
     trials=3,
     base_filters=(2, 4),
@@ -17,7 +19,6 @@ SEARCH = SearchSettings(
 )
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Ray about itself, and its open sockets
 def test_the_best_trial_becomes_the_settings_and_a_search_is_not_repeated(
     small_training, small_cutouts, tmp_path

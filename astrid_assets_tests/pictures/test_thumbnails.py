@@ -85,6 +85,7 @@ def test_cutout_sheets_hold_every_cutout(rng):
         cutout_sheet(cutouts[:0])
 
 
+@pytest.mark.slow
 def test_equal_plots_are_equal_bytes():
     history = [
         {

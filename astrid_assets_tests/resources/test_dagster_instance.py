@@ -39,6 +39,7 @@ def test_history_and_logs_are_files_below_the_home(
     assert set(root.iterdir()) == before, "nothing is written beside dagster.yaml"
 
 
+@pytest.mark.slow
 def test_another_process_finds_the_history_again(
     instance: dg.DagsterInstance,
 ) -> None:
@@ -63,6 +64,7 @@ def test_telemetry_and_the_newsletter_dialog_are_off(
     assert instance.run_retries_enabled is True
 
 
+@pytest.mark.slow
 def test_an_instance_survives_a_trip_to_another_process(
     instance: dg.DagsterInstance,
 ) -> None:

@@ -98,6 +98,7 @@ def test_no_model_in_force_is_a_skip(context: dg.SensorEvaluationContext) -> Non
     assert data.skip_message == "no model is in force"
 
 
+@pytest.mark.slow
 def test_a_bad_champion_is_rolled_back_once(
     catalogue: Catalogue,
     context: dg.SensorEvaluationContext,

@@ -75,6 +75,7 @@ def failed_run(instance: dg.DagsterInstance) -> dg.RunFailureSensorContext:
     ).for_run_failure()
 
 
+@pytest.mark.slow
 def test_the_text_names_job_nights_step_and_reason(
     instance: dg.DagsterInstance,
 ) -> None:
@@ -85,6 +86,7 @@ def test_the_text_names_job_nights_step_and_reason(
     assert len(text) <= LONGEST_TEXT
 
 
+@pytest.mark.slow
 def test_a_failure_is_logged_and_posted(
     instance: dg.DagsterInstance,
     receiver: Receiver,
@@ -98,6 +100,7 @@ def test_a_failure_is_logged_and_posted(
     assert "3 stars for the PSF" in caplog.text
 
 
+@pytest.mark.slow
 def test_without_a_webhook_it_is_only_logged(
     instance: dg.DagsterInstance, caplog: pytest.LogCaptureFixture
 ) -> None:

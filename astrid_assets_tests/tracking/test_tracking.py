@@ -99,6 +99,7 @@ def test_a_run_keeps_what_is_logged(tracking, tmp_path):
     assert files == {"curve.png", "plots"}
 
 
+@pytest.mark.slow
 def test_hundreds_of_params_and_metrics_go_in_batches(tracking):
     with tracking.start_run("many", "unit tests") as active:
         active.log_params({f"p{n}": n for n in range(250)})
@@ -108,6 +109,7 @@ def test_hundreds_of_params_and_metrics_go_in_batches(tracking):
     assert run.data.metrics["loss"] == 1499.0
 
 
+@pytest.mark.slow
 def test_a_run_whose_work_raised_has_failed(tracking):
     with pytest.raises(KeyError), tracking.start_run("bad", "unit tests") as active:
         raise KeyError

@@ -42,6 +42,7 @@ def test_an_error_in_one_band_is_raised(cores):
         in_bands(fail, 1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 2, 5])
 def test_results_come_in_the_order_of_the_items(cores, number):
     cores(number)

@@ -70,6 +70,7 @@ def test_patterns_find_shift_and_rotation(rng, turn_deg, n):
     assert match.rms_px < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scale", "is_mirrored"), [(1.04, False), (0.96, False), (1.0, True), (1.02, True)]
 )
@@ -146,6 +147,7 @@ def test_residuals_are_in_the_frame_and_the_order_of_the_stars_is_nothing(rng):
     assert again.residuals.rms_px == pytest.approx(left.rms_px, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_wrong_header_over_another_field_is_called_wrong_field():
     wcs = tangent_wcs(SHAPE)
     for seed in range(12):

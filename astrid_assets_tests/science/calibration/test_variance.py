@@ -62,6 +62,7 @@ def exposed(sky_e: float, time_s: float, number: int):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sky_e", "time_s"),
     [(0.0, 1.0), (30.0, 60.0), (400.0, 60.0), (5000.0, 120.0), (20_000.0, 20.0)],
@@ -157,6 +158,7 @@ def test_sky_flat_and_hot_pixels_of_the_simulation_are_recovered(masters):
     np.testing.assert_array_equal(dead, detector.dead_pixels(PLAN))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", ["wide", "deep"])
 def test_gain_and_read_noise_are_recovered(scene):
     plan = replace(PLAN, scene_name=scene)
@@ -172,6 +174,7 @@ def test_gain_and_read_noise_are_recovered(scene):
         photon_transfer(pair("bias"), pair("bias"))
 
 
+@pytest.mark.slow
 def test_the_errors_of_gain_and_read_noise_are_those_of_repeated_measurements(rng):
     gain, read_noise_e, shape = 2.3, 7.0, (128, 128)
 

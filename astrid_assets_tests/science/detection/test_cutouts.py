@@ -25,6 +25,7 @@ def case():
     return pair, difference, detect(difference, pair.science, DetectionSettings())
 
 
+@pytest.mark.slow
 def test_the_candidate_is_the_middle_of_its_cutout():
     pair, difference, candidates = case()
     cutouts = cut(pair.science, difference, candidates)

@@ -75,6 +75,7 @@ def test_windows_are_filled_beyond_the_image(noise):
     np.testing.assert_array_equal(cut[0, 2:, 2:], noise[:3, :3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snr", [5.0, 7.0, 10.0, 20.0])
 def test_a_peak_is_as_high_as_theory_says(rng, snr):
     """Where noise makes it highest, two coordinates are fitted: S^2 + 2."""

@@ -113,6 +113,7 @@ def test_faint_sources_are_not_thrown_away_by_noise():
     assert kept / listed > 0.97
 
 
+@pytest.mark.slow
 def test_a_faded_source_is_negative():
     pair = pair_of(3, snr_range=(10, 60), negative_fraction=1.0)
     kept = [c for c in candidates_of(pair.science, pair.reference) if c.is_kept]
@@ -120,6 +121,7 @@ def test_a_faded_source_is_negative():
     assert all(c.sign == -1 and c.flux_e < 0 and c.score < 0 for c in kept)
 
 
+@pytest.mark.slow
 def test_candidates_come_in_order_and_with_their_place_on_the_sky():
     pair = pair_of(2, snr_range=(10, 60))
     candidates = candidates_of(pair.science, pair.reference)
@@ -136,6 +138,7 @@ def test_candidates_come_in_order_and_with_their_place_on_the_sky():
     assert best.elongation < 1.3
 
 
+@pytest.mark.slow
 def test_magnitudes_need_a_zero_point():
     pair = pair_of(2, snr_range=(10, 60))
     science = replace(pair.science, zero_point_mag=None)
@@ -144,6 +147,7 @@ def test_magnitudes_need_a_zero_point():
     assert candidates[0].mag_err is None
 
 
+@pytest.mark.slow
 def test_blank_sky_has_hardly_a_candidate_and_a_higher_threshold_none():
     pair = blank_pair()
     candidates = candidates_of(pair.science, pair.reference)
@@ -152,6 +156,7 @@ def test_blank_sky_has_hardly_a_candidate_and_a_higher_threshold_none():
     assert not [c for c in candidates_of(pair.science, pair.reference, high) if c.is_kept]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pixels", [[(0, 0)], [(0, 0), (0, 1)], [(0, 0), (1, 1)]])
 def test_a_cosmic_ray_no_one_marked_is_rejected(pixels):
     pair = blank_pair()
@@ -174,6 +179,7 @@ def test_a_hot_pixel_of_the_reference_is_rejected():
     assert not hits[0].is_kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("light", [stamp(9.0), stamp(3.2, elongation=6.0)])
 def test_what_is_no_point_source_is_rejected(light):
     pair = blank_pair()
@@ -214,6 +220,7 @@ def test_the_aperture_flux_of_a_point_source_is_its_flux(options):
     assert np.mean(np.abs(pulls) < 1) == pytest.approx(0.683, abs=0.08)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fwhm_px", [3.2, 5.0])
 def test_the_aperture_flux_does_not_depend_on_the_shape(fwhm_px):
     """The PSF flux of what is sharper or wider than the PSF is wrong."""
@@ -251,6 +258,7 @@ def test_aperture_fluxes_are_sums_over_the_light_that_they_hold():
     assert np.isnan(flux)
 
 
+@pytest.mark.slow
 def test_a_star_that_moved_is_a_dipole():
     pair = blank_pair()
     x, y = quiet_place(pair)
@@ -271,6 +279,7 @@ def test_a_hole_of_the_reference_is_no_source():
     assert hits[0].reasons & RejectReason.REFERENCE_HOLE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bit", "reason"),
     [
@@ -294,6 +303,7 @@ def test_what_lies_in_or_beside_a_mask_is_rejected(bit, reason):
     assert hits[0].mask_bits & bit
 
 
+@pytest.mark.slow
 def test_what_is_cut_by_the_frame_is_rejected():
     pair = blank_pair()
     data = pair.science.data.copy()
@@ -302,6 +312,7 @@ def test_what_is_cut_by_the_frame_is_rejected():
     assert hits[0].reasons & RejectReason.EDGE
 
 
+@pytest.mark.slow
 def test_a_frame_of_another_shape_or_without_psf_is_refused():
     pair = blank_pair()
     difference = subtract(pair.science, pair.reference, DifferencingSettings())
@@ -317,6 +328,7 @@ def test_reasons_have_names():
     assert reason_names(0) == []
 
 
+@pytest.mark.slow
 def test_a_lit_pixel_is_a_cosmic_ray_though_the_difference_smears_it():
     # A softer reference of the same depth: the filter of D is wider than a pixel.
     pair = pair_of(
@@ -330,6 +342,7 @@ def test_a_lit_pixel_is_a_cosmic_ray_though_the_difference_smears_it():
     assert candidate.reasons & RejectReason.COSMIC_RAY
 
 
+@pytest.mark.slow
 def test_a_hit_on_four_pixels_is_no_star_where_stars_are_as_sharp():
     pair = pair_of(3, n_transients=0, science_fwhm_px=1.9, reference_fwhm_px=2.2)
     x, y = quiet_place(pair)
@@ -343,6 +356,7 @@ def test_a_hit_on_four_pixels_is_no_star_where_stars_are_as_sharp():
     assert source.score == pytest.approx(candidate.score, rel=0.5)
 
 
+@pytest.mark.slow
 def test_a_track_beside_a_star_is_seen_on_the_frame_itself():
     """Where the noise of D is large, the frame less the reference tells more."""
     pair = blank_pair()
@@ -356,6 +370,7 @@ def test_a_track_beside_a_star_is_seen_on_the_frame_itself():
     assert not any(candidate.is_kept for candidate in hits)
 
 
+@pytest.mark.slow
 def test_many_good_candidates_in_one_place_are_an_artefact():
     pair = pair_of(3, n_transients=0)
     x, y = quiet_place(pair, margin=80, away=40)

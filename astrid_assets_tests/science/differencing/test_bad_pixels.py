@@ -104,6 +104,7 @@ def test_a_value_that_is_no_number_is_missing_though_no_one_marked_it(side, plan
     assert apart.max() < 0.3
 
 
+@pytest.mark.slow
 def test_a_bad_pixel_leaves_the_error_of_its_neighbours():
     """A saturated star's variance is large; beside its mask the sky's is not."""
     whole = subtract(pair().science, pair().reference, DifferencingSettings())

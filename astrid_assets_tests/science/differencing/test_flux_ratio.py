@@ -31,6 +31,7 @@ def clouded(x, y):
 CHANGE = np.ptp(clouded(*np.meshgrid(np.arange(600.0), np.arange(400.0)))) / 0.8
 
 
+@pytest.mark.slow
 def test_a_constant_ratio_stays_a_number(rng):
     """In 300 pairs chance makes no slope."""
     for _ in range(300):

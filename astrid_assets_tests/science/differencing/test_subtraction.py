@@ -70,6 +70,7 @@ def test_the_score_of_a_transient_is_its_theoretical_signal_to_noise(case):
     assert np.mean(ratios) == pytest.approx(0.99, abs=0.03)
 
 
+@pytest.mark.slow
 def test_the_flux_of_a_transient_comes_out_in_science_electrons():
     pair = simulate_pair(6, SHAPE, snr_range=(20, 50), flux_ratio=0.5)
     d = subtract(pair.science, pair.reference, SETTINGS)
@@ -81,6 +82,7 @@ def test_the_flux_of_a_transient_comes_out_in_science_electrons():
     assert np.mean(ratios) == pytest.approx(0.98, abs=0.04)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ratio", [0.4, 1.0, 2.2])
 def test_the_flux_ratio_is_measured_from_the_stars(ratio):
     pair = blank_pair(flux_ratio=ratio)
@@ -91,12 +93,14 @@ def test_the_flux_ratio_is_measured_from_the_stars(ratio):
     assert d.limiting_mag is None
 
 
+@pytest.mark.slow
 def test_transients_do_not_pull_the_flux_ratio():
     pair = simulate_pair(10, SHAPE, stars_per_mpx=400.0, snr_range=(15, 50))
     d = subtract(pair.science, pair.reference, SETTINGS)
     assert d.flux_ratio == pytest.approx(1, rel=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", [(0.3, -0.2), (1.2, 0.7)])
 def test_an_offset_the_wcs_does_not_know_is_measured_and_corrected(offset):
     pair = blank_pair()
@@ -125,6 +129,7 @@ def test_bright_stars_leave_no_flood_of_false_candidates():
     assert pixels < 30
 
 
+@pytest.mark.slow
 def test_stars_that_scatter_widen_the_astrometric_noise():
     d = subtract(blank_pair(jitter_px=0.15).science, blank_pair().reference, SETTINGS)
     assert d.astrometric_noise_px == pytest.approx(0.15, abs=0.05)
@@ -139,6 +144,7 @@ def test_local_psfs_beat_one_psf_where_it_varies():
     assert local.std_score == pytest.approx(1, abs=0.03)
 
 
+@pytest.mark.slow
 def test_bad_pixels_score_zero_and_do_not_spread():
     pair = blank_pair()
     struck, mask = pair.science.data.copy(), pair.science.mask.copy()
@@ -182,6 +188,7 @@ def test_correlated_detector_noise_is_measured_and_reported(rng):
     assert "correlated_noise" in [f.code for f in d.flags]
 
 
+@pytest.mark.slow
 def test_overestimated_variances_are_reported_not_divided_out():
     pair = blank_pair()
     assert pair.science.variance is not None
@@ -235,6 +242,7 @@ def test_a_frame_without_any_good_pixel_is_refused():
     assert caught.value.code == "no_overlap"
 
 
+@pytest.mark.slow
 def test_the_limiting_magnitude_is_that_of_a_5_sigma_source():
     pair = simulate_pair(7, SHAPE, snr_range=(5, 5.1), n_transients=10)
     d = subtract(pair.science, pair.reference, SETTINGS)
@@ -242,6 +250,7 @@ def test_the_limiting_magnitude_is_that_of_a_5_sigma_source():
     assert d.limiting_mag == pytest.approx(np.mean(mags), abs=0.05)
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_bytes():
     pair = blank_pair()
     first, second = (subtract(pair.science, pair.reference, SETTINGS) for _ in range(2))

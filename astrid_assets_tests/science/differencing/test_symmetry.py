@@ -57,6 +57,7 @@ def products(science, reference):
     return matched, flux, error, score
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PSFS)
 def test_difference_flux_and_score_flip_exactly(kind):
     pair = pair_of(SHAPE, **PSFS[kind])

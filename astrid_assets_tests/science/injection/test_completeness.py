@@ -24,6 +24,7 @@ def test_a_gaussians_position_error_is_root_two_sigma_over_snr(sigma):
     assert position_scale_px(stamp / stamp.sum()) == pytest.approx(np.sqrt(2) * sigma, rel=0.01)
 
 
+@pytest.mark.slow
 def test_positions_in_a_difference_scatter_as_its_psf_wants():
     pair = simulate_pair(2, (256, 256), n_transients=0, stars_per_mpx=4000)
     psf = subtract(pair.science, pair.reference, DifferencingSettings()).psf_d

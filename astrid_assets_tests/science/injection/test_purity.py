@@ -58,6 +58,7 @@ def is_false(candidate, false: Injections) -> bool:
     return bool(near.min() < 3)
 
 
+@pytest.mark.slow
 def test_the_share_seen_twice_is_the_true_purity():
     _, false, found, other = night()
     kept = [candidate for candidate in found if candidate.is_kept]
@@ -68,6 +69,7 @@ def test_the_share_seen_twice_is_the_true_purity():
     assert 0.4 < truth < 0.6
 
 
+@pytest.mark.slow
 def test_each_kind_is_told_by_itself():
     _, false, found, other = night()
     real = [candidate for candidate in found if not is_false(candidate, false)]

@@ -94,6 +94,7 @@ def test_a_tie_of_classifications_goes_by_the_alphabet():
     assert found.classification == "asteroid"
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     st.lists(

@@ -27,6 +27,7 @@ def test_known_reviewers_give_bayes_rule():
     assert posterior[0, 1] == pytest.approx(real / (real + bogus))
 
 
+@pytest.mark.slow
 def test_reviewers_accuracies_are_recovered(rng):
     accuracy = [0.95, 0.85, 0.70, 0.55]
     truth, item, reviewer, said = simulated(rng, accuracy, 4000)

@@ -56,6 +56,7 @@ def test_without_keys_every_row_is_its_own_group():
     assert connected_groups(["a", "b"]).tolist() == ["a", "b"]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.data())
 def test_no_group_is_on_two_sides(data):

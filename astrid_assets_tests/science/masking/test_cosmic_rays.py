@@ -97,6 +97,7 @@ def test_the_rim_of_a_masked_core_is_left_alone(rng):
     assert not (found & bad).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fwhm_px", [1.3, 1.8, 2.5, 5.0])
 def test_sharp_stars_are_not_marked_at_all(rng, fwhm_px):
     field = star_field(rng, 150, fwhm_px=fwhm_px, brightest_e=5e4)

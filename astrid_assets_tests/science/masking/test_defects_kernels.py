@@ -44,6 +44,7 @@ def turned(centre: tuple[float, float], angle: float) -> tuple[np.ndarray, np.nd
     return rotated.real, rotated.imag
 
 
+@pytest.mark.slow
 def test_mark_missing_writes_zero_and_the_bit(rng):
     data, mask = image(rng), bits(rng)
     data[4, 4:7] = np.nan, np.inf, -np.inf

@@ -39,6 +39,7 @@ def test_growth_is_dilation_by_a_square(mask, pixels):
     assert np.array_equal(grow(mask, pixels), expected)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(mask=MASKS, more=st.data(), pixels=st.integers(0, 4))
 def test_more_in_is_never_less_out(mask, more, pixels):
@@ -80,6 +81,7 @@ def flat_sky(shape):
     return replace(sky, level=level, rms=rms)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(frame=odd_frames())
 def test_defects_stay_within_their_reach(frame):

@@ -31,6 +31,7 @@ def line(angle_deg, distance, height, sigma_px=1.5):
     return height * np.exp(-0.5 * (across / sigma_px) ** 2), np.abs(across)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("angle_deg", [20, 65, 110, 160])
 def test_a_faint_trail_is_covered(rng, angle_deg):
     a = np.radians(angle_deg)
@@ -84,6 +85,7 @@ def test_a_wide_bright_trail_is_one_trail(rng):
     assert covered[across < 15].mean() > 0.98
 
 
+@pytest.mark.slow
 def test_a_streak_with_both_ends_inside_keeps_its_length(rng):
     light, across = line(50, 270, 60.0)
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
@@ -97,6 +99,7 @@ def test_a_streak_with_both_ends_inside_keeps_its_length(rng):
     assert covered.sum() < 200 * 2 * trails[0].half_width_px
 
 
+@pytest.mark.slow
 def test_several_trails_are_as_many(rng):
     lines = [line(20, 150, 60.0), line(100, 170, 40.0), line(140, -60, 80.0)]
     image = noisy(rng, np.sum([light for light, _ in lines], axis=0))
@@ -123,6 +126,7 @@ def test_spikes_and_bleeding_of_a_star_are_no_trail(rng, angle_deg):
     assert find_trails(image - sky.level, sky.rms, full) == []
 
 
+@pytest.mark.slow
 def test_threads_do_not_change_the_trails(rng):
     image = noisy(rng, line(35, 260, 30.0)[0])
     found = []

@@ -140,6 +140,7 @@ def test_a_catalogue_without_magnitudes_gives_no_zero_point(rng):
         tie_to_catalogue(stars, tangent_wcs(SHAPE), blind, MJD, SHAPE)
 
 
+@pytest.mark.slow
 def test_a_tied_anchor_gives_its_field_absolute_places_and_magnitudes(rng):
     field = star_field(rng, 90)
     shape = (384, 384)
@@ -168,6 +169,7 @@ def test_a_tied_anchor_gives_its_field_absolute_places_and_magnitudes(rng):
     assert processed.frame.zero_point_mag == pytest.approx(ZERO_POINT, abs=0.03)
 
 
+@pytest.mark.slow
 def test_no_wcs_and_no_place_cannot_be_looked_up(rng):
     field = star_field(rng, 60)
     measured = measure_frame(raw_frame(field.image), None, ProcessingSettings())

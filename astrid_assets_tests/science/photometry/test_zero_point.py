@@ -107,6 +107,7 @@ def test_a_cloud_in_a_corner_is_noticed(rng):
     assert found.field.is_uneven
 
 
+@pytest.mark.slow
 def test_an_even_field_is_even():
     uneven = 0
     for seed in range(60):

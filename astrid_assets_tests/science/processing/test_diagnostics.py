@@ -76,6 +76,7 @@ def test_a_frame_without_a_place_still_tells_of_its_psf(solved):
     assert found.details["psf"]
 
 
+@pytest.mark.slow
 def test_the_picture_is_small_and_the_same_twice(solved):
     measured, processed = solved
     details = frame_diagnostics(processed, measured).details

@@ -67,11 +67,13 @@ def test_noise_as_predicted_is_not_flagged_and_a_wrong_gain_is(rng):
     assert "noise_ratio" in {flag.code for flag in wrong.flags}
 
 
+@pytest.mark.slow
 def test_calibrated_frames_predict_no_noise(rng):
     _, frame = exposure(rng, responses()["even"])
     assert np.isnan(measure_frame(frame, None, SETTINGS).noise_ratio)
 
 
+@pytest.mark.slow
 def test_positive_noise_is_no_light_where_the_sky_has_few_electrons(rng):
     """With 2 electrons of noise, rectified noise would add a fifth to the variance."""
     x, y = rng.uniform(0, 512, (2, 80))

@@ -33,6 +33,7 @@ def measured(rng, plane, *, sky_e=SKY_E, **settings):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("along", RISES)
 @pytest.mark.parametrize("sigma", [2.0, 20.0])
 def test_a_plane_is_measured_within_four_percent(rng, along, sigma):
@@ -40,10 +41,12 @@ def test_a_plane_is_measured_within_four_percent(rng, along, sigma):
     assert found.numbers["sky_gradient"] == pytest.approx(INSIDE[along] * sigma, rel=0.04)
 
 
+@pytest.mark.slow
 def test_a_flat_sky_has_a_gradient_below_a_fifth_of_the_noise(rng):
     assert 0 < measured(rng, 0.0).numbers["sky_gradient"] < 0.2
 
 
+@pytest.mark.slow
 def test_a_sky_that_was_subtracted_keeps_its_gradient(rng):
     plane = 10 * NOISE_E * X
     found = measured(rng, plane, sky_e=0.0)
@@ -51,12 +54,14 @@ def test_a_sky_that_was_subtracted_keeps_its_gradient(rng):
     assert found.numbers["sky_gradient"] == pytest.approx(9.6, rel=0.04)
 
 
+@pytest.mark.slow
 def test_without_a_limit_nothing_is_flagged(rng):
     found = measured(rng, 40 * NOISE_E * X)
     assert found.numbers["sky_gradient"] > 30
     assert "sky_gradient" not in {note.code for note in (*found.reasons, *found.flags)}
 
 
+@pytest.mark.slow
 def test_above_the_limit_a_frame_is_flagged_with_value_limit_and_setting(rng):
     found = measured(rng, 20 * NOISE_E * X, max_sky_gradient=12.5)
     assert found.reasons == ()
@@ -70,6 +75,7 @@ def test_above_the_limit_a_frame_is_flagged_with_value_limit_and_setting(rng):
     )
 
 
+@pytest.mark.slow
 def test_a_frame_within_the_limit_is_not_flagged(rng):
     found = measured(rng, 20 * NOISE_E * X, max_sky_gradient=25.0)
     assert "sky_gradient" not in {flag.code for flag in found.flags}

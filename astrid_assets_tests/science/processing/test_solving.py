@@ -188,6 +188,7 @@ def test_processing_twice_gives_the_same_bytes(masters):
     assert one.stars.flux.tobytes() == two.stars.flux.tobytes()
 
 
+@pytest.mark.slow
 def test_measuring_leaves_its_argument_alone(masters):
     _, frame = light(1, 0)
     data, mask = frame.data.copy(), frame.mask.copy()
@@ -208,6 +209,7 @@ def test_a_spoilt_frame_is_rejected_for_what_spoilt_it(masters, first, night, in
     assert code in [reason.code for reason in found.reasons]
 
 
+@pytest.mark.slow
 def test_a_frame_without_header_wcs_is_placed_by_its_stars(masters, first):
     truth, frame = light(2, 0)
     settings = SETTINGS.model_copy(update={"wcs": "stars"})
@@ -246,6 +248,7 @@ def test_a_frame_at_the_edge_of_its_field_shows_another_one(masters, first):
     assert solve_frame(elsewhere, anchor, lenient).frame.wcs is not None
 
 
+@pytest.mark.slow
 def test_without_any_wcs_the_anchor_is_local_and_defines_the_sky(rng):
     field = star_field(rng, 80)
     measured = measure_frame(raw_frame(field.image), None, SETTINGS)
@@ -265,6 +268,7 @@ def test_frames_with_a_wcs_and_many_sharp_stars_make_the_anchor(rng):
     assert anchor_rank(good) > anchor_rank(blurred) > anchor_rank(lost) > NO_ANCHOR
 
 
+@pytest.mark.slow
 def test_a_bad_frame_is_no_anchor(rng):
     trailed = star_field(rng, 60, elongation=2.5)
     measured = measure_frame(raw_frame(trailed.image), None, SETTINGS)
@@ -274,6 +278,7 @@ def test_a_bad_frame_is_no_anchor(rng):
         make_anchor(measured, SETTINGS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "code"),
     [

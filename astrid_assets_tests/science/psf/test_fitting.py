@@ -44,6 +44,7 @@ def worst(field, psf, *, phases=PHASES):
     return max(off)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fwhm_px", [1.3, 1.5, 1.8, 2.4, 3.0, 4.5])
 def test_every_pixel_is_within_a_hundredth_of_the_peak(rng, fwhm_px):
     field = known_field(rng, 150, 640, fwhm_px=fwhm_px)
@@ -51,12 +52,14 @@ def test_every_pixel_is_within_a_hundredth_of_the_peak(rng, fwhm_px):
     assert worst(field, psf) < (0.02 if fwhm_px < 1.5 else 0.01)
 
 
+@pytest.mark.slow
 def test_bright_well_sampled_stars_show_it_to_some_thousandths(rng):
     field = known_field(rng, 200, 768)
     psf = fit_psf(field.frame, measure_stars(field.frame))
     assert worst(field, psf) < 0.004
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variation",
     [
@@ -118,6 +121,7 @@ def test_five_stars_are_enough(rng):
     assert worst(field, psf) < 0.02
 
 
+@pytest.mark.slow
 def test_the_wings_are_known_to_a_thousandth_of_the_peak(rng):
     field = known_field(rng, 200, 768, beta=2.5)
     psf = fit_psf(field.frame, measure_stars(field.frame))

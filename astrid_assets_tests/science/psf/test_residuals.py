@@ -22,6 +22,7 @@ def test_a_good_psf_leaves_less_than_a_hundredth_of_the_peak(rng):
     assert np.abs(found.mean_stamp).max() < 0.01
 
 
+@pytest.mark.slow
 def test_a_wrong_psf_shows_how_much(rng):
     field = known_field(rng, 100, 640, spread=True)
     stars = measure_stars(field.frame)
@@ -34,6 +35,7 @@ def test_a_wrong_psf_shows_how_much(rng):
     assert found.mean_stamp[middle, middle] > 0.05
 
 
+@pytest.mark.slow
 def test_the_maps_are_those_of_the_painted_psf(rng):
     field = known_field(rng, 200, 768, spread=True, fwhm_slope=(0.1, 0.0), ellipticity=(0.1, 0.0))
     maps = psf_maps(fit_psf(field.frame, measure_stars(field.frame)), 5)

@@ -97,10 +97,12 @@ def failed_gates(made: SimulatedPair) -> set[str]:
     return {verdict.gate for verdict in verdicts if not verdict.passed}
 
 
+@pytest.mark.slow
 def test_a_good_pair_passes_every_gate():
     assert failed_gates(good()) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gate", "made"),
     [

@@ -131,6 +131,7 @@ def test_a_limit_is_shown_with_every_digit_that_decides(limit):
     assert float(shown.removeprefix("<= ")) == limit
 
 
+@pytest.mark.slow
 @given(
     limit=st.floats(0.001, 1000.0),
     factor=st.floats(0.2, 5.0) | st.floats(0.999999, 1.000001),

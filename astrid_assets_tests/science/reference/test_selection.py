@@ -64,6 +64,7 @@ frame_of_a_night = st.builds(
 pools = st.lists(frame_of_a_night, unique_by=lambda c: c.observation_id, max_size=25)
 
 
+@pytest.mark.slow
 @given(pools, st.integers(1, 6), st.integers(1, 3), st.randoms(use_true_random=False))
 def test_every_choice_keeps_its_promises(pool, frames, least, random):
     settings = ReferenceSettings(frames=frames, min_frames=least)

@@ -47,6 +47,7 @@ def test_the_stack_lies_on_the_sharpest_frame_whatever_the_order():
     assert stack.data.tobytes() == again.data.tobytes()
 
 
+@pytest.mark.slow
 def test_a_stack_is_deeper_and_states_its_noise():
     frames = exposures(4)
     stack = build_reference(frames, SETTINGS)
@@ -168,6 +169,7 @@ def test_a_stack_states_how_faint_a_star_it_shows(name):
     assert coverage == pytest.approx(1 - unusable.mean(), abs=0.01)
 
 
+@pytest.mark.slow
 def test_more_frames_make_a_deeper_stack():
     depths = [depth_of(build_reference(list(exposures(n)), SETTINGS))[0] for n in (1, 2, 4)]
     # In clouds a frame's noise is larger by what its transparency, 1 to 0.7, lacks.
@@ -191,6 +193,7 @@ def test_a_frame_without_a_good_pixel_cannot_be_stacked(which):
     assert caught.value.code == "no_overlap"
 
 
+@pytest.mark.slow
 def test_half_a_pixel_weighs_no_more_than_none():
     frames = [exposure(i, place) for i, place in ((0, (0, 0, 0)), (4, HALF))]
     stack = build_reference(frames, SETTINGS)

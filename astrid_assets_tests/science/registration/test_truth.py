@@ -91,6 +91,7 @@ GEOMETRIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES.keys())
 @pytest.mark.parametrize("fwhm_px", [1.8, 2.5, 6.0])
 def test_stars_keep_flux_and_place(fwhm_px, geometry):
@@ -243,6 +244,7 @@ def test_resampling_is_linear(seed, geometry, a, b):
     np.testing.assert_allclose(plain(both, mapping)[0], parts, atol=2e-4)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(geometry=geometries, fwhm_px=st.floats(2, 6))
 def test_no_flux_is_lost(geometry, fwhm_px):
@@ -254,6 +256,7 @@ def test_no_flux_is_lost(geometry, fwhm_px):
 
 @settings(max_examples=25, deadline=None)
 # The border runs almost along the grid's first row, and pixels are of four samples.
+@pytest.mark.slow
 @example(
     seed=0,
     geometry=affine(angle_deg=4.0, scale=1.1015625, shift=(-2.75, -17.75)),

@@ -202,6 +202,7 @@ def test_crosstalk_shows_bright_pixels_at_their_mirror_place():
     assert np.sum(seen != 400) == 2
 
 
+@pytest.mark.slow
 def test_pickup_is_a_wave_stronger_than_the_noise():
     quiet, loud = expose(DEEP, 9, 2), expose(DEEP, 10, 2)
     assert loud.truth.conditions.mishap == "pickup"

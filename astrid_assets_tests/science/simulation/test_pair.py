@@ -59,6 +59,7 @@ def test_the_theoretical_snr_is_what_a_textbook_subtraction_finds():
     assert np.std(ratios) == pytest.approx(0.1, abs=0.04)
 
 
+@pytest.mark.slow
 def test_positions_on_both_frames_agree_with_both_wcs():
     pair = simulate_pair(5, shift_px=(3.4, -7.2))
     for t in pair.transients:

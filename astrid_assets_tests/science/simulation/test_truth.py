@@ -27,6 +27,7 @@ def _all(plan: SimulationPlan, nights: range) -> list[tuple[int, list[TruthSourc
     return [(n, sources_on_frame(plan, n, i)) for n in nights for i in range(3)]
 
 
+@pytest.mark.slow
 @both_scenes
 def test_a_later_frame_has_some_thirty_changes_of_both_signs_and_all_kinds(plan):
     frames = [f for n, f in _all(plan, range(4, 12)) if n not in (4, 6, 8, 10)]
@@ -47,6 +48,7 @@ def test_the_quiet_nights_have_few_changes_and_no_supernova(plan):
             assert all(s.kind != "supernova" for s in visible)
 
 
+@pytest.mark.slow
 @both_scenes
 def test_changes_are_apart_from_each_other_and_off_saturated_stars(plan):
     for _, frame in _all(plan, range(0, 12, 2)):
@@ -107,6 +109,7 @@ def test_asteroids_move_between_frames_and_are_gone_the_next_night(plan):
     assert not tomorrow & tonight[0].keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("plan", "night"), [(PLANS[0], 7), (PLANS[1], 9)])
 def test_the_change_can_be_measured_on_the_frame_where_the_truth_says(plan, night):
     exposure = expose(plan, night, 1)
@@ -132,6 +135,7 @@ def test_the_change_can_be_measured_on_the_frame_where_the_truth_says(plan, nigh
     assert np.median(np.abs(pulls)) < 1.5
 
 
+@pytest.mark.slow
 def test_the_expected_snr_is_the_scatter_of_psf_photometry(rng):
     psf = PsfField(frame_shape=(64, 64), fwhm_px=3.0).centre().astype(float)
     flux, sky, star = 1500.0, 400.0, 4000.0

@@ -42,6 +42,7 @@ GRADIENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gradient", GRADIENTS.values(), ids=GRADIENTS.keys())
 def test_the_level_is_right_to_a_tenth_of_the_noise(rng, gradient):
     truth = SKY_E + gradient
@@ -56,6 +57,7 @@ def test_the_level_is_right_to_a_tenth_of_the_noise(rng, gradient):
     assert sky.gradient_e == pytest.approx(spread, abs=0.15 * noise + 0.05 * spread)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("central_e", [500.0, 3000.0])
 @pytest.mark.parametrize("gradient", ["none", "moonlight"])
 def test_a_galaxy_of_a_sixth_of_the_frame_keeps_its_light(rng, central_e, gradient):
@@ -149,6 +151,7 @@ def test_the_number_of_threads_changes_no_bit(rng):
     assert (one.level_e, one.rms_e) == (three.level_e, three.rms_e)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 2**31),

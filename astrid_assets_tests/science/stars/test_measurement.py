@@ -69,6 +69,7 @@ def test_psf_fluxes_agree_with_what_was_painted(rng):
     assert np.median(ratio) == pytest.approx(1, abs=0.03)
 
 
+@pytest.mark.slow
 def test_psf_flux_errors_are_honest(rng):
     n = 100
     y, x = (g.ravel() + 20.3 for g in np.mgrid[:10, :10] * 36.0)
@@ -189,6 +190,7 @@ def test_crowded_stars_are_found_that_share_one_island(rng):
     assert len(stars) <= 700
 
 
+@pytest.mark.slow
 def test_the_brightest_are_kept_when_there_are_more_than_asked_for(rng):
     frame = flat_frame(star_field(rng, 200).image, 300, 5)
     everything, few = measure_stars(frame), measure_stars(frame, max_stars=30)
@@ -197,6 +199,7 @@ def test_the_brightest_are_kept_when_there_are_more_than_asked_for(rng):
     assert few.flux.min() > np.median(everything.flux)
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_does_not_matter(rng, monkeypatch):
     frame = flat_frame(star_field(rng, 200).image, 300, 5)
     monkeypatch.setattr(threads, "_limit", [1])

@@ -51,6 +51,7 @@ def cramer_rao(field, flux) -> tuple[float, float]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fwhm_px", [1.5, 3.0, 5.0])
 @pytest.mark.parametrize("flux", [3000.0, 1e5])
 def test_places_and_fluxes_are_as_good_as_photons_allow(rng, fwhm_px, flux):
@@ -70,6 +71,7 @@ def test_places_and_fluxes_are_as_good_as_photons_allow(rng, fwhm_px, flux):
     assert np.mean(covered) == pytest.approx(0.683, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fwhm_px", [1.5, 3.0])
 def test_with_the_measured_psf_places_and_fluxes_have_no_bias(rng, fwhm_px):
     field = known_field(rng, 225, 768, spread=True, fwhm_px=fwhm_px)

@@ -25,6 +25,7 @@ SHAPE = (40, 44)
 STEPS = pytest.mark.parametrize("step", [1, 2, 3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("t", [0.0, 0.3, 0.5, 0.99])
 def test_spline_weights_are_scipys_b_spline_and_its_slope(t):
     values, slopes = np.zeros(4), np.zeros(4)

@@ -95,6 +95,7 @@ def test_flats_are_told_apart_by_filter_and_biases_are_not():
     assert len(groups_of(biases, 2.0)) == 1
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-30, 30), min_size=1, max_size=30), st.floats(0.1, 5))
 def test_temperatures_of_a_group_differ_by_the_tolerance_at_most(values, tolerance):
     frames = [frame("dark", "2025-03-10", k, ccd_temperature_c=c) for k, c in enumerate(values)]

@@ -134,6 +134,7 @@ def not_made(report: NightReport) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_masters_are_kept_with_what_they_are(camera):
     take_all(camera, FIRST)
     camera.take("light", FIRST, 1)
@@ -156,6 +157,7 @@ def test_masters_are_kept_with_what_they_are(camera):
     assert masters.defects.shape == SHAPE
 
 
+@pytest.mark.slow
 def test_again_is_the_same_rows_and_bytes(camera):
     take_all(camera, FIRST)
     camera.take("light", FIRST, 2)
@@ -170,6 +172,7 @@ def test_again_is_the_same_rows_and_bytes(camera):
     assert again.summary == report.summary
 
 
+@pytest.mark.slow
 def test_a_choice_is_kept_when_nearer_frames_come_later(camera):
     take_all(camera, FIRST)
     camera.take("light", THIRD, 1)
@@ -186,6 +189,7 @@ def test_a_choice_is_kept_when_nearer_frames_come_later(camera):
     assert camera.keys(profile, THIRD) == [new]
 
 
+@pytest.mark.slow
 def test_another_gain_makes_other_masters(camera):
     take_all(camera, FIRST)
     camera.take("light", FIRST, 1)
@@ -196,6 +200,7 @@ def test_another_gain_makes_other_masters(camera):
     assert load_masters(camera.tools.store, other).bias_level_e == pytest.approx(3000, abs=4)
 
 
+@pytest.mark.slow
 def test_modes_have_masters_of_their_own(camera):
     take_all(camera, FIRST, {"READMODE": "slow"})
     take_all(camera, FIRST, {"READMODE": "fast"})
@@ -226,6 +231,7 @@ def test_a_missing_master_rejects_or_is_flagged(camera):
     assert camera.keys(enough, FIRST)[0].missing == ["flat"]
 
 
+@pytest.mark.slow
 def test_a_master_of_another_temperature_is_flagged(camera):
     take_all(camera, FIRST, {"CCD-TEMP": -20.0})
     camera.take("light", FIRST, 1)
@@ -239,6 +245,7 @@ def test_a_master_of_another_temperature_is_flagged(camera):
     assert camera.keys(strict, FIRST)[0].missing == ["bias", "dark"]
 
 
+@pytest.mark.slow
 def test_flats_without_light_or_with_too_much_are_left_out(camera):
     take_all(camera, FIRST)
     camera.take("flat", FIRST, 2, level=50)
@@ -250,6 +257,7 @@ def test_flats_without_light_or_with_too_much_are_left_out(camera):
     assert flat.level == pytest.approx(30_000, rel=0.01)
 
 
+@pytest.mark.slow
 def test_faint_flats_make_no_master_and_the_next_night_serves(camera):
     take_all(camera, FIRST)
     camera.take("bias", SECOND)
@@ -298,6 +306,7 @@ def test_each_kind_has_a_gate_that_tells_its_numbers(camera):
         assert camera.tools.store.get(key).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_gate_fails_for_what_is_missing_or_does_not_belong_together(camera):
     take_all(camera, FIRST)
     camera.take("bias", FIRST, 2, level=300)  # light fell in
@@ -313,6 +322,7 @@ def test_a_gate_fails_for_what_is_missing_or_does_not_belong_together(camera):
     assert report.summary["frames_without"] == {"flat": 1}
 
 
+@pytest.mark.slow
 def test_a_map_of_bad_pixels_is_applied(camera, tmp_path):
     take_all(camera, FIRST)
     camera.take("light", FIRST, 1)

@@ -97,6 +97,7 @@ def test_the_first_accepted_frame_of_each_group_is_checked(tmp_path: Path) -> No
     assert [check.with_picture for check in chosen.values()] == [True, False]
 
 
+@pytest.mark.slow
 def test_switched_off_it_costs_nothing(tmp_path: Path) -> None:
     off = SETTINGS.model_copy(update={"cross_check": False})
     task = task_of(tmp_path, pair_of(), settings=off)
@@ -142,6 +143,7 @@ def test_a_pair_the_kernel_cannot_do_is_told_as_that(tmp_path: Path) -> None:
     assert disagreement(numbers, SETTINGS) == ()
 
 
+@pytest.mark.slow
 def test_too_few_stars_are_counted_in_the_row(tmp_path: Path) -> None:
     row = subtract_frame(task_of(tmp_path, pair_of(stars_per_mpx=50.0))).row
     assert row.status == "rejected"

@@ -129,6 +129,7 @@ def test_the_summary_of_a_night_has_every_declared_number(home: Home) -> None:
     assert [name for name in NAMES if report.summary[name] is None] == []
 
 
+@pytest.mark.slow
 def test_a_limit_does_a_night_again_flags_what_is_above_and_keeps_every_file(home: Home) -> None:
     home.process(home.toml)
     even, rising = home.runs()
@@ -174,6 +175,7 @@ def test_explain_lists_what_was_not_measured(home: Home) -> None:
     assert in_one_line(answer.frames[0].numbers).endswith("; not measured: noise wave")
 
 
+@pytest.mark.slow
 def test_the_report_has_a_line_for_every_declared_number(home: Home) -> None:
     home.process(home.toml + SET)
     (survey,) = collect_report(home.tools.catalogue).surveys
@@ -185,6 +187,7 @@ def test_the_report_has_a_line_for_every_declared_number(home: Home) -> None:
     assert float(line.lowest) < 0.5 < LIMIT < float(line.highest)
 
 
+@pytest.mark.slow
 def test_pages_and_rest_have_every_declared_number(home: Home) -> None:
     home.process(home.toml + SET)
     settings = WebSettings(

@@ -58,6 +58,7 @@ def imported(catalogue: Catalogue, path: Path, *rows: object) -> ImportReport:
     return import_labels(catalogue, lines_file(path / "v.jsonl", *rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_a_file_gives_back_every_event(catalogue: Catalogue, tmp_path: Path, suffix: str) -> None:
     ids = detection_ids(catalogue)

@@ -42,6 +42,7 @@ def test_the_migrations_make_exactly_the_tables_of_the_program(catalogue: Catalo
     assert [key["referred_table"] for key in found] == ["training_runs"]
 
 
+@pytest.mark.slow
 def test_the_migrations_can_be_taken_back(catalogue: Catalogue):
     from alembic import command
 
@@ -69,6 +70,7 @@ def test_two_processes_may_migrate_at_once(empty_catalogue: Catalogue, spawned: 
     empty_catalogue.check()
 
 
+@pytest.mark.slow
 def test_sqlite_is_set_up_for_many_processes(tmp_path: Path):
     catalogue = Catalogue(f"sqlite:///{tmp_path / 'deep' / 'folder' / 'c.db'}")
     catalogue.migrate()
@@ -128,6 +130,7 @@ def _everything(catalogue: Catalogue) -> list[tuple[object, ...]]:
         ]
 
 
+@pytest.mark.slow
 def test_writing_everything_again_leaves_rows_identical(catalogue: Catalogue):
     contents = []
     for _ in range(2):
@@ -160,6 +163,7 @@ def test_of_two_rows_with_one_key_the_last_counts(catalogue: Catalogue):
         assert [row.input_hash for row in session.scalars(select(NightSummary))] == ["2"]
 
 
+@pytest.mark.slow
 def test_thousands_of_rows_go_in_at_once(catalogue: Catalogue):
     rows = [summary_row(night=f"{number}") for number in range(12_345)]
     with catalogue.begin() as session:

@@ -67,6 +67,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path):
         Catalogue(f"sqlite:///{tmp_path / 'file' / 'below' / 'c.db'}").check()
 
 
+@pytest.mark.slow
 def test_a_read_only_catalogue_is_told(tmp_path: Path):
     path = tmp_path / "c.db"
     catalogue = Catalogue(f"sqlite:///{path}")
@@ -83,6 +84,7 @@ def test_a_read_only_catalogue_is_told(tmp_path: Path):
         World(session)
 
 
+@pytest.mark.slow
 def test_a_catalogue_that_stays_locked_is_told(tmp_path: Path):
     catalogue = Catalogue(f"sqlite:///{tmp_path / 'c.db'}")
     catalogue.migrate()

@@ -113,6 +113,7 @@ def test_an_object_without_a_plain_value_is_refused():
 names = st.text(st.characters(), max_size=100)
 
 
+@pytest.mark.slow
 @given(first=names, second=names)
 def test_any_two_names_have_their_own_portable_part(first: str, second: str):
     parts = layout.part(first), layout.part(second)

@@ -205,6 +205,7 @@ def odd_images() -> dict[str, Image]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sky_rms_e", [None, 1.0, 1e-12, 0.0, float("nan")])
 @pytest.mark.parametrize("kind", sorted(odd_images()))
 def test_odd_images_survive_too(frame: Frame, kind: str, sky_rms_e: float | None):
@@ -301,6 +302,7 @@ def difference(frame: Frame, rng: np.random.Generator) -> Difference:
     )
 
 
+@pytest.mark.slow
 def test_a_difference_survives_but_for_a_fraction_of_its_noise(difference: Difference):
     copy = difference_from_fits(difference_to_fits(difference))
     images = {"d", "score", "flux", "flux_err", "registered_reference"}
@@ -329,6 +331,7 @@ def test_a_difference_survives_but_for_a_fraction_of_its_noise(difference: Diffe
     assert_same_sky(difference.wcs, copy.wcs)
 
 
+@pytest.mark.slow
 def test_the_same_difference_gives_the_same_bytes(difference: Difference):
     content = difference_to_fits(difference)
     assert difference_to_fits(replace(difference, d=difference.d.copy())) == content
@@ -336,6 +339,7 @@ def test_the_same_difference_gives_the_same_bytes(difference: Difference):
         assert word not in content
 
 
+@pytest.mark.slow
 def test_an_accepted_difference_has_no_reasons(difference: Difference):
     accepted = replace(difference, reasons=(), flags=())
     copy = difference_from_fits(difference_to_fits(accepted))

@@ -130,6 +130,7 @@ def test_a_working_store_passes_its_check_and_keeps_nothing_of_it(store: ObjectS
     assert list(store.list()) == []
 
 
+@pytest.mark.slow
 def test_eight_writers_of_one_object_make_one_object(store: ObjectStore):
     keys: list[str] = []
     threads = [

@@ -50,6 +50,7 @@ def test_the_number_of_a_disk_error_decides_the_remedy(number: int, remedy: str)
     assert "Debug source" not in str(told_error)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_leaves_no_half_object(tmp_path: Path):
     # A limit on file sizes stops a write half-way, as a full disk does.
     script = textwrap.dedent(
@@ -114,6 +115,7 @@ def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path):
         folder.chmod(0o700)
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_told_without_the_secret():
     store = S3ObjectStore(
         "s3://bucket/x",
@@ -127,6 +129,7 @@ def test_a_server_that_does_not_answer_is_told_without_the_secret():
     assert SECRET not in repr(store)
 
 
+@pytest.mark.slow
 def test_a_host_that_does_not_exist_is_told():
     store = S3ObjectStore(
         "s3://bucket", endpoint="http://nowhere.invalid", access_key="k", secret_key="s"

@@ -174,6 +174,7 @@ def test_an_object_has_a_light_curve_in_order_of_time(catalogue: Catalogue):
         assert known == dict.fromkeys(members, target)
 
 
+@pytest.mark.slow
 def test_objects_near_any_of_many_places_are_found(catalogue: Catalogue, rng: np.random.Generator):
     ra, dec = rng.uniform(149, 151, 400), rng.uniform(1, 3, 400)
     with catalogue.begin() as session:

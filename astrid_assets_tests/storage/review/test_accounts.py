@@ -52,6 +52,7 @@ def test_nothing_kept_contains_a_secret(with_ada: Catalogue) -> None:
         assert not any(secret in value for value in kept)
 
 
+@pytest.mark.slow
 def test_the_same_password_gives_another_hash_each_time() -> None:
     assert accounts.password_hash(PASSWORD) != accounts.password_hash(PASSWORD)
 

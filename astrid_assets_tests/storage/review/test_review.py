@@ -116,6 +116,7 @@ def test_the_random_sample_is_drawn_for_nothing_else(catalogue: Catalogue):
         assert taken == sorted(sample)[: len(taken)]
 
 
+@pytest.mark.slow
 def test_shares_are_kept_and_uncertain_ones_come_first(catalogue: Catalogue):
     with catalogue.begin() as session:
         ids = night(session, 600)

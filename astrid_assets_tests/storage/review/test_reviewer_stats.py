@@ -78,6 +78,7 @@ def event(detection_id: str, reviewer: str, label: str) -> ValidationEvent:
     )
 
 
+@pytest.mark.slow
 def test_counts_agree_with_votes_counted_by_hand(catalogue: Catalogue):
     ann = ["real", "real", "bogus", "bogus", "unsure", "real"]
     bob = ["real", "bogus", "bogus", "real", "real", "real"]
@@ -153,6 +154,7 @@ def test_an_experts_vote_weighs_more(catalogue: Catalogue):
     assert label.agreement == pytest.approx(2 / 3)
 
 
+@pytest.mark.slow
 def test_dawid_skene_believes_the_reliable_one(catalogue: Catalogue, rng):
     profile = '[labels]\nmethod = "dawid_skene"\n'
     accuracy = {"sure": 0.98, "poor": 0.6, "weak": 0.6}

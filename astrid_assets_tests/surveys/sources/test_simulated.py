@@ -60,6 +60,7 @@ def test_every_file_has_the_size_that_the_listing_promises_and_repeats_exactly()
             )
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_sky():
     other = SETTINGS.model_copy(update={"seed": 6})
     source = SimulatedFrames(SurveyProfile(name="little", source=other))
@@ -82,6 +83,7 @@ def test_headers_say_what_the_frames_are():
         assert 15_000 < np.median(hdu.data) < 45_000
 
 
+@pytest.mark.slow
 def test_the_wcs_of_the_header_puts_the_truth_on_its_pixels():
     wcs = WCS(fits.getheader(io.BytesIO(SOURCE.read(LIGHT))))
     known = SOURCE.frame_truth(LIGHT)

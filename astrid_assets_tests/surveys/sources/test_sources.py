@@ -91,6 +91,7 @@ def test_a_folder_gives_no_other_files(tmp_path: Path, path: str) -> None:
         opened(FolderSource(path=tmp_path)).read(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "says"),
     [("missing", "does not exist"), ("file", "is a file"), ("empty", "holds no file")],
@@ -121,6 +122,7 @@ def test_an_object_prefix_on_disk_behaves_like_a_folder(tmp_path: Path) -> None:
         source.read("../x.fits")
 
 
+@pytest.mark.slow
 def test_an_s3_prefix_is_listed_and_read_with_credentials() -> None:
     boto3 = pytest.importorskip("boto3")
     server_module = pytest.importorskip("moto.server")
@@ -225,6 +227,7 @@ def test_an_archive_knows_its_nights_and_checks_its_files(archive: str) -> None:
         source.read(file.path)
 
 
+@pytest.mark.slow
 def test_an_archive_is_asked_again_when_it_stumbles(archive: str) -> None:
     source = manifest(archive, "f/a.fits,2025-03-01,")
     Archive.failures["/f/a.fits"] = 1
@@ -234,6 +237,7 @@ def test_an_archive_is_asked_again_when_it_stumbles(archive: str) -> None:
         source.read(paths_of(source)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "says"),
     [
