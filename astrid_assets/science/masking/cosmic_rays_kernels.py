@@ -327,7 +327,7 @@ def neighbours(pixels: Index, taken: Bool, reach: int, seen: Bytes) -> Index:
     """
     ny, nx = taken.shape
     count = 0
-    found = np.empty(len(pixels) * ((2 * reach + 1) ** 2 - 1), np.intp)
+    found = np.empty(len(pixels) * (2 * reach + 1) ** 2, np.intp)
     for k in range(len(pixels)):
         y, x = pixels[k] // nx, pixels[k] % nx
         for v in range(max(y - reach, 0), min(y + reach + 1, ny)):
