@@ -1,4 +1,8 @@
-"""Headers of every answer: nothing from outside is loaded, nothing inline is run."""
+"""Headers of every answer: nothing from outside is loaded, nothing inline is run.
+
+And nothing is kept by a browser or a proxy, unless the route says for how long: most
+answers depend on who asks.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,8 @@ HEADERS = [
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
 
+UNLESS_SAID = (b"cache-control", b"no-store")
+
 
 class SafeHeaders:
     """ASGI middleware that adds them to every answer."""
@@ -32,7 +38,9 @@ class SafeHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *HEADERS]
+                given = [*message["headers"]]
+                is_said = any(name.lower() == UNLESS_SAID[0] for name, _ in given)
+                message["headers"] = [*given, *HEADERS, *([] if is_said else [UNLESS_SAID])]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+PREFIX_OF_A_CLIENT = 64  # bits of an IPv6 address
 
 
 class SameOrigin:
@@ -87,6 +88,21 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def network_of(address: str) -> str:
+    """Return what is counted as one client: an IPv4 address, or an IPv6 network.
+
+    A household or a server is given a whole /64 of IPv6 addresses.
+    """
+    if not _is_address(address):
+        return address
+    found = ipaddress.ip_address(address)
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(found), PREFIX_OF_A_CLIENT), strict=False))
 
 
 def is_loopback(address: str) -> bool:

@@ -24,11 +24,14 @@ from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable
 from astrid_assets.storage.database.paging import BadCursor
 from astrid_assets.storage.objects.store_errors import ObjectMissing, StoreError
 from astrid_assets.surveys.profile import ProfileError
+from astrid_assets.web.headers import HEADERS, UNLESS_SAID
+from astrid_assets.web.texts import NO_NUL, REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from fastapi import FastAPI, Request
+    from pydantic_core import ErrorDetails
     from starlette.responses import Response
 
     ErrorPage = Callable[[Request, "Problem"], Response]
@@ -67,10 +70,10 @@ class Problem(Exception):
     ) -> None:
         super().__init__(detail)
         self.status = status
-        self.detail = detail
+        self.detail = _printable(detail)
         self.code = code
         self.headers = dict(headers or {})
-        self.errors = errors
+        self.errors = tuple((_printable(where), message) for where, message in errors)
 
     def response(self) -> JSONResponse:
         """Return the answer."""
@@ -136,10 +139,7 @@ def install_problems(app: FastAPI) -> None:
         if problem.status >= 500:
             # The path only: a query may hold what belongs in no log.
             log.error("%s %r: %s", request.method, request.url.path, error)
-        draw: ErrorPage | None = getattr(request.app.state, "error_page", None)
-        if draw is not None and _wants_page(request):
-            return draw(request, problem)
-        return problem.response()
+        return answer_to(request, problem)
 
     def failed(request: Request, error: Exception) -> Response:
         log.error("%s %r failed", request.method, request.url.path, exc_info=error)
@@ -148,10 +148,10 @@ def install_problems(app: FastAPI) -> None:
             "AstrID has a fault here; the server's log has the details",
             code="fault",
         )
-        draw: ErrorPage | None = getattr(request.app.state, "error_page", None)
-        if draw is not None and _wants_page(request):
-            return draw(request, problem)
-        return problem.response()
+        answer = answer_to(request, problem)
+        # Starlette sends this one from outside of all middleware.
+        answer.raw_headers.extend([*HEADERS, UNLESS_SAID])
+        return answer
 
     for kind in (
         Problem,
@@ -164,6 +164,14 @@ def install_problems(app: FastAPI) -> None:
     ):
         app.add_exception_handler(kind, told)
     app.add_exception_handler(Exception, failed)
+
+
+def answer_to(request: Request, problem: Problem) -> Response:
+    """Return a problem as a page where a browser asks for one, else as JSON."""
+    draw: ErrorPage | None = getattr(request.app.state, "error_page", None)
+    if draw is not None and _wants_page(request):
+        return draw(request, problem)
+    return problem.response()
 
 
 def problem_of(error: Exception) -> Problem:
@@ -190,11 +198,21 @@ def problem_of(error: Exception) -> Problem:
 
 
 def _invalid(error: RequestValidationError) -> Problem:
-    errors = tuple(
-        (".".join(map(str, found["loc"])), str(found["msg"])) for found in error.errors()
-    )
+    errors = tuple((".".join(map(str, found["loc"])), _message(found)) for found in error.errors())
     first = f"{errors[0][0]}: {errors[0][1]}" if errors else "it cannot be read"
     return Problem(422, f"the request was not understood: {first}", code="invalid", errors=errors)
+
+
+def _message(error: ErrorDetails) -> str:
+    """Return what pydantic says, in our words where its own show a pattern."""
+    pattern = error.get("ctx", {}).get("pattern")
+    is_text = error["type"] == "string_unicode" or pattern == NO_NUL
+    return REFUSED if is_text else str(error["msg"])
+
+
+def _printable(text: str) -> str:
+    """Return a text that has UTF-8: a refused key of a body may be repeated."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _http(error: HTTPException) -> Problem:

@@ -12,8 +12,10 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from astrid_assets.web.texts import PlainText
+
 Item = TypeVar("Item")
-Text = Annotated[str, StringConstraints(max_length=80, pattern=r"^[^\x00]*$")]
+Text = Annotated[PlainText, StringConstraints(max_length=80)]
 LabelWord = Literal["real", "bogus", "unsure", "skip", "undo"]
 SourceWord = Literal["person", "truth", "catalogue", "import"]
 
@@ -185,8 +187,8 @@ class EventIn(Body):
     confidence: float | None = Field(
         default=None, ge=0, le=1, description="The reviewer's own certainty, 0 to 1."
     )
-    notes: str | None = Field(
-        default=None, max_length=2000, pattern=r"^[^\x00]*$", description="Free text."
+    notes: Annotated[PlainText, StringConstraints(max_length=2000)] | None = Field(
+        default=None, description="Free text."
     )
 
 
@@ -262,7 +264,7 @@ class LoginIn(Body):
     """Name and password of a reviewer."""
 
     name: Text = Field(description="Name of the account.")
-    password: str = Field(max_length=1000, description="Password of the account.")
+    password: PlainText = Field(max_length=1000, description="Password of the account.")
 
 
 class PersonOut(Out):

@@ -8,16 +8,16 @@ from typing import Any, Literal
 from pydantic import Field
 
 from astrid_assets.web.schemas import Body, Out, SourceWord, Text
+from astrid_assets.web.texts import PlainText  # noqa: TC001  pydantic reads the annotations
 
 
 class CollectIn(Body):
     """What goes into a training dataset; the names of the requirement papers."""
 
-    name: str = Field(
+    name: PlainText = Field(
         default="all-labels",
         min_length=1,
         max_length=200,
-        pattern=r"^[^\x00]*$",
         description="Name that users recognise the dataset by.",
     )
     survey_ids: list[Text] = Field(

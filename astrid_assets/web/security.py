@@ -75,6 +75,17 @@ def visitor(request: Request) -> Person | None:
     return _local(request, state)
 
 
+def has_login(request: Request) -> bool:
+    """Return whether a request comes with a login or an API token that is in force."""
+    if "authorization" not in request.headers and not request.cookies.get(SESSION_COOKIE):
+        return False
+    try:
+        person = visitor(request)
+    except Problem:
+        return False
+    return person is not None and person.how != "local"
+
+
 def reader(request: Request) -> Person | None:
     """Return who reads (a dependency of what only shows things).
 
@@ -126,13 +137,12 @@ def log_in(request: Request, response: Response, name: str, password: str) -> Pe
             code="https-needed",
         )
     limiter: LoginLimiter = request.app.state.logins
-    limiter.check(name, address)
+    limiter.attempt(name, address)
     with limiter.hashing, state.catalogue.read() as session:
         found = accounts.by_password(session, name, password)
     if found is None:
-        limiter.failed(name, address)
         raise Problem(401, "name and password do not belong together", code="wrong-password")
-    limiter.succeeded(name)
+    limiter.succeeded(name, address)
     with state.catalogue.begin() as session:
         secret = accounts.new_session(session, found.name)
     response.set_cookie(

@@ -40,7 +40,7 @@ health_router = APIRouter(tags=["service"])
 router = APIRouter(tags=["observations"])
 
 
-@health_router.get("/health", responses=responses(503))
+@health_router.get("/health", responses=responses(429, 503))
 def health(state: State) -> Health:
     """Say whether the application and its catalogue answer."""
     with state.catalogue.read() as session:

@@ -11,6 +11,7 @@ from astrid_assets.science.reasons import current_code
 from astrid_assets.web.schemas import Id, ReasonOut, Text
 from astrid_assets.web.security import Person, current_admin, current_reviewer
 from astrid_assets.web.state import WebState, state_of
+from astrid_assets.web.texts import PlainText
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,8 @@ Writer = Annotated[Person, Depends(current_reviewer)]
 Admin = Annotated[Person, Depends(current_admin)]
 Limit = Annotated[int, Query(ge=1, le=500, description="Largest number of items on a page.")]
 Cursor = Annotated[
-    str | None, Query(max_length=400, description="`next` of the page before; the first without.")
+    PlainText | None,
+    Query(max_length=400, description="`next` of the page before; the first without."),
 ]
 SurveyName = Annotated[Text | None, Query(description="Only this survey.")]
 Night = Annotated[dt.date | None, Query(description="Only this night.")]

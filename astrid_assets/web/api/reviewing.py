@@ -115,7 +115,7 @@ def login(request: Request, response: Response, body: LoginIn) -> PersonOut:
     return PersonOut.model_validate(person)
 
 
-@session_router.get("/session", responses=responses(401, 403, 422))
+@session_router.get("/session", responses=responses(401, 403, 422, 429))
 def whoami(person: Annotated[Person | None, Depends(visitor)]) -> PersonOut:
     """Return who is asking."""
     if person is None:
@@ -123,7 +123,7 @@ def whoami(person: Annotated[Person | None, Depends(visitor)]) -> PersonOut:
     return PersonOut.model_validate(person)
 
 
-@session_router.delete("/session", status_code=204)
+@session_router.delete("/session", status_code=204, responses=responses(429))
 def logout(request: Request, response: Response) -> None:
     """Log out."""
     log_out(request, response)

@@ -36,7 +36,7 @@ def api_router(*, needs_login: bool) -> APIRouter:
     guards = [Depends(reader)]
     if needs_login:
         guards.append(Security(BEARER))
-    closed = APIRouter(dependencies=guards, responses=responses(401, 403, 503))
+    closed = APIRouter(dependencies=guards, responses=responses(401, 403, 429, 503))
     for part in (browse, detections, cutouts, sky, training, reviewing):
         closed.include_router(part.router)
     router.include_router(closed)

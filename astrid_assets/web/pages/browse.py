@@ -22,6 +22,7 @@ from astrid_assets.web.pages.templating import page
 from astrid_assets.web.problems import Problem, not_found
 from astrid_assets.web.security import reader
 from astrid_assets.web.state import WebState, state_of
+from astrid_assets.web.texts import PlainText
 from astrid_assets.web.views.detection import detection_views, scores_of
 from astrid_assets.web.views.facts import links
 from astrid_assets.web.views.light_curve import light_curve
@@ -32,7 +33,7 @@ from astrid_assets.web.views.words import degrees, facts_in_words, hours
 router = APIRouter(dependencies=[Depends(reader)])
 
 State = Annotated[WebState, Depends(state_of)]
-Text = Annotated[str | None, Query(max_length=40)]
+Text = Annotated[PlainText | None, Query(max_length=40)]
 
 CURVE_ROWS = 500  # of an object's table; the picture shows all
 
@@ -51,8 +52,8 @@ def front(request: Request, state: State) -> Response:
 def night(
     request: Request,
     state: State,
-    survey: str,
-    night: str,
+    survey: PlainText,
+    night: PlainText,
     page_number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
 ) -> Response:
     """Show a night: frames, quality, differences, detections."""
@@ -67,7 +68,7 @@ def night(
 
 
 @router.get("/browse/pictures/{survey}/{night}/{number}")
-def night_picture(state: State, survey: str, night: str, number: int) -> Response:
+def night_picture(state: State, survey: PlainText, night: PlainText, number: int) -> Response:
     """Return one of the pictures that the steps drew of a night."""
     with state.catalogue.read() as session:
         pictures = list(night_view(session, survey, night).pictures.values())
@@ -78,7 +79,7 @@ def night_picture(state: State, survey: str, night: str, number: int) -> Respons
 
 
 @router.get("/browse/objects/{object_id}")
-def object_page(request: Request, state: State, object_id: str) -> Response:
+def object_page(request: Request, state: State, object_id: PlainText) -> Response:
     """Show an object: its light curve and its detections."""
     with state.catalogue.read() as session:
         place = session.get(SkyObject, object_id)
@@ -102,7 +103,7 @@ def object_page(request: Request, state: State, object_id: str) -> Response:
 
 
 @router.get("/browse/detections/{detection_id}")
-def detection_page(request: Request, state: State, detection_id: str) -> Response:
+def detection_page(request: Request, state: State, detection_id: PlainText) -> Response:
     """Show a detection with its lineage, from the raw frame to trained models."""
     with state.catalogue.read() as session:
         line = lineage(session, detection_id)
@@ -128,7 +129,7 @@ def explain_page(
     ra: Annotated[float | None, Query(ge=-360, le=360)] = None,
     dec: Annotated[float | None, Query(ge=-90, le=90)] = None,
     survey: Text = None,
-    date: Annotated[str, Query(max_length=10)] = "",
+    date: Annotated[PlainText, Query(max_length=10)] = "",
 ) -> Response:
     """Say why there is a detection at a position, or why not."""
     with state.catalogue.read() as session:
@@ -186,7 +187,7 @@ def datasets_page(request: Request, state: State) -> Response:
 
 
 @router.get("/browse/datasets/{dataset_id}")
-def one_dataset(request: Request, state: State, dataset_id: str) -> Response:
+def one_dataset(request: Request, state: State, dataset_id: PlainText) -> Response:
     """Show a dataset: its splits, its quality, the models trained on it."""
     with state.catalogue.read() as session:
         found = session.get(TrainingDataset, dataset_id)

@@ -10,12 +10,15 @@ from fastapi.responses import RedirectResponse
 from astrid_assets.web.pages.templating import page_with_form
 from astrid_assets.web.problems import Problem
 from astrid_assets.web.security import check_csrf, log_in, log_out
+from astrid_assets.web.texts import PlainText  # noqa: TC001  FastAPI reads the annotations
 
 router = APIRouter()
 
 
 @router.get("/login")
-def login_page(request: Request, then: Annotated[str, Query(max_length=200)] = "/") -> Response:
+def login_page(
+    request: Request, then: Annotated[PlainText, Query(max_length=200)] = "/"
+) -> Response:
     """Ask for name and password."""
     return page_with_form(request, "login.html", then=_own(then), problem="")
 
@@ -23,10 +26,10 @@ def login_page(request: Request, then: Annotated[str, Query(max_length=200)] = "
 @router.post("/login")
 def submit_login(
     request: Request,
-    name: Annotated[str, Form(max_length=80)],
-    password: Annotated[str, Form(max_length=1000)],
-    csrf: Annotated[str, Form(max_length=200)],
-    then: Annotated[str, Form(max_length=200)] = "/",
+    name: Annotated[PlainText, Form(max_length=80)],
+    password: Annotated[PlainText, Form(max_length=1000)],
+    csrf: Annotated[PlainText, Form(max_length=200)],
+    then: Annotated[PlainText, Form(max_length=200)] = "/",
 ) -> Response:
     """Check them; a refused login shows the form again with the reason."""
     check_csrf(request, csrf)
@@ -45,7 +48,7 @@ def submit_login(
 
 
 @router.post("/logout")
-def submit_logout(request: Request, csrf: Annotated[str, Form(max_length=200)]) -> Response:
+def submit_logout(request: Request, csrf: Annotated[PlainText, Form(max_length=200)]) -> Response:
     """End the login."""
     check_csrf(request, csrf)
     answer = RedirectResponse("/", status_code=303)

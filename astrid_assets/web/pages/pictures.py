@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from astrid_assets.pictures.cutout_png import shared_level, signed_png, sky_png
 from astrid_assets.pictures.orientation import as_seen, as_stored
@@ -24,6 +24,7 @@ from astrid_assets.storage.review.events import MAX_KEY, draw_mask, drawn_masks
 from astrid_assets.web.problems import Problem, not_found
 from astrid_assets.web.security import Person, current_reviewer, reader
 from astrid_assets.web.state import WebState, state_of
+from astrid_assets.web.texts import PlainText
 from astrid_assets.web.views.detection import spot_of
 from astrid_assets.web.views.light_curve import drawn, light_curve
 from astrid_assets.web.views.planes import HALF, Stamps
@@ -54,14 +55,14 @@ class MaskView(BaseModel):
 class MaskDrawn(BaseModel, extra="forbid"):
     """What a reviewer painted; no bits: back to the PSF's footprint."""
 
-    event_key: str = Field(min_length=8, max_length=MAX_KEY)
-    bits: str | None = Field(max_length=4 * MASK_BYTES)
+    event_key: PlainText = Field(min_length=8, max_length=MAX_KEY)
+    bits: Annotated[PlainText, StringConstraints(max_length=4 * MASK_BYTES)] | None
 
 
 @router.get("/pictures/{detection_id}/{plane}.png")
 def cutout_picture(
     state: State,
-    detection_id: str,
+    detection_id: PlainText,
     plane: Plane,
     stretch: Stretch = "normal",
     wide: bool = False,
@@ -77,7 +78,7 @@ def cutout_picture(
 
 
 @router.get("/pictures/{detection_id}/light-curve.svg")
-def curve_picture(state: State, detection_id: str) -> Response:
+def curve_picture(state: State, detection_id: PlainText) -> Response:
     """Draw the light curve of a detection's object, the detection marked."""
     row, _, _ = _found(state, detection_id)
     if row.object_id is None:
@@ -88,7 +89,7 @@ def curve_picture(state: State, detection_id: str) -> Response:
 
 
 @router.get("/pictures/objects/{object_id}/light-curve.svg")
-def object_curve(state: State, object_id: str) -> Response:
+def object_curve(state: State, object_id: PlainText) -> Response:
     """Draw the light curve of an object."""
     with state.catalogue.read() as session:
         if session.get(SkyObject, object_id) is None:
@@ -98,7 +99,7 @@ def object_curve(state: State, object_id: str) -> Response:
 
 
 @router.get("/review/masks/{detection_id}")
-def mask(state: State, detection_id: str) -> MaskView:
+def mask(state: State, detection_id: PlainText) -> MaskView:
     """Return the training mask of a detection as it lies on its picture."""
     row, run, _ = _found(state, detection_id)
     turn = state.planes.stamps(spot_of(row, run.difference_key, run.method)).orientation
@@ -115,7 +116,7 @@ def mask(state: State, detection_id: str) -> MaskView:
 
 @router.post("/review/masks/{detection_id}")
 def save_mask(
-    state: State, person: Reviewer, detection_id: str, painted: MaskDrawn
+    state: State, person: Reviewer, detection_id: PlainText, painted: MaskDrawn
 ) -> dict[str, bool]:
     """Keep a painted mask; the same key again is the same mask."""
     row, run, _ = _found(state, detection_id)

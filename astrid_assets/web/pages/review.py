@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy import select
 
 from astrid_assets.science.labelling.classes import CLASSES
@@ -39,6 +39,7 @@ from astrid_assets.web.security import (
     visitor,
 )
 from astrid_assets.web.state import WebState, state_of
+from astrid_assets.web.texts import PlainText
 from astrid_assets.web.views.detection import facts, scores_of, spot_of
 from astrid_assets.web.views.facts import DetectionFacts
 from astrid_assets.web.views.queue import lease_next
@@ -48,6 +49,7 @@ router = APIRouter()
 
 State = Annotated[WebState, Depends(state_of)]
 Reviewer = Annotated[Person, Depends(current_reviewer)]
+ShortText = Annotated[PlainText, StringConstraints(max_length=40)]
 
 MAX_AT_ONCE = 20
 
@@ -72,8 +74,8 @@ class NextRequest(BaseModel, extra="forbid"):
     """How many more candidates the page asks for, and of which survey and night."""
 
     count: int = Field(default=6, ge=1, le=MAX_AT_ONCE)
-    survey: str | None = Field(default=None, max_length=40)
-    night: str | None = Field(default=None, max_length=10)
+    survey: ShortText | None = None
+    night: ShortText | None = None
 
 
 class Turn(BaseModel):
@@ -96,12 +98,12 @@ class Item(BaseModel):
 class ReviewDecision(BaseModel, extra="forbid"):
     """What the page saves."""
 
-    event_key: str = Field(min_length=8, max_length=MAX_KEY)
-    detection_id: str = Field(max_length=36)
+    event_key: PlainText = Field(min_length=8, max_length=MAX_KEY)
+    detection_id: PlainText = Field(max_length=36)
     label: Literal["real", "bogus", "unsure", "skip", "undo"]
-    classification: str | None = Field(default=None, max_length=40)
+    classification: ShortText | None = None
     confidence: float | None = Field(default=None, ge=0, le=1)
-    notes: str | None = Field(default=None, max_length=MAX_NOTES)
+    notes: Annotated[PlainText, StringConstraints(max_length=MAX_NOTES)] | None = None
 
 
 class Saved(BaseModel):
@@ -123,8 +125,8 @@ class Numbers(BaseModel):
 def review_page(
     request: Request,
     state: State,
-    survey: Annotated[str | None, Query(max_length=40)] = None,
-    night: Annotated[str | None, Query(max_length=10)] = None,
+    survey: Annotated[PlainText | None, Query(max_length=40)] = None,
+    night: Annotated[PlainText | None, Query(max_length=10)] = None,
 ) -> Response:
     """Show the page; its script fetches the candidates."""
     person = visitor(request)
@@ -147,8 +149,8 @@ def review_page(
 @router.post("/review/name")
 def choose_name(
     request: Request,
-    name: Annotated[str, Form(max_length=80)],
-    csrf: Annotated[str, Form()],
+    name: Annotated[PlainText, Form(max_length=80)],
+    csrf: Annotated[PlainText, Form(max_length=200)],
 ) -> Response:
     """Remember the name somebody labels under on this machine."""
     check_csrf(request, csrf)
@@ -171,7 +173,7 @@ def next_candidates(state: State, person: Reviewer, request: NextRequest) -> lis
 
 
 @router.get("/review/items/{detection_id}")
-def one_candidate(state: State, person: Reviewer, detection_id: str) -> Item:
+def one_candidate(state: State, person: Reviewer, detection_id: PlainText) -> Item:
     """Return one candidate, as for an undo after the page was loaded again."""
     del person
     found = items_of(state, [detection_id])

@@ -6,10 +6,12 @@ from fastapi import APIRouter
 
 from astrid_assets.web.pages import browse, login, pictures, review
 
+PARTS = (browse.router, login.router, review.router, pictures.router)
+
 
 def pages_router() -> APIRouter:
     """Return the routes of all pages."""
     router = APIRouter(include_in_schema=False)
-    for part in (browse, login, review, pictures):
-        router.include_router(part.router)
+    for part in PARTS:
+        router.include_router(part)
     return router
