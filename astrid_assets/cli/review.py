@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import click
 
 from astrid_assets.resources.environment import DEFAULT_WEB_PORT
@@ -29,11 +31,10 @@ def review_command(host: str | None, port: int | None, login: bool) -> None:
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from dataclasses import replace
 
-    import uvicorn
-
     from astrid_assets.cli import workplace
     from astrid_assets.cli.children import port_is_free
     from astrid_assets.web.app import create_app
+    from astrid_assets.web.serving import server_of
     from astrid_assets.web.settings import settings_from_environment
 
     settings = settings_from_environment(host, port)
@@ -46,11 +47,8 @@ def review_command(host: str | None, port: int | None, login: bool) -> None:
     workplace.open_catalogue().close()
     shown = "127.0.0.1" if settings.is_loopback else settings.host
     click.echo(f"Review       http://{shown}:{settings.port}/review")
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-    )
+    server = server_of(create_app(settings), settings.host, settings.port)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise click.ClickException("the review page did not start; its reason stands above")

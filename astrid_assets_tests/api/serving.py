@@ -8,26 +8,28 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
-import uvicorn
 
 from astrid_assets.web.app import create_app
+from astrid_assets.web.serving import server_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fastapi import FastAPI
 
+    from astrid_assets.web.serving import Patience
     from astrid_assets.web.settings import WebSettings
 
 START_LIMIT_S = 20.0
 
 
 @contextmanager
-def served(settings: WebSettings) -> Iterator[tuple[str, FastAPI]]:
+def served(
+    settings: WebSettings, patience: Patience | None = None
+) -> Iterator[tuple[str, FastAPI]]:
     """Serve an application on a free port; yields its address and itself."""
     app = create_app(settings)
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None)
-    server = uvicorn.Server(config)
+    server = server_of(app, "127.0.0.1", 0, patience=patience, is_quiet=False)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     give_up_at = time.monotonic() + START_LIMIT_S
