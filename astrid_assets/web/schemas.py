@@ -12,7 +12,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from astrid_assets.web.texts import PlainText
+from astrid_assets.web.texts import Day, PlainText
 
 Item = TypeVar("Item")
 Text = Annotated[PlainText, StringConstraints(max_length=80)]
@@ -257,7 +257,7 @@ class NextIn(Body):
 
     count: int = Field(default=1, ge=1, le=50, description="Number of detections to draw.")
     survey: Text | None = Field(default=None, description="Only of this survey.")
-    night: dt.date | None = Field(default=None, description="Only of this night.")
+    night: Day | None = Field(default=None, description="Only of this night.")
 
 
 class LoginIn(Body):

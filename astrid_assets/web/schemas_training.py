@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from astrid_assets.web.schemas import Body, Out, SourceWord, Text
-from astrid_assets.web.texts import PlainText  # noqa: TC001  pydantic reads the annotations
+from astrid_assets.web.texts import Day, Moment, PlainText  # noqa: TC001  pydantic reads the annotations
 
 
 class CollectIn(Body):
@@ -23,10 +23,10 @@ class CollectIn(Body):
     survey_ids: list[Text] = Field(
         default=[], max_length=200, description="Names of the surveys; empty: all."
     )
-    start: dt.date | dt.datetime | None = Field(
+    start: Day | Moment | None = Field(
         default=None, description="First night, as a date or time; without: the first there is."
     )
-    end: dt.date | dt.datetime | None = Field(
+    end: Day | Moment | None = Field(
         default=None, description="Last night, as a date or time; without: the last there is."
     )
     confidence_threshold: float = Field(

@@ -1,28 +1,37 @@
-"""Schemathesis attacks every operation by its own description."""
+"""Schemathesis attacks every operation of the API and of the pages by its description."""
 
 from __future__ import annotations
 
 import shutil
 import unittest
-from typing import TYPE_CHECKING, cast
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
 
 import hypothesis
 import pytest
 import requests
 import schemathesis
 from hypothesis.errors import Unsatisfiable
-from schemathesis.checks import not_a_server_error, positive_data_acceptance
+from schemathesis.checks import (
+    not_a_server_error,
+    positive_data_acceptance,
+)
 from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import content_type_conformance
 
 from astrid_assets.web.settings import WebSettings
 from astrid_assets_tests.api.conftest import NOWHERE
+from astrid_assets_tests.api.every_route import pages_document
 from astrid_assets_tests.api.serving import served
+from astrid_assets_tests.small_sky import NIGHT, SURVEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from hypothesis.strategies import SearchStrategy
+    from schemathesis.checks import CheckFunction
 
     from astrid_assets_tests.small_sky import SmallSky
 
@@ -35,7 +44,11 @@ NOT_IN_A_SCHEMA = positive_data_acceptance
 """A position takes ra and dec, a class belongs to its label, a cursor comes from a
 page: JSON Schema has no words for it, so such requests look valid and are refused."""
 
+IN_NO_DOCUMENT = content_type_conformance
+"""Pages answer with HTML, pictures and JSON, and no document states which."""
+
 EXAMPLES = 20  # good and bad ones each, per operation: about a minute for all
+EXAMPLES_OF_A_PAGE = 5
 
 
 @pytest.fixture(scope="module")
@@ -56,49 +69,93 @@ def address(
 
 @pytest.mark.slow
 def test_no_request_breaks_the_api(address: str) -> None:
-    schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
+    found = operations_of(schemathesis.openapi.from_url(f"{address}/openapi.json"))
+    with requests.Session() as session:
+        attack = Attack(session, EXAMPLES)
+        broken = set().union(*(attack.on(operation) for operation in found))
+    assert not broken, "\n\n".join(sorted(broken))
+
+
+@pytest.mark.slow
+def test_no_request_breaks_a_page(address: str, sky_to_copy: tuple[Path, SmallSky]) -> None:
+    document = pages_document()
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            suggest_ids(operation, sky_to_copy[1])
+    schema = schemathesis.openapi.from_dict(document)
+    schema.config.update(base_url=address)
+    with requests.Session() as session:
+        session.headers["Accept"] = "text/html"
+        attack = Attack(session, EXAMPLES_OF_A_PAGE, (IN_NO_DOCUMENT,))
+        broken = set().union(*(attack.on(operation) for operation in operations_of(schema)))
+    assert not broken, "\n\n".join(sorted(broken))
+    assert attack.statuses[200] > 30, attack.statuses
+
+
+def operations_of(schema: schemathesis.BaseSchema) -> list[schemathesis.APIOperation]:
+    """Return all of them."""
     operations = []
     for found in schema.get_all_operations():
         assert isinstance(found, Ok), found
         operations.append(found.ok())
     assert len(operations) > 20
-    with requests.Session() as session:
-        broken = set().union(*(attack(found, session) for found in operations))
-    assert not broken, "\n\n".join(sorted(broken))
+    return operations
 
 
-def attack(operation: schemathesis.APIOperation, session: requests.Session) -> set[str]:
-    """Send generated requests, good and bad; return what was wrong."""
-    wrong: set[str] = set()
-    for mode in schemathesis.GenerationMode:
-        try:
-            sender(operation.as_strategy(generation_mode=mode), session)()
-        except (unittest.SkipTest, pytest.skip.Exception, Unsatisfiable):
-            continue  # an operation without input has no bad one
-        except BaseExceptionGroup as group:
-            wrong |= {f"{operation.label}: {error}" for error in group.exceptions}
-    return wrong
+def suggest_ids(operation: dict[str, Any], sky: SmallSky) -> None:
+    """Let half of the generated paths name something that is there."""
+    there = {"detection_id": sky.detection_id, "survey": SURVEY, "night": NIGHT}
+    for parameter in operation.get("parameters", []):
+        known = there.get(parameter["name"])
+        if parameter["in"] == "path" and known is not None:
+            parameter["schema"] = {"anyOf": [{"const": known}, parameter["schema"]]}
 
 
-def sender(
-    cases: SearchStrategy[schemathesis.Case], session: requests.Session
-) -> Callable[[], None]:
-    """Return the test that sends examples of the cases."""
+@dataclass(frozen=True)
+class Attack:
+    """Sends generated requests; `excluded` are checks that do not hold."""
 
-    @hypothesis.given(case=cases)
-    @hypothesis.settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[hypothesis.Phase.generate],
-        suppress_health_check=cast("list[hypothesis.HealthCheck]", list(hypothesis.HealthCheck)),
-    )
-    def send(case: schemathesis.Case) -> None:
-        answer = case.call(session=session)
-        needs_dagster = case.path.startswith(NEEDS_DAGSTER)
-        excluded = [NOT_IN_A_SCHEMA, *([not_a_server_error] if needs_dagster else [])]
-        case.validate_response(answer, excluded_checks=excluded)
-        assert answer.status_code != 500
+    session: requests.Session
+    n_examples: int
+    excluded: tuple[CheckFunction, ...] = ()
+    statuses: Counter[int] = field(default_factory=Counter)
 
-    return send
+    def on(self, operation: schemathesis.APIOperation) -> set[str]:
+        """Send requests, good and bad; return what was wrong."""
+        wrong: set[str] = set()
+        for mode in schemathesis.GenerationMode:
+            takes_any_text = not operation.query and not operation.body
+            if mode.is_negative and takes_any_text and IN_NO_DOCUMENT in self.excluded:
+                continue  # hardly any path of a page is bad; a search for one takes long
+            try:
+                self._sender(operation.as_strategy(generation_mode=mode))()
+            except (unittest.SkipTest, pytest.skip.Exception, Unsatisfiable):
+                continue  # an operation without input has no bad one
+            except BaseExceptionGroup as group:
+                wrong |= {f"{operation.label}: {error}" for error in group.exceptions}
+        return wrong
+
+    def _sender(self, cases: SearchStrategy[schemathesis.Case]) -> Callable[[], None]:
+        """Return the test that sends examples of the cases."""
+
+        @hypothesis.given(case=cases)
+        @hypothesis.settings(
+            max_examples=self.n_examples,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[hypothesis.Phase.generate],
+            suppress_health_check=cast(
+                "list[hypothesis.HealthCheck]", list(hypothesis.HealthCheck)
+            ),
+        )
+        def send(case: schemathesis.Case) -> None:
+            answer = case.call(session=self.session)
+            self.statuses[answer.status_code] += 1
+            excluded = [NOT_IN_A_SCHEMA, *self.excluded]
+            if case.path.startswith(NEEDS_DAGSTER):
+                excluded.append(not_a_server_error)
+            case.validate_response(answer, excluded_checks=excluded)
+            assert answer.status_code != 500
+
+        return send

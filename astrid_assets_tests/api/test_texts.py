@@ -120,3 +120,17 @@ def sent(
 def errors(answer: httpx.Response) -> list[dict[str, str]]:
     """Return the refused parts."""
     return answer.json().get("errors") or []
+
+
+@pytest.mark.slow
+def test_a_number_is_no_date(client: httpx.Client) -> None:
+    for query in ("night=0", "start=1e9", "end=20250301", "night=2025-03-01T00:00:01"):
+        assert client.get(f"/observations?{query}").status_code == 422, query
+    for query in ("start=0", "end=1740787200", "start=yesterday"):
+        assert client.get(f"/detections?{query}").status_code == 422, query
+    assert client.get("/observations?night=2025-03-01").status_code == 200
+    assert client.get("/detections?start=2025-03-01T20:00:00Z").status_code == 200
+    assert client.post("/queues/next", json={"night": 0}).status_code == 422
+    for field in ("start", "end"):
+        answer = client.post("/training/datasets/collect", json={field: 1740787200})
+        assert answer.status_code == 422

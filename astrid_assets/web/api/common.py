@@ -11,7 +11,7 @@ from astrid_assets.science.reasons import current_code
 from astrid_assets.web.schemas import Id, ReasonOut, Text
 from astrid_assets.web.security import Person, current_admin, current_reviewer
 from astrid_assets.web.state import WebState, state_of
-from astrid_assets.web.texts import PlainText
+from astrid_assets.web.texts import Day, PlainText
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,9 +25,9 @@ Cursor = Annotated[
     Query(max_length=400, description="`next` of the page before; the first without."),
 ]
 SurveyName = Annotated[Text | None, Query(description="Only this survey.")]
-Night = Annotated[dt.date | None, Query(description="Only this night.")]
-FirstNight = Annotated[dt.date | None, Query(description="This night and later ones.")]
-LastNight = Annotated[dt.date | None, Query(description="This night and earlier ones.")]
+Night = Annotated[Day | None, Query(description="Only this night.")]
+FirstNight = Annotated[Day | None, Query(description="This night and later ones.")]
+LastNight = Annotated[Day | None, Query(description="This night and earlier ones.")]
 Field = Annotated[Text | None, Query(description="Only this field, by its name.")]
 Band = Annotated[Text | None, Query(description="Only this filter, by its name.")]
 DetectionId = Annotated[Id, Path(description="Id of the detection.")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt  # noqa: TC003  FastAPI reads the annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -42,6 +41,7 @@ from astrid_assets.web.schemas import (
     ScoreOut,
     SourceWord,
 )
+from astrid_assets.web.texts import Moment  # noqa: TC001  FastAPI reads the annotations
 
 router = APIRouter(tags=["detections"])
 
@@ -75,10 +75,10 @@ def list_detections(
     survey: SurveyName = None,
     night: Night = None,
     start: Annotated[
-        dt.datetime | None, Query(description="Observed then or later; UTC unless a zone is given.")
+        Moment | None, Query(description="Observed then or later; UTC unless a zone is given.")
     ] = None,
     end: Annotated[
-        dt.datetime | None,
+        Moment | None,
         Query(description="Observed then or earlier; UTC unless a zone is given."),
     ] = None,
     ra: Annotated[
