@@ -41,7 +41,7 @@ def doctor_command(fix: bool) -> None:
         ("Python", checks.check_python),
         ("Packages", checks.check_packages),
         ("Settings", checks.check_settings),
-        ("Home", checks.check_home),
+        ("Home", lambda: checks.check_home(fix=fix)),
         ("Store", checks.check_store),
         ("Catalogue", checks.check_catalogue),
         ("Surveys", checks.check_surveys),

@@ -15,6 +15,7 @@ from astrid_assets.cli import workplace
 from astrid_assets.cli.finding import Finding
 from astrid_assets.resources.environment import Addresses, Environment
 from astrid_assets.resources.variables import BadEnvironment
+from astrid_assets.storage.private import close_to_others, is_open_to_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,10 +60,11 @@ def check_packages() -> Iterator[Finding]:
         yield Finding("OK", f"astrid-assets {metadata.version('astrid-assets')}")
 
 
-def check_home() -> Iterator[Finding]:
-    """Return whether the home folder can be written and has room."""
+def check_home(*, fix: bool) -> Iterator[Finding]:
+    """Return whether the home can be written, is private and has room; `fix` closes it."""
     folder = workplace.prepare_home()
     yield Finding("OK", str(folder))
+    yield from _privacy(folder, fix=fix)
     free = shutil.disk_usage(folder).free
     if free < LOW_DISK_BYTES:
         yield Finding(
@@ -70,6 +72,23 @@ def check_home() -> Iterator[Finding]:
             f"only {free / 1024**3:.1f} GiB are free there",
             "free space, or set ASTRID_HOME to a folder on another disk",
         )
+
+
+def _privacy(folder: Path, *, fix: bool) -> Iterator[Finding]:
+    if not is_open_to_others(folder):
+        return
+    mode = f"{folder.stat().st_mode & 0o777:o}"
+    what = f"others on this machine may enter it (mode {mode}): it holds accounts and logs"
+    if not fix:
+        yield Finding("WARN", what, "astrid doctor --fix closes it to them (mode 700)")
+        return
+    try:
+        for path in (folder, *folder.glob("*.db*"), *folder.glob("mlflow/*.db*")):
+            close_to_others(path)
+    except OSError as error:
+        yield Finding("WARN", f"{what}, and it stays so ({error.strerror})", f"chmod 700 {folder}")
+    else:
+        yield Finding("OK", f"closed to others (its mode was {mode})")
 
 
 def check_settings() -> Iterator[Finding]:

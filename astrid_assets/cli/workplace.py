@@ -15,6 +15,7 @@ import click
 
 from astrid_assets.resources.environment import Addresses, DagsterHistory
 from astrid_assets.resources.home import DEPLOYMENT, project_root
+from astrid_assets.storage.private import make_private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def prepare_home() -> Path:
     """
     home = Addresses().home
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_private_folder(home)
         with tempfile.TemporaryFile(dir=home):
             pass
     except OSError as error:

@@ -19,6 +19,7 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
 from astrid_assets.resources.environment import Addresses, DagsterHistory
 from astrid_assets.resources.sqlite_history import SqliteHistory
+from astrid_assets.storage.private import make_private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +49,7 @@ class History(DagsterStorage, ConfigurableClass):
         history = DagsterHistory()
         url = history.dagster_database_url
         if url is None:
+            make_private_folder(history.dagster_folder)
             return SqliteHistory.from_local(str(history.dagster_folder), inst_data)
         from dagster_postgres import DagsterPostgresStorage
 

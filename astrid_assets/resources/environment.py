@@ -3,13 +3,14 @@
 `Environment` declares all of them in parts. A program reads the part that it needs,
 such as ``Computing().workers`` of ASTRID_WORKERS, so that a wrong port of the review page
 stops no night. The sentence below a field says what it is for.
-A part reads the variables when it is made, never when this module is imported. No
-folder is made here and no service contacted. `.env.example`, the page of the
+A part reads the variables when it is made, never when this module is imported, and makes
+no folder and contacts no service. `.env.example`, the page of the
 documentation and a check of `astrid doctor` follow from these declarations.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from datetime import date
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic_settings import NoDecode
 from astrid_assets.compute import Backend
 from astrid_assets.resources.home import project_root
 from astrid_assets.resources.variables import Variables, variable_of
+from astrid_assets.storage.private import make_private_folder
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_WEB_PORT = 3001
@@ -232,4 +234,9 @@ def keep_compiled_code() -> None:
     It looks when a kernel is imported, so this comes first; child processes inherit
     it. A folder that somebody named stays.
     """
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(Addresses().home / "compiled"))
+    home = Addresses().home
+    compiled = str(home / "compiled")
+    if os.environ.setdefault("NUMBA_CACHE_DIR", compiled) == compiled:
+        # numba would make the home as well, for everybody to read.
+        with contextlib.suppress(OSError):
+            make_private_folder(home)

@@ -9,6 +9,8 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from astrid_assets.storage.private import make_private_folder
+
 TIMEOUT_S = 5.0
 
 
@@ -56,7 +58,7 @@ def prepare_sqlite(uri: str) -> None:
     """
     file = Path(uri.removeprefix("sqlite:///"))
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(file.parent)
     except OSError as error:
         raise TrackingUnavailable(
             f"the folder of MLflow's database cannot be made: {error}; set "

@@ -134,3 +134,45 @@ def test_an_mlflow_database_that_is_none_is_found(home):
     (found,) = findings(doctor_checks.check_mlflow)
     assert found.level == "FAIL"
     assert "cannot be used" in found.what
+
+
+def test_an_open_home_is_reported_and_closed_when_asked(home):
+    home.mkdir()
+    home.chmod(0o755)
+    database = home / "catalogue.db"
+    database.touch()
+    database.chmod(0o644)
+    what = [finding.level for finding in doctor_checks.check_home(fix=False)]
+    assert "WARN" in what
+    assert database.stat().st_mode & 0o777 == 0o644
+    closed = [finding for finding in doctor_checks.check_home(fix=True) if "755" in finding.what]
+    assert [finding.level for finding in closed] == ["OK"]
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert database.stat().st_mode & 0o777 == 0o600
+    assert not [f for f in doctor_checks.check_home(fix=False) if "mode" in f.what]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["doctor", "status"])
+@pytest.mark.parametrize("inherited", [{}, {"NUMBA_CACHE_DIR": "/tmp/machine-code"}])  # noqa: S108
+def test_whatever_runs_first_the_home_is_private(home, first, inherited):
+    code = "import os; os.umask(0o022)\nfrom astrid_assets.cli.main import main; main()"
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"} | inherited
+    command = [sys.executable, "-c", code, first]
+    subprocess.run(command, env=environment, check=False, capture_output=True, timeout=120)
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert (home / "catalogue.db").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.slow
+def test_machine_code_alone_makes_a_private_home(home):
+    code = """
+import os; os.umask(0o022)
+from astrid_assets.resources.environment import keep_compiled_code
+keep_compiled_code()
+import numba
+numba.njit(cache=True)(lambda x: x + 1)(1)
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=False, timeout=120)
+    assert home.stat().st_mode & 0o777 == 0o700

@@ -12,7 +12,7 @@ import datetime as dt
 import os
 import re
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ from astrid_assets.storage.database.tables import (  # noqa: F401  foreign keys 
     nights,
     review,
 )
+from astrid_assets.storage.private import make_private_file, make_private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,10 +157,6 @@ class Catalogue:
             if problem is None or (reading and READ_ONLY.search(str(error.orig))):
                 raise
             raise problem from error
-        except OSError as error:
-            if error.filename is None or error.filename != str(self._folder):
-                raise
-            raise CatalogueUnavailable.no_folder(self.url, error) from error
 
     def _refuse_newer(self, connection: Connection) -> None:
         revision = migrations.current(connection)
@@ -176,7 +173,12 @@ class Catalogue:
     def _create(self) -> Engine:
         if self.is_sqlite:
             if self._folder is not None:
-                self._folder.mkdir(parents=True, exist_ok=True)
+                try:
+                    make_private_folder(self._folder)
+                except OSError as error:
+                    raise CatalogueUnavailable.no_folder(self.url, error) from error
+                with suppress(OSError):  # SQLite says why it cannot be opened
+                    make_private_file(Path(self._url.database or ""))
             engine = create_engine(
                 self._url,
                 json_serializer=json_text,
