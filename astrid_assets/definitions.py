@@ -82,7 +82,7 @@ def resources_of_the_environment() -> dict[str, object]:
         "store": ObjectStoreResource(
             url=reference("ASTRID_STORE_URL") or addresses.store_url, **access
         ),
-        "sources": SurveyArchives(**access),
+        "sources": SurveyArchives(**access, internal_hosts=list(addresses.internal_hosts)),
         "compute": ComputeResource(backend=computing.compute, workers=computing.workers),
         "tracking": ExperimentTracking(
             tracking_uri=reference("MLFLOW_TRACKING_URI") or tracking_uri,

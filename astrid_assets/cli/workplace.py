@@ -100,10 +100,11 @@ def open_store() -> ObjectStore:
 
 
 def source_options() -> SourceOptions:
-    """Return the credentials that surveys in an object store are read with."""
+    """Return what surveys in object stores and archives are read with."""
     from astrid_assets.surveys.sources.base import SourceOptions
 
-    return SourceOptions(**Addresses().s3_access)
+    addresses = Addresses()
+    return SourceOptions(**addresses.s3_access, internal_hosts=addresses.internal_hosts)
 
 
 def open_tracking() -> Tracking:

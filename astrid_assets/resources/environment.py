@@ -118,6 +118,9 @@ class Addresses(Variables):
     ] = None
     """Where failed runs are posted as {"text": ...}. Default: nowhere."""
 
+    internal_hosts: Annotated[_HostNames, "host names or addresses separated by commas"] = ()
+    """Hosts of this machine or network that webhook and archives may be at. Default: none."""
+
     @property
     def s3_access(self) -> dict[str, str | None]:
         """What a client of the S3 service is made with."""

@@ -2,13 +2,15 @@
 
 import json
 import logging
+from collections.abc import Collection
 from http.client import HTTPException
 from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import Request
 
 import dagster as dg
 
+from astrid_assets.outgoing import InternalAddress, outgoing
 from astrid_assets.resources.environment import Addresses
 
 log = logging.getLogger(__name__)
@@ -22,9 +24,9 @@ def run_failures(context: dg.RunFailureSensorContext) -> None:
     """Log every failed run and post it to the webhook, where one is set."""
     text = failure_text(context)
     log.error(text)
-    url = Addresses().webhook_url
-    if url is not None:
-        post(url.get_secret_value(), text)
+    addresses = Addresses()
+    if addresses.webhook_url is not None:
+        post(addresses.webhook_url.get_secret_value(), text, addresses.internal_hosts)
 
 
 def failure_text(context: dg.RunFailureSensorContext) -> str:
@@ -50,7 +52,7 @@ def failure_text(context: dg.RunFailureSensorContext) -> str:
     return "\n".join(lines)[:LONGEST_TEXT]
 
 
-def post(url: str, text: str) -> bool:
+def post(url: str, text: str, internal_hosts: Collection[str] = ()) -> bool:
     """Post a message; returns whether it was taken.
 
     A webhook that does not answer is logged: it must not hide the failure itself.
@@ -65,8 +67,11 @@ def post(url: str, text: str) -> bool:
         method="POST",
     )
     try:
-        with urlopen(request, timeout=TIMEOUT_S):  # noqa: S310  the scheme was checked
+        with outgoing(internal_hosts).open(request, timeout=TIMEOUT_S):
             return True
+    except InternalAddress as error:
+        log.error("nothing was posted to ASTRID_WEBHOOK_URL: %s", error)  # noqa: TRY400  as below
+        return False
     except (URLError, HTTPException, OSError) as error:
         # The address itself is a secret of many chat services.
         log.error(  # noqa: TRY400  a traceback of urllib adds nothing

@@ -94,10 +94,23 @@ def test_a_failure_is_logged_and_posted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv("ASTRID_WEBHOOK_URL", receiver.url)
+    monkeypatch.setenv("ASTRID_INTERNAL_HOSTS", "127.0.0.1")
     run_failures(failed_run(instance))
     [message] = receiver.received
     assert "3 stars for the PSF" in message["text"]
     assert "3 stars for the PSF" in caplog.text
+
+
+def test_a_webhook_inside_is_not_posted_to_unless_its_host_is_named(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert post(receiver.url, "text") is False
+    assert receiver.received == []
+    assert "ASTRID_INTERNAL_HOSTS" in caplog.text
+    assert "/hook" not in caplog.text
+    assert post("http://169.254.169.254/latest/meta-data", "text") is False
+    assert post(receiver.url, "text", ["127.0.0.1"])
+    assert receiver.received == [{"text": "text"}]
 
 
 @pytest.mark.slow
@@ -112,7 +125,7 @@ def test_a_webhook_that_is_away_is_logged_without_its_address(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.ERROR):
-        assert post("http://127.0.0.1:9/secret-path", "text") is False
+        assert post("http://127.0.0.1:9/secret-path", "text", ["127.0.0.1"]) is False
     assert "ASTRID_WEBHOOK_URL" in caplog.text
     assert "secret-path" not in caplog.text
 

@@ -1,7 +1,7 @@
 """Frames of an HTTP archive, named one by one in a manifest.
 
-Only ``http`` and ``https`` are followed, answers are limited in size and time, and
-a promised SHA-256 is checked: an archive is not trusted.
+Only ``http`` and ``https`` are followed, and to public addresses; answers are limited in
+size and time, and a promised SHA-256 is checked: an archive is not trusted.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from astrid_assets.outgoing import InternalAddress, outgoing
 from astrid_assets.surveys.sources.base import FileUnavailable, SourceFile, SourceUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from astrid_assets.surveys.profile_sources import ArchiveSource
 
@@ -44,8 +45,9 @@ class _Row:
 class ArchiveFrames:
     """The files a manifest names; the manifest is read when first needed."""
 
-    def __init__(self, source: ArchiveSource) -> None:
+    def __init__(self, source: ArchiveSource, internal_hosts: Collection[str] = ()) -> None:
         self._source = source
+        self._opener = outgoing(internal_hosts)
         self._rows: dict[str, _Row] | None = None
 
     def files(self) -> Iterator[SourceFile]:
@@ -63,6 +65,8 @@ class ArchiveFrames:
             raise FileUnavailable(f"{path} is not in {self._source.manifest}")
         try:
             content = self._download(row.url, self._source.max_file_mb)
+        except InternalAddress as error:
+            raise FileUnavailable(f"{row.url} is not downloaded: {error}") from error
         except NETWORK_ERRORS as error:
             raise FileUnavailable(
                 f"{row.url} cannot be downloaded ({error}); try again later or correct the manifest"
@@ -96,6 +100,8 @@ class ArchiveFrames:
             else:
                 content = Path(address).expanduser().read_bytes()
             return content.decode("utf-8-sig")
+        except InternalAddress as error:
+            raise SourceUnavailable(f"the manifest {address} is not read: {error}") from error
         except (*NETWORK_ERRORS, UnicodeDecodeError, FileUnavailable) as error:
             raise SourceUnavailable(
                 f"the manifest {address} cannot be read ({error}); check "
@@ -120,7 +126,7 @@ class ArchiveFrames:
     def _download_once(self, url: str, max_mb: int) -> bytes:
         limit = max_mb << 20
         request = urllib.request.Request(url, headers={"User-Agent": "astrid"})  # noqa: S310  _parse admits http(s) only
-        with urllib.request.urlopen(request, timeout=self._source.timeout_s) as answer:  # noqa: S310
+        with self._opener.open(request, timeout=self._source.timeout_s) as answer:
             promised = int(answer.headers.get("Content-Length") or 0)
             content = bytearray()
             while chunk := answer.read(CHUNK):

@@ -52,12 +52,19 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """Endpoint and credentials of object stores; never part of a profile."""
+    """Endpoint and credentials of object stores, hosts of archives; never in a profile.
+
+    Attributes
+    ----------
+    internal_hosts
+        Hosts of this network that archives may be at.
+    """
 
     endpoint: str | None = None
     region: str | None = None
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
+    internal_hosts: tuple[str, ...] = ()
 
 
 class FrameSource(Protocol):

@@ -22,7 +22,7 @@ def open_source(
     profile: SurveyProfile, *, store_options: SourceOptions | None = None
 ) -> FrameSource:
     """Return the source a profile asks for; nothing is read or contacted yet."""
-    source = profile.source
+    source, options = profile.source, store_options or SourceOptions()
     if isinstance(source, profile_sources.FolderSource):
         from astrid_assets.surveys.sources.folder import FolderFrames
 
@@ -30,11 +30,11 @@ def open_source(
     if isinstance(source, profile_sources.ObjectPrefixSource):
         from astrid_assets.surveys.sources.object_prefix import ObjectPrefixFrames
 
-        return ObjectPrefixFrames(source, store_options or SourceOptions())
+        return ObjectPrefixFrames(source, options)
     if isinstance(source, profile_sources.ArchiveSource):
         from astrid_assets.surveys.sources.archive import ArchiveFrames
 
-        return ArchiveFrames(source)
+        return ArchiveFrames(source, options.internal_hosts)
     if isinstance(source, profile_sources.AlertSource):
         return AlertFrames()
     from astrid_assets.surveys.sources.simulated import SimulatedFrames

@@ -168,12 +168,18 @@ class Archive(BaseHTTPRequestHandler):
 
     content: dict[str, bytes]
     failures: dict[str, int]
+    redirects: dict[str, str]
 
     def do_GET(self) -> None:
         """Answer with the file, an error, or less than promised."""
         if self.failures.get(self.path, 0) > 0:
             self.failures[self.path] -= 1
             self.send_error(503)
+            return
+        if self.path in self.redirects:
+            self.send_response(302)
+            self.send_header("Location", self.redirects[self.path])
+            self.end_headers()
             return
         body = self.content.get(self.path)
         if body is None:
@@ -197,7 +203,7 @@ def archive() -> Iterator[str]:
         "/f/cut.fits": b"half",
         "/f/big": bytes(2 << 20),
     }
-    Archive.failures = {}
+    Archive.failures, Archive.redirects = {}, {}
     server = ThreadingHTTPServer(("127.0.0.1", 0), Archive)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -210,8 +216,38 @@ def archive() -> Iterator[str]:
 def manifest(archive: str, *lines: str) -> FrameSource:
     Archive.content["/m.csv"] = "\n".join(["url,night,sha256", *lines]).encode()
     return opened(
-        ArchiveSource(kind="archive", manifest=f"{archive}/m.csv", max_file_mb=1, timeout_s=5)
+        ArchiveSource(kind="archive", manifest=f"{archive}/m.csv", max_file_mb=1, timeout_s=5),
+        SourceOptions(internal_hosts=("127.0.0.1",)),
     )
+
+
+def test_an_archive_inside_is_asked_only_where_its_host_is_named(
+    archive: str, tmp_path: Path
+) -> None:
+    Archive.content["/m.csv"] = f"url,night\n{archive}/f/a.fits,2025-03-01".encode()
+    inside = ArchiveSource(kind="archive", manifest=f"{archive}/m.csv", timeout_s=5)
+    with pytest.raises(SourceUnavailable, match=r"not read: 127\.0\.0\.1.*ASTRID_INTERNAL_HOSTS"):
+        opened(inside).check()
+    # A file of this machine may list addresses; each is looked at when it is asked.
+    local = tmp_path / "m.csv"
+    local.write_bytes(Archive.content["/m.csv"])
+    source = opened(ArchiveSource(kind="archive", manifest=str(local), timeout_s=5))
+    with pytest.raises(FileUnavailable, match=r"not downloaded: 127\.0\.0\.1"):
+        source.read(paths_of(source)[0])
+
+
+def test_an_archive_leads_nowhere_inside_by_a_redirect(archive: str) -> None:
+    port = archive.rpartition(":")[2]
+    source = manifest(archive, "f/moved.fits,2025-03-01,", "f/local.fits,2025-03-01,")
+    Archive.redirects = {
+        "/f/moved.fits": f"http://localhost:{port}/f/a.fits",
+        "/f/local.fits": "file:///etc/hostname",
+    }
+    local, moved = paths_of(source)
+    with pytest.raises(FileUnavailable, match="not downloaded: localhost is "):
+        source.read(moved)
+    with pytest.raises(FileUnavailable, match="cannot be downloaded"):
+        source.read(local)
 
 
 def test_an_archive_knows_its_nights_and_checks_its_files(archive: str) -> None:
