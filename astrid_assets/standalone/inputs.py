@@ -23,8 +23,13 @@ from astropy.wcs import WCS
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.surveys.fits.facts import ImageFacts
-from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_headers, read_image
-from astrid_assets.surveys.fits.structure import unpack
+from astrid_assets.surveys.fits.reader import (
+    max_pixels,
+    raw_image_to_frame,
+    read_headers,
+    read_image,
+)
+from astrid_assets.surveys.fits.structure import open_fits
 from astrid_assets.surveys.profile import Keywords, SurveyProfile
 from astrid_assets.surveys.profile_sources import FolderSource
 
@@ -177,7 +182,7 @@ def _dated(content: bytes, profile: SurveyProfile) -> bytes:
 
     The bytes behind it are not looked at: what is wrong with them is the reader's.
     """
-    plain = unpack(content, profile.detector.max_megapixels * 1e6)
+    plain = open_fits(content, max_pixels(profile)).as_bytes()
     end = next((at for at in range(0, len(plain), CARD) if plain[at : at + CARD] == END), None)
     if end is None:
         return plain

@@ -14,6 +14,7 @@ from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.surveys.fits.image_kind import Kind, kind_of
 from astrid_assets.surveys.fits.saturation import stated_saturation
 from astrid_assets.surveys.fits.setup import DetectorSetup, detector_setup
+from astrid_assets.surveys.fits.structure import axes_in_words
 from astrid_assets.surveys.fits.times import start_of_exposure
 from astrid_assets.surveys.night import night_of_mjd
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from astrid_assets.surveys.profile import SurveyProfile
 
 MIN_SIDE_PX = 32
+MAX_SIDE_PX = 2**31 - 1
+"""Longest axis that a column of the catalogue holds."""
 MIN_GAIN, MAX_GAIN = 0.02, 30.0
 """Electrons per ADU: CMOS cameras go down to 0.05, no CCD is above 25. Numbers
 outside are settings of a camera, or placeholders."""
@@ -120,8 +123,8 @@ def image_facts(
             band=band,
             observed_mjd=mjd,
             exposure_s=exposure_s,
-            width=width,
-            height=height,
+            width=_countable(width),
+            height=_countable(height),
             notes=_once(notes),
             **setup,
         )
@@ -152,8 +155,13 @@ def is_two_dimensional(hdu: Hdu) -> bool:
     return len(hdu.shape) >= 2 and all(length == 1 for length in hdu.shape[:-2])
 
 
+def _countable(side: int | None) -> int | None:
+    """Return a length that the catalogue can hold; what is longer is in the reason."""
+    return side if side is None or side <= MAX_SIDE_PX else None
+
+
 def _shape_problem(hdu: Hdu, profile: SurveyProfile) -> Reason | None:
-    sides = " x ".join(str(length) for length in reversed(hdu.shape))
+    sides = axes_in_words(hdu.shape)
     if not is_two_dimensional(hdu):
         return Reason(
             ReasonCode.NOT_2D,

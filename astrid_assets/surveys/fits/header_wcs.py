@@ -17,6 +17,7 @@ from astropy.wcs import WCS, FITSFixedWarning, NoConvergence
 from astropy.wcs.utils import proj_plane_pixel_scales
 
 from astrid_assets.surveys.fits.pixels import DECODER_ERRORS, short
+from astrid_assets.surveys.fits.structure import EMPTY_PRIMARY
 
 if TYPE_CHECKING:
     from astrid_assets.surveys.fits.headers import HeaderView
@@ -29,20 +30,23 @@ WCS_CARD = re.compile(
     r"(CPDIS|CQDIS|CPERR|CQERR|D2IMDIS|D2IMERR|DP|DQ|D2IM)\d.*|D2IMEXT|AXISCORR)$"
 )
 AXIS_1 = re.compile(r"^(CTYPE1|CRVAL1|CUNIT1|CDELT1|CD1_[12]|PC1_[12])$")
+TRACE = re.compile(r"ERROR \d+ in \w+\(\) at line \d+ of file [^\s:]+:")
+"""How wcslib begins each line of what went wrong, the outermost call first."""
 MIN_SCALE_ARCSEC, MAX_SCALE_ARCSEC = 1e-3, 300.0
 MAX_RETURN_PX = 0.1
 """Pixel to sky and back: SIP is inverted by iteration, wcslib exactly."""
 
 
 def survey_wcs(
-    header: HeaderView, shape: tuple[int, int], notes: list[str], content: bytes
+    header: HeaderView, shape: tuple[int, int], notes: list[str], tables: bytes
 ) -> WCS | None:
     """Return the WCS for zero-based pixels of a ``(ny, nx)`` image, or None.
 
     Parameters
     ----------
-    content
-        The whole file: lookup-table distortions live in other HDUs.
+    tables
+        A file of the HDUs that hold lookup-table distortions; see
+        `FitsFile.lookup_tables`.
     """
     kinds = [header.text(f"CTYPE{axis}") or "" for axis in (1, 2)]
     if not any("-" in kind for kind in kinds):
@@ -51,12 +55,12 @@ def survey_wcs(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            wcs = _build(_mended(header, notes), content)
+            wcs = _build(_mended(header, notes), tables)
             problem = _problem(wcs, shape)
         except (*DECODER_ERRORS, NoConvergence) as error:
-            wcs, problem = None, short(f"{type(error).__name__}: {error}")
+            wcs, problem = None, f"it cannot be used ({plain_sentence(str(error))})"
     notes.extend(
-        short(str(warning.message))
+        plain_sentence(str(warning.message))
         for warning in caught
         # These only say that a spelling was odd, and was understood.
         if not issubclass(warning.category, FITSFixedWarning | fits.verify.VerifyWarning)
@@ -65,6 +69,15 @@ def survey_wcs(
         notes.append(f"bad_wcs: {problem}; the frame counts as one without a WCS")
         return None
     return wcs
+
+
+def plain_sentence(message: str) -> str:
+    """Return what a library reports as one sentence, without the lines of its code.
+
+    Of a trace of wcslib the last part counts: the innermost call knows the cause.
+    """
+    parts = [short(part).rstrip(".") for part in TRACE.split(message)]
+    return next((part for part in reversed(parts) if part), "for an unknown reason")
 
 
 def _mended(header: HeaderView, notes: list[str]) -> fits.Header:
@@ -96,11 +109,11 @@ def _put_right_ascension_first(header: fits.Header) -> None:
             header[first], header[second] = header[second], header[first]
 
 
-def _build(header: fits.Header, content: bytes) -> WCS:
+def _build(header: fits.Header, tables: bytes) -> WCS:
     if not any(LOOKUP.match(keyword) for keyword in header):
         wcs = WCS(header)
     else:
-        with fits.open(io.BytesIO(content), memmap=False) as file:
+        with fits.open(io.BytesIO(tables or EMPTY_PRIMARY), memmap=False) as file:
             wcs = WCS(header, fobj=file)
     return wcs if wcs.naxis == 2 or not wcs.has_celestial else wcs.celestial
 

@@ -12,6 +12,7 @@ import math
 import struct
 import warnings
 import zlib
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,10 +25,12 @@ from astropy.io.fits.hdu.compressed._compression import (  # pyright: ignore[rep
 
 from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.reasons import ReasonCode
-from astrid_assets.surveys.fits.structure import BLOCK
+from astrid_assets.surveys.fits.structure import EMPTY_PRIMARY
 from astrid_assets.surveys.fits.tiles import tiles_must_be_sane
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
     from numpy.typing import NDArray
 
     from astrid_assets.science.arrays.types import Image
@@ -57,16 +60,20 @@ DECODER_ERRORS = (
 """What astropy raises on damaged tables and tiles: it promises no class of its own,
 so everything that bytes can cause is listed; interrupts and exits are not."""
 
-EMPTY_PRIMARY = fits.PrimaryHDU().header.tostring().encode("ascii")
+BAND_PIXELS = 1 << 20
+"""Pixels of a compressed image that are decoded at a time, at least one row."""
 
 
-def read_pixels(
-    content: bytes, hdu: Hdu, header: HeaderView, notes: list[str], max_pixels: float
-) -> Image:
+def read_pixels(hdu: Hdu, header: HeaderView, notes: list[str], max_pixels: float) -> Image:
     """Decode the 2-D image of an HDU whose size was checked before.
+
+    The image is decoded in bands: beside it only the band at hand is in memory, and no
+    image is made as long as all its pixels are equal.
 
     Parameters
     ----------
+    hdu
+        With its data.
     notes
         Odd things that were survivable are appended.
     max_pixels
@@ -79,37 +86,101 @@ def read_pixels(
     Raises
     ------
     FrameRejected
-        ``unreadable`` if the tiles of a compressed image are damaged.
+        ``unreadable`` if the tiles of a compressed image are damaged; ``all_nan`` and
+        ``constant`` if there is nothing in it.
     """
-    _note_checksum(content, hdu, header, notes)
-    if hdu.is_compressed:
-        raw = _compressed(content, hdu, notes, max_pixels)
-    else:
-        kind = f">{'i' if hdu.bitpix > 0 else 'f'}{abs(hdu.bitpix) // 8}"
-        dtype = np.dtype("u1" if hdu.bitpix == 8 else kind)
-        count = math.prod(hdu.shape)
-        raw = np.frombuffer(content, dtype, count, hdu.data_start)
-    data = _scaled(raw.reshape(hdu.shape[-2:]), header, notes)
-    return _without_impossible(data, notes)
+    _note_checksum(hdu, header, notes)
+    bands = _compressed(hdu, notes, max_pixels) if hdu.is_compressed else _plain(hdu)
+    with closing(bands):
+        return _gathered(bands, hdu, header, notes)
 
 
-def _note_checksum(content: bytes, hdu: Hdu, header: HeaderView, notes: list[str]) -> None:
+def must_hold_something(lowest: float, highest: float) -> None:
+    """Raise `FrameRejected` where no pixel has a value, or all have the same.
+
+    Parameters
+    ----------
+    lowest, highest : ADU
+        Of the pixels that have a value; infinite and the wrong way round without any.
+    """
+    if lowest > highest:
+        raise FrameRejected(ReasonCode.ALL_NAN, "no pixel has a value: all are blank or NaN")
+    if lowest == highest:
+        raise FrameRejected(
+            ReasonCode.CONSTANT,
+            f"all pixels have the same value, {lowest:g}: the readout or the "
+            "program that wrote the file failed",
+            value=lowest,
+        )
+
+
+def _gathered(
+    bands: Iterable[NDArray[np.generic]], hdu: Hdu, header: HeaderView, notes: list[str]
+) -> Image:
+    """Put scaled bands together, in the order of the pixels."""
+    size = math.prod(hdu.shape)
+    data: Image | None = None
+    first = np.float32(np.nan)
+    filled = impossible = 0
+    lowest, highest = math.inf, -math.inf
+    scale = _factor(header, "BSCALE", 1.0, notes)
+    zero = _factor(header, "BZERO", 0.0, notes)
+    blank: int | None = None
+    for number, raw in enumerate(bands):
+        if number == 0 and raw.dtype.kind in "iu":
+            blank = _blank(raw, header, notes)
+        band = _scaled(raw, scale, zero, blank)
+        impossible += _blank_impossible(band)
+        if number == 0:
+            first = band[0]
+        low, high = np.fmin.reduce(band), np.fmax.reduce(band)
+        if np.isfinite(low):
+            lowest, highest = min(lowest, float(low)), max(highest, float(high))
+        if data is None and not _all_are(band, first):
+            data = np.full(size, first, np.float32)
+        if data is not None:
+            data[filled : filled + len(band)] = band
+        filled += len(band)
+    if impossible:
+        notes.append(f"{impossible} pixels are infinite or beyond 1e20 and count as blank")
+    must_hold_something(lowest, highest)
+    if data is None or filled != size:
+        raise AssertionError("an image of different pixels was put together, all of them")
+    return data.reshape(hdu.shape[-2:])
+
+
+def _all_are(band: Image, value: np.float32) -> bool:
+    # By their bits: NaN is NaN, and -0 is not 0.
+    return bool((band.view(np.uint32) == value.view(np.uint32)).all())
+
+
+def _plain(hdu: Hdu) -> Generator[NDArray[np.generic]]:
+    kind = f">{'i' if hdu.bitpix > 0 else 'f'}{abs(hdu.bitpix) // 8}"
+    dtype = np.dtype("u1" if hdu.bitpix == 8 else kind)
+    left = math.prod(hdu.shape)
+    for piece in hdu.data or ():
+        count = min(left, len(piece) // dtype.itemsize)
+        if count:
+            yield np.frombuffer(piece, dtype, count)
+        left -= count
+
+
+def _note_checksum(hdu: Hdu, header: HeaderView, notes: list[str]) -> None:
     """Note a DATASUM that does not fit; many programs forget to renew it."""
     stated = header.own_number("DATASUM")
     if not stated:
         return
-    data = content[hdu.data_start : hdu.data_start + hdu.data_bytes]
-    words = np.frombuffer(data + bytes(-len(data) % 4), ">u4")
-    total = int(words.sum(dtype=np.uint64))
+    total = 0
+    for piece in hdu.data or ():
+        whole = piece if len(piece) % 4 == 0 else bytes(piece) + bytes(-len(piece) % 4)
+        total += int(np.frombuffer(whole, ">u4").sum(dtype=np.uint64))
     while total >> 32:  # ones' complement: carries come back in at the right
         total = (total & 0xFFFFFFFF) + (total >> 32)
     if total != int(stated):
         notes.append("DATASUM does not fit: the pixels changed after it was written")
 
 
-def _scaled(raw: NDArray[np.generic], header: HeaderView, notes: list[str]) -> Image:
-    scale = _factor(header, "BSCALE", 1.0, notes)
-    zero = _factor(header, "BZERO", 0.0, notes)
+def _scaled(raw: NDArray[np.generic], scale: float, zero: float, blank: int | None) -> Image:
     # Integers up to 16 bits are exact in float32; wider ones are scaled in float64.
     wide = raw.dtype.itemsize > 2
     with np.errstate(over="ignore", invalid="ignore"):
@@ -119,10 +190,8 @@ def _scaled(raw: NDArray[np.generic], header: HeaderView, notes: list[str]) -> I
         if zero != 0.0:
             data += zero
         data = data.astype(np.float32, copy=False)
-    if raw.dtype.kind in "iu":
-        blank = _blank(raw, header, notes)
-        if blank is not None:
-            data[raw == blank] = np.nan
+    if blank is not None:
+        data[raw == blank] = np.nan
     return data
 
 
@@ -150,40 +219,45 @@ def _blank(raw: NDArray[np.generic], header: HeaderView, notes: list[str]) -> in
     return None
 
 
-def _without_impossible(data: Image, notes: list[str]) -> Image:
+def _blank_impossible(band: Image) -> int:
+    """Blank what no detector delivers, in the band itself; returns how many pixels."""
     with np.errstate(invalid="ignore"):
-        impossible = np.abs(data) > SENTINEL
+        impossible = np.abs(band) > SENTINEL
     count = int(impossible.sum())
     if count:
-        notes.append(f"{count} pixels are infinite or beyond 1e20 and count as blank")
-        data[impossible] = np.nan
-    return data
+        band[impossible] = np.nan
+    return count
 
 
-def _compressed(
-    content: bytes, hdu: Hdu, notes: list[str], max_pixels: float
-) -> NDArray[np.generic]:
-    end = hdu.data_start + hdu.data_bytes
+def _compressed(hdu: Hdu, notes: list[str], max_pixels: float) -> Generator[NDArray[np.generic]]:
     # One HDU alone: astropy need not walk through all those before it.
-    padding = bytes(-(end - hdu.header_start) % BLOCK)
-    alone = EMPTY_PRIMARY + content[hdu.header_start : end] + padding
+    alone = EMPTY_PRIMARY + hdu.as_bytes()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            tiles_must_be_sane(alone, hdu, max_pixels)
+            tile_rows = tiles_must_be_sane(alone, hdu, max_pixels)
             with fits.open(io.BytesIO(alone), do_not_scale_image_data=True) as file:
-                data = np.asarray(file[1].data)  # pyright: ignore[reportAttributeAccessIssue]  CompImageHDU
-                if data.shape != hdu.shape or data.dtype.kind not in "iuf":
-                    raise ValueError(f"decoded to {data.dtype} of shape {data.shape}")
+                image = file[1]
+                rows = max(1, BAND_PIXELS // max(1, hdu.shape[-1]))
+                # Whole rows of tiles: each tile is decoded once.
+                rows = -(-rows // tile_rows) * tile_rows
+                lead = (0,) * (len(hdu.shape) - 2)
+                if image.shape != hdu.shape:  # pyright: ignore[reportAttributeAccessIssue]  CompImageHDU
+                    raise ValueError(f"an image of shape {image.shape}")  # pyright: ignore[reportAttributeAccessIssue]
+                for start in range(0, hdu.shape[-2], rows):
+                    section = image.section[(*lead, slice(start, start + rows))]  # pyright: ignore[reportAttributeAccessIssue]
+                    band = np.asarray(section)
+                    if band.dtype.kind not in "iuf":
+                        raise ValueError(f"decoded to {band.dtype}")
+                    yield band.ravel()
         except DECODER_ERRORS as error:
             raise FrameRejected(
                 ReasonCode.UNREADABLE,
                 f"the compressed pixels of HDU {hdu.index} cannot be decoded "
-                f"({type(error).__name__}: {str(error)[:200]}); the file is damaged: "
+                f"({type(error).__name__}: {short(str(error))}); the file is damaged: "
                 "copy it again",
             ) from error
     notes.extend(short(str(warning.message)) for warning in caught)
-    return data
 
 
 def short(message: str) -> str:

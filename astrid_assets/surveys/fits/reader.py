@@ -13,7 +13,7 @@ solve the frame.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -30,13 +30,15 @@ from astrid_assets.surveys.fits.facts import (
 )
 from astrid_assets.surveys.fits.header_wcs import survey_wcs
 from astrid_assets.surveys.fits.headers import HeaderView
-from astrid_assets.surveys.fits.pixels import read_pixels
+from astrid_assets.surveys.fits.pixels import must_hold_something, read_pixels
 from astrid_assets.surveys.fits.planes import is_image_plane
 from astrid_assets.surveys.fits.saturation import believable_saturation
 from astrid_assets.surveys.fits.sections import without_sections
-from astrid_assets.surveys.fits.structure import Hdu, read_structure, unpack
+from astrid_assets.surveys.fits.structure import FitsFile, Hdu, no_hdu, open_fits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from astropy.wcs import WCS
 
     from astrid_assets.science.arrays.types import Image
@@ -85,58 +87,78 @@ class RawImage:
     header: dict[str, str | float | bool]
 
 
+def open_images(content: bytes, profile: SurveyProfile) -> FitsFile:
+    """Walk through a file once, for `read_headers`, `header_views` and `read_image`.
+
+    The data of every HDU are kept: of a packed file, all of it is unpacked.
+
+    Raises
+    ------
+    FrameRejected
+        If the file is empty, packed in a way that is not read, damaged or too large.
+    """
+    return open_fits(content, max_pixels(profile))
+
+
 def read_headers(
-    content: bytes, path: str, profile: SurveyProfile
+    content: bytes | BinaryIO | FitsFile, path: str, profile: SurveyProfile
 ) -> list[ImageFacts | DoorRejection]:
     """Return one entry per image of a file, usable or not; never an empty list.
 
     Parameters
     ----------
     content
-        The file as it is, packed or not.
+        The file as it is, packed or not; or an open one, of which no pixel is read; or
+        what `open_images` found.
     path
         The source's path: the profile may recognise image types by it.
     """
     try:
-        plain = unpack(content, profile.detector.max_megapixels * 1e6)
+        file = _walked(content, profile)
     except FrameRejected as problem:
         return [DoorRejection(hdu=-1, reason=problem.reason)]
-    hdus, problem = read_structure(plain)
     found: list[ImageFacts | DoorRejection] = []
-    for hdu in _chosen(hdus, profile):
-        header, notes = _view(hdu, hdus), []
-        wcs = _wcs(hdu, header, notes, plain)
+    for hdu in _chosen(file.hdus, profile):
+        header, notes = _view(hdu, file), _notes(file)
+        wcs = _wcs(hdu, header, notes, file)
         found.append(image_facts(hdu, header, path, profile, has_wcs=wcs is not None, notes=notes))
-    if problem is not None:
-        found.append(DoorRejection(hdu=len(hdus) or -1, reason=problem))
-    return found or [DoorRejection(hdu=-1, reason=_no_image(hdus, profile))]
+    if file.problem is not None:
+        found.append(DoorRejection(hdu=len(file.hdus) or -1, reason=file.problem))
+    return found or [DoorRejection(hdu=-1, reason=_no_image(file.hdus, profile))]
 
 
-def read_image(content: bytes, hdu: int, path: str, profile: SurveyProfile) -> RawImage:
+def read_image(content: bytes | FitsFile, hdu: int, path: str, profile: SurveyProfile) -> RawImage:
     """Decode one image, scaled and checked.
+
+    Parameters
+    ----------
+    content
+        The file as it is, packed or not; or what `open_images` found, from which any
+        number of images can be read.
 
     Raises
     ------
     FrameRejected
         With one of the codes of this module.
     """
-    max_pixels = profile.detector.max_megapixels * 1e6
-    plain = unpack(content, max_pixels)
-    hdus, problem = read_structure(plain)
-    if not 0 <= hdu < len(hdus):
-        reason = problem or Reason(ReasonCode.NO_IMAGE, f"the file has no HDU {hdu}")
+    file = (
+        content
+        if isinstance(content, FitsFile)
+        else open_fits(content, max_pixels(profile), lambda unit: unit.index == hdu)
+    )
+    if not 0 <= hdu < len(file.hdus):
+        reason = file.problem or Reason(ReasonCode.NO_IMAGE, f"the file has no HDU {hdu}")
         raise FrameRejected(reason.code, reason.message, **reason.measurements)
-    unit = hdus[hdu]
+    unit = file.hdus[hdu]
     if not _has_image(unit):
         raise FrameRejected(ReasonCode.NO_IMAGE, f"HDU {hdu} holds no image")
-    header, notes = _view(unit, hdus), []
-    wcs = _wcs(unit, header, notes, plain)
+    header, notes = _view(unit, file), _notes(file)
+    wcs = _wcs(unit, header, notes, file)
     facts = must_be_facts(
         image_facts(unit, header, path, profile, has_wcs=wcs is not None, notes=notes)
     )
     notes = list(facts.notes)
-    data = read_pixels(plain, unit, header, notes, max_pixels)
-    _must_hold_something(data)
+    data = read_pixels(unit, header, notes, max_pixels(profile))
     # Saturation is a matter of the numbers in the file, before anything is subtracted.
     saturation = believable_saturation(data, facts.saturation_adu, notes)
     saturation = min(saturation, profile.detector.linear_max_adu or saturation)
@@ -163,14 +185,18 @@ def read_image(content: bytes, hdu: int, path: str, profile: SurveyProfile) -> R
     )
 
 
-def header_views(content: bytes, profile: SurveyProfile) -> dict[int, HeaderView]:
+def header_views(content: bytes | FitsFile, profile: SurveyProfile) -> dict[int, HeaderView]:
     """Return the headers of all HDUs that can be read, by index."""
     try:
-        plain = unpack(content, profile.detector.max_megapixels * 1e6)
+        file = _walked(content, profile)
     except FrameRejected:
         return {}
-    hdus, _ = read_structure(plain)
-    return {hdu.index: _view(hdu, hdus) for hdu in hdus}
+    return {hdu.index: _view(hdu, file) for hdu in file.hdus}
+
+
+def max_pixels(profile: SurveyProfile) -> float:
+    """Return how many pixels an image may have at most."""
+    return profile.detector.max_megapixels * 1e6
 
 
 def rejection_of(facts: ImageFacts, reason: Reason) -> DoorRejection:
@@ -214,7 +240,19 @@ def raw_image_to_frame(raw: RawImage, frame_id: str) -> Frame:
     )
 
 
-def _chosen(hdus: list[Hdu], profile: SurveyProfile) -> list[Hdu]:
+def _walked(content: bytes | BinaryIO | FitsFile, profile: SurveyProfile) -> FitsFile:
+    if isinstance(content, FitsFile):
+        return content
+    return open_fits(content, max_pixels(profile), no_hdu)
+
+
+def _notes(file: FitsFile) -> list[str]:
+    if file.claims_the_standard:
+        return []
+    return ["SIMPLE is not T: the file states that it breaks the FITS standard; it is read as FITS"]
+
+
+def _chosen(hdus: Sequence[Hdu], profile: SurveyProfile) -> list[Hdu]:
     """Return the HDUs the profile asks for; in ``auto`` those that show the sky."""
     wanted = profile.detector.hdu
     images = [hdu for hdu in hdus if _has_image(hdu)]
@@ -232,32 +270,24 @@ def _has_image(hdu: Hdu) -> bool:
     return hdu.is_image and 0 not in (len(hdu.shape), *hdu.shape)
 
 
-def _view(hdu: Hdu, hdus: list[Hdu]) -> HeaderView:
-    primary = None if hdu.index == 0 else hdus[0].header
+def _view(hdu: Hdu, file: FitsFile) -> HeaderView:
+    primary = None if hdu.index == 0 else file.hdus[0].header
     return HeaderView(hdu.header, primary)
 
 
-def _wcs(hdu: Hdu, header: HeaderView, notes: list[str], plain: bytes) -> WCS | None:
+def _wcs(hdu: Hdu, header: HeaderView, notes: list[str], file: FitsFile) -> WCS | None:
     if not is_two_dimensional(hdu):
         return None
     ny, nx = hdu.shape[-2:]
-    return survey_wcs(header, (ny, nx), notes, plain)
+    return survey_wcs(header, (ny, nx), notes, file.lookup_tables)
 
 
 def _must_hold_something(data: Image) -> None:
-    finite = data[np.isfinite(data)]
-    if finite.size == 0:
-        raise FrameRejected(ReasonCode.ALL_NAN, "no pixel has a value: all are blank or NaN")
-    if float(finite.min()) == float(finite.max()):
-        raise FrameRejected(
-            ReasonCode.CONSTANT,
-            f"all pixels have the same value, {float(finite[0]):g}: the readout or the "
-            "program that wrote the file failed",
-            value=float(finite[0]),
-        )
+    low, high = float(np.fmin.reduce(data, axis=None)), float(np.fmax.reduce(data, axis=None))
+    must_hold_something(*((low, high) if np.isfinite(low) else (np.inf, -np.inf)))
 
 
-def _no_image(hdus: list[Hdu], profile: SurveyProfile) -> Reason:
+def _no_image(hdus: Sequence[Hdu], profile: SurveyProfile) -> Reason:
     wanted = profile.detector.hdu
     if isinstance(wanted, int):
         return Reason(

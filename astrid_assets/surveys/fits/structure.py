@@ -1,33 +1,54 @@
-"""The skeleton of a FITS file: which HDUs it has and where their bytes are.
+"""The skeleton of a FITS file: which HDUs it has, and the data of those that are wanted.
 
-Only sizes are read here, with plain integers and without trust: a file may be cut
-off, may promise more pixels than any detector has, or may be no FITS at all. What
+A file is walked through once, from its first header on. Sizes are read with plain
+integers and without trust, and judged before the data behind them are: a file may be
+cut off, may promise more pixels than any detector has, or may be no FITS at all. What
 the keywords mean is in `headers`, how pixels are decoded in `pixels`.
 """
 
 from __future__ import annotations
 
-import bz2
+import io
 import math
 import re
 import warnings
-import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING, BinaryIO
 
 from astropy.io import fits
 
 from astrid_assets.science.errors import FrameRejected, Reason
 from astrid_assets.science.reasons import ReasonCode
+from astrid_assets.surveys.fits.unpacking import (
+    CHUNK,
+    OVERHEAD_BYTES,
+    PlainStream,
+    limit_bytes,
+    open_stream,
+    too_large,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from astrid_assets.surveys.fits.unpacking import Stream
 
 BLOCK = 2880
 CARD = 80
 BITPIX = (8, 16, 32, 64, -32, -64)
 IMAGE_EXTENSIONS = (b"IMAGE", b"IUEIMAGE")
 TABLES = (b"BINTABLE", b"A3DTABLE")
-UNPACK_CHUNK = 1 << 22
-OVERHEAD_BYTES = 64 << 20
-"""Headers and tables a file may have beside its largest image."""
+LOOKUP_TABLES = (b"WCSDVARR", b"D2IMARR")
+"""Names of the HDUs with distortions, which a WCS may need."""
+MAX_HEADER_BYTES = 16 << 20
+"""200 000 cards; the longest headers in use have some 20 000."""
+MAX_HDUS = 10_000
+"""Spectrographs and large mosaics write some hundreds."""
+MANY_AXES = 8
+"""Axes beyond these are counted, not listed."""
+LONG_AXIS = 10**15
+"""Longer ones are rounded in words."""
 
 STRUCTURE = re.compile(rb"(XTENSION|ZIMAGE|GROUPS|Z?BITPIX|Z?NAXIS\d{0,3}|PCOUNT|GCOUNT)")
 VALUE = re.compile(rb"=\s*(?:'([^']*)'|([+-]?\d+)(?=[\s/.]|$)|([TF])(?=[\s/]|$))")
@@ -45,19 +66,30 @@ class Hdu:
 
     `shape` is in array order, ``(ny, nx)`` for an image; of a tile-compressed image
     it is the shape of the image, not of the table that holds it. `missing_bytes`
-    is above 0 where the file ends too early.
+    is above 0 where the file ends too early. `data` are the bytes that are there, in
+    pieces of `unpacking.CHUNK`; None where nobody wanted them.
     """
 
     index: int
     raw_header: bytes
-    header_start: int
-    data_start: int
     data_bytes: int
     missing_bytes: int
     bitpix: int
     shape: tuple[int, ...]
     is_image: bool
     is_compressed: bool
+    data: tuple[bytes | memoryview, ...] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_lookup_table(self) -> bool:
+        """Whether it may hold the distortions of a WCS."""
+        return any(name in self.raw_header for name in LOOKUP_TABLES)
+
+    def as_bytes(self) -> bytes:
+        """Return header and data as they stand in a file, whole ones in whole blocks."""
+        header = self.raw_header.ljust(_blocks(len(self.raw_header)))
+        data = b"".join(self.data or ())
+        return header + (data if self.missing_bytes else data.ljust(_blocks(len(data)), b"\0"))
 
     @cached_property
     def header(self) -> fits.Header:
@@ -75,8 +107,70 @@ class Hdu:
             return image
 
 
-def unpack(content: bytes, max_pixels: float) -> bytes:
-    """Return the plain FITS bytes of a file that may be packed as a whole.
+@dataclass(frozen=True)
+class FitsFile:
+    """A file that was walked through.
+
+    Attributes
+    ----------
+    hdus
+        Those whose header is whole and makes sense.
+    problem
+        Why the walk ended early, or None if it reached the end of the file.
+    """
+
+    hdus: tuple[Hdu, ...]
+    problem: Reason | None
+
+    @property
+    def claims_the_standard(self) -> bool:
+        """Whether the first header says ``SIMPLE = T``."""
+        if not self.hdus:
+            return True
+        found = VALUE.match(self.hdus[0].raw_header[8:CARD])
+        return bool(found) and found.group(3) == b"T"
+
+    @cached_property
+    def lookup_tables(self) -> bytes:
+        """A file of the distortions of its images' WCS; empty where there are none."""
+        tables = [hdu.as_bytes() for hdu in self.hdus[1:] if hdu.is_lookup_table and hdu.data]
+        return EMPTY_PRIMARY + b"".join(tables) if tables else b""
+
+    def as_bytes(self) -> bytes:
+        """Return the whole file, unpacked; of data that were not wanted nothing is there."""
+        return b"".join(hdu.as_bytes() for hdu in self.hdus)
+
+
+EMPTY_PRIMARY = fits.PrimaryHDU().header.tostring().encode("ascii")
+
+
+def every_hdu(hdu: Hdu) -> bool:
+    """Want the data of every HDU."""
+    return bool(hdu)
+
+
+def no_hdu(hdu: Hdu) -> bool:
+    """Want no data but the distortions of a WCS, which come always."""
+    return not hdu
+
+
+def open_fits(
+    content: bytes | BinaryIO, max_pixels: float, wanted: Callable[[Hdu], bool] = every_hdu
+) -> FitsFile:
+    """Walk through a file, packed as a whole or not, from header to header.
+
+    Data that are not wanted are passed over: they are not read where the file can be
+    sought in, and dropped as they are unpacked where it is packed.
+
+    Parameters
+    ----------
+    content
+        The bytes, or an open file.
+    max_pixels
+        Images with more are not read; a packed file may unpack to 8 bytes per pixel
+        and 64 MB.
+    wanted
+        Which data are kept; the pieces of `Hdu.data` are views of bytes where they can be.
 
     Raises
     ------
@@ -84,53 +178,100 @@ def unpack(content: bytes, max_pixels: float) -> bytes:
         ``empty_file``; ``unreadable`` for packings that are not read;
         ``truncated`` for a damaged packing; ``too_large`` for a bomb.
     """
-    if not content:
-        raise FrameRejected(ReasonCode.EMPTY_FILE, "the file is empty (0 bytes); copy it again")
-    if content[:2] == b"\x1f\x8b":
-        return _inflate(content, max_pixels)
-    if content[:3] == b"BZh":
-        return _bunzip(content, max_pixels)
-    if content[:2] == b"\x1f\x9d":
-        raise FrameRejected(
-            ReasonCode.UNREADABLE,
-            "the file is packed by 'compress' (.Z), which is not read; unpack it "
-            "with 'gunzip FILE'",
-        )
-    if content[:4] == b"PK\x03\x04":
-        raise FrameRejected(
-            ReasonCode.UNREADABLE, "the file is a zip archive; unpack it with 'unzip FILE'"
-        )
-    return content
+    file = io.BytesIO(content) if isinstance(content, bytes) else content
+    stream = open_stream(file, max_pixels)
+    view = memoryview(content) if isinstance(content, bytes) else None
+    if not isinstance(stream, PlainStream):
+        view = None
+    return _walk(stream, view, max_pixels, wanted)
 
 
-def read_structure(content: bytes) -> tuple[list[Hdu], Reason | None]:
-    """Walk through the HDUs as far as they can be followed.
-
-    Returns
-    -------
-    hdus
-        Those whose header is whole and makes sense.
-    problem
-        Why the walk ended early, or None if it reached the end of the file.
-    """
+def _walk(
+    stream: Stream, view: memoryview | None, max_pixels: float, wanted: Callable[[Hdu], bool]
+) -> FitsFile:
     hdus: list[Hdu] = []
-    start = 0
-    while start < len(content):
-        if not content.startswith(b"XTENSION" if hdus else b"SIMPLE", start):
+    while block := stream.read(BLOCK):
+        if not block.startswith(b"XTENSION" if hdus else b"SIMPLE"):
             # After the last HDU the standard allows special records.
-            return hdus, None if hdus else _no_fits(content)
+            if not hdus:
+                return FitsFile((), _no_fits(block))
+            problem = None
+            break
         try:
-            hdu = _hdu_at(content, start, len(hdus))
-        except FrameRejected as problem:
-            return hdus, problem.reason
-        hdus.append(hdu)
-        start = hdu.data_start + _blocks(hdu.data_bytes)
-    return hdus, None
+            if len(hdus) == MAX_HDUS:
+                raise _too_many()
+            hdu = _hdu_of(_rest_of_header(stream, block), len(hdus))
+            if hdu.data_bytes > stream.room:
+                if _is_too_large(hdu, max_pixels):
+                    # It is refused for its size, with all that its header says.
+                    return FitsFile((*hdus, hdu), None)
+                return FitsFile(tuple(hdus), too_large(limit_bytes(max_pixels)).reason)
+        except FrameRejected as problem_found:
+            problem = problem_found.reason
+            break
+        small = hdu.is_lookup_table and hdu.data_bytes <= OVERHEAD_BYTES
+        if small or (wanted(hdu) and not _is_too_large(hdu, max_pixels)):
+            present, data = _data(stream, view, hdu.data_bytes)
+        else:
+            present, data = stream.skip(hdu.data_bytes), None
+        hdus.append(replace(hdu, data=data, missing_bytes=hdu.data_bytes - present))
+        stream.skip(_blocks(hdu.data_bytes) - hdu.data_bytes)
+    else:
+        problem = None
+    stream.finish()
+    return FitsFile(tuple(hdus), problem)
 
 
-def _hdu_at(content: bytes, start: int, index: int) -> Hdu:
-    end = _end_of_header(content, start)
-    raw = content[start:end]
+def _is_too_large(hdu: Hdu, max_pixels: float) -> bool:
+    return hdu.is_image and math.prod(hdu.shape[-2:]) > max_pixels
+
+
+def _data(
+    stream: Stream, view: memoryview | None, size: int
+) -> tuple[int, tuple[bytes | memoryview, ...]]:
+    """Return how many bytes of data there are, and them in pieces."""
+    if view is not None:
+        start = stream.position
+        present = stream.skip(size)
+        ends = range(start, start + present, CHUNK)
+        return present, tuple(view[at : min(at + CHUNK, start + present)] for at in ends)
+    pieces: list[bytes] = []
+    present = 0
+    while present < size and (piece := stream.read(min(CHUNK, size - present))):
+        present += len(piece)
+        # Equal pieces, such as nothing but zeros, take the memory of one.
+        if pieces and pieces[-1] == piece:
+            piece = pieces[-1]
+        pieces.append(piece)
+    return present, tuple(pieces)
+
+
+def _rest_of_header(stream: Stream, block: bytes) -> bytes:
+    """Return a header up to its END card; the stream stands behind its last block."""
+    raw = bytearray()
+    while block:
+        at = block.find(b"END")
+        while at >= 0:
+            if at % CARD == 0 and not block[at + 3 : at + CARD].strip(b" \0"):
+                return bytes(raw + block[: at + CARD])
+            at = block.find(b"END", at + 1)
+        raw += block
+        if len(raw) > MAX_HEADER_BYTES:
+            raise FrameRejected(
+                ReasonCode.UNREADABLE,
+                f"a header has no END card in its first {MAX_HEADER_BYTES >> 20} MB; the file "
+                "is damaged: copy it again",
+            )
+        block = stream.read(BLOCK)
+    raise FrameRejected(
+        ReasonCode.TRUNCATED,
+        f"a header is cut off: it has no END card before the file ends at "
+        f"{stream.position} bytes; copy the file again",
+        bytes_present=stream.position,
+    )
+
+
+def _hdu_of(raw: bytes, index: int) -> Hdu:
     values = _structural_values(raw)
     is_table = raw.startswith(b"XTENSION") and values[b"XTENSION"].strip() in TABLES
     prefix = b"Z" if is_table and values.get(b"ZIMAGE") == b"T" else b""
@@ -139,33 +280,15 @@ def _hdu_at(content: bytes, start: int, index: int) -> Hdu:
     axes = _axes(values, prefix, index) if prefix else stored
     extension = values[b"XTENSION"].strip() if index else b"IMAGE"
     is_groups = values.get(b"GROUPS") == b"T" and axes[:1] == (0,)
-    data_start = start + _blocks(end - start)
     return Hdu(
         index=index,
         raw_header=raw,
-        header_start=start,
-        data_start=data_start,
         data_bytes=data_bytes,
-        missing_bytes=max(0, data_start + data_bytes - len(content)),
+        missing_bytes=0,
         bitpix=_integer(values, prefix + b"BITPIX", index),
         shape=tuple(reversed(axes)),
         is_image=bool(prefix) or (extension in IMAGE_EXTENSIONS and not is_groups),
         is_compressed=bool(prefix),
-    )
-
-
-def _end_of_header(content: bytes, start: int) -> int:
-    """Return where the header ends: after its END card."""
-    at = content.find(b"END", start)
-    while at >= 0:
-        if (at - start) % CARD == 0 and not content[at + 3 : at + CARD].strip(b" \0"):
-            return min(at + CARD, len(content))
-        at = content.find(b"END", at + 1)
-    raise FrameRejected(
-        ReasonCode.TRUNCATED,
-        f"a header is cut off: it has no END card before the file ends at "
-        f"{len(content)} bytes; copy the file again",
-        bytes_present=len(content),
     )
 
 
@@ -187,7 +310,7 @@ def _axes(values: dict[bytes, bytes], prefix: bytes, index: int) -> tuple[int, .
         raise _broken(index, f"NAXIS is {count}")
     axes = tuple(_integer(values, prefix + b"NAXIS%d" % (i + 1), index) for i in range(count))
     if any(length < 0 for length in axes):
-        raise _broken(index, f"its axes have the lengths {axes}")
+        raise _broken(index, f"its axes have the lengths {axes_in_words(reversed(axes))}")
     return axes
 
 
@@ -221,6 +344,22 @@ def _broken(index: int, what: str) -> FrameRejected:
     )
 
 
+def axes_in_words(shape: Iterable[int]) -> str:
+    """Return the lengths of an array's axes in FITS order, the first few of many."""
+    sides = [f"{length:.6g}" if abs(length) >= LONG_AXIS else str(length) for length in shape]
+    sides.reverse()
+    more = len(sides) - MANY_AXES
+    return " x ".join(sides[:MANY_AXES]) + (f" … ({more} more axes)" if more > 0 else "")
+
+
+def _too_many() -> FrameRejected:
+    return FrameRejected(
+        ReasonCode.TOO_LARGE,
+        f"the file has more than {MAX_HDUS} HDUs; those behind are not read",
+        limit=MAX_HDUS,
+    )
+
+
 def _no_fits(content: bytes) -> Reason:
     start = content[:8].decode("latin-1")
     return Reason(
@@ -231,61 +370,3 @@ def _no_fits(content: bytes) -> Reason:
 
 def _blocks(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
-
-
-def _limit_bytes(max_pixels: float) -> int:
-    # Eight bytes are the largest pixel FITS has.
-    return int(max_pixels * 8) + OVERHEAD_BYTES
-
-
-def _inflate(content: bytes, max_pixels: float) -> bytes:
-    limit = _limit_bytes(max_pixels)
-    out = bytearray()
-    rest = content
-    try:
-        while rest[:2] == b"\x1f\x8b":  # gzip files may be several, joined
-            unpacker = zlib.decompressobj(wbits=31)
-            while rest and not unpacker.eof:
-                out += unpacker.decompress(rest, UNPACK_CHUNK)
-                rest = unpacker.unconsumed_tail
-                _must_fit(len(out), limit)
-            if not unpacker.eof:
-                raise _cut_packing(len(out), "it ends too early")
-            rest = unpacker.unused_data
-    except zlib.error as error:
-        raise _cut_packing(len(out), str(error)) from error
-    return bytes(out)
-
-
-def _bunzip(content: bytes, max_pixels: float) -> bytes:
-    limit = _limit_bytes(max_pixels)
-    unpacker = bz2.BZ2Decompressor()
-    out = bytearray()
-    try:
-        out += unpacker.decompress(content, UNPACK_CHUNK)
-        while not unpacker.eof:
-            if unpacker.needs_input:
-                raise _cut_packing(len(out), "it ends too early")
-            out += unpacker.decompress(b"", UNPACK_CHUNK)
-            _must_fit(len(out), limit)
-    except OSError as error:
-        raise _cut_packing(len(out), str(error)) from error
-    return bytes(out)
-
-
-def _must_fit(size: int, limit: int) -> None:
-    if size > limit:
-        raise FrameRejected(
-            ReasonCode.TOO_LARGE,
-            f"the file unpacks to more than {limit >> 20} MB; if it really is that "
-            "large, raise detector.max_megapixels in the profile",
-            limit_bytes=limit,
-        )
-
-
-def _cut_packing(size: int, why: str) -> FrameRejected:
-    return FrameRejected(
-        ReasonCode.TRUNCATED,
-        f"the packed file is damaged after {size} unpacked bytes ({why}); copy it again",
-        bytes_present=size,
-    )

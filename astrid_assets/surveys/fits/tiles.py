@@ -18,6 +18,7 @@ import numpy as np
 from astropy.io import fits
 
 from astrid_assets.surveys.fits.headers import HeaderView
+from astrid_assets.surveys.fits.unpacking import CHUNK
 
 if TYPE_CHECKING:
     from astrid_assets.surveys.fits.structure import Hdu
@@ -31,8 +32,8 @@ MAX_RICE_BLOCK = 1024
 MAX_BITS = 64
 
 
-def tiles_must_be_sane(alone: bytes, hdu: Hdu, max_pixels: float) -> None:
-    """Raise `ValueError` if the table or one of its tiles cannot be right.
+def tiles_must_be_sane(alone: bytes, hdu: Hdu, max_pixels: float) -> int:
+    """Return how many rows a tile has; `ValueError` where table or tiles cannot be right.
 
     Parameters
     ----------
@@ -61,6 +62,7 @@ def tiles_must_be_sane(alone: bytes, hdu: Hdu, max_pixels: float) -> None:
                 if len(cell):
                     pixels = _pixels_of_tile(number, tile, hdu.shape[::-1])
                     _tile_must_be_sane(np.asarray(cell), packing, pixels)
+    return tile[1] if len(tile) > 1 else 1
 
 
 def _tile_shape(header: HeaderView, hdu: Hdu, max_pixels: float) -> list[int]:
@@ -113,9 +115,7 @@ def _tile_must_be_sane(
 ) -> None:
     packed = cell.tobytes()
     if packing.startswith("GZIP"):
-        unpacker = zlib.decompressobj(wbits=47)
-        if len(unpacker.decompress(packed, pixels * 8 + 1)) > pixels * 8:
-            raise ValueError(f"a tile unpacks to more than {pixels} pixels")
+        _tile_must_fit(packed, pixels)
     elif packing == "HCOMPRESS_1":
         if len(packed) < 25 or not packed.startswith(HCOMPRESS_MAGIC):
             raise ValueError("a tile is no HCOMPRESS stream")
@@ -132,6 +132,17 @@ def _tile_must_be_sane(
         length = words[2] if is_old else (words[4] << 15) + words[3]
         if not 0 < length <= len(words):
             raise ValueError(f"a PLIO list of {len(words)} words claims {length}")
+
+
+def _tile_must_fit(packed: bytes, pixels: int) -> None:
+    """Unpack a tile piece by piece, keeping none."""
+    unpacker = zlib.decompressobj(wbits=47)
+    left = pixels * 8
+    while piece := unpacker.decompress(packed, CHUNK):
+        left -= len(piece)
+        if left < 0:
+            raise ValueError(f"a tile unpacks to more than {pixels} pixels")
+        packed = unpacker.unconsumed_tail
 
 
 def _integer(header: HeaderView, keyword: str, default: int) -> int:
