@@ -217,7 +217,7 @@ def _walk(
         hdus.append(replace(hdu, data=data, missing_bytes=hdu.data_bytes - present))
         stream.skip(_blocks(hdu.data_bytes) - hdu.data_bytes)
     else:
-        problem = None
+        problem = None if hdus else _nothing_inside()
     stream.finish()
     return FitsFile(tuple(hdus), problem)
 
@@ -357,6 +357,12 @@ def _too_many() -> FrameRejected:
         ReasonCode.TOO_LARGE,
         f"the file has more than {MAX_HDUS} HDUs; those behind are not read",
         limit=MAX_HDUS,
+    )
+
+
+def _nothing_inside() -> Reason:
+    return Reason(
+        ReasonCode.EMPTY_FILE, "the packed file holds nothing (0 bytes); pack it or copy it again"
     )
 
 

@@ -62,8 +62,6 @@ class Stream(Protocol):
         ...
 
 
-
-
 def limit_bytes(max_pixels: float) -> int:
     """Return how large a file may be, unpacked, whose images have so many pixels.
 
