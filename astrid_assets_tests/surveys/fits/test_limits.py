@@ -168,7 +168,7 @@ def test_many_images_are_read_from_one_walk(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_image_is_the_same_from_one_walk_and_alone() -> None:
-    content = gzip.compress(light(**TAN))
+    content = gzip.compress(light(None, **TAN))
     one = read_image(open_images(content, survey()), 0, "a.fits", survey())
     other = read_image(content, 0, "a.fits", survey())
     assert_array_equal(one.data, other.data)
@@ -249,7 +249,7 @@ def test_a_file_that_denies_the_standard_says_so() -> None:
     ],
 )
 def test_a_note_on_a_wcs_holds_no_lines_of_code(changes: dict[str, object]) -> None:
-    (found,) = read_headers(light(**{**TAN, **changes}), "a.fits", survey())
+    (found,) = read_headers(light(None, **{**TAN, **changes}), "a.fits", survey())
     for note in found.notes:
         assert "ERROR" not in note
         assert "line" not in note
