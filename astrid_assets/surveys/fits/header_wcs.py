@@ -74,7 +74,7 @@ def survey_wcs(
 def plain_sentence(message: str) -> str:
     """Return what a library reports as one sentence, without the lines of its code.
 
-    Of a trace of wcslib the last part counts: the innermost call knows the cause.
+    The last part of a trace of wcslib counts: the innermost call knows the cause.
     """
     parts = [short(part).rstrip(".") for part in TRACE.split(message)]
     return next((part for part in reversed(parts) if part), "for an unknown reason")

@@ -101,7 +101,7 @@ def must_hold_something(lowest: float, highest: float) -> None:
     Parameters
     ----------
     lowest, highest : ADU
-        Of the pixels that have a value; infinite and the wrong way round without any.
+        Range of the pixels that have a value; infinite, the wrong way round, without any.
     """
     if lowest > highest:
         raise FrameRejected(ReasonCode.ALL_NAN, "no pixel has a value: all are blank or NaN")
