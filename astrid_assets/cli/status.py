@@ -45,9 +45,10 @@ def status_command(survey: str | None) -> None:
         outdated = _outdated(catalogue, stored_survey(catalogue, survey))
         with catalogue.read() as session:
             counts = night_counts(session, survey)
-        for row in counts:
-            row.outdated = outdated.get(row.night)
-        console.print(night_table(counts, "Nights"))
+            for row in counts:
+                row.outdated = outdated.get(row.night)
+            console.print(night_table(counts, "Nights"))
+            _print_undated(console, session, survey)
         return
     rows = stored_surveys(catalogue)
     if not rows:
@@ -56,6 +57,8 @@ def status_command(survey: str | None) -> None:
         return
     with catalogue.read() as session:
         _print_surveys(console, session, [row.name for row in rows])
+        for row in rows:
+            _print_undated(console, session, row.name)
         _print_learning(console, session)
         _print_blocked_nights(console, session)
     for row in rows:
@@ -107,6 +110,20 @@ def _print_surveys(console: Console, session: Session, names: list[str]) -> None
         sums = [str(total(counts, column)) for column in COLUMNS.values()]
         table.add_row(name, last, str(len(counts)), *sums)
     console.print(table)
+
+
+def _print_undated(console: Console, session: Session, survey: str) -> None:
+    """Print how many files stand in no line of the nights, and why."""
+    from astrid_assets.science.refused_files import files_without_a_night
+    from astrid_assets.storage.queries import observations
+
+    sentence = files_without_a_night(observations.undated_reasons(session, survey))
+    if sentence:
+        console.print(
+            f"[yellow]Undated[/yellow] {survey}: {sentence}. `astrid survey check {survey}` "
+            "shows what is wrong with them.",
+            highlight=False,
+        )
 
 
 def _print_learning(console: Console, session: Session) -> None:

@@ -91,7 +91,7 @@ def overall_completeness(report: Report) -> float | None:
     return found / injected if injected else None
 
 
-SHOWN = ("name", "nights", "truth", "purity", "numbers", "gates", "injections")
+SHOWN = ("name", "nights", "truth", "purity", "numbers", "gates", "injections", "undated")
 """Fields of a survey's part that are shown unchanged."""
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from astrid_assets.report.numbers import NumberLine, number_lines
+from astrid_assets.science.refused_files import files_without_a_night
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.learning import (
     Deployment,
@@ -22,7 +23,7 @@ from astrid_assets.storage.database.tables.learning import (
     TrainingRun,
 )
 from astrid_assets.storage.database.tables.nights import GateVerdict, NightSummary
-from astrid_assets.storage.queries import models
+from astrid_assets.storage.queries import models, observations
 from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ class SurveyPart:
     gates: list[GateLine] = field(default_factory=list)
     numbers: list[NumberLine] = field(default_factory=list)
     injections: InjectionCounts | None = None
+    undated: str = ""
+    """Files without a night by their reasons, in a sentence; empty for none."""
 
     def total(self, name: str) -> int:
         """Return the sum of a count over the nights."""
@@ -179,6 +182,7 @@ def _survey(session: Session, row: Survey) -> SurveyPart:
         _gates(verdicts),
         number_lines(session, row),
         _injections(by_night),
+        files_without_a_night(observations.undated_reasons(session, survey)),
     )
 
 

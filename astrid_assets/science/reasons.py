@@ -40,7 +40,7 @@ class ReasonCode(StrEnum):
     TRUNCATED = ("truncated", "The file ends before its data do.", "Copy the file again.")
     TOO_LARGE = (
         "too_large",
-        "The image is larger than the limit.",
+        "The image, or the file, is larger than the limit.",
         "Raise detector.max_megapixels in the profile if the size is right.",
     )
     TOO_SMALL = (
@@ -52,6 +52,16 @@ class ReasonCode(StrEnum):
         "file_unavailable",
         "The source listed the file but did not give it.",
         "Check that the file is still there and may be read; ingest the night again.",
+    )
+    NOT_A_FILE = (
+        "not_a_file",
+        "The entry is no regular file: a pipe, a device, a folder, or a link to nothing.",
+        "Remove it from the source, or name it in source.exclude.",
+    )
+    BAD_NAME = (
+        "bad_name",
+        "The file's name holds characters that cannot be printed.",
+        "Rename the file.",
     )
     NO_IMAGE = (
         "no_image",

@@ -11,6 +11,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import dagster as dg
 from sqlalchemy import select
@@ -62,6 +63,10 @@ class Unhurried:
     def read(self, path: str) -> bytes:
         """Return the content of a file."""
         return self._source.read(path)
+
+    def open(self, path: str) -> BinaryIO:
+        """Return a file opened for reading."""
+        return self._source.open(path)
 
     def check(self) -> None:
         """Raise SourceUnavailable when nothing can come from here."""

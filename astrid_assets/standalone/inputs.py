@@ -30,8 +30,12 @@ from astrid_assets.surveys.fits.reader import (
     read_image,
 )
 from astrid_assets.surveys.fits.structure import open_fits
+from astrid_assets.surveys.fits.unpacking import limit_bytes
 from astrid_assets.surveys.profile import Keywords, SurveyProfile
 from astrid_assets.surveys.profile_sources import FolderSource
+from astrid_assets.surveys.scan import reading_errors
+from astrid_assets.surveys.sources.base import FileUnavailable, shown_name
+from astrid_assets.surveys.sources.regular_file import open_regular, read_all
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -103,27 +107,41 @@ def read_frame(source: Input, name: str, detector: Detector) -> ReadFrame:
         If `source` is none of these.
     """
     notes: list[str] = []
-    if isinstance(source, str | PathLike):
-        path = Path(source)
-        name = path.name
-        content = _content_of(path)
-    else:
-        content = _as_fits(*_array_and_header(source, notes))
+    path = Path(source) if isinstance(source, str | PathLike) else None
+    if path is not None:
+        name = shown_name(path.name)
     profile = SurveyProfile.named("standalone", FolderSource(path=Path()))
     profile = profile.model_copy(update={"detector": detector})
     try:
+        if path is not None:
+            content = _content_of(path, profile)
+        else:
+            content = _as_fits(*_array_and_header(source, notes))
         return _read(content, name, profile, notes)
     except FrameRejected as error:
         text = f"{name}: {_without_profile(str(error))}"
         raise FrameRejected(error.code, text, **error.measurements) from error
 
 
-def _content_of(path: Path) -> bytes:
+def _content_of(path: Path, profile: SurveyProfile) -> bytes:
+    """Return the file's bytes, once its size and its headers promise an image."""
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder, not a FITS file")
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         raise FileNotFoundError(f"there is no file {path}")
-    return path.read_bytes()
+    name = shown_name(path.name)
+    largest = limit_bytes(max_pixels(profile))
+    try:
+        with open_regular(path, name, largest) as file, reading_errors(name):
+            found = read_headers(file, path.name, profile)
+            codes = {entry.reason.code for entry in found if not isinstance(entry, ImageFacts)}
+            # What is missing of these is filled in; nothing else is.
+            if not _usable(found) and not codes & {ReasonCode.NO_DATE, ReasonCode.NO_EXPOSURE}:
+                raise _first_rejection(found)
+            return read_all(file, name, largest)
+    except FileUnavailable as error:
+        reason = error.reason
+        raise FrameRejected(reason.code, reason.message, **reason.measurements) from error
 
 
 def _read(content: bytes, name: str, profile: SurveyProfile, notes: list[str]) -> ReadFrame:
@@ -157,15 +175,18 @@ def _facts(
         found = read_headers(content, name, profile)
     usable = _usable(found)
     if not usable:
-        first = next(entry for entry in found if not isinstance(entry, ImageFacts))
-        reason = first.reason
-        raise FrameRejected(reason.code, reason.message, **reason.measurements)
+        raise _first_rejection(found)
     if len(usable) > 1:
         notes.append(
             f"the file holds {len(usable)} images; that of HDU {usable[0].hdu} is used, "
             "give hdu to take another one"
         )
     return usable[0], content, profile
+
+
+def _first_rejection(found: list[ImageFacts | DoorRejection]) -> FrameRejected:
+    reason = next(entry.reason for entry in found if not isinstance(entry, ImageFacts))
+    return FrameRejected(reason.code, reason.message, **reason.measurements)
 
 
 def _usable(found: list[ImageFacts | DoorRejection]) -> list[ImageFacts]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+from typing import TYPE_CHECKING, BinaryIO
 
 from astrid_assets.surveys.scan import scan
 from astrid_assets.surveys.sources.base import FileUnavailable, SourceFile
@@ -32,6 +33,10 @@ class ListedFiles:
         if content is None:
             raise FileUnavailable(f"{path} is gone")
         return content
+
+    def open(self, path: str) -> BinaryIO:
+        """Open what is read."""
+        return io.BytesIO(self.read(path))
 
     def check(self) -> None:
         """Have nothing to complain about."""
@@ -75,7 +80,7 @@ def test_files_that_cannot_be_used_are_reported_and_do_not_stop_the_scan() -> No
     codes = {f.path: [r.reason.code for r in f.rejections] for f in result.files}
     assert codes == {
         "dated.fits": ["no_exposure"],
-        "gone.fits": ["unreadable"],
+        "gone.fits": ["file_unavailable"],
         "good.fits": [],
         "undated.fits": ["no_date"],
     }

@@ -23,6 +23,7 @@ from astrid_assets.steps.calibration_masters.groups import (
 )
 from astrid_assets.steps.calibration_masters.keys import MasterKeys, bad_pixel_map
 from astrid_assets.steps.nights import hash_of
+from astrid_assets.steps.raw_files import open_raw_file
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.masters import CalibrationMaster, FrameMaster
@@ -30,7 +31,10 @@ from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.fits.frames import image_from_fits, image_to_fits
 from astrid_assets.storage.objects import layout
 from astrid_assets.storage.queries import observations
-from astrid_assets.surveys.fits.reader import raw_image_to_frame, read_image
+from astrid_assets.surveys.fits.reader import max_pixels, raw_image_to_frame, read_image
+from astrid_assets.surveys.fits.unpacking import limit_bytes
+from astrid_assets.surveys.sources.base import FileUnavailable
+from astrid_assets.surveys.sources.regular_file import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -289,8 +293,8 @@ class Workshop:
             return session.get_one(CalibrationMaster, master_id)
 
     def _electrons(self, member: Observation) -> Frame:
-        content = self.tools.store.get(str(member.raw_key))
-        raw = read_image(content, member.hdu, member.source_path, self.profile)
+        file = open_raw_file(self.tools.store, str(member.raw_key), self.profile)
+        raw = read_image(file, member.hdu, member.source_path, self.profile)
         return raw_image_to_frame(raw, member.id)
 
     def _image(self, row: CalibrationMaster | None) -> Image | None:
@@ -301,10 +305,11 @@ class Workshop:
         path = self.profile.detector.bad_pixel_map
         if path is None:
             return None
+        limit = limit_bytes(max_pixels(self.profile))
         try:
-            content = path.expanduser().read_bytes()
+            content = read_regular(path.expanduser(), path.name, limit)
             bad_pixel_map(content)
-        except OSError as error:
+        except FileUnavailable as error:
             return FrameRejected(
                 ReasonCode.BAD_PIXEL_MAP, f"detector.bad_pixel_map cannot be read: {error}"
             )

@@ -18,6 +18,7 @@ from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.steps.calibration_masters.keys import check_masters, load_masters
 from astrid_assets.steps.nights import keep_picture
 from astrid_assets.steps.processed_frames.anchor_store import load_anchor
+from astrid_assets.steps.raw_files import open_raw_file
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.base import set_numbers
@@ -217,8 +218,8 @@ def offer_anchor(task: FrameTask) -> AnchorOffer:
 
 def _measure(task: FrameTask) -> MeasuredFrame:
     profile = task.profile
-    content = task.store.get(task.raw_key)
-    raw = read_image(content, task.hdu, task.path, profile)
+    file = open_raw_file(task.store, task.raw_key, profile)
+    raw = read_image(file, task.hdu, task.path, profile)
     frame = raw_image_to_frame(raw, task.observation_id)
     masters = None
     if profile.calibration.frames_are == "raw":

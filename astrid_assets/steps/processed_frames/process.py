@@ -26,6 +26,7 @@ from astrid_assets.steps.nights import (
 )
 from astrid_assets.steps.processed_frames.anchors import ensure_anchors
 from astrid_assets.steps.processed_frames.frame_task import FrameTask, process_frame
+from astrid_assets.steps.raw_files import forget_raw_files
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.queries import observations
 
@@ -60,7 +61,10 @@ def process_nights(
         return report
 
     plans = _plans(tools, profile, nights)
-    yield from run_nights(tools, profile, ASSET, plans, process_frame, commit, force=force)
+    try:
+        yield from run_nights(tools, profile, ASSET, plans, process_frame, commit, force=force)
+    finally:
+        forget_raw_files()
 
 
 def _plans(

@@ -8,13 +8,13 @@ that were ingested before and have not changed are not read again.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from astrid_assets.science.errors import Reason
 from astrid_assets.science.quality.gates import frames_arrived
-from astrid_assets.science.reasons import ReasonCode
+from astrid_assets.science.refused_files import files_without_a_night
 from astrid_assets.steps.nights import (
     NightPlan,
     NightReport,
@@ -32,11 +32,12 @@ from astrid_assets.storage.objects import layout
 from astrid_assets.storage.queries import observations
 from astrid_assets.surveys.fits.facts import DoorRejection, ImageFacts
 from astrid_assets.surveys.fits.reader import read_headers
-from astrid_assets.surveys.scan import scan
+from astrid_assets.surveys.scan import reading_errors, scan, sha256_of
 from astrid_assets.surveys.sources.base import FileUnavailable
 from astrid_assets.surveys.sources.opening import open_source
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterator, Sequence
 
     from astrid_assets.storage.objects.object_store import ObjectStore
@@ -60,6 +61,9 @@ FACTS = (
     "ccd_temperature_c",
 )
 """Columns that are copied from what the reader found."""
+
+LARGE_BYTES = 64 << 20
+"""A larger file is read only when an image of it can be used."""
 
 UNDATED = ""
 """The night of files whose date cannot be determined."""
@@ -106,7 +110,7 @@ def register_nights(
         for night in file.nights:
             by_night[night].append(file)
     with tools.catalogue.read() as session:
-        undated = len(observations.undated(session, profile.name))
+        undated = observations.undated_reasons(session, profile.name)
 
     def commit(plan: NightPlan[FileTask], found: list[list[Observation]]) -> NightReport:
         # Two files with the same content are one observation.
@@ -158,32 +162,50 @@ def index_source(tools: Tools, profile: SurveyProfile, source: FrameSource) -> l
         for file in found.files
     ]
     refused = [
-        row
-        for path in sorted({path for path, _ in found.undated})
-        for row in register_file(FileTask(profile, source, tools.store, path, UNDATED))
+        _row(
+            FileTask(profile, source, tools.store, file.path, UNDATED),
+            entry,
+            file.sha256 or _sha256_of_unread(file.path),
+            file.size_bytes if file.sha256 else 0,
+            None,
+        )
+        for file in sorted(found.files, key=lambda file: file.path)
+        for entry in file.undated
     ]
     with tools.catalogue.begin() as session:
         upsert(session, rows)
         upsert(session, refused)
+        # Of a file that had no night nothing else is kept; it must not be counted on.
+        observations.forget_undated_files(session, profile.name, found.gone)
         known = observations.known_files(session, profile.name)
     gone = set(found.gone)
     return [row for path, row in sorted(known.items()) if path not in gone]
 
 
 def register_file(task: FileTask) -> list[Observation]:
-    """Store one file and return its observation rows of the task's night."""
+    """Store one file and return its observation rows of the task's night.
+
+    The file is opened and hashed once. A large one is looked at by its headers first, and
+    is never in memory when no image of it can be used.
+    """
     try:
-        content = task.source.read(task.path)
+        with task.source.open(task.path) as file, reading_errors(task.path):
+            size = file.seek(0, io.SEEK_END)
+            if size > LARGE_BYTES:
+                found = _of_night(task, read_headers(file, task.path, task.profile))
+                if not _any_usable(found):
+                    sha256 = sha256_of(file)
+                    return [_row(task, entry, sha256, size, None) for entry in found]
+            file.seek(0)
+            content = file.read(size)
     except FileUnavailable as error:
-        return [_unread(task, error)]
+        entry = DoorRejection(hdu=-1, reason=error.reason, night=task.night)
+        # Without content, the path is the identity.
+        return [_row(task, entry, _sha256_of_unread(task.path), 0, None)]
     sha256 = hashlib.sha256(content).hexdigest()
-    found = [
-        entry
-        for entry in read_headers(content, task.path, task.profile)
-        if entry.night == task.night
-    ]
+    found = _of_night(task, read_headers(content, task.path, task.profile))
     raw_key = None
-    if any(isinstance(entry, ImageFacts) for entry in found):
+    if _any_usable(found):
         # One object per file, however many images it holds.
         raw_key = task.store.put(
             layout.raw_key(task.profile.name, task.night, sha256[:12]),
@@ -191,6 +213,16 @@ def register_file(task: FileTask) -> list[Observation]:
             _suffix(task.path),
         )
     return [_row(task, entry, sha256, len(content), raw_key) for entry in found]
+
+
+def _of_night(
+    task: FileTask, found: Sequence[ImageFacts | DoorRejection]
+) -> list[ImageFacts | DoorRejection]:
+    return [entry for entry in found if entry.night == task.night]
+
+
+def _any_usable(found: Sequence[ImageFacts | DoorRejection]) -> bool:
+    return any(isinstance(entry, ImageFacts) for entry in found)
 
 
 def _row(
@@ -216,13 +248,8 @@ def _row(
     )
 
 
-def _unread(task: FileTask, error: FileUnavailable) -> Observation:
-    """Return the row of a file that was listed but could not be read."""
-    # Without content, the path is the identity.
-    sha256 = hashlib.sha256(f"unread:{task.path}".encode()).hexdigest()
-    reason = Reason(ReasonCode.FILE_UNAVAILABLE, str(error))
-    entry = DoorRejection(hdu=-1, reason=reason, night=task.night)
-    return _row(task, entry, sha256, 0, None)
+def _sha256_of_unread(path: str) -> str:
+    return hashlib.sha256(f"unread:{path}".encode()).hexdigest()
 
 
 def _suffix(path: str) -> str:
@@ -233,7 +260,9 @@ def _suffix(path: str) -> str:
     return ".fits"
 
 
-def _report(survey: str, night: str, rows: Sequence[Observation], undated: int) -> NightReport:
+def _report(
+    survey: str, night: str, rows: Sequence[Observation], undated: Counter[str]
+) -> NightReport:
     registered = [row for row in rows if row.status == "registered"]
     refused = [row for row in rows if row.status == "rejected"]
     lights = sum(row.kind == "light" for row in registered)
@@ -243,9 +272,11 @@ def _report(survey: str, night: str, rows: Sequence[Observation], undated: int) 
         "calibration_frames": len(registered) - lights,
         "refused": len(refused),
         "refused_because": {row.source_path: row.reason for row in refused},
-        "undated_files": undated,
+        "undated_files": undated.total(),
         "megabytes": round(sum(row.size_bytes for row in rows) / 1e6, 3),
     }
+    if undated:
+        summary["undated_because"] = files_without_a_night(undated)
     verdict = frames_arrived(len(registered), len(refused))
     # A file that was only copied or touched is still the same observations.
     return NightReport(survey, night, ASSET, summary, (verdict,), data_version=version_of(rows))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import Text, cast, delete, select
 
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.storage.database.tables.frames import Observation, SourceFileRow
 from astrid_assets.storage.database.tables.masters import CalibrationMaster, FrameMaster
 
@@ -104,6 +106,56 @@ def masters_with_keys(
 def undated(session: Session, survey: str) -> list[Observation]:
     """Return what was refused because its night cannot be determined."""
     return observations_of_night(session, survey, UNDATED)
+
+
+def undated_reasons(session: Session, survey: str) -> Counter[str]:
+    """Return how many files have no night, by the code of the reason.
+
+    Files with the same content share the row of their observation, so a file without a
+    row of its own counts by the row of another one of its size.
+    """
+    refused = undated(session, survey)
+    if not refused:
+        return Counter()
+    files = session.execute(
+        select(SourceFileRow.path, SourceFileRow.size_bytes)
+        .where(SourceFileRow.survey == survey, cast(SourceFileRow.nights, Text) == "[]")
+        .order_by(SourceFileRow.path)
+    )
+    refused.sort(key=lambda row: row.registered_at)  # of several the newest counts
+    by_path = {row.source_path: row for row in refused}
+    by_content = {(row.source_path, row.size_bytes): row for row in refused}
+    # An unread file has the size 0, too; only an empty one has no content.
+    read = [row for row in refused if row.size_bytes or _code(row) == ReasonCode.EMPTY_FILE]
+    by_size = {row.size_bytes: row for row in read}
+    ids = {row.id for row in read}
+    unread = {row.source_path: row for row in refused if row.id not in ids}
+    counts: Counter[str] = Counter()
+    for path, size in files:
+        row = (
+            by_content.get((path, size))
+            or unread.get(path)
+            or by_size.get(size)
+            or by_path.get(path)
+        )
+        counts[_code(row)] += 1
+    return counts
+
+
+def _code(row: Observation | None) -> str:
+    return str((row.reason or {}).get("code", "")) if row is not None else ""
+
+
+def forget_undated_files(session: Session, survey: str, paths: Collection[str]) -> None:
+    """Forget files that had no night and that their source no longer has."""
+    for chunk in in_chunks(paths):
+        session.execute(
+            delete(SourceFileRow).where(
+                SourceFileRow.survey == survey,
+                SourceFileRow.path.in_(chunk),
+                cast(SourceFileRow.nights, Text) == "[]",
+            )
+        )
 
 
 def known_files(session: Session, survey: str) -> dict[str, SourceFileRow]:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.wcs.utils import proj_plane_pixel_scales
 
-from astrid_assets.science.errors import FrameRejected, Reason
-from astrid_assets.science.reasons import ReasonCode
+from astrid_assets.science.errors import FrameRejected
 from astrid_assets.surveys.fits import reader as fits_door
 from astrid_assets.surveys.fits.facts import DoorRejection, ImageFacts
 from astrid_assets.surveys.fits.image_kind import Kind, kind_by_pixels, kind_by_words
 from astrid_assets.surveys.fits.saturation import level_and_scatter
+from astrid_assets.surveys.scan import reading_errors
 from astrid_assets.surveys.sources.base import FileUnavailable, FrameSource, SourceFile
 
 if TYPE_CHECKING:
@@ -77,12 +77,19 @@ def take_samples(
         If the source cannot be listed.
     """
     files = list(source.files())
+    # What is no file to read is known without opening it, so it is never left out.
+    refused = [
+        ImageSample(file.path, DoorRejection(hdu=-1, reason=file.problem), None)
+        for file in files
+        if file.problem is not None
+    ]
+    readable = [file for file in files if file.problem is None]
     samples = [
         sample
-        for file in evenly_spread(files, limit)
+        for file in evenly_spread(readable, limit)
         for sample in _samples_of(profile, source, file)
     ]
-    return files, samples
+    return files, samples + refused
 
 
 def evenly_spread(files: Sequence[SourceFile], limit: int) -> list[SourceFile]:
@@ -97,21 +104,27 @@ def _samples_of(
     profile: SurveyProfile, source: FrameSource, file: SourceFile
 ) -> Iterator[ImageSample]:
     try:
-        content = source.read(file.path)
+        with source.open(file.path) as opened, reading_errors(file.path):
+            found = fits_door.read_headers(opened, file.path, profile)[:IMAGES_PER_FILE]
+            if not any(isinstance(entry, ImageFacts) for entry in found):
+                views = fits_door.header_views(opened, profile)
+                yield from (ImageSample(file.path, e, views.get(e.hdu)) for e in found)
+                return
+            chosen = {entry.hdu for entry in found}
+            images = fits_door.open_images(opened, profile, chosen)
     except FileUnavailable as error:
-        reason = Reason(ReasonCode.UNREADABLE, str(error))
-        yield ImageSample(file.path, DoorRejection(hdu=-1, reason=reason), None)
+        yield ImageSample(file.path, DoorRejection(hdu=-1, reason=error.reason), None)
         return
-    views = fits_door.header_views(content, profile)
-    for found in fits_door.read_headers(content, file.path, profile)[:IMAGES_PER_FILE]:
-        header = views.get(found.hdu)
-        if isinstance(found, DoorRejection) or header is None:
-            yield ImageSample(file.path, found, header)
+    views = fits_door.header_views(images, profile)
+    for entry in found:
+        header = views.get(entry.hdu)
+        if isinstance(entry, DoorRejection) or header is None:
+            yield ImageSample(file.path, entry, header)
             continue
         try:
-            raw = fits_door.read_image(content, found.hdu, file.path, profile)
+            raw = fits_door.read_image(images, entry.hdu, file.path, profile)
         except FrameRejected as error:
-            rejected = fits_door.rejection_of(found, error.reason)
+            rejected = fits_door.rejection_of(entry, error.reason)
             yield ImageSample(file.path, rejected, header)
             continue
         yield _looked_at(file.path, raw, header)

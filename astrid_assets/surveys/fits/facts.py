@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.science.errors import FrameRejected, Reason
 from astrid_assets.science.reasons import ReasonCode
+from astrid_assets.surveys.fits.hdu import axes_in_words
 from astrid_assets.surveys.fits.image_kind import Kind, kind_of
 from astrid_assets.surveys.fits.saturation import stated_saturation
 from astrid_assets.surveys.fits.setup import DetectorSetup, detector_setup
-from astrid_assets.surveys.fits.structure import axes_in_words
 from astrid_assets.surveys.fits.times import start_of_exposure
 from astrid_assets.surveys.night import night_of_mjd
 
 if TYPE_CHECKING:
+    from astrid_assets.surveys.fits.hdu import Hdu
     from astrid_assets.surveys.fits.headers import HeaderView
-    from astrid_assets.surveys.fits.structure import Hdu
     from astrid_assets.surveys.profile import SurveyProfile
 
 MIN_SIDE_PX = 32

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.science.arrays.types import Image
+    from astrid_assets.surveys.fits.hdu import Hdu
     from astrid_assets.surveys.fits.headers import HeaderView
-    from astrid_assets.surveys.fits.structure import Hdu
 
 SENTINEL = 1e20
 """Larger values are marks of programs, not counts; float32 sums would overflow."""

@@ -34,14 +34,15 @@ from astrid_assets.surveys.fits.pixels import must_hold_something, read_pixels
 from astrid_assets.surveys.fits.planes import is_image_plane
 from astrid_assets.surveys.fits.saturation import believable_saturation
 from astrid_assets.surveys.fits.sections import without_sections
-from astrid_assets.surveys.fits.structure import FitsFile, Hdu, no_hdu, open_fits
+from astrid_assets.surveys.fits.structure import FitsFile, no_hdu, open_fits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from astropy.wcs import WCS
 
     from astrid_assets.science.arrays.types import Image
+    from astrid_assets.surveys.fits.hdu import Hdu
     from astrid_assets.surveys.profile import SurveyProfile
 
 
@@ -87,17 +88,24 @@ class RawImage:
     header: dict[str, str | float | bool]
 
 
-def open_images(content: bytes, profile: SurveyProfile) -> FitsFile:
+def open_images(
+    content: bytes | BinaryIO, profile: SurveyProfile, hdus: Collection[int] | None = None
+) -> FitsFile:
     """Walk through a file once, for `read_headers`, `header_views` and `read_image`.
 
-    The data of every HDU are kept: of a packed file, all of it is unpacked.
+    Parameters
+    ----------
+    content
+        The file as it is, packed or not; or an open one.
+    hdus
+        Those whose data are kept, for `read_image`; None: all.
 
     Raises
     ------
     FrameRejected
         If the file is empty, packed in a way that is not read, damaged or too large.
     """
-    return open_fits(content, max_pixels(profile))
+    return open_fits(content, max_pixels(profile), lambda hdu: hdus is None or hdu.index in hdus)
 
 
 def read_headers(
@@ -141,11 +149,7 @@ def read_image(content: bytes | FitsFile, hdu: int, path: str, profile: SurveyPr
     FrameRejected
         With one of the codes of this module.
     """
-    file = (
-        content
-        if isinstance(content, FitsFile)
-        else open_fits(content, max_pixels(profile), lambda unit: unit.index == hdu)
-    )
+    file = content if isinstance(content, FitsFile) else open_images(content, profile, {hdu})
     if not 0 <= hdu < len(file.hdus):
         reason = file.problem or Reason(ReasonCode.NO_IMAGE, f"the file has no HDU {hdu}")
         raise FrameRejected(reason.code, reason.message, **reason.measurements)
@@ -185,7 +189,9 @@ def read_image(content: bytes | FitsFile, hdu: int, path: str, profile: SurveyPr
     )
 
 
-def header_views(content: bytes | FitsFile, profile: SurveyProfile) -> dict[int, HeaderView]:
+def header_views(
+    content: bytes | BinaryIO | FitsFile, profile: SurveyProfile
+) -> dict[int, HeaderView]:
     """Return the headers of all HDUs that can be read, by index."""
     try:
         file = _walked(content, profile)

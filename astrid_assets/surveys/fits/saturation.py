@@ -15,8 +15,8 @@ from astrid_assets.science.arrays.robust import MAD_TO_SIGMA, median_deviation
 
 if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
+    from astrid_assets.surveys.fits.hdu import Hdu
     from astrid_assets.surveys.fits.headers import HeaderView
-    from astrid_assets.surveys.fits.structure import Hdu
     from astrid_assets.surveys.profile import SurveyProfile
 
 SAMPLE = 100_000

@@ -21,7 +21,7 @@ from astrid_assets.surveys.fits.headers import HeaderView
 from astrid_assets.surveys.fits.unpacking import CHUNK
 
 if TYPE_CHECKING:
-    from astrid_assets.surveys.fits.structure import Hdu
+    from astrid_assets.surveys.fits.hdu import Hdu
 
 DESCRIPTOR_BYTES = 8
 MAX_COLUMNS = 999  # of the FITS standard

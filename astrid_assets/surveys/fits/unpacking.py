@@ -182,13 +182,13 @@ class UnpackedStream:
 
     def _next(self) -> bytes:
         """Unpack the next piece; empty at a seam, and at the end."""
+        if self._part.eof:
+            self._begin_part()
+            return b""
+        packed = self._file.read(FEED) if self._part.is_hungry else b""
+        if self._part.is_hungry and not packed:
+            raise _damaged(self._unpacked, "it ends too early")
         try:
-            if self._part.eof:
-                self._begin_part()
-                return b""
-            packed = self._file.read(FEED) if self._part.is_hungry else b""
-            if self._part.is_hungry and not packed:
-                raise _damaged(self._unpacked, "it ends too early")
             piece = self._part.unpack(packed, CHUNK)
         except (zlib.error, OSError) as error:
             raise _damaged(self._unpacked, str(error)) from error

@@ -9,17 +9,19 @@ from __future__ import annotations
 import csv
 import hashlib
 import http.client
+import io
 import re
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 from astrid_assets.outgoing import InternalAddress, outgoing
 from astrid_assets.surveys.sources.base import FileUnavailable, SourceFile, SourceUnavailable
+from astrid_assets.surveys.sources.regular_file import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -79,6 +81,10 @@ class ArchiveFrames:
             )
         return content
 
+    def open(self, path: str) -> BinaryIO:
+        """Return a file as an open one."""
+        return io.BytesIO(self.read(path))
+
     def check(self) -> None:
         """Raise `SourceUnavailable` if the manifest is unusable or empty."""
         if not self._manifest():
@@ -98,7 +104,8 @@ class ArchiveFrames:
             if urlsplit(address).scheme in ("http", "https"):
                 content = self._download(address, MANIFEST_MB)
             else:
-                content = Path(address).expanduser().read_bytes()
+                path = Path(address).expanduser()
+                content = read_regular(path, path.name, MANIFEST_MB << 20)
             return content.decode("utf-8-sig")
         except InternalAddress as error:
             raise SourceUnavailable(f"the manifest {address} is not read: {error}") from error
@@ -168,6 +175,8 @@ def _row(line: dict[str, str | None], manifest: str, where: str) -> _Row:
     sha256 = (line.get("sha256") or "").strip().lower()
     if urlsplit(url).scheme not in ("http", "https"):
         raise SourceUnavailable(f"{where}: {url!r} is no http or https address")
+    if not url.isprintable():
+        raise SourceUnavailable(f"{where}: {url!r} holds characters that cannot be printed")
     if not NIGHT.fullmatch(night):
         raise SourceUnavailable(f"{where}: the night {night!r} is not YYYY-MM-DD")
     if sha256 and not SHA256.fullmatch(sha256):

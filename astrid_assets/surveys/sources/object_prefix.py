@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+import math
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
 from obstore.exceptions import BaseError
@@ -14,11 +16,15 @@ from astrid_assets.surveys.sources.base import (
     SourceOptions,
     SourceUnavailable,
     is_wanted,
+    name_problem,
+    shown_name,
 )
+from astrid_assets.surveys.sources.regular_file import refusal, size_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from astrid_assets.science.errors import Reason
     from astrid_assets.surveys.profile_sources import ObjectPrefixSource
 
 RETRIES: Mapping[str, int] = {"max_retries": 3}
@@ -27,8 +33,14 @@ RETRIES: Mapping[str, int] = {"max_retries": 3}
 class ObjectPrefixFrames:
     """The FITS objects below a prefix; the client is built when first used."""
 
-    def __init__(self, source: ObjectPrefixSource, options: SourceOptions) -> None:
+    def __init__(
+        self,
+        source: ObjectPrefixSource,
+        options: SourceOptions,
+        max_file_bytes: float = math.inf,
+    ) -> None:
         self._source = source
+        self._max_file_bytes = max_file_bytes
         self._options = options
         self._client: S3Store | LocalStore | None = None
 
@@ -45,13 +57,21 @@ class ObjectPrefixFrames:
         if ".." in path.split("/") or path.startswith("/"):
             raise FileUnavailable(f"{path!r} is not a key below {self._source.url}")
         try:
-            return bytes(self._store().get(path).bytes())
+            answer = self._store().get(path)
+            size = answer.meta["size"]
+            if size > self._max_file_bytes:
+                raise refusal(size_problem(size, path, self._max_file_bytes))
+            return bytes(answer.bytes())
         except (BaseError, OSError) as error:
             raise FileUnavailable(
                 f"{path} cannot be read from {self._source.url} "
                 f"({_first_line(error)}); check that it still exists and that the "
                 "credentials may read it"
             ) from error
+
+    def open(self, path: str) -> BinaryIO:
+        """Return an object as an open file."""
+        return io.BytesIO(self.read(path))
 
     def check(self) -> None:
         """Raise `SourceUnavailable` if nothing can be listed below the prefix."""
@@ -69,13 +89,23 @@ class ObjectPrefixFrames:
                     path = entry["path"]
                     if is_wanted(path, self._source.patterns, self._source.exclude):
                         changed = entry["last_modified"].timestamp()
-                        yield SourceFile(path, entry["size"], int(changed * 1e6) * 1000)
+                        yield SourceFile(
+                            shown_name(path),
+                            entry["size"],
+                            int(changed * 1e6) * 1000,
+                            problem=self._problem(path, entry["size"]),
+                        )
         except (BaseError, OSError) as error:
             raise SourceUnavailable(
                 f"{self._source.url} cannot be listed ({_first_line(error)}); check "
                 "the bucket's name, ASTRID_S3_ENDPOINT, AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY"
             ) from error
+
+    def _problem(self, path: str, size: int) -> Reason | None:
+        if size > self._max_file_bytes:
+            return size_problem(size, shown_name(path), self._max_file_bytes)
+        return name_problem(path)
 
     def _store(self) -> S3Store | LocalStore:
         if self._client is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+from typing import TYPE_CHECKING, BinaryIO
 
 from astrid_assets.surveys import profile_sources
+from astrid_assets.surveys.fits.unpacking import limit_bytes
 from astrid_assets.surveys.sources.base import (
     FileUnavailable,
     FrameSource,
@@ -23,14 +25,15 @@ def open_source(
 ) -> FrameSource:
     """Return the source a profile asks for; nothing is read or contacted yet."""
     source, options = profile.source, store_options or SourceOptions()
+    largest = limit_bytes(profile.detector.max_megapixels * 1e6)
     if isinstance(source, profile_sources.FolderSource):
         from astrid_assets.surveys.sources.folder import FolderFrames
 
-        return FolderFrames(source)
+        return FolderFrames(source, largest)
     if isinstance(source, profile_sources.ObjectPrefixSource):
         from astrid_assets.surveys.sources.object_prefix import ObjectPrefixFrames
 
-        return ObjectPrefixFrames(source, options)
+        return ObjectPrefixFrames(source, options, largest)
     if isinstance(source, profile_sources.ArchiveSource):
         from astrid_assets.surveys.sources.archive import ArchiveFrames
 
@@ -52,6 +55,10 @@ class AlertFrames:
     def read(self, path: str) -> bytes:
         """Raise FileUnavailable."""
         raise FileUnavailable(f"{path}: a survey of alerts has no frames")
+
+    def open(self, path: str) -> BinaryIO:
+        """Raise FileUnavailable."""
+        return io.BytesIO(self.read(path))
 
     def check(self) -> None:
         """Raise nothing: that there are no frames is as it should be."""

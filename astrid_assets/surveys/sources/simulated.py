@@ -10,7 +10,7 @@ import datetime as dt
 import io
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import numpy as np
 from astropy.io import fits
@@ -111,6 +111,10 @@ class SimulatedFrames:
         else:
             adu = calibration_adu(self.plan, named.kind, named.index)
         return _to_fits(adu, self._header(named))
+
+    def open(self, path: str) -> BinaryIO:
+        """Return a file as an open one."""
+        return io.BytesIO(self.read(path))
 
     def check(self) -> None:
         """Raise `SourceUnavailable` when the settings cannot make a survey."""

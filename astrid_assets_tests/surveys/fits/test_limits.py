@@ -31,6 +31,8 @@ from astrid_assets_tests.surveys.fits_files import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from astrid_assets.surveys.fits.hdu import Hdu
+
 MB = 1 << 20
 FEW_MB = 40
 
@@ -149,14 +151,14 @@ def test_many_images_are_read_from_one_walk(monkeypatch: pytest.MonkeyPatch) -> 
     chips = [fits.ImageHDU(image, header_of(TAN)) for image in images]
     content = to_bytes(fits.PrimaryHDU(header=header_of(LIGHT)), *chips)
     headers = 0
-    hdu_of = structure._hdu_of
+    hdu_of = structure.hdu_of
 
-    def counted(raw: bytes, index: int) -> structure.Hdu:
+    def counted(raw: bytes, index: int) -> Hdu:
         nonlocal headers
         headers += 1
         return hdu_of(raw, index)
 
-    monkeypatch.setattr(structure, "_hdu_of", counted)
+    monkeypatch.setattr(structure, "hdu_of", counted)
     profile = survey()
     for packed in (content, gzip.compress(content)):
         headers = 0

@@ -66,22 +66,26 @@ def test_a_folder_that_links_to_itself_is_walked_once(tmp_path: Path) -> None:
     fill(tmp_path)
     (tmp_path / "b" / "loop").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "gone.fits").symlink_to(tmp_path / "nowhere")
-    assert paths_of(opened(FolderSource(path=tmp_path))) == [
+    files = list(opened(FolderSource(path=tmp_path)).files())
+    assert [file.path for file in files if file.problem is None] == [
         "a/one.fits.fz",
         "b/two.FITS",
         "old/four.fits",
         "three.fit",
     ]
+    (dead,) = (file for file in files if file.problem is not None)
+    assert dead.path == "gone.fits"
 
 
-def test_a_name_that_is_no_text_is_passed_over_loudly(
+def test_a_name_that_is_no_text_is_refused_loudly(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(tmp_path)
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.fits")).write_bytes(b"x")
     with caplog.at_level(logging.WARNING):
-        assert len(paths_of(opened(FolderSource(path=tmp_path)))) == 4
-    assert "rename it" in caplog.text
+        (bad, *_) = (f for f in opened(FolderSource(path=tmp_path)).files() if f.problem)
+    assert bad.path == "bad\\xff.fits"
+    assert "rename the file" in caplog.text
 
 
 @pytest.mark.parametrize("path", ["../secret", "/etc/hostname", "a/../../x", "none.fits"])
