@@ -114,7 +114,7 @@ def _print_surveys(console: Console, session: Session, names: list[str]) -> None
 
 def _print_undated(console: Console, session: Session, survey: str) -> None:
     """Print how many files stand in no line of the nights, and why."""
-    from astrid_assets.science.refused_files import files_without_a_night
+    from astrid_assets.science.quality.refused_files import files_without_a_night
     from astrid_assets.storage.queries import observations
 
     sentence = files_without_a_night(observations.undated_reasons(session, survey))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from astrid_assets.report.numbers import NumberLine, number_lines
-from astrid_assets.science.refused_files import files_without_a_night
+from astrid_assets.science.quality.refused_files import files_without_a_night
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.learning import (
     Deployment,

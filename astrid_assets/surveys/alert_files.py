@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -111,7 +112,10 @@ def read_alerts(path: Path) -> Iterator[Alert | BadAlert]:
     """
     import polars as pl
 
-    if path.stat().st_size > MAX_FILE_BYTES:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise NoAlerts(f"{path.name} is no regular file")
+    if status.st_size > MAX_FILE_BYTES:
         raise NoAlerts(f"{path.name} is larger than {MAX_FILE_BYTES // 2**30} GiB")
     try:
         frame = pl.read_parquet(path)

@@ -6,6 +6,7 @@ is unknown (NaN), and what cannot be read is an error that names the file.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from astrid_assets.science.photometry.sky_catalogue import SkyCatalogue
 from astrid_assets.surveys.profile import CatalogueFile, ProfileError
+from astrid_assets.surveys.sources.regular_file import entry_problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +47,9 @@ def read_catalogue(settings: CatalogueFile) -> SkyCatalogue:
         If the file is missing or unreadable, lacks a column, or has no usable star.
     """
     path = settings.path
+    problem = entry_problem(path, path.name, math.inf)
+    if problem is not None:
+        raise ProfileError(f"catalogue {path} cannot be read: {problem.message}")
     try:
         changed = path.stat().st_mtime_ns
     except OSError as error:

@@ -28,9 +28,14 @@ FITS_PATTERNS = (
     "*.fits.bz2",
     "*.fits.Z",
     "*.fit.Z",
+    "*.fits.xz",
+    "*.fit.xz",
+    "*.fits.zst",
+    "*.fits.zip",
+    "*.asdf",
 )
-"""File names taken for FITS, whatever their case. ``.Z`` is among them so that
-such a file is refused with advice instead of being passed over in silence."""
+"""File names taken for FITS, whatever their case. ``.Z`` and those behind it are among
+them so that such a file is refused with advice instead of being passed over in silence."""
 
 
 class FolderSource(Section):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from astrid_assets.science.quality.gates import frames_arrived
-from astrid_assets.science.refused_files import files_without_a_night
+from astrid_assets.science.quality.refused_files import files_without_a_night
 from astrid_assets.steps.nights import (
     NightPlan,
     NightReport,

@@ -112,7 +112,7 @@ def _samples_of(
                 return
             chosen = {entry.hdu for entry in found}
             images = fits_door.open_images(opened, profile, chosen)
-    except FileUnavailable as error:
+    except (FileUnavailable, FrameRejected) as error:
         yield ImageSample(file.path, DoorRejection(hdu=-1, reason=error.reason), None)
         return
     views = fits_door.header_views(images, profile)

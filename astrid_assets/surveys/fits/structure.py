@@ -217,6 +217,11 @@ def _nothing_inside() -> Reason:
 
 
 def _no_fits(content: bytes) -> Reason:
+    if content.startswith(b"#ASDF"):
+        return Reason(
+            ReasonCode.UNREADABLE,
+            "this is an ASDF file, no FITS file, and is not read; export the image as FITS",
+        )
     start = content[:8].decode("latin-1")
     return Reason(
         ReasonCode.UNREADABLE,

@@ -17,7 +17,7 @@ from astrid_assets.cli.status import _print_undated
 from astrid_assets.cli.surveys import profile_toml
 from astrid_assets.compute import Compute
 from astrid_assets.report.page import render_report
-from astrid_assets.science.refused_files import files_without_a_night
+from astrid_assets.science.quality.refused_files import files_without_a_night
 from astrid_assets.steps.nights import Tools
 from astrid_assets.steps.processed_frames.process import process_nights
 from astrid_assets.steps.raw_files import forget_raw_files, open_raw_file
@@ -211,6 +211,7 @@ def test_a_large_file_without_a_usable_image_is_never_in_memory(
     assert row.size_bytes == len(content)
 
 
+@pytest.mark.slow
 def test_files_without_a_night_are_counted_by_reason(
     catalogue: Catalogue, tmp_path: Path, frames: Path
 ) -> None:

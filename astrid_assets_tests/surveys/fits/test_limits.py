@@ -192,7 +192,7 @@ def test_a_file_packed_in_several_parts_is_one_file(pack: Callable[[bytes], byte
     [
         (lzma.compress(light()), "unxz"),
         (b"\x28\xb5\x2f\xfd" + bytes(100), "unzstd"),
-        (b"#ASDF 1.0.0\n" + bytes(100), "no FITS file"),
+        (b"#ASDF 1.0.0\n" + bytes(100), "export the image"),
         (gzip.compress(b""), "holds nothing"),
         (b"\x1f\x8b", "ends too early"),
     ],
