@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import polars as pl
 import pytest
@@ -107,3 +109,10 @@ epoch_year = 2015.5
 """)
     assert profile.catalogue is not None
     assert profile.catalogue.epoch_year == 2015.5
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_is_no_catalogue(tmp_path):
+    os.mkfifo(tmp_path / "stars.csv")
+    with pytest.raises(ProfileError, match="is a pipe"):
+        read_catalogue(CatalogueFile(path=tmp_path / "stars.csv"))

@@ -175,7 +175,7 @@ def index_source(tools: Tools, profile: SurveyProfile, source: FrameSource) -> l
     with tools.catalogue.begin() as session:
         upsert(session, rows)
         upsert(session, refused)
-        # Of a file that had no night nothing else is kept; it must not be counted on.
+        # A file that had no night and is gone must not be counted any longer.
         observations.forget_undated_files(session, profile.name, found.gone)
         known = observations.known_files(session, profile.name)
     gone = set(found.gone)
