@@ -37,9 +37,9 @@ MARGIN_S = 4.0  # machines that run other tests beside this one
 HALF_HEADERS = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half"
 HALF_BODY = (
     b"POST /queues/next HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-    b'Content-Length: 100\r\n\r\n{"count"'
+    b'Content-Length: 100000\r\n\r\n{"count"'
 )
-HALF_CHUNK = HALF_BODY.replace(b"Content-Length: 100", b"Transfer-Encoding: chunked").replace(
+HALF_CHUNK = HALF_BODY.replace(b"Content-Length: 100000", b"Transfer-Encoding: chunked").replace(
     b'{"count"', b'8\r\n{"count"\r\n'
 )
 NOTHING = b""

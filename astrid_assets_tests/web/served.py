@@ -7,11 +7,12 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import uvicorn
-
 from astrid_assets.web.app import create_app
+from astrid_assets.web.serving import server_of
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from astrid_assets.web.settings import WebSettings
 
 START_S = 30.0
@@ -31,15 +32,7 @@ class Served:
 
     def start(self) -> None:
         """Listen, and return once it answers."""
-        config = uvicorn.Config(
-            create_app(self.settings),
-            host="127.0.0.1",
-            port=self.port,
-            log_level="critical",
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-        )
-        self._server = uvicorn.Server(config)
+        self._server = server_of(create_app(self.settings), "127.0.0.1", self.port)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         deadline = time.monotonic() + START_S
