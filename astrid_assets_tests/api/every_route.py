@@ -45,7 +45,8 @@ class Operation:
 def pages_document() -> dict[str, Any]:
     """Return the OpenAPI document that the pages would have."""
     app = FastAPI(title="pages")
-    known = responses(400, 401, 403, 404, 413, 422, 429, 503)
+    to_the_login: dict[int | str, dict[str, Any]] = {303: {"description": "See Other"}}
+    known = responses(400, 401, 403, 404, 413, 422, 429, 503) | to_the_login
     for part in PARTS:
         app.include_router(part, responses=known)
     describe(app)

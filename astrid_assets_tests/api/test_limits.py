@@ -56,6 +56,14 @@ def test_a_stranger_s_failures_lock_nobody_out_at_another_address(
         statuses = [login(THERE, "wrong password") for _ in range(MAX_FAILURES_PER_PAIR + 2)]
         assert statuses == [401] * MAX_FAILURES_PER_PAIR + [429] * 2
         assert login(THERE, PASSWORD) == 429
+        form = client.get(f"{url}/login").text
+        csrf = form.partition('name="csrf" value="')[2].partition('"')[0]
+        page = client.post(
+            f"{url}/login",
+            data={"name": "ada", "password": PASSWORD, "csrf": csrf},
+            headers={"x-forwarded-for": THERE, "x-forwarded-proto": "https"},
+        )
+        assert (page.status_code, int(page.headers["retry-after"]) > 0) == (429, True)
         assert login(HERE, PASSWORD) == 200
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import unittest
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import hypothesis
@@ -18,8 +18,9 @@ from schemathesis.checks import (
     positive_data_acceptance,
 )
 from schemathesis.core.result import Ok
-from schemathesis.specs.openapi.checks import content_type_conformance
+from schemathesis.specs.openapi.checks import content_type_conformance, negative_data_rejection
 
+from astrid_assets.web.reading_limits import ReadingLimiter
 from astrid_assets.web.settings import WebSettings
 from astrid_assets_tests.api.conftest import NOWHERE
 from astrid_assets_tests.api.every_route import pages_document
@@ -47,23 +48,39 @@ page: JSON Schema has no words for it, so such requests look valid and are refus
 IN_NO_DOCUMENT = content_type_conformance
 """Pages answer with HTML, pictures and JSON, and no document states which."""
 
+BEFORE_IT_IS_READ = negative_data_rejection
+"""Who is not logged in is sent to the login, whatever the request brings."""
+
 EXAMPLES = 20  # good and bad ones each, per operation: about a minute for all
 EXAMPLES_OF_A_PAGE = 5
 
 
 @pytest.fixture(scope="module")
-def address(
+def settings(
     sky_to_copy: tuple[Path, SmallSky], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The address of a served application."""
+) -> WebSettings:
+    """Of an application that may be broken."""
     folder = tmp_path_factory.mktemp("attacked")
     shutil.copytree(sky_to_copy[0], folder, dirs_exist_ok=True)
-    settings = WebSettings(
+    return WebSettings(
         database_url=f"sqlite:///{folder}/catalogue.db",
         store_url=str(folder / "store"),
         dagster_url=NOWHERE,
     )
+
+
+@pytest.fixture(scope="module")
+def address(settings: WebSettings) -> Iterator[str]:
+    """The address of a served application."""
     with served(settings) as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def guarded_address(settings: WebSettings) -> Iterator[str]:
+    """The address of the same where nobody is logged in and everybody should be."""
+    with served(replace(settings, login_required=True)) as (url, app):
+        app.state.reading = ReadingLimiter(burst=1e9)
         yield url
 
 
@@ -77,19 +94,23 @@ def test_no_request_breaks_the_api(address: str) -> None:
 
 
 @pytest.mark.slow
-def test_no_request_breaks_a_page(address: str, sky_to_copy: tuple[Path, SmallSky]) -> None:
+@pytest.mark.parametrize("login_required", [False, True])
+def test_no_request_breaks_a_page(
+    address: str, guarded_address: str, sky_to_copy: tuple[Path, SmallSky], login_required: bool
+) -> None:
     document = pages_document()
     for methods in document["paths"].values():
         for operation in methods.values():
             suggest_ids(operation, sky_to_copy[1])
     schema = schemathesis.openapi.from_dict(document)
-    schema.config.update(base_url=address)
+    schema.config.update(base_url=guarded_address if login_required else address)
     with requests.Session() as session:
         session.headers["Accept"] = "text/html"
-        attack = Attack(session, EXAMPLES_OF_A_PAGE, (IN_NO_DOCUMENT,))
+        excluded = (IN_NO_DOCUMENT, *([BEFORE_IT_IS_READ] if login_required else []))
+        attack = Attack(session, EXAMPLES_OF_A_PAGE, excluded)
         broken = set().union(*(attack.on(operation) for operation in operations_of(schema)))
     assert not broken, "\n\n".join(sorted(broken))
-    assert attack.statuses[200] > 30, attack.statuses
+    assert attack.statuses[303 if login_required else 200] > 30, attack.statuses
 
 
 def operations_of(schema: schemathesis.BaseSchema) -> list[schemathesis.APIOperation]:
@@ -150,7 +171,7 @@ class Attack:
             ),
         )
         def send(case: schemathesis.Case) -> None:
-            answer = case.call(session=self.session)
+            answer = case.call(session=self.session, allow_redirects=False)
             self.statuses[answer.status_code] += 1
             excluded = [NOT_IN_A_SCHEMA, *self.excluded]
             if case.path.startswith(NEEDS_DAGSTER):

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import uuid
 from dataclasses import replace
+from html import unescape
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -301,3 +303,21 @@ def test_frames_that_show_nothing_give_limits(client, sky, catalogue):
     assert "electrons" in svg
     page = client.get(f"/browse/objects/{row.object_id}").text
     assert "arrows 3 σ limits" in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path", ["/browse/objects/€", "/browse/objects/a\r\nX: b", "/browse/objects/x&y#z"]
+)
+def test_who_is_not_logged_in_comes_back_to_where_they_were(
+    catalogue: Catalogue, settings: WebSettings, path: str
+) -> None:
+    with catalogue.begin() as session:
+        accounts.add_reviewer(session, "ann", "reviewer", "correct horse battery")
+    with asked(replace(settings, login_required=True)) as client:
+        sent = client.get(quote(path), headers=HTML)
+        assert sent.status_code == 303
+        form = client.get(sent.headers["location"], headers=HTML)
+        assert form.status_code == 200
+        kept = path if path.isprintable() else "/"
+        assert f'value="{kept}"' in unescape(form.text)

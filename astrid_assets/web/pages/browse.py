@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy import select
@@ -221,8 +222,9 @@ def models_page(request: Request, state: State) -> Response:
 def error_page(request: Request, problem: Problem) -> Response:
     """Draw a problem as a page; the API answers the same as JSON."""
     if problem.status == 401:
-        target = f"/login?then={request.url.path}"
-        return Response(status_code=303, headers={"Location": target})
+        # A header takes neither line ends nor most of Unicode; a path may hold both.
+        then = quote(request.scope["path"])
+        return Response(status_code=303, headers={"Location": f"/login?then={then}"})
     answer = page(request, "problem.html", problem.status, problem=problem)
     answer.headers.update(problem.headers)
     return answer

@@ -14,10 +14,12 @@ from astrid_assets.web.texts import PlainText  # noqa: TC001  FastAPI reads the 
 
 router = APIRouter()
 
+MAX_ADDRESS = 16384  # characters of a page's own path; the server takes no longer ones
+
 
 @router.get("/login")
 def login_page(
-    request: Request, then: Annotated[PlainText, Query(max_length=200)] = "/"
+    request: Request, then: Annotated[PlainText, Query(max_length=MAX_ADDRESS)] = "/"
 ) -> Response:
     """Ask for name and password."""
     return page_with_form(request, "login.html", then=_own(then), problem="")
@@ -29,7 +31,7 @@ def submit_login(
     name: Annotated[PlainText, Form(max_length=80)],
     password: Annotated[PlainText, Form(max_length=1000)],
     csrf: Annotated[PlainText, Form(max_length=200)],
-    then: Annotated[PlainText, Form(max_length=200)] = "/",
+    then: Annotated[PlainText, Form(max_length=MAX_ADDRESS)] = "/",
 ) -> Response:
     """Check them; a refused login shows the form again with the reason."""
     check_csrf(request, csrf)
@@ -37,13 +39,15 @@ def submit_login(
     try:
         log_in(request, answer, name, password)
     except Problem as problem:
-        return page_with_form(
+        refused = page_with_form(
             request,
             "login.html",
             problem.status,
             then=_own(then),
             problem=problem.detail,
         )
+        refused.headers.update(problem.headers)
+        return refused
     return answer
 
 
