@@ -112,7 +112,8 @@ class Detector(Section):
     32 pixels a side that is not a mask, variance or weight; all: those too."""
     max_megapixels: float = Field(default=150.0, gt=0, le=2000)
     """Larger images are refused before memory is taken for them; 150 holds every
-    single detector in use (the largest have 111), one frame then needs 0.6 GB."""
+    single detector in use (the largest have 111), one frame then needs 0.6 GB. A file,
+    unpacked or not, may have 8 bytes for each of these pixels and 64 MB beside them."""
     overscan: str | None = None
     """Section such as ``[1:16,1:520]`` whose level is subtracted; ``header``:
     the keyword BIASSEC."""

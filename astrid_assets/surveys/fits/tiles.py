@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.io import fits
 
+from astrid_assets.science.errors import FrameRejected
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.surveys.fits.headers import HeaderView
 from astrid_assets.surveys.fits.unpacking import CHUNK
 
@@ -30,6 +32,9 @@ HCOMPRESS_MAGIC = b"\xdd\x99"
 RICE_BYTES = (1, 2, 4)
 MAX_RICE_BLOCK = 1024
 MAX_BITS = 64
+LARGE_TILE_PIXELS = 4_000_000
+MIN_BITS_PER_PIXEL = 0.2
+"""Noise takes more than one; RICE packs equal pixels into 5 bits for each 32."""
 
 
 def tiles_must_be_sane(alone: bytes, hdu: Hdu, max_pixels: float) -> int:
@@ -114,6 +119,7 @@ def _tile_must_be_sane(
     cell: np.ndarray[tuple[int], np.dtype[np.generic]], packing: str, pixels: int
 ) -> None:
     packed = cell.tobytes()
+    _tile_must_have_noise(len(packed), pixels)
     if packing.startswith("GZIP"):
         _tile_must_fit(packed, pixels)
     elif packing == "HCOMPRESS_1":
@@ -132,6 +138,23 @@ def _tile_must_be_sane(
         length = words[2] if is_old else (words[4] << 15) + words[3]
         if not 0 < length <= len(words):
             raise ValueError(f"a PLIO list of {len(words)} words claims {length}")
+
+
+def _tile_must_have_noise(packed_bytes: int, pixels: int) -> None:
+    """Raise `FrameRejected` for a large tile that is packed as only equal pixels are.
+
+    A decoder takes memory for the whole tile at once, and would find nothing in it.
+    """
+    bits = packed_bytes * 8 / pixels
+    if pixels > LARGE_TILE_PIXELS and bits < MIN_BITS_PER_PIXEL:
+        raise FrameRejected(
+            ReasonCode.CONSTANT,
+            f"a tile of {pixels / 1e6:.0f} megapixels is packed into {bits:.2f} bits per "
+            "pixel, so it holds no noise: the readout or the program that wrote the file "
+            "failed",
+            bits_per_pixel=bits,
+            limit=MIN_BITS_PER_PIXEL,
+        )
 
 
 def _tile_must_fit(packed: bytes, pixels: int) -> None:

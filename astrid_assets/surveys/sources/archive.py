@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 from astrid_assets.outgoing import InternalAddress, outgoing
+from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.surveys.sources.base import FileUnavailable, SourceFile, SourceUnavailable
 from astrid_assets.surveys.sources.regular_file import read_regular
 
@@ -141,7 +142,8 @@ class ArchiveFrames:
                 if len(content) > limit:
                     raise FileUnavailable(
                         f"{url} is larger than {max_mb} MB; raise source.max_file_mb "
-                        "if that is right"
+                        "if that is right",
+                        ReasonCode.TOO_LARGE,
                     )
         if len(content) < promised:
             raise ConnectionError(f"got {len(content)} of {promised} bytes")

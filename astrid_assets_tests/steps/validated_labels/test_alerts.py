@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -218,3 +219,10 @@ def test_catalogued_ztf_alerts_are_real_and_nothing_else_is_labelled(
     assert len(labelled) == expected > 10
     assert {row.label for row in labelled} == {"real"}
     assert {row.source for row in labelled} == {"catalogue"}
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_holds_no_alerts(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "alerts.parquet")
+    with pytest.raises(NoAlerts, match="no regular file"):
+        list(read_alerts(tmp_path / "alerts.parquet"))

@@ -115,6 +115,33 @@ def test_a_compressed_image_without_content_takes_little_memory(algorithm: str) 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["RICE_1", "GZIP_1"])
+def test_one_large_tile_without_content_takes_little_memory(algorithm: str) -> None:
+    zeros = np.zeros((4000, 4000), np.int32)
+    hdu = fits.CompImageHDU(
+        zeros, header_of(LIGHT), compression_type=algorithm, tile_shape=zeros.shape
+    )
+    content = to_bytes(fits.PrimaryHDU(), hdu)
+
+    def refused() -> None:
+        with pytest.raises(FrameRejected, match="no noise") as raised:
+            read_image(content, 1, "a.fits", survey())
+        assert raised.value.code == "constant"
+
+    assert peak_mb(refused) < FEW_MB
+
+
+@pytest.mark.slow
+def test_one_large_tile_of_noise_is_read(rng: np.random.Generator) -> None:
+    values = rng.normal(100, 2, (2100, 2000)).astype(np.int16)
+    hdu = fits.CompImageHDU(
+        values, header_of(LIGHT), compression_type="RICE_1", tile_shape=values.shape
+    )
+    content = to_bytes(fits.PrimaryHDU(), hdu)
+    assert_array_equal(read_image(content, 1, "a.fits", survey()).data, values)
+
+
+@pytest.mark.slow
 def test_a_packed_image_without_content_takes_little_memory() -> None:
     content = bomb(of_size(light(), 5000, 5000), 52)
 
