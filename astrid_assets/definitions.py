@@ -77,11 +77,12 @@ def resources_of_the_environment() -> dict[str, object]:
     }
     database_url = addresses.database_url.get_secret_value()
     tracking_uri = addresses.tracking_uri.get_secret_value()
+    store = ObjectStoreResource(url=reference("ASTRID_STORE_URL") or addresses.store_url, **access)
     return {
-        "catalogue": CatalogueResource(url=reference("ASTRID_DATABASE_URL") or database_url),
-        "store": ObjectStoreResource(
-            url=reference("ASTRID_STORE_URL") or addresses.store_url, **access
+        "catalogue": CatalogueResource(
+            url=reference("ASTRID_DATABASE_URL") or database_url, store=store
         ),
+        "store": store,
         "sources": SurveyArchives(**access, internal_hosts=list(addresses.internal_hosts)),
         "compute": ComputeResource(backend=computing.compute, workers=computing.workers),
         "tracking": ExperimentTracking(

@@ -85,7 +85,8 @@ def nightly_asset(
             compute: dg.ResourceParam[Compute],
             sources: dg.ResourceParam[SourceOptions],
         ) -> NightlyEvents:
-            tools = Tools(catalogue, store, compute, sources)
+            # Forced, an object is there only if its content is: damage is written over.
+            tools = Tools(catalogue, store.verifying() if config.force else store, compute, sources)
             yield from _events(context, tools, step(), force=config.force)
 
         return run_partitions

@@ -52,7 +52,8 @@ def trained_unet(
     from astrid_assets.steps.learning.train import train_model
 
     settings = TrainingSettings(**config.model_dump(exclude={"min_roc_auc"}))
-    tools = Tools(catalogue, store, compute)
+    # A few large files, seldom made: what is damaged is written over.
+    tools = Tools(catalogue, store.verifying(), compute)
     try:
         trained = train_model(
             tools,

@@ -43,7 +43,8 @@ def training_dataset(
     """A frozen, content-addressed version of the labelled cutouts, with splits."""
     from astrid_assets.steps.learning.collect import collect_dataset
 
-    tools = Tools(catalogue, store, compute)
+    # A few large files, seldom made: what is damaged is written over.
+    tools = Tools(catalogue, store.verifying(), compute)
     try:
         dataset = collect_dataset(tools, config)
     except TooFewLabels as error:

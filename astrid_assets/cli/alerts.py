@@ -71,7 +71,7 @@ def import_alerts_command(file: Path, survey: str) -> None:
         with dagster_instance() as instance:
             store_survey(catalogue, instance, survey, profile_toml(profile))
     try:
-        report = import_alerts(catalogue, open_store(), profile, file)
+        report = import_alerts(catalogue, open_store().verifying(), profile, file)
     except NoAlerts as error:
         raise click.ClickException(str(error)) from error
     click.echo(

@@ -160,10 +160,11 @@ def run_plans(
             if outcome.succeeded:
                 continue
             # One bad night must not cost the others. What the block finished is
-            # unchanged now, so running its nights alone computes nothing twice.
+            # unchanged now, so running its nights alone computes nothing twice, unless
+            # it was forced: then each is forced alone, for some may not have been done.
             for night in nights:
                 alone = Block(block.survey, night, night)
-                outcome = run_block(job, instance, alone, assets=assets)
+                outcome = run_block(job, instance, alone, assets=assets, force=force)
                 stop_if_pointless(outcome)
                 if not outcome.succeeded:
                     failures.append(Failure(block.survey, night, outcome.errors))

@@ -25,8 +25,16 @@ Check = tuple[str, "Callable[[], Iterator[Finding]]"]
 
 @click.command("doctor")
 @click.option("--fix", is_flag=True, help="Mend what can be mended without risk.")
-def doctor_command(fix: bool) -> None:
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Read and hash every object, and have the database check itself.",
+)
+def doctor_command(fix: bool, verify: bool) -> None:
     """Check the installation, the services and what a crash may have left behind.
+
+    With --verify also every object that the catalogue names: what is lost or damaged is
+    listed night by night, with the command that makes it again; --fix does so at once.
 
     Exit code 1 when something has to be done before AstrID works.
 
@@ -34,8 +42,10 @@ def doctor_command(fix: bool) -> None:
     Example:
       astrid doctor
       astrid doctor --fix
+      astrid doctor --verify --fix
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from astrid_assets.cli import doctor_checks as checks
+    from astrid_assets.cli import verifying
 
     every: list[Check] = [
         ("Python", checks.check_python),
@@ -51,6 +61,11 @@ def doctor_command(fix: bool) -> None:
         ("Runs", lambda: checks.check_runs(fix=fix)),
         ("Leftovers", lambda: checks.check_leftovers(fix=fix)),
     ]
+    if verify:
+        every += [
+            ("Database", lambda: verifying.check_database(fix=fix)),
+            ("Objects", lambda: verifying.check_objects(fix=fix)),
+        ]
     failed = False
     for name, check in every:
         for finding in findings(check):

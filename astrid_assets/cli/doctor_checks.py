@@ -111,10 +111,7 @@ def check_store() -> Iterator[Finding]:
 
 def check_catalogue() -> Iterator[Finding]:
     """Return whether the catalogue can be reached, and whether it is up to date."""
-    from astrid_assets.storage.database.catalogue import Catalogue
-
-    opened = Catalogue(Addresses().database_url.get_secret_value())
-    opened.migrate()
+    opened = workplace.open_catalogue()
     opened.check()
     yield Finding("OK", opened.url)
 

@@ -84,10 +84,11 @@ def _deployment(home: Path) -> Path:
 
 def open_catalogue() -> Catalogue:
     """Return the catalogue with its tables made or brought up to date."""
+    from astrid_assets.storage.beginning import migrate
     from astrid_assets.storage.database.catalogue import Catalogue
 
     catalogue = Catalogue(Addresses().database_url.get_secret_value())
-    catalogue.migrate()
+    migrate(catalogue, open_store())
     return catalogue
 
 

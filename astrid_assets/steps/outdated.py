@@ -159,6 +159,10 @@ class ClosedStore:
         self._store = store
         self.url = store.url
 
+    def verifying(self) -> ClosedStore:
+        """Return the same, for which damaged objects are not there."""
+        return ClosedStore(self._store.verifying())
+
     def put(self, prefix: str, content: bytes, suffix: str) -> str:
         """Return the key of what is kept already."""
         key = content_key(prefix, hashlib.sha256(content).hexdigest(), suffix)
@@ -174,6 +178,10 @@ class ClosedStore:
         """Yield the keys below a folder-like prefix."""
         return self._store.list(prefix)
 
+    def is_empty(self) -> bool:
+        """Say whether nothing is kept."""
+        return self._store.is_empty()
+
     def check(self) -> None:
         """Check the store behind it."""
         self._store.check()
@@ -183,6 +191,10 @@ class ClosedStore:
         self._refuse()
 
     def get_to_file(self, key: str, path: Path) -> None:  # noqa: ARG002
+        """Refuse to read."""
+        self._refuse()
+
+    def verify(self, key: str) -> None:  # noqa: ARG002
         """Refuse to read."""
         self._refuse()
 

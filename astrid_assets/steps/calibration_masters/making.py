@@ -78,6 +78,11 @@ class Workshop:
         """Return the masters of light frames by their ids; see `masters.masters_of`."""
         with self.tools.catalogue.read() as session:
             chosen = observations.chosen_masters(session, [f.id for f in lights])
+        there = {
+            key
+            for key in {row.frame_key for kinds in chosen.values() for _, row in kinds.values()}
+            if self.tools.store.exists(key)
+        }
         keys: dict[str, MasterKeys] = {}
         rows: list[FrameMaster] = []
         marked = self._bad_pixels()
@@ -88,7 +93,7 @@ class Workshop:
                 else {
                     kind: (choice, master)
                     for (kind, (choice, master)) in chosen.get(frame.id, {}).items()
-                    if choice.settings_hash == self.settings_hash
+                    if choice.settings_hash == self.settings_hash and master.frame_key in there
                 }
             )
             keys[frame.id], new = self._keys(frame, kept, marked)

@@ -16,8 +16,9 @@ from astrid_assets.steps.calibration_masters.masters import masters_of
 from astrid_assets.steps.processed_frames.anchor_store import AnchorKey
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.database.tables.frames import FieldAnchor
+from astrid_assets.storage.database.tables.frames import FieldAnchor, Observation
 from astrid_assets.storage.database.upsert import upsert
+from astrid_assets.storage.objects.store_errors import ObjectMissing
 from astrid_assets.storage.queries import frames, observations
 from astrid_assets.surveys.catalogue_file import read_catalogue
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from astrid_assets.steps.nights import Tools
     from astrid_assets.steps.processed_frames.frame_task import AnchorOffer
-    from astrid_assets.storage.database.tables.frames import Observation
     from astrid_assets.surveys.profile import SurveyProfile
 
 Group = tuple[str, str]
@@ -50,11 +50,12 @@ def ensure_anchors(
                 continue
             with tools.catalogue.read() as session:
                 known = frames.field_anchor(session, profile.name, *group)
-            anchor = (
-                AnchorKey(known.stars_key, known.is_local)
-                if known
-                else _choose(tools, profile, group, members)
-            )
+            if known and not tools.store.exists(known.stars_key):
+                anchor = _made_again(tools, profile, known)
+            elif known:
+                anchor = AnchorKey(known.stars_key, known.is_local)
+            else:
+                anchor = _choose(tools, profile, group, members)
             if anchor is not None:
                 anchors[group] = anchor
     return anchors
@@ -92,6 +93,16 @@ def choose_again(
         if chosen is not None:
             return chosen
     return None
+
+
+def _made_again(tools: Tools, profile: SurveyProfile, known: FieldAnchor) -> AnchorKey:
+    """Process the frame that is the anchor again: its object is lost or damaged."""
+    with tools.catalogue.read() as session:
+        frame = session.get_one(Observation, known.observation_id)
+    made = _choose(tools, profile, (known.field, known.band), [frame])
+    if made is None:
+        raise ObjectMissing(known.stars_key, tools.store.url)
+    return made
 
 
 def _choose(

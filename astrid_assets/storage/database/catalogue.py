@@ -115,6 +115,11 @@ class Catalogue:
             self._refuse_newer(connection)
             migrations.upgrade_schema(connection)
 
+    def has_tables(self) -> bool:
+        """Say whether it was ever brought up to date: a new one holds nothing."""
+        with self._errors(), self.engine.connect() as connection:
+            return migrations.current(connection) is not None
+
     def check(self) -> None:
         """Raise CatalogueUnavailable unless it can be read, written and is current."""
         with self._errors(), self._writing().connect() as connection:

@@ -83,6 +83,15 @@ class CatalogueUnavailable(Exception):
         )
 
     @classmethod
+    def lost(cls, url: str, store_url: str) -> CatalogueUnavailable:
+        """The store is filled, but the catalogue that names its objects has no tables."""
+        return cls(
+            f"the catalogue {url} is empty, but the store {store_url} is filled: bring the "
+            "catalogue back from a backup, or correct ASTRID_DATABASE_URL; to begin anew, "
+            "name an empty folder or another prefix in ASTRID_STORE_URL"
+        )
+
+    @classmethod
     def no_folder(cls, url: str, error: OSError) -> CatalogueUnavailable:
         """The folder of the SQLite file cannot be made."""
         return cls(

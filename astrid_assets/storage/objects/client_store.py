@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import obstore
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 CHUNK = 8 * 1024 * 1024  # bytes per read; also the part size of S3 uploads
 LIST_CHUNK = 1000
+PROBES = "check"
 
 
 class ClientStore:
@@ -34,9 +36,12 @@ class ClientStore:
 
     url: str
     _secret: str = ""
+    _verifies: bool = False
+    """Whether an object is there only if its content is."""
 
     def __init__(self) -> None:
         self._client: tuple[int, LocalStore | S3Store] | None = None
+        self._whole: set[str] = set()  # keys that were verified, or written
 
     def _connect(self) -> LocalStore | S3Store:
         raise NotImplementedError
@@ -56,7 +61,7 @@ class ClientStore:
 
     def __getstate__(self) -> dict[str, object]:
         """Leave the client behind when travelling to another process."""
-        return {**self.__dict__, "_client": None}
+        return {**self.__dict__, "_client": None, "_whole": set()}
 
     def __eq__(self, other: object) -> bool:
         """Say whether both are the same store, reached the same way."""
@@ -69,10 +74,16 @@ class ClientStore:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
 
+    def verifying(self) -> Self:
+        """Return the same store, for which damaged objects are not there."""
+        made = copy.copy(self)  # through `__getstate__`: without its client
+        made.__dict__["_verifies"] = True
+        return made
+
     def put(self, prefix: str, content: bytes, suffix: str) -> str:
         """Keep bytes and return their key; the same bytes again are a no-op."""
         key = content_key(prefix, hashlib.sha256(content).hexdigest(), suffix)
-        if self._size(key) != len(content):
+        if not self._holds(key, len(content)):
             try:
                 obstore.put(self._store, key, content, chunk_size=CHUNK)
                 self._settle(key)
@@ -84,7 +95,7 @@ class ClientStore:
         """Keep a file without reading it into memory; returns its key."""
         digest, size = _digest(path)
         key = content_key(prefix, digest, suffix)
-        if self._size(key) != size:
+        if not self._holds(key, size):
             try:
                 obstore.put(self._store, key, path, chunk_size=CHUNK)
                 self._settle(key)
@@ -127,7 +138,15 @@ class ClientStore:
     def exists(self, key: str) -> bool:
         """Say whether something is kept under the key."""
         hash_in(key)
-        return self._size(key) is not None
+        return self._holds(key)
+
+    def verify(self, key: str) -> None:
+        """Read an object and compare its hash; raises ObjectMissing or ObjectCorrupt."""
+        expected = hash_in(key)
+        digest = hashlib.sha256()
+        for chunk in self._stream(key):
+            digest.update(chunk)
+        self._verify(key, expected, digest.hexdigest())
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys below a folder-like prefix, sorted."""
@@ -144,6 +163,17 @@ class ClientStore:
             raise self._told(error) from error
         yield from sorted(found)
 
+    def is_empty(self) -> bool:
+        """Say whether nothing is kept, but for probes of `check`."""
+        try:
+            return not any(
+                not entry["path"].startswith(f"{PROBES}/")
+                for batch in obstore.list(self._store, chunk_size=LIST_CHUNK)
+                for entry in batch
+            )
+        except CLIENT_ERRORS as error:
+            raise self._told(error) from error
+
     def delete(self, key: str) -> None:
         """Forget an object; a missing one is no error."""
         hash_in(key)
@@ -157,7 +187,7 @@ class ClientStore:
     def check(self) -> None:
         """Write, read and delete a small object; raises StoreUnavailable."""
         # Other content each time: two processes that check do not meet.
-        key = self.put("check/probe", uuid.uuid4().bytes, ".bin")
+        key = self.put(f"{PROBES}/probe", uuid.uuid4().bytes, ".bin")
         try:
             self.get(key)
         except ObjectMissing as error:
@@ -167,6 +197,19 @@ class ClientStore:
             ) from error
         finally:
             self.delete(key)
+
+    def _holds(self, key: str, size: int | None = None) -> bool:
+        """Say whether the object is there: by its size, or verifying by its content."""
+        found = self._size(key)
+        if found is None or (size is not None and found != size):
+            return False
+        if self._verifies and key not in self._whole:
+            try:
+                self.verify(key)
+            except (ObjectCorrupt, ObjectMissing):
+                return False
+            self._whole.add(key)
+        return True
 
     def _size(self, key: str) -> int | None:
         try:
@@ -191,8 +234,8 @@ class ClientStore:
         if found[:HASH_DIGITS] != expected:
             raise ObjectCorrupt(
                 f"{key} in {self.url} is damaged: its content has the hash "
-                f"{found[:HASH_DIGITS]}; delete it, check the disk, and run its night "
-                "again with --force"
+                f"{found[:HASH_DIGITS]}; check the disk, then `astrid doctor --verify --fix` "
+                "makes it again"
             )
 
 

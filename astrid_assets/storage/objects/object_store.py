@@ -36,6 +36,14 @@ class ObjectStore(Protocol):
         """Where it is, without credentials."""
         ...
 
+    def verifying(self) -> ObjectStore:
+        """Return the same store, for which damaged objects are not there.
+
+        Whether an object is there is judged by its size elsewhere, which costs no
+        reading; here `put` and `exists` read it and compare its hash.
+        """
+        ...
+
     def put(self, prefix: str, content: bytes, suffix: str) -> str:
         """Keep bytes and return their key; the same bytes again are a no-op."""
         ...
@@ -56,8 +64,16 @@ class ObjectStore(Protocol):
         """Say whether something is kept under the key."""
         ...
 
+    def verify(self, key: str) -> None:
+        """Read an object and compare its hash; raises ObjectMissing or ObjectCorrupt."""
+        ...
+
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys below a folder-like prefix, sorted."""
+        ...
+
+    def is_empty(self) -> bool:
+        """Say whether nothing is kept."""
         ...
 
     def delete(self, key: str) -> None:

@@ -59,9 +59,7 @@ class ObjectMissing(StoreError):
     """Nothing is kept under this key."""
 
     def __init__(self, key: str, url: str) -> None:
-        super().__init__(
-            f"no object {key} in {url}; make it again by running its night with --force"
-        )
+        super().__init__(f"no object {key} in {url}; `astrid doctor --verify --fix` makes it again")
         self.key = key
         self.url = url
 

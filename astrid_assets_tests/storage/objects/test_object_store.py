@@ -7,8 +7,10 @@ import pickle
 import threading
 from typing import TYPE_CHECKING
 
+import obstore
 import pytest
 
+from astrid_assets.storage.objects.client_store import ClientStore
 from astrid_assets.storage.objects.object_store import (
     FolderObjectStore,
     ObjectStore,
@@ -21,6 +23,7 @@ from astrid_assets.storage.objects.store_errors import (
     StoreError,
     StoreUnavailable,
 )
+from astrid_assets.storage.objects.verification import verify_objects
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +82,7 @@ def test_an_object_cut_short_by_a_power_failure_is_healed_by_putting_it_again(
 
 def test_a_missing_object_is_told_with_its_key_and_a_remedy(store: ObjectStore):
     key = f"raw/a.{HASH}.fits"
-    with pytest.raises(ObjectMissing, match=r"no object raw/a\..*--force"):
+    with pytest.raises(ObjectMissing, match=r"no object raw/a\..*--fix"):
         store.get(key)
     assert not store.exists(key)
 
@@ -219,3 +222,41 @@ def test_a_file_that_changes_while_it_is_stored_is_refused(tmp_path: Path):
     with pytest.raises(StoreError, match="changed while it was stored"):
         store.put_file("a", source, "")
     assert list(store.list()) == []
+
+
+def overwritten(store: ObjectStore, key: str, content: bytes) -> None:
+    """Put other bytes under a key, as a failing disk does."""
+    assert isinstance(store, ClientStore)
+    obstore.put(store._connect(), key, content)
+
+
+def test_a_verifying_store_has_no_damaged_object_and_writes_it_again(store: ObjectStore):
+    key = store.put("a", CONTENT, ".bin")
+    overwritten(store, key, b"one smell frame")
+    assert store.put("a", CONTENT, ".bin") == key
+    assert store.exists(key)
+    with pytest.raises(ObjectCorrupt):
+        store.verify(key)
+    verifying = store.verifying()
+    assert not verifying.exists(key)
+    assert verifying.put("a", CONTENT, ".bin") == key
+    assert verifying.exists(key)
+    store.verify(key)
+
+
+def test_a_store_is_empty_until_something_is_put(store: ObjectStore):
+    assert store.is_empty()
+    store.check()
+    assert store.is_empty()
+    store.put("a", CONTENT, ".bin")
+    assert not store.is_empty()
+
+
+def test_every_object_is_verified_in_its_order(store: ObjectStore):
+    keys = [store.put(f"a{n}", bytes([n]) * 9, ".bin") for n in range(40)]
+    overwritten(store, keys[3], b"x")
+    store.delete(keys[39])
+    found = dict(verify_objects(store, [*keys, "no key"]))
+    assert list(found) == [*keys, "no key"]
+    wrong = {key: type(problem) for key, problem in found.items() if problem}
+    assert wrong == {keys[3]: ObjectCorrupt, keys[39]: ObjectMissing, "no key": ValueError}

@@ -1,0 +1,157 @@
+"""Which objects of the store the catalogue names, and which night makes each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.frames import (
+    FieldAnchor,
+    NightReference,
+    Observation,
+    PreprocessRun,
+    ReferenceFrame,
+)
+from astrid_assets.storage.database.tables.learning import Model, TrainingDataset
+from astrid_assets.storage.database.tables.masters import CalibrationMaster, FrameMaster
+from astrid_assets.storage.database.tables.nights import NightSummary
+from astrid_assets.storage.database.tables.review import ValidationEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Select
+    from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True)
+class NamedObject:
+    """An object that a row names.
+
+    Attributes
+    ----------
+    key
+        Its key in the store.
+    survey, night
+        Whose run makes it; empty for the learning assets, which have no nights.
+    asset
+        The asset that makes it.
+    is_current
+        Whether a run would make it again: False for what earlier settings, an earlier
+        reference or an earlier master left behind.
+    """
+
+    key: str
+    survey: str
+    night: str
+    asset: str
+    is_current: bool = True
+
+
+def named_objects(session: Session) -> list[NamedObject]:
+    """Return every object that a row names, once, in the order in which they are made."""
+    found: dict[str, NamedObject] = {}
+    for named in _everything(session):
+        known = found.setdefault(named.key, named)
+        if named.is_current and not known.is_current:
+            found[named.key] = named
+    return list(found.values())
+
+
+def _everything(session: Session) -> Iterator[NamedObject]:
+    by_frame = (Observation.survey, Observation.night)
+    yield from _of(
+        session,
+        "raw_observations",
+        select(Observation.raw_key, *by_frame).where(Observation.raw_key.is_not(None)),
+    )
+    # One night that uses a master or a reference is enough to have it made again.
+    used = (
+        select(FrameMaster.master_id, func.min(Observation.night).label("night"))
+        .join(Observation, Observation.id == FrameMaster.observation_id)
+        .group_by(FrameMaster.master_id)
+        .subquery()
+    )
+    for key, survey, night, night_using in session.execute(
+        select(
+            CalibrationMaster.frame_key,
+            CalibrationMaster.survey,
+            CalibrationMaster.night,
+            used.c.night,
+        ).outerjoin(used, used.c.master_id == CalibrationMaster.id)
+    ):
+        is_current = night_using is not None
+        yield NamedObject(key, survey, night_using or night, "calibration_masters", is_current)
+    yield from _of(
+        session,
+        "processed_frames",
+        select(FieldAnchor.stars_key, *by_frame).join(
+            Observation, Observation.id == FieldAnchor.observation_id
+        ),
+    )
+    yield from _of(
+        session,
+        "processed_frames",
+        select(PreprocessRun.frame_key, *by_frame)
+        .join(Observation, Observation.id == PreprocessRun.observation_id)
+        .where(PreprocessRun.frame_key.is_not(None)),
+    )
+    chosen = (
+        select(NightReference.reference_id, func.min(NightReference.night).label("night"))
+        .group_by(NightReference.reference_id)
+        .subquery()
+    )
+    for key, survey, night, night_using in session.execute(
+        select(
+            ReferenceFrame.frame_key,
+            ReferenceFrame.survey,
+            ReferenceFrame.last_night,
+            chosen.c.night,
+        ).outerjoin(chosen, chosen.c.reference_id == ReferenceFrame.id)
+    ):
+        is_current = night_using is not None
+        yield NamedObject(key, survey, night_using or night, "reference_frames", is_current)
+    yield from _of(
+        session,
+        "difference_images",
+        select(DifferenceRun.difference_key, *by_frame, DifferenceRun.is_current)
+        .join(Observation, Observation.id == DifferenceRun.observation_id)
+        .where(DifferenceRun.difference_key.is_not(None)),
+    )
+    yield from _of(
+        session,
+        "detections",
+        select(
+            Detection.cutout_key,
+            Detection.survey,
+            Detection.night,
+            CandidateRow.is_current & DifferenceRun.is_current,
+        )
+        .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
+        .join(DifferenceRun, DifferenceRun.id == CandidateRow.difference_id)
+        .distinct(),
+    )
+    for row in session.scalars(
+        select(ValidationEvent.cutout_key).where(ValidationEvent.cutout_key.is_not(None)).distinct()
+    ):
+        # The cutouts that were on the screen, also of a night that was made again since.
+        yield NamedObject(str(row), "", "", "detections", is_current=False)
+    for summary in session.scalars(select(NightSummary).order_by(NightSummary.night)):
+        for key in (summary.summary.get("pictures") or {}).values():
+            yield NamedObject(key, summary.survey, summary.night, summary.asset)
+    for dataset in session.scalars(select(TrainingDataset)):
+        for key in (dataset.images_key, dataset.masks_key, dataset.samples_key):
+            yield NamedObject(key, "", "", "training_dataset")
+    for key in session.scalars(select(Model.onnx_key)):
+        yield NamedObject(key, "", "", "trained_unet")
+
+
+def _of(session: Session, asset: str, query: Select[tuple[object, ...]]) -> Iterator[NamedObject]:
+    """Yield the objects of rows: key, survey, night and, if it may be False, is_current."""
+    for key, survey, night, *current in session.execute(query):
+        yield NamedObject(
+            str(key), str(survey), str(night), asset, bool(current[0]) if current else True
+        )
