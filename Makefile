@@ -1,7 +1,7 @@
 # make demo   install what is needed and run the whole graph on a simulated sky
 # make quick  the tests that are fast and need no server, browser or real frames
 # make test   install the development tools and run every check and test
-# make soak   long proofs: random kills, and simulated skies of other seeds
+# make soak   long proofs: a season of kills and damage, and skies of other seeds
 # make ui     start the Dagster UI and MLflow on this machine
 # make docs   build the documentation into docs/_build/html
 #

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from astrid_assets.resources.home import project_root
-from benchmarks import soak_kills, soak_skies
+from benchmarks import soak_season, soak_skies
 from benchmarks.figures import Figures, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 SHORT = {
-    soak_kills: ["--kills", "1", "--nights", "2"],
+    soak_season: ["--kills", "2"],
     soak_skies: ["--seeds", "101", "--nights", "6", "--side", "384"],
 }
 PROOFS = [
@@ -25,7 +25,7 @@ PROOFS = [
     for proof, short in SHORT.items()
     for length, words, marks in (("short", short, ()), ("long", ["--keep"], pytest.mark.soak))
 ]
-NOTHING = soak_kills.Remains({"frames": [("a",)]}, {"raw/a.fits": "bytes"})
+NOTHING = soak_season.Remains({"frames": [("a",)]}, {"raw/a.fits": "bytes"})
 
 
 @pytest.mark.slow
@@ -45,10 +45,10 @@ def test_the_proof_holds(proof: Callable[[Sequence[str]], int], words: Sequence[
         (replace(NOTHING, objects=NOTHING.objects | {"raw/b": "x"}), "not expected"),
     ],
 )
-def test_whatever_differs_after_a_kill_is_named(found: soak_kills.Remains, line: str) -> None:
-    (said,) = soak_kills.differences(NOTHING, found)
+def test_whatever_differs_after_a_kill_is_named(found: soak_season.Remains, line: str) -> None:
+    (said,) = soak_season.differences(NOTHING, found)
     assert line in said
-    assert soak_kills.differences(NOTHING, NOTHING) == []
+    assert soak_season.differences(NOTHING, NOTHING) == []
 
 
 @pytest.mark.parametrize(
@@ -75,5 +75,5 @@ def test_a_soak_does_not_run_unless_asked_for() -> None:
         text=True,
         check=True,
     ).stdout
-    assert "soak_kills-short" in listed
+    assert "soak_season-short" in listed
     assert "-long" not in listed
