@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
@@ -149,7 +149,7 @@ def _everything(session: Session) -> Iterator[NamedObject]:
         yield NamedObject(key, "", "", "trained_unet")
 
 
-def _of(session: Session, asset: str, query: Select[tuple[object, ...]]) -> Iterator[NamedObject]:
+def _of(session: Session, asset: str, query: Select[*tuple[Any, ...]]) -> Iterator[NamedObject]:
     """Yield the objects of rows: key, survey, night and, if it may be False, is_current."""
     for key, survey, night, *current in session.execute(query):
         yield NamedObject(
