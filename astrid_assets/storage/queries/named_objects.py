@@ -63,67 +63,27 @@ def named_objects(session: Session) -> list[NamedObject]:
 
 def _everything(session: Session) -> Iterator[NamedObject]:
     by_frame = (Observation.survey, Observation.night)
-    yield from _of(
-        session,
-        "raw_observations",
-        select(Observation.raw_key, *by_frame).where(Observation.raw_key.is_not(None)),
+    raw = select(Observation.raw_key, *by_frame).where(Observation.raw_key.is_not(None))
+    yield from _of(session, "raw_observations", raw)
+    yield from _of_masters(session)
+    anchors = select(FieldAnchor.stars_key, *by_frame).join(
+        Observation, Observation.id == FieldAnchor.observation_id
     )
-    # One night that uses a master or a reference is enough to have it made again.
-    used = (
-        select(FrameMaster.master_id, func.min(Observation.night).label("night"))
-        .join(Observation, Observation.id == FrameMaster.observation_id)
-        .group_by(FrameMaster.master_id)
-        .subquery()
-    )
-    for key, survey, night, night_using in session.execute(
-        select(
-            CalibrationMaster.frame_key,
-            CalibrationMaster.survey,
-            CalibrationMaster.night,
-            used.c.night,
-        ).outerjoin(used, used.c.master_id == CalibrationMaster.id)
-    ):
-        is_current = night_using is not None
-        yield NamedObject(key, survey, night_using or night, "calibration_masters", is_current)
-    yield from _of(
-        session,
-        "processed_frames",
-        select(FieldAnchor.stars_key, *by_frame).join(
-            Observation, Observation.id == FieldAnchor.observation_id
-        ),
-    )
-    yield from _of(
-        session,
-        "processed_frames",
+    yield from _of(session, "processed_frames", anchors)
+    processed = (
         select(PreprocessRun.frame_key, *by_frame)
         .join(Observation, Observation.id == PreprocessRun.observation_id)
-        .where(PreprocessRun.frame_key.is_not(None)),
+        .where(PreprocessRun.frame_key.is_not(None))
     )
-    chosen = (
-        select(NightReference.reference_id, func.min(NightReference.night).label("night"))
-        .group_by(NightReference.reference_id)
-        .subquery()
-    )
-    for key, survey, night, night_using in session.execute(
-        select(
-            ReferenceFrame.frame_key,
-            ReferenceFrame.survey,
-            ReferenceFrame.last_night,
-            chosen.c.night,
-        ).outerjoin(chosen, chosen.c.reference_id == ReferenceFrame.id)
-    ):
-        is_current = night_using is not None
-        yield NamedObject(key, survey, night_using or night, "reference_frames", is_current)
-    yield from _of(
-        session,
-        "difference_images",
+    yield from _of(session, "processed_frames", processed)
+    yield from _of_references(session)
+    differences = (
         select(DifferenceRun.difference_key, *by_frame, DifferenceRun.is_current)
         .join(Observation, Observation.id == DifferenceRun.observation_id)
-        .where(DifferenceRun.difference_key.is_not(None)),
+        .where(DifferenceRun.difference_key.is_not(None))
     )
-    yield from _of(
-        session,
-        "detections",
+    yield from _of(session, "difference_images", differences)
+    cutouts = (
         select(
             Detection.cutout_key,
             Detection.survey,
@@ -132,26 +92,64 @@ def _everything(session: Session) -> Iterator[NamedObject]:
         )
         .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
         .join(DifferenceRun, DifferenceRun.id == CandidateRow.difference_id)
-        .distinct(),
+        .distinct()
     )
-    for row in session.scalars(
-        select(ValidationEvent.cutout_key).where(ValidationEvent.cutout_key.is_not(None)).distinct()
-    ):
-        # The cutouts that were on the screen, also of a night that was made again since.
-        yield NamedObject(str(row), "", "", "detections", is_current=False)
-    for summary in session.scalars(select(NightSummary).order_by(NightSummary.night)):
-        for key in (summary.summary.get("pictures") or {}).values():
-            yield NamedObject(key, summary.survey, summary.night, summary.asset)
-    for dataset in session.scalars(select(TrainingDataset)):
-        for key in (dataset.images_key, dataset.masks_key, dataset.samples_key):
-            yield NamedObject(key, "", "", "training_dataset")
-    for key in session.scalars(select(Model.onnx_key)):
-        yield NamedObject(key, "", "", "trained_unet")
+    yield from _of(session, "detections", cutouts)
+    yield from _of_pictures(session)
+    yield from _of_learning(session)
 
 
 def _of(session: Session, asset: str, query: Select[*tuple[Any, ...]]) -> Iterator[NamedObject]:
     """Yield the objects of rows: key, survey, night and, if it may be False, is_current."""
     for key, survey, night, *current in session.execute(query):
-        yield NamedObject(
-            str(key), str(survey), str(night), asset, bool(current[0]) if current else True
-        )
+        yield NamedObject(str(key), str(survey), str(night), asset, all(map(bool, current)))
+
+
+def _of_masters(session: Session) -> Iterator[NamedObject]:
+    # One night that uses a master is enough to have it made again.
+    used = (
+        select(FrameMaster.master_id, func.min(Observation.night).label("night"))
+        .join(Observation, Observation.id == FrameMaster.observation_id)
+        .group_by(FrameMaster.master_id)
+        .subquery()
+    )
+    query = select(
+        CalibrationMaster.frame_key,
+        CalibrationMaster.survey,
+        func.coalesce(used.c.night, CalibrationMaster.night),
+        used.c.night.is_not(None),
+    ).outerjoin(used, used.c.master_id == CalibrationMaster.id)
+    yield from _of(session, "calibration_masters", query)
+
+
+def _of_references(session: Session) -> Iterator[NamedObject]:
+    chosen = (
+        select(NightReference.reference_id, func.min(NightReference.night).label("night"))
+        .group_by(NightReference.reference_id)
+        .subquery()
+    )
+    query = select(
+        ReferenceFrame.frame_key,
+        ReferenceFrame.survey,
+        func.coalesce(chosen.c.night, ReferenceFrame.last_night),
+        chosen.c.night.is_not(None),
+    ).outerjoin(chosen, chosen.c.reference_id == ReferenceFrame.id)
+    yield from _of(session, "reference_frames", query)
+
+
+def _of_pictures(session: Session) -> Iterator[NamedObject]:
+    on_screen = select(ValidationEvent.cutout_key).where(ValidationEvent.cutout_key.is_not(None))
+    for key in session.scalars(on_screen.distinct()):
+        # What a person labelled, also of a night that was made again since.
+        yield NamedObject(str(key), "", "", "detections", is_current=False)
+    for summary in session.scalars(select(NightSummary).order_by(NightSummary.night)):
+        for key in (summary.summary.get("pictures") or {}).values():
+            yield NamedObject(key, summary.survey, summary.night, summary.asset)
+
+
+def _of_learning(session: Session) -> Iterator[NamedObject]:
+    for dataset in session.scalars(select(TrainingDataset)):
+        for key in (dataset.images_key, dataset.masks_key, dataset.samples_key):
+            yield NamedObject(key, "", "", "training_dataset")
+    for key in session.scalars(select(Model.onnx_key)):
+        yield NamedObject(key, "", "", "trained_unet")
