@@ -46,7 +46,7 @@ class Server:
 @contextmanager
 def serving() -> Iterator[Server]:
     made = Server()
-    thread = threading.Thread(target=made.http.serve_forever)
+    thread = threading.Thread(target=made.http.serve_forever, args=(0.01,))
     thread.start()
     yield made
     made.http.shutdown()
@@ -103,6 +103,7 @@ def test_addresses_of_the_internet_are_public(address: str) -> None:
     assert is_public(address)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "localhost", "LOCALHOST.", "2130706433", "0x7f.1", "0", "[::ffff:7f00:1]"],
@@ -113,6 +114,7 @@ def test_nothing_inside_is_asked_however_it_is_written(server: Server, host: str
     assert server.asked == []
 
 
+@pytest.mark.slow
 def test_the_refusal_says_what_the_name_leads_to_and_what_allows_it(server: Server) -> None:
     with pytest.raises(InternalAddress, match=r"localhost is .*ASTRID_INTERNAL_HOSTS"):
         outgoing().open(f"http://localhost:{server.port}/", timeout=5)
@@ -121,6 +123,7 @@ def test_the_refusal_says_what_the_name_leads_to_and_what_allows_it(server: Serv
             outgoing().open(url, timeout=5)
 
 
+@pytest.mark.slow
 def test_hosts_that_are_named_may_be_inside(server: Server) -> None:
     with outgoing(["127.0.0.1"]).open(f"http://127.0.0.1:{server.port}/", timeout=5) as answer:
         assert answer.read() == b"inside"
@@ -128,6 +131,7 @@ def test_hosts_that_are_named_may_be_inside(server: Server) -> None:
         outgoing(["127.0.0.1"]).open(f"http://localhost:{server.port}/", timeout=5)
 
 
+@pytest.mark.slow
 def test_a_redirect_to_the_inside_is_refused(server: Server) -> None:
     with serving() as inside:
         for host in ("localhost", "127.0.0.2", "2130706433"):
@@ -140,6 +144,7 @@ def test_a_redirect_to_the_inside_is_refused(server: Server) -> None:
     assert len(server.asked) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:,x"])
 def test_other_schemes_are_followed_nowhere(server: Server, target: str) -> None:
     with pytest.raises((HTTPError, URLError)) as raised:
@@ -150,6 +155,7 @@ def test_other_schemes_are_followed_nowhere(server: Server, target: str) -> None
         outgoing(["127.0.0.1"]).open(target, timeout=5)
 
 
+@pytest.mark.slow
 def test_a_name_is_resolved_once_and_its_address_is_what_is_asked(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +185,7 @@ def test_a_name_is_resolved_once_and_its_address_is_what_is_asked(
     assert len(connected) == 1
 
 
+@pytest.mark.slow
 def test_a_name_with_one_address_inside_is_refused(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +201,7 @@ def test_a_name_with_one_address_inside_is_refused(
     assert server.asked == []
 
 
+@pytest.mark.slow
 def test_a_proxy_is_used_and_asked_for_nothing_inside(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

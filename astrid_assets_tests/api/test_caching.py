@@ -41,6 +41,7 @@ def test_every_route_says_whether_its_answer_may_be_kept(
     assert n_good > 40
 
 
+@pytest.mark.slow
 def test_addresses_without_a_route_of_ours_say_so_too(client: httpx.Client) -> None:
     for path, expected in (
         ("/nothing", "no-store"),

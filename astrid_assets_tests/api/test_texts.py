@@ -33,6 +33,7 @@ def fields_with_text(operation: Operation) -> Iterator[tuple[str, bool]]:
             yield name, schema.get("type") == "array"
 
 
+@pytest.mark.slow
 def test_every_text_has_a_pattern_that_takes_no_nul() -> None:
     n_texts = 0
     for operation in operations():

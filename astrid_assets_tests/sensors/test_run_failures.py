@@ -41,7 +41,7 @@ class Receiver:
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     made = Receiver()
-    thread = threading.Thread(target=made.server.serve_forever)
+    thread = threading.Thread(target=made.server.serve_forever, args=(0.01,))
     thread.start()
     yield made
     made.server.shutdown()
@@ -101,6 +101,7 @@ def test_a_failure_is_logged_and_posted(
     assert "3 stars for the PSF" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_webhook_inside_is_not_posted_to_unless_its_host_is_named(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:

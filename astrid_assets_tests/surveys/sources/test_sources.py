@@ -209,7 +209,7 @@ def archive() -> Iterator[str]:
     }
     Archive.failures, Archive.redirects = {}, {}
     server = ThreadingHTTPServer(("127.0.0.1", 0), Archive)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -225,6 +225,7 @@ def manifest(archive: str, *lines: str) -> FrameSource:
     )
 
 
+@pytest.mark.slow
 def test_an_archive_inside_is_asked_only_where_its_host_is_named(
     archive: str, tmp_path: Path
 ) -> None:
@@ -240,6 +241,7 @@ def test_an_archive_inside_is_asked_only_where_its_host_is_named(
         source.read(paths_of(source)[0])
 
 
+@pytest.mark.slow
 def test_an_archive_leads_nowhere_inside_by_a_redirect(archive: str) -> None:
     port = archive.rpartition(":")[2]
     source = manifest(archive, "f/moved.fits,2025-03-01,", "f/local.fits,2025-03-01,")
