@@ -77,7 +77,9 @@ ifeq ($(strip $(PYTEST_ARGS)),)
 	$(BIN)/python -m coverage report --include='*_kernels.py' --fail-under=95
 endif
 
-test: lint coverage  ## Every check, then every test
+# Types are checked by one process: a core would be idle meanwhile.
+test: install-dev  ## Every check, then every test
+	$(MAKE) --jobs=2 --output-sync=target lint coverage
 	$(PYTEST) --ignore=$(SCIENCE) $(PYTEST_ARGS)
 
 soak: install-dev  ## Long proofs, some minutes; what they measured goes to benchmarks/results
