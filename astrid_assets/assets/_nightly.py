@@ -11,6 +11,7 @@ from pydantic import Field
 
 from astrid_assets.assets._materializations import Materializations
 from astrid_assets.compute import Compute
+from astrid_assets.failures import in_words
 from astrid_assets.partitions import Night, nights_of, survey_date
 from astrid_assets.steps.nights import NightReport, Tools, load_profile
 from astrid_assets.storage.database.catalogue import Catalogue
@@ -19,6 +20,7 @@ from astrid_assets.storage.queries import gates
 from astrid_assets.surveys.profile import SurveyProfile
 from astrid_assets.surveys.sources.base import SourceOptions
 
+RETRIES = 1
 Row = Mapping[str, object]
 NightlyEvents = Iterator[dg.AssetMaterialization | dg.MaterializeResult]
 """What a nightly asset yields: an event for each night, and its output."""
@@ -75,7 +77,7 @@ def nightly_asset(
             # Many nights in one run: a second of orchestration each instead of seven.
             backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=50),
             # One more try for what passes by itself, such as a store that answers late.
-            retry_policy=dg.RetryPolicy(max_retries=1, delay=5),
+            retry_policy=dg.RetryPolicy(max_retries=RETRIES, delay=5),
         )
         def run_partitions(
             context: dg.AssetExecutionContext,
@@ -107,10 +109,13 @@ def _events(
     for night in nights_of(context.partition_keys):
         by_survey[night.survey].append(night.date)
     for survey, nights in by_survey.items():
-        profile = load_profile(tools.catalogue, survey)
+        span = nights[0] if len(nights) == 1 else f"{nights[0]} to {nights[-1]}"
+        last_try = context.retry_number >= RETRIES
         try:
-            for report in step(tools, profile, nights, force=force):
-                yield _told(context, told, report, tools)
+            with in_words(f"{survey} {span}", allow_retries=not last_try):
+                profile = load_profile(tools.catalogue, survey)
+                for report in step(tools, profile, nights, force=force):
+                    yield _told(context, told, report, tools)
         except dg.DagsterExecutionInterruptedError as error:
             # The retry policy must not start again what a person stopped.
             raise dg.Failure("interrupted", allow_retries=False) from error

@@ -190,21 +190,12 @@ def stop_if_pointless(outcome: RunOutcome) -> None:
     click.ClickException
         If a whole service is out of reach; a single missing object is not that.
     """
-    from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable
-    from astrid_assets.storage.objects.store_errors import StoreUnavailable
-    from astrid_assets.surveys.sources.base import SourceUnavailable
-    from astrid_assets.tracking.server import TrackingUnavailable
+    from astrid_assets.failures import names_of, services
 
     if outcome.was_interrupted:
         click.echo("Stopped. The same command goes on where this one ended.", err=True)
         sys.exit(INTERRUPTED_EXIT)
-    services = (
-        CatalogueUnavailable,
-        SourceUnavailable,
-        StoreUnavailable,
-        TrackingUnavailable,
-    )
-    if outcome.error_classes & {error.__name__ for error in services}:
+    if outcome.error_classes & names_of(services()):
         raise click.ClickException("; ".join(outcome.errors))
 
 

@@ -80,7 +80,7 @@ def doctor_command(fix: bool, verify: bool) -> None:
 
 def findings(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     """Run a check; a known failure is a finding, with the remedy in its message."""
-    from astrid_assets.cli.main import known_failures
+    from astrid_assets.failures import known_failures
 
     try:
         yield from check()

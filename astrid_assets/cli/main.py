@@ -62,10 +62,16 @@ class LazyGroup(click.Group):
         try:
             keep_compiled_code()
             return super().invoke(ctx)
-        except known_failures() as error:
-            if CommandLine().debug:
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            # Imported only after something failed: a healthy start pays for nothing.
+            from astrid_assets.failures import words_of
+
+            said = words_of(error)
+            if said is None or CommandLine().debug:
                 raise
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(said) from error
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -90,25 +96,3 @@ def astrid() -> None:
 def main() -> None:
     """Run the command line; the entry point of the package."""
     astrid(prog_name="astrid")
-
-
-def known_failures() -> tuple[type[Exception], ...]:
-    """Return the exceptions whose message says what to do.
-
-    Called only after something failed, so a healthy start pays no import.
-    """
-    from astrid_assets.resources.variables import BadEnvironment
-    from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable
-    from astrid_assets.storage.objects.store_errors import StoreError
-    from astrid_assets.surveys.profile import ProfileError
-    from astrid_assets.surveys.sources.base import SourceUnavailable
-    from astrid_assets.tracking.server import TrackingUnavailable
-
-    return (
-        BadEnvironment,
-        CatalogueUnavailable,
-        StoreError,
-        ProfileError,
-        SourceUnavailable,
-        TrackingUnavailable,
-    )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from astrid_assets.cli.orphaned_runs import host_tags
+from astrid_assets.failures import classes_of, sentence_of
 from astrid_assets.jobs import RANGE_END, RANGE_START
 from astrid_assets.partitions import Night
 
@@ -94,19 +95,16 @@ def run_in_process(
 
 def _outcome(run_id: str, result: dg.ExecuteInProcessResult) -> RunOutcome:
     errors: list[str] = []
+    of_the_run: list[str] = []
     classes: set[str] = set()
     for event in result.all_events:
-        if not event.is_failure:
-            continue
         error = getattr(event.event_specific_data, "error", None)
-        messages = []
-        while error is not None:
-            classes.add(error.cls_name or "")
-            # A worker process adds its traceback as a cause of its own.
-            if error.cls_name != "_RemoteTraceback":
-                messages.append(error.message.strip().splitlines()[0])
-            error = error.cause
-        if event.step_key is not None and messages:
-            # The innermost cause is what happened; the outer ones say where.
-            errors.append(f"{event.step_key}: {messages[-1]}")
-    return RunOutcome(run_id, result.success, tuple(errors), frozenset(classes))
+        if not event.is_failure or error is None:
+            continue
+        classes |= classes_of(error)
+        if event.step_key is not None:
+            errors.append(f"{event.step_key}: {sentence_of(error)}")
+        else:
+            of_the_run.append(sentence_of(error))
+    # Without a step that failed the run never came to one.
+    return RunOutcome(run_id, result.success, tuple(errors or of_the_run[:1]), frozenset(classes))

@@ -129,11 +129,16 @@ def dagster_instance() -> Iterator[DagsterInstance]:
     from dagster_shared.error import DagsterError
     from sqlalchemy.exc import SQLAlchemyError
 
+    from astrid_assets.resources.sqlite_history import HistoryUnavailable, history_errors
+
     if history_is_shared():
         # A round trip per event is what Postgres costs; SQLite gains nothing.
         os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENTS_PER_WRITE)
     try:
-        instance = dg.DagsterInstance.get()
+        with history_errors(str(Addresses().dagster_folder)):
+            instance = dg.DagsterInstance.get()
+    except HistoryUnavailable:
+        raise
     except (DagsterError, SQLAlchemyError, ValueError, OSError) as error:
         raise click.ClickException(
             f"Dagster's history cannot be opened: {str(error).splitlines()[0]}; check "

@@ -28,7 +28,47 @@ if TYPE_CHECKING:
 
     from dagster._serdes import ConfigurableClassData
 
+REMEDIES = {
+    "disk is full": "the disk is full: free space there, or move ASTRID_HOME to another "
+    "disk, and run the same command again",
+    "disk I/O error": "the disk is full or reports errors: free space there or check it, "
+    "and run the same command again",
+    "readonly database": "it cannot be written: let this user write it and its folder, or "
+    "mount the disk writable, and run the same command again",
+    "unable to open": "it cannot be opened: check that this user may write the folder, and "
+    "run the same command again",
+    "malformed": "it is damaged: move that folder away to begin a new history",
+    "not a database": "it is damaged: move that folder away to begin a new history",
+}
+"""What SQLite says, and what to do about it."""
+
+KEPT = "What was finished is in the catalogue, and nothing of it is lost."
+
 OPEN_FILES = 8  # each run has a file of its own; the oldest is closed above this
+
+
+class HistoryUnavailable(RuntimeError):
+    """Dagster's history cannot be used; the message says why and what to do."""
+
+
+@contextmanager
+def history_errors(where: str) -> Iterator[None]:
+    """Say what to do where SQLite says that its file cannot be used.
+
+    Raises
+    ------
+    HistoryUnavailable
+        In place of what SQLite says of the disk; all else passes through.
+    """
+    try:
+        yield
+    except sa.exc.DatabaseError as error:
+        for sign, remedy in REMEDIES.items():
+            if sign in str(error.orig):
+                raise HistoryUnavailable(
+                    f"Dagster's history in {where}: {remedy}. {KEPT}"
+                ) from error
+        raise
 
 
 class Engines:
@@ -82,11 +122,12 @@ class KeptEventLogStorage(SqliteEventLogStorage):
                 self._engines.dispose()
                 self._initialized_dbs.discard(shard)
             engine = self._engines.get(self.conn_string_for_shard(shard))
-            if shard not in self._initialized_dbs:
-                self._initdb(engine)
-                self._initialized_dbs.add(shard)
-            with engine.begin() as connection:
-                yield connection
+            with history_errors(self._base_dir):
+                if shard not in self._initialized_dbs:
+                    self._initdb(engine)
+                    self._initialized_dbs.add(shard)
+                with engine.begin() as connection:
+                    yield connection
 
     def _has_file(self, shard: str) -> bool:
         return Path(self.path_for_shard(shard)).exists()
@@ -107,7 +148,8 @@ class KeptRunStorage(SqliteRunStorage):
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
         """Open a transaction."""
-        with self._engines.get(self._conn_string).begin() as connection:
+        engine = self._engines.get(self._conn_string)
+        with history_errors(str(engine.url.database)), engine.begin() as connection:
             yield connection
 
     def dispose(self) -> None:

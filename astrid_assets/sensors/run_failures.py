@@ -10,6 +10,7 @@ from urllib.request import Request
 
 import dagster as dg
 
+from astrid_assets.failures import sentence_of
 from astrid_assets.outgoing import InternalAddress, outgoing
 from astrid_assets.resources.environment import Addresses
 
@@ -44,11 +45,10 @@ def failure_text(context: dg.RunFailureSensorContext) -> str:
     lines = [f"AstrID: run {run.run_id[:8]} of {run.job_name}{where} failed"]
     for event in context.get_step_failure_events():
         error = event.step_failure_data.error
-        cause = error.cause or error if error else None
-        message = cause.message.strip() if cause else "no message"
-        lines.append(f"{event.step_key}: {message}")
+        lines.append(f"{event.step_key}: {sentence_of(error) if error else 'no message'}")
     if len(lines) == 1:
-        lines.append(context.failure_event.message or "no message")
+        error = getattr(context.failure_event.event_specific_data, "error", None)
+        lines.append(sentence_of(error) if error else context.failure_event.message or "no message")
     return "\n".join(lines)[:LONGEST_TEXT]
 
 

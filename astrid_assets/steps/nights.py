@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from astrid_assets.steps import versions
+from astrid_assets.steps.places import placed, placed_outcomes
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.upsert import columns_of
@@ -112,8 +113,10 @@ def run_nights(
         if plan.night in finished:
             yield finished[plan.night]
         else:
-            # `next` fails where an outcome is missing; a short night is never committed.
-            yield commit(plan, [next(outcomes) for _ in plan.tasks])
+            found = placed_outcomes(profile.name, plan.night, plan.tasks, outcomes)
+            with placed(profile.name, plan.night):
+                report = commit(plan, found)
+            yield report
 
 
 def load_profile(catalogue: Catalogue, survey: str) -> SurveyProfile:

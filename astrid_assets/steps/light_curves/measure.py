@@ -27,6 +27,7 @@ from astrid_assets.steps.nights import (
     hash_of,
     unchanged_report,
 )
+from astrid_assets.steps.places import placed
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.sky_index import distance_arcsec
 from astrid_assets.storage.database.tables.detections import ForcedFlux, TrackletRow
@@ -68,7 +69,9 @@ def measure_nights(
     with tools.catalogue.read() as session:
         held = gates.blocked_nights(session, profile.name, "detections")
     for night in nights:
-        yield _measure_night(tools, profile, night, is_held=night in held, force=force)
+        with placed(profile.name, night):
+            report = _measure_night(tools, profile, night, is_held=night in held, force=force)
+        yield report
 
 
 def _measure_night(

@@ -26,6 +26,7 @@ from astrid_assets.steps.nights import (
     unchanged_report,
     version_of,
 )
+from astrid_assets.steps.places import placed
 from astrid_assets.steps.reference_frames.words import missing_reason, ranking_told
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
@@ -59,7 +60,9 @@ def reference_nights(
 ) -> Iterator[NightReport]:
     """Choose, and where needed stack, the references that the nights use."""
     for night in nights:
-        yield _reference_night(tools, profile, night, force=force)
+        with placed(profile.name, night):
+            report = _reference_night(tools, profile, night, force=force)
+        yield report
 
 
 def _reference_night(

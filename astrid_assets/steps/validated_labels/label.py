@@ -26,6 +26,7 @@ from astrid_assets.steps.nights import (
     hash_of,
     unchanged_report,
 )
+from astrid_assets.steps.places import placed
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.review import ValidationEvent
 from astrid_assets.storage.fits.differences import difference_from_fits
@@ -72,7 +73,9 @@ def label_nights(
     with tools.catalogue.read() as session:
         held = gates.blocked_nights(session, profile.name, "detections")
     for night in nights:
-        yield _label_night(tools, profile, night, is_held=night in held, force=force)
+        with placed(profile.name, night):
+            report = _label_night(tools, profile, night, is_held=night in held, force=force)
+        yield report
 
 
 def _label_night(
