@@ -2,8 +2,8 @@
 
 A run records its errors as text, with the name of each exception's class, and the
 exception of a worker process arrives as a copy. So the known ones are found by name.
-Of a chain of errors the outermost known one speaks: what it was made of (a client's or
-a driver's own words) is in the traceback.
+The outermost known one in a chain of errors is reported; what a client or a driver said
+in its own words stands in the traceback.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from astrid_assets.steps.places import PLACE, place_of
+from astrid_assets.steps.locations import LOCATION, location_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from dagster._utils.error import SerializableErrorInfo
+    from dagster_shared.error import SerializableErrorInfo
 
 FAILURE = dg.Failure.__name__
 """Dagster's exception for what is said in words already."""
@@ -70,7 +70,7 @@ def names_of(classes: Iterable[type[Exception]]) -> frozenset[str]:
 
 
 def words_of(error: BaseException) -> str | None:
-    """Return what to tell the user of an exception; None for a fault of the program."""
+    """Return the sentence that the user reads; None for a fault of the program."""
     each: BaseException | None = error
     while each is not None:
         if isinstance(each, known_failures()):
@@ -83,13 +83,13 @@ def words_of(error: BaseException) -> str | None:
 
 @contextmanager
 def in_words(
-    place: str = "", *, allow_retries: bool = True, metadata: Mapping[str, str] | None = None
+    location: str = "", *, allow_retries: bool = True, metadata: Mapping[str, str] | None = None
 ) -> Iterator[None]:
     """Let a known failure end a step with its sentence, which the UI shows by itself.
 
     Parameters
     ----------
-    place
+    location
         Where the work is, in words; what the error itself knows is closer.
     allow_retries
         Whether the step may be tried again.
@@ -105,7 +105,7 @@ def in_words(
         yield
     except known_failures() as error:
         raise dg.Failure(
-            at_place(one_line(str(error)), place_of(error) or place),
+            at_location(one_line(str(error)), location_of(error) or location),
             metadata={"failure": type(error).__name__, **(metadata or {})},
             allow_retries=allow_retries,
         ) from error
@@ -131,15 +131,15 @@ def sentence_of(error: SerializableErrorInfo) -> str:
     """
     errors = list(chain(error))
     ours = names_of(known_failures()) | {FAILURE}
-    place = next((found for each in errors if (found := _place(each))), "")
+    location = next((found for each in errors if (found := _location(each))), "")
     for each in errors:
         if each.cls_name in ours:
             said = each.message.partition(f"{each.cls_name}: ")[2] or each.message
-            return at_place(one_line(said.partition(f"\n{PLACE}")[0]), place)
+            return at_location(one_line(said.partition(f"\n{LOCATION}")[0]), location)
     innermost = error
     while innermost.cause is not None and innermost.cause.cls_name != REMOTE:
         innermost = innermost.cause
-    return at_place(disk_sentence(innermost.message.strip().splitlines()[0]), place)
+    return at_location(disk_sentence(innermost.message.strip().splitlines()[0]), location)
 
 
 def disk_sentence(said: str) -> str:
@@ -155,15 +155,15 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def at_place(sentence: str, place: str) -> str:
-    """Put the place in front of a sentence that does not start with it."""
-    if not place or sentence.startswith(place):
+def at_location(sentence: str, location: str) -> str:
+    """Put the location in front of a sentence that does not start with it."""
+    if not location or sentence.startswith(location):
         return sentence
-    return f"{place}: {sentence}"
+    return f"{location}: {sentence}"
 
 
-def _place(error: SerializableErrorInfo) -> str:
+def _location(error: SerializableErrorInfo) -> str:
     for line in error.message.splitlines():
-        if line.startswith(PLACE):
-            return line.removeprefix(PLACE)
+        if line.startswith(LOCATION):
+            return line.removeprefix(LOCATION)
     return ""

@@ -6,6 +6,7 @@ from pydantic import Field
 from astrid_assets.assets._learning import deployment_metadata
 from astrid_assets.assets.trained_unet import trained_unet
 from astrid_assets.compute import Compute
+from astrid_assets.failures import in_words
 from astrid_assets.resources.environment import Addresses
 from astrid_assets.science.quality.gates import DEPLOYMENT_IS_CONSISTENT
 from astrid_assets.steps import versions
@@ -55,14 +56,15 @@ def deployed_model(
         must_beat_snr=config.must_beat_snr,
     )
     try:
-        if config.rollback_because:
-            report = roll_back(tools, tracking, config.rollback_because)
-        else:
-            work = Addresses().home / "work"
-            report = deploy_newest(tools, tracking, settings, work)
+        with in_words():
+            if config.rollback_because:
+                report = roll_back(tools, tracking, config.rollback_because)
+            else:
+                work = Addresses().home / "work"
+                report = deploy_newest(tools, tracking, settings, work)
     except NoModel as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    with catalogue.begin() as session:
+    with in_words(), catalogue.begin() as session:
         champion = models.champion(session)
         in_force = champion is not None and store.exists(champion.onnx_key)
         verdict = DEPLOYMENT_IS_CONSISTENT.judge(

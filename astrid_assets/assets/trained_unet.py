@@ -6,6 +6,7 @@ from pydantic import Field
 from astrid_assets.assets._learning import training_metadata
 from astrid_assets.assets.training_dataset import training_dataset
 from astrid_assets.compute import Compute
+from astrid_assets.failures import in_words
 from astrid_assets.resources.environment import Addresses
 from astrid_assets.science.quality.gates import enough_test_samples, evaluation_floor
 from astrid_assets.steps import versions
@@ -55,13 +56,14 @@ def trained_unet(
     # A few large files, seldom made: what is damaged is written over.
     tools = Tools(catalogue, store.verifying(), compute)
     try:
-        trained = train_model(
-            tools,
-            tracking,
-            settings,
-            Addresses().home / "work",
-            on_epoch=lambda metrics: context.log.info("%s", metrics),
-        )
+        with in_words():
+            trained = train_model(
+                tools,
+                tracking,
+                settings,
+                Addresses().home / "work",
+                on_epoch=lambda metrics: context.log.info("%s", metrics),
+            )
     except NoDataset as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     evaluation = trained.evaluation
@@ -73,7 +75,7 @@ def trained_unet(
         ),
         enough_test_samples(evaluation.n_real + evaluation.n_bogus),
     ]
-    with catalogue.begin() as session:
+    with in_words(), catalogue.begin() as session:
         gates.record(session, "", "", "trained_unet", verdicts)
     return dg.MaterializeResult(
         metadata=training_metadata(trained, verdicts),

@@ -5,6 +5,7 @@ import dagster as dg
 from astrid_assets.assets._learning import dataset_metadata, log_dataset
 from astrid_assets.assets.validated_labels import validated_labels
 from astrid_assets.compute import Compute
+from astrid_assets.failures import in_words
 from astrid_assets.science.quality.gates import (
     ANOMALY_RATIO,
     DATASET_BALANCE,
@@ -46,7 +47,8 @@ def training_dataset(
     # A few large files, seldom made: what is damaged is written over.
     tools = Tools(catalogue, store.verifying(), compute)
     try:
-        dataset = collect_dataset(tools, config)
+        with in_words():
+            dataset = collect_dataset(tools, config)
     except TooFewLabels as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     quality = dataset.quality
@@ -60,8 +62,9 @@ def training_dataset(
             ANOMALY_RATIO,
         ),
     ]
-    run_id = log_dataset(tracking, catalogue, dataset, context.run.run_id)
-    with catalogue.begin() as session:
+    with in_words():
+        run_id = log_dataset(tracking, catalogue, dataset, context.run.run_id)
+    with in_words(), catalogue.begin() as session:
         gates.record(session, "", "", "training_dataset", verdicts)
     return dg.MaterializeResult(
         metadata=dataset_metadata(dataset, verdicts, run_id),

@@ -116,8 +116,11 @@ def check_catalogue() -> Iterator[Finding]:
     yield Finding("OK", opened.url)
 
 
-def check_surveys() -> Iterator[Finding]:
-    """Return whether each survey's profile is valid and the graph knows it."""
+def check_surveys(*, fix: bool = False) -> Iterator[Finding]:
+    """Return whether each survey's profile is valid and the graph knows it.
+
+    `fix` adds those to the graph that it does not know.
+    """
     from astrid_assets.cli.surveys import DIMENSION, profile_of, stored_surveys
     from astrid_assets.surveys.profile import ProfileError
 
@@ -136,25 +139,43 @@ def check_surveys() -> Iterator[Finding]:
             continue
         if row.name in known:
             yield Finding("OK", row.name)
+            continue
+        what = f"{row.name} is in the catalogue, but the graph does not know it"
+        if fix:
+            with workplace.dagster_instance() as instance:
+                instance.add_dynamic_partitions(DIMENSION, [row.name])
+            yield Finding("OK", f"{what}; added to the graph")
         else:
-            yield Finding(
-                "FAIL",
-                f"{row.name} is in the catalogue, but the graph does not know it",
-                f"astrid survey show {row.name} > {row.name}.toml && "
-                f"astrid survey add {row.name}.toml",
-            )
+            yield Finding("FAIL", what, "astrid doctor --fix adds it to the graph")
 
 
-def check_mlflow() -> Iterator[Finding]:
-    """Return whether MLflow answers, or its database can be opened."""
+def check_mlflow(*, fix: bool = False) -> Iterator[Finding]:
+    """Return whether MLflow answers and knows the catalogue's training runs.
+
+    `fix` moves a database aside that was left half-way when it was made.
+    """
+    from astrid_assets.cli.lost_tracking import REMEDY, lost_history
+    from astrid_assets.tracking.embedded import move_aside, was_never_finished
     from astrid_assets.tracking.server import without_password
 
     tracking = workplace.open_tracking()
     tracking.check()
     shown = without_password(tracking.tracking_uri)
-    file = Path(tracking.tracking_uri.removeprefix("sqlite:///"))
-    if tracking.tracking_uri.startswith("sqlite:///") and not file.exists():
-        yield Finding("OK", f"{shown} (made with the first training)")
+    file = tracking.file
+    if file is not None and file.exists() and was_never_finished(file):
+        what = f"{shown} was never finished, because what made it was killed"
+        if not fix:
+            remedy = "astrid doctor --fix moves it aside, and the next training makes a new one"
+            yield Finding("FAIL", what, remedy)
+            return
+        yield Finding("OK", f"{what}; moved to {move_aside(file)}")
+    with workplace.open_catalogue().read() as session:
+        lost = lost_history(session, tracking, ask_server=True)
+    if lost:
+        yield Finding("WARN", f"the tracking history is gone: {lost}", REMEDY)
+    if file is not None and not file.exists():
+        if not lost:
+            yield Finding("OK", f"{shown} (made with the first training)")
         return
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

@@ -141,11 +141,28 @@ def _print_learning(console: Console, session: Session) -> None:
     newest = datasets.newest_dataset(session)
     if newest is None:
         return
+    _print_lost_tracking(console, session)
     waiting = labels.new_label_count(session, newest.last_sequence)
     console.print(
         f"Dataset: {newest.total_samples} samples, quality {newest.quality_score:.2f}; "
         f"{waiting} labels are newer"
     )
+
+
+def _print_lost_tracking(console: Console, session: Session) -> None:
+    from astrid_assets.cli.lost_tracking import REMEDY, lost_history
+    from astrid_assets.cli.workplace import open_tracking
+    from astrid_assets.tracking.server import TrackingUnavailable
+
+    try:
+        lost = lost_history(session, open_tracking(), ask_server=False)
+    except TrackingUnavailable as error:
+        lost = str(error)
+    if lost:
+        console.print(
+            f"[yellow]Tracking[/yellow] the tracking history is gone: {lost}; {REMEDY}.",
+            highlight=False,
+        )
 
 
 def _print_blocked_nights(console: Console, session: Session) -> None:

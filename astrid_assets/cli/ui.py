@@ -65,7 +65,9 @@ def ui_command(
     home = workplace.prepare_home()
     with only_ui_of(home):
         workplace.open_catalogue()
-        workplace.open_tracking().check()
+        tracking = workplace.open_tracking()
+        tracking.check()
+        tracking.make_file()
         with workplace.dagster_instance() as instance:
             workplace.fail_orphans(instance)
         programs = programs_to_start(home, port, mlflow_port, with_mlflow=with_mlflow)

@@ -22,6 +22,7 @@ from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorag
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from sqlalchemy import event
+from sqlalchemy.exc import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,16 +54,16 @@ class HistoryUnavailable(RuntimeError):
 
 @contextmanager
 def history_errors(where: str) -> Iterator[None]:
-    """Say what to do where SQLite says that its file cannot be used.
+    """Raise an error with a remedy where SQLite cannot use its file.
 
     Raises
     ------
     HistoryUnavailable
-        In place of what SQLite says of the disk; all else passes through.
+        From SQLite's error about the disk or the file; all others pass through.
     """
     try:
         yield
-    except sa.exc.DatabaseError as error:
+    except DatabaseError as error:
         for sign, remedy in REMEDIES.items():
             if sign in str(error.orig):
                 raise HistoryUnavailable(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from astrid_assets.steps import versions
-from astrid_assets.steps.places import placed, placed_outcomes
+from astrid_assets.steps.locations import located, located_outcomes
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.upsert import columns_of
@@ -113,8 +113,8 @@ def run_nights(
         if plan.night in finished:
             yield finished[plan.night]
         else:
-            found = placed_outcomes(profile.name, plan.night, plan.tasks, outcomes)
-            with placed(profile.name, plan.night):
+            found = located_outcomes(profile.name, plan.night, plan.tasks, outcomes)
+            with located(profile.name, plan.night):
                 report = commit(plan, found)
             yield report
 

@@ -24,13 +24,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from astrid_assets.tracking.embedded import (
+    check_writable,
+    make_whole,
+    sqlite_file,
+    was_never_finished,
+)
 from astrid_assets.tracking.model import global_address, log_onnx
 from astrid_assets.tracking.run import ActiveRun
 from astrid_assets.tracking.server import (
     TrackingUnavailable,
     as_location,
     check_server,
-    prepare_sqlite,
     without_password,
 )
 
@@ -46,6 +51,12 @@ log = logging.getLogger(__name__)
 
 ALIASES = frozenset({"champion", "challenger", "previous"})
 SHA256_TAG = "onnx_sha256"
+FILE_PROBLEMS = re.compile(
+    "database or disk is full|disk I/O error|readonly database|malformed|not a database"
+)
+"""SQLite's words about a file that it cannot use."""
+
+REQUEST_RETRIES = "3"  # 14 s of a server that stumbles; MLflow's own 7 take four minutes
 
 
 class RunOpener(Protocol):
@@ -124,13 +135,29 @@ class Tracking:
         """
         if self.tracking_uri.startswith(("http://", "https://")):
             check_server(self.tracking_uri)
-        elif self.tracking_uri.startswith("sqlite:///"):
-            prepare_sqlite(self.tracking_uri)
+        elif self.file is not None:
+            check_writable(self.file)
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None for a server."""
+        return sqlite_file(self.tracking_uri)
+
+    def make_file(self) -> None:
+        """Make the SQLite file unless it is there; nothing to do for a server.
+
+        Raises
+        ------
+        TrackingUnavailable
+            If it cannot be written.
+        """
+        _set_up_mlflow()
+        if self.file is not None:
+            make_whole(self.file)
 
     def client(self) -> MlflowClient:
-        """Return MLflow's own client for this address."""
-        # Read when MLflow is imported: nothing is reported to its makers.
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        """Return MLflow's own client for this address; makes the file if it is missing."""
+        self.make_file()
         from mlflow import MlflowClient
 
         return MlflowClient(self.tracking_uri, registry_uri=self.tracking_uri)
@@ -178,17 +205,17 @@ class Tracking:
         TrackingUnavailable
             If nothing answers at `tracking_uri`.
         """
-        self.check()
-        experiment_id = self.experiment_id(experiment)
-        if run_id is not None and not self._knows(run_id):
-            log.warning(
-                "MLflow run %s is not known at %s, a new one is begun",
-                run_id,
-                without_password(self.tracking_uri),
-            )
-            run_id = None
-        with self.open_run(self, experiment, name, tags or {}, run_id) as opened:
-            yield ActiveRun(opened, self._run_url(experiment_id, opened), self.client())
+        with self._reached():
+            experiment_id = self.experiment_id(experiment)
+            if run_id is not None and not self.knows(run_id):
+                log.warning(
+                    "MLflow run %s is not known at %s, a new one is begun",
+                    run_id,
+                    without_password(self.tracking_uri),
+                )
+                run_id = None
+            with self.open_run(self, experiment, name, tags or {}, run_id) as opened:
+                yield ActiveRun(opened, self._run_url(experiment_id, opened), self.client())
 
     def lightning_logger(self, run_id: str) -> Logger:
         """Return a Lightning logger that writes into a run that is open."""
@@ -229,12 +256,14 @@ class Tracking:
         """Let ``champion``, ``challenger`` or ``previous`` name a version."""
         if alias not in ALIASES:
             raise ValueError(f"{alias!r} is none of {', '.join(sorted(ALIASES))}")
-        self.client().set_registered_model_alias(name, alias, version)
+        with self._reached():
+            self.client().set_registered_model_alias(name, alias, version)
 
     def delete_alias(self, name: str, alias: str) -> None:
         """Let an alias name nothing; no error where it does so already."""
-        if self.alias_version(name, alias) is not None:
-            self.client().delete_registered_model_alias(name, alias)
+        with self._reached():
+            if self.alias_version(name, alias) is not None:
+                self.client().delete_registered_model_alias(name, alias)
 
     def alias_version(self, name: str, alias: str) -> str | None:
         """Return the version an alias names, None where it names none."""
@@ -244,17 +273,61 @@ class Tracking:
             return None if version is None else str(version)
         return None
 
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Say that MLflow cannot be used where that is why something failed.
+
+        Raises
+        ------
+        TrackingUnavailable
+            Before MLflow is asked, and from what MLflow raised.
+        """
+        self.check()
+        try:
+            yield
+        except TrackingUnavailable:
+            raise
+        except Exception as error:
+            problem = self._problem(error)
+            if problem is None:
+                raise
+            raise problem from error
+
+    def _problem(self, error: Exception) -> TrackingUnavailable | None:
+        """Return what keeps MLflow from working; None where `error` is something else."""
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import DBAPIError
+
+        if not isinstance(error, MlflowException | DBAPIError | OSError):
+            return None
+        try:
+            self.check()
+        except TrackingUnavailable as gone:
+            return gone
+        if self.file is not None and was_never_finished(self.file):
+            return TrackingUnavailable(
+                f"MLflow's database {self.file} was never finished, because what made it was "
+                "killed: `astrid doctor --fix` moves it aside, and a new one is made"
+            )
+        if self.file is not None and (said := FILE_PROBLEMS.search(str(error))):
+            return TrackingUnavailable(
+                f"MLflow's database {self.file} cannot be used ({said[0]}): free space there, "
+                "restore it from a backup, or move the file away to begin anew; models in "
+                "force are kept in the object store"
+            )
+        return None
+
     def _experiment_files(self, name: str) -> str | None:
         location = self.artifact_location
         if location is None:
-            if not self.tracking_uri.startswith("sqlite:///"):
+            if self.file is None:
                 return None
             # MLflow would put them into the working folder.
-            file = Path(self.tracking_uri.removeprefix("sqlite:///"))
-            location = str(file.parent / "artifacts")
+            location = str(self.file.parent / "artifacts")
         return f"{as_location(location)}/{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}"
 
-    def _knows(self, run_id: str) -> bool:
+    def knows(self, run_id: str) -> bool:
+        """Return whether a run is there and not deleted."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -270,3 +343,10 @@ class Tracking:
             return ""
         server = without_password(self.tracking_uri).rstrip("/")
         return f"{server}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def _set_up_mlflow() -> None:
+    """Set what MLflow reads from the environment when it is imported."""
+    # Nothing is reported to its makers.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", REQUEST_RETRIES)

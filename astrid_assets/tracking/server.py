@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
-
-from astrid_assets.storage.private import make_private_folder
 
 TIMEOUT_S = 5.0
 
@@ -46,29 +43,6 @@ def check_server(uri: str) -> None:
             f"no MLflow server answers at {shown} ({reason}): start it, or unset "
             "MLFLOW_TRACKING_URI to keep experiments in a local file"
         ) from error
-
-
-def prepare_sqlite(uri: str) -> None:
-    """Make the folder of an embedded MLflow database.
-
-    Raises
-    ------
-    TrackingUnavailable
-        If the file cannot be written there.
-    """
-    file = Path(uri.removeprefix("sqlite:///"))
-    try:
-        make_private_folder(file.parent)
-    except OSError as error:
-        raise TrackingUnavailable(
-            f"the folder of MLflow's database cannot be made: {error}; set "
-            "MLFLOW_TRACKING_URI to a writable location"
-        ) from error
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise TrackingUnavailable(
-            f"MLflow's database {file} cannot be written: check its permissions, or "
-            "set MLFLOW_TRACKING_URI to a writable location"
-        )
 
 
 def as_location(location: str) -> str:

@@ -124,7 +124,11 @@ def test_a_survey_the_graph_does_not_know_is_found(cli, frames):
         instance.delete_dynamic_partition("survey", "mine")
     (found,) = findings(doctor_checks.check_surveys)
     assert found.level == "FAIL"
-    assert "astrid survey add mine.toml" in found.remedy
+    assert "astrid doctor --fix" in found.remedy
+    (mended,) = doctor_checks.check_surveys(fix=True)
+    assert mended.what.endswith("added to the graph")
+    (after,) = findings(doctor_checks.check_surveys)
+    assert (after.level, after.what) == ("OK", "mine")
 
 
 def test_an_mlflow_database_that_is_none_is_found(home):

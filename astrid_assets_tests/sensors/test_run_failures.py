@@ -15,6 +15,7 @@ from astrid_assets.sensors.run_failures import (
     post,
     run_failures,
 )
+from astrid_assets.storage.objects.store_errors import StoreUnavailable
 
 
 class Receiver:
@@ -55,8 +56,17 @@ def broken() -> None:
     raise dg.Failure("3 stars for the PSF, 5 needed", allow_retries=False)
 
 
-def failed_run(instance: dg.DagsterInstance) -> dg.RunFailureSensorContext:
-    job = dg.Definitions(assets=[broken], jobs=[dg.define_asset_job("night_job")]).resolve_job_def(
+@dg.asset(retry_policy=dg.RetryPolicy(max_retries=0))
+def unkept() -> None:
+    """Fail as a store fails."""
+    error = OSError(28, "No space left on device")
+    raise StoreUnavailable("/data: the disk is full: free space there") from error
+
+
+def failed_run(
+    instance: dg.DagsterInstance, asset: dg.AssetsDefinition = broken
+) -> dg.RunFailureSensorContext:
+    job = dg.Definitions(assets=[asset], jobs=[dg.define_asset_job("night_job")]).resolve_job_def(
         "night_job"
     )
     result = job.execute_in_process(
@@ -84,6 +94,12 @@ def test_the_text_names_job_nights_step_and_reason(
     assert "broken: " in text
     assert "3 stars for the PSF, 5 needed" in text
     assert len(text) <= LONGEST_TEXT
+
+
+@pytest.mark.slow
+def test_the_text_of_a_known_failure_is_its_sentence(instance: dg.DagsterInstance) -> None:
+    text = failure_text(failed_run(instance, unkept))
+    assert text.endswith("\nunkept: /data: the disk is full: free space there")
 
 
 @pytest.mark.slow

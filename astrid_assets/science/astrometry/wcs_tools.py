@@ -108,7 +108,9 @@ def to_pixels(wcs: WCS, ra_deg: Array, dec_deg: Array) -> Array:
         `bad_astrometry` when the WCS cannot be inverted there.
     """
     try:
-        xy = wcs.all_world2pix(np.column_stack([ra_deg, dec_deg]), 0, tolerance=1e-5)
+        # Adaptive: each position is iterated until it has converged itself, not until the
+        # last of all has, so that its pixel does not depend on which others are asked.
+        xy = wcs.all_world2pix(np.column_stack([ra_deg, dec_deg]), 0, tolerance=1e-5, adaptive=True)
     except NoConvergence as error:
         raise FrameRejected(
             ReasonCode.BAD_ASTROMETRY,

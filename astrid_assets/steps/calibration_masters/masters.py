@@ -18,8 +18,8 @@ from astrid_assets.steps.calibration_masters.groups import KINDS
 from astrid_assets.steps.calibration_masters.keys import MasterKeys
 from astrid_assets.steps.calibration_masters.making import Workshop
 from astrid_assets.steps.calibration_masters.pictures import pictures_of
+from astrid_assets.steps.locations import located
 from astrid_assets.steps.nights import NightReport, finish, hash_of, unchanged_report
-from astrid_assets.steps.places import placed
 from astrid_assets.storage.queries import observations
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def masters_nights(
     """Make the masters of the nights' calibration frames and those their lights use."""
     workshop = None if _is_calibrated(profile) else Workshop(tools, profile)
     for night in nights:
-        with placed(profile.name, night):
+        with located(profile.name, night):
             report = _masters_night(tools, profile, workshop, night, force=force)
         yield report
 

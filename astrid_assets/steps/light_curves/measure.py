@@ -20,6 +20,7 @@ from astrid_assets.science.errors import FrameRejected
 from astrid_assets.science.photometry.forced_photometry import forced_fluxes, is_persistent_hole
 from astrid_assets.science.quality.gates import reference_is_clean
 from astrid_assets.steps import versions
+from astrid_assets.steps.locations import located
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
@@ -27,7 +28,6 @@ from astrid_assets.steps.nights import (
     hash_of,
     unchanged_report,
 )
-from astrid_assets.steps.places import placed
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.sky_index import distance_arcsec
 from astrid_assets.storage.database.tables.detections import ForcedFlux, TrackletRow
@@ -69,7 +69,7 @@ def measure_nights(
     with tools.catalogue.read() as session:
         held = gates.blocked_nights(session, profile.name, "detections")
     for night in nights:
-        with placed(profile.name, night):
+        with located(profile.name, night):
             report = _measure_night(tools, profile, night, is_held=night in held, force=force)
         yield report
 

@@ -17,6 +17,7 @@ from astrid_assets.science.reasons import current_code
 from astrid_assets.science.reference.selection import ReferenceCandidate, choose_members
 from astrid_assets.science.reference.stacking import build_reference, depth_of
 from astrid_assets.steps import versions
+from astrid_assets.steps.locations import located
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
@@ -26,7 +27,6 @@ from astrid_assets.steps.nights import (
     unchanged_report,
     version_of,
 )
-from astrid_assets.steps.places import placed
 from astrid_assets.steps.reference_frames.words import missing_reason, ranking_told
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
@@ -60,7 +60,7 @@ def reference_nights(
 ) -> Iterator[NightReport]:
     """Choose, and where needed stack, the references that the nights use."""
     for night in nights:
-        with placed(profile.name, night):
+        with located(profile.name, night):
             report = _reference_night(tools, profile, night, force=force)
         yield report
 

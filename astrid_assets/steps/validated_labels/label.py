@@ -19,6 +19,7 @@ from astrid_assets.science.labelling.truth_match import match_truth
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.quality.gates import NIGHT_BALANCE, label_agreement, label_balance
 from astrid_assets.steps import versions
+from astrid_assets.steps.locations import located
 from astrid_assets.steps.nights import (
     NightReport,
     Tools,
@@ -26,7 +27,6 @@ from astrid_assets.steps.nights import (
     hash_of,
     unchanged_report,
 )
-from astrid_assets.steps.places import placed
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.review import ValidationEvent
 from astrid_assets.storage.fits.differences import difference_from_fits
@@ -73,7 +73,7 @@ def label_nights(
     with tools.catalogue.read() as session:
         held = gates.blocked_nights(session, profile.name, "detections")
     for night in nights:
-        with placed(profile.name, night):
+        with located(profile.name, night):
             report = _label_night(tools, profile, night, is_held=night in held, force=force)
         yield report
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 MIGRATE = "run `astrid status`; every astrid command brings them up to date first"
 MAX_DETAIL = 300  # characters of what the database itself says
 
+DAMAGED = (
+    "the database is damaged: `astrid doctor --verify` says where, and with --fix makes "
+    "damaged indexes again; else restore it from a backup. The objects are kept"
+)
+
 SQLITE_REMEDIES = {
     "unable to open": "the file cannot be opened: check that its folder exists and "
     "that this user may write there (ASTRID_DATABASE_URL)",
@@ -28,10 +33,11 @@ SQLITE_REMEDIES = {
     "disk I/O error": "the disk reports errors, or does not support SQLite's locks "
     "(network folders often do not): keep the catalogue on a local disk, or use "
     "PostgreSQL",
-    "not a database": "the file is no SQLite database: point ASTRID_DATABASE_URL at "
-    "another file, or move this one away",
-    "malformed": "the file is damaged: restore it from a backup, or move it away and "
-    "run the nights again; the objects are kept",
+    "not a database": "the file is damaged, or is no SQLite database: `astrid doctor "
+    "--verify` says what is left of it; point ASTRID_DATABASE_URL at another file, or "
+    "restore this one from a backup",
+    "malformed": DAMAGED,
+    "Could not decode to UTF-8": DAMAGED,
 }
 
 POSTGRES_REMEDIES = {
@@ -52,6 +58,8 @@ POSTGRES_REMEDIES = {
     "server is full: free space there and run again; nothing was lost",
     r"permission denied|read-only transaction": "this PostgreSQL user may not do that: "
     "grant it the rights on the database",
+    r"invalid page in block|could not read block|unexpected zero page|missing chunk number|"
+    r"invalid memory alloc request": DAMAGED,
     r"deadlock detected|could not serialize": "two processes wrote the same rows at "
     "once: run again",
 }

@@ -104,6 +104,15 @@ def test_stars_on_half_of_the_frame_do_not_bend_the_other_half(rng):
     assert np.abs(grid_error(solution.wcs, truth)).max() < 5
 
 
+@pytest.mark.parametrize("corner_px", [0.5, 5, 40])
+def test_the_pixel_of_a_position_does_not_depend_on_the_others_asked(rng, corner_px):
+    wcs = camera(corner_px)
+    ra, dec = wcs.all_pix2world(*rng.uniform(0, 1000, (2, 60)), 0)
+    together = to_pixels(wcs, ra, dec)
+    alone = [to_pixels(wcs, ra[[i]], dec[[i]])[0] for i in range(len(ra))]
+    np.testing.assert_array_equal(together, alone)
+
+
 def test_a_distorted_solution_survives_a_fits_header(rng):
     truth = camera(5.0)
     stars, anchor, sky = field_seen(rng, truth, 300)

@@ -1,6 +1,6 @@
 """Where an exception happened: which night, and which frame of it.
 
-It is noted on the exception itself, so that it keeps its class and its place is read
+It is noted on the exception itself, so that it keeps its class and its location is read
 by whoever reports it, in this process or from the text of a traceback.
 """
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 
 Outcome = TypeVar("Outcome")
 
-PLACE = "at "
-"""How a note begins that names a place."""
+LOCATION = "at "
+"""How a note begins that names a location."""
 
 
 @contextmanager
-def placed(survey: str, night: str, frame: str = "") -> Iterator[None]:
-    """Note the place on an exception that leaves the block, unless it has a closer one."""
+def located(survey: str, night: str, frame: str = "") -> Iterator[None]:
+    """Note the location on an exception that leaves the block, unless it has a closer one."""
     try:
         yield
     except Exception as error:
-        if not place_of(error):
+        if not location_of(error):
             # A worker that died had other frames at hand than the one waited for.
             named = frame and not isinstance(error, WorkerDied)
             where = f"{survey} {night}, {frame}" if named else f"{survey} {night}"
-            error.add_note(f"{PLACE}{where}")
+            error.add_note(f"{LOCATION}{where}")
         raise
 
 
-def place_of(error: BaseException) -> str:
-    """Return the place noted on an exception, empty where there is none."""
+def location_of(error: BaseException) -> str:
+    """Return the location noted on an exception, empty where there is none."""
     notes: list[str] = getattr(error, "__notes__", [])
-    found = [note for note in notes if note.startswith(PLACE)]
-    return found[0].removeprefix(PLACE) if found else ""
+    found = [note for note in notes if note.startswith(LOCATION)]
+    return found[0].removeprefix(LOCATION) if found else ""
 
 
 def frame_name(task: object) -> str:
@@ -57,7 +57,7 @@ def frame_name(task: object) -> str:
     return ""
 
 
-def placed_outcomes(
+def located_outcomes(
     survey: str, night: str, tasks: Sequence[object], outcomes: Iterator[Outcome]
 ) -> list[Outcome]:
     """Return the outcome of each task, in their order; an exception names its frame.
@@ -74,7 +74,7 @@ def placed_outcomes(
     """
     found: list[Outcome] = []
     for task in tasks:
-        with placed(survey, night, frame_name(task)):
+        with located(survey, night, frame_name(task)):
             # `next` fails where an outcome is missing; a short night is never committed.
             found.append(next(outcomes))
     return found
