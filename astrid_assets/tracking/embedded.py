@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from astrid_assets.storage.private import make_private_folder
+from astrid_assets.storage.private import make_private_file, make_private_folder
 from astrid_assets.tracking.server import TrackingUnavailable
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def make_whole(file: Path) -> None:
         part = file.parent / f".{file.name}.part"
         _remove(part)  # of a process that was killed here
         try:
+            make_private_file(part)
             _make_tables(part)
             part.replace(file)
         except OSError as error:

@@ -11,7 +11,7 @@ from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.catalogue_errors import CatalogueUnavailable
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.private import make_private_folder
-from astrid_assets.tracking.server import prepare_sqlite
+from astrid_assets.tracking.embedded import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def test_a_store_that_others_read_is_not_changed(tmp_path: Path) -> None:
 
 
 def test_the_folder_of_mlflow_is_private(tmp_path: Path) -> None:
-    prepare_sqlite(f"sqlite:///{tmp_path}/home/mlflow/mlflow.db")
+    check_writable(tmp_path / "home" / "mlflow" / "mlflow.db")
     assert mode(tmp_path / "home") == mode(tmp_path / "home" / "mlflow") == "700"
 
 
