@@ -69,9 +69,9 @@ class LazyGroup(click.Group):
             from astrid_assets.failures import words_of
 
             said = words_of(error)
-            if said is None or CommandLine().debug:
-                raise
-            raise click.ClickException(said) from error
+            if said is not None and not CommandLine().debug:
+                raise click.ClickException(said) from error
+            raise
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

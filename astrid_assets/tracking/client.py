@@ -28,9 +28,9 @@ from astrid_assets.tracking.embedded import (
     check_writable,
     make_whole,
     sqlite_file,
-    was_never_finished,
 )
 from astrid_assets.tracking.model import global_address, log_onnx
+from astrid_assets.tracking.reached import reached
 from astrid_assets.tracking.run import ActiveRun
 from astrid_assets.tracking.server import (
     TrackingUnavailable,
@@ -51,11 +51,6 @@ log = logging.getLogger(__name__)
 
 ALIASES = frozenset({"champion", "challenger", "previous"})
 SHA256_TAG = "onnx_sha256"
-FILE_PROBLEMS = re.compile(
-    "database or disk is full|disk I/O error|readonly database|malformed|not a database"
-)
-"""SQLite's words about a file that it cannot use."""
-
 REQUEST_RETRIES = "3"  # 14 s of a server that stumbles; MLflow's own 7 take four minutes
 
 
@@ -205,7 +200,7 @@ class Tracking:
         TrackingUnavailable
             If nothing answers at `tracking_uri`.
         """
-        with self._reached():
+        with reached(self.check, self.file):
             experiment_id = self.experiment_id(experiment)
             if run_id is not None and not self.knows(run_id):
                 log.warning(
@@ -256,12 +251,12 @@ class Tracking:
         """Let ``champion``, ``challenger`` or ``previous`` name a version."""
         if alias not in ALIASES:
             raise ValueError(f"{alias!r} is none of {', '.join(sorted(ALIASES))}")
-        with self._reached():
+        with reached(self.check, self.file):
             self.client().set_registered_model_alias(name, alias, version)
 
     def delete_alias(self, name: str, alias: str) -> None:
         """Let an alias name nothing; no error where it does so already."""
-        with self._reached():
+        with reached(self.check, self.file):
             if self.alias_version(name, alias) is not None:
                 self.client().delete_registered_model_alias(name, alias)
 
@@ -271,50 +266,6 @@ class Tracking:
             version = dict(model.aliases).get(alias)
             # An int on SQLite, a string over HTTP.
             return None if version is None else str(version)
-        return None
-
-    @contextmanager
-    def _reached(self) -> Iterator[None]:
-        """Say that MLflow cannot be used where that is why something failed.
-
-        Raises
-        ------
-        TrackingUnavailable
-            Before MLflow is asked, and from what MLflow raised.
-        """
-        self.check()
-        try:
-            yield
-        except TrackingUnavailable:
-            raise
-        except Exception as error:
-            problem = self._problem(error)
-            if problem is None:
-                raise
-            raise problem from error
-
-    def _problem(self, error: Exception) -> TrackingUnavailable | None:
-        """Return what keeps MLflow from working; None where `error` is something else."""
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import DBAPIError
-
-        if not isinstance(error, MlflowException | DBAPIError | OSError):
-            return None
-        try:
-            self.check()
-        except TrackingUnavailable as gone:
-            return gone
-        if self.file is not None and was_never_finished(self.file):
-            return TrackingUnavailable(
-                f"MLflow's database {self.file} was never finished, because what made it was "
-                "killed: `astrid doctor --fix` moves it aside, and a new one is made"
-            )
-        if self.file is not None and (said := FILE_PROBLEMS.search(str(error))):
-            return TrackingUnavailable(
-                f"MLflow's database {self.file} cannot be used ({said[0]}): free space there, "
-                "restore it from a backup, or move the file away to begin anew; models in "
-                "force are kept in the object store"
-            )
         return None
 
     def _experiment_files(self, name: str) -> str | None:
