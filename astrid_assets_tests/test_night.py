@@ -29,9 +29,11 @@ from astrid_assets.steps.difference_images.subtract import (
     PICTURE,
 )
 from astrid_assets.steps.injected_transients import report as injection_report
+from astrid_assets.steps.light_curves.measure import ForceTask, force_on
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.detections import (
     DifferenceRun,
+    ForcedFlux,
     InjectedTransientRow,
     SkyObject,
 )
@@ -377,6 +379,31 @@ def test_an_object_has_a_flux_on_every_frame_that_shows_its_place(
             # Before its discovery, on it, and after; at the frame's edge maybe fewer.
             assert len(curve) >= 0.7 * len(differences)
             assert [p.observed_mjd for p in curve] == sorted(p.observed_mjd for p in curve)
+
+
+def test_a_forced_flux_does_not_depend_on_the_positions_measured_with_it(
+    embedded: World,
+) -> None:
+    query = (
+        select(ForcedFlux, SkyObject, DifferenceRun.difference_key)
+        .join(SkyObject, SkyObject.id == ForcedFlux.object_id)
+        .join(DifferenceRun, DifferenceRun.id == ForcedFlux.difference_id)
+        .order_by(ForcedFlux.difference_id, ForcedFlux.object_id)
+    )
+    with embedded.catalogue.read() as session:
+        rows = session.execute(query).all()[::10]
+    assert len(rows) > 50
+    for row, item, key in rows:
+        task = ForceTask(
+            store=embedded.store,
+            difference_id=row.difference_id,
+            difference_key=key,
+            object_ids=(item.id,),
+            ra_deg=(item.ra_deg,),
+            dec_deg=(item.dec_deg,),
+        )
+        (alone,) = force_on(task)
+        assert (alone.flux_e, alone.flux_err_e) == (row.flux_e, row.flux_err_e)
 
 
 def test_forced_and_detected_fluxes_of_a_discovery_agree(embedded: World) -> None:

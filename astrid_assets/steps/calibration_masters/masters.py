@@ -91,7 +91,7 @@ def _masters_night(
         before = unchanged_report(session, survey, night, ASSET, input_hash)
     if before and not force:
         return before
-    rows = sorted(made.values(), key=lambda row: (row.kind, row.band, row.night))
+    rows = sorted(made.values(), key=lambda row: (row.kind, row.band, row.night, row.id))
     missing = Counter(kind for found in keys.values() for kind in found.missing)
     summary: dict[str, object] = {
         "lights": len(lights),

@@ -90,8 +90,8 @@ def chosen_masters(
 def masters_with_keys(
     session: Session, survey: str, keys: Collection[str]
 ) -> list[CalibrationMaster]:
-    """Return a survey's masters that are kept under these object keys."""
-    return [
+    """Return a survey's masters that are kept under these object keys, by id."""
+    found = [
         row
         for chunk in in_chunks(keys)
         for row in session.scalars(
@@ -101,6 +101,7 @@ def masters_with_keys(
             )
         )
     ]
+    return sorted(found, key=lambda row: row.id)
 
 
 def undated(session: Session, survey: str) -> list[Observation]:
