@@ -397,7 +397,7 @@ def test_a_forced_flux_does_not_depend_on_the_positions_measured_with_it(
         task = ForceTask(
             store=embedded.store,
             difference_id=row.difference_id,
-            difference_key=key,
+            difference_key=str(key),
             object_ids=(item.id,),
             ra_deg=(item.ra_deg,),
             dec_deg=(item.dec_deg,),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import warnings
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,7 +149,10 @@ def _make_tables(file: Path) -> None:
 
     engine = utils.create_sqlalchemy_engine_with_retry(f"{SQLITE}{file}")
     try:
-        utils._initialize_tables(engine)  # noqa: SLF001  `mlflow db upgrade` needs tables
+        with warnings.catch_warnings():
+            # MLflow's migrations use what SQLAlchemy calls deprecated.
+            warnings.simplefilter("ignore")
+            utils._initialize_tables(engine)  # noqa: SLF001  `mlflow db upgrade` needs tables
     finally:
         engine.dispose()
 
