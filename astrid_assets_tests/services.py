@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import shutil
 import socket
 import tempfile
@@ -253,6 +254,7 @@ def open_services() -> Iterator[Services]:
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs every request
     with running_postgres() as postgres:
         server.start()
         try:
