@@ -152,7 +152,7 @@ def bucket(
     ("kind", "method", "workers", "place", "sentence"),
     [
         ("refused", "PUT", "2", f"{NAME} 2025-03-01, 2025-03-01/", "access refused (AccessDenied)"),
-        ("failing", "GET", "1", f"{NAME} 2025-03-01: ", "check ASTRID_S3_ENDPOINT"),
+        ("failing", "GET", "1", f"{NAME} 2025-03-01: ", "the server fails (status 500)"),
         ("slow", "GET", "1", f"{NAME} 2025-03-01: ", "does not answer: check ASTRID_S3_ENDPOINT"),
         ("flipped", "GET", "1", f"{NAME} 2025-03-01: ", "is damaged: its content has the hash"),
     ],

@@ -129,7 +129,13 @@ def _s3_remedy(error: Exception, text: str, secret: str) -> str:
         )
     if "169.254.169.254" in text or "credential" in text.lower():
         return "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    if "Connect" in text or "dns error" in text or "imeout" in text:
+    if status is not None and status[1].startswith("5"):
+        return (
+            f"the server fails (status {status[1]}), also when asked again: look at its log, "
+            "or wait, and run the same command again"
+        )
+    # The client's text names its own retry_timeout, whatever went wrong.
+    if re.search(r"Connect|dns error|(?i:(?<!retry_)timeout|timed ?out)", text):
         return (
             "the server does not answer: check ASTRID_S3_ENDPOINT, the network, and "
             "that the server runs"
