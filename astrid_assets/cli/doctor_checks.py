@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import stat
 import sys
 import time
 from importlib import metadata
@@ -20,10 +22,14 @@ from astrid_assets.storage.private import close_to_others, is_open_to_others
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from astrid_assets.surveys.profile import SurveyProfile
+
 PYTHONS = ((3, 11), (3, 14))  # from, up to but without
 LOW_DISK_BYTES = 5 * 1024**3  # a night of large frames
-STAGED = re.compile(r"(#\d+|^\..+\.part)$")
-"""Files that a killed process left behind instead of renaming them into place."""
+STAGED = re.compile(r"\.[0-9a-f]{32}(\.\w+)*#\d+|\..+\.[0-9a-f]{32}\.part")
+"""Names of what a killed process left behind instead of renaming it into place: objects
+on their way into the store, or out of it. Files of users have no hash in their names."""
+MOST_NAMES = 5
 STALE_S = 3600.0  # nothing takes an hour to write one object
 
 
@@ -133,12 +139,12 @@ def check_surveys(*, fix: bool = False) -> Iterator[Finding]:
         known = set(instance.get_dynamic_partitions(DIMENSION))
     for row in rows:
         try:
-            profile_of(row)
+            profile = profile_of(row)
         except ProfileError as error:
             yield Finding("FAIL", str(error), "correct it and add the survey again")
             continue
         if row.name in known:
-            yield Finding("OK", row.name)
+            yield _source_found(profile)
             continue
         what = f"{row.name} is in the catalogue, but the graph does not know it"
         if fix:
@@ -147,6 +153,20 @@ def check_surveys(*, fix: bool = False) -> Iterator[Finding]:
             yield Finding("OK", f"{what}; added to the graph")
         else:
             yield Finding("FAIL", what, "astrid doctor --fix adds it to the graph")
+
+
+def _source_found(profile: SurveyProfile) -> Finding:
+    from astrid_assets.surveys.sources.base import SourceUnavailable
+    from astrid_assets.surveys.sources.opening import open_source
+
+    if profile.source.kind == "alerts":
+        return Finding("OK", f"{profile.name} (imported alerts)")
+    try:
+        open_source(profile, store_options=workplace.source_options()).check()
+    except SourceUnavailable as error:
+        remedy = "what is in the store stays usable; new frames, and lost raw files, need it"
+        return Finding("WARN", f"{profile.name}: {error}", remedy)
+    return Finding("OK", profile.name)
 
 
 def check_mlflow(*, fix: bool = False) -> Iterator[Finding]:
@@ -236,27 +256,36 @@ def check_runs(*, fix: bool) -> Iterator[Finding]:
 
 
 def check_leftovers(*, fix: bool) -> Iterator[Finding]:
-    """Return temporary files of killed processes; `fix` removes them."""
-    folder = workplace.prepare_home()
-    files = [path for path in _files_below(folder) if _is_stale(path)]
-    size_mb = sum(path.stat().st_size for path in files) / 1e6
-    what = f"{len(files)} temporary files of killed processes ({size_mb:.1f} MB)"
+    """Return temporary files of killed processes in store and work; `fix` removes them."""
+    from astrid_assets.storage.objects.object_store import FolderObjectStore
+
+    store = workplace.open_store()
+    folders = [workplace.prepare_home() / "work"]
+    if isinstance(store, FolderObjectStore):
+        folders.append(store.root)
+    files = {path: size for folder in folders for path, size in _stale_below(folder)}
     if not files:
         yield Finding("OK", "no temporary files")
-    elif fix:
+        return
+    names = ", ".join(path.name for path in sorted(files)[:MOST_NAMES])
+    what = (
+        f"{len(files)} temporary files of killed processes ({sum(files.values()) / 1e6:.1f} MB): "
+        f"{names}{', …' if len(files) > MOST_NAMES else ''}"
+    )
+    if fix:
         for path in files:
             path.unlink(missing_ok=True)
-        yield Finding("OK", f"{what} removed")
+        yield Finding("OK", f"{what}; removed")
     else:
         yield Finding("WARN", what, "astrid doctor --fix removes them")
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
+def _stale_below(folder: Path) -> Iterator[tuple[Path, int]]:
     for parent, _, names in os.walk(folder):
         for name in names:
             if STAGED.search(name):
-                yield Path(parent) / name
-
-
-def _is_stale(path: Path) -> bool:
-    return time.time() - path.stat().st_mtime > STALE_S
+                path = Path(parent) / name
+                with contextlib.suppress(FileNotFoundError):  # renamed into place meanwhile
+                    status = path.lstat()
+                    if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > STALE_S:
+                        yield path, status.st_size

@@ -20,18 +20,24 @@ from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from dagster import DagsterInstance, JobDefinition
     from rich.console import Console
 
     from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.storage.queries.named_objects import NamedObject
+    from astrid_assets.surveys.profile import SurveyProfile
+
+Night = tuple[str, str]
+"""Survey and date."""
 
 FIX = "astrid doctor --verify --fix"
 MOST_SENTENCES = 5
 RESTORE = (
-    "restore the catalogue from a backup; without one, `sqlite3 FILE .recover` writes "
-    "what can still be read"
+    "restore the catalogue from a backup; without one, `sqlite3 OLD .dump | sqlite3 NEW` "
+    "saves what can still be read into a new file, which then takes the old one's name"
 )
+MISSING_ROWS = "run the nights again by force, which writes the rows: astrid backfill --force"
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,11 @@ class Damaged:
 
 def check_database(*, fix: bool) -> Iterator[Finding]:
     """Return what the database's own check finds; `fix` makes indexes anew."""
-    from astrid_assets.storage.database.self_check import database_damage, rebuild_indexes
+    from astrid_assets.storage.database.self_check import (
+        database_damage,
+        missing_rows,
+        rebuild_indexes,
+    )
 
     catalogue = workplace.open_catalogue()
     damage = database_damage(catalogue)
@@ -53,16 +63,14 @@ def check_database(*, fix: bool) -> Iterator[Finding]:
         damage = database_damage(catalogue)
         if not damage:
             yield Finding("OK", "the indexes were damaged and are made anew; the tables are whole")
-            return
-    if not damage:
-        yield Finding("OK", "the database finds nothing wrong with itself")
+    if damage:
+        yield Finding("FAIL", _first_of(damage), RESTORE if fix else f"{FIX}; or {RESTORE}")
         return
-    shown = "; ".join(damage[:MOST_SENTENCES])
-    more = len(damage) - MOST_SENTENCES
-    remedy = (
-        RESTORE if fix else f"{FIX} makes damaged indexes anew; if a table is damaged: {RESTORE}"
-    )
-    yield Finding("FAIL", f"{shown}{f'; and {more} more' if more > 0 else ''}", remedy)
+    missing = missing_rows(catalogue)
+    if missing:
+        yield Finding("FAIL", _first_of(missing), MISSING_ROWS)
+    else:
+        yield Finding("OK", "the database finds nothing wrong with itself")
 
 
 def check_objects(*, fix: bool) -> Iterator[Finding]:
@@ -77,24 +85,28 @@ def check_objects(*, fix: bool) -> Iterator[Finding]:
     with catalogue.read() as session:
         named = named_objects(session)
     damaged = find_damage(console, store, named)
-    n_before = len(damaged)
+    n_before, problems = len(damaged), None
     if damaged and fix:
-        try:
-            make_again(console, catalogue, damaged)
-        except click.ClickException as error:
-            yield Finding("FAIL", error.message)
+        problems = make_again(console, catalogue, damaged)
         with catalogue.read() as session:
             still_named = {item.key for item in named_objects(session)}
         damaged = find_damage(
             console, store, [item.named for item in damaged if item.named.key in still_named]
         )
-    repaired = f", {n_before - len(damaged)} made again" if fix and n_before else ""
+    n_mended = n_before - len(damaged)
+    mended = f"{n_mended} of {n_before} lost or damaged objects are made again"
     if not damaged:
-        yield Finding("OK", f"{len(named)} objects are whole{repaired}")
+        whole = f"all {len(named)} objects are whole"
+        yield Finding("OK", f"{mended}; {whole}" if n_mended else whole)
         return
-    if repaired:
-        yield Finding("OK", f"{n_before} were lost or damaged{repaired}")
-    yield from _listed(catalogue, damaged, fixed=fix)
+    if n_mended:
+        yield Finding("OK", mended)
+    yield from _listed(catalogue, damaged, problems)
+
+
+def _first_of(sentences: Sequence[str]) -> str:
+    more = len(sentences) - MOST_SENTENCES
+    return "; ".join(sentences[:MOST_SENTENCES]) + (f"; and {more} more" if more > 0 else "")
 
 
 def find_damage(
@@ -121,47 +133,82 @@ def find_damage(
     ]
 
 
-def make_again(console: Console, catalogue: Catalogue, damaged: Sequence[Damaged]) -> None:
-    """Run the nights of what is damaged again, forced.
+def make_again(
+    console: Console, catalogue: Catalogue, damaged: Sequence[Damaged]
+) -> dict[Night, str]:
+    """Run the nights of what is damaged again, forced, one by one.
 
-    Raises
-    ------
-    click.ClickException
-        If a service or a source is out of reach.
+    Raw files come first, for everything is made of them; where none is missing the
+    survey's source is not needed. A night that fails does not keep others from running.
+
+    Returns
+    -------
+    problems
+        Why a night could not be run, by survey and night.
     """
-    from astrid_assets.cli.backfill import PROCESSING, run_plans
+    from astrid_assets.cli.backfill import PROCESSING
+
+    raw = {
+        (item.named.survey, item.named.night)
+        for item in damaged
+        if item.named.asset == NIGHTLY_ASSETS[0]
+    }
+    last = {(survey, night): asset for survey, night, asset in _last_assets(damaged)}
+    job = workplace.load_graph().resolve_job_def("night_job")
+    problems: dict[Night, str] = {}
+    with workplace.dagster_instance() as instance:
+
+        def run(night: Night, assets: Sequence[str]) -> None:
+            problem = _run_night(console, instance, job, night, assets) if assets else ""
+            if problem:
+                problems.setdefault(night, problem)
+
+        for night in sorted(raw):
+            run(night, NIGHTLY_ASSETS[:1])
+        surveys = {survey for survey, _ in last}
+        later = {name for name in surveys if _profile(catalogue, name).reference.later_nights}
+        alerts = {name for name in surveys if _is_of_alerts(catalogue, name)}
+        nights = [night for night in sorted(last) if night[0] not in alerts]
+        for night in nights:
+            if night[0] in later:
+                run(night, PROCESSING[1:])
+        for night in nights:
+            run(night, NIGHTLY_ASSETS[1 : NIGHTLY_ASSETS.index(last[night]) + 1])
+    return problems
+
+
+def _run_night(
+    console: Console,
+    instance: DagsterInstance,
+    job: JobDefinition,
+    night: Night,
+    assets: Sequence[str],
+) -> str:
+    """Run assets of a night by force; returns why they failed, empty if they did not."""
+    from astrid_assets.cli.backfill import run_plans
     from astrid_assets.cli.plans import BackfillPlan
+
+    plan = BackfillPlan(night[0], (night[1],))
+    try:
+        failures = run_plans(console, instance, job, [plan], assets=assets, force=True)
+    except click.ClickException as error:
+        return error.message
+    return "; ".join(text for failure in failures for text in failure.errors)
+
+
+def _profile(catalogue: Catalogue, survey: str) -> SurveyProfile:
     from astrid_assets.cli.surveys import profile_of, stored_survey
 
-    nights: dict[str, dict[str, str]] = defaultdict(dict)
-    raw: dict[str, set[str]] = defaultdict(set)
-    for survey, night, asset in _last_assets(damaged):
-        nights[survey][night] = asset
-    for item in damaged:
-        if item.named.survey and item.named.asset == NIGHTLY_ASSETS[0]:
-            raw[item.named.survey].add(item.named.night)
-    job = workplace.load_graph().resolve_job_def("night_job")
-    with workplace.dagster_instance() as instance:
-        for survey, last in nights.items():
-            profile = profile_of(stored_survey(catalogue, survey))
-            if profile.source.kind == "alerts":
-                continue
-            upto = max(map(NIGHTLY_ASSETS.index, last.values())) + 1
-            phases = [
-                (NIGHTLY_ASSETS[:1], sorted(raw[survey])),
-                (NIGHTLY_ASSETS[:upto], sorted(last)),
-            ]
-            if profile.reference.later_nights and upto > len(PROCESSING):
-                phases.insert(1, (PROCESSING, sorted(last)))
-            for assets, again in phases:
-                if again:
-                    plan = BackfillPlan(survey, tuple(again))
-                    run_plans(console, instance, job, [plan], assets=assets, force=True)
+    return profile_of(stored_survey(catalogue, survey))
+
+
+def _is_of_alerts(catalogue: Catalogue, survey: str) -> bool:
+    return _profile(catalogue, survey).source.kind == "alerts"
 
 
 def _last_assets(damaged: Sequence[Damaged]) -> list[tuple[str, str, str]]:
-    """Return survey, night and the last asset of it that something is missing of."""
-    last: dict[tuple[str, str], int] = {}
+    """Return survey, night, and the last asset in the graph that lacks an object there."""
+    last: dict[Night, int] = {}
     for item in damaged:
         named = item.named
         if named.is_current and named.asset in NIGHTLY_ASSETS:
@@ -170,32 +217,17 @@ def _last_assets(damaged: Sequence[Damaged]) -> list[tuple[str, str, str]]:
     return [(*where, NIGHTLY_ASSETS[number]) for where, number in sorted(last.items())]
 
 
-def _listed(catalogue: Catalogue, damaged: Sequence[Damaged], *, fixed: bool) -> Iterator[Finding]:
-    """Return a finding for each night, for learning, and for what no run makes again."""
-    from astrid_assets.cli.surveys import profile_of, stored_survey
+def _listed(
+    catalogue: Catalogue, damaged: Sequence[Damaged], problems: dict[Night, str] | None
+) -> Iterator[Finding]:
+    """Return a finding for each night, for learning, and for what no run makes again.
 
-    by_night: dict[tuple[str, str], list[Damaged]] = defaultdict(list)
-    for item in damaged:
-        if item.named.is_current and item.named.survey:
-            by_night[item.named.survey, item.named.night].append(item)
-    for survey, night, asset in _last_assets(damaged):
-        what = f"{survey} {night or 'without a night'}: {_counted(by_night[survey, night])}"
-        if profile_of(stored_survey(catalogue, survey)).source.kind == "alerts":
-            yield Finding("FAIL", what, f"astrid alerts import FILE --survey {survey}, as before")
-        elif fixed:
-            yield Finding(
-                "FAIL",
-                f"{what}, and running the night again did not make it",
-                "see above why; a raw file comes back only if the survey's source still has it",
-            )
-        else:
-            command = (
-                f"astrid backfill --survey {survey} --from {night} --to {night} "
-                f"--upto {asset} --force"
-            )
-            yield Finding("FAIL", what, command)
-    if by_night and not fixed:
-        yield Finding("WARN", "these commands run in the order of time, or all at once", FIX)
+    Parameters
+    ----------
+    problems
+        Why nights could not be run again; None where nothing was tried.
+    """
+    yield from _nights_listed(catalogue, damaged, problems)
     for asset in ("training_dataset", "trained_unet"):
         own = [item for item in damaged if item.named.asset == asset]
         if own:
@@ -203,7 +235,7 @@ def _listed(catalogue: Catalogue, damaged: Sequence[Damaged], *, fixed: bool) ->
                 "FAIL",
                 _counted(own),
                 f"materialize {asset} in the UI (astrid ui): the same labels and settings "
-                "make the same files; what is otherwise lost is replaced by a new version",
+                "make the same files; other ones make a new version",
             )
     old = [item for item in damaged if not item.named.is_current]
     if old:
@@ -214,8 +246,46 @@ def _listed(catalogue: Catalogue, damaged: Sequence[Damaged], *, fixed: bool) ->
         )
 
 
+def _nights_listed(
+    catalogue: Catalogue, damaged: Sequence[Damaged], problems: dict[Night, str] | None
+) -> Iterator[Finding]:
+    by_night: dict[Night, list[Damaged]] = defaultdict(list)
+    for item in damaged:
+        if item.named.is_current and item.named.survey:
+            by_night[item.named.survey, item.named.night].append(item)
+    can_be_run = False
+    for survey, night, asset in _last_assets(damaged):
+        what = f"{survey} {night or 'without a night'}: {_counted(by_night[survey, night])}"
+        if _is_of_alerts(catalogue, survey):
+            remedy = f"astrid alerts import with the file of that night and --survey {survey}"
+        elif problems is None:
+            can_be_run = True
+            remedy = (
+                f"astrid backfill --survey {survey} --from {night} --to {night} "
+                f"--upto {asset} --force"
+            )
+        elif (survey, night) in problems:
+            remedy = problems[survey, night]
+        else:
+            remedy = (
+                "the night was run again and made something else: its file in the survey's "
+                "source, or the settings, changed since"
+            )
+        yield Finding("FAIL", what, remedy)
+    if can_be_run:
+        yield Finding(
+            "WARN",
+            "these commands run in the order of time; all at once, also without the source "
+            "where no raw file is missing:",
+            FIX,
+        )
+
+
 def _counted(damaged: Sequence[Damaged]) -> str:
     """Return how many of which asset are lost or damaged, with the first key."""
-    counts = Counter((i.named.asset, "lost" if i.is_lost else "damaged") for i in damaged)
+    counts: Counter[tuple[str, str]] = Counter()
+    for item in damaged:
+        kind = "picture of " if item.named.key.startswith("pictures/") else ""
+        counts[f"{kind}{item.named.asset}", "lost" if item.is_lost else "damaged"] += 1
     told = ", ".join(f"{number} {asset} {how}" for (asset, how), number in counts.items())
     return f"{told} ({damaged[0].named.key}{', …' if len(damaged) > 1 else ''})"

@@ -69,21 +69,33 @@ def test_a_crashed_run_is_found_and_failed_when_asked(home):
     assert run.is_failure
 
 
-def test_files_of_killed_processes_are_removed_when_asked(home):
-    store = home / "store" / "raw"
+def test_files_of_killed_processes_are_removed_when_asked_and_no_others(home):
+    store, work = home / "store" / "raw", home / "work" / "run"
     store.mkdir(parents=True)
-    left = [store / "frame.0123.fits#1", store / ".frame.fits.0f3a.part"]
-    kept = [store / "frame.0123.fits", store / "fresh.fits#1"]
+    work.mkdir(parents=True)
+    digits = "0123456789abcdef" * 2
+    left = [store / f"frame.{digits}.fits#1", work / f".images.npy.{digits}.part"]
+    kept = [
+        store / f"frame.{digits}.fits",
+        store / f"fresh.{digits}.fits#1",
+        store / "My notes #4",
+        home / f"frame.{digits}.fits#1",
+        home / "frames" / "M31 #12",
+        home / "frames" / ".raw.part",
+    ]
+    (home / "frames").mkdir()
+    (store / f"link.{digits}#1").symlink_to("nowhere")
     for path in (*left, *kept):
         path.write_bytes(b"bytes")
-    for path in (*left, kept[0]):
-        os.utime(path, (OLD, OLD))
+        if path != kept[1]:
+            os.utime(path, (OLD, OLD))
     (found,) = doctor_checks.check_leftovers(fix=False)
     assert found.level == "WARN"
+    assert all(path.name in found.what for path in left)
     (mended,) = doctor_checks.check_leftovers(fix=True)
     assert mended.level == "OK"
     assert [path.exists() for path in left] == [False, False]
-    assert [path.exists() for path in kept] == [True, True]
+    assert all(path.exists() for path in kept)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +141,15 @@ def test_a_survey_the_graph_does_not_know_is_found(cli, frames):
     assert mended.what.endswith("added to the graph")
     (after,) = findings(doctor_checks.check_surveys)
     assert (after.level, after.what) == ("OK", "mine")
+
+
+@pytest.mark.slow
+def test_a_survey_whose_source_is_away_is_told(cli, frames):
+    cli("survey", "add", "mine", "--folder", str(frames))
+    frames.rename(frames.with_name("away"))
+    (found,) = findings(doctor_checks.check_surveys)
+    assert found.level == "WARN"
+    assert "does not exist" in found.what
 
 
 def test_an_mlflow_database_that_is_none_is_found(home):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 import shutil
 import sqlite3
@@ -107,13 +108,13 @@ def test_whatever_is_lost_or_damaged_is_listed_and_made_again(whole: Home, home:
     for night in NIGHTS[:3]:
         assert f"{NAME} {night}: " in printed
     for asset in ("raw_observations", "processed_frames", "difference_images", "detections"):
-        # A picture counts with the asset that draws it.
-        assert re.search(rf"[12] {asset} damaged", printed)
-        assert re.search(rf"[12] {asset} lost", printed)
+        assert f" 1 {asset} damaged" in printed
+        assert f" 1 {asset} lost" in printed
+    assert re.search(r"1 picture of \w+ damaged", printed)
     assert f"astrid backfill --survey {NAME} --from {NIGHTS[0]} --to {NIGHTS[0]} " in printed
     code, printed = home.run("doctor", "--verify", "--fix")
     assert code == 0, printed
-    assert "made again" in printed
+    assert "are made again" in printed
     assert home.content() == whole.content()
 
 
@@ -127,6 +128,44 @@ def test_the_command_that_is_named_makes_a_damaged_object_again(whole: Home, hom
     assert code == 0, printed
     assert home.content() == whole.content()
     assert home.run("doctor", "--verify")[0] == 0
+
+
+def test_frames_are_made_again_without_the_source_and_beside_what_cannot_be(
+    whole: Home, home: Home
+) -> None:
+    with sqlite3.connect(home.database) as connection:
+        connection.execute(
+            "UPDATE surveys SET profile_toml = replace(replace(profile_toml, "
+            '\'kind = "simulated"\', \'kind = "folder"\npath = "/nowhere"\'), '
+            "'scene = \"wide\"', '')"
+        )
+        (toml,) = connection.execute("SELECT profile_toml FROM surveys").fetchone()
+        lines = toml.splitlines()
+        gone = ("seed", "nights", "frames_per_night", "shape", "scene", "first_night")
+        kept = "\n".join(line for line in lines if not line.startswith(gone))
+        connection.execute("UPDATE surveys SET profile_toml = ?", [kept])
+    flip(home.objects("processed")[0])
+    home.objects("differences")[-1].unlink()
+    assert home.run("doctor", "--verify", "--fix")[0] == 0
+    assert home.content()[0] == whole.content()[0]
+
+    raw, processed = home.objects("raw")[0], home.objects("processed")[-1]
+    flip(raw)
+    processed.unlink()
+    code, printed = home.run("doctor", "--verify", "--fix")
+    assert code == 1
+    assert "/nowhere does not exist" in printed
+    assert "1 of 2 lost or damaged objects are made again" in printed
+    assert processed.exists()
+
+
+def test_a_pipe_in_the_store_is_damage_and_not_waited_for(home: Home) -> None:
+    cutouts = home.objects("cutouts")[0]
+    cutouts.unlink()
+    os.mkfifo(cutouts)
+    code, printed = home.run("doctor", "--verify")
+    assert code == 1
+    assert "1 detections damaged" in printed
 
 
 def test_a_forced_night_that_cannot_be_made_is_no_success(home: Home) -> None:

@@ -22,9 +22,8 @@ MOST_LINES = 20
 def database_damage(catalogue: Catalogue) -> list[str]:
     """Return what the database's own check finds, a sentence each; empty: it is whole.
 
-    SQLite checks every page and index, and that the rows which others name are there.
-    PostgreSQL reads every row, which its checksums guard where they are on, and says
-    which indexes are unusable; its foreign keys hold by themselves.
+    SQLite checks every page and index. PostgreSQL reads every row, which its checksums
+    guard where they are on, and says which indexes are unusable.
     """
     try:
         with catalogue.engine.connect() as connection:
@@ -35,28 +34,34 @@ def database_damage(catalogue: Catalogue) -> list[str]:
         return [_first_line(error)]
 
 
+def missing_rows(catalogue: Catalogue) -> list[str]:
+    """Return which rows name others that are not there, a sentence each.
+
+    PostgreSQL does not let that happen; SQLite only to programs that ask for it.
+    """
+    if not catalogue.is_sqlite:
+        return []
+    with catalogue.engine.connect() as connection:
+        orphans = connection.execute(text("PRAGMA foreign_key_check")).all()
+    return [
+        f"row {row[1]} of {row[0]} names a row of {row[2]} that is not there"
+        for row in orphans[:MOST_LINES]
+    ]
+
+
 def rebuild_indexes(catalogue: Catalogue) -> None:
     """Make the indexes of a SQLite catalogue anew from its tables, all or none.
 
-    Tables that are damaged themselves stop it; `database_damage` says which.
+    It does nothing where a page is damaged, be it of a table or of an index: entries that
+    are wrong or missing are made anew, pages are not.
     """
     with contextlib.suppress(DatabaseError), catalogue.engine.begin() as connection:
         connection.execute(text("REINDEX"))
 
 
 def _sqlite_damage(connection: Connection) -> list[str]:
-    lines = [
-        str(line)
-        for line in connection.execute(text(f"PRAGMA integrity_check({MOST_LINES})")).scalars()
-        if line != "ok"
-    ]
-    if lines:
-        return lines
-    orphans = connection.execute(text("PRAGMA foreign_key_check")).all()
-    return [
-        f"row {row[1]} of {row[0]} names a row of {row[2]} that is not there"
-        for row in orphans[:MOST_LINES]
-    ]
+    check = connection.execute(text(f"PRAGMA integrity_check({MOST_LINES})")).scalars()
+    return [str(line) for line in check if line != "ok"]
 
 
 def _postgres_damage(connection: Connection) -> list[str]:

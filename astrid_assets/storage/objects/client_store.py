@@ -46,6 +46,9 @@ class ClientStore:
     def _connect(self) -> LocalStore | S3Store:
         raise NotImplementedError
 
+    def _check_kind(self, key: str) -> None:
+        """Raise ObjectCorrupt where what stands under the key cannot be read at all."""
+
     def _settle(self, key: str) -> None:
         """Make a finished write survive a power failure, where that takes a call."""
 
@@ -111,6 +114,7 @@ class ClientStore:
     def get(self, key: str) -> bytes:
         """Return the bytes, checked; raises ObjectMissing or ObjectCorrupt."""
         expected = hash_in(key)
+        self._check_kind(key)
         try:
             content = obstore.get(self._store, key).bytes().to_bytes()
         except CLIENT_ERRORS as error:
@@ -221,6 +225,7 @@ class ClientStore:
             raise problem from error
 
     def _stream(self, key: str) -> Iterator[memoryview]:
+        self._check_kind(key)
         try:
             for chunk in obstore.get(self._store, key).stream(min_chunk_size=CHUNK):
                 yield memoryview(chunk)

@@ -8,7 +8,9 @@ reported by `store_errors`. One client library serves folders and S3 (R2, Ceph, 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from obstore.store import LocalStore, S3Store
 
 from astrid_assets.storage.objects.client_store import ClientStore
-from astrid_assets.storage.objects.store_errors import StoreUnavailable
+from astrid_assets.storage.objects.store_errors import ObjectCorrupt, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,6 +133,15 @@ class FolderObjectStore(ClientStore):
     def _connect(self) -> LocalStore:
         self.root.mkdir(parents=True, exist_ok=True)
         return LocalStore(self.root)
+
+    def _check_kind(self, key: str) -> None:
+        # A pipe would be waited for, and a device never ends.
+        with contextlib.suppress(OSError):  # the client says what is wrong
+            if not stat.S_ISREG((self.root / key).stat().st_mode):
+                raise ObjectCorrupt(
+                    f"{key} in {self.url} is damaged: no file stands there; move what does "
+                    "away, then `astrid doctor --verify --fix` makes it again"
+                )
 
     def _settle(self, key: str) -> None:
         # The client renames a finished file into place but does not wait for the disk.

@@ -42,7 +42,8 @@ FOLDER_REMEDIES = {
     errno.EPERM: "no permission: let this user write there or point ASTRID_STORE_URL elsewhere",
     errno.ENOTDIR: "a part of that path is a file: point ASTRID_STORE_URL at a folder",
     errno.EEXIST: "that path is a file: point ASTRID_STORE_URL at a folder",
-    errno.EISDIR: "a folder stands where the object should be: remove it",
+    errno.EISDIR: "a folder stands where an object should be: move that folder, not the "
+    "store, away",
     errno.ENOENT: "that folder does not exist and cannot be made: point "
     "ASTRID_STORE_URL at a folder that can",
     errno.ENAMETOOLONG: "the path is too long for this file system: use a shorter "
@@ -112,6 +113,8 @@ def _folder_remedy(error: Exception, text: str) -> str:
     if isinstance(error, PermissionDeniedError | PermissionError) and number is None:
         number = errno.EACCES
     remedy = FOLDER_REMEDIES.get(number) if number is not None else None
+    if number == errno.EISDIR:
+        return f"{remedy} ({_detail(text)})"
     return remedy or f"cannot be used: {_detail(text)}"
 
 
