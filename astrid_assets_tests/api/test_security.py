@@ -202,6 +202,7 @@ def test_a_proxy_s_name_can_be_allowed(settings: WebSettings) -> None:
             assert answer.status_code == status
 
 
+@pytest.mark.slow
 def test_the_name_of_an_account_cannot_be_borrowed_on_loopback(
     client: httpx.Client, sky: SmallSky
 ) -> None:

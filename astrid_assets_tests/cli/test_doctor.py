@@ -152,6 +152,7 @@ def test_a_survey_whose_source_is_away_is_told(cli, frames):
     assert "does not exist" in found.what
 
 
+@pytest.mark.slow
 def test_an_mlflow_database_that_is_none_is_found(home):
     folder = home / "mlflow"
     folder.mkdir(parents=True)

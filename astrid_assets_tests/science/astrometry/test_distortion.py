@@ -86,6 +86,7 @@ def test_few_stars_stay_at_shift_or_similarity(n):
         assert solution.kind in ("shift", "similarity")
 
 
+@pytest.mark.slow
 def test_no_polynomial_where_there_is_no_distortion():
     for seed in range(10):
         rng = np.random.default_rng(seed)
@@ -137,6 +138,7 @@ def test_the_map_does_not_depend_on_the_order_of_its_pairs(rng):
     assert one(probe, probe) == pytest.approx(two(probe, probe), abs=1e-6)
 
 
+@pytest.mark.slow
 @given(
     turn_deg=st.floats(0, 360),
     corner_px=st.floats(-8, 8),

@@ -93,6 +93,7 @@ def ztf_file(path: Path, rng: np.random.Generator) -> Path:
     return path / "ztf.parquet"
 
 
+@pytest.mark.slow
 def test_alerts_become_detections_once(
     catalogue: Catalogue,
     profile: SurveyProfile,

@@ -252,6 +252,7 @@ def test_a_store_is_empty_until_something_is_put(store: ObjectStore):
     assert not store.is_empty()
 
 
+@pytest.mark.slow
 def test_every_object_is_verified_in_its_order(store: ObjectStore):
     keys = [store.put(f"a{n}", bytes([n]) * 9, ".bin") for n in range(40)]
     overwritten(store, keys[3], b"x")
