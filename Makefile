@@ -29,7 +29,7 @@ COVER := --cov --cov-report= --cov-fail-under=0
 .PHONY: help venv install install-dev demo quick test coverage soak lint format ui docs clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"AstrID needs Python 3.11, 3.12 or 3.13; $(PYTHON) is {v[0]}.{v[1]}. Name another one: make PYTHON=python3.12 ...")'
@@ -82,14 +82,14 @@ test: install-dev  ## Every check, then every test
 	$(MAKE) --jobs=2 --output-sync=target lint coverage
 	$(PYTEST) --ignore=$(SCIENCE) $(PYTEST_ARGS)
 
-soak: install-dev  ## Long proofs, some minutes; what they measured goes to benchmarks/results
+soak: install-dev  ## Long proofs, an hour; their figures go to benchmarks/results
 	$(BIN)/python -m pytest -m soak -s $(PYTEST_ARGS)
 
 docs: install-dev  ## Build the documentation; any warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -q -j auto -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
-format: install-dev  ## Let ruff mend what it can
+format: install-dev  ## Let ruff fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -111,7 +111,7 @@ def is_partition(night: Night) -> bool:
 def latest_nights(
     context: dg.ScheduleEvaluationContext, catalogue: dg.ResourceParam[Catalogue]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """The latest nights of every survey once more: late frames, new labels.
+    """Run the latest nights of every survey again, for late frames and new labels.
 
     Only nights that have frames; what is unchanged costs milliseconds.
     """

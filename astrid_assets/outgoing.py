@@ -1,4 +1,4 @@
-"""Requests to addresses that somebody gave: they go out, never to the inside.
+"""Requests to addresses that users gave: only public ones, none of the own network.
 
 The address of a webhook or an archive may point at this machine, at its network, or at
 the service that hands out a cloud's credentials (169.254.169.254), by number, by name

@@ -177,7 +177,7 @@ class Survivor:
 def main(words: Sequence[str] | None = None) -> int:
     """Disturb, compare and print the figures; returns 1 if anything is wrong."""
     parser = parser_of("soak_season", __doc__)
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=200, help="until so many kills")
     parser.add_argument("--nights", type=int, default=2, help="nights of the survey")
     parser.add_argument("--seed", type=int, default=1, help="of what happens when")
     parser.add_argument("--services", action="store_true", help="on PostgreSQL and S3")

@@ -28,7 +28,7 @@ UNLESS_SAID = (b"cache-control", b"no-store")
 
 
 class SafeHeaders:
-    """ASGI middleware that adds them to every answer."""
+    """ASGI middleware that adds the security headers to every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -66,7 +66,7 @@ class Residuals:
 
     @property
     def rms_mas(self) -> tuple[float, float]:
-        """The same in milliarcseconds on the sky, along the frame's axes."""
+        """Root mean square residual on the sky along the frame's axes, in milliarcseconds."""
         x, y = self.rms_px
         return x * self.scale_arcsec * 1000, y * self.scale_arcsec * 1000
 

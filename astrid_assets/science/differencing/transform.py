@@ -227,7 +227,7 @@ class StampSpectrum:
         return np.asarray(fft.fft(block, axis=0, overwrite_x=True))
 
     def whole(self) -> Spectrum:
-        """Return the full half plane."""
+        """Return the spectrum of a real image: all of the half plane that determines it."""
         return self.columns(0, self._lines.shape[1])
 
 

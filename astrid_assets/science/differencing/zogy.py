@@ -61,7 +61,7 @@ def match(
     reference_variance: Image,
     noises: Noises,
 ) -> Matched:
-    """Subtract and filter; swapping the pair flips the sign of d and of the flux.
+    """Subtract and filter; swapping the pair flips the sign of D and of the flux.
 
     Parameters
     ----------

@@ -127,7 +127,7 @@ class ReferenceChoice:
 
     @property
     def considered(self) -> tuple[RankedFrame, ...]:
-        """The ranking without frames of nights and folders that it is not made from."""
+        """The ranking, without frames whose nights or folders the profile rules out."""
         return tuple(r for r in self.ranking if r.why_not not in NEVER_MEANT)
 
 

@@ -39,7 +39,7 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class BadFile(ValueError):
-    """A file that is none of labels; the message says why."""
+    """A file that holds no table of labels; the message says why."""
 
 
 class BadLine(ValueError):

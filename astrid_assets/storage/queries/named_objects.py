@@ -36,7 +36,7 @@ class NamedObject:
     key
         Its key in the store.
     survey, night
-        Whose run makes it; empty for the learning assets, which have no nights.
+        The night whose run makes the object; empty for learning assets, which have none.
     asset
         The asset that makes it.
     is_current

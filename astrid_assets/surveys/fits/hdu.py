@@ -50,7 +50,7 @@ class Hdu:
     `shape` is in array order, ``(ny, nx)`` for an image; of a tile-compressed image
     it is the shape of the image, not of the table that holds it. `missing_bytes`
     is above 0 where the file ends too early. `data` are the bytes that are there, in
-    pieces of `unpacking.CHUNK`; None where nobody wanted them.
+    pieces of `unpacking.CHUNK`; None where they were not asked for.
     """
 
     index: int
@@ -75,7 +75,7 @@ class Hdu:
         return found is not None and found.group(3) == b"T"
 
     def as_bytes(self) -> bytes:
-        """Return header and data as they stand in a file, whole ones in whole blocks."""
+        """Return header and data as in a file, padded to full blocks unless data are missing."""
         header = self.raw_header.ljust(whole_blocks(len(self.raw_header)))
         data = b"".join(self.data or ())
         return header + (data if self.missing_bytes else data.ljust(whole_blocks(len(data)), b"\0"))

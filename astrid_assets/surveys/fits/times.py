@@ -76,7 +76,7 @@ def start_of_exposure(header: HeaderView, keywords: Keywords, notes: list[str]) 
 
 
 def parse_moment(keyword: str, text: str) -> Moment | None:
-    """Read one date; None if it is none, or lies outside 1900 to 2100."""
+    """Read one date; None if the text is no date, or one outside 1900 to 2100."""
     text = text.strip()
     iso = ISO.fullmatch(text)
     if iso:

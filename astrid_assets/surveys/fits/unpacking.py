@@ -129,7 +129,7 @@ class PlainStream:
         return there
 
     def finish(self) -> None:
-        """Do nothing: what follows the last HDU is nobody's."""
+        """Do nothing: what follows the last HDU does not matter in an unpacked file."""
 
 
 class UnpackedStream:

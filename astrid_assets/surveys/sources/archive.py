@@ -83,7 +83,7 @@ class ArchiveFrames:
         return content
 
     def open(self, path: str) -> BinaryIO:
-        """Return a file as an open one."""
+        """Return the content of a file, wrapped so that it reads like an open file."""
         return io.BytesIO(self.read(path))
 
     def check(self) -> None:

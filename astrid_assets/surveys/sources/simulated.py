@@ -113,7 +113,7 @@ class SimulatedFrames:
         return _to_fits(adu, self._header(named))
 
     def open(self, path: str) -> BinaryIO:
-        """Return a file as an open one."""
+        """Return the content of a file, wrapped so that it reads like an open file."""
         return io.BytesIO(self.read(path))
 
     def check(self) -> None:
