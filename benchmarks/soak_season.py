@@ -72,6 +72,8 @@ class Remains:
 class Events:
     """What befell the homes, and what was wrong about how they took it."""
 
+    run_s: float
+    """The shortest whole run so far: kills later than that would hit nothing."""
     kills: list[float] = field(default_factory=list)
     """Share of all nights of all steps that was done at each kill."""
     faults: Counter[str] = field(default_factory=Counter)
@@ -191,13 +193,13 @@ def main(words: Sequence[str] | None = None) -> int:
         first.expect(*first.backfill())
         seconds = time.perf_counter() - began
         expected, all_done = first.remains(), first.nights_done()
-        events = Events()
+        events = Events(seconds)
         rng = np.random.default_rng(options.seed)
         homes = 0
         while len(events.kills) < options.kills:
             homes += 1
             home = Survivor(_new_folder(folder, f"season_{homes}"), options.nights, services)
-            for _ in disturbed(home, rng, seconds, services, events):
+            for _ in disturbed(home, rng, services, events):
                 events.kills.append(home.nights_done() / all_done)
                 # The last home is left alone once there are enough kills.
                 if len(events.kills) >= options.kills:
@@ -219,7 +221,6 @@ def main(words: Sequence[str] | None = None) -> int:
 def disturbed(
     home: Survivor,
     rng: np.random.Generator,
-    seconds: float,
     services: Services | None,
     events: Events,
 ) -> Iterator[None]:
@@ -227,18 +228,20 @@ def disturbed(
     faults = ["full disk", "damage", *(["outage"] if services else [])]
     while True:
         what = str(rng.choice(["kill"] * KILLS_PER_FAULT * len(faults) + faults))
-        after_s = float(rng.uniform(0, seconds))
+        after_s = float(rng.uniform(0, events.run_s))
         if what == "damage":
             if any(home.store.list()):
                 events.faults["objects damaged"] += home.damage(rng)
                 mend(home, events)
             continue
         if what == "kill":
+            began = time.perf_counter()
             ended = home.run_for(after_s)
             if ended is None:
                 yield
                 continue
             code, printed = ended
+            events.run_s = min(events.run_s, time.perf_counter() - began)
             what = "damage that the catalogue did not name yet"
         elif what == "full disk":
             limit = int(rng.integers(*FILE_BYTES))
