@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 SHORT = {
-    soak_season: ["--kills", "2"],
+    soak_season: ["--kills", "1"],
     soak_skies: ["--seeds", "101", "--nights", "6", "--side", "384"],
 }
 PROOFS = [

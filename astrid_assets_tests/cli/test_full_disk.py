@@ -32,9 +32,14 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, objec
         pytest.skip("this machine lets no user mount a small disk in a namespace of its own")
     folder = tmp_path_factory.mktemp("disks")
     inherited = {k: v for k, v in os.environ.items() if k not in VARIABLES}
+    own = {
+        "DAGSTER_HOME": str(project_root()),
+        "ASTRID_WORKERS": "1",
+        "PYTHONPATH": str(project_root()),
+    }
     done = subprocess.run(
         [*OWN_MOUNTS, sys.executable, str(SCRIPT), str(folder)],
-        env=inherited | {"DAGSTER_HOME": str(project_root()), "ASTRID_WORKERS": "1"},
+        env=inherited | own,
         capture_output=True,
         text=True,
         check=False,
