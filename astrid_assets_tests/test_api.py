@@ -86,6 +86,7 @@ def test_arrays_hdus_and_ccddata_give_what_files_give(result: Subtraction, files
     assert as_ccd.d == pytest.approx(result.d, abs=1e-2)
 
 
+@pytest.mark.slow
 def test_electrons_and_masks_of_ccddata_are_understood(files: TwoFiles) -> None:
     data, header = files.array("science")
     mask = np.zeros(data.shape, bool)
@@ -191,6 +192,7 @@ def test_a_frame_is_measured(files: TwoFiles, tmp_path: Path) -> None:
         assert len(data_of(hdus, "STARS")) == len(measured.stars)
 
 
+@pytest.mark.slow
 def test_a_limit_of_surveys_is_reported_and_does_not_refuse(files: TwoFiles) -> None:
     measured = api.measure(files.science, max_noise_pattern=1.01)
     assert not measured.is_usable

@@ -70,6 +70,7 @@ def test_an_error_arrives_at_the_item_that_raised_it(compute: Compute) -> None:
         next(results)
 
 
+@pytest.mark.slow
 @BOTH
 def test_items_are_taken_only_as_results_are(compute: Compute) -> None:
     taken = itertools.count()

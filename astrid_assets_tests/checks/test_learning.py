@@ -40,6 +40,7 @@ def run(
     return result, done
 
 
+@pytest.mark.slow
 def test_a_passed_gate_lets_the_training_run(
     catalogue: Catalogue, instance: dg.DagsterInstance
 ) -> None:
@@ -52,6 +53,7 @@ def test_a_passed_gate_lets_the_training_run(
     assert evaluation.metadata["limit"].value == ">= 0.8"
 
 
+@pytest.mark.slow
 def test_a_failed_gate_stops_the_training(
     catalogue: Catalogue, instance: dg.DagsterInstance
 ) -> None:

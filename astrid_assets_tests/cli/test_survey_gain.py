@@ -96,6 +96,7 @@ def test_a_simulated_survey_has_the_gain_of_its_scene(cli):
     assert read_noise == pytest.approx(scene.read_noise_e, rel=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_flats_of_two_bands_are_no_pair(cli, folder, rng):
     for number, band in enumerate("gr"):
@@ -108,6 +109,7 @@ def test_flats_of_two_bands_are_no_pair(cli, folder, rng):
     assert "4 files hold 2 bias, 2 flat; name their paths in calibration.flat" in said.output
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_one_bias_is_too_few(cli, folder, rng):
     write(folder / "bias_0.fits", rng, "bias", 0)

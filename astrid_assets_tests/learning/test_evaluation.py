@@ -37,6 +37,7 @@ def scored(rng, n=400, shift=1.5):
     return 1 / (1 + np.exp(-scores)), labels
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2).filter(
@@ -103,6 +104,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(rng):
     assert hits >= 88
 
 
+@pytest.mark.slow
 def test_detections_of_few_objects_widen_the_interval(rng):
     objects = np.repeat(np.arange(20), 20)
     labels = objects % 2 == 0
@@ -114,6 +116,7 @@ def test_detections_of_few_objects_widen_the_interval(rng):
     assert grouped.value == alone.value
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_evaluation(rng):
     scores, labels = scored(rng)
     snr = rng.normal(0, 9, 400)
@@ -179,6 +182,7 @@ def test_what_cannot_be_judged_is_refused(scores, labels, message):
         roc_auc(np.array(scores), np.array(labels))
 
 
+@pytest.mark.slow
 def test_a_better_challenger_wins_the_paired_comparison(rng):
     scores, labels = scored(rng, n=600, shift=1.5)
     better = scores + 0.15 * labels

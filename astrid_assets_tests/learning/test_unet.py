@@ -18,6 +18,7 @@ from astrid_assets.learning.unet import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "depth"), [(64, 3), (32, 2), (48, 4)])
 def test_the_mask_has_the_size_of_the_cutout(size, depth):
     network = UNet(base_filters=2, depth=depth).eval()

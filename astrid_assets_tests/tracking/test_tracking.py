@@ -116,6 +116,7 @@ def test_a_run_whose_work_raised_has_failed(tracking):
     assert run_of(tracking, active.run_id).info.status == "FAILED"
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_carried_on(tracking):
     begun = []
 

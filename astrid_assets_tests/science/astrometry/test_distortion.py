@@ -56,6 +56,7 @@ def grid_error(solved, truth):
     return to_pixels(solved, *truth.all_pix2world(x, y, 0)) - np.column_stack([x, y])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [150, 600])
 @pytest.mark.parametrize("has_header", [True, False])
 def test_a_distortion_of_five_pixels_is_found(rng, n, has_header):

@@ -169,6 +169,7 @@ def test_a_cosmic_ray_no_one_marked_is_rejected(pixels):
     assert hits[0].reasons & RejectReason.COSMIC_RAY
 
 
+@pytest.mark.slow
 def test_a_hot_pixel_of_the_reference_is_rejected():
     pair = blank_pair()
     x, y = quiet_place(pair)
@@ -232,6 +233,7 @@ def test_the_aperture_flux_does_not_depend_on_the_shape(fwhm_px):
     assert hit.flux_e != pytest.approx(30000, rel=0.2)
 
 
+@pytest.mark.slow
 def test_masked_pixels_do_not_bias_the_aperture_flux():
     pair = blank_pair()
     x, y = quiet_place(pair)
@@ -270,6 +272,7 @@ def test_a_star_that_moved_is_a_dipole():
     assert all(c.reasons & RejectReason.DIPOLE for c in hits)
 
 
+@pytest.mark.slow
 def test_a_hole_of_the_reference_is_no_source():
     pair = blank_pair()
     x, y = quiet_place(pair)

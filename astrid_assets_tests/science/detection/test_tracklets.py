@@ -31,6 +31,7 @@ def test_an_asteroid_is_found_with_its_motion():
     assert tracklet.rms_arcsec < 0.01
 
 
+@pytest.mark.slow
 @given(
     rate=st.floats(5, 100), angle=st.floats(0, 359.9), ra=st.floats(0, 360), dec=st.floats(-85, 85)
 )

@@ -30,6 +30,7 @@ def residual_power_of(made: Difference) -> float:
     return made.residual_power
 
 
+@pytest.mark.slow
 def test_a_good_subtraction_breaks_no_limit():
     assert reasons_against(difference(), SETTINGS) == ()
     assert flags_of(difference(), 1.0, (1.0, 1.0), SETTINGS) == ()

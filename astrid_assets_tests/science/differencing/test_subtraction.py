@@ -110,6 +110,7 @@ def test_an_offset_the_wcs_does_not_know_is_measured_and_corrected(offset):
     assert (np.abs(d.score) > 6).sum() < 10
 
 
+@pytest.mark.slow
 def test_a_wcs_that_is_far_off_is_a_reason():
     pair = blank_pair()
     settings = DifferencingSettings(max_offset_px=0.5)
@@ -171,6 +172,7 @@ def test_read_out_bands_and_a_warm_column_are_taken_off(rng):
     assert np.abs(np.median(d.score[:, 333])) < 0.5
 
 
+@pytest.mark.slow
 def test_correlated_detector_noise_is_measured_and_reported(rng):
     pair = blank_pair()
     sigma = pair.science.sky_rms_e
@@ -198,6 +200,7 @@ def test_overestimated_variances_are_reported_not_divided_out():
     assert [r.code for r in d.reasons] == ["overestimated_noise"]
 
 
+@pytest.mark.slow
 def test_a_reference_of_a_corner_covers_a_corner():
     pair = blank_pair()
     reference = pair.reference

@@ -78,6 +78,7 @@ def test_each_kind_is_told_by_itself():
     assert repeats(made, other).repeated.mean() < 0.1
 
 
+@pytest.mark.slow
 def test_what_the_other_frame_cannot_show_is_not_asked():
     _, _, found, other = night()
     masked = other.mask | np.uint16(MaskBit.SATURATED)

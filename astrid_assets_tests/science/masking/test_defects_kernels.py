@@ -56,6 +56,7 @@ def test_mark_missing_writes_zero_and_the_bit(rng):
     assert_array_equal(np.delete(marked, np.s_[2:20], 0), np.delete(mask, np.s_[2:20], 0))
 
 
+@pytest.mark.slow
 def test_mark_full_marks_from_the_level_on(rng):
     data, mask = image(rng), bits(rng)
     data[5, 5] = 8

@@ -47,6 +47,7 @@ def test_more_in_is_never_less_out(mask, more, pixels):
     assert not (grow(mask, pixels) & ~grow(larger, pixels)).any()
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(mask=MASKS)
 def test_patches_are_scipys(mask):
@@ -107,6 +108,7 @@ def test_defects_stay_within_their_reach(frame):
     assert not (mask & ~marked).any()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(frame=odd_frames())
 def test_cosmic_rays_and_trails_bear_anything(frame):

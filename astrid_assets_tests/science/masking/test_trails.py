@@ -45,6 +45,7 @@ def test_a_faint_trail_is_covered(rng, angle_deg):
     assert covered[across > 20].mean() < 0.01
 
 
+@pytest.mark.slow
 def test_no_trail_in_a_plain_field(rng):
     assert trails_of(star_field(rng, 100, SHAPE).image) == []
 
@@ -77,6 +78,7 @@ def test_a_trail_of_one_sigma_is_covered_and_leaves_nothing(rng):
             assert light[ring].mean() < 0.5 * noise
 
 
+@pytest.mark.slow
 def test_a_wide_bright_trail_is_one_trail(rng):
     light, across = line(70, 200, 3000.0, 10.0)
     trails = trails_of(noisy(rng, light))
@@ -110,6 +112,7 @@ def test_several_trails_are_as_many(rng):
         assert covered[across < 1.5].mean() > 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("angle_deg", [45, 10])
 def test_spikes_and_bleeding_of_a_star_are_no_trail(rng, angle_deg):
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]

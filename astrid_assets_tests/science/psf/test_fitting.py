@@ -133,6 +133,7 @@ def test_the_wings_are_known_to_a_thousandth_of_the_peak(rng):
     assert np.abs(psf.at(384, 384) / truth.max() - level)[wings].max() < 1e-3
 
 
+@pytest.mark.slow
 def test_unit_sum_everywhere_and_odd_size(rng):
     field = known_field(rng, 200, 512, fwhm_px=1.6, fwhm_bowl=0.1)
     psf = fit_psf(field.frame, measure_stars(field.frame))
@@ -166,6 +167,7 @@ def test_neighbours_of_psf_stars_do_not_enter(rng):
     assert np.abs(psf.centre - truth).sum() < 0.04
 
 
+@pytest.mark.slow
 def test_galaxies_among_the_stars_do_not_enter(rng):
     field = known_field(rng, 64, 512, spread=True)
     wide = paint((512, 512), field.x[::5], field.y[::5], field.flux[::5], 6.0)
@@ -176,6 +178,7 @@ def test_galaxies_among_the_stars_do_not_enter(rng):
     assert worst(field, psf) < 0.01
 
 
+@pytest.mark.slow
 def test_bad_pixels_in_the_stars_carry_no_weight(rng):
     field = known_field(rng, 100, 512)
     bad = rng.random((512, 512)) < 0.03
@@ -202,6 +205,7 @@ def test_stars_hidden_by_the_mask_show_no_psf(rng):
         fit_psf(replace(field.frame, mask=hidden), stars)
 
 
+@pytest.mark.slow
 def test_measuring_twice_gives_the_same_bytes(rng):
     field = known_field(rng, 60, 384)
     one, two = (fit_psf(field.frame, measure_stars(field.frame)) for _ in range(2))

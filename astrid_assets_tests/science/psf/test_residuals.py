@@ -13,6 +13,7 @@ from astrid_assets.science.stars.measurement import measure_stars
 from astrid_assets_tests.science.psf_fields import known_field
 
 
+@pytest.mark.slow
 def test_a_good_psf_leaves_less_than_a_hundredth_of_the_peak(rng):
     field = known_field(rng, 100, 640, spread=True)
     stars = measure_stars(field.frame)

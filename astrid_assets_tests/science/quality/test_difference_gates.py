@@ -132,6 +132,7 @@ def test_a_reference_that_covers_almost_nothing_holds_the_night_back():
     assert blocking_gates(verdicts) == ["coverage"]
 
 
+@pytest.mark.slow
 def test_the_stars_of_a_pair_that_has_too_few_are_judged():
     empty = pair(stars_per_mpx=60.0)
     with pytest.raises(TooFewStars) as error:

@@ -62,6 +62,7 @@ def test_bands_of_sixteen_pixels_are_a_ripple(rng):
     assert pattern_of(white(rng) + bands).ripple == pytest.approx(expected, rel=0.05)
 
 
+@pytest.mark.slow
 def test_stars_and_bad_pixels_are_no_pattern(rng):
     x, y = rng.uniform(30, 470, (2, 150))
     image = white(rng) + paint(SHAPE, x, y, rng.uniform(500, 50_000, 150), 3.5)

@@ -157,6 +157,7 @@ def test_reproject_agrees_where_pixels_are_alike():
     np.testing.assert_allclose(moved[inner], (theirs * ratio)[inner], atol=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("geometry", "fwhm_px"),
     [
@@ -233,6 +234,7 @@ geometries = st.builds(
 seeds = st.integers(0, 2**31)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(seed=seeds, geometry=geometries, a=st.floats(-5, 5), b=st.floats(-5, 5))
 def test_resampling_is_linear(seed, geometry, a, b):

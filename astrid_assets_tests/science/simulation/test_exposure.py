@@ -74,6 +74,7 @@ def test_darks_show_the_dark_current_of_the_exposure_and_its_hot_pixels():
     assert dark[hot] == pytest.approx(expected[hot], abs=float(6 * np.sqrt(expected.max())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", [WIDE, DEEP], ids=["wide", "deep"])
 def test_stars_have_the_flux_of_their_magnitude_at_their_place(plan):
     exposure = expose(plan, 1, 1)
@@ -216,6 +217,7 @@ def test_pickup_is_a_wave_stronger_than_the_noise():
     assert power[1] > 10 * power[0]
 
 
+@pytest.mark.slow
 def test_mishaps_are_on_the_frame():
     sharp = expose(WIDE, 3, 0)
     defocused, trailed = expose(WIDE, 4, 1), expose(WIDE, 8, 0)

@@ -76,6 +76,7 @@ def test_a_mesh_that_is_asked_for_is_used(rng):
     assert measure_background(observed(rng, light), NOTHING_BAD, 64).mesh_px == 64
 
 
+@pytest.mark.slow
 def test_a_nebula_wider_than_the_mesh_is_followed_and_its_noise_is_mapped(rng):
     nebula = 250 * np.exp(-((X - 300) ** 2 + (Y - 420) ** 2) / (2 * 200**2))
     sky = measure_background(observed(rng, nebula + stars(rng, 150)), NOTHING_BAD)
@@ -135,6 +136,7 @@ def test_a_trail_is_no_wide_source(rng):
     assert sky.mesh_px == default_mesh(SHAPE)
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_changes_no_bit(rng):
     image = observed(rng, stars(rng, 60))
     before = threads.threads()

@@ -84,6 +84,7 @@ def test_psf_flux_errors_are_honest(rng):
     assert np.median(stars.flux_err[clean]) == pytest.approx(scatter, rel=0.25)
 
 
+@pytest.mark.slow
 def test_width_and_axis_ratio_are_those_of_the_stars(rng):
     field = star_field(rng, 40, fwhm_px=4.0, elongation=1.5)
     frame = flat_frame(field.image, 300, 5)

@@ -211,6 +211,7 @@ def test_modes_have_masters_of_their_own(camera):
     assert not {slow.bias, slow.dark, slow.flat} & {fast.bias, fast.dark, fast.flat}
 
 
+@pytest.mark.slow
 def test_a_missing_master_rejects_or_is_flagged(camera):
     camera.take("bias", FIRST)
     camera.take("dark", FIRST, 3)
@@ -273,6 +274,7 @@ def test_faint_flats_make_no_master_and_the_next_night_serves(camera):
     assert "0 of 5 flats have a sensible level" in why
 
 
+@pytest.mark.slow
 def test_darks_and_flats_need_a_bias_unless_there_is_an_overscan(camera):
     camera.take("dark", FIRST, strip=8)
     camera.take("flat", FIRST, strip=8)
@@ -285,6 +287,7 @@ def test_darks_and_flats_need_a_bias_unless_there_is_an_overscan(camera):
     assert keys.missing == ["bias"]
 
 
+@pytest.mark.slow
 def test_each_kind_has_a_gate_that_tells_its_numbers(camera):
     take_all(camera, FIRST)
     camera.take("light", FIRST, 1)
@@ -339,6 +342,7 @@ def test_a_map_of_bad_pixels_is_applied(camera, tmp_path):
         check_masters(profile, keys)
 
 
+@pytest.mark.slow
 def test_calibrated_frames_pass_untouched(camera, monkeypatch):
     take_all(camera, FIRST)
     camera.take("light", FIRST, 1)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.slow
 def test_the_migrations_make_exactly_the_tables_of_the_program(catalogue: Catalogue):
     with catalogue.engine.connect() as connection:
         context = MigrationContext.configure(

@@ -100,6 +100,7 @@ def test_a_catalogue_that_stays_locked_is_told(tmp_path: Path):
     other.close()
 
 
+@pytest.mark.slow
 def test_a_damaged_catalogue_is_told(tmp_path: Path):
     path = tmp_path / "c.db"
     catalogue = Catalogue(f"sqlite:///{path}")

@@ -124,6 +124,7 @@ def test_any_two_names_have_their_own_portable_part(first: str, second: str):
     assert (parts[0] == parts[1]) == (first == second)
 
 
+@pytest.mark.slow
 @given(survey=names, field=names, band=names, night=names)
 def test_every_prefix_makes_a_key(survey: str, field: str, band: str, night: str):
     prefixes = [

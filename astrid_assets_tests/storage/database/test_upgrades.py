@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from alembic import command
 from sqlalchemy import inspect, select, text
 
@@ -46,6 +47,7 @@ def columns(connection: Connection) -> set[str]:
     return {column["name"] for column in inspect(connection).get_columns("preprocess_runs")}
 
 
+@pytest.mark.slow
 def test_a_frame_that_was_measured_before_a_number_had_a_column_has_none_of_it(
     empty_catalogue: Catalogue,
 ) -> None:

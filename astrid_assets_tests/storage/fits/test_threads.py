@@ -65,6 +65,7 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(b"".join(p.tobytes() for p in planes)).hexdigest()
 
 
+@pytest.mark.slow
 def test_threads_change_no_byte(with_threads):
     with_threads(1)
     content = written()

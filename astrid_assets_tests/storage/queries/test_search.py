@@ -145,6 +145,7 @@ TESTS: dict[str, tuple[DetectionFilter, Callable[[FoundDetection], bool]]] = {
 }
 
 
+@pytest.mark.slow
 def test_a_filter_keeps_what_it_names(filled: Catalogue) -> None:
     everything = found(filled, DetectionFilter())
     for name, (wanted, is_wanted) in TESTS.items():

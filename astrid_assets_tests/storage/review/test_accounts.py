@@ -81,6 +81,7 @@ def test_a_token_ends_with_its_time(with_ada: Catalogue) -> None:
         assert accounts.by_token(session, token) is None
 
 
+@pytest.mark.slow
 def test_a_login_ends_with_logging_out_and_with_a_new_password(
     with_ada: Catalogue,
 ) -> None:

@@ -99,6 +99,7 @@ def test_a_lease_expires_and_is_given_back(catalogue: Catalogue):
         assert len(draw(session, QueueRequest("cyd"), 9, rules(), later, own)) == 5
 
 
+@pytest.mark.slow
 def test_the_random_sample_is_drawn_for_nothing_else(catalogue: Catalogue):
     with catalogue.begin() as session:
         night(session, 400)
@@ -195,6 +196,7 @@ def test_a_retry_is_the_same_event_and_undo_takes_it_back(catalogue: Catalogue):
             speak(session, "bob", other, "undo")
 
 
+@pytest.mark.slow
 def test_a_closed_night_is_not_shown_and_comes_back(catalogue: Catalogue):
     with catalogue.begin() as session:
         ids = night(session, 4)
@@ -222,6 +224,7 @@ def test_nights_with_newer_detections_are_stale(catalogue: Catalogue):
         assert stale_nights(session) == [("sim", NIGHT)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -119,6 +119,7 @@ def test_a_keyword_that_reads_as_a_pattern_has_no_value(keyword: str) -> None:
     assert list(view.keywords()) == ["GAIN"]
 
 
+@pytest.mark.slow
 @given(block=st.binary(min_size=80, max_size=80 * 12))
 def test_no_header_whatever_raises(block: bytes) -> None:
     block = block[: len(block) // 80 * 80]

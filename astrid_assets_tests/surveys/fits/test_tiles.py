@@ -31,6 +31,7 @@ def with_card(content: bytes, keyword: str, value: int) -> bytes:
     return content[: start + 10] + f"{value:>20}".encode() + content[start + 30 :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("algorithm", "keyword", "value"),
     [

@@ -67,6 +67,7 @@ def test_another_seed_is_another_sky():
     assert source.read(LIGHT) != SOURCE.read(LIGHT)
 
 
+@pytest.mark.slow
 def test_headers_say_what_the_frames_are():
     header = fits.getheader(io.BytesIO(SOURCE.read(LIGHT)))
     assert header["IMAGETYP"] == "Light Frame"
@@ -97,6 +98,7 @@ def test_the_wcs_of_the_header_puts_the_truth_on_its_pixels():
     assert known.wcs.all_world2pix(*corner, 0) == pytest.approx([319, 0], abs=0.001)
 
 
+@pytest.mark.slow
 def test_the_truth_of_a_night_is_that_of_its_frames():
     night = truth(SETTINGS, "2025-03-02")
     assert {s.frame_index for s in night} == {0, 1}
