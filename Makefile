@@ -79,10 +79,10 @@ endif
 
 # Types are checked by one process: a core would be idle meanwhile.
 test: install-dev  ## Every check, then every test
-	$(MAKE) --jobs=2 --output-sync=target lint coverage
+	$(MAKE) --jobs=2 lint coverage
 	$(PYTEST) --ignore=$(SCIENCE) $(PYTEST_ARGS)
 
-soak: install-dev  ## Long proofs, an hour; their figures go to benchmarks/results
+soak: install-dev  ## Long proofs; their figures go to benchmarks/results
 	$(BIN)/python -m pytest -m soak -s $(PYTEST_ARGS)
 
 docs: install-dev  ## Build the documentation; any warning is an error

@@ -20,15 +20,15 @@ NAME = "sim-small"
 NIGHTS = [f"2025-03-0{day}" for day in range(1, 9)]
 
 
-def profile_toml(nights: int, side: int) -> str:
+def profile_toml(nights: int, side: int, *, name: str = NAME, seed: int = 3) -> str:
     """Return the profile of a survey of so many nights, two square frames each."""
     return f"""
-name = "{NAME}"
+name = "{name}"
 
 [source]
 kind = "simulated"
 scene = "wide"
-seed = 3
+seed = {seed}
 nights = {nights}
 frames_per_night = 2
 shape = [{side}, {side}]

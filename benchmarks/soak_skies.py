@@ -29,6 +29,7 @@ from astrid_assets.science.arrays.intervals import wilson_interval
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
 from astrid_assets.storage.database.tables.review import ValidationEvent
+from astrid_assets_tests.small_survey import profile_toml
 from benchmarks.figures import Figures, parser_of
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def run_sky(home: Path, seed: int, nights: int, side: int) -> Sky:
     """Run a simulated survey from raw frames to labels, and read what was found."""
     name = f"sky-{seed}"
-    (home / "survey.toml").write_text(profile_of(name, seed, nights, side))
+    (home / "survey.toml").write_text(profile_toml(nights, side, name=name, seed=seed))
     for words in (("survey", "add", "survey.toml"), ("backfill", "--survey", name)):
         done = subprocess.run(  # noqa: S603  our own command
             [Path(sys.executable).with_name("astrid"), *words],
@@ -108,27 +109,6 @@ def run_sky(home: Path, seed: int, nights: int, side: int) -> Sky:
         return sky_of(catalogue)
     finally:
         catalogue.close()
-
-
-def profile_of(name: str, seed: int, nights: int, side: int) -> str:
-    """Return the profile of a simulated survey of two frames per night."""
-    return f"""
-name = "{name}"
-[source]
-kind = "simulated"
-scene = "wide"
-seed = {seed}
-nights = {nights}
-frames_per_night = 2
-first_night = "2025-03-01"
-shape = [{side}, {side}]
-[keywords]
-field = ["OBJECT"]
-[calibration]
-frames_are = "raw"
-[reference]
-before = "2025-03-04"
-"""
 
 
 def sky_of(catalogue: Catalogue) -> Sky:

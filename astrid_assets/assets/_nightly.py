@@ -104,7 +104,7 @@ def _events(
     force: bool,
 ) -> NightlyEvents:
     """Run a step over the partitions of this run; report each when it is done."""
-    told = Materializations(context)
+    events = Materializations(context)
     by_survey: dict[str, list[str]] = defaultdict(list)
     for night in nights_of(context.partition_keys):
         by_survey[night.survey].append(night.date)
@@ -115,16 +115,16 @@ def _events(
             with in_words(f"{survey} {span}", allow_retries=not last_try):
                 profile = load_profile(tools.catalogue, survey)
                 for report in step(tools, profile, nights, force=force):
-                    yield _told(context, told, report, tools)
+                    yield _event_of(context, events, report, tools)
         except dg.DagsterExecutionInterruptedError as error:
             # The retry policy must not start again what a person stopped.
             raise dg.Failure("interrupted", allow_retries=False) from error
-    yield told.end()
+    yield events.end()
 
 
-def _told(
+def _event_of(
     context: dg.AssetExecutionContext,
-    told: Materializations,
+    events: Materializations,
     report: NightReport,
     tools: Tools,
 ) -> dg.AssetMaterialization:
@@ -164,7 +164,7 @@ def _told(
         metadata[caption] = picture_metadata(tools.store.get(key), caption)
     with tools.catalogue.read() as session:
         version = gates.data_version(session, report.survey, report.night, report.asset)
-    return told.of(Night(report.survey, report.night), version, metadata)
+    return events.of(Night(report.survey, report.night), version, metadata)
 
 
 def _is_table(value: object) -> TypeGuard[list[Row]]:

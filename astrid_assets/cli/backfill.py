@@ -162,6 +162,9 @@ def run_plans(
             # One bad night must not cost the others. What the block finished is
             # unchanged now, so running its nights alone computes nothing twice, unless
             # it was forced: then each is forced alone, for some may not have been done.
+            if len(nights) == 1:
+                failures.append(Failure(block.survey, nights[0], outcome.errors))
+                continue
             for night in nights:
                 alone = Block(block.survey, night, night)
                 outcome = run_block(job, instance, alone, assets=assets, force=force)

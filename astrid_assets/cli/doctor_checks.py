@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 PYTHONS = ((3, 11), (3, 14))  # from, up to but without
 LOW_DISK_BYTES = 5 * 1024**3  # a night of large frames
-STAGED = re.compile(r"\.[0-9a-f]{32}(\.\w+)*#\d+|\..+\.[0-9a-f]{32}\.part")
-"""Names of what a killed process left behind instead of renaming it into place: objects
+STAGED = re.compile(r".+\.[0-9a-f]{32}(\.\w+)*#\d+|\..+\.[0-9a-f]{32}\.part")
+"""Names of what a killed process left behind instead of giving it its final name: objects
 on their way into the store, or out of it. Files of users have no hash in their names."""
 MOST_NAMES = 5
 STALE_S = 3600.0  # nothing takes an hour to write one object
@@ -283,9 +283,9 @@ def check_leftovers(*, fix: bool) -> Iterator[Finding]:
 def _stale_below(folder: Path) -> Iterator[tuple[Path, int]]:
     for parent, _, names in os.walk(folder):
         for name in names:
-            if STAGED.search(name):
+            if STAGED.fullmatch(name):
                 path = Path(parent) / name
-                with contextlib.suppress(FileNotFoundError):  # renamed into place meanwhile
+                with contextlib.suppress(FileNotFoundError):  # it got its final name meanwhile
                     status = path.lstat()
                     if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > STALE_S:
                         yield path, status.st_size

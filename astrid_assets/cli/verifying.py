@@ -165,12 +165,10 @@ def make_again(
 
         for night in sorted(raw):
             run(night, NIGHTLY_ASSETS[:1])
-        surveys = {survey for survey, _ in last}
-        later = {name for name in surveys if _profile(catalogue, name).reference.later_nights}
-        alerts = {name for name in surveys if _is_of_alerts(catalogue, name)}
-        nights = [night for night in sorted(last) if night[0] not in alerts]
+        profiles = _profiles(catalogue, {survey for survey, _ in last})
+        nights = [night for night in sorted(last) if profiles[night[0]].source.kind != "alerts"]
         for night in nights:
-            if night[0] in later:
+            if profiles[night[0]].reference.later_nights:
                 run(night, PROCESSING[1:])
         for night in nights:
             run(night, NIGHTLY_ASSETS[1 : NIGHTLY_ASSETS.index(last[night]) + 1])
@@ -196,14 +194,10 @@ def _run_night(
     return "; ".join(text for failure in failures for text in failure.errors)
 
 
-def _profile(catalogue: Catalogue, survey: str) -> SurveyProfile:
-    from astrid_assets.cli.surveys import profile_of, stored_survey
+def _profiles(catalogue: Catalogue, surveys: set[str]) -> dict[str, SurveyProfile]:
+    from astrid_assets.steps.nights import load_profile
 
-    return profile_of(stored_survey(catalogue, survey))
-
-
-def _is_of_alerts(catalogue: Catalogue, survey: str) -> bool:
-    return _profile(catalogue, survey).source.kind == "alerts"
+    return {name: load_profile(catalogue, name) for name in surveys}
 
 
 def _last_assets(damaged: Sequence[Damaged]) -> list[tuple[str, str, str]]:
@@ -253,10 +247,11 @@ def _nights_listed(
     for item in damaged:
         if item.named.is_current and item.named.survey:
             by_night[item.named.survey, item.named.night].append(item)
+    profiles = _profiles(catalogue, {survey for survey, _ in by_night})
     can_be_run = False
     for survey, night, asset in _last_assets(damaged):
         what = f"{survey} {night or 'without a night'}: {_counted(by_night[survey, night])}"
-        if _is_of_alerts(catalogue, survey):
+        if profiles[survey].source.kind == "alerts":
             remedy = f"astrid alerts import with the file of that night and --survey {survey}"
         elif problems is None:
             can_be_run = True
@@ -287,5 +282,5 @@ def _counted(damaged: Sequence[Damaged]) -> str:
     for item in damaged:
         kind = "picture of " if item.named.key.startswith("pictures/") else ""
         counts[f"{kind}{item.named.asset}", "lost" if item.is_lost else "damaged"] += 1
-    told = ", ".join(f"{number} {asset} {how}" for (asset, how), number in counts.items())
-    return f"{told} ({damaged[0].named.key}{', …' if len(damaged) > 1 else ''})"
+    words = ", ".join(f"{number} {asset} {how}" for (asset, how), number in counts.items())
+    return f"{words} ({damaged[0].named.key}{', …' if len(damaged) > 1 else ''})"

@@ -78,8 +78,8 @@ def test_a_detection_names_its_cutouts_and_each_is_there(
     with fits.open(io.BytesIO(client.get(detail["cutouts"]["score.fits"]).content)) as hdus:
         assert data_of(hdus, 0)[32, 32] == np.float32(values.SEEN_SIGMA)
     with fits.open(io.BytesIO(client.get(detail["cutouts"]["difference.fits"]).content)) as hdus:
-        place = WCS(header_of(hdus, 0)).all_pix2world([[32, 32]], 0)[0]
-        assert place == pytest.approx(values.PLACE, abs=1e-7)
+        position = WCS(header_of(hdus, 0)).all_pix2world([[32, 32]], 0)[0]
+        assert position == pytest.approx(values.PLACE, abs=1e-7)
         assert header_of(hdus, 0)["BUNIT"] == "electron"
 
 

@@ -41,7 +41,7 @@ class ClientStore:
 
     def __init__(self) -> None:
         self._client: tuple[int, LocalStore | S3Store] | None = None
-        self._whole: set[str] = set()  # keys that were verified, or written
+        self._whole: set[str] = set()  # keys that were verified
 
     def _connect(self) -> LocalStore | S3Store:
         raise NotImplementedError

@@ -45,8 +45,6 @@ def verify_objects(
 def _verified(store: ObjectStore, key: str) -> Damage | ValueError | None:
     try:
         store.verify(key)
-    except (ObjectMissing, ObjectCorrupt) as error:
-        return error
-    except ValueError as error:  # no key of ours: the row is damaged
-        return error
+    except (ObjectMissing, ObjectCorrupt, ValueError) as error:
+        return error  # ValueError: no key of ours, so the row that names it is damaged
     return None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Select
-    from sqlalchemy.orm import Session
+    from sqlalchemy.orm import InstrumentedAttribute, Session
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,14 @@ def _everything(session: Session) -> Iterator[NamedObject]:
     by_frame = (Observation.survey, Observation.night)
     raw = select(Observation.raw_key, *by_frame).where(Observation.raw_key.is_not(None))
     yield from _of(session, "raw_observations", raw)
-    yield from _of_masters(session)
+    master_uses = (
+        select(FrameMaster.master_id, func.min(Observation.night))
+        .join(Observation, Observation.id == FrameMaster.observation_id)
+        .group_by(FrameMaster.master_id)
+    )
+    yield from _of_shared(
+        session, "calibration_masters", CalibrationMaster, CalibrationMaster.night, master_uses
+    )
     anchors = select(FieldAnchor.stars_key, *by_frame).join(
         Observation, Observation.id == FieldAnchor.observation_id
     )
@@ -76,7 +83,12 @@ def _everything(session: Session) -> Iterator[NamedObject]:
         .where(PreprocessRun.frame_key.is_not(None))
     )
     yield from _of(session, "processed_frames", processed)
-    yield from _of_references(session)
+    reference_uses = select(NightReference.reference_id, func.min(NightReference.night)).group_by(
+        NightReference.reference_id
+    )
+    yield from _of_shared(
+        session, "reference_frames", ReferenceFrame, ReferenceFrame.last_night, reference_uses
+    )
     differences = (
         select(DifferenceRun.difference_key, *by_frame, DifferenceRun.is_current)
         .join(Observation, Observation.id == DifferenceRun.observation_id)
@@ -105,36 +117,28 @@ def _of(session: Session, asset: str, query: Select[*tuple[Any, ...]]) -> Iterat
         yield NamedObject(str(key), str(survey), str(night), asset, all(map(bool, current)))
 
 
-def _of_masters(session: Session) -> Iterator[NamedObject]:
-    # One night that uses a master is enough to have it made again.
-    used = (
-        select(FrameMaster.master_id, func.min(Observation.night).label("night"))
-        .join(Observation, Observation.id == FrameMaster.observation_id)
-        .group_by(FrameMaster.master_id)
-        .subquery()
-    )
-    query = select(
-        CalibrationMaster.frame_key,
-        CalibrationMaster.survey,
-        func.coalesce(used.c.night, CalibrationMaster.night),
-        used.c.night.is_not(None),
-    ).outerjoin(used, used.c.master_id == CalibrationMaster.id)
-    yield from _of(session, "calibration_masters", query)
+def _of_shared(
+    session: Session,
+    asset: str,
+    table: type[CalibrationMaster | ReferenceFrame],
+    own_night: InstrumentedAttribute[str],
+    uses: Select[*tuple[Any, ...]],
+) -> Iterator[NamedObject]:
+    """Yield what several nights use: one of them is enough to have it made again.
 
-
-def _of_references(session: Session) -> Iterator[NamedObject]:
-    chosen = (
-        select(NightReference.reference_id, func.min(NightReference.night).label("night"))
-        .group_by(NightReference.reference_id)
-        .subquery()
-    )
+    Parameters
+    ----------
+    own_night
+        Named where no night uses it.
+    uses
+        Id of the object's row, and a night that uses it.
+    """
+    used = uses.subquery()
+    row_id, night = used.c
     query = select(
-        ReferenceFrame.frame_key,
-        ReferenceFrame.survey,
-        func.coalesce(chosen.c.night, ReferenceFrame.last_night),
-        chosen.c.night.is_not(None),
-    ).outerjoin(chosen, chosen.c.reference_id == ReferenceFrame.id)
-    yield from _of(session, "reference_frames", query)
+        table.frame_key, table.survey, func.coalesce(night, own_night), night.is_not(None)
+    ).outerjoin(used, row_id == table.id)
+    yield from _of(session, asset, query)
 
 
 def _of_pictures(session: Session) -> Iterator[NamedObject]:

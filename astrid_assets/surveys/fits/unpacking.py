@@ -143,7 +143,7 @@ class UnpackedStream:
         self._magic = magic
         self._limit = limit
         self._part = new_part()
-        self._ready = b""
+        self._ready, self._at = b"", 0
         self._is_over = False
         self._unpacked = 0
         self.position = 0
@@ -174,9 +174,10 @@ class UnpackedStream:
             pass
 
     def _take(self, size: int) -> bytes:
-        while not self._ready and not self._is_over:
-            self._ready = self._next()
-        piece, self._ready = self._ready[:size], self._ready[size:]
+        while self._at == len(self._ready) and not self._is_over:
+            self._ready, self._at = self._next(), 0
+        piece = self._ready[self._at : self._at + size]
+        self._at += len(piece)
         self.position += len(piece)
         return piece
 
