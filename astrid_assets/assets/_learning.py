@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import dagster as dg
-import numpy as np
 
 from astrid_assets.assets._nightly import picture_metadata
 from astrid_assets.pictures.plots import training_curves
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from astrid_assets.tracking.client import Tracking
 
 Metadata = dict[str, dg.MetadataValue]
-SHOWN_PER_CLASS = 6
 
 
 def log_dataset(
@@ -61,12 +59,12 @@ def log_dataset(
             }
         )
         active.log_dataset(
-            dataset.images,
+            (row.total_samples, *dataset.examples.shape[1:]),
             name=row.name,
             digest=row.content_hash,
-            source=row.images_key,
+            source=row.samples_key,
         )
-        active.log_bytes(cutout_sheet(_examples(dataset)), "samples.png")
+        active.log_bytes(cutout_sheet(dataset.examples), "samples.png")
         run_id = active.run_id
     with catalogue.begin() as session:
         session.get_one(TrainingDataset, row.id).mlflow_run_id = run_id
@@ -88,7 +86,7 @@ def dataset_metadata(
         "mlflow_run": dg.MetadataValue.text(mlflow_run),
         "is_new": dg.MetadataValue.bool(dataset.is_new),
         "real above, bogus below": picture_metadata(
-            cutout_sheet(_examples(dataset), columns=3), "science, reference, score"
+            cutout_sheet(dataset.examples, columns=3), "science, reference, score"
         ),
         **gate_metadata(verdicts),
     }
@@ -164,9 +162,3 @@ def gate_metadata(verdicts: Sequence[Judged]) -> Metadata:
 def _interval(interval: object) -> str:
     values: Mapping[str, float] = vars(interval)
     return f"{values['value']:.4f} ({values['low']:.4f} – {values['high']:.4f})"
-
-
-def _examples(dataset: DatasetVersion) -> np.ndarray:
-    real = np.flatnonzero(dataset.real)[:SHOWN_PER_CLASS]
-    bogus = np.flatnonzero(~dataset.real)[:SHOWN_PER_CLASS]
-    return dataset.images[np.concatenate([real, bogus])]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from astrid_assets.learning.datamodule import TrainArrays
     from astrid_assets.learning.segmentation_task import EpochMetrics, SegmentationTask
     from astrid_assets.learning.settings import TrainingSettings
+    from astrid_assets.learning.stamps import Stamps
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +34,10 @@ class TrainingState(TypedDict):
     callbacks: dict[str, dict[str, object]]
 
 
-def fingerprint_of(
-    images: Path, masks: Path, samples: TrainArrays, settings: TrainingSettings
-) -> str:
+def fingerprint_of(stamps: Stamps, samples: TrainArrays, settings: TrainingSettings) -> str:
     """Identify a training by everything that decides its result."""
     content = hashlib.sha256(samples.digest().encode())
-    for path in (images, masks):
-        with path.open("rb") as file:
-            content.update(hashlib.file_digest(file, "sha256").digest())
+    content.update(stamps.digest().encode())
     content.update(json.dumps(settings.model_dump(exclude={"threads"}), sort_keys=True).encode())
     return content.hexdigest()
 

@@ -1,9 +1,4 @@
-"""Cutouts for training: memory-mapped arrays on disk, batches in memory.
-
-`images.npy` (n, 3, size, size) and `masks.npy` (n, size, size) are written once per
-dataset version; reading them by index is as fast as any other container and costs
-no memory for what is not read.
-"""
+"""Cutouts for training: memory-mapped shards on disk (`stamps`), batches in memory."""
 
 from __future__ import annotations
 
@@ -19,10 +14,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor
+
+    from astrid_assets.learning.stamps import Stamps
 
 TRAIN, VAL, TEST = "train", "val", "test"
 
@@ -79,18 +75,14 @@ class TrainArrays:
 class CutoutRows(Dataset[dict[str, "Tensor"]]):
     """Rows of the arrays on disk, fetched a batch at a time."""
 
-    def __init__(self, images: Path, masks: Path, labels: NDArray[np.uint8]) -> None:
-        self.images = np.load(images, mmap_mode="r", allow_pickle=False)
-        self.masks = np.load(masks, mmap_mode="r", allow_pickle=False)
-        self.labels = labels
-        n = len(labels)
-        square = self.images.shape[-1:] * 2
-        if self.images.shape != (n, 3, *square) or self.masks.shape != (n, *square):
+    def __init__(self, stamps: Stamps, labels: NDArray[np.uint8]) -> None:
+        if len(stamps) != len(labels):
             raise UnusableDataset(
-                f"{n} labels need images ({n}, 3, size, size) and masks "
-                f"({n}, size, size), found {self.images.shape} in {images.name} and "
-                f"{self.masks.shape} in {masks.name}"
+                f"{len(labels)} labels need as many cutouts, found {len(stamps)} in "
+                f"{len(stamps.images)} shards"
             )
+        self.stamps = stamps
+        self.labels = labels
 
     def __len__(self) -> int:
         """Count the cutouts of all splits."""
@@ -102,9 +94,10 @@ class CutoutRows(Dataset[dict[str, "Tensor"]]):
 
     def __getitems__(self, rows: list[int]) -> dict[str, Tensor]:
         """Return the rows asked for, already stacked."""
-        images = np.asarray(self.images[rows], dtype=np.float32)
-        masks = np.asarray(self.masks[rows], dtype=np.float32)[:, None]
-        labels = self.labels[rows].astype(np.float32)
+        wanted = np.asarray(rows, dtype=np.int64)
+        images = self.stamps.images_of(wanted)
+        masks = self.stamps.masks_of(wanted).astype(np.float32)[:, None]
+        labels = self.labels[wanted].astype(np.float32)
         return {
             "images": torch.from_numpy(images),  # (B, 3, H, W)
             "masks": torch.from_numpy(masks),  # (B, 1, H, W)
@@ -145,8 +138,7 @@ class CutoutData(lightning.LightningDataModule):
 
     def __init__(
         self,
-        images: Path,
-        masks: Path,
+        stamps: Stamps,
         samples: TrainArrays,
         *,
         batch_size: int,
@@ -158,7 +150,7 @@ class CutoutData(lightning.LightningDataModule):
         self.samples = samples
         self.batch_size = batch_size
         self.seed = seed
-        self.cutouts = CutoutRows(images, masks, samples.labels)
+        self.cutouts = CutoutRows(stamps, samples.labels)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Return shuffled batches, all of the same size.

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
     from astrid_assets.learning.settings import TrainingSettings
+    from astrid_assets.learning.stamps import Stamps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +77,7 @@ class TrainedModel:
 
 
 def train(
-    images: Path,
-    masks: Path,
+    stamps: Stamps,
     samples: TrainArrays,
     settings: TrainingSettings,
     run_dir: Path,
@@ -89,8 +89,8 @@ def train(
 
     Parameters
     ----------
-    images, masks
-        ``.npy`` files, see `datamodule`.
+    stamps
+        Cutouts and masks in shard files, row by row those of `samples`.
     run_dir
         Home of the checkpoints; what is there of the same training is resumed.
     loggers
@@ -107,17 +107,16 @@ def train(
     """
     started = time.monotonic()
     run_dir.mkdir(parents=True, exist_ok=True)
-    fingerprint = fingerprint_of(images, masks, samples, settings)
+    fingerprint = fingerprint_of(stamps, samples, settings)
     state = state_to_resume(run_dir, fingerprint)
     data = CutoutData(
-        images,
-        masks,
+        stamps,
         samples,
         batch_size=settings.batch_size,
         seed=settings.seed,
         cutouts_per_epoch=settings.cutouts_per_epoch,
     )
-    _sidesfit(data.cutouts.images.shape[-1], settings.depth)
+    _sidesfit(stamps.size, settings.depth)
     with quiet_and_deterministic(settings.threads):
         task = _task(settings, fingerprint)
         if state is None or not is_finished(state, settings):

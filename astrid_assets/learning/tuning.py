@@ -19,6 +19,7 @@ from pydantic import Field
 
 from astrid_assets.learning.datamodule import TrainArrays
 from astrid_assets.learning.settings import TrainingSettings
+from astrid_assets.learning.stamps import Stamps
 from astrid_assets.learning.training import train
 from astrid_assets.science.settings import Settings
 
@@ -71,8 +72,7 @@ class SearchFailed(RuntimeError):
 
 
 def tune(
-    images: Path,
-    masks: Path,
+    stamps: Stamps,
     samples: TrainArrays,
     settings: TrainingSettings,
     search: SearchSettings,
@@ -82,8 +82,8 @@ def tune(
 
     Parameters
     ----------
-    images, masks
-        ``.npy`` files, see `datamodule`.
+    stamps
+        Cutouts and masks in shard files, row by row those of `samples`.
     settings
         Everything that is not searched.
     run_dir
@@ -102,8 +102,8 @@ def tune(
     arrays = run_dir.absolute() / "samples.npz"
     np.savez(arrays, labels=samples.labels, split=samples.split)
     fixed = {
-        "images": str(images.absolute()),
-        "masks": str(masks.absolute()),
+        "images": [str(path.absolute()) for path in stamps.images],
+        "masks": [str(path.absolute()) for path in stamps.masks],
         "samples": str(arrays),
         "settings": settings.model_dump(mode="json") | {"threads": 1},
     }
@@ -138,14 +138,15 @@ def run_trial(config: Mapping[str, object], fixed: Mapping[str, object]) -> None
     """Train once with drawn settings and report each epoch; Ray calls this."""
     from ray import tune as ray_tune
 
-    given = fixed["settings"]
+    given, images, masks = fixed["settings"], fixed["images"], fixed["masks"]
     if not isinstance(given, dict):
         raise TypeError("settings are handed to a trial as a dictionary")
+    if not isinstance(images, list) or not isinstance(masks, list):
+        raise TypeError("shards are handed to a trial as lists of paths")
     with np.load(str(fixed["samples"]), allow_pickle=False) as arrays:
         samples = TrainArrays(arrays["labels"], arrays["split"])
     train(
-        Path(str(fixed["images"])),
-        Path(str(fixed["masks"])),
+        Stamps(tuple(map(Path, images)), tuple(map(Path, masks))),
         samples,
         TrainingSettings.model_validate(given | dict(config)),
         Path(ray_tune.get_context().get_trial_dir()) / "training",

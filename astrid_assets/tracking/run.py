@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from mlflow import MlflowClient
-    from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -102,7 +100,7 @@ class ActiveRun:
 
     def log_dataset(
         self,
-        images: NDArray[np.float32],
+        shape: tuple[int, ...],
         *,
         name: str,
         digest: str,
@@ -116,23 +114,22 @@ class ActiveRun:
 
         Parameters
         ----------
-        images : (n, 3, size, size)
-            Only its shape is recorded.
+        shape
+            Of its cutouts: (n, channels, size, size).
         digest
             SHA-256 of the version.
         source
-            Key of the images in the object store.
+            Key of its table of samples in the object store.
         """
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        shape = {"shape": list(images.shape), "dtype": str(images.dtype)}
         dataset = Dataset(
             name=name,
             digest=digest[:MAX_DIGEST_LENGTH],
             source_type="object_store",
             source=json.dumps({"key": source}),
-            profile=json.dumps({"features_shape": shape["shape"]}),
-            schema=json.dumps({"images": shape}),
+            profile=json.dumps({"features_shape": list(shape)}),
+            schema=json.dumps({"images": {"shape": list(shape), "dtype": "float32"}}),
         )
         tags = [InputTag("mlflow.data.context", context)]
         self.client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])

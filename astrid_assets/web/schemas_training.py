@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt  # noqa: TC003  pydantic reads the annotations
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
@@ -108,13 +108,22 @@ class FileOut(Out):
     sha256_starts_with: str
 
 
+class ShardOut(Out):
+    """Some rows of a dataset: its cutouts and its masks."""
+
+    rows: int
+    images: FileOut
+    masks: FileOut
+
+
 class LoadedOut(Out):
     """Everything needed to train on a dataset: its files and where samples are."""
 
     dataset_id: str
     content_hash: str
     splits: dict[str, int]
-    files: dict[Literal["images", "masks", "samples"], FileOut]
+    shards: list[ShardOut] = Field(description="in the order of the table's rows")
+    table: FileOut = Field(description="the table of samples (Parquet)")
     samples: str = Field(description="address of the list of samples")
 
 

@@ -235,7 +235,7 @@ def test_collecting_without_dagster_says_how_to_start_it(client: httpx.Client) -
 
 def test_a_dataset_is_listed_judged_and_loaded(client: httpx.Client, sky: SmallSky) -> None:
     keys = {
-        f"{part}_key": sky.store.put(f"datasets/d/{part}", part.encode(), ".npy")
+        part: sky.store.put(f"datasets/d/{part}", part.encode(), ".npy")
         for part in ("images", "masks", "samples")
     }
     row = {
@@ -253,7 +253,9 @@ def test_a_dataset_is_listed_judged_and_loaded(client: httpx.Client, sky: SmallS
         "created_at": WHEN,
         "created_by": "test",
         "status": "active",
-        **keys,
+        "status_at": WHEN,
+        "shards": [{"images": keys["images"], "masks": keys["masks"], "rows": 7}],
+        "samples_key": keys["samples"],
     }
     with sky.catalogue.begin() as session:
         upsert(session, [TrainingDataset(**row)])
@@ -262,9 +264,12 @@ def test_a_dataset_is_listed_judged_and_loaded(client: httpx.Client, sky: SmallS
     assert client.get(address).json()["splits"] == {}
     assert client.get(f"{address}/quality").json()["report"] == {"issues": []}
     loaded = client.post(f"{address}/load").json()
-    assert client.get(loaded["files"]["masks"]["href"]).content == b"masks"
+    assert loaded["shards"][0]["rows"] == 7
+    assert client.get(loaded["shards"][0]["masks"]["href"]).content == b"masks"
+    assert client.get(loaded["table"]["href"]).content == b"samples"
+    assert client.get(f"{address}/shards/1/masks").status_code == 404
     assert client.get(loaded["samples"]).json() == {"items": [], "next": None}
-    sky.store.delete(keys["images_key"])
+    sky.store.delete(keys["images"])
     assert client.post(f"{address}/load").status_code == 503
 
 

@@ -15,6 +15,8 @@ from astrid_assets_tests.learning.synthetic import Synthetic, synthetic_cutouts
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from astrid_assets.learning.stamps import Stamps
+
 SMALL = TrainingSettings(
     epochs=6,
     cutouts_per_epoch=200,
@@ -33,8 +35,7 @@ class SmallTraining:
     """Cutouts, where they lie, and the network trained on them."""
 
     cutouts: Synthetic
-    images: Path
-    masks: Path
+    stamps: Stamps
     run_dir: Path
     model: TrainedModel
 
@@ -51,7 +52,7 @@ def small_training(
 ) -> SmallTraining:
     """A finished training; tests must not change its folder."""
     folder = tmp_path_factory.mktemp("small")
-    images, masks = small_cutouts.save(folder)
+    stamps = small_cutouts.save(folder)
     run_dir = folder / "run"
-    model = train(images, masks, small_cutouts.arrays(), SMALL, run_dir)
-    return SmallTraining(small_cutouts, images, masks, run_dir, model)
+    model = train(stamps, small_cutouts.arrays(), SMALL, run_dir)
+    return SmallTraining(small_cutouts, stamps, run_dir, model)

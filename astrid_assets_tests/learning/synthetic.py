@@ -12,6 +12,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from astrid_assets.learning.datamodule import TrainArrays
+from astrid_assets.learning.stamps import Stamps, write_stamps
 from astrid_assets.science.labelling.masks import training_mask
 
 if TYPE_CHECKING:
@@ -31,13 +32,9 @@ class Synthetic:
     labels: NDArray[np.uint8]
     snr: NDArray[np.float64]
 
-    def save(self, folder: Path) -> tuple[Path, Path]:
-        """Write images and masks; return their paths."""
-        folder.mkdir(parents=True, exist_ok=True)
-        images, masks = folder / "images.npy", folder / "masks.npy"
-        np.save(images, self.images)
-        np.save(masks, self.masks)
-        return images, masks
+    def save(self, folder: Path) -> Stamps:
+        """Write images and masks in shards of 64 rows."""
+        return write_stamps(folder, self.images, self.masks, rows_per_shard=64)
 
     def arrays(self, val: float = 0.2, test: float = 0.2) -> TrainArrays:
         """Return labels and a split by position: train first, test last."""

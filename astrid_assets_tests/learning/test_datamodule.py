@@ -13,6 +13,7 @@ from astrid_assets.learning.datamodule import (
     TrainArrays,
     UnusableDataset,
 )
+from astrid_assets.learning.stamps import Stamps, write_stamps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,30 +28,29 @@ def arrays(n: int = 20) -> TrainArrays:
 
 
 @pytest.fixture
-def files(tmp_path: Path, rng: np.random.Generator) -> tuple[Path, Path]:
-    images, masks = tmp_path / "images.npy", tmp_path / "masks.npy"
-    np.save(images, rng.normal(size=(20, 3, 8, 8)).astype(np.float32))
-    np.save(masks, rng.integers(0, 2, (20, 8, 8)).astype(np.uint8))
-    return images, masks
+def stamps(tmp_path: Path, rng: np.random.Generator) -> Stamps:
+    images = rng.normal(size=(20, 3, 8, 8)).astype(np.float32)
+    masks = rng.integers(0, 2, (20, 8, 8)).astype(np.uint8)
+    return write_stamps(tmp_path, images, masks, rows_per_shard=7)
 
 
-def test_batches_hold_the_rows_of_their_split(files: tuple[Path, Path]):
-    data = CutoutData(*files, arrays(), batch_size=4, seed=1)
+def test_batches_hold_the_rows_of_their_split(stamps: Stamps):
+    data = CutoutData(stamps, arrays(), batch_size=4, seed=1)
     batches = list(data.val_dataloader())
     assert [len(batch["labels"]) for batch in batches] == [4, 4, 2]
-    images = np.load(files[0])[10:]
+    images = np.concatenate([np.load(path) for path in stamps.images])[10:]
     found = np.concatenate([batch["images"].numpy() for batch in batches])
     np.testing.assert_array_equal(found, images)
     assert batches[0]["masks"].shape == (4, 1, 8, 8)
 
 
-def test_a_left_over_batch_is_not_trained_on(files: tuple[Path, Path]):
-    data = CutoutData(*files, arrays(), batch_size=4, seed=1)
+def test_a_left_over_batch_is_not_trained_on(stamps: Stamps):
+    data = CutoutData(stamps, arrays(), batch_size=4, seed=1)
     assert [len(batch["labels"]) for batch in data.train_dataloader()] == [4, 4]
 
 
-def test_fewer_rows_than_a_batch_are_one_batch(files: tuple[Path, Path]):
-    data = CutoutData(*files, arrays(), batch_size=64, seed=1)
+def test_fewer_rows_than_a_batch_are_one_batch(stamps: Stamps):
+    data = CutoutData(stamps, arrays(), batch_size=64, seed=1)
     assert [len(batch["labels"]) for batch in data.train_dataloader()] == [10]
 
 
@@ -80,9 +80,9 @@ def test_labels_that_cannot_be_trained_on_are_refused(labels, split, message):
         TrainArrays(np.array(labels, dtype=np.uint8), np.array(split))
 
 
-def test_images_and_labels_of_different_length_are_refused(files: tuple[Path, Path]):
-    with pytest.raises(UnusableDataset, match=r"12 labels need images \(12, 3"):
-        CutoutData(*files, arrays(12), batch_size=4, seed=1)
+def test_images_and_labels_of_different_length_are_refused(stamps: Stamps):
+    with pytest.raises(UnusableDataset, match="12 labels need as many cutouts, found 20"):
+        CutoutData(stamps, arrays(12), batch_size=4, seed=1)
 
 
 def test_the_digest_sees_every_label_and_split():

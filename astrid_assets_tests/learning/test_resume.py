@@ -25,6 +25,7 @@ CHILD = """
     import numpy as np
     from astrid_assets.learning.settings import TrainingSettings
     from astrid_assets.learning.datamodule import TrainArrays
+    from astrid_assets.learning.stamps import Stamps
     from astrid_assets.learning.training import train
 
     folder = Path(sys.argv[1])
@@ -38,7 +39,7 @@ CHILD = """
             time.sleep(60)
 
     train(
-        folder / "images.npy", folder / "masks.npy",
+        Stamps(*(tuple(map(Path, arrays[part].tolist())) for part in ("images", "masks"))),
         TrainArrays(arrays["labels"], arrays["split"]),
         settings, folder / "run", on_epoch=wait,
     )
@@ -48,9 +49,15 @@ CHILD = """
 def test_a_killed_training_resumes_to_the_weights_of_an_undisturbed_one(
     small_training, small_cutouts, tmp_path
 ):
-    images, masks = small_cutouts.save(tmp_path)
+    stamps = small_cutouts.save(tmp_path)
     arrays = small_cutouts.arrays()
-    np.savez(tmp_path / "arrays.npz", labels=arrays.labels, split=arrays.split)
+    np.savez(
+        tmp_path / "arrays.npz",
+        labels=arrays.labels,
+        split=arrays.split,
+        images=np.array([str(path) for path in stamps.images]),
+        masks=np.array([str(path) for path in stamps.masks]),
+    )
     child = subprocess.Popen(
         [
             sys.executable,
@@ -72,7 +79,7 @@ def test_a_killed_training_resumes_to_the_weights_of_an_undisturbed_one(
         child.wait()
     assert child.returncode == -signal.SIGKILL
 
-    resumed = train(images, masks, arrays, SMALL, tmp_path / "run")
+    resumed = train(stamps, arrays, SMALL, tmp_path / "run")
     assert resumed.resumed_after == 2
     assert resumed.history == small_training.model.history
     expected = small_training.model.network.state_dict()

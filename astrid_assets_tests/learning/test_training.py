@@ -15,6 +15,7 @@ from astrid_assets.learning.evaluation import choose_threshold, evaluate
 from astrid_assets.learning.export import to_onnx
 from astrid_assets.learning.inference import OnnxScorer
 from astrid_assets.learning.settings import TrainingSettings
+from astrid_assets.learning.stamps import write_stamps
 from astrid_assets.learning.training import TrainedModel, train
 from astrid_assets_tests.learning.conftest import SMALL
 from astrid_assets_tests.learning.synthetic import synthetic_cutouts
@@ -29,7 +30,7 @@ def same_weights(first: TrainedModel, second: TrainedModel) -> bool:
 
 def again(small, run_dir, **changes) -> TrainedModel:
     settings = SMALL.model_copy(update=changes)
-    return train(small.images, small.masks, small.cutouts.arrays(), settings, run_dir)
+    return train(small.stamps, small.cutouts.arrays(), settings, run_dir)
 
 
 def test_the_loss_falls(small_training):
@@ -69,8 +70,7 @@ def test_a_finished_training_is_returned_without_training(small_training):
     before = (small_training.run_dir / LAST).stat().st_mtime_ns
     epochs = []
     second = train(
-        small_training.images,
-        small_training.masks,
+        small_training.stamps,
         small_training.cutouts.arrays(),
         SMALL,
         small_training.run_dir,
@@ -92,8 +92,7 @@ def test_a_training_that_raised_is_resumed_to_the_same_weights(small_training, t
 
     with pytest.raises(Stop):
         train(
-            small_training.images,
-            small_training.masks,
+            small_training.stamps,
             small_training.cutouts.arrays(),
             SMALL,
             tmp_path,
@@ -113,8 +112,7 @@ def test_an_interrupt_reaches_the_caller_and_the_training_can_be_resumed(small_t
 
     with pytest.raises(KeyboardInterrupt):
         train(
-            small_training.images,
-            small_training.masks,
+            small_training.stamps,
             small_training.cutouts.arrays(),
             SMALL,
             tmp_path,
@@ -145,15 +143,9 @@ def test_other_pixels_are_another_training(small_training, tmp_path, small_cutou
     shutil.copytree(small_training.run_dir, run_dir)
     changed = small_cutouts.images.copy()
     changed[0, 0, 0, 0] += 1
-    np.save(tmp_path / "images.npy", changed)
+    stamps = write_stamps(tmp_path, changed, small_cutouts.masks, 64)
     with pytest.raises(CheckpointMismatch):
-        train(
-            tmp_path / "images.npy",
-            small_training.masks,
-            small_cutouts.arrays(),
-            SMALL,
-            run_dir,
-        )
+        train(stamps, small_cutouts.arrays(), SMALL, run_dir)
 
 
 def test_the_global_switches_are_put_back(small_training, tmp_path):
@@ -177,8 +169,7 @@ def test_nothing_is_written_outside_the_run_folder(small_training, tmp_path, mon
 def test_loggers_get_every_epoch(small_training, tmp_path):
     logger = CSVLogger(tmp_path / "csv")
     train(
-        small_training.images,
-        small_training.masks,
+        small_training.stamps,
         small_training.cutouts.arrays(),
         SMALL.model_copy(update={"epochs": 2}),
         tmp_path / "run",
@@ -190,25 +181,19 @@ def test_loggers_get_every_epoch(small_training, tmp_path):
 
 
 def test_cutouts_that_cannot_be_halved_so_often_are_refused(small_training, tmp_path):
-    np.save(tmp_path / "images.npy", small_training.cutouts.images[..., :30, :30])
-    np.save(tmp_path / "masks.npy", small_training.cutouts.masks[..., :30, :30])
+    cutouts = small_training.cutouts
+    stamps = write_stamps(tmp_path, cutouts.images[..., :30, :30], cutouts.masks[..., :30, :30])
     with pytest.raises(ValueError, match="30 px cannot be halved 2 times"):
-        train(
-            tmp_path / "images.npy",
-            tmp_path / "masks.npy",
-            small_training.cutouts.arrays(),
-            SMALL,
-            tmp_path / "run",
-        )
+        train(stamps, cutouts.arrays(), SMALL, tmp_path / "run")
 
 
 @pytest.mark.slow
 def test_an_easy_sky_is_learned_and_plain_snr_is_beaten(tmp_path, rng):
     cutouts = synthetic_cutouts(rng, 600, 64)
     settings = TrainingSettings(epochs=6, cutouts_per_epoch=400, batch_size=16)
-    images, masks = cutouts.save(tmp_path)
+    stamps = cutouts.save(tmp_path)
     arrays = cutouts.arrays()
-    model = train(images, masks, arrays, settings, tmp_path / "run")
+    model = train(stamps, arrays, settings, tmp_path / "run")
     scorer = OnnxScorer(to_onnx(model.network, model.temperature), threads=2)
     scores = scorer.score(cutouts.images).astype(np.float64)
     real = cutouts.labels == 1

@@ -25,8 +25,7 @@ def test_the_best_trial_becomes_the_settings_and_a_search_is_not_repeated(
 ):
     settings = SMALL.model_copy(update={"epochs": 2})
     arguments = (
-        small_training.images,
-        small_training.masks,
+        small_training.stamps,
         small_cutouts.arrays(),
         settings,
         SEARCH,

@@ -89,13 +89,13 @@ def add_dataset(catalogue: Catalogue, last_sequence: int) -> str:
         "anomaly_ratio": 0.5,
         "quality_score": 0.9,
         "quality_report": {},
-        "images_key": "i",
-        "masks_key": "m",
+        "shards": [{"images": "i", "masks": "m", "rows": 100}],
         "samples_key": "s",
         "last_sequence": last_sequence,
         "created_at": now(),
         "created_by": "test",
         "status": "active",
+        "status_at": now(),
     }
     with catalogue.begin() as session:
         upsert(session, [TrainingDataset(**row)])

@@ -1,28 +1,27 @@
 """Freeze a training dataset: labelled cutouts, masks, splits, quality; one version.
 
 A version is the hash of its content, so collecting the same labels again finds the
-version that exists. Images, masks and the table of samples are three objects in the
-store; a sample's `image_path` and `mask_path` name object and row (``key#17``).
+version that exists. Images and masks are shards in the store (`shards`) beside one table
+of samples; a sample's `image_path` and `mask_path` name object and row (``key#17``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.labelling.dataset_quality import (
     DataQualityReport,
     LabelledSet,
     measure_dataset_quality,
 )
-from astrid_assets.science.labelling.masks import training_mask
 from astrid_assets.science.labelling.splits import (
     assign_splits,
     connected_groups,
@@ -30,6 +29,7 @@ from astrid_assets.science.labelling.splits import (
 )
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.settings import CollectionSettings, TooFewLabels
+from astrid_assets.steps.learning.shards import CutoutReader, WrittenShards, write_shards
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.learning import TrainingDataset, TrainingSample
@@ -39,7 +39,7 @@ from astrid_assets.storage.review import labels
 from astrid_assets.storage.review.events import drawn_masks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from astrid_assets.steps.nights import Tools
     from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.storage.review.labels import LabelledRow
+
+SHOWN_PER_CLASS = 6
+ROWS_AT_ONCE = 5000
+"""Samples that are written by one statement."""
 
 SAME_PLACE_ARCSEC = 2.0
 """Detections closer than this never stand on different sides of a split."""
@@ -59,8 +63,9 @@ class DatasetVersion:
     row: TrainingDataset
     quality: DataQualityReport
     split_counts: dict[str, int]
-    images: Cutouts
     real: NDArray[np.bool_]
+    examples: Cutouts
+    """Some cutouts of each class, real ones first."""
     is_new: bool
 
 
@@ -76,21 +81,15 @@ def collect_dataset(
     """
     rows, drawn, last_sequence = _selected(tools, settings)
     real = np.array([row.label == "real" for row in rows], dtype=bool)
-    images = read_cutouts(tools.store, [(r.cutout_key, r.cutout_index) for r in rows])
-    masks = np.stack(
-        [
-            training_mask(row.label, row.fwhm_px, CUTOUT_SIZE, drawn=drawn.get(row.detection_id))
-            for row in rows
-        ]
-    )
+    written = write_shards(tools.store, rows, drawn)
     splits = _splits(rows, real, settings)
-    samples = _table(rows, splits, images, masks)
+    samples = _table(rows, splits, written)
     content_hash = _content_hash(samples, settings)
     dataset_id = ids.dataset_id(content_hash)
-    quality = _quality(rows, real, images)
+    quality = _quality(rows, real, written)
     with tools.catalogue.read() as session:
         known = session.get(TrainingDataset, dataset_id)
-    keys = _kept(tools.store, content_hash, images, masks, samples)
+    created = now()
     row = TrainingDataset(
         id=dataset_id,
         content_hash=content_hash,
@@ -100,20 +99,27 @@ def collect_dataset(
         anomaly_ratio=float(real.mean()),
         quality_score=quality.quality_score,
         quality_report=quality.as_dict(),
-        images_key=keys.images,
-        masks_key=keys.masks,
-        samples_key=keys.samples,
+        shards=written.as_json(),
+        samples_key=_put_table(tools.store, content_hash, samples),
         last_sequence=last_sequence,
         mlflow_run_id=known.mlflow_run_id if known else None,
-        created_at=now(),
+        created_at=created,
         created_by=created_by,
+        status_at=created,
     )
     with tools.catalogue.begin() as session:
         upsert(session, [row])
-        upsert(session, _sample_rows(rows, samples, dataset_id, keys))
+        made = _sample_rows(rows, samples, dataset_id, written)
+        while some := list(islice(made, ROWS_AT_ONCE)):
+            upsert(session, some)
         stored = session.get_one(TrainingDataset, dataset_id)
     return DatasetVersion(
-        stored, quality, dict(Counter(splits)), images, real, is_new=known is None
+        stored,
+        quality,
+        dict(Counter(splits)),
+        real,
+        _examples(tools.store, rows, real),
+        is_new=known is None,
     )
 
 
@@ -132,7 +138,8 @@ def _selected(
         last_sequence = labels.last_sequence(session)
         drawn = drawn_masks(session, [row.detection_id for row in rows])
     rows = [row for row in rows if row.agreement >= settings.min_agreement]
-    rows = sorted(rows, key=lambda row: (row.night, row.detection_id))
+    # Frame by frame: rows of one file of cutouts stand together.
+    rows = sorted(rows, key=lambda row: (row.night, row.observation_id, row.detection_id))
     rows = rows[-settings.max_samples :]
     n_real = sum(row.label == "real" for row in rows)
     if len(rows) < settings.min_samples or n_real in {0, len(rows)}:
@@ -146,7 +153,7 @@ def _selected(
 
 
 def _quality(
-    rows: Sequence[LabelledRow], real: NDArray[np.bool_], images: Cutouts
+    rows: Sequence[LabelledRow], real: NDArray[np.bool_], written: WrittenShards
 ) -> DataQualityReport:
     return measure_dataset_quality(
         LabelledSet(
@@ -158,51 +165,20 @@ def _quality(
             source=np.array([row.source for row in rows]),
             survey=np.array([row.survey for row in rows]),
             night=np.array([row.night for row in rows]),
-            content_hash=np.array(
-                [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
-            ),
+            content_hash=written.image_hashes,
         )
-    )
-
-
-@dataclass(frozen=True)
-class _Keys:
-    """Where the arrays and the table of a version are kept."""
-
-    images: str
-    masks: str
-    samples: str
-
-
-def _kept(
-    store: ObjectStore,
-    content_hash: str,
-    images: Cutouts,
-    masks: NDArray[np.uint8],
-    samples: pl.DataFrame,
-) -> _Keys:
-    """Put images, masks and the table of samples into the store."""
-    buffer = io.BytesIO()
-    samples.write_parquet(buffer)
-    return _Keys(
-        images=_put_array(store, content_hash, "images", images),
-        masks=_put_array(store, content_hash, "masks", masks),
-        samples=store.put(
-            layout.dataset_key(content_hash, "samples"), buffer.getvalue(), ".parquet"
-        ),
     )
 
 
 def read_cutouts(store: ObjectStore, places: Sequence[tuple[str, int]]) -> Cutouts:
     """Read cutouts by object key and row: (n, 3, size, size), each object once."""
-    wanted: dict[str, list[int]] = defaultdict(list)
-    for position, (key, _) in enumerate(places):
-        wanted[key].append(position)
-    images = np.empty((len(places), 3, CUTOUT_SIZE, CUTOUT_SIZE), dtype=np.float32)
-    for key, positions in wanted.items():
-        stack = np.load(io.BytesIO(store.get(key)), allow_pickle=False)
-        images[positions] = stack[[places[position][1] for position in positions]]
-    return images
+    with CutoutReader(store) as reader:
+        return reader.read(places)
+
+
+def _examples(store: ObjectStore, rows: Sequence[LabelledRow], real: NDArray[np.bool_]) -> Cutouts:
+    shown = [*np.flatnonzero(real)[:SHOWN_PER_CLASS], *np.flatnonzero(~real)[:SHOWN_PER_CLASS]]
+    return read_cutouts(store, [(rows[row].cutout_key, rows[row].cutout_index) for row in shown])
 
 
 def _splits(
@@ -240,15 +216,8 @@ def _splits(
 
 
 def _table(
-    rows: Sequence[LabelledRow],
-    splits: Sequence[str],
-    images: Cutouts,
-    masks: NDArray[np.uint8],
+    rows: Sequence[LabelledRow], splits: Sequence[str], written: WrittenShards
 ) -> pl.DataFrame:
-    hashes = [
-        hashlib.sha256(image.tobytes() + mask.tobytes() + row.label.encode()).hexdigest()
-        for row, image, mask in zip(rows, images, masks, strict=True)
-    ]
     return pl.DataFrame(
         {
             "detection_id": [row.detection_id for row in rows],
@@ -263,37 +232,41 @@ def _table(
             "score_sigma": [row.score_sigma for row in rows],
             "fwhm_px": [row.fwhm_px for row in rows],
             "split": list(splits),
-            "content_hash": hashes,
+            "content_hash": written.sample_hashes,
         }
     )
 
 
 def _content_hash(samples: pl.DataFrame, settings: CollectionSettings) -> str:
-    columns = samples.select("detection_id", "content_hash", "split").rows()
-    return ids.content_hash([versions.COLLECT, settings.name, [list(row) for row in columns]])
+    content = hashlib.sha256(ids.canonical_json([versions.COLLECT, settings.name]).encode())
+    for row in samples.select("detection_id", "content_hash", "split").iter_rows():
+        content.update(ids.canonical_json(row).encode())
+    return content.hexdigest()
 
 
-def _put_array(store: ObjectStore, content_hash: str, what: str, array: NDArray[np.generic]) -> str:
+def _put_table(store: ObjectStore, content_hash: str, samples: pl.DataFrame) -> str:
     buffer = io.BytesIO()
-    np.save(buffer, array)
-    return store.put(layout.dataset_key(content_hash, what), buffer.getvalue(), ".npy")
+    samples.write_parquet(buffer)
+    return store.put(layout.samples_key(content_hash), buffer.getvalue(), ".parquet")
 
 
 def _sample_rows(
     rows: Sequence[LabelledRow],
     samples: pl.DataFrame,
     dataset_id: str,
-    keys: _Keys,
-) -> list[TrainingSample]:
+    written: WrittenShards,
+) -> Iterator[TrainingSample]:
     created = now()
-    return [
-        TrainingSample(
+    for row, sample, (image_path, mask_path) in zip(
+        rows, samples.iter_rows(named=True), written.paths(), strict=True
+    ):
+        yield TrainingSample(
             id=ids.sample_id(dataset_id, row.detection_id),
             dataset_id=dataset_id,
             observation_id=row.observation_id,
             detection_id=row.detection_id,
-            image_path=f"{keys.images}#{index}",
-            mask_path=f"{keys.masks}#{index}",
+            image_path=image_path,
+            mask_path=mask_path,
             labels={
                 "is_anomaly": row.label == "real",
                 "anomaly_type": row.classification,
@@ -309,5 +282,3 @@ def _sample_rows(
             content_hash=sample["content_hash"],
             created_at=created,
         )
-        for index, (row, sample) in enumerate(zip(rows, samples.iter_rows(named=True), strict=True))
-    ]

@@ -12,13 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from astrid_assets.steps.learning.opening import open_dataset, require_newest_dataset
 from astrid_assets.steps.learning.settings import DeploymentSettings, NoModel
-from astrid_assets.steps.learning.train import (
-    MODEL_NAME,
-    evaluate_model,
-    open_dataset,
-    require_newest_dataset,
-)
+from astrid_assets.steps.learning.train import MODEL_NAME, evaluate_model
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.learning import Deployment, Model
 from astrid_assets.storage.queries import models
@@ -116,7 +112,7 @@ def deploy_newest(
         reason = "the newest model was rolled back; train another one"
         return DeploymentReport("keep", reason, champion, None, None)
     row = require_newest_dataset(tools)
-    arrays = open_dataset(tools, row, work_folder / "datasets" / row.content_hash[:16])
+    arrays = open_dataset(tools, row, work_folder / "datasets")
     challenger = evaluate_model(tools, newest, arrays)
     if champion is not None and champion.id == newest.id:
         _follow(tools, tracking, None)

@@ -8,16 +8,13 @@ leaves this step is an ONNX file in the store with a row in the catalogue.
 from __future__ import annotations
 
 import hashlib
-import io
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from astrid_assets.steps import versions
-from astrid_assets.steps.learning.settings import NoDataset
+from astrid_assets.steps.learning.opening import open_dataset, require_newest_dataset
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.learning import Model, TrainingDataset, TrainingRun
@@ -31,9 +28,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.learning.evaluation import Evaluation
+    from astrid_assets.learning.inference import OnnxScorer
     from astrid_assets.learning.segmentation_task import EpochMetrics
     from astrid_assets.learning.settings import TrainingSettings
-    from astrid_assets.science.arrays.types import Cutouts
+    from astrid_assets.steps.learning.opening import DatasetArrays
     from astrid_assets.steps.nights import Tools
     from astrid_assets.tracking.client import Tracking
 
@@ -42,29 +40,8 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "trained_unet"
 MODEL_NAME = "astrid-unet"
-
-
-@dataclass(frozen=True)
-class DatasetArrays:
-    """A dataset version in memory, in the order of its samples."""
-
-    row: TrainingDataset
-    images_path: Path
-    masks_path: Path
-    samples: pl.DataFrame
-
-    @property
-    def is_real(self) -> NDArray[np.bool_]:
-        """(n,), True for real."""
-        return (self.samples["label"] == "real").to_numpy()
-
-    def indices(self, split: str) -> NDArray[np.int64]:
-        """Return the rows of one split."""
-        return np.flatnonzero((self.samples["split"] == split).to_numpy())
-
-    def images(self, rows: NDArray[np.int64]) -> Cutouts:
-        """Return the cutouts of some rows: (n, 3, size, size)."""
-        return np.load(self.images_path, mmap_mode="r")[rows]
+SCORED_AT_ONCE = 1024
+"""Cutouts in memory while a split is scored."""
 
 
 @dataclass(frozen=True)
@@ -76,41 +53,6 @@ class TrainedVersion:
     evaluation: Evaluation
     history: list[EpochMetrics]
     was_known: bool
-
-
-def require_newest_dataset(tools: Tools) -> TrainingDataset:
-    """Return the newest dataset version whose quality gate did not fail.
-
-    Raises
-    ------
-    NoDataset
-        If there is none.
-    """
-    from astrid_assets.storage.queries import datasets
-
-    with tools.catalogue.read() as session:
-        row = datasets.newest_dataset(session)
-    if row is None:
-        raise NoDataset(
-            "there is no training dataset yet: label detections, then materialize training_dataset"
-        )
-    return row
-
-
-def open_dataset(tools: Tools, row: TrainingDataset, folder: Path) -> DatasetArrays:
-    """Fetch a dataset version into a local folder, once; reads are memory-mapped."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {}
-    for name, key in (("images", row.images_key), ("masks", row.masks_key)):
-        path = folder / f"{name}.npy"
-        if not path.exists():
-            # A killed download leaves a part file only.
-            part = folder / f"{name}.part.{os.getpid()}"
-            tools.store.get_to_file(key, part)
-            part.replace(path)
-        paths[name] = path
-    samples = pl.read_parquet(io.BytesIO(tools.store.get(row.samples_key)))
-    return DatasetArrays(row, paths["images"], paths["masks"], samples)
 
 
 def train_model(
@@ -130,7 +72,7 @@ def train_model(
     row = require_newest_dataset(tools)
     settings_hash = ids.content_hash([versions.TRAIN, settings.model_dump(mode="json")])
     run_id = ids.training_run_id(row.id, settings_hash)
-    arrays = open_dataset(tools, row, work_folder / "datasets" / row.content_hash[:16])
+    arrays = open_dataset(tools, row, work_folder / "datasets")
     known = _finished(tools, run_id)
     if known is not None:
         model, run = known
@@ -162,8 +104,7 @@ def train_model(
             upsert(session, [started])
         active.log_params(parameters)
         trained = train(
-            arrays.images_path,
-            arrays.masks_path,
+            arrays.stamps,
             TrainArrays(
                 labels=arrays.is_real.astype(np.uint8),
                 split=np.array(arrays.samples["split"].to_list()),
@@ -228,8 +169,17 @@ def scores_of_test_split(tools: Tools, model: Model, arrays: DatasetArrays) -> S
     """Return a stored model's scores of the test split: (n,)."""
     from astrid_assets.learning.inference import OnnxScorer
 
-    scorer = OnnxScorer(tools.store.get(model.onnx_key))
-    return scorer.score(arrays.images(arrays.indices("test"))).astype(np.float64)
+    return _scores(OnnxScorer(tools.store.get(model.onnx_key)), arrays, "test")
+
+
+def _scores(scorer: OnnxScorer, arrays: DatasetArrays, split: str) -> Scores:
+    """Return the scores of a split, some cutouts at a time: a split may be gigabytes."""
+    rows = arrays.indices(split)
+    parts = [
+        scorer.score(arrays.images(rows[start : start + SCORED_AT_ONCE]))
+        for start in range(0, len(rows), SCORED_AT_ONCE)
+    ]
+    return np.concatenate(parts).astype(np.float64)
 
 
 def _finished(tools: Tools, run_id: str) -> tuple[Model, TrainingRun] | None:
@@ -254,11 +204,9 @@ def _keep_model(
     from astrid_assets.learning.inference import OnnxScorer
 
     sha256 = hashlib.sha256(content).hexdigest()
-    val = arrays.indices("val")
     # The threshold comes from the validation split; the test split stays unseen.
     threshold = choose_threshold(
-        OnnxScorer(content).score(arrays.images(val)).astype(np.float64),
-        arrays.is_real[val],
+        _scores(OnnxScorer(content), arrays, "val"), arrays.is_real[arrays.indices("val")]
     )
     key = tools.store.put(layout.model_key(MODEL_NAME), content, ".onnx")
     model_id = ids.model_id(sha256)

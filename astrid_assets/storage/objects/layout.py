@@ -64,9 +64,14 @@ def cutouts_key(survey: str, night: str, observation_id: str) -> str:
     return f"cutouts/{_night(survey, night)}/{part(observation_id)}"
 
 
-def dataset_key(content_hash: str, what: str) -> str:
-    """One array or table (`what`: images, masks, samples) of a dataset version."""
-    return f"datasets/{part(content_hash)}/{part(what)}"
+def shard_key(what: str) -> str:
+    """A shard of cutouts or masks (`what`: images, masks), shared by dataset versions."""
+    return f"datasets/shards/{part(what)}"
+
+
+def samples_key(content_hash: str) -> str:
+    """The table of samples of a dataset version."""
+    return f"datasets/{part(content_hash)}/samples"
 
 
 def model_key(name: str) -> str:

@@ -153,7 +153,8 @@ def _of_pictures(session: Session) -> Iterator[NamedObject]:
 
 def _of_learning(session: Session) -> Iterator[NamedObject]:
     for dataset in session.scalars(select(TrainingDataset)):
-        for key in (dataset.images_key, dataset.masks_key, dataset.samples_key):
+        shards = [shard[part] for shard in dataset.shards for part in ("images", "masks")]
+        for key in (*shards, dataset.samples_key):
             yield NamedObject(key, "", "", "training_dataset")
     for key in session.scalars(select(Model.onnx_key)):
         yield NamedObject(key, "", "", "trained_unet")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import tempfile
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi import Path as InPath
@@ -33,23 +33,27 @@ from astrid_assets.web.schemas_training import (
     QualityOut,
     RunOut,
     SampleOut,
+    ShardOut,
 )
 
 router = APIRouter(prefix="/training", tags=["training"])
 
 JOB = "learning_job"
 ASSET = "training_dataset"
-FilePart = Literal["images", "masks", "samples"]
-Part = Annotated[
-    FilePart,
-    InPath(description="Cutouts (npy), training masks (npy), or the table of samples (Parquet)."),
-]
-MEDIA_TYPES = {
-    "images": "application/x-npy",
-    "masks": "application/x-npy",
-    "samples": "application/vnd.apache.parquet",
-}
-PARTS: tuple[FilePart, ...] = ("images", "masks", "samples")
+MAX_SHARDS = 1_000_000
+ShardPart = Literal["images", "masks"]
+Part = Annotated[ShardPart, InPath(description="Cutouts or training masks (npy).")]
+Number = Annotated[int, InPath(ge=0, le=MAX_SHARDS, description="Number of the shard, from 0.")]
+NPY, PARQUET = "application/x-npy", "application/vnd.apache.parquet"
+
+
+def _file_response(media_type: str) -> dict[int | str, dict[str, Any]]:
+    return {
+        200: {
+            "description": "the file",
+            "content": {media_type: {"schema": {"type": "string", "format": "binary"}}},
+        }
+    }
 
 
 @router.post(
@@ -120,29 +124,24 @@ def quality(state: State, dataset_id: DatasetId) -> QualityOut:
 def load(state: State, dataset_id: DatasetId) -> LoadedOut:
     """Return the files of a dataset, after looking that all of them are there."""
     row = _row(state, dataset_id)
-    files = {}
-    for part in PARTS:
-        key = _key(row, part)
-        if not state.store.exists(key):
-            raise Problem(
-                503,
-                f"the {part} of this dataset are not in the store: collect it again",
-                code="object-missing",
-            )
-        files[part] = FileOut(
-            href=f"/training/datasets/{row.id}/files/{part}",
-            key=key,
-            media_type=MEDIA_TYPES[part],
-            sha256_starts_with=hash_in(key),
+    address = f"/training/datasets/{row.id}"
+    shards = [
+        ShardOut(
+            rows=shard["rows"],
+            images=_file(state, f"{address}/shards/{number}/images", shard["images"], NPY),
+            masks=_file(state, f"{address}/shards/{number}/masks", shard["masks"], NPY),
         )
+        for number, shard in enumerate(row.shards)
+    ]
     with state.catalogue.read() as session:
         splits = datasets.split_counts(session, row.id)
     return LoadedOut(
         dataset_id=row.id,
         content_hash=row.content_hash,
         splits=splits,
-        files=files,
-        samples=f"/training/datasets/{row.id}/samples",
+        shards=shards,
+        table=_file(state, f"{address}/table", row.samples_key, PARQUET),
+        samples=f"{address}/samples",
     )
 
 
@@ -174,22 +173,29 @@ def samples(
 
 
 @router.get(
-    "/datasets/{dataset_id}/files/{part}",
+    "/datasets/{dataset_id}/table",
     response_class=FileResponse,
-    responses={
-        200: {
-            "description": "the file",
-            "content": {
-                kind: {"schema": {"type": "string", "format": "binary"}}
-                for kind in sorted(set(MEDIA_TYPES.values()))
-            },
-        }
-    }
-    | responses(404, 422, 503),
+    responses=_file_response(PARQUET) | responses(404, 422, 503),
 )
-def dataset_file(state: State, dataset_id: DatasetId, part: Part) -> FileResponse:
-    """Return a file of a dataset: images, masks (npy) or samples (Parquet)."""
-    key = _key(_row(state, dataset_id), part)
+def table(state: State, dataset_id: DatasetId) -> FileResponse:
+    """Return the table of samples (Parquet), in the order of the shards' rows."""
+    return _sent(state, _row(state, dataset_id).samples_key, PARQUET)
+
+
+@router.get(
+    "/datasets/{dataset_id}/shards/{number}/{part}",
+    response_class=FileResponse,
+    responses=_file_response(NPY) | responses(404, 422, 503),
+)
+def shard(state: State, dataset_id: DatasetId, number: Number, part: Part) -> FileResponse:
+    """Return the cutouts or masks (npy) of one shard of a dataset."""
+    row = _row(state, dataset_id)
+    if number >= len(row.shards):
+        raise not_found("shard", str(number))
+    return _sent(state, row.shards[number][part], NPY)
+
+
+def _sent(state: State, key: str, media_type: str) -> FileResponse:
     with tempfile.NamedTemporaryFile(prefix="astrid-", delete=False) as target:
         path = Path(target.name)
     try:
@@ -199,10 +205,20 @@ def dataset_file(state: State, dataset_id: DatasetId, part: Part) -> FileRespons
         raise
     return FileResponse(
         path,
-        media_type=MEDIA_TYPES[part],
-        filename=f"{part}{Path(key).suffix}",
+        media_type=media_type,
+        filename=key.rsplit("/", 1)[-1],
         background=BackgroundTask(path.unlink, missing_ok=True),
     )
+
+
+def _file(state: State, href: str, key: str, media_type: str) -> FileOut:
+    if not state.store.exists(key):
+        raise Problem(
+            503,
+            f"{key} of this dataset is not in the store: collect it again",
+            code="object-missing",
+        )
+    return FileOut(href=href, key=key, media_type=media_type, sha256_starts_with=hash_in(key))
 
 
 def _row(state: State, dataset_id: Id) -> TrainingDataset:
@@ -211,14 +227,6 @@ def _row(state: State, dataset_id: Id) -> TrainingDataset:
     if row is None:
         raise not_found("dataset", text_id(dataset_id))
     return row
-
-
-def _key(row: TrainingDataset, part: FilePart) -> str:
-    return {
-        "images": row.images_key,
-        "masks": row.masks_key,
-        "samples": row.samples_key,
-    }[part]
 
 
 def _told(client: DagsterClient, found: Run) -> RunOut:

@@ -134,7 +134,8 @@ def test_every_prefix_makes_a_key(survey: str, field: str, band: str, night: str
         layout.reference_key(survey, field, band, "v1"),
         layout.difference_key(survey, night, field),
         layout.cutouts_key(survey, night, field),
-        layout.dataset_key(HASH, band),
+        layout.samples_key(HASH),
+        layout.shard_key(band),
         layout.model_key(field),
         layout.picture_key(survey, night, field),
     ]

@@ -11,6 +11,8 @@ from sqlalchemy import inspect, select, text
 from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.storage.database.migrations import schema as migrations
 from astrid_assets.storage.database.tables.frames import PreprocessRun
+from astrid_assets.storage.database.tables.learning import TrainingDataset
+from astrid_assets.storage.queries.named_objects import named_objects
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -41,6 +43,13 @@ NEW = {
     "sky_rms_ratio",
 }
 """Numbers that had no column before revision 0013."""
+DATASET = (
+    "INSERT INTO training_datasets (id, content_hash, name, collection_params, total_samples, "
+    "anomaly_ratio, quality_score, quality_report, images_key, masks_key, samples_key, "
+    "last_sequence, created_at, created_by, status) VALUES ('d', 'h', 'all', '{}', 70, 0.5, 0.9, "
+    "'{}', 'datasets/h/images.0.npy', 'datasets/h/masks.0.npy', 'datasets/h/samples.0.parquet', "
+    "3, '2025-03-01 12:00:00', 'ada', 'active')"
+)
 
 
 def columns(connection: Connection) -> set[str]:
@@ -72,3 +81,27 @@ def test_a_frame_that_was_measured_before_a_number_had_a_column_has_none_of_it(
 def test_every_declared_number_of_a_frame_has_its_column(catalogue: Catalogue) -> None:
     with catalogue.engine.connect() as connection:
         assert {number.name for number in FRAME_NUMBERS} <= columns(connection)
+
+
+@pytest.mark.slow
+def test_a_dataset_of_one_array_becomes_a_dataset_of_one_shard(empty_catalogue: Catalogue) -> None:
+    with empty_catalogue.engine.begin() as connection:
+        settings = migrations.config()
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0013")
+    with empty_catalogue.engine.begin() as connection:
+        connection.execute(text(DATASET))
+    empty_catalogue.migrate()
+    empty_catalogue.check()
+    with empty_catalogue.read() as session:
+        dataset = session.scalars(select(TrainingDataset)).one()
+        named = {item.key for item in named_objects(session)}
+    keys = {"images": "datasets/h/images.0.npy", "masks": "datasets/h/masks.0.npy"}
+    assert dataset.shards == [keys | {"rows": 70}]
+    assert dataset.status_at == dataset.created_at
+    assert named == {*keys.values(), "datasets/h/samples.0.parquet"}
+    with empty_catalogue.engine.begin() as connection:
+        settings.attributes["connection"] = connection
+        command.downgrade(settings, "0013")
+        query = text("SELECT images_key, masks_key FROM training_datasets")
+        assert connection.execute(query).one() == (keys["images"], keys["masks"])

@@ -227,13 +227,13 @@ def add_dataset(session: Session, name: str, day: int, status: str = "active") -
         "anomaly_ratio": 0.5,
         "quality_score": 0.9,
         "quality_report": {},
-        "images_key": "i",
-        "masks_key": "m",
+        "shards": [{"images": "i", "masks": "m", "rows": 1}],
         "samples_key": "s",
         "last_sequence": 1,
         "created_at": WHEN + dt.timedelta(days=day),
         "created_by": "ada",
         "status": status,
+        "status_at": WHEN + dt.timedelta(days=day),
     }
     upsert(session, [TrainingDataset(**row)])
     return dataset_id

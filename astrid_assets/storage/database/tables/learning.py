@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -65,12 +66,12 @@ class TrainingDataset(Base, kw_only=True):
     """Mean quality of balance, frames, labels and review, 0 to 1."""
     quality_report: Mapped[Json]
     """The numbers behind the quality, and the limits that are broken."""
-    images_key: Mapped[str] = mapped_column(Text)
-    """Object key of the cutouts, (n, 3, 64, 64): science, reference and S_corr."""
-    masks_key: Mapped[str] = mapped_column(Text)
-    """Object key of the training masks, (n, 64, 64): 1 inside a real source."""
+    shards: Mapped[list[Any]] = mapped_column(nullable=True)
+    """Object keys of cutouts and masks with their number of rows, in the order of the rows:
+    ``images`` (rows, 3, 64, 64), science, reference and S_corr; ``masks`` (rows, 64, 64),
+    1 inside a real source."""
     samples_key: Mapped[str] = mapped_column(Text)
-    """Object key of the table of samples (Parquet)."""
+    """Object key of the table of samples (Parquet), in the order of the shards' rows."""
     last_sequence: Mapped[int] = mapped_column(BigInteger)
     """Newest validation event it has seen; the retraining sensor counts from it."""
     mlflow_run_id: Mapped[str | None] = mapped_column(String(64), default=None)
@@ -80,7 +81,14 @@ class TrainingDataset(Base, kw_only=True):
     created_by: Mapped[str]
     """Name of the user or program that asked for it."""
     status: Mapped[str] = mapped_column(String(50), default="active")
-    """``active``: may be trained on."""
+    """active | superseded (by a newer version of its name) | refused (by the quality gate) |
+    retired (by a user); nobody trains on the last two."""
+    status_reason: Mapped[str | None] = mapped_column(Text, default=None)
+    """Why it has this state, in a sentence; None where it never had another one."""
+    status_by: Mapped[str | None] = mapped_column(default=None)
+    """Name of the user or program that gave the state; None where none was given."""
+    status_at: Mapped[dt.datetime] = mapped_column(nullable=True)
+    """When it got this state (UTC)."""
 
 
 class TrainingSample(Base, kw_only=True):

@@ -1,0 +1,87 @@
+"""A frozen dataset version, opened: which one, its table of samples, its cutouts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from astrid_assets.steps.learning.settings import NoDataset
+from astrid_assets.steps.learning.shards import fetch, fetch_shards
+from astrid_assets.storage.queries import datasets
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from astrid_assets.learning.stamps import Stamps
+    from astrid_assets.science.arrays.types import Cutouts
+    from astrid_assets.steps.nights import Tools
+    from astrid_assets.storage.database.tables.learning import TrainingDataset
+
+
+@dataclass(frozen=True)
+class DatasetArrays:
+    """A dataset version in local files, in the order of its samples.
+
+    Attributes
+    ----------
+    manifest
+        The table of samples, read lazily: only the columns that are asked for.
+    """
+
+    row: TrainingDataset
+    stamps: Stamps
+    manifest: pl.LazyFrame
+
+    @cached_property
+    def samples(self) -> pl.DataFrame:
+        """The whole table of samples."""
+        return self.manifest.collect()
+
+    @property
+    def is_real(self) -> NDArray[np.bool_]:
+        """(n,), True for real."""
+        return (self.samples["label"] == "real").to_numpy()
+
+    def indices(self, split: str) -> NDArray[np.int64]:
+        """Return the rows of one split."""
+        return np.flatnonzero((self.samples["split"] == split).to_numpy())
+
+    def images(self, rows: NDArray[np.int64]) -> Cutouts:
+        """Return the cutouts of some rows: (n, 3, size, size)."""
+        return self.stamps.images_of(rows)
+
+
+def require_newest_dataset(tools: Tools) -> TrainingDataset:
+    """Return the newest dataset version whose quality gate did not fail.
+
+    Raises
+    ------
+    NoDataset
+        If there is none.
+    """
+    with tools.catalogue.read() as session:
+        row = datasets.newest_dataset(session)
+    if row is None:
+        raise NoDataset(
+            "there is no training dataset yet: label detections, then materialize training_dataset"
+        )
+    return row
+
+
+def open_dataset(tools: Tools, row: TrainingDataset, folder: Path) -> DatasetArrays:
+    """Fetch a dataset version into the folder that all versions share.
+
+    Parameters
+    ----------
+    folder
+        Holds shards and tables by the hash of their content; what is there is not
+        fetched again.
+    """
+    stamps = fetch_shards(tools.store, row, folder)
+    return DatasetArrays(row, stamps, pl.scan_parquet(fetch(tools.store, row.samples_key, folder)))
