@@ -115,7 +115,7 @@ class ActiveRun:
         Parameters
         ----------
         shape
-            Of its cutouts: (n, channels, size, size).
+            Shape of all its cutouts: (n, channels, size, size).
         digest
             SHA-256 of the version.
         source

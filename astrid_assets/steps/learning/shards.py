@@ -98,7 +98,7 @@ class CutoutReader:
         self._folder.cleanup()
 
     def read(self, places: Sequence[tuple[str, int]]) -> Cutouts:
-        """Return the cutouts at these places: (n, 3, size, size)."""
+        """Return cutouts by object key and row: (n, 3, size, size)."""
         wanted: dict[str, list[int]] = defaultdict(list)
         for position, (key, _) in enumerate(places):
             wanted[key].append(position)
