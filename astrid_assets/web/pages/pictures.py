@@ -27,7 +27,7 @@ from astrid_assets.web.state import WebState, state_of
 from astrid_assets.web.texts import PlainText
 from astrid_assets.web.views.detection import spot_of
 from astrid_assets.web.views.light_curve import drawn, light_curve
-from astrid_assets.web.views.planes import HALF, Stamps
+from astrid_assets.web.views.planes import HALF, PlaneStamps
 
 if TYPE_CHECKING:
     from astrid_assets.storage.queries.detection_rows import DetectionRow
@@ -152,7 +152,7 @@ def _found(state: WebState, detection_id: str) -> tuple[DetectionRow, Difference
         return row, run, frame.scalar()
 
 
-def _cutout(stamps: Stamps, plane: Plane, stretch: Stretch) -> bytes:
+def _cutout(stamps: PlaneStamps, plane: Plane, stretch: Stretch) -> bytes:
     image = dict(stamps.planes)[plane]
     if image is None:
         raise Problem(404, f"no {plane} is kept of this detection", code="not-found")

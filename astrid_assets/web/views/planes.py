@@ -50,7 +50,7 @@ class ReferenceSource:
 
 
 @dataclass(frozen=True)
-class Stamps:
+class PlaneStamps:
     """What is around a detection, each plane in sigma; first row at the bottom.
 
     `difference` is None where no difference is kept; then nothing is known of north
@@ -115,7 +115,7 @@ class PlaneReader:
 
     store: ObjectStore
     cache: ByteCache = field(default_factory=ByteCache)
-    _stamps: OrderedDict[Spot, Stamps] = field(default_factory=OrderedDict)
+    _stamps: OrderedDict[Spot, PlaneStamps] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def cutout(self, key: str, index: int) -> tuple[Stamp, Stamp, Stamp]:
@@ -132,7 +132,7 @@ class PlaneReader:
         science, reference, score = array[index]
         return science, reference, score
 
-    def stamps(self, spot: Spot) -> Stamps:
+    def stamps(self, spot: Spot) -> PlaneStamps:
         """Return everything around a detection; read once, then remembered."""
         with self._lock:
             known = self._stamps.get(spot)
@@ -144,19 +144,19 @@ class PlaneReader:
                     self._stamps.popitem(last=False)
         return known
 
-    def _read(self, spot: Spot) -> Stamps:
+    def _read(self, spot: Spot) -> PlaneStamps:
         middle = slice(CUTOUT_SIZE // 2 - HALF, CUTOUT_SIZE // 2 + HALF + 1)
         science, reference, score = (
             plane[middle, middle] for plane in self.cutout(spot.cutout_key, spot.cutout_index)
         )
         if spot.third_is_difference:
-            return Stamps(science, reference, score, None)
+            return PlaneStamps(science, reference, score, None)
         if spot.difference_key is None:
-            return Stamps(science, reference, None, score)
+            return PlaneStamps(science, reference, None, score)
         with self._opened(spot.difference_key) as hdus:
             wide = _window(hdus, "DIFFERENCE", spot.x, spot.y, CONTEXT_HALF)
             inner = slice(CONTEXT_HALF - HALF, CONTEXT_HALF + HALF + 1)
-            return Stamps(
+            return PlaneStamps(
                 science,
                 reference,
                 _in_sigma(wide)[inner, inner],
