@@ -23,7 +23,10 @@ WANTED := $(shell cat pyproject.toml constraints.txt | cksum)
 
 .DEFAULT_GOAL := help
 SCIENCE := astrid_assets_tests/science
-PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile
+# The workers share the cores: none gains by a second thread. Files run in the order of
+# conftest.py, the long ones first; xdist's own order would leave those for the end.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
+  --dist loadfile --no-loadscope-reorder -n
 # The floors are judged once all data are there, and only if every test of science/ ran.
 COVER := --cov --cov-report= --cov-fail-under=0
 .PHONY: help venv install install-dev demo quick test coverage soak lint format ui docs clean
@@ -65,22 +68,23 @@ lint: install-dev  ## ruff, pyright, import contracts, docstrings, plain English
 	$(BIN)/python -m astrid_assets_tests.plain_english
 
 quick: install-dev  ## The fast tests: a first signal in less than a minute
-	$(PYTEST) --quick $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_WORKERS) --quick $(PYTEST_ARGS)
 
 # Coverage sees nothing of compiled code, so kernels run once more as Python.
 coverage: install-dev  ## The tests of science/, and which lines and branches they reach
-	$(PYTEST) $(COVER) $(SCIENCE) $(PYTEST_ARGS)
-	NUMBA_DISABLE_JIT=1 $(PYTEST) $(COVER) --cov-append -W ignore::RuntimeWarning \
+	$(PYTEST) $(PYTEST_WORKERS) $(COVER) $(SCIENCE) $(PYTEST_ARGS)
+	NUMBA_DISABLE_JIT=1 $(PYTEST) $(PYTEST_WORKERS) $(COVER) --cov-append -W ignore::RuntimeWarning \
 	  $(wildcard $(SCIENCE)/*/test_*_kernels.py)
 ifeq ($(strip $(PYTEST_ARGS)),)
 	$(BIN)/python -m coverage report --omit='*_kernels.py'
 	$(BIN)/python -m coverage report --include='*_kernels.py' --fail-under=95
 endif
 
-# Types are checked by one process: a core would be idle meanwhile.
+# Types are checked by one process: a core would be idle meanwhile. The tests outside
+# science/ wait for servers, disks and clocks: one worker more uses the cores then.
 test: install-dev  ## Every check, then every test
 	$(MAKE) --jobs=2 lint coverage
-	$(PYTEST) --ignore=$(SCIENCE) $(PYTEST_ARGS)
+	$(PYTEST) $$(($(PYTEST_WORKERS) + 1)) --ignore=$(SCIENCE) $(PYTEST_ARGS)
 
 soak: install-dev  ## Long proofs; their figures go to benchmarks/results
 	$(BIN)/python -m pytest -m soak -s $(PYTEST_ARGS)

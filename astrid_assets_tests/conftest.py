@@ -51,12 +51,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that belong to no folder: the longest of all, seldom alone.
+    """Begin with files that hold slow tests, of those with the ones in no folder.
 
     Workers take whole files in this order; a long one at the end would keep one of them
     waiting for minutes.
     """
-    items.sort(key=lambda item: len(item.path.parts))
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path not in slow, len(item.path.parts)))
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""kill -9 during any nightly step, then the same command again: as if never killed."""
+"""kill -9 in every nightly step, the same command after each: as if never killed."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,6 +58,7 @@ def astrid(home: Path, *arguments: str) -> None:
 
 
 def new_home(folder: Path) -> Path:
+    folder.mkdir()
     toml = folder / "survey.toml"
     toml.write_text(TOML)
     astrid(folder, "survey", "add", str(toml))
@@ -79,19 +81,9 @@ def left_behind(home: Path):
     return rows_of(catalogue), objects_of(open_object_store(str(home / "store")))
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory):
-    home = new_home(tmp_path_factory.mktemp("undisturbed"))
-    astrid(home, *BACKFILL)
-    return left_behind(home)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("step", STEPS)
-def test_a_killed_backfill_goes_on_as_if_nothing_happened(
-    step: str, tmp_path: Path, undisturbed
-) -> None:
-    home = new_home(tmp_path)
+def run_until(home: Path, step: str) -> None:
+    """Begin the backfill and kill it in the middle of a step: one night of it is done."""
+    assert finished(home, step) == 0
     process = subprocess.Popen(
         [ASTRID, *BACKFILL],
         env=environment(home),
@@ -100,14 +92,25 @@ def test_a_killed_backfill_goes_on_as_if_nothing_happened(
         start_new_session=True,
     )
     deadline = time.monotonic() + PATIENCE_S
-    # In the middle of the step: one night is done, the next ones are under way.
-    while finished(home, step) < 1 and process.poll() is None:
+    while finished(home, step) < 1:
+        assert process.poll() is None, f"the backfill ended before {step}"
         assert time.monotonic() < deadline
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    assert finished(home, step) < len(NIGHTS), f"the kill came after {step}"
 
-    astrid(home, *BACKFILL)
-    rows, objects = left_behind(home)
-    assert objects == undisturbed[1]
-    assert rows == undisturbed[0]
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_backfill_killed_in_each_step_goes_on_as_if_nothing_happened(tmp_path: Path) -> None:
+    undisturbed, killed = new_home(tmp_path / "undisturbed"), tmp_path / "killed"
+    shutil.copytree(undisturbed, killed)
+    astrid(undisturbed, *BACKFILL)
+    expected_rows, expected_objects = left_behind(undisturbed)
+    for step in STEPS:
+        run_until(killed, step)
+    astrid(killed, *BACKFILL)
+    rows, objects = left_behind(killed)
+    assert objects == expected_objects
+    assert rows == expected_rows

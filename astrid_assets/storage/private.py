@@ -8,6 +8,7 @@ permissions: others may read it on purpose (`astrid doctor` reports an open home
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,8 +25,14 @@ def make_private_folder(folder: Path) -> None:
 
 
 def make_private_file(file: Path) -> None:
-    """Make an empty file for this user only, unless there is one."""
-    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
+    """Make an empty file for this user only, unless there is one.
+
+    A file that is there is not opened: closing it would drop the locks by which SQLite
+    keeps this process's other connections, and a second process that then closes the
+    database takes itself for the last one and deletes a write-ahead log in use.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def is_open_to_others(path: Path) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 PROOFS = [
-    pytest.param(soak_season.main, ["--kills", "1"], id="season-short"),
+    pytest.param(soak_season.main, ["--kills", "1", "--nights", "1"], id="season-short"),
     pytest.param(
         soak_skies.main, ["--seeds", "101", "--nights", "6", "--side", "384"], id="skies-short"
     ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import math
 import pickle
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +22,7 @@ from astrid_assets.storage.database.tables.base import Base
 from astrid_assets.storage.database.tables.frames import Observation, SourceFileRow, Survey
 from astrid_assets.storage.database.tables.nights import NightSummary
 from astrid_assets.storage.database.upsert import upsert
+from astrid_assets_tests.catalogues import new_catalogue
 from astrid_assets_tests.storage.world import WHEN, World
 from astrid_assets_tests.storage.writers import (
     migrate_and_check,
@@ -86,6 +89,23 @@ def test_sqlite_is_set_up_for_many_processes(tmp_path: Path):
         "synchronous": 1,
         "foreign_keys": 1,
     }
+
+
+@pytest.mark.slow
+def test_another_process_that_leaves_takes_no_row_of_ours_along(tmp_path: Path):
+    """Two catalogues on one file, as each run has them, and a program that only looks."""
+    file = tmp_path / "catalogue.db"
+    ours = new_catalogue(tmp_path)
+    with ours.read() as session:
+        assert session.scalars(select(Survey)).all() == []
+    with Catalogue(f"sqlite:///{file}").read() as session:
+        assert session.scalars(select(Survey)).all() == []
+    look = f"import sqlite3; sqlite3.connect({str(file)!r}).execute('PRAGMA schema_version')"
+    subprocess.run([sys.executable, "-c", look], check=True)
+    with ours.begin() as session:
+        session.add(Survey(name="wide", profile_toml="", created_at=WHEN, updated_at=WHEN))
+    with Catalogue(f"sqlite:///{file}").read() as session:
+        assert session.scalars(select(Survey.name)).all() == ["wide"]
 
 
 def test_a_transaction_that_fails_leaves_nothing(catalogue: Catalogue):
