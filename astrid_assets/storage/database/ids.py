@@ -109,6 +109,11 @@ def sample_id(dataset_id: str, detection_id: str) -> str:
     return _id("sample", dataset_id, detection_id)
 
 
+def side_key(kind: str, *what: object) -> str:
+    """A position, an object or a set of pixels that has a side of the split."""
+    return _id("side", kind, *what)
+
+
 def training_run_id(dataset_id: str, settings_hash: str) -> str:
     """One training of one dataset with one set of settings."""
     return _id("training_run", dataset_id, settings_hash)

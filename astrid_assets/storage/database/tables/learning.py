@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ForeignKey,
+    Index,
     Integer,
     String,
     Text,
@@ -118,6 +119,55 @@ class TrainingSample(Base, kw_only=True):
     """Hash of its cutouts, mask and label."""
     created_at: Mapped[dt.datetime]
     """When the dataset was collected (UTC)."""
+
+
+class SplitRule(Base, kw_only=True):
+    """How sides of new groups are drawn: one row, written by the first collection.
+
+    Other settings of a later collection redraw nothing.
+    """
+
+    __tablename__ = "split_rules"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Always 1."""
+    seed: Mapped[int] = mapped_column(BigInteger)
+    """Seed of the draw."""
+    val_fraction: Mapped[float]
+    """Expected share of the groups that validates."""
+    test_fraction: Mapped[float]
+    """Expected share of the groups that tests."""
+    given_at: Mapped[dt.datetime]
+    """When it was fixed (UTC)."""
+
+
+class SplitSide(Base, kw_only=True):
+    """A position, object or set of pixels, and the side that its group was given.
+
+    A side never changes but by a merge of groups, and then only train -> val -> test.
+    """
+
+    __tablename__ = "split_sides"
+    __table_args__ = (Index("ix_split_sides_sky", "sky", "cell"),)
+    key: Mapped[str] = mapped_column(Id, primary_key=True)
+    """Hash of what it is: of sky and position, of the object's id, or of the pixels."""
+    kind: Mapped[str] = mapped_column(String(10))
+    """position | object | pixels."""
+    sky: Mapped[str] = mapped_column(String(120), default="")
+    """Sky that the position is on: surveys of one sky share it; empty for other kinds."""
+    cell: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    """Pixel of the nested HEALPix grid of order 8 (0.2 degrees), for searches."""
+    ra_deg: Mapped[float | None] = mapped_column(default=None)
+    """Right ascension; on the sky of a single frame, the column in arcsec per pixel."""
+    dec_deg: Mapped[float | None] = mapped_column(default=None)
+    """Declination; on the sky of a single frame, the row in arcsec per pixel."""
+    group_name: Mapped[str] = mapped_column(Id, index=True)
+    """The group that it belongs to: all of one group stand on one side."""
+    side: Mapped[str] = mapped_column(String(10))
+    """train | val | test."""
+    given_at: Mapped[dt.datetime]
+    """When it was first given a side (UTC)."""
+    cause: Mapped[str] = mapped_column(Text)
+    """Why this side: drawn, a class that the split lacked, a group that was known, a merge."""
 
 
 class TrainingRun(Base, kw_only=True):
