@@ -85,6 +85,9 @@ def dataset_metadata(
         "content_hash": dg.MetadataValue.text(row.content_hash),
         "mlflow_run": dg.MetadataValue.text(mlflow_run),
         "is_new": dg.MetadataValue.bool(dataset.is_new),
+        "moved to another side": dg.MetadataValue.int(
+            sum(len(move.detection_ids) for move in dataset.moves)
+        ),
         "real above, bogus below": picture_metadata(
             cutout_sheet(dataset.examples, columns=3), "science, reference, score"
         ),
@@ -121,6 +124,8 @@ def deployment_metadata(report: DeploymentReport) -> Metadata:
             else "no model: detections keep the S/N ranking"
         ),
     }
+    if report.n_unseen:
+        metadata["test samples that no training saw"] = dg.MetadataValue.int(report.n_unseen)
     if report.challenger is not None:
         metadata |= evaluation_metadata(report.challenger)
     return metadata

@@ -6,12 +6,15 @@ from astrid_assets.assets._learning import dataset_metadata, log_dataset
 from astrid_assets.assets.validated_labels import validated_labels
 from astrid_assets.compute import Compute
 from astrid_assets.failures import in_words
+from astrid_assets.resources.environment import Addresses
+from astrid_assets.science.labelling.splits import TooFewGroups
 from astrid_assets.science.quality.gates import (
     ANOMALY_RATIO,
     DATASET_BALANCE,
     dataset_quality,
     image_quality,
     label_balance,
+    no_leaks,
 )
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.settings import CollectionSettings, TooFewLabels
@@ -43,13 +46,16 @@ def training_dataset(
 ) -> dg.MaterializeResult:
     """A frozen, content-addressed version of the labelled cutouts, with splits."""
     from astrid_assets.steps.learning.collect import collect_dataset
+    from astrid_assets.steps.learning.leaks import leaks_of
+    from astrid_assets.steps.learning.opening import open_dataset
 
     # A few large files, seldom made: what is damaged is written over.
     tools = Tools(catalogue, store.verifying(), compute)
     try:
         with in_words():
             dataset = collect_dataset(tools, config)
-    except TooFewLabels as error:
+            leaks = leaks_of(open_dataset(tools, dataset.row, Addresses().home / "work/datasets"))
+    except (TooFewLabels, TooFewGroups) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     quality = dataset.quality
     verdicts = [
@@ -61,6 +67,7 @@ def training_dataset(
             int((~dataset.real).sum()),
             ANOMALY_RATIO,
         ),
+        no_leaks(leaks.total, str(leaks)),
     ]
     with in_words():
         run_id = log_dataset(tracking, catalogue, dataset, context.run.run_id)

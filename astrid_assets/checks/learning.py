@@ -37,6 +37,7 @@ def learning_check(asset: str, gate: str) -> dg.AssetChecksDefinition:
 dataset_quality = learning_check("training_dataset", "dataset_quality")
 image_quality = learning_check("training_dataset", "image_quality")
 label_balance = learning_check("training_dataset", "label_balance")
+no_leaks = learning_check("training_dataset", "no_leaks")
 evaluation_floor = learning_check("trained_unet", "evaluation_floor")
 enough_test_samples = learning_check("trained_unet", "enough_test_samples")
 deployment_is_consistent = learning_check("deployed_model", "deployment_is_consistent")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Rows = NDArray[np.int64]
+    Positions = tuple[Sequence[str], Floats, Floats]
 
 APART = 4.0
 """Distance between skies in the tree: more than the diameter of the unit sphere."""
@@ -58,11 +59,7 @@ def sky_groups(
     return keys
 
 
-def neighbours(
-    rows: tuple[NDArray[np.str_], Floats, Floats],
-    others: tuple[Sequence[str], Sequence[float], Sequence[float]],
-    radius_arcsec: float,
-) -> tuple[Rows, Rows]:
+def neighbours(rows: Positions, others: Positions, radius_arcsec: float) -> tuple[Rows, Rows]:
     """Return which of the others lie within a radius of which row.
 
     Parameters
@@ -76,12 +73,12 @@ def neighbours(
     row, other : (m,)
         Numbers of the pairs, in order of the rows.
     """
-    skies, number = np.unique([*rows[0], *others[0]], return_inverse=True)
-    if not len(rows[0]) or not len(others[0]) or not len(skies):
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     count = len(rows[0])
-    here = KDTree(_points(np.asarray(rows[1]), np.asarray(rows[2]), number[:count]))
-    there = KDTree(_points(np.asarray(others[1]), np.asarray(others[2]), number[count:]))
+    if not count or not len(others[0]):
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    _, number = np.unique([*rows[0], *others[0]], return_inverse=True)
+    here = KDTree(_points(rows[1], rows[2], number[:count]))
+    there = KDTree(_points(others[1], others[2], number[count:]))
     found = here.query_ball_tree(there, _chord(radius_arcsec))
     row = np.repeat(np.arange(count), [len(near) for near in found])
     return row, np.array([other for near in found for other in near], dtype=np.int64)

@@ -111,6 +111,13 @@ DATASET_BALANCE = Gate(
     number="real labels over all",
     blocks=True,
 )
+NO_LEAKS = Gate(
+    name="no_leaks",
+    asset="training_dataset",
+    claim="No object, position, frame and position, or set of pixels stands on two sides.",
+    number="rows that share something with another side",
+    blocks=True,
+)
 EVALUATION_FLOOR = Gate(
     name="evaluation_floor",
     asset="trained_unet",
@@ -146,6 +153,7 @@ OTHER_GATES = (
     DATASET_QUALITY,
     IMAGE_QUALITY,
     DATASET_BALANCE,
+    NO_LEAKS,
     EVALUATION_FLOOR,
     ENOUGH_TEST_SAMPLES,
     DEPLOYMENT_IS_CONSISTENT,
@@ -396,6 +404,24 @@ def image_quality(score: float) -> Verdict:
     return IMAGE_QUALITY.judge(
         score, at_least=MIN_IMAGE_QUALITY, detail="seeing, noise and defects of the cutouts"
     )
+
+
+def no_leaks(n_rows: int, found: str) -> Verdict:
+    """Judge whether anything stands on two sides of a frozen split.
+
+    Parameters
+    ----------
+    n_rows
+        Rows that share something with another side.
+    found
+        What they share, in words.
+
+    Returns
+    -------
+    verdict
+        On their number.
+    """
+    return NO_LEAKS.judge(n_rows, at_most=0, detail=found)
 
 
 def evaluation_floor(roc_auc: float, floor: float, snr_roc_auc: float) -> Verdict:

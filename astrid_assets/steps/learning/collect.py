@@ -22,14 +22,11 @@ from astrid_assets.science.labelling.dataset_quality import (
     LabelledSet,
     measure_dataset_quality,
 )
-from astrid_assets.science.labelling.splits import (
-    assign_splits,
-    connected_groups,
-    sky_groups,
-)
+from astrid_assets.science.labelling.duplicates import DuplicateSearch
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.settings import CollectionSettings, TooFewLabels
 from astrid_assets.steps.learning.shards import CutoutReader, WrittenShards, write_shards
+from astrid_assets.steps.learning.sides import Move, Sides, sides_of
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.learning import TrainingDataset, TrainingSample
@@ -52,9 +49,6 @@ SHOWN_PER_CLASS = 6
 ROWS_AT_ONCE = 5000
 """Samples that are written by one statement."""
 
-SAME_PLACE_ARCSEC = 2.0
-"""Detections closer than this never stand on different sides of a split."""
-
 
 @dataclass(frozen=True)
 class DatasetVersion:
@@ -66,6 +60,8 @@ class DatasetVersion:
     real: NDArray[np.bool_]
     examples: Cutouts
     """Some cutouts of each class, real ones first."""
+    moves: tuple[Move, ...]
+    """Groups that changed their side because they were merged."""
     is_new: bool
 
 
@@ -78,12 +74,18 @@ def collect_dataset(
     ------
     TooFewLabels
         If fewer than ``min_samples`` labelled detections fit, or one class is absent.
+    TooFewGroups
+        If they are of too few objects to give each split both classes.
     """
     rows, drawn, last_sequence = _selected(tools, settings)
     real = np.array([row.label == "real" for row in rows], dtype=bool)
-    written = write_shards(tools.store, rows, drawn)
-    splits = _splits(rows, real, settings)
-    samples = _table(rows, splits, written)
+    search = DuplicateSearch(len(rows))
+    written = write_shards(
+        tools.store, rows, drawn, lambda first, images: search.add(first, images[:, -1])
+    )
+    duplicates = _duplicates(tools.store, rows, search, settings)
+    sides = sides_of(tools, rows, real, written.image_hashes, duplicates, settings)
+    samples = _table(rows, sides, written)
     content_hash = _content_hash(samples, settings)
     dataset_id = ids.dataset_id(content_hash)
     quality = _quality(rows, real, written)
@@ -98,7 +100,7 @@ def collect_dataset(
         total_samples=len(rows),
         anomaly_ratio=float(real.mean()),
         quality_score=quality.quality_score,
-        quality_report=quality.as_dict(),
+        quality_report=quality.as_dict() | sides.as_dict(),
         shards=written.as_json(),
         samples_key=_put_table(tools.store, content_hash, samples),
         last_sequence=last_sequence,
@@ -116,9 +118,10 @@ def collect_dataset(
     return DatasetVersion(
         stored,
         quality,
-        dict(Counter(splits)),
+        dict(Counter(sides.side.tolist())),
         real,
         _examples(tools.store, rows, real),
+        sides.moves,
         is_new=known is None,
     )
 
@@ -181,43 +184,23 @@ def _examples(store: ObjectStore, rows: Sequence[LabelledRow], real: NDArray[np.
     return read_cutouts(store, [(rows[row].cutout_key, rows[row].cutout_index) for row in shown])
 
 
-def _splits(
-    rows: Sequence[LabelledRow], real: NDArray[np.bool_], settings: CollectionSettings
-) -> list[str]:
-    """Split by object and position, so that no star stands on both sides."""
-    # Surveys overlap on the sky, or use local coordinates: positions are joined within
-    # a survey only.
-    places = np.full(len(rows), "", dtype=object)
-    for survey in sorted({row.survey for row in rows}):
-        inside = np.array([row.survey == survey for row in rows])
-        sky = np.array(
-            [
-                (
-                    np.nan if row.ra_deg is None else row.ra_deg,
-                    np.nan if row.dec_deg is None else row.dec_deg,
-                )
-                for row in rows
-                if row.survey == survey
-            ]
-        )
-        keys = sky_groups(sky[:, 0], sky[:, 1], SAME_PLACE_ARCSEC)
-        places[inside] = [f"{survey} {key}" if key else "" for key in keys.tolist()]
-    groups = connected_groups(
-        [row.detection_id for row in rows],
-        np.array([row.object_id or "" for row in rows]),
-        places.astype(str),
-    )
-    fractions = {
-        "train": 1 - settings.val_fraction - settings.test_fraction,
-        "val": settings.val_fraction,
-        "test": settings.test_fraction,
-    }
-    return assign_splits(groups, real, fractions, settings.seed).tolist()
+def _duplicates(
+    store: ObjectStore,
+    rows: Sequence[LabelledRow],
+    search: DuplicateSearch,
+    settings: CollectionSettings,
+) -> NDArray[np.str_]:
+    """Return one key per group of near-duplicates; candidates are read once more."""
+    with CutoutReader(store) as reader:
+
+        def score(some: NDArray[np.int64]) -> NDArray[np.float32]:
+            wanted = [rows[row] for row in some.tolist()]
+            return reader.read([(row.cutout_key, row.cutout_index) for row in wanted])[:, -1]
+
+        return search.keys(score, settings.duplicate_correlation)
 
 
-def _table(
-    rows: Sequence[LabelledRow], splits: Sequence[str], written: WrittenShards
-) -> pl.DataFrame:
+def _table(rows: Sequence[LabelledRow], sides: Sides, written: WrittenShards) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "detection_id": [row.detection_id for row in rows],
@@ -231,7 +214,15 @@ def _table(
             "agreement": [row.agreement for row in rows],
             "score_sigma": [row.score_sigma for row in rows],
             "fwhm_px": [row.fwhm_px for row in rows],
-            "split": list(splits),
+            "split": sides.side,
+            "group": sides.group,
+            "sky": sides.places.sky,
+            "ra_deg": sides.places.ra_deg,
+            "dec_deg": sides.places.dec_deg,
+            "frame": sides.places.frame,
+            "x": [row.x for row in rows],
+            "y": [row.y for row in rows],
+            "pixel_hash": written.image_hashes,
             "content_hash": written.sample_hashes,
         }
     )

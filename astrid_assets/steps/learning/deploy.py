@@ -1,10 +1,9 @@
 """Decide whether the newest model replaces the champion; roll back when asked.
 
-Both are judged now, on the test split of the newest dataset; an object keeps its side
-of the split when a dataset grows, so neither was trained on it. The decision is a pure
-function of the two evaluations; the catalogue's deployment row is the truth, the
-aliases in the model registry follow it. A model that was taken back stays back: what
-the test split did not show, its use did.
+Both are judged now, on the rows of the newest dataset's test split that neither of their
+trainings saw (`seen`). The decision is a pure function of the two evaluations; the
+catalogue's deployment row is the truth, the aliases in the model registry follow it. A
+model that was taken back stays back: what the test split did not show, its use did.
 """
 
 from __future__ import annotations
@@ -12,7 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from astrid_assets.science.quality.gates import MIN_TEST_SAMPLES
 from astrid_assets.steps.learning.opening import open_dataset, require_newest_dataset
+from astrid_assets.steps.learning.seen import UnknownTraining, seen_by_none
 from astrid_assets.steps.learning.settings import DeploymentSettings, NoModel
 from astrid_assets.steps.learning.train import MODEL_NAME, evaluate_model
 from astrid_assets.storage.database.catalogue import now
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from astrid_assets.learning.evaluation import Evaluation
+    from astrid_assets.steps.learning.opening import DatasetArrays
     from astrid_assets.steps.nights import Tools
 
 
@@ -55,6 +57,8 @@ class DeploymentReport:
     model: Model | None
     challenger: Evaluation | None
     champion: Evaluation | None
+    n_unseen: int = 0
+    """Test samples that no training of the two saw, which decided."""
 
 
 def decide(
@@ -113,13 +117,13 @@ def deploy_newest(
         return DeploymentReport("keep", reason, champion, None, None)
     row = require_newest_dataset(tools)
     arrays = open_dataset(tools, row, work_folder / "datasets")
-    challenger = evaluate_model(tools, newest, arrays)
     if champion is not None and champion.id == newest.id:
+        judged = _judge(tools, newest, None, arrays, settings)
         _follow(tools, tracking, None)
         reason = "the newest model is in force already"
-        return DeploymentReport("keep", reason, champion, challenger, challenger)
-    before = evaluate_model(tools, champion, arrays) if champion else None
-    decision = decide(challenger, before, settings)
+        return DeploymentReport("keep", reason, champion, judged.challenger, judged.challenger)
+    judged = _judge(tools, newest, champion, arrays, settings)
+    decision = judged.decision
     action = "deploy" if decision.deploy else "keep"
     refused_before = last is not None and last.action == "keep" and last.model_id == newest.id
     if not (action == "keep" and refused_before):
@@ -133,15 +137,58 @@ def deploy_newest(
                     dataset_id=row.id,
                     reason=decision.reason,
                     metrics={
-                        "challenger": challenger.as_dict(),
-                        "champion": before.as_dict() if before else None,
+                        "unseen_test_samples": judged.n_unseen,
+                        "challenger": judged.challenger and judged.challenger.as_dict(),
+                        "champion": judged.champion and judged.champion.as_dict(),
                     },
                     created_at=now(),
                 ),
             )
     _follow(tools, tracking, None if decision.deploy else newest)
     in_force = newest if decision.deploy else champion
-    return DeploymentReport(action, decision.reason, in_force, challenger, before)
+    return DeploymentReport(
+        action, decision.reason, in_force, judged.challenger, judged.champion, judged.n_unseen
+    )
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """Both models on the test rows that neither saw; None where these cannot decide."""
+
+    challenger: Evaluation | None
+    champion: Evaluation | None
+    n_unseen: int
+    decision: DeploymentDecision
+
+
+def _judge(
+    tools: Tools,
+    challenger: Model,
+    champion: Model | None,
+    arrays: DatasetArrays,
+    settings: DeploymentSettings,
+) -> _Judgement:
+    both = [challenger] if champion is None else [challenger, champion]
+    try:
+        rows = seen_by_none(tools, both, arrays)
+    except UnknownTraining as error:
+        return _Judgement(None, None, 0, DeploymentDecision(deploy=False, reason=str(error)))
+    n_real = int(arrays.is_real[rows].sum())
+    n_bogus = len(rows) - n_real
+    if len(rows) < MIN_TEST_SAMPLES or not n_real or not n_bogus:
+        reason = (
+            f"{len(rows)} test samples ({n_real} real, {n_bogus} bogus) were never seen in "
+            f"training, at least {MIN_TEST_SAMPLES} with both classes are needed: label more "
+            "detections and collect again"
+        )
+        return _Judgement(None, None, len(rows), DeploymentDecision(deploy=False, reason=reason))
+    first = evaluate_model(tools, challenger, arrays, rows)
+    second = None if champion is None else evaluate_model(tools, champion, arrays, rows)
+    decision = decide(first, second, settings)
+    reason = f"{decision.reason}; judged on {len(rows)} test samples that no training saw"
+    return _Judgement(
+        first, second, len(rows), DeploymentDecision(deploy=decision.deploy, reason=reason)
+    )
 
 
 def roll_back(tools: Tools, tracking: ModelAliases, reason: str) -> DeploymentReport:

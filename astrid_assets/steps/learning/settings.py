@@ -37,12 +37,25 @@ class CollectionSettings(Settings):
     )
     min_samples: int = Field(default=60, ge=10, description="fewer labels train nothing")
     val_fraction: float = Field(
-        default=0.2, gt=0, lt=0.5, description="share of the objects that validates"
+        default=0.2,
+        gt=0,
+        lt=0.5,
+        description="share of the objects that validates; fixed by the first collection",
     )
     test_fraction: float = Field(
-        default=0.2, gt=0, lt=0.5, description="share of the objects that tests"
+        default=0.2,
+        gt=0,
+        lt=0.5,
+        description="share of the objects that tests; fixed by the first collection",
     )
-    seed: int = Field(default=1, description="of the split")
+    seed: int = Field(default=1, description="of the split; fixed by the first collection")
+    duplicate_correlation: float = Field(
+        default=0.98,
+        ge=0.9,
+        le=1,
+        description="correlation of score cutouts above which two are near-duplicates, which "
+        "stand on one side",
+    )
 
 
 class DeploymentSettings(Settings):

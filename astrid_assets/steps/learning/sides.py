@@ -10,7 +10,7 @@ scene, seed and size.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,6 +92,10 @@ class Sides:
     places: Places
     moves: tuple[Move, ...]
     notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return what is kept beside the quality of the version."""
+        return {"moves": [asdict(move) for move in self.moves], "split_notes": list(self.notes)}
 
 
 def sides_of(
@@ -246,8 +250,12 @@ def _links(
     cells = split_sides.cells_of(places.ra_deg, places.dec_deg)
     known = split_sides.known_positions(session, set(places.sky.tolist()), cells.tolist())
     near, which = neighbours(
-        (places.sky, places.ra_deg, places.dec_deg),
-        ([k.sky for k in known], [k.ra_deg for k in known], [k.dec_deg for k in known]),
+        (places.sky.tolist(), places.ra_deg, places.dec_deg),
+        (
+            [k.sky for k in known],
+            np.array([k.ra_deg for k in known]),
+            np.array([k.dec_deg for k in known]),
+        ),
         SAME_POSITION_ARCSEC,
     )
     names, code = np.unique([k.group for k in known], return_inverse=True)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     Scores = NDArray[np.float64]
+    Rows = NDArray[np.int64]
 
 EXPERIMENT = "trained_unet"
 MODEL_NAME = "astrid-unet"
@@ -146,17 +147,28 @@ def _complete(
     return model, run
 
 
-def evaluate_model(tools: Tools, model: Model, arrays: DatasetArrays) -> Evaluation:
-    """Judge a stored model on the frozen test split, beside the plain S/N ranking."""
-    from astrid_assets.learning.evaluation import evaluate
+def evaluate_model(
+    tools: Tools, model: Model, arrays: DatasetArrays, rows: Rows | None = None
+) -> Evaluation:
+    """Judge a stored model on the frozen test split, beside the plain S/N ranking.
 
-    rows = arrays.indices("test")
+    Parameters
+    ----------
+    rows
+        Rows of the version to judge it on; None: its whole test split.
+    """
+    from astrid_assets.learning.evaluation import evaluate
+    from astrid_assets.learning.inference import OnnxScorer
+
+    rows = arrays.indices("test") if rows is None else rows
     test = arrays.samples[rows]
+    # Versions of before have no groups: objects stood for them.
+    group = "group" if "group" in test.columns else "object_id"
     return evaluate(
-        scores_of_test_split(tools, model, arrays),
+        _scores(OnnxScorer(tools.store.get(model.onnx_key)), arrays, rows),
         arrays.is_real[rows],
         test["score_sigma"].to_numpy(),
-        test["object_id"].fill_null(test["detection_id"]).to_numpy().astype(str),
+        test[group].fill_null(test["detection_id"]).to_numpy().astype(str),
         threshold=model.threshold,
         slices={
             "survey": test["survey"].to_numpy().astype(str),
@@ -165,16 +177,8 @@ def evaluate_model(tools: Tools, model: Model, arrays: DatasetArrays) -> Evaluat
     )
 
 
-def scores_of_test_split(tools: Tools, model: Model, arrays: DatasetArrays) -> Scores:
-    """Return a stored model's scores of the test split: (n,)."""
-    from astrid_assets.learning.inference import OnnxScorer
-
-    return _scores(OnnxScorer(tools.store.get(model.onnx_key)), arrays, "test")
-
-
-def _scores(scorer: OnnxScorer, arrays: DatasetArrays, split: str) -> Scores:
-    """Return the scores of a split, some cutouts at a time: a split may be gigabytes."""
-    rows = arrays.indices(split)
+def _scores(scorer: OnnxScorer, arrays: DatasetArrays, rows: Rows) -> Scores:
+    """Return the scores of rows, some cutouts at a time: a split may be gigabytes."""
     parts = [
         scorer.score(arrays.images(rows[start : start + SCORED_AT_ONCE]))
         for start in range(0, len(rows), SCORED_AT_ONCE)
@@ -205,9 +209,8 @@ def _keep_model(
 
     sha256 = hashlib.sha256(content).hexdigest()
     # The threshold comes from the validation split; the test split stays unseen.
-    threshold = choose_threshold(
-        _scores(OnnxScorer(content), arrays, "val"), arrays.is_real[arrays.indices("val")]
-    )
+    val = arrays.indices("val")
+    threshold = choose_threshold(_scores(OnnxScorer(content), arrays, val), arrays.is_real[val])
     key = tools.store.put(layout.model_key(MODEL_NAME), content, ".onnx")
     model_id = ids.model_id(sha256)
     row = Model(

@@ -103,11 +103,6 @@ def sides_of_groups(session: Session, groups: Collection[str]) -> list[tuple[str
     return [(name, side) for _, name, side in sorted(found)]
 
 
-def any_side_given(session: Session) -> bool:
-    """Return whether any side was ever given."""
-    return session.scalar(select(SplitSide.key).limit(1)) is not None
-
-
 def move_group(session: Session, group: str, into: str, side: str, cause: str) -> None:
     """Make a group part of another one, with the side that both now have."""
     session.execute(

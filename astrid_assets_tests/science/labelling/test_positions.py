@@ -44,9 +44,9 @@ def test_one_position_on_two_skies_is_two_positions():
 
 
 def test_neighbours_are_all_within_the_radius_and_no_others():
-    rows = (np.array(["a", "a", "b"]), np.array([10.0, 20.0, 10.0]), np.zeros(3))
+    rows = (["a", "a", "b"], np.array([10.0, 20.0, 10.0]), np.zeros(3))
     near, far = 10 + 1.99 * ARCSEC, 10 + 2.01 * ARCSEC
-    others = (["a", "a", "b", "a"], [near, far, 10.0, 10.0], [0.0] * 4)
+    others = (["a", "a", "b", "a"], np.array([near, far, 10.0, 10.0]), np.zeros(4))
     found = sorted(zip(*(side.tolist() for side in neighbours(rows, others, 2.0)), strict=True))
     assert found == [(0, 0), (0, 3), (2, 2)]
-    assert neighbours(rows, ([], [], []), 2.0)[0].tolist() == []
+    assert neighbours(rows, ([], np.empty(0), np.empty(0)), 2.0)[0].tolist() == []

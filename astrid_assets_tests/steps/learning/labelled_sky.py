@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,15 +14,19 @@ from astrid_assets.steps.learning.settings import CollectionSettings
 from astrid_assets.steps.learning.sides import Sides, sides_of
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.database import ids
+from astrid_assets.storage.database.tables.detections import Detection
 from astrid_assets.storage.database.tables.frames import Observation, Survey
+from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.objects.object_store import open_object_store
 from astrid_assets.storage.review.labels import LabelledRow
-from astrid_assets_tests.storage.world import WHEN
+from astrid_assets_tests.storage.world import WHEN, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from astrid_assets.storage.database.catalogue import Catalogue
 
@@ -137,6 +142,57 @@ class LabelledSky:
             self.row((float(ra), float(dec)), label=("real", "bogus")[number % 2], survey=survey)
             for number, (ra, dec) in enumerate(sky)
         ]
+
+
+def store_night(
+    tools: Tools,
+    cutouts: NDArray[np.float32],
+    labels: Sequence[str],
+    sky: NDArray[np.float64],
+    *,
+    survey: str = "wide",
+    night: str = "2025-03-04",
+    content: str | None = None,
+) -> list[str]:
+    """Put labelled detections of one frame into the catalogue; returns their ids.
+
+    Parameters
+    ----------
+    cutouts : (n, 3, 64, 64)
+    sky : (n, 2), degrees
+    content
+        What the frame's file holds; None: something of its own.
+    """
+    buffer = io.BytesIO()
+    np.save(buffer, cutouts)
+    key = tools.store.put(f"cutouts/{survey}/{night}", buffer.getvalue(), ".npy")
+    made = []
+    with tools.catalogue.begin() as session:
+        world = World(session, survey)
+        frame = world.processed(world.observation(night))
+        if content is not None:
+            session.get_one(Observation, frame).sha256 = content
+            session.flush()
+        difference = world.difference(frame)
+        for index, (label, (ra, dec)) in enumerate(zip(labels, sky.tolist(), strict=True)):
+            name = world.detection(
+                frame, difference, (40 * index, 5), ra_deg=ra, dec_deg=dec, night=night
+            )
+            row = session.get_one(Detection, name)
+            row.cutout_key, row.cutout_index = key, index
+            session.add(
+                Label(
+                    detection_id=name,
+                    label=label,
+                    source="person",
+                    n_votes=2,
+                    agreement=1.0,
+                    last_sequence=1,
+                )
+            )
+            session.flush()
+            made.append(name)
+    return made
 
 
 def given(
