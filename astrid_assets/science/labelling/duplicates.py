@@ -46,7 +46,7 @@ CHECKED_PAIRS = 2048
 class DuplicateSearch:
     """Finds near-duplicates among cutouts that are shown once, block by block.
 
-    Of each cutout 64 numbers are kept, so memory stays small however many there are.
+    It keeps 64 numbers per cutout, so memory stays small however many there are.
 
     Parameters
     ----------

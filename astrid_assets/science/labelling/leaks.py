@@ -39,7 +39,7 @@ SHOWN = 5
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenRows:
-    """What a frozen version says of its rows; every array has shape ``(n,)``.
+    """The rows of a frozen version; every array has shape ``(n,)``.
 
     Attributes
     ----------

@@ -59,7 +59,7 @@ def sky_groups(
     return keys
 
 
-def neighbours(rows: Positions, others: Positions, radius_arcsec: float) -> tuple[Rows, Rows]:
+def near_positions(rows: Positions, others: Positions, radius_arcsec: float) -> tuple[Rows, Rows]:
     """Return which of the others lie within a radius of which row.
 
     Parameters

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from sqlalchemy import select
 
-from astrid_assets.science.labelling.positions import neighbours
+from astrid_assets.science.labelling.positions import near_positions
 from astrid_assets.steps.learning.sides import SAME_POSITION_ARCSEC
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
@@ -124,9 +124,9 @@ def _in_seen_group(tools: Tools, test: pl.DataFrame, trained: pl.DataFrame) -> N
         return np.zeros(len(test), dtype=bool)
     keys = {ids.side_key("pixels", value) for value in trained["pixel_hash"].to_list()}
     with tools.catalogue.read() as session:
-        seen = set(split_sides.groups_of(session, keys).values())
+        seen = set(split_sides.remembered_groups(session, keys).values())
         own = [ids.side_key("pixels", value) for value in test["pixel_hash"].to_list()]
-        groups = split_sides.groups_of(session, own)
+        groups = split_sides.remembered_groups(session, own)
     return np.array([groups.get(key) in seen for key in own], dtype=bool)
 
 
@@ -145,7 +145,7 @@ def _at_seen_position(test: pl.DataFrame, trained: pl.DataFrame) -> NDArray[np.b
         )
         for table in tables
     )
-    near, _ = neighbours(own, other, SAME_POSITION_ARCSEC)
+    near, _ = near_positions(own, other, SAME_POSITION_ARCSEC)
     seen = np.zeros(len(test), dtype=bool)
     seen[tables[0]["row"].to_numpy()[near]] = True
     return seen

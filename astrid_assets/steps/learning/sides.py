@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.labelling.positions import neighbours, sky_groups
+from astrid_assets.science.labelling.positions import near_positions, sky_groups
 from astrid_assets.science.labelling.splits import (
     SPLITS,
     GivenSides,
@@ -245,11 +245,11 @@ def _links(
     same
         Per row the keys of its pixels and object; empty ones name nothing.
     """
-    groups = split_sides.groups_of(session, {key for keys in same for key in keys if key})
+    groups = split_sides.remembered_groups(session, {key for keys in same for key in keys if key})
     links = {(row, groups[key]) for row, keys in enumerate(same) for key in keys if key in groups}
     cells = split_sides.cells_of(places.ra_deg, places.dec_deg)
     known = split_sides.known_positions(session, set(places.sky.tolist()), cells.tolist())
-    near, which = neighbours(
+    near, which = near_positions(
         (places.sky.tolist(), places.ra_deg, places.dec_deg),
         (
             [k.sky for k in known],

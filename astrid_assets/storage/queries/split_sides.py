@@ -78,7 +78,7 @@ def known_positions(
     return found
 
 
-def groups_of(session: Session, keys: Collection[str]) -> dict[str, str]:
+def remembered_groups(session: Session, keys: Collection[str]) -> dict[str, str]:
     """Return the present group of each key that is remembered."""
     return {
         row[0]: row[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from astrid_assets.science.labelling.positions import neighbours, sky_groups
+from astrid_assets.science.labelling.positions import near_positions, sky_groups
 
 ARCSEC = 1 / 3600
 
@@ -47,6 +47,6 @@ def test_neighbours_are_all_within_the_radius_and_no_others():
     rows = (["a", "a", "b"], np.array([10.0, 20.0, 10.0]), np.zeros(3))
     near, far = 10 + 1.99 * ARCSEC, 10 + 2.01 * ARCSEC
     others = (["a", "a", "b", "a"], np.array([near, far, 10.0, 10.0]), np.zeros(4))
-    found = sorted(zip(*(side.tolist() for side in neighbours(rows, others, 2.0)), strict=True))
+    found = sorted(zip(*(side.tolist() for side in near_positions(rows, others, 2.0)), strict=True))
     assert found == [(0, 0), (0, 3), (2, 2)]
-    assert neighbours(rows, ([], np.empty(0), np.empty(0)), 2.0)[0].tolist() == []
+    assert near_positions(rows, ([], np.empty(0), np.empty(0)), 2.0)[0].tolist() == []
