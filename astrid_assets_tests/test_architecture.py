@@ -96,6 +96,22 @@ def lines_to_read(path: Path) -> int:
     return lines
 
 
+def test_migrations_follow_each_other_in_one_line() -> None:
+    """Two that follow the same one, each made in its own branch, would upgrade nothing."""
+    folder = PACKAGE / "storage/database/migrations/versions"
+    names = sorted(path.name for path in folder.glob("0*.py"))
+    before = None
+    for name in names:
+        values = {
+            node.targets[0].id: ast.literal_eval(node.value)
+            for node in ast.parse((folder / name).read_text()).body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+            if node.targets[0].id in {"revision", "down_revision"}
+        }
+        assert values == {"revision": name[:4], "down_revision": before}, name
+        before = name[:4]
+
+
 def test_a_module_that_a_text_names_exists() -> None:
     known = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in modules()}
     rooms = "science|steps|storage|surveys|learning|web|tracking"
