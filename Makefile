@@ -14,12 +14,17 @@ PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+# pip compiles on one core. What cannot be compiled is no module: templates of packages.
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 # The stamps hold the checksum of what was installed: a fresh checkout of the same
 # files (new times, same content) installs nothing.
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 WANTED := $(shell cat pyproject.toml constraints.txt | cksum)
+
+# Where it is set, each of the many processes of a test run compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 SCIENCE := astrid_assets_tests/science
@@ -44,13 +49,13 @@ venv:
 install: venv  ## Install AstrID into .venv
 	@if [ "$$(cat $(RUN_STAMP) 2>/dev/null)" != "$(WANTED)" ]; then \
 	  echo "Installing AstrID into $(VENV) (some minutes the first time) ..."; \
-	  $(PIP) -c constraints.txt -e . && echo "$(WANTED)" > $(RUN_STAMP); \
+	  $(PIP) -c constraints.txt -e . && { $(COMPILE); } && echo "$(WANTED)" > $(RUN_STAMP); \
 	fi
 
 install-dev: venv  ## Install AstrID and the development tools
 	@if [ "$$(cat $(DEV_STAMP) 2>/dev/null)" != "$(WANTED)" ]; then \
 	  echo "Installing AstrID and its development tools into $(VENV) (some minutes the first time) ..."; \
-	  $(PIP) -c constraints.txt -e '.[dev]' && echo "$(WANTED)" | tee $(DEV_STAMP) > $(RUN_STAMP); \
+	  $(PIP) -c constraints.txt -e '.[dev]' && { $(COMPILE); } && echo "$(WANTED)" | tee $(DEV_STAMP) > $(RUN_STAMP); \
 	fi
 
 demo: install  ## Run the graph on two simulated surveys and write the report

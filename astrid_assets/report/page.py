@@ -63,7 +63,7 @@ def render_report(
         written=dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         totals={
             name: sum(survey.total(name) for survey in report.surveys)
-            for name in ("lights", "accepted", "detections")
+            for name in ("frames", "accepted", "detections")
         },
         completeness=overall_completeness(report),
         champion=learning.champion and f"{learning.champion.name} v{learning.champion.version}",

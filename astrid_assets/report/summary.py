@@ -58,6 +58,11 @@ class NightReportLine:
     truth: TruthCounts | None = None
 
     @property
+    def frames(self) -> int:
+        """Return how many light frames the source gave, those refused among them."""
+        return self.lights + self.refused
+
+    @property
     def purity(self) -> float | None:
         """Real share of the labelled detections."""
         labelled = self.real + self.bogus
@@ -177,7 +182,7 @@ def _survey(session: Session, row: Survey) -> SurveyPart:
     nights = [_line(night, by_night[night], held[night]) for night in by_night]
     return SurveyPart(
         survey,
-        [line for line in nights if line.lights or line.refused],
+        [line for line in nights if line.frames],
         _truth(by_night),
         _gates(verdicts),
         number_lines(session, row),

@@ -53,6 +53,25 @@ def test_search_finds_the_place_and_its_time(client: httpx.Client) -> None:
     assert client.get("/detections", params={"ra": 150}).status_code == 422
 
 
+@pytest.mark.parametrize("name", ["min_score", "max_score", "min_sigma", "ra", "radius_arcsec"])
+def test_a_limit_that_is_no_number_is_refused(client: httpx.Client, name: str) -> None:
+    assert client.get("/detections", params={name: "nan"}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("address", "known"),
+    [("/detections", "min_score"), ("/observations", "night"), ("/surveys", "takes none")],
+)
+def test_a_mistyped_filter_is_refused_and_not_ignored(
+    client: httpx.Client, address: str, known: str
+) -> None:
+    assert client.get(address).status_code == 200
+    answer = client.get(address, params={"min_scores": "0.9"})
+    assert answer.status_code == 422
+    assert "min_scores" in answer.json()["detail"]
+    assert known in answer.json()["detail"]
+
+
 def test_observations_tell_what_became_of_them(client: httpx.Client) -> None:
     page = client.get("/observations", params={"night": values.NIGHT}).json()
     assert len(page["items"]) == len(values.OUTCOMES)

@@ -8,8 +8,10 @@ import pytest
 
 from astrid_assets.cli.night_table import night_counts, total
 from astrid_assets.cli.workplace import open_catalogue
+from astrid_assets.report.summary import collect_report
 from astrid_assets.science.quality.gate import Verdict
 from astrid_assets.storage.queries import gates
+from astrid_assets_tests.small_survey import add_survey, profile_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +24,7 @@ REFUSED = {"a.fits": {"code": "truncated", "message": "", "measurements": {}}}
 @pytest.fixture
 def session(home) -> Iterator[Session]:
     catalogue = open_catalogue()
+    add_survey(catalogue, profile_toml(nights=2, side=256, name="s"))
     with catalogue.begin() as session:
         for night, asset, summary in (
             ("2025-03-01", "raw_observations", {"lights": 3, "refused": 0}),
@@ -61,6 +64,7 @@ def session(home) -> Iterator[Session]:
                 detail="",
             )
             gates.record(session, "s", "2025-03-02", name, [verdict])
+    with catalogue.read() as session:
         yield session
 
 
@@ -69,6 +73,13 @@ def test_a_night_has_the_counts_of_all_its_steps(session):
     assert (row.frames, row.accepted, row.rejected) == (5, 2, 3)
     assert (row.differences, row.candidates, row.detections) == (1, 50, 20)
     assert row.labels == 7
+
+
+def test_the_report_counts_the_frames_as_the_table_does(session):
+    (survey,) = collect_report(open_catalogue()).surveys
+    counts = night_counts(session, "s")
+    assert [line.frames for line in survey.nights] == [row.frames for row in counts]
+    assert survey.total("frames") == total(counts, "frames") == 8
 
 
 def test_reasons_of_all_steps_are_counted_by_code(session):

@@ -94,14 +94,22 @@ def list_detections(
     ] = 5.0,
     field: Field = None,
     band: Band = None,
-    min_score: Annotated[float | None, Query(description="This score or a higher one.")] = None,
-    max_score: Annotated[float | None, Query(description="This score or a lower one.")] = None,
+    min_score: Annotated[
+        float | None, Query(allow_inf_nan=False, description="This score or a higher one.")
+    ] = None,
+    max_score: Annotated[
+        float | None, Query(allow_inf_nan=False, description="This score or a lower one.")
+    ] = None,
     score_kind: Annotated[
         Literal["model", "snr_ranking"] | None,
         Query(description="Scored by a model, or only ranked by S/N."),
     ] = None,
     min_sigma: Annotated[
-        float | None, Query(description="This size of S_corr or more, in sigma, of either sign.")
+        float | None,
+        Query(
+            allow_inf_nan=False,
+            description="This size of S_corr or more, in sigma, of either sign.",
+        ),
     ] = None,
     sign: Annotated[
         Literal["1", "-1"] | None,

@@ -13,6 +13,7 @@ from astrid_assets.web.api import (
     sky,
     training,
 )
+from astrid_assets.web.known_parameters import only_known_parameters
 from astrid_assets.web.problems import responses
 from astrid_assets.web.security import reader
 
@@ -36,7 +37,8 @@ def api_router(*, needs_login: bool) -> APIRouter:
     guards = [Depends(reader)]
     if needs_login:
         guards.append(Security(BEARER))
-    closed = APIRouter(dependencies=guards, responses=responses(401, 403, 429, 503))
+    guards.append(Depends(only_known_parameters))
+    closed = APIRouter(dependencies=guards, responses=responses(401, 403, 422, 429, 503))
     for part in (browse, detections, cutouts, sky, training, reviewing):
         closed.include_router(part.router)
     router.include_router(closed)
