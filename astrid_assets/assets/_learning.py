@@ -54,10 +54,16 @@ def log_dataset(
                 "total_samples": float(row.total_samples),
                 "anomaly_ratio": row.anomaly_ratio,
                 "quality_score": dataset.quality.quality_score,
-                "image_quality_score": dataset.quality.image_quality_score,
                 "label_consistency": dataset.quality.label_consistency,
             }
+            | {
+                f"{name}_quality": value
+                for name, value in dataset.quality.parts.items()
+                if value is not None
+            }
         )
+        if dataset.quality.image_quality_score is not None:
+            active.log_metrics({"image_quality_score": dataset.quality.image_quality_score})
         active.log_dataset(
             (row.total_samples, *dataset.examples.shape[1:]),
             name=row.name,

@@ -7,13 +7,10 @@ from astrid_assets.assets.validated_labels import validated_labels
 from astrid_assets.compute import Compute
 from astrid_assets.failures import in_words
 from astrid_assets.resources.environment import Addresses
-from astrid_assets.science.labelling.splits import TooFewGroups
 from astrid_assets.science.quality.gates import (
-    ANOMALY_RATIO,
-    DATASET_BALANCE,
+    dataset_balance,
     dataset_quality,
     image_quality,
-    label_balance,
     no_leaks,
 )
 from astrid_assets.steps import versions
@@ -45,6 +42,7 @@ def training_dataset(
     tracking: dg.ResourceParam[Tracking],
 ) -> dg.MaterializeResult:
     """A frozen, content-addressed version of the labelled cutouts, with splits."""
+    from astrid_assets.science.labelling.splits import TooFewGroups
     from astrid_assets.steps.learning.collect import collect_dataset
     from astrid_assets.steps.learning.leaks import leaks_of
     from astrid_assets.steps.learning.opening import open_dataset
@@ -59,13 +57,14 @@ def training_dataset(
         raise dg.Failure(str(error), allow_retries=False) from error
     quality = dataset.quality
     verdicts = [
-        dataset_quality(quality.quality_score, quality.issues),
-        image_quality(quality.image_quality_score),
-        label_balance(
-            DATASET_BALANCE,
+        dataset_quality(quality.quality_score, quality.issues, config.min_quality_score),
+        image_quality(quality.image_quality_score, config.min_image_quality, quality.unknown),
+        dataset_balance(
+            quality.mix,
             int(dataset.real.sum()),
             int((~dataset.real).sum()),
-            ANOMALY_RATIO,
+            (config.min_anomaly_ratio, config.max_anomaly_ratio),
+            config.min_per_class,
         ),
         no_leaks(leaks.total, str(leaks)),
     ]

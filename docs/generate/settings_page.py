@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from astrid_assets.learning.settings import TrainingSettings
 from astrid_assets.learning.tuning import SearchSettings
-from astrid_assets.science.labelling.dataset_quality import DatasetQualitySettings
+from astrid_assets.science.labelling.dataset_settings import DatasetQualitySettings
 from astrid_assets.steps.learning.settings import CollectionSettings, DeploymentSettings
 from astrid_assets.surveys.profile import SurveyProfile
 from docs.generate.docstrings import attribute_docstrings, unit_of

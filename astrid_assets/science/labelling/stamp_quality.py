@@ -112,6 +112,24 @@ class StampMeter:
         inside = np.divide(n_seen, box, out=np.zeros(box.shape), where=box > 0)
         self._unmasked[rows] = np.minimum(inside, _core(seen)).min(axis=1)
 
+    def only(self, rows: NDArray[np.bool_]) -> StampMeter:
+        """Return what was measured of some rows.
+
+        Parameters
+        ----------
+        rows : (n,)
+            True for those that stay.
+
+        Returns
+        -------
+        meter
+            For these rows alone, in the same order.
+        """
+        part = StampMeter(int(rows.sum()))
+        part._whole, part._unmasked = self._whole[rows], self._unmasked[rows]
+        part._finite, part._blank = self._finite[rows], self._blank[rows]
+        return part
+
     def quality(
         self,
         *,
@@ -132,6 +150,11 @@ class StampMeter:
             Quality score of the frame, 0 to 1; NaN where it has none.
         kind
             Survey and band: width and depth are compared with what is usual there.
+
+        Returns
+        -------
+        quality
+            Its parts, NaN where unknown.
         """
         width = fwhm_px / _usual(fwhm_px, kind)
         lost_mag = _usual(limiting_mag, kind) - limiting_mag
@@ -150,12 +173,12 @@ def _reach(seen: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.int64]]:
     """Return how far each plane reaches, its nearest edge over its farthest, and its area."""
     sides: list[NDArray[np.int64]] = []
     area = np.ones(seen.shape[:2], dtype=np.int64)
-    for axis in (2, 3):
-        filled = seen.any(axis=axis)
+    for flags in (seen.any(axis=2), seen.any(axis=3)):
+        filled = np.asarray(flags)
         length = filled.shape[2]
         first = filled.argmax(axis=2)
         last = length - 1 - filled[:, :, ::-1].argmax(axis=2)
-        there = filled.any(axis=2)
+        there = np.take_along_axis(filled, first[:, :, None], axis=2)[:, :, 0]
         centre = length // 2
         sides += [np.where(there, centre - first, 0), np.where(there, last - centre, 0)]
         area *= np.where(there, last - first + 1, 0)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 MAX_REJECTED_FRACTION = 0.5  # more than half of a night lost: a person should look
 MIN_AGREEMENT = 0.8  # of reviewers on labelled detections
-ANOMALY_RATIO = (0.1, 0.9)  # share of real labels in a training set (requirements)
-MIN_IMAGE_QUALITY = 0.7  # requirements
 MIN_QUALITY_SCORE = 0.8  # requirements
 MIN_TEST_SAMPLES = 30  # fewer test samples decide nothing
 
@@ -108,7 +106,7 @@ DATASET_BALANCE = Gate(
     name="label_balance",
     asset="training_dataset",
     claim="Both classes are present in the training set.",
-    number="real labels over all",
+    number="real labels over all, as training draws them",
     blocks=True,
 )
 NO_LEAKS = Gate(
@@ -348,7 +346,7 @@ def label_balance(gate: Gate, real: int, bogus: int, limits: tuple[float, float]
     Parameters
     ----------
     gate
-        `NIGHT_BALANCE` or `DATASET_BALANCE`.
+        `NIGHT_BALANCE`, or another one of labels.
     real, bogus
         Numbers of labels.
     limits
@@ -368,7 +366,9 @@ def label_balance(gate: Gate, real: int, bogus: int, limits: tuple[float, float]
     )
 
 
-def dataset_quality(score: float, issues: Iterable[str]) -> Verdict:
+def dataset_quality(
+    score: float, issues: Iterable[str], limit: float = MIN_QUALITY_SCORE
+) -> Verdict:
     """Judge whether the quality score of a training set reaches its limit.
 
     Parameters
@@ -377,32 +377,70 @@ def dataset_quality(score: float, issues: Iterable[str]) -> Verdict:
         0 to 1.
     issues
         What lowered it, in words.
+    limit
+        The least that is accepted.
 
     Returns
     -------
     verdict
         On the score.
     """
-    return DATASET_QUALITY.judge(
-        score, at_least=MIN_QUALITY_SCORE, detail="; ".join(issues) or "no issues"
-    )
+    return DATASET_QUALITY.judge(score, at_least=limit, detail="; ".join(issues) or "no issues")
 
 
-def image_quality(score: float) -> Verdict:
+def image_quality(score: float | None, limit: float, unknown: Iterable[str]) -> Verdict:
     """Judge whether the quality of the training images reaches its limit.
 
     Parameters
     ----------
     score
-        0 to 1.
+        0 to 1; None where nothing is known of any image.
+    limit
+        The least that is accepted.
+    unknown
+        Parts of it that nobody measured.
 
     Returns
     -------
     verdict
         On the score.
     """
+    missing = ", ".join(unknown)
     return IMAGE_QUALITY.judge(
-        score, at_least=MIN_IMAGE_QUALITY, detail="seeing, noise and defects of the cutouts"
+        score,
+        at_least=limit,
+        detail="edges, masks, seeing and depth of the cutouts, quality of their frames"
+        + (f"; unknown: {missing}" if missing else ""),
+    )
+
+
+def dataset_balance(
+    mix: float, real: int, bogus: int, limits: tuple[float, float], least: int
+) -> Verdict:
+    """Judge whether both classes are present in what training draws.
+
+    Parameters
+    ----------
+    mix
+        Share of real among what training draws.
+    real, bogus
+        Numbers of labels.
+    limits
+        Lowest and highest share of real ones.
+    least
+        Labels that each class needs, whatever the mix.
+
+    Returns
+    -------
+    verdict
+        On the mix; on a share of 0 or 1 where a class has too few labels.
+    """
+    enough = min(real, bogus) >= least
+    return DATASET_BALANCE.judge(
+        mix if enough else float(real > bogus),
+        at_least=limits[0],
+        at_most=limits[1],
+        detail=f"{real} real, {bogus} bogus" + ("" if enough else f"; each class needs {least}"),
     )
 
 

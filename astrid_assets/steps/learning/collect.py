@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from astrid_assets.science.labelling.dataset_quality import (
-    DataQualityReport,
-    LabelledSet,
-    measure_dataset_quality,
-)
-from astrid_assets.science.labelling.duplicates import DuplicateSearch
 from astrid_assets.steps import versions
+from astrid_assets.steps.learning.quality import (
+    CutoutMeters,
+    ask_about_suspects,
+    measure_version,
+)
 from astrid_assets.steps.learning.settings import CollectionSettings, TooFewLabels
 from astrid_assets.steps.learning.shards import CutoutReader, WrittenShards, write_shards
 from astrid_assets.steps.learning.sides import Move, Sides, sides_of
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.science.arrays.types import Cutouts
+    from astrid_assets.science.labelling.dataset_quality import DataQualityReport
+    from astrid_assets.science.labelling.duplicates import DuplicateSearch
     from astrid_assets.steps.nights import Tools
     from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.storage.review.labels import LabelledRow
@@ -79,16 +80,17 @@ def collect_dataset(
     """
     rows, drawn, last_sequence = _selected(tools, settings)
     real = np.array([row.label == "real" for row in rows], dtype=bool)
-    search = DuplicateSearch(len(rows))
-    written = write_shards(
-        tools.store, rows, drawn, lambda first, images: search.add(first, images[:, -1])
-    )
-    duplicates = _duplicates(tools.store, rows, search, settings)
+    meters = CutoutMeters(len(rows))
+    written = write_shards(tools.store, rows, drawn, meters.add)
+    duplicates = _duplicates(tools.store, rows, meters.duplicates, settings)
     sides = sides_of(tools, rows, real, written.image_hashes, duplicates, settings)
     samples = _table(rows, sides, written)
     content_hash = _content_hash(samples, settings)
     dataset_id = ids.dataset_id(content_hash)
-    quality = _quality(rows, real, written)
+    measured = measure_version(
+        tools, rows, real, meters, written.image_hashes, duplicates, sides, settings
+    )
+    quality = measured.report
     with tools.catalogue.read() as session:
         known = session.get(TrainingDataset, dataset_id)
     created = now()
@@ -115,6 +117,7 @@ def collect_dataset(
         while some := list(islice(made, ROWS_AT_ONCE)):
             upsert(session, some)
         stored = session.get_one(TrainingDataset, dataset_id)
+    ask_about_suspects(tools, measured.suspects)
     return DatasetVersion(
         stored,
         quality,
@@ -153,24 +156,6 @@ def _selected(
             "the selection"
         )
     return rows, drawn, last_sequence
-
-
-def _quality(
-    rows: Sequence[LabelledRow], real: NDArray[np.bool_], written: WrittenShards
-) -> DataQualityReport:
-    return measure_dataset_quality(
-        LabelledSet(
-            is_real=real,
-            agreement=np.array([row.agreement for row in rows]),
-            image_quality=np.array(
-                [np.nan if row.quality_score is None else row.quality_score for row in rows]
-            ),
-            source=np.array([row.source for row in rows]),
-            survey=np.array([row.survey for row in rows]),
-            night=np.array([row.night for row in rows]),
-            content_hash=written.image_hashes,
-        )
-    )
 
 
 def read_cutouts(store: ObjectStore, places: Sequence[tuple[str, int]]) -> Cutouts:

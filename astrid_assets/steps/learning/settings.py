@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from astrid_assets.science.labelling.dataset_settings import DatasetQualitySettings
 from astrid_assets.science.settings import Settings
 
 MIN_ROC_AUC = 0.9
@@ -20,8 +21,11 @@ class NoModel(RuntimeError):
     """There is no model to deploy or to roll back to."""
 
 
-class CollectionSettings(Settings):
-    """Which labelled detections make the dataset (names of the requirement papers)."""
+class CollectionSettings(DatasetQualitySettings):
+    """Which labelled detections make the dataset (names of the requirement papers).
+
+    The limits of its quality stand beside them.
+    """
 
     name: str = Field(default="all-labels", description="a name that users recognise")
     survey_ids: list[str] = Field(default=[], description="surveys to take; empty: all")

@@ -10,10 +10,11 @@ from astrid_assets.science.arrays.intervals import upper_bound
 from astrid_assets.science.quality.difference_gates import DIFFERENCE_GATES
 from astrid_assets.science.quality.gate import value_in_words
 from astrid_assets.science.quality.gates import (
-    DATASET_BALANCE,
+    NIGHT_BALANCE,
     OTHER_GATES,
     candidate_density,
     completeness,
+    dataset_balance,
     dataset_quality,
     enough_test_samples,
     evaluation_floor,
@@ -23,6 +24,7 @@ from astrid_assets.science.quality.gates import (
     injections_answered,
     label_agreement,
     label_balance,
+    no_leaks,
     reference_is_clean,
     rejected_fraction,
 )
@@ -37,7 +39,7 @@ def test_an_empty_night_fails_no_gate():
         rejected_fraction(0, []),
         candidate_density(0, 0.0, 100.0),
         label_agreement([]),
-        label_balance(DATASET_BALANCE, 0, 0, (0.1, 0.9)),
+        label_balance(NIGHT_BALANCE, 0, 0, (0.1, 0.9)),
     ]
     assert all(verdict.passed for verdict in verdicts)
     assert blocking_gates(verdicts) == []
@@ -67,7 +69,7 @@ def test_a_flood_of_candidates_is_held_back():
 
 
 def test_all_positive_labels_fail_the_balance():
-    verdict = label_balance(DATASET_BALANCE, 100, 0, (0.1, 0.9))
+    verdict = label_balance(NIGHT_BALANCE, 100, 0, (0.1, 0.9))
     assert verdict.value == 1.0
     assert not verdict.passed
 
@@ -80,8 +82,22 @@ def test_quarrelling_reviewers_fail_the_agreement():
 def test_a_training_set_is_judged_by_both_scores():
     assert dataset_quality(0.85, []).passed
     assert not dataset_quality(0.5, ["one class"]).passed
-    assert image_quality(0.9).passed
-    assert not image_quality(0.5).passed
+    assert image_quality(0.9, 0.7, []).passed
+    assert not image_quality(0.5, 0.7, []).passed
+    unknown = image_quality(None, 0.7, ["image: frame"])
+    assert unknown.passed
+    assert unknown.value is None
+    assert "unknown: image: frame" in unknown.detail
+
+
+def test_a_training_set_is_judged_by_what_training_draws_and_by_counts():
+    assert dataset_balance(0.5, 40, 7960, (0.1, 0.9), 20).passed
+    assert not dataset_balance(0.005, 40, 7960, (0.1, 0.9), 20).passed
+    few = dataset_balance(0.5, 5, 995, (0.1, 0.9), 20)
+    assert not few.passed
+    assert "each class needs 20" in few.detail
+    assert not no_leaks(2, "2 by objects").passed
+    assert no_leaks(0, "nothing").passed
 
 
 def test_a_good_score_on_a_handful_of_samples_is_not_enough():

@@ -64,7 +64,7 @@ class TrainingDataset(Base, kw_only=True):
     anomaly_ratio: Mapped[float]
     """Fraction of samples that are real."""
     quality_score: Mapped[float]
-    """Mean quality of balance, frames, labels and review, 0 to 1."""
+    """Quality of the worst part of the set, 0 to 1; every limit lies at 0.8."""
     quality_report: Mapped[Json]
     """The numbers behind the quality, and the limits that are broken."""
     shards: Mapped[list[Any]] = mapped_column(nullable=True)
