@@ -1,46 +1,100 @@
 """Scores that mean something: of detections scored 0.8, four in five are real.
 
-One number, the temperature, divides every logit; the ranking stays.
+Two numbers are fitted on the val split: a temperature that divides the logit, and an
+offset that is added. The offset belongs to the share of real there: a score is the
+probability at that share, the *prevalence*, and `at_prevalence` says what it is at
+another. Neither changes the ranking.
 
 References
 ----------
-Guo, Pleiss, Sun & Weinberger 2017, ICML, arXiv:1706.04599.
+Platt 1999, Advances in Large Margin Classifiers; Guo, Pleiss, Sun & Weinberger 2017,
+ICML, arXiv:1706.04599; Saerens, Latinne & Decaestecker 2002, Neural Computation 14, 21
+(another prevalence).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Numbers = NDArray[np.float64]
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.5, 10.0
 """A val split that happens to be separated without error asks for temperature 0,
 that is for scores of exactly 0 and 1; a hundred cutouts do not prove that much."""
 
+MAX_OFFSET = 8.0
 
-def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.bool_]) -> float:
-    """Return the temperature with the lowest cross-entropy.
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a logit becomes a probability: ``sigmoid(logit / temperature + offset)``.
+
+    `prevalence` is the share of real for which that holds.
+    """
+
+    temperature: float
+    offset: float
+    prevalence: float
+
+    def probability(self, logits: Numbers) -> Numbers:
+        """Return the probability of being real at the calibration's own prevalence."""
+        return 1 / (1 + np.exp(-(logits / self.temperature + self.offset)))
+
+
+def fit_calibration(logits: Numbers, labels: NDArray[np.bool_]) -> Calibration:
+    """Return the calibration with the lowest cross-entropy.
+
+    The labels are softened as if one more real and one more bogus of either side had
+    been seen (Platt 1999): a few dozen cutouts that happen to be separated do not prove
+    certainty.
 
     Parameters
     ----------
     logits : (n,)
-    labels : (n,), True for real
+    labels : (n,), True for real; both must occur
     """
-    sign = np.where(labels, 1.0, -1.0)
+    n_real, n_bogus = int(labels.sum()), int((~labels).sum())
+    target = np.where(labels, (n_real + 1) / (n_real + 2), 1 / (n_bogus + 2))
 
-    def cross_entropy(log_temperature: float) -> float:
-        return float(np.logaddexp(0.0, -sign * logits / np.exp(log_temperature)).mean())
+    def cross_entropy(parameters: Numbers) -> float:
+        z = logits / np.exp(parameters[0]) + parameters[1]
+        return float((np.logaddexp(0.0, z) - target * z).mean())
 
-    found = minimize_scalar(
+    # The curve is smooth but flat where all is separated: bounded, from a neutral start.
+    found = minimize(
         cross_entropy,
-        bounds=(np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE)),
-        method="bounded",
+        np.zeros(2),
+        bounds=[
+            (np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE)),
+            (-MAX_OFFSET, MAX_OFFSET),
+        ],
+        method="L-BFGS-B",
     )
-    return float(np.exp(found.x))
+    temperature, offset = float(np.exp(found.x[0])), float(found.x[1])
+    return Calibration(temperature, offset, n_real / len(labels))
+
+
+def at_prevalence(scores: Numbers, known: float, other: float) -> Numbers:
+    """Return probabilities for another share of real than the one they were made for.
+
+    Parameters
+    ----------
+    scores : (n,), probabilities at prevalence `known`
+    known, other : 0 to 1, exclusive
+
+    Returns
+    -------
+    scores : (n,), probabilities at prevalence `other`
+    """
+    real = scores * (other / known)
+    return real / (real + (1 - scores) * ((1 - other) / (1 - known)))
 
 
 def calibration_error(

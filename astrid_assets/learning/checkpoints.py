@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 import torch
 
+from astrid_assets.learning.settings import WHERE_IT_RUNS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -38,7 +40,9 @@ def fingerprint_of(stamps: Stamps, samples: TrainArrays, settings: TrainingSetti
     """Identify a training by everything that decides its result."""
     content = hashlib.sha256(samples.digest().encode())
     content.update(stamps.digest().encode())
-    content.update(json.dumps(settings.model_dump(exclude={"threads"}), sort_keys=True).encode())
+    content.update(
+        json.dumps(settings.model_dump(exclude=set(WHERE_IT_RUNS)), sort_keys=True).encode()
+    )
     return content.hexdigest()
 
 

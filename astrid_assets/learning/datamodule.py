@@ -37,10 +37,13 @@ class TrainArrays:
         1 real, 0 bogus.
     split
         ``train``, ``val`` or ``test``, frozen with the dataset.
+    weights
+        How much each counts in the loss; None: all the same.
     """
 
     labels: NDArray[np.uint8]
     split: NDArray[np.str_]
+    weights: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if self.labels.shape != self.split.shape or self.labels.ndim != 1:
@@ -48,6 +51,12 @@ class TrainArrays:
                 f"labels {self.labels.shape} and split {self.split.shape} must be two "
                 "lists of the same length"
             )
+        if self.weights is not None and (
+            self.weights.shape != self.labels.shape
+            or not np.isfinite(self.weights).all()
+            or (self.weights < 0).any()
+        ):
+            raise UnusableDataset("weights must be one number of at least 0 for each label")
         if unknown := set(np.unique(self.labels).tolist()) - {0, 1}:
             raise UnusableDataset(f"labels must be 0 or 1, found {sorted(unknown)[:5]}")
         if unknown := set(np.unique(self.split).tolist()) - {TRAIN, VAL, TEST}:
@@ -66,16 +75,19 @@ class TrainArrays:
         return np.flatnonzero(self.split == split).astype(np.int64)
 
     def digest(self) -> str:
-        """Return a SHA-256 of labels and splits, to recognise the same data."""
+        """Return a SHA-256 of labels, splits and weights, to recognise the same data."""
         content = hashlib.sha256(self.labels.astype(np.uint8).tobytes())
         content.update("\n".join(self.split.tolist()).encode())
+        if self.weights is not None:
+            content.update(self.weights.astype(np.float32).tobytes())
         return content.hexdigest()
 
 
 class CutoutRows(Dataset[dict[str, "Tensor"]]):
     """Rows of the arrays on disk, fetched a batch at a time."""
 
-    def __init__(self, stamps: Stamps, labels: NDArray[np.uint8]) -> None:
+    def __init__(self, stamps: Stamps, samples: TrainArrays) -> None:
+        labels = samples.labels
         if len(stamps) != len(labels):
             raise UnusableDataset(
                 f"{len(labels)} labels need as many cutouts, found {len(stamps)} in "
@@ -83,6 +95,7 @@ class CutoutRows(Dataset[dict[str, "Tensor"]]):
             )
         self.stamps = stamps
         self.labels = labels
+        self.weights = samples.weights
 
     def __len__(self) -> int:
         """Count the cutouts of all splits."""
@@ -98,39 +111,61 @@ class CutoutRows(Dataset[dict[str, "Tensor"]]):
         images = self.stamps.images_of(wanted)
         masks = self.stamps.masks_of(wanted).astype(np.float32)[:, None]
         labels = self.labels[wanted].astype(np.float32)
-        return {
+        batch = {
             "images": torch.from_numpy(images),  # (B, 3, H, W)
             "masks": torch.from_numpy(masks),  # (B, 1, H, W)
             "labels": torch.from_numpy(labels),  # (B,)
         }
+        if self.weights is not None:
+            batch["weights"] = torch.from_numpy(self.weights[wanted].astype(np.float32))
+        return batch
 
 
 class EpochShuffle(Sampler[int]):
     """Rows in an order that depends on seed and epoch alone.
 
-    A few rows are gone through several times, each time in another order, until the
-    epoch has `at_least` of them.
+    An epoch has as many draws as there are rows, and at least `at_least`: a few rows are
+    gone through several times, each time in another order. A class that makes up less
+    than `rarest` of the rows is drawn more often until it does; the calibration on the
+    val split, which is never balanced, puts the probabilities right again.
     """
 
-    def __init__(self, rows: NDArray[np.int64], seed: int, at_least: int = 1) -> None:
-        self.rows = rows
+    def __init__(
+        self,
+        rows: NDArray[np.int64],
+        labels: NDArray[np.uint8],
+        seed: int,
+        *,
+        at_least: int = 1,
+        rarest: float = 0.0,
+    ) -> None:
+        self.pools = [rows[labels[rows] == label] for label in (0, 1)]
         self.seed = seed
-        self.rounds = math.ceil(at_least / len(rows))
         self.epoch = 0
+        draws = max(len(rows), at_least)
+        share = min(max(len(self.pools[1]) / len(rows), rarest), 1 - rarest)
+        real = round(draws * share)
+        self.draws = (draws - real, real)
 
     def set_epoch(self, epoch: int) -> None:
         """Remember the epoch; Lightning calls this before each one."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        """Yield every row once per round."""
+        """Yield the draws of the epoch."""
         order = np.random.default_rng([self.seed, self.epoch])
-        for _ in range(self.rounds):
-            yield from order.permutation(self.rows).tolist()
+        drawn = [
+            np.concatenate([order.permutation(pool) for _ in range(math.ceil(count / len(pool)))])[
+                :count
+            ]
+            for pool, count in zip(self.pools, self.draws, strict=True)
+            if count
+        ]
+        yield from order.permutation(np.concatenate(drawn)).tolist()
 
     def __len__(self) -> int:
-        """Count the rows of an epoch."""
-        return self.rounds * len(self.rows)
+        """Count the draws of an epoch."""
+        return sum(self.draws)
 
 
 class CutoutData(lightning.LightningDataModule):
@@ -144,13 +179,15 @@ class CutoutData(lightning.LightningDataModule):
         batch_size: int,
         seed: int,
         cutouts_per_epoch: int = 1,
+        rarest: float = 0.0,
     ) -> None:
         super().__init__()
         self.cutouts_per_epoch = cutouts_per_epoch
+        self.rarest = rarest
         self.samples = samples
         self.batch_size = batch_size
         self.seed = seed
-        self.cutouts = CutoutRows(stamps, samples.labels)
+        self.cutouts = CutoutRows(stamps, samples)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Return shuffled batches, all of the same size.
@@ -158,7 +195,13 @@ class CutoutData(lightning.LightningDataModule):
         What is left over waits for another epoch: a batch of one or two would
         unsettle the batch normalisation.
         """
-        order = EpochShuffle(self.samples.rows(TRAIN), self.seed, self.cutouts_per_epoch)
+        order = EpochShuffle(
+            self.samples.rows(TRAIN),
+            self.samples.labels,
+            self.seed,
+            at_least=self.cutouts_per_epoch,
+            rarest=self.rarest,
+        )
         return DataLoader(
             self.cutouts,
             batch_size=min(self.batch_size, len(order)),

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from astrid_assets.learning.settings import CHANNELS
 from astrid_assets.learning.unet import centre_logit
 from astrid_assets.science.arrays.types import CUTOUT_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from astrid_assets.learning.unet import UNet
+    from astrid_assets.learning.calibration import Calibration
+    from astrid_assets.learning.unet import Ensemble
 
 OPSET = 18
 INPUT, MASK, SCORE = "cutouts", "mask", "score"
@@ -30,33 +32,35 @@ INPUT, MASK, SCORE = "cutouts", "mask", "score"
 class _Deployed(nn.Module):
     """The network as it is used: probabilities instead of logits."""
 
-    def __init__(self, network: UNet, temperature: float) -> None:
+    def __init__(self, network: Ensemble, calibration: Calibration) -> None:
         super().__init__()
         self.network = network
-        self.temperature = temperature
+        self.calibration = calibration
 
     def forward(self, cutouts: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mask ``(B, H, W)`` and the score ``(B,)``, both 0 to 1."""
-        logits = self.network(cutouts) / self.temperature
+        logits = self.network(cutouts) / self.calibration.temperature + self.calibration.offset
         return torch.sigmoid(logits[:, 0]), torch.sigmoid(centre_logit(logits))
 
 
-def to_onnx(network: UNet, temperature: float = 1.0, size: int = CUTOUT_SIZE) -> bytes:
+def to_onnx(network: Ensemble, calibration: Calibration, size: int = CUTOUT_SIZE) -> bytes:
     """Return the network as one self-contained ONNX file.
 
-    Input ``cutouts`` (n, 3, size, size) float32, outputs ``mask`` (n, size, size) and
+    Input ``cutouts`` (n, 3, size, size) float32, outputs ``mask`` (n, side, side) and
     ``score`` (n,); n is free.
 
     Parameters
     ----------
-    temperature
-        From `calibration.fit_temperature`.
+    calibration
+        From `calibration.fit_calibration`; divides and moves every logit.
+    size
+        Side of the cutouts that are handed in; the network may see their middle only.
     """
     import onnx
 
-    deployed = _Deployed(deepcopy(network), temperature).eval()
+    deployed = _Deployed(deepcopy(network), calibration).eval()
     # Two, not one: a batch of one is taken for a constant.
-    example = torch.zeros(2, network.in_channels, size, size)
+    example = torch.zeros(2, len(CHANNELS), size, size)
     with _quiet():
         program = torch.onnx.export(
             deployed,

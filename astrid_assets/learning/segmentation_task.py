@@ -12,56 +12,58 @@ from torch import Tensor
 from astrid_assets.learning.augmentation import augment
 from astrid_assets.learning.losses import segmentation_loss
 from astrid_assets.learning.ranking import roc_auc
-from astrid_assets.learning.unet import UNet, centre_logit
+from astrid_assets.learning.unet import Ensemble, central, centre_logit
 
 if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRScheduler
 
+    from astrid_assets.learning.settings import TrainingSettings
+
 WARM_UP = 0.2
-"""Share of all steps in which the learning rate rises before it falls."""
+"""Share of all steps in which the learning rate of one cycle rises before it falls."""
+MOMENTUM = 0.9
+"""Of `sgd`; the others bring their own."""
 
 EpochMetrics = dict[str, float]
 
 
 class SegmentationTask(lightning.LightningModule):
-    """Train a `UNet` to outline what is real at the centre of a cutout.
+    """Train one member of an `Ensemble` to outline what is real at a cutout's centre.
 
     `history` holds one entry per epoch and travels in the checkpoint, as does
     `fingerprint`, which says what settings and data the checkpoint belongs to.
     """
 
     def __init__(
-        self,
-        network: UNet,
-        *,
-        learning_rate: float,
-        weight_decay: float,
-        seed: int,
-        fingerprint: str,
+        self, network: Ensemble, settings: TrainingSettings, *, member: int, fingerprint: str
     ) -> None:
         super().__init__()
         self.network = network
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.seed = seed
+        self.settings = settings
+        self.member = member
         self.fingerprint = fingerprint
         self.history: list[EpochMetrics] = []
-        self._train_losses: list[float] = []
+        self._train_losses: list[Tensor] = []
         self._val: list[dict[str, Tensor]] = []
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of one augmented batch."""
-        generator = torch.Generator().manual_seed(_mix(self.seed, self.current_epoch, batch_idx))
-        images, masks = augment(batch["images"], batch["masks"], generator)
+        seed = _mix(self.settings.seed, self.member, self.current_epoch, batch_idx)
+        generator = torch.Generator().manual_seed(seed)
+        images, masks = augment(batch["images"], batch["masks"], generator, self.settings)
         logits = self.network(_channels_last(images))  # (B, 1, H, W)
-        loss = segmentation_loss(logits, masks, batch["labels"])
-        self._train_losses.append(float(loss.total.detach()))
+        masks = central(masks, self.settings.size)
+        loss = segmentation_loss(
+            logits, masks, batch["labels"], self.settings, batch.get("weights")
+        )
+        self._train_losses.append(loss.total.detach())
         return loss.total
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:  # noqa: ARG002
         """Keep the losses and scores of one batch until the epoch ends."""
         logits = self.network(_channels_last(batch["images"]))
-        loss = segmentation_loss(logits, batch["masks"], batch["labels"])
+        masks = central(batch["masks"], self.settings.size)
+        loss = segmentation_loss(logits, masks, batch["labels"], self.settings)
         count = len(logits)
         self._val.append(
             {
@@ -74,35 +76,45 @@ class SegmentationTask(lightning.LightningModule):
         )
 
     def on_validation_epoch_end(self) -> None:
-        """Turn the epoch into one line of `history` and hand it to the loggers."""
+        """Turn the epoch into one line of `history`."""
         count = sum(float(part["count"]) for part in self._val)
-        logits = torch.cat([part["logit"] for part in self._val]).double().numpy()
-        labels = torch.cat([part["label"] for part in self._val]).numpy() > 0.5
+        logits = torch.cat([part["logit"] for part in self._val]).double().cpu().numpy()
+        labels = torch.cat([part["label"] for part in self._val]).cpu().numpy() > 0.5
         metrics: EpochMetrics = {
             "epoch": float(self.current_epoch),
-            "train_loss": float(np.mean(self._train_losses)),
+            "member": float(self.member),
+            "train_loss": float(torch.stack(self._train_losses).double().mean()),
             "val_loss": sum(float(part["total"]) for part in self._val) / count,
             "val_candidate_loss": (sum(float(part["candidate"]) for part in self._val) / count),
             "val_auc": roc_auc(logits, labels),
+            "learning_rate": float(self.trainer.optimizers[0].param_groups[0]["lr"]),
         }
         self._train_losses.clear()
         self._val.clear()
         self.history.append(metrics)
-        self.log_dict({k: v for k, v in metrics.items() if k != "epoch"})
+        # What stops a training and chooses its best epoch.
+        self.log("val_loss", metrics["val_loss"], logger=False)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return AdamW with one cycle: warm-up, then down to nothing."""
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(),
-            lr=self.learning_rate,
-            weight_decay=self.weight_decay,
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            max_lr=self.learning_rate,
-            total_steps=int(self.trainer.estimated_stepping_batches),
-            pct_start=WARM_UP,
-        )
+        """Return the optimiser and how its learning rate goes."""
+        rate, decay = self.settings.learning_rate, self.settings.weight_decay
+        parameters = self.network.parameters()
+        optimizer = {
+            "adamw": lambda: torch.optim.AdamW(parameters, lr=rate, weight_decay=decay),
+            "adam": lambda: torch.optim.Adam(parameters, lr=rate, weight_decay=decay),
+            "sgd": lambda: torch.optim.SGD(
+                parameters, lr=rate, weight_decay=decay, momentum=MOMENTUM, nesterov=True
+            ),
+        }[self.settings.optimiser]()
+        steps = int(self.trainer.estimated_stepping_batches)
+        if self.settings.schedule == "constant":
+            return {"optimizer": optimizer}
+        if self.settings.schedule == "cosine":
+            schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        else:
+            schedule = torch.optim.lr_scheduler.OneCycleLR(
+                optimizer, max_lr=rate, total_steps=steps, pct_start=WARM_UP
+            )
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -126,7 +138,7 @@ def _channels_last(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def _mix(seed: int, epoch: int, batch_idx: int) -> int:
-    """Make one 63-bit seed of three numbers, without collisions in practice."""
-    state = np.random.SeedSequence([seed, epoch, batch_idx]).generate_state(2)
+def _mix(*numbers: int) -> int:
+    """Make one 63-bit seed of some numbers, without collisions in practice."""
+    state = np.random.SeedSequence(list(numbers)).generate_state(2)
     return (int(state[0]) << 31) ^ int(state[1])

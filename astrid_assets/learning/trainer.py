@@ -6,20 +6,19 @@ import logging
 import signal
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks.weight_averaging import EMAWeightAveraging
 
 from astrid_assets.learning.checkpoints import BEST, LAST
 from astrid_assets.learning.segmentation_task import EpochMetrics, SegmentationTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from lightning.pytorch.loggers import Logger
+    from collections.abc import Callable, Iterator
 
     from astrid_assets.learning.datamodule import CutoutData
     from astrid_assets.learning.settings import TrainingSettings
@@ -32,34 +31,53 @@ MONITORED = "val_loss"
 def make_trainer(
     settings: TrainingSettings,
     run_dir: Path,
-    loggers: Sequence[Logger],
     on_epoch: Callable[[EpochMetrics], None] | None,
 ) -> lightning.Trainer:
     """Return a trainer that keeps the best and the last epoch in `run_dir`."""
     # All act at the end of the training epoch, in this order: the last checkpoint
     # then knows whether training has stopped and which epoch is the best.
     stop = EarlyStopping(MONITORED, patience=settings.patience, check_on_train_epoch_end=True)
-    keep_best = ModelCheckpoint(
+    keep_best = _Movable(
         run_dir,
         filename=BEST.removesuffix(".ckpt"),
         monitor=MONITORED,
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
-    keep_last = ModelCheckpoint(
+    keep_last = _Movable(
         run_dir,
         filename=LAST.removesuffix(".ckpt"),
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
+    callbacks: list[Callback] = [stop, keep_best, keep_last]
+    if settings.keep_every:
+        callbacks.append(
+            _Movable(
+                run_dir,
+                filename="{epoch:03d}",
+                every_n_epochs=settings.keep_every,
+                save_top_k=-1,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            )
+        )
+    if settings.average_decay:
+        callbacks.insert(0, EMAWeightAveraging(decay=settings.average_decay))
+    on_cuda = settings.accelerator == "cuda" or (
+        settings.accelerator == "auto" and torch.cuda.is_available()
+    )
     return lightning.Trainer(
-        accelerator="cpu",
-        devices=1,
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
         max_epochs=settings.epochs,
-        deterministic=True,
+        # Some of CUDA's kernels have no deterministic form: say so rather than stop.
+        deterministic="warn" if on_cuda else True,
         gradient_clip_val=settings.gradient_clip,
-        callbacks=[stop, keep_best, keep_last, _AfterEpoch(on_epoch)],
-        logger=list(loggers) or False,
+        accumulate_grad_batches=settings.accumulate,
+        callbacks=[*callbacks, _AfterEpoch(on_epoch)],
+        logger=False,
         default_root_dir=run_dir,
         num_sanity_val_steps=0,
         log_every_n_steps=1,
@@ -93,7 +111,33 @@ def fit(
         raise KeyboardInterrupt from end
 
 
-class _AfterEpoch(ModelCheckpoint):
+class _Movable(ModelCheckpoint):
+    """Keeps what it knows of the best epoch when its folder lies elsewhere now.
+
+    Lightning forgets it then, and the next epoch would be the best, whatever it was.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take a state with all of its paths moved to the own folder."""
+        super().load_state_dict(
+            state_dict
+            | {
+                "dirpath": self.dirpath,
+                "best_k_models": {
+                    self._here(path): score for path, score in state_dict["best_k_models"].items()
+                },
+            }
+            | {
+                name: self._here(state_dict[name])
+                for name in ("best_model_path", "kth_best_model_path", "last_model_path")
+            }
+        )
+
+    def _here(self, path: str) -> str:
+        return str(Path(self.dirpath or "") / Path(path).name) if path else path
+
+
+class _AfterEpoch(_Movable):
     """Report an epoch once it is safe on disk.
 
     Lightning calls checkpoint callbacks last and in their order, and nothing else

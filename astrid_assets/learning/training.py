@@ -1,8 +1,9 @@
-"""Training one network: deterministic, and resumed after any kind of death.
+"""Training the members of a model: deterministic, and resumed after any kind of death.
 
 The same settings, data and number of threads give the same weights, also when the
 process was killed half-way: after every epoch `last.ckpt` is replaced in one step,
-and the next call with the same `run_dir` goes on from there.
+and the next call with the same `run_dir` goes on from there. Each member has a folder
+of its own there; what differs between members is their seed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from astrid_assets.learning.calibration import fit_temperature
+from astrid_assets.learning.calibration import Calibration, fit_calibration
 from astrid_assets.learning.checkpoints import (
     LAST,
     fingerprint_of,
@@ -34,13 +35,11 @@ from astrid_assets.learning.trainer import (
     make_trainer,
     quiet_and_deterministic,
 )
-from astrid_assets.learning.unet import UNet, centre_logit
+from astrid_assets.learning.unet import Ensemble, UNet, centre_logit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
-
-    from lightning.pytorch.loggers import Logger
 
     from astrid_assets.learning.settings import TrainingSettings
     from astrid_assets.learning.stamps import Stamps
@@ -48,29 +47,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """The network of the best epoch and how it came about.
+    """The networks of the best epochs and how they came about.
 
     Attributes
     ----------
     network
-        In evaluation mode.
-    temperature
-        Divides every logit so that val scores read as probabilities; handed to
-        `export.to_onnx`, it changes no ranking.
-    best_epoch
-        From 0, counts `history`.
+        All members, in evaluation mode, on the CPU.
+    calibration
+        Turns the logit of the candidate into a probability; handed to `export.to_onnx`,
+        it changes no ranking.
+    best_epochs
+        Of each member, from 0.
     history
-        Per epoch: epoch, train_loss, val_loss, val_candidate_loss, val_auc.
+        One entry per epoch and member: epoch, member, train_loss, val_loss,
+        val_candidate_loss, val_auc, learning_rate.
     resumed_after
-        Epochs that were already done when this call began.
+        Epochs of all members that were already done when this call began.
     seconds
         Wall time of this call.
     """
 
-    network: UNet
+    network: Ensemble
     settings: TrainingSettings
-    temperature: float
-    best_epoch: int
+    calibration: Calibration
+    best_epochs: tuple[int, ...]
     history: tuple[EpochMetrics, ...]
     resumed_after: int
     seconds: float
@@ -82,7 +82,6 @@ def train(
     settings: TrainingSettings,
     run_dir: Path,
     *,
-    loggers: Sequence[Logger] = (),
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> TrainedModel:
     """Train on the train split, stop and choose on the val split.
@@ -93,10 +92,8 @@ def train(
         Cutouts and masks in shard files, row by row those of `samples`.
     run_dir
         Home of the checkpoints; what is there of the same training is resumed.
-    loggers
-        Lightning loggers; none of them need to exist.
     on_epoch
-        Called after each epoch, once its checkpoint is on disk.
+        Called after each epoch with its entry of `history`, once its checkpoint is on disk.
 
     Raises
     ------
@@ -106,58 +103,76 @@ def train(
         If `run_dir` belongs to another training.
     """
     started = time.monotonic()
-    run_dir.mkdir(parents=True, exist_ok=True)
     fingerprint = fingerprint_of(stamps, samples, settings)
-    state = state_to_resume(run_dir, fingerprint)
-    data = CutoutData(
-        stamps,
-        samples,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        cutouts_per_epoch=settings.cutouts_per_epoch,
-    )
-    _sidesfit(stamps.size, settings.depth)
+    _sidesfit(min(stamps.size, settings.size), settings.depth)
+    members: list[UNet] = []
+    histories: list[list[EpochMetrics]] = []
+    resumed_after = 0
     with quiet_and_deterministic(settings.threads):
-        task = _task(settings, fingerprint)
-        if state is None or not is_finished(state, settings):
-            trainer = make_trainer(settings, run_dir, loggers, on_epoch)
-            fit(trainer, task, data, run_dir / LAST if state else None)
-        history = restore_best(task, run_dir)
-        network = task.network.eval()
-        temperature = _val_temperature(network, data)
-    best = min(range(len(history)), key=lambda epoch: history[epoch][MONITORED])
+        for member in range(settings.members):
+            folder = member_folder(run_dir, member)
+            folder.mkdir(parents=True, exist_ok=True)
+            state = state_to_resume(folder, fingerprint)
+            resumed_after += 0 if state is None else state["epoch"] + 1
+            network = _network(settings, member)
+            task = SegmentationTask(
+                Ensemble([network], settings), settings, member=member, fingerprint=fingerprint
+            )
+            if state is None or not is_finished(state, settings):
+                trainer = make_trainer(settings, folder, on_epoch)
+                data = _data(stamps, samples, settings, member)
+                fit(trainer, task, data, folder / LAST if state else None)
+            histories.append(restore_best(task, folder))
+            members.append(network)
+        together = Ensemble(members, settings).cpu().eval()
+        calibration = _val_calibration(together, _data(stamps, samples, settings, 0))
     return TrainedModel(
-        network=network,
+        network=together,
         settings=settings,
-        temperature=temperature,
-        best_epoch=best,
-        history=tuple(history),
-        resumed_after=0 if state is None else state["epoch"] + 1,
+        calibration=calibration,
+        best_epochs=tuple(
+            min(range(len(epochs)), key=lambda epoch, epochs=epochs: epochs[epoch][MONITORED])
+            for epochs in histories
+        ),
+        history=tuple(entry for epochs in histories for entry in epochs),
+        resumed_after=resumed_after,
         seconds=time.monotonic() - started,
     )
 
 
-def _task(settings: TrainingSettings, fingerprint: str) -> SegmentationTask:
-    """Build the network from the seed alone, leaving the global generator as it is."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        network = UNet(base_filters=settings.base_filters, depth=settings.depth)
-    return SegmentationTask(
-        network.to(memory_format=torch.channels_last),  # pyright: ignore[reportCallIssue]
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        seed=settings.seed,
-        fingerprint=fingerprint,
+def member_folder(run_dir: Path, member: int) -> Path:
+    """Return where a member, counted from 0, keeps its checkpoints."""
+    return run_dir / f"member_{member + 1}"
+
+
+def _data(
+    stamps: Stamps, samples: TrainArrays, settings: TrainingSettings, member: int
+) -> CutoutData:
+    return CutoutData(
+        stamps,
+        samples,
+        batch_size=settings.batch_size,
+        seed=settings.seed + member,
+        cutouts_per_epoch=settings.cutouts_per_epoch,
+        rarest=settings.rarest,
     )
 
 
-def _val_temperature(network: UNet, data: CutoutData) -> float:
+def _network(settings: TrainingSettings, member: int) -> UNet:
+    """Build a member from its seed alone, leaving the global generator as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed + member)
+        network = UNet(settings)
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def _val_calibration(network: Ensemble, data: CutoutData) -> Calibration:
     with torch.inference_mode():
         logits = torch.cat(
             [centre_logit(network(batch["images"])) for batch in data.val_dataloader()]
         )
     labels = data.samples.labels[data.samples.rows(VAL)]
-    return fit_temperature(logits.numpy().astype(np.float64), labels == 1)
+    return fit_calibration(logits.numpy().astype(np.float64), labels == 1)
 
 
 def _sidesfit(size: int, depth: int) -> None:

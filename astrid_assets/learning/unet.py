@@ -12,11 +12,16 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from astrid_assets.learning.settings import CHANNELS, Activation, NetworkSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CENTRE_RADIUS_PX = 4
 """The candidate's score is the highest mask logit within this many pixels of the
@@ -46,18 +51,53 @@ class CompressCutouts(nn.Module):
         return torch.sign(x) * torch.log(size + torch.sqrt(size * size + 1.0))
 
 
-class ConvPair(nn.Sequential):
-    """Two 3×3 convolutions, each normalised and rectified; the size stays."""
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+}
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+
+class ConvPair(nn.Sequential):
+    """Two 3×3 convolutions, each normalised and activated; the size stays."""
+
+    def __init__(self, in_channels: int, out_channels: int, activation: Activation) -> None:
         super().__init__(
             nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
             nn.BatchNorm2d(out_channels),
-            nn.ReLU(inplace=True),
+            ACTIVATIONS[activation](),
             nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
             nn.BatchNorm2d(out_channels),
-            nn.ReLU(inplace=True),
+            ACTIVATIONS[activation](),
         )
+
+
+class Window(nn.Module):
+    """The channels and the central pixels that a network sees of a cutout."""
+
+    def __init__(self, channels: list[str], size: int) -> None:
+        super().__init__()
+        self.channels = [CHANNELS.index(name) for name in channels]
+        self.size = size
+
+    def forward(self, cutouts: Tensor) -> Tensor:
+        """Return the window, ``(B, C, size, size)``; smaller cutouts stay whole."""
+        if self.channels != list(range(cutouts.shape[1])):
+            cutouts = cutouts[:, self.channels]
+        return central(cutouts, self.size)
+
+
+def central(stack: Tensor, size: int) -> Tensor:
+    """Return the central pixels, ``(..., size, size)``; smaller stacks stay whole.
+
+    What is at ``[side // 2, side // 2]`` comes to ``[size // 2, size // 2]``.
+    """
+    side = stack.shape[-1]
+    if side <= size:
+        return stack
+    start = side // 2 - size // 2
+    return stack[..., start : start + size, start : start + size]
 
 
 class UNet(nn.Module):
@@ -65,32 +105,33 @@ class UNet(nn.Module):
 
     Parameters
     ----------
-    in_channels
-        Science, reference, score.
-    base_filters
-        Filters of the first level; each deeper level has twice as many.
-    depth
-        Number of times the image is halved.
+    settings
+        Filters of the first level (each deeper one has twice as many), depth (how
+        often the image is halved), activation, and dropout of the deepest level.
 
     References
     ----------
     Ronneberger, Fischer & Brox 2015, MICCAI, arXiv:1505.04597.
     """
 
-    def __init__(self, in_channels: int = 3, base_filters: int = 8, depth: int = 3) -> None:
+    def __init__(self, settings: NetworkSettings | None = None) -> None:
         super().__init__()
-        self.in_channels = in_channels
-        self.base_filters = base_filters
-        self.depth = depth
-        widths = [base_filters * 2**level for level in range(depth + 1)]
+        settings = settings or NetworkSettings()
+        base, depth, activation = settings.base_filters, settings.depth, settings.activation
+        widths = [base * 2**level for level in range(depth + 1)]
         self.compress = CompressCutouts()
-        self.first = ConvPair(in_channels, widths[0])
-        self.down = nn.ModuleList(ConvPair(narrow, wide) for narrow, wide in pairwise(widths))
+        self.first = ConvPair(len(settings.channels), widths[0], activation)
+        self.down = nn.ModuleList(
+            ConvPair(narrow, wide, activation) for narrow, wide in pairwise(widths)
+        )
+        self.dropout = nn.Dropout2d(settings.dropout)
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(wide, narrow, 2, stride=2)
             for narrow, wide in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
-        self.merge = nn.ModuleList(ConvPair(2 * narrow, narrow) for narrow in widths[-2::-1])
+        self.merge = nn.ModuleList(
+            ConvPair(2 * narrow, narrow, activation) for narrow in widths[-2::-1]
+        )
         self.head = nn.Conv2d(widths[0], 1, 1)
         self.pool = nn.MaxPool2d(2)
         odds = FOREGROUND_FRACTION / (1.0 - FOREGROUND_FRACTION)
@@ -103,9 +144,37 @@ class UNet(nn.Module):
         for down in self.down:
             skips.append(x)
             x = down(self.pool(x))  # (B, 2F, H/2, W/2) and so on down
+        x = self.dropout(x)
         for up, merge, skip in zip(self.up, self.merge, reversed(skips), strict=True):
             x = merge(torch.cat([skip, up(x)], dim=1))  # and up again
         return self.head(x)  # (B, 1, H, W)
+
+
+class Ensemble(nn.Module):
+    """Networks of different seeds as one: the mean of their logits.
+
+    The mean of logits, not of probabilities: a temperature that divides it calibrates
+    the whole, and one member that is sure does not silence the others.
+
+    Parameters
+    ----------
+    members
+        Networks of one shape.
+    settings
+        That shape.
+    """
+
+    def __init__(self, members: Sequence[UNet], settings: NetworkSettings) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.settings = settings
+        self.window = Window(settings.channels, settings.size)
+
+    def forward(self, cutouts: Tensor) -> Tensor:
+        """Return the mask's logits of whole cutouts, ``(B, 1, size, size)``."""
+        seen = self.window(cutouts)
+        logits = [member(seen) for member in self.members]
+        return torch.stack(logits).mean(dim=0) if len(logits) > 1 else logits[0]
 
 
 def centre_disc(radius_px: int = CENTRE_RADIUS_PX) -> np.ndarray:

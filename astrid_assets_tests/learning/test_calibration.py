@@ -1,4 +1,4 @@
-"""Temperature and calibration error against known answers."""
+"""Calibration against known answers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from astrid_assets.learning.calibration import (
-    MIN_TEMPERATURE,
+    at_prevalence,
     calibration_error,
-    fit_temperature,
+    fit_calibration,
 )
 
 
@@ -17,16 +17,31 @@ def sigmoid(x):
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0, 3.0])
-def test_the_temperature_that_was_put_in_is_found(temperature, rng):
+@pytest.mark.parametrize("offset", [0.0, -1.5])
+def test_the_calibration_that_was_put_in_is_found(temperature, offset, rng):
     honest = rng.normal(0, 2, 50_000)
     labels = rng.random(50_000) < sigmoid(honest)
-    assert fit_temperature(honest * temperature, labels) == pytest.approx(temperature, rel=0.03)
+    found = fit_calibration((honest - offset) * temperature, labels)
+    assert found.temperature == pytest.approx(temperature, rel=0.03)
+    assert found.offset == pytest.approx(offset, abs=0.05)
+    assert found.prevalence == labels.mean()
 
 
 def test_a_perfect_separation_does_not_make_scores_certain():
-    logits = np.array([-3.0, -2.0, 2.0, 3.0])
-    found = fit_temperature(logits, logits > 0)
-    assert found == pytest.approx(MIN_TEMPERATURE, rel=1e-3)
+    logits = np.array([-6.0, -6.0, 6.0, 6.0])
+    scores = fit_calibration(logits, logits > 0).probability(logits)
+    # Two of a kind, and one of either kind that might have been: three of four.
+    np.testing.assert_allclose(scores, [0.25, 0.25, 0.75, 0.75], atol=1e-3)
+
+
+def test_scores_at_another_prevalence_are_bayes_theorem(rng):
+    # Two normal distributions one sigma apart to either side: the odds are known.
+    def posterior(x, prevalence):
+        return sigmoid(2 * x + np.log(prevalence / (1 - prevalence)))
+
+    x = rng.normal(0, 2, 100)
+    moved = at_prevalence(posterior(x, 0.5), 0.5, 0.005)
+    np.testing.assert_allclose(moved, posterior(x, 0.005), rtol=1e-9)
 
 
 def test_honest_scores_have_no_calibration_error(rng):

@@ -58,7 +58,7 @@ def test_each_epoch_has_its_own_order_that_is_always_the_same():
     rows = np.arange(50)
     orders = []
     for epoch in (0, 1, 0):
-        shuffle = EpochShuffle(rows, seed=3)
+        shuffle = EpochShuffle(rows, np.arange(50) % 2, seed=3)
         shuffle.set_epoch(epoch)
         orders.append(list(shuffle))
     assert orders[0] == orders[2] != orders[1]
@@ -100,9 +100,38 @@ def test_the_digest_sees_every_label_and_split():
     assert arrays().digest() == base.digest()
 
 
-def test_few_rows_are_gone_through_until_the_epoch_is_long_enough():
-    shuffle = EpochShuffle(np.arange(30), seed=3, at_least=70)
+def test_few_rows_are_gone_through_again_until_the_epoch_is_full():
+    labels = np.arange(30) % 2
+    shuffle = EpochShuffle(np.arange(30), labels, seed=3, at_least=70)
     rows = list(shuffle)
-    assert len(rows) == len(shuffle) == 90
-    assert sorted(rows) == sorted(list(range(30)) * 3)
-    assert rows[:30] != rows[30:60]
+    assert len(rows) == len(shuffle) == 70
+    counts = np.bincount(rows, minlength=30)
+    assert set(counts.tolist()) == {2, 3}
+    assert labels[rows].sum() == 35
+
+
+@pytest.mark.parametrize("n", [999, 1000, 1001])
+def test_the_length_of_an_epoch_grows_smoothly_with_the_rows(n):
+    assert len(EpochShuffle(np.arange(n), np.arange(n) % 2, seed=3, at_least=1000)) == max(n, 1000)
+
+
+def test_a_rare_class_is_drawn_more_often():
+    labels = (np.arange(1000) < 5).astype(np.uint8)
+    rows = np.array(list(EpochShuffle(np.arange(1000), labels, seed=3, rarest=0.1)))
+    assert len(rows) == 1000
+    assert labels[rows].sum() == 100
+    assert np.bincount(rows)[:5].tolist() == [20] * 5
+    common = rows[rows >= 5]
+    assert len(set(common.tolist())) == len(common)
+
+
+def test_weights_travel_with_their_rows_and_change_the_digest(stamps: Stamps):
+    plain = arrays()
+    weights = np.linspace(0, 1, 20).astype(np.float32)
+    weighted = TrainArrays(plain.labels, plain.split, weights)
+    assert weighted.digest() != plain.digest()
+    data = CutoutData(stamps, weighted, batch_size=4, seed=1)
+    found = np.concatenate([batch["weights"].numpy() for batch in data.val_dataloader()])
+    np.testing.assert_array_equal(found, weights[10:])
+    with pytest.raises(UnusableDataset, match="one number of at least 0"):
+        TrainArrays(plain.labels, plain.split, -weights)

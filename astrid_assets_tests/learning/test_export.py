@@ -10,6 +10,7 @@ import onnx
 import pytest
 import torch
 
+from astrid_assets.learning.calibration import Calibration
 from astrid_assets.learning.export import to_onnx
 from astrid_assets.learning.inference import OnnxScorer, UnusableModel
 from astrid_assets.learning.unet import centre_logit
@@ -22,12 +23,13 @@ SIZE = 32
 @pytest.fixture(scope="module")
 def content(small_training) -> bytes:
     model = small_training.model
-    return to_onnx(model.network, model.temperature, SIZE)
+    return to_onnx(model.network, model.calibration, SIZE)
 
 
 def torch_scores(model, images):
     with torch.inference_mode():
-        logits = model.network(torch.from_numpy(images)) / model.temperature
+        logits = model.network(torch.from_numpy(images)) / model.calibration.temperature
+        logits = logits + model.calibration.offset
         return (
             torch.sigmoid(centre_logit(logits)).numpy(),
             torch.sigmoid(logits[:, 0]).numpy(),
@@ -56,7 +58,7 @@ def test_a_second_export_has_the_same_bytes_and_leaves_the_network_alone(content
     before = {name: value.clone() for name, value in model.network.state_dict().items()}
     model.network.train()
     try:
-        assert to_onnx(model.network, model.temperature, SIZE) == content
+        assert to_onnx(model.network, model.calibration, SIZE) == content
         assert model.network.training
     finally:
         model.network.eval()
@@ -64,14 +66,15 @@ def test_a_second_export_has_the_same_bytes_and_leaves_the_network_alone(content
         assert torch.equal(value, before[name])
 
 
-def test_the_temperature_keeps_the_ranking(content, small_training):
+def test_the_calibration_keeps_the_ranking(content, small_training):
     images = small_training.cutouts.images
     model = small_training.model
-    sharp = OnnxScorer(content).score(images).astype(np.float64)
-    soft = OnnxScorer(to_onnx(model.network, 5.0, SIZE)).score(images)
-    assert np.abs(soft - 0.5).max() < np.abs(sharp - 0.5).max()
-    logit = np.log(sharp / (1 - sharp)) * model.temperature
-    np.testing.assert_allclose(soft, 1 / (1 + np.exp(-logit / 5)), atol=1e-4)
+    fitted = OnnxScorer(content).score(images).astype(np.float64)
+    other = Calibration(5.0, -0.5, 0.5)
+    soft = OnnxScorer(to_onnx(model.network, other, SIZE)).score(images)
+    ours = model.calibration
+    logit = (np.log(fitted / (1 - fitted)) - ours.offset) * ours.temperature
+    np.testing.assert_allclose(soft, other.probability(logit), atol=1e-4)
 
 
 def test_the_file_says_nothing_of_where_it_was_made(content):

@@ -8,7 +8,6 @@ import signal
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.loggers import CSVLogger
 
 from astrid_assets.learning.checkpoints import BEST, LAST, CheckpointMismatch
 from astrid_assets.learning.evaluation import choose_threshold, evaluate
@@ -43,9 +42,9 @@ def test_the_loss_falls(small_training):
 def test_the_network_is_that_of_the_best_epoch(small_training):
     model = small_training.model
     losses = [epoch["val_loss"] for epoch in model.history]
-    assert model.best_epoch == int(np.argmin(losses))
-    best = torch.load(small_training.run_dir / BEST, weights_only=True)
-    assert best["epoch"] == model.best_epoch
+    assert model.best_epochs == (int(np.argmin(losses)),)
+    best = torch.load(small_training.run_dir / "member_1" / BEST, weights_only=True)
+    assert best["epoch"] == model.best_epochs[0]
     weights = model.network.state_dict()
     assert all(
         torch.equal(value, weights[name.removeprefix("network.")])
@@ -57,7 +56,7 @@ def test_two_trainings_give_the_same_weights(small_training, tmp_path):
     torch.manual_seed(999)  # the global generator must not matter
     second = again(small_training, tmp_path)
     assert same_weights(small_training.model, second)
-    assert second.temperature == small_training.model.temperature
+    assert second.calibration == small_training.model.calibration
     assert second.history == small_training.model.history
 
 
@@ -67,7 +66,7 @@ def test_another_seed_gives_other_weights(small_training, tmp_path):
 
 
 def test_a_finished_training_is_returned_without_training(small_training):
-    before = (small_training.run_dir / LAST).stat().st_mtime_ns
+    before = (small_training.run_dir / "member_1" / LAST).stat().st_mtime_ns
     epochs = []
     second = train(
         small_training.stamps,
@@ -79,7 +78,7 @@ def test_a_finished_training_is_returned_without_training(small_training):
     assert same_weights(small_training.model, second)
     assert second.resumed_after == SMALL.epochs
     assert epochs == []
-    assert (small_training.run_dir / LAST).stat().st_mtime_ns == before
+    assert (small_training.run_dir / "member_1" / LAST).stat().st_mtime_ns == before
 
 
 def test_a_training_that_raised_is_resumed_to_the_same_weights(small_training, tmp_path):
@@ -102,6 +101,29 @@ def test_a_training_that_raised_is_resumed_to_the_same_weights(small_training, t
     assert resumed.resumed_after == 2
     assert same_weights(small_training.model, resumed)
     assert resumed.history == small_training.model.history
+
+
+def test_a_training_goes_on_in_another_folder_to_the_same_weights(small_training, tmp_path):
+    class Stop(Exception):
+        pass
+
+    # So high a learning rate makes an early epoch the best: it must be remembered.
+    changes = {"epochs": 12, "patience": 2, "learning_rate": 0.9, "weight_decay": 0.0}
+    settings = SMALL.model_copy(update=changes)
+    arrays = small_training.cutouts.arrays()
+    whole = train(small_training.stamps, arrays, settings, tmp_path / "whole")
+
+    def stop_late(metrics):
+        if metrics["epoch"] == whole.best_epochs[0]:
+            raise Stop
+
+    assert whole.best_epochs[0] < len(whole.history) - 1
+    with pytest.raises(Stop):
+        train(small_training.stamps, arrays, settings, tmp_path / "there", on_epoch=stop_late)
+    shutil.move(tmp_path / "there", tmp_path / "here")
+    resumed = train(small_training.stamps, arrays, settings, tmp_path / "here")
+    assert resumed.history == whole.history
+    assert same_weights(whole, resumed)
 
 
 def test_an_interrupt_reaches_the_caller_and_the_training_can_be_resumed(small_training, tmp_path):
@@ -162,22 +184,62 @@ def test_nothing_is_written_outside_the_run_folder(small_training, tmp_path, mon
     monkeypatch.chdir(work)
     again(small_training, tmp_path / "run", epochs=1)
     assert list(work.iterdir()) == []
-    files = sorted(path.name for path in (tmp_path / "run").iterdir())
+    files = sorted(path.name for path in (tmp_path / "run" / "member_1").iterdir())
     assert files == [BEST, LAST]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["member_1"]
 
 
-def test_loggers_get_every_epoch(small_training, tmp_path):
-    logger = CSVLogger(tmp_path / "csv")
-    train(
-        small_training.stamps,
-        small_training.cutouts.arrays(),
-        SMALL.model_copy(update={"epochs": 2}),
-        tmp_path / "run",
-        loggers=[logger],
-    )
-    lines = (tmp_path / "csv").rglob("metrics.csv").__next__().read_text().split("\n")
-    assert "val_auc" in lines[0]
-    assert len([line for line in lines[1:] if line]) == 2
+def test_members_differ_and_are_averaged(small_training, tmp_path):
+    changes = {"members": 2, "epochs": 2}
+    two = again(small_training, tmp_path, **changes)
+    assert [(entry["member"], entry["epoch"]) for entry in two.history] == [
+        (0, 0), (0, 1), (1, 0), (1, 1)
+    ]  # fmt: skip
+    first, second = two.network.members
+    assert not torch.equal(first.head.weight, second.head.weight)
+    assert again(small_training, tmp_path, **changes).resumed_after == 4
+
+
+def test_a_moving_average_of_the_weights_is_kept_and_resumed(small_training, tmp_path):
+    changes = {"average_decay": 0.9, "epochs": 3}
+    whole = again(small_training, tmp_path / "whole", **changes)
+    assert not same_weights(whole, again(small_training, tmp_path / "plain", epochs=3))
+
+    class Stop(Exception):
+        pass
+
+    def stop(metrics):
+        raise Stop
+
+    settings = SMALL.model_copy(update=changes)
+    arrays = small_training.cutouts.arrays()
+    with pytest.raises(Stop):
+        train(small_training.stamps, arrays, settings, tmp_path / "cut", on_epoch=stop)
+    resumed = again(small_training, tmp_path / "cut", **changes)
+    assert resumed.resumed_after == 1
+    assert resumed.history == whole.history
+    assert same_weights(whole, resumed)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimiser": "sgd", "learning_rate": 0.05, "schedule": "constant"},
+        {"optimiser": "adam", "schedule": "cosine", "pixel_loss": "focal"},
+        {"overlap_loss": "tversky", "dropout": 0.2, "activation": "silu", "accumulate": 2},
+        {"size": 16, "channels": ["score"], "swap": 0.5, "blur_px": 0.8, "flux_scale": 1.2},
+    ],
+    ids="-".join,
+)
+def test_every_setting_trains(small_training, tmp_path, changes):
+    history = again(small_training, tmp_path, epochs=3, **changes).history
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+
+
+def test_checkpoints_stay_every_so_often(small_training, tmp_path):
+    again(small_training, tmp_path, epochs=4, keep_every=2)
+    names = sorted(path.name for path in (tmp_path / "member_1").iterdir())
+    assert names == [BEST, "epoch=001.ckpt", "epoch=003.ckpt", LAST]
 
 
 def test_cutouts_that_cannot_be_halved_so_often_are_refused(small_training, tmp_path):
@@ -194,7 +256,7 @@ def test_an_easy_sky_is_learned_and_plain_snr_is_beaten(tmp_path, rng):
     stamps = cutouts.save(tmp_path)
     arrays = cutouts.arrays()
     model = train(stamps, arrays, settings, tmp_path / "run")
-    scorer = OnnxScorer(to_onnx(model.network, model.temperature), threads=2)
+    scorer = OnnxScorer(to_onnx(model.network, model.calibration), threads=2)
     scores = scorer.score(cutouts.images).astype(np.float64)
     real = cutouts.labels == 1
     val, test = arrays.rows("val"), arrays.rows("test")

@@ -8,25 +8,31 @@ import numpy as np
 import pytest
 import torch
 
+from astrid_assets.learning.settings import NetworkSettings
 from astrid_assets.learning.unet import (
     CENTRE_RADIUS_PX,
     FOREGROUND_FRACTION,
     CompressCutouts,
+    Ensemble,
     UNet,
     centre_disc,
     centre_logit,
 )
 
 
+def shape(base_filters: int, depth: int) -> NetworkSettings:
+    return NetworkSettings(base_filters=base_filters, depth=depth)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("size", "depth"), [(64, 3), (32, 2), (48, 4)])
 def test_the_mask_has_the_size_of_the_cutout(size, depth):
-    network = UNet(base_filters=2, depth=depth).eval()
+    network = UNet(shape(2, depth)).eval()
     assert network(torch.zeros(2, 3, size, size)).shape == (2, 1, size, size)
 
 
 def test_a_new_network_expects_few_foreground_pixels():
-    network = UNet(base_filters=4, depth=2)
+    network = UNet(shape(4, 2))
     assert network.head.bias is not None
     start = torch.sigmoid(network.head.bias).item()
     assert start == pytest.approx(FOREGROUND_FRACTION, rel=1e-5)
@@ -46,7 +52,7 @@ def test_compression_is_odd_also_for_the_brightest_pixels():
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 3.4e38, -3.4e38])
 def test_missing_pixels_read_as_blank_sky(bad, rng):
-    network = UNet(base_filters=2, depth=1).eval()
+    network = UNet(shape(2, 1)).eval()
     cutouts = torch.from_numpy(rng.normal(size=(1, 3, 16, 16)).astype(np.float32))
     blank = cutouts.clone()
     cutouts[0, :, 3:6, 3:6] = bad
@@ -56,11 +62,11 @@ def test_missing_pixels_read_as_blank_sky(bad, rng):
 
 def test_the_brightest_pixels_leave_the_result_finite():
     cutouts = torch.full((1, 3, 16, 16), 1e19)
-    assert torch.isfinite(UNet(base_filters=2, depth=1).eval()(cutouts)).all()
+    assert torch.isfinite(UNet(shape(2, 1)).eval()(cutouts)).all()
 
 
 def test_a_far_bright_pixel_does_not_change_the_mask_at_the_centre(rng):
-    network = UNet(base_filters=2, depth=1).eval()
+    network = UNet(shape(2, 1)).eval()
     plain = torch.from_numpy(rng.normal(size=(1, 3, 64, 64)).astype(np.float32))
     bright = plain.clone()
     bright[0, :, 2, 2] = 1e5
@@ -80,3 +86,37 @@ def test_the_candidate_gets_the_highest_logit_near_the_centre():
     logits[0, 0, 32 + CENTRE_RADIUS_PX, 32] = 2.0
     logits[1, 0, 32 + CENTRE_RADIUS_PX, 33] = 2.0  # just outside the circle
     assert centre_logit(logits).tolist() == [2.0, -5.0]
+
+
+def test_members_count_by_the_mean_of_their_logits(rng):
+    members = [UNet(shape(2, 1)).eval() for _ in range(3)]
+    cutouts = torch.from_numpy(rng.normal(size=(2, 3, 16, 16)).astype(np.float32))
+    together = Ensemble(members, shape(2, 1)).eval()(cutouts)
+    torch.testing.assert_close(together, sum(member(cutouts) for member in members) / 3)
+
+
+def test_a_network_sees_its_channels_around_the_centre_only(rng):
+    settings = NetworkSettings(channels=["score", "science"], size=16, base_filters=2, depth=1)
+    network = Ensemble([UNet(settings)], settings).eval()
+    cutouts = torch.from_numpy(rng.normal(size=(1, 3, 64, 64)).astype(np.float32))
+    other = cutouts.clone()
+    other[:, 1] = 7.0  # the reference
+    other[..., :24] = 7.0  # beyond the window: pixels 24 to 39
+    other[..., 40:, :] = 7.0
+    assert torch.equal(network(cutouts), network(other))
+    assert network(cutouts).shape == (1, 1, 16, 16)
+    other[0, 2, 32, 32] = 50.0
+    assert not torch.equal(network(cutouts), network(other))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"size": 60, "depth": 3}, "60 px cannot be halved 3 times"),
+        ({"channels": ["score", "mask"]}, "no channel 'mask'"),
+        ({"channels": ["score", "score"]}, "named twice"),
+    ],
+)
+def test_a_shape_that_cannot_be_is_refused(wrong, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        NetworkSettings(**wrong)

@@ -115,7 +115,7 @@ def train_model(
             loggers=(tracking.lightning_logger(active.run_id),),
             on_epoch=on_epoch,
         )
-        content = to_onnx(trained.network, trained.temperature)
+        content = to_onnx(trained.network, trained.calibration)
         model = _keep_model(tools, content, run_id, row, arrays)
         evaluation = evaluate_model(tools, model, arrays)
         active.log_metrics(evaluation.flat())
