@@ -194,6 +194,7 @@ class Wire:
                 end.shutdown(socket.SHUT_RDWR)
         with self._lock:
             self._open -= {source, sink}
+        source.close()  # the sink is the source of the other direction
 
 
 class Services:

@@ -33,7 +33,7 @@ from astrid_assets.resources.environment import keep_compiled_code
 from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.labelling.masks import training_mask
 from astrid_assets.steps import versions
-from astrid_assets.steps.learning.collect import read_cutouts
+from astrid_assets.steps.learning.shards import CutoutReader
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.review.labels import labelled_detections
@@ -165,7 +165,8 @@ def make(scene: Scene, seed: int, folder: Path) -> None:
         store = FolderObjectStore(Path(home) / "store")
         with catalogue.read() as session:
             rows = labelled_detections(session, sources=["truth"])
-        images = read_cutouts(store, [(row.cutout_key, row.cutout_index) for row in rows])
+        with CutoutReader(store) as reader:
+            images = reader.read([(row.cutout_key, row.cutout_index) for row in rows])
         masks = np.stack([training_mask(row.label, row.fwhm_px, CUTOUT_SIZE) for row in rows])
         part = folder / f".{name}.npz"
         np.savez(part, images=images, masks=masks)

@@ -4,9 +4,11 @@ import dagster as dg
 from pydantic import Field
 
 from astrid_assets.assets._learning import training_metadata
+from astrid_assets.assets._nightly import RETRIES
 from astrid_assets.assets.training_dataset import training_dataset
 from astrid_assets.compute import Compute
 from astrid_assets.failures import in_words
+from astrid_assets.learning.settings import TrainingSettings
 from astrid_assets.resources.environment import Addresses
 from astrid_assets.science.quality.gates import enough_test_samples, evaluation_floor
 from astrid_assets.steps import versions
@@ -18,16 +20,9 @@ from astrid_assets.storage.queries import gates
 from astrid_assets.tracking.client import Tracking
 
 
-class TrainingConfig(dg.Config):
-    """The training settings that users change; all others keep their defaults."""
+class TrainingConfig(TrainingSettings, dg.Config):
+    """The training settings, in the launchpad."""
 
-    epochs: int = Field(default=15, ge=1, description="passes over the train split, at most")
-    patience: int = Field(default=5, ge=1, description="epochs without a lower val loss")
-    batch_size: int = Field(default=32, ge=2, description="cutouts per step")
-    learning_rate: float = Field(default=3e-3, gt=0, lt=1, description="peak of the cycle")
-    base_filters: int = Field(default=8, ge=2, le=128, description="of the first level")
-    depth: int = Field(default=3, ge=1, le=5, description="times the cutout is halved")
-    seed: int = Field(default=20250301, ge=0, description="of weights, order, augmentation")
     min_roc_auc: float = Field(
         default=MIN_ROC_AUC, ge=0.5, le=1, description="floor of the gate before deployment"
     )
@@ -39,6 +34,7 @@ class TrainingConfig(dg.Config):
     kinds={"pytorch", "mlflow"},
     pool="training",
     code_version=versions.TRAIN,
+    retry_policy=dg.RetryPolicy(max_retries=RETRIES, delay=5),
 )
 def trained_unet(
     context: dg.AssetExecutionContext,
@@ -49,7 +45,8 @@ def trained_unet(
     tracking: dg.ResourceParam[Tracking],
 ) -> dg.MaterializeResult:
     """A U-Net trained on the newest dataset, judged on its frozen test split."""
-    from astrid_assets.learning.settings import TrainingSettings
+    from astrid_assets.learning.datamodule import UnusableDataset
+    from astrid_assets.learning.ranking import CannotEvaluate
     from astrid_assets.steps.learning.train import train_model
 
     settings = TrainingSettings(**config.model_dump(exclude={"min_roc_auc"}))
@@ -64,7 +61,7 @@ def trained_unet(
                 Addresses().home / "work",
                 on_epoch=lambda metrics: context.log.info("%s", metrics),
             )
-    except NoDataset as error:
+    except (NoDataset, UnusableDataset, CannotEvaluate) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     evaluation = trained.evaluation
     verdicts = [

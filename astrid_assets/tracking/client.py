@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from lightning.pytorch.loggers import Logger
     from mlflow import MlflowClient
 
 
@@ -211,18 +210,6 @@ class Tracking:
                 run_id = None
             with self.open_run(self, experiment, name, tags or {}, run_id) as opened:
                 yield ActiveRun(opened, self._run_url(experiment_id, opened), self.client())
-
-    def lightning_logger(self, run_id: str) -> Logger:
-        """Return a Lightning logger that writes into a run that is open."""
-        from lightning.pytorch.loggers import MLFlowLogger
-
-        class RunLogger(MLFlowLogger):
-            """Leaves ending the run to whoever began it."""
-
-            def finalize(self, status: str = "success") -> None:
-                """Do nothing: evaluation is still to come."""
-
-        return RunLogger(tracking_uri=self.tracking_uri, run_id=run_id)
 
     def register_model(self, name: str, content: bytes, run_id: str) -> str:
         """Put an ONNX file into the registry; returns its version.

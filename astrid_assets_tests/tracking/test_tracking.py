@@ -158,16 +158,6 @@ def test_the_dataset_of_a_run_is_recorded_with_its_whole_hash(tracking):
     assert run.data.tags["dataset_sha256"] == digest
 
 
-def test_lightning_writes_into_the_open_run_and_leaves_it_open(tracking):
-    with tracking.start_run("fit", "unit tests") as active:
-        logger = tracking.lightning_logger(active.run_id)
-        logger.log_metrics({"val_loss": 0.5}, step=3)
-        logger.finalize("success")
-        assert run_of(tracking, active.run_id).info.status == "RUNNING"
-    (metric,) = tracking.client().get_metric_history(active.run_id, "val_loss")
-    assert (metric.step, metric.value) == (3, 0.5)
-
-
 @pytest.mark.slow
 def test_a_model_is_kept_byte_for_byte_and_registered_once(tracking):
     import mlflow

@@ -8,32 +8,39 @@ leaves this step is an ONNX file in the store with a row in the catalogue.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import logging
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astrid_assets.steps import versions
+from astrid_assets.steps.learning.checkpoints import StoredCheckpoints
 from astrid_assets.steps.learning.opening import open_dataset, require_newest_dataset
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.learning import Model, TrainingDataset, TrainingRun
-from astrid_assets.storage.database.upsert import upsert
+from astrid_assets.storage.database.upsert import insert_new, upsert
 from astrid_assets.storage.objects import layout
+from astrid_assets.tracking.server import TrackingUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from astrid_assets.learning.datamodule import TrainArrays
     from astrid_assets.learning.evaluation import Evaluation
     from astrid_assets.learning.inference import OnnxScorer
     from astrid_assets.learning.segmentation_task import EpochMetrics
     from astrid_assets.learning.settings import TrainingSettings
+    from astrid_assets.learning.training import TrainedModel
     from astrid_assets.steps.learning.opening import DatasetArrays
     from astrid_assets.steps.nights import Tools
     from astrid_assets.tracking.client import Tracking
+    from astrid_assets.tracking.run import ActiveRun
 
 if TYPE_CHECKING:
     Scores = NDArray[np.float64]
@@ -41,6 +48,10 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "trained_unet"
 MODEL_NAME = "astrid-unet"
+MAX_REASON = 2000
+"""Characters kept of why a training ended."""
+log = logging.getLogger(__name__)
+
 SCORED_AT_ONCE = 1024
 """Cutouts in memory while a split is scored."""
 
@@ -64,14 +75,27 @@ def train_model(
     *,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> TrainedVersion:
-    """Train on the newest dataset (or return the finished training of the same)."""
+    """Train on the newest dataset (or return the finished training of the same).
+
+    Model, metrics and the entry in the registry appear together: a training that is cut
+    off anywhere leaves none of them and goes on when it is asked for again, on this
+    machine or, from the checkpoints in the store, on another.
+
+    Raises
+    ------
+    NoDataset
+        If there is no dataset version to train on.
+    TrackingUnavailable
+        If MLflow does not answer at the start, or is gone when the model is to be
+        registered; what was trained is kept.
+    """
     # torch and lightning are loaded by this step only.
-    from astrid_assets.learning.datamodule import TrainArrays
-    from astrid_assets.learning.export import to_onnx
-    from astrid_assets.learning.training import train
+    from astrid_assets.learning.settings import WHERE_IT_RUNS
 
     row = require_newest_dataset(tools)
-    settings_hash = ids.content_hash([versions.TRAIN, settings.model_dump(mode="json")])
+    settings_hash = ids.content_hash(
+        [versions.TRAIN, settings.model_dump(mode="json", exclude=set(WHERE_IT_RUNS))]
+    )
     run_id = ids.training_run_id(row.id, settings_hash)
     arrays = open_dataset(tools, row, work_folder / "datasets")
     known = _finished(tools, run_id)
@@ -83,68 +107,180 @@ def train_model(
 
     with tools.catalogue.read() as session:
         previous = session.get(TrainingRun, run_id)
-    parameters = settings.model_dump(mode="json")
-    with tracking.start_run(
-        f"unet-{row.content_hash[:8]}",
-        experiment=EXPERIMENT,
-        tags={
-            "dataset_id": row.id,
-            "dataset_sha256": row.content_hash,
-            "training_run_id": run_id,
-        },
-        run_id=previous.mlflow_run_id if previous else None,
-    ) as active:
-        started = TrainingRun(
-            id=run_id,
-            dataset_id=row.id,
-            mlflow_run_id=active.run_id,
-            training_params=parameters,
-            started_at=now(),
-        )
+    with (
+        _kept_status(tools, run_id, row, settings),
+        tracking.start_run(
+            f"unet-{row.content_hash[:8]}",
+            experiment=EXPERIMENT,
+            tags={
+                "dataset_id": row.id,
+                "dataset_sha256": row.content_hash,
+                "training_run_id": run_id,
+            },
+            run_id=previous.mlflow_run_id if previous else None,
+        ) as active,
+    ):
         with tools.catalogue.begin() as session:
-            upsert(session, [started])
-        active.log_params(parameters)
-        trained = train(
-            arrays.stamps,
-            TrainArrays(
-                labels=arrays.is_real.astype(np.uint8),
-                split=np.array(arrays.samples["split"].to_list()),
-            ),
-            settings,
-            work_folder / "runs" / run_id,
-            loggers=(tracking.lightning_logger(active.run_id),),
-            on_epoch=on_epoch,
-        )
-        content = to_onnx(trained.network, trained.calibration)
-        model = _keep_model(tools, content, run_id, row, arrays)
-        evaluation = evaluate_model(tools, model, arrays)
-        active.log_metrics(evaluation.flat())
-        version = tracking.register_model(MODEL_NAME, content, active.run_id)
-        active.set_tags({"model_id": model.id, "onnx_sha256": model.onnx_sha256})
-        history = list(trained.history)
-        model, run = _complete(tools, run_id, model.id, str(version), evaluation, history)
-    return TrainedVersion(model, run, evaluation, history, was_known=False)
+            session.get_one(TrainingRun, run_id).mlflow_run_id = active.run_id
+        active.log_params(settings.model_dump(mode="json"))
+        trained = _trained(tools, arrays, settings, run_id, work_folder, active, on_epoch)
+        return _registered(tools, tracking, active, trained, arrays, run_id)
 
 
-def _complete(
-    tools: Tools,
-    run_id: str,
-    model_id: str,
-    version: str,
-    evaluation: Evaluation,
-    history: list[EpochMetrics],
-) -> tuple[Model, TrainingRun]:
-    """Write down what a training came to; from here on it is known."""
+@contextmanager
+def _kept_status(
+    tools: Tools, run_id: str, dataset: TrainingDataset, settings: TrainingSettings
+) -> Iterator[None]:
+    """Keep in the catalogue that a training runs, and how it ended if not well."""
+    started = TrainingRun(
+        id=run_id,
+        dataset_id=dataset.id,
+        training_params=settings.model_dump(mode="json"),
+        started_at=now(),
+    )
     with tools.catalogue.begin() as session:
-        model = session.get_one(Model, model_id)
-        model.version = version
-        model.metrics = evaluation.as_dict()
+        insert_new(session, [started], "id")
         run = session.get_one(TrainingRun, run_id)
-        run.model_id = model_id
+        run.status, run.reason = "running", None
+    try:
+        yield
+    except BaseException as error:
+        is_stopped = not isinstance(error, Exception) or isinstance(error, TrackingUnavailable)
+        with tools.catalogue.begin() as session:
+            run = session.get_one(TrainingRun, run_id)
+            run.status = "interrupted" if is_stopped else "failed"
+            run.reason = f"{type(error).__name__}: {error}"[:MAX_REASON]
+        raise
+
+
+def _trained(
+    tools: Tools,
+    arrays: DatasetArrays,
+    settings: TrainingSettings,
+    run_id: str,
+    work_folder: Path,
+    active: ActiveRun,
+    on_epoch: Callable[[EpochMetrics], None] | None,
+) -> TrainedModel:
+    """Train, or go on; each epoch's checkpoint and curves are kept as they come."""
+    from astrid_assets.learning.checkpoints import BEST, LAST
+    from astrid_assets.learning.training import member_folder, train
+
+    run_dir = work_folder / "runs" / run_id
+    run_dir.mkdir(parents=True, exist_ok=True)
+    checkpoints = StoredCheckpoints(tools.store, run_id, run_dir, (LAST, BEST))
+    checkpoints.fetch()
+    curves = _Curves(active)
+
+    def after_epoch(metrics: EpochMetrics) -> None:
+        member, epoch = int(metrics["member"]), int(metrics["epoch"])
+        is_last = epoch + 1 == settings.epochs
+        checkpoints.send(member_folder(run_dir, member), member, epoch, is_last=is_last)
+        curves.add(metrics)
+        if on_epoch is not None:
+            on_epoch(metrics)
+
+    trained = train(arrays.stamps, train_arrays(arrays), settings, run_dir, on_epoch=after_epoch)
+    for member in range(settings.members):
+        epoch = sum(entry["member"] == member for entry in trained.history) - 1
+        checkpoints.send(member_folder(run_dir, member), member, epoch, is_last=True)
+    curves.finish(trained.history)
+    return trained
+
+
+def train_arrays(arrays: DatasetArrays) -> TrainArrays:
+    """Return labels, splits and weights of a dataset version."""
+    from astrid_assets.learning.datamodule import TrainArrays
+
+    samples = arrays.samples
+    return TrainArrays(
+        labels=arrays.is_real.astype(np.uint8),
+        split=np.array(samples["split"].to_list()),
+        weights=(
+            samples["weight"].to_numpy().astype(np.float32) if "weight" in samples.columns else None
+        ),
+    )
+
+
+class _Curves:
+    """Curves of a training in MLflow, which may be away while it goes on."""
+
+    def __init__(self, active: ActiveRun) -> None:
+        self.active = active
+        self.pending: list[EpochMetrics] = []
+
+    def add(self, metrics: EpochMetrics) -> None:
+        """Record an epoch; what cannot be written now is written later."""
+        self.pending.append(metrics)
+        try:
+            self._send()
+        except Exception as error:  # noqa: BLE001  MLflow's clients raise anything
+            log.warning("MLflow takes no curves just now, they are sent later: %s", error)
+
+    def finish(self, history: Sequence[EpochMetrics]) -> None:
+        """Record what is missing; where a training is resumed, earlier epochs too."""
+        self.pending = list(history)
+        self._send()
+
+    def _send(self) -> None:
+        while self.pending:
+            metrics = self.pending[0]
+            # Each member has curves of its own.
+            prefix = f"member_{metrics['member'] + 1:.0f}/" if metrics["member"] else ""
+            self.active.log_metrics(
+                {
+                    prefix + name: value
+                    for name, value in metrics.items()
+                    if name not in {"epoch", "member"}
+                },
+                step=int(metrics["epoch"]),
+            )
+            del self.pending[0]
+
+
+def _registered(
+    tools: Tools,
+    tracking: Tracking,
+    active: ActiveRun,
+    trained: TrainedModel,
+    arrays: DatasetArrays,
+    run_id: str,
+) -> TrainedVersion:
+    """Store, judge and register a model; the catalogue knows all of it at once, last."""
+    from astrid_assets.learning.evaluation import choose_threshold
+    from astrid_assets.learning.export import to_onnx
+    from astrid_assets.learning.inference import OnnxScorer
+
+    content = to_onnx(trained.network, trained.calibration, arrays.stamps.size)
+    sha256 = hashlib.sha256(content).hexdigest()
+    # The threshold comes from the validation split; the test split stays unseen.
+    val = arrays.indices("val")
+    threshold = choose_threshold(_scores(OnnxScorer(content), arrays, val), arrays.is_real[val])
+    model = Model(
+        id=ids.model_id(sha256),
+        name=MODEL_NAME,
+        version="",
+        training_run_id=run_id,
+        onnx_sha256=sha256,
+        onnx_key=tools.store.put(layout.model_key(MODEL_NAME), content, ".onnx"),
+        metrics={},
+        threshold=float(threshold),
+        created_at=now(),
+    )
+    evaluation = evaluate_model(tools, model, arrays)
+    active.log_metrics(evaluation.flat())
+    active.set_tags({"model_id": model.id, "onnx_sha256": sha256})
+    model.version = str(tracking.register_model(MODEL_NAME, content, active.run_id))
+    model.metrics = evaluation.as_dict() | {"calibration": asdict(trained.calibration)}
+    history = list(trained.history)
+    with tools.catalogue.begin() as session:
+        upsert(session, [model])
+        run = session.get_one(TrainingRun, run_id)
+        run.model_id = model.id
         run.performance_metrics = evaluation.as_dict() | {"history": history}
-        run.status = "completed"
-        run.completed_at = now()
-    return model, run
+        run.status, run.reason, run.completed_at = "completed", None, now()
+        stored = session.get_one(Model, model.id)
+    return TrainedVersion(stored, run, evaluation, history, was_known=False)
 
 
 def evaluate_model(
@@ -195,35 +331,3 @@ def _finished(tools: Tools, run_id: str) -> tuple[Model, TrainingRun] | None:
     if model is None or not tools.store.exists(model.onnx_key):
         return None
     return model, run
-
-
-def _keep_model(
-    tools: Tools,
-    content: bytes,
-    run_id: str,
-    dataset: TrainingDataset,
-    arrays: DatasetArrays,
-) -> Model:
-    from astrid_assets.learning.evaluation import choose_threshold
-    from astrid_assets.learning.inference import OnnxScorer
-
-    sha256 = hashlib.sha256(content).hexdigest()
-    # The threshold comes from the validation split; the test split stays unseen.
-    val = arrays.indices("val")
-    threshold = choose_threshold(_scores(OnnxScorer(content), arrays, val), arrays.is_real[val])
-    key = tools.store.put(layout.model_key(MODEL_NAME), content, ".onnx")
-    model_id = ids.model_id(sha256)
-    row = Model(
-        id=model_id,
-        name=MODEL_NAME,
-        version=dataset.content_hash[:8],
-        training_run_id=run_id,
-        onnx_sha256=sha256,
-        onnx_key=key,
-        metrics={},
-        threshold=float(threshold),
-        created_at=now(),
-    )
-    with tools.catalogue.begin() as session:
-        upsert(session, [row])
-        return session.get_one(Model, model_id)

@@ -79,6 +79,12 @@ def model_key(name: str) -> str:
     return f"models/{part(name)}"
 
 
+def checkpoints_prefix(run_id: str, member: str | None = None) -> str:
+    """The checkpoints of a training, or of one of its members."""
+    whole = f"checkpoints/{part(run_id)}"
+    return whole if member is None else f"{whole}/{part(member)}"
+
+
 def picture_key(survey: str, night: str, name: str) -> str:
     """A picture to look at, named by what it shows."""
     return f"pictures/{_night(survey, night)}/{part(name)}"

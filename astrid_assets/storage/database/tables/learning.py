@@ -171,10 +171,10 @@ class SplitSide(Base, kw_only=True):
 
 
 class TrainingRun(Base, kw_only=True):
-    """One training; ``status``: running | completed.
+    """One training; ``status``: running | completed | failed | interrupted.
 
-    One that failed or was killed stays ``running``: the next attempt resumes it. How
-    each attempt ended is in MLflow and Dagster.
+    One that was killed stays ``running``. The next attempt resumes whatever did not
+    complete. How each attempt ended is in MLflow and Dagster.
     """
 
     __tablename__ = "training_runs"
@@ -191,7 +191,9 @@ class TrainingRun(Base, kw_only=True):
     performance_metrics: Mapped[Json | None] = mapped_column(default=None)
     """Metrics on the frozen test split, of the model and of the plain S/N ranking."""
     status: Mapped[str] = mapped_column(String(50), default="running")
-    """running | completed."""
+    """running | completed | failed | interrupted."""
+    reason: Mapped[str | None] = mapped_column(Text, default=None)
+    """Why it failed or was interrupted, in a sentence."""
     started_at: Mapped[dt.datetime]
     """When it was first started (UTC)."""
     completed_at: Mapped[dt.datetime | None] = mapped_column(default=None)
