@@ -150,9 +150,11 @@ class Survivor:
             if rng.random() < 0.5:
                 self.store.delete(keys[number])
                 continue
-            content = bytearray(self.store.get(keys[number]))
+            # Without the store's own check: an object may be hit again before it is mended.
+            client = self.store._connect()  # noqa: SLF001
+            content = bytearray(obstore.get(client, keys[number]).bytes())
             content[int(rng.integers(len(content)))] ^= 1 << int(rng.integers(8))
-            obstore.put(self.store._connect(), keys[number], bytes(content))  # noqa: SLF001
+            obstore.put(client, keys[number], bytes(content))
         return len(hit)
 
     def nights_done(self) -> int:
