@@ -20,16 +20,20 @@ INK, ACCENT, FAINT = "#1f2937", "#c2410c", "#9ca3af"
 
 
 def training_curves(history: Sequence[Mapping[str, float]]) -> bytes:
-    """Draw loss and validation AUC over the epochs."""
+    """Draw loss and validation AUC over the epochs, a line for each member."""
 
     def draw(figure: Figure) -> None:
         losses, areas = figure.subplots(1, 2)
-        epochs = [row["epoch"] + 1 for row in history]
-        losses.plot(epochs, [row["train_loss"] for row in history], INK, label="train")
-        losses.plot(epochs, [row["val_loss"] for row in history], ACCENT, label="val")
+        # Trainings of earlier versions had one member and did not say so.
+        for member in sorted({row.get("member", 0) for row in history}):
+            own = [row for row in history if row.get("member", 0) == member]
+            epochs = [row["epoch"] + 1 for row in own]
+            labels = ("train", "val") if member == 0 else (None, None)
+            losses.plot(epochs, [row["train_loss"] for row in own], INK, label=labels[0])
+            losses.plot(epochs, [row["val_loss"] for row in own], ACCENT, label=labels[1])
+            areas.plot(epochs, [row["val_auc"] for row in own], ACCENT)
         losses.set(xlabel="epoch", ylabel="loss")
         losses.legend(frameon=False)
-        areas.plot(epochs, [row["val_auc"] for row in history], ACCENT)
         areas.set(xlabel="epoch", ylabel="validation ROC AUC")
 
     return _png(draw, (7, 2.6))
