@@ -2,6 +2,7 @@
 # make quick  the tests that are fast and need no server, browser or real frames
 # make test   install the development tools and run every check and test
 # make soak   long proofs: a season of kills and damage, and skies of other seeds
+# make gpu    where there is a GPU: does training work on it, and how fast
 # make ui     start the Dagster UI and MLflow on this machine
 # make docs   build the documentation into docs/_build/html
 #
@@ -34,7 +35,7 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
   --dist loadfile --no-loadscope-reorder -n
 # The floors are judged once all data are there, and only if every test of science/ ran.
 COVER := --cov --cov-report= --cov-fail-under=0
-.PHONY: help venv install install-dev demo quick test coverage soak lint format ui docs clean
+.PHONY: help venv install install-dev demo quick test coverage soak gpu lint format ui docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +94,9 @@ test: install-dev  ## Every check, then every test
 
 soak: install-dev  ## Long proofs; their figures go to benchmarks/results
 	$(BIN)/python -m pytest -m soak -s $(PYTEST_ARGS)
+
+gpu: install-dev  ## Train on a GPU for some minutes; resume a training of the CPU
+	$(BIN)/python -m benchmarks.gpu $(if $(KEEP),--keep)
 
 docs: install-dev  ## Build the documentation; any warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -q -j auto -b html docs docs/_build/html
