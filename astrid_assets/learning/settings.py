@@ -113,7 +113,7 @@ class AugmentationSettings(Settings):
         default=0.0,
         ge=0,
         le=1,
-        description="share in which science and reference change places and the score its sign",
+        description="share in which science and reference are exchanged and the score its sign",
     )
 
 

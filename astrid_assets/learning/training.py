@@ -57,7 +57,7 @@ class TrainedModel:
         Turns the logit of the candidate into a probability; handed to `export.to_onnx`,
         it changes no ranking.
     best_epochs
-        Of each member, from 0.
+        Best epoch of each member, counted from 0.
     history
         One entry per epoch and member: epoch, member, train_loss, val_loss,
         val_candidate_loss, val_auc, learning_rate.

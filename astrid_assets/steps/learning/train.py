@@ -86,8 +86,8 @@ def train_model(
     NoDataset
         If there is no dataset version to train on.
     TrackingUnavailable
-        If MLflow does not answer at the start, or is gone when the model is to be
-        registered; what was trained is kept.
+        If MLflow does not answer at the start, or is gone when its registry is to take
+        the model; what was trained is kept.
     """
     # torch and lightning are loaded by this step only.
     from astrid_assets.learning.settings import WHERE_IT_RUNS
@@ -246,7 +246,7 @@ def _registered(
     arrays: DatasetArrays,
     run_id: str,
 ) -> TrainedVersion:
-    """Store, judge and register a model; the catalogue knows all of it at once, last."""
+    """Store, judge and name a model in MLflow; the catalogue knows all of it at once, last."""
     from astrid_assets.learning.evaluation import choose_threshold
     from astrid_assets.learning.export import to_onnx
     from astrid_assets.learning.inference import OnnxScorer
