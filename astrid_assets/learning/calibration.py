@@ -33,7 +33,7 @@ MAX_OFFSET = 8.0
 
 
 @dataclass(frozen=True)
-class Calibration:
+class ScoreCalibration:
     """How a logit becomes a probability: ``sigmoid(logit / temperature + offset)``.
 
     `prevalence` is the share of real for which that holds.
@@ -48,7 +48,7 @@ class Calibration:
         return 1 / (1 + np.exp(-(logits / self.temperature + self.offset)))
 
 
-def fit_calibration(logits: Numbers, labels: NDArray[np.bool_]) -> Calibration:
+def fit_calibration(logits: Numbers, labels: NDArray[np.bool_]) -> ScoreCalibration:
     """Return the calibration with the lowest cross-entropy.
 
     The labels are softened as if one more real and one more bogus of either side had
@@ -78,7 +78,7 @@ def fit_calibration(logits: Numbers, labels: NDArray[np.bool_]) -> Calibration:
         method="L-BFGS-B",
     )
     temperature, offset = float(np.exp(found.x[0])), float(found.x[1])
-    return Calibration(temperature, offset, n_real / len(labels))
+    return ScoreCalibration(temperature, offset, n_real / len(labels))
 
 
 def at_prevalence(scores: Numbers, known: float, other: float) -> Numbers:

@@ -22,7 +22,7 @@ from astrid_assets.science.arrays.types import CUTOUT_SIZE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from astrid_assets.learning.calibration import Calibration
+    from astrid_assets.learning.calibration import ScoreCalibration
     from astrid_assets.learning.unet import Ensemble
 
 OPSET = 18
@@ -32,7 +32,7 @@ INPUT, MASK, SCORE = "cutouts", "mask", "score"
 class _Deployed(nn.Module):
     """The network as it is used: probabilities instead of logits."""
 
-    def __init__(self, network: Ensemble, calibration: Calibration) -> None:
+    def __init__(self, network: Ensemble, calibration: ScoreCalibration) -> None:
         super().__init__()
         self.network = network
         self.calibration = calibration
@@ -43,7 +43,7 @@ class _Deployed(nn.Module):
         return torch.sigmoid(logits[:, 0]), torch.sigmoid(centre_logit(logits))
 
 
-def to_onnx(network: Ensemble, calibration: Calibration, size: int = CUTOUT_SIZE) -> bytes:
+def to_onnx(network: Ensemble, calibration: ScoreCalibration, size: int = CUTOUT_SIZE) -> bytes:
     """Return the network as one self-contained ONNX file.
 
     Input ``cutouts`` (n, 3, size, size) float32, outputs ``mask`` (n, side, side) and

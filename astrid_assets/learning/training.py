@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from astrid_assets.learning.calibration import Calibration, fit_calibration
+from astrid_assets.learning.calibration import ScoreCalibration, fit_calibration
 from astrid_assets.learning.checkpoints import (
     LAST,
     fingerprint_of,
@@ -69,7 +69,7 @@ class TrainedModel:
 
     network: Ensemble
     settings: TrainingSettings
-    calibration: Calibration
+    calibration: ScoreCalibration
     best_epochs: tuple[int, ...]
     history: tuple[EpochMetrics, ...]
     resumed_after: int
@@ -166,7 +166,7 @@ def _network(settings: TrainingSettings, member: int) -> UNet:
     return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
-def _val_calibration(network: Ensemble, data: CutoutData) -> Calibration:
+def _val_calibration(network: Ensemble, data: CutoutData) -> ScoreCalibration:
     with torch.inference_mode():
         logits = torch.cat(
             [centre_logit(network(batch["images"])) for batch in data.val_dataloader()]

@@ -10,7 +10,7 @@ import onnx
 import pytest
 import torch
 
-from astrid_assets.learning.calibration import Calibration
+from astrid_assets.learning.calibration import ScoreCalibration
 from astrid_assets.learning.export import to_onnx
 from astrid_assets.learning.inference import OnnxScorer, UnusableModel
 from astrid_assets.learning.unet import centre_logit
@@ -70,7 +70,7 @@ def test_the_calibration_keeps_the_ranking(content, small_training):
     images = small_training.cutouts.images
     model = small_training.model
     fitted = OnnxScorer(content).score(images).astype(np.float64)
-    other = Calibration(5.0, -0.5, 0.5)
+    other = ScoreCalibration(5.0, -0.5, 0.5)
     soft = OnnxScorer(to_onnx(model.network, other, SIZE)).score(images)
     ours = model.calibration
     logit = (np.log(fitted / (1 - fitted)) - ours.offset) * ours.temperature
