@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sqlalchemy.exc import DBAPIError
 
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.checkpoints import StoredCheckpoints
@@ -211,10 +212,12 @@ class _Curves:
 
     def add(self, metrics: EpochMetrics) -> None:
         """Record an epoch; what cannot be written now is written later."""
+        from mlflow.exceptions import MlflowException
+
         self.pending.append(metrics)
         try:
             self._send()
-        except Exception as error:  # noqa: BLE001  MLflow's clients raise anything
+        except (MlflowException, OSError, DBAPIError) as error:
             log.warning("MLflow takes no curves just now, they are sent later: %s", error)
 
     def finish(self, history: Sequence[EpochMetrics]) -> None:
