@@ -140,5 +140,6 @@ def _row(found: FoundDetection) -> dict[str, str | float | bool | None]:
         "score": found.score,
         "score_kind": found.score_kind,
         "label": found.label,
+        "carried_from": found.carried_from,
         "file": found.source_path,
     }

@@ -146,6 +146,10 @@ class DetectionOut(BlindDetection):
     classification: str | None
     n_votes: int | None
     agreement: float | None
+    carried_from: str | None = Field(
+        description="former detection of the same source on which the newest answer was given; "
+        "null: this one"
+    )
 
 
 class ScoreOut(Out):
@@ -197,7 +201,9 @@ class EventOut(Out):
 
     sequence: int
     event_key: str
-    detection_id: str
+    detection_id: str = Field(
+        description="the detection that was judged; another than the one asked for: carried over"
+    )
     reviewer: str
     source: str
     label: str

@@ -41,6 +41,8 @@ from astrid_assets.storage.fits.differences import difference_from_fits
 from astrid_assets.storage.fits.frames import frame_from_fits
 from astrid_assets.storage.objects import layout
 from astrid_assets.storage.queries import candidates, frames, gates, models
+from astrid_assets.storage.review.carrying import carry_night
+from astrid_assets.storage.review.views import refresh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -160,6 +162,8 @@ def detect_frame(task: DetectTask) -> DetectOutcome:
         scores = snr_ranking(np.array([candidate.score for candidate in kept]))
     else:
         scores = _scorer(task.store, task.model_key).score(cutouts)
+    # One time for all: those of one run can be told from those of another.
+    detected_at = now()
     detections = [
         Detection(
             id=ids.detection_id(row.id),
@@ -172,7 +176,7 @@ def detect_frame(task: DetectTask) -> DetectOutcome:
             score=float(scores[index]),
             score_kind="snr_ranking" if task.model_id is None else "model",
             model_id=task.model_id,
-            detected_at=now(),
+            detected_at=detected_at,
         )
         for index, row in enumerate(row for row in rows if row.is_kept)
     ]
@@ -251,6 +255,8 @@ def _commit(
                 if row.model_id is not None
             ],
         )
+        # What reviewers said follows in the same transaction: no label is ever lost.
+        refresh(session, carry_night(session, profile.name, plan.night))
         curves = draw_light_curves(session, tools.store, profile.name, report.night)
         report = replace(report, pictures=report.pictures | curves)
         finish(session, report, plan.input_hash)

@@ -39,6 +39,8 @@ class CandidateThere:
     score: float | None
     score_kind: str | None
     label: str | None
+    carried_from: str | None = None
+    """The former detection of the same source that was labelled; None: this one."""
 
 
 @dataclass(frozen=True)

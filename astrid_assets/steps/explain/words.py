@@ -177,7 +177,10 @@ def _detected(found: CandidateThere) -> str:
         sentence += f", model score {found.score:.3f}"
     else:
         sentence += ", ranked by S/N alone (no model was deployed)"
-    return sentence + (f", labelled {found.label}" if found.label else "")
+    if found.label:
+        sentence += f", labelled {found.label}"
+        sentence += " on an earlier detection of it" if found.carried_from else ""
+    return sentence
 
 
 def _told(reasons: Sequence[ReasonSaid]) -> str:

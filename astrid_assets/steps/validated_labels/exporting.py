@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
-from astrid_assets.storage.database.tables.review import ValidationEvent
+from astrid_assets.storage.database.tables.review import FormerDetection, ValidationEvent
+from astrid_assets.storage.review.carrying import NOT_CARRIED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ PAGE = 2000  # events read at once
 EVENT_COLUMNS: dict[str, type] = {
     "event_key": str,
     "detection_id": str,
+    "current_id": str,
     "survey": str,
     "night": str,
     "ra_deg": float,
@@ -38,7 +40,8 @@ EVENT_COLUMNS: dict[str, type] = {
     "created_at": str,
     "sequence": int,
 }
-"""Columns of an exported event."""
+"""Columns of an exported event; `current_id` is the detection that it counts at, where
+that is another than the one that was judged."""
 
 
 def exported_events(
@@ -57,9 +60,17 @@ def exported_events(
                 Detection.night,
                 CandidateRow.ra_deg,
                 CandidateRow.dec_deg,
+                FormerDetection.current_id,
             )
             .join(Detection, Detection.id == ValidationEvent.detection_id)
             .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
+            .outerjoin(
+                FormerDetection,
+                and_(
+                    FormerDetection.detection_id == Detection.id,
+                    ValidationEvent.source.not_in(NOT_CARRIED),
+                ),
+            )
             .where(ValidationEvent.sequence > after_sequence)
             .order_by(ValidationEvent.sequence)
             .limit(PAGE)
@@ -71,7 +82,8 @@ def exported_events(
         with catalogue.read() as session:
             found = session.execute(query).all()
         for event, *place in found:
-            values = dict(zip(("survey", "night", "ra_deg", "dec_deg"), place, strict=True))
+            names = ("survey", "night", "ra_deg", "dec_deg", "current_id")
+            values = dict(zip(names, place, strict=True))
             yield {
                 name: values[name] if name in values else _plain(getattr(event, name))
                 for name in EVENT_COLUMNS

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sqlalchemy import func, select
 
 from astrid_assets.science.labelling.truth_match import match_truth
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
@@ -28,7 +29,7 @@ from astrid_assets.steps.nights import (
     unchanged_report,
 )
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.database.tables.review import ValidationEvent
+from astrid_assets.storage.database.tables.review import ReviewItem, ValidationEvent
 from astrid_assets.storage.fits.differences import difference_from_fits
 from astrid_assets.storage.queries import candidates, frames, gates
 from astrid_assets.storage.review import labels
@@ -38,6 +39,8 @@ from astrid_assets.storage.review.views import refresh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlalchemy.orm import Session
 
     from astrid_assets.storage.database.tables.review import Label
     from astrid_assets.storage.queries.detection_rows import DetectionRow
@@ -108,7 +111,8 @@ def _label_night(
             learn_reliability(session, profile.name)
             refresh(session, ids)
         known = [label for _, label in sorted(labels.labels_for(session, ids).items())]
-        report = _report(profile.name, night, len(found), known, truth)
+        again = _asked_again(session, profile.name, night)
+        report = _report(profile.name, night, len(found), known, again, truth)
         # The truth reviewer's own events must not make the next run start over.
         input_hash = hash_of(
             versions.LABEL,
@@ -210,11 +214,23 @@ def _is_hidden(mask: np.ndarray, x: float, y: float) -> bool:
     return bool(mask[row, column] & HIDDEN)
 
 
+def _asked_again(session: Session, survey: str, night: str) -> int:
+    """Count the detections whose answers were carried over in doubt."""
+    query = select(func.count()).where(
+        ReviewItem.survey == survey,
+        ReviewItem.night == night,
+        ReviewItem.queue != "closed",
+        ReviewItem.doubt.is_not(None),
+    )
+    return session.scalar(query) or 0
+
+
 def _report(
     survey: str,
     night: str,
     n_found: int,
     rows: Sequence[Label],
+    asked_again: int,
     truth: dict[str, object],
 ) -> NightReport:
     counts = Counter(row.label for row in rows)
@@ -226,6 +242,8 @@ def _report(
         "bogus": counts["bogus"],
         "disputed": counts["disputed"],
         "unsure": counts["unsure"],
+        "carried_over": sum(row.carried_from is not None for row in rows),
+        "asked_again": asked_again,
         "by_source": dict(Counter(row.source for row in rows)),
     }
     if truth:

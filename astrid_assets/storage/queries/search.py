@@ -88,6 +88,7 @@ class FoundDetection(DetectionRow):
     label_source: str | None
     n_votes: int | None
     agreement: float | None
+    carried_from: str | None
 
 
 SORT_KEYS: dict[str, tuple[InstrumentedAttribute[float], ...]] = {
@@ -170,6 +171,7 @@ def _selected() -> Select[tuple[object, ...]]:
         Label.source,
         Label.n_votes,
         Label.agreement,
+        Label.carried_from,
     ).outerjoin(Label, Label.detection_id == Detection.id)
 
 

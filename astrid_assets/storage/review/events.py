@@ -13,20 +13,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import delete, select
+from sqlalchemy import delete, literal, select
 
 from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.labelling.classes import CLASSES
 from astrid_assets.science.labelling.consensus import EVENTS, SOURCES
-from astrid_assets.storage.database.tables.detections import Detection
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
 from astrid_assets.storage.database.tables.review import (
     DrawnMask,
+    FormerDetection,
     ReviewItem,
     ReviewLease,
     ValidationEvent,
 )
 from astrid_assets.storage.database.upsert import insert_new, upsert
 from astrid_assets.storage.queries.observations import in_chunks
+from astrid_assets.storage.review.carrying import former_of
 from astrid_assets.storage.review.labels import append_events
 from astrid_assets.storage.review.positions import open_night
 from astrid_assets.storage.review.views import refresh
@@ -130,7 +132,7 @@ def record_statement(session: Session, statement: Statement, when: dt.datetime) 
     )
     is_new = append_events(session, [row]) == 1
     if undone is not None:
-        _lease_again(session, undone, when)
+        _lease_again(session, undone, detection.id, when)
     elif lease is not None:
         _release(session, detection.id, statement.reviewer)
     if session.get(ReviewItem, detection.id) is None:
@@ -184,17 +186,55 @@ def draw_mask(
 def drawn_masks(session: Session, detection_ids: Collection[str]) -> dict[str, Mask]:
     """Return the newest mask of each detection that has a drawn one: (64, 64) of 0, 1.
 
-    Whoever drew last is right: a later reviewer saw the earlier mask.
+    Whoever drew last is right: a later reviewer saw the earlier mask. One that was drawn
+    on a former detection of the source is moved by the pixels between the two cutouts.
     """
-    found: dict[str, str | None] = {}
+    found: dict[str, tuple[str | None, tuple[int, int]]] = {}
+    table = DrawnMask
     for chunk in in_chunks(detection_ids):
-        query = (
-            select(DrawnMask.detection_id, DrawnMask.bits)
-            .where(DrawnMask.detection_id.in_(chunk))
-            .order_by(DrawnMask.sequence)
+        own = select(table.detection_id, table.sequence, table.bits, literal(None)).where(
+            table.detection_id.in_(chunk)
         )
-        found |= {row[0]: row[1] for row in session.execute(query)}
-    return {id_: mask_of(bits) for id_, bits in found.items() if bits is not None}
+        carried = (
+            select(FormerDetection.current_id, table.sequence, table.bits, table.detection_id)
+            .join(FormerDetection, FormerDetection.detection_id == table.detection_id)
+            .where(FormerDetection.current_id.in_(chunk))
+        )
+        rows = [*session.execute(own), *session.execute(carried)]
+        centres = _centres(session, {id_ for row in rows if row[3] for id_ in (row[0], row[3])})
+        for id_, _, bits, former in sorted(rows, key=lambda row: row[1]):
+            shift = (0, 0)
+            if former is not None:
+                (y, x), (now_y, now_x) = centres[former], centres[id_]
+                shift = (y - now_y, x - now_x)
+            found[id_] = (bits, shift)
+    return {
+        id_: _moved(mask_of(bits), shift)
+        for id_, (bits, shift) in found.items()
+        if bits is not None
+    }
+
+
+def _centres(session: Session, detection_ids: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Return the pixel (y, x) that is in the middle of each detection's cutout."""
+    return {
+        row[0]: (round(row[1]), round(row[2]))
+        for chunk in in_chunks(detection_ids)
+        for row in session.execute(
+            select(Detection.id, CandidateRow.y, CandidateRow.x)
+            .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
+            .where(Detection.id.in_(chunk))
+        )
+    }
+
+
+def _moved(mask: Mask, shift: tuple[int, int]) -> Mask:
+    """Return a mask moved by whole pixels (y, x); 0 where nothing was drawn."""
+    moved = np.zeros_like(mask)
+    into = tuple(slice(max(s, 0), CUTOUT_SIZE + min(s, 0)) for s in shift)
+    out_of = tuple(slice(max(-s, 0), CUTOUT_SIZE + min(-s, 0)) for s in shift)
+    moved[into] = mask[out_of]
+    return moved
 
 
 def _bits_of(mask: Mask) -> str:
@@ -247,11 +287,17 @@ def _event(session: Session, key: str) -> ValidationEvent | None:
 
 
 def _last_said(session: Session, statement: Statement) -> ValidationEvent | None:
+    """Return the newest statement that counts at this detection, carried over or not."""
     table = ValidationEvent
+    former = [
+        row.detection_id
+        for rows in former_of(session, [statement.detection_id]).values()
+        for row in rows
+    ]
     query = (
         select(table)
         .where(
-            table.detection_id == statement.detection_id,
+            table.detection_id.in_([statement.detection_id, *former]),
             table.reviewer == statement.reviewer,
             table.source == statement.source,
             table.label != "undo",
@@ -261,12 +307,14 @@ def _last_said(session: Session, statement: Statement) -> ValidationEvent | None
     return session.scalar(query.limit(1))
 
 
-def _lease_again(session: Session, undone: ValidationEvent, when: dt.datetime) -> None:
+def _lease_again(
+    session: Session, undone: ValidationEvent, detection_id: str, when: dt.datetime
+) -> None:
     """Give back what was undone, for the reason it was shown."""
     if undone.drawn_as is None:
         return
     row = ReviewLease(
-        detection_id=undone.detection_id,
+        detection_id=detection_id,
         reviewer=undone.reviewer,
         drawn_as=undone.drawn_as,
         expires_on=when + UNDO_LEASE,

@@ -6,15 +6,16 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import exists, func, select, text
+from sqlalchemy import exists, func, select
 
 from astrid_assets.storage.database.tables.detections import Detection
 from astrid_assets.storage.database.tables.nights import GateVerdict
-from astrid_assets.storage.database.tables.review import Label, ValidationEvent
+from astrid_assets.storage.database.tables.review import FormerDetection, Label, ValidationEvent
 from astrid_assets.storage.database.upsert import insert_new
 from astrid_assets.storage.queries.detection_rows import BY_TIME, DetectionRow, select_detections
 from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 from astrid_assets.storage.queries.observations import in_chunks
+from astrid_assets.storage.review.carrying import NOT_CARRIED, lock_events
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 TRAINABLE = ("real", "bogus")
-EVENT_LOCK = 7262174302  # any number, the same in every AstrID
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class LabelledRow(DetectionRow):
     n_votes: int
     agreement: float
     last_sequence: int
+    carried_from: str | None
 
 
 def append_events(session: Session, rows: Sequence[ValidationEvent]) -> int:
@@ -42,26 +43,32 @@ def append_events(session: Session, rows: Sequence[ValidationEvent]) -> int:
 
     An event whose ``event_key`` is known is a repeated save and changes nothing.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        # Sequence numbers become visible in their order: one who reads up to a
-        # number never misses a smaller one that is committed later.
-        session.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": EVENT_LOCK})
+    # Sequence numbers become visible in their order: one who reads up to a number
+    # never misses a smaller one that is committed later.
+    lock_events(session)
     return len(insert_new(session, rows, "event_key"))
 
 
 def events_for(
     session: Session, detection_ids: Collection[str]
 ) -> dict[str, list[ValidationEvent]]:
-    """Return the events of each detection that has any, in the order they came."""
+    """Return the events of each detection that has any, in the order they came.
+
+    What was said about a former detection of the same source is among them, with the
+    id of that one: see `review.carrying`.
+    """
     events: dict[str, list[ValidationEvent]] = defaultdict(list)
+    table = ValidationEvent
     for chunk in in_chunks(detection_ids):
-        query = (
-            select(ValidationEvent)
-            .where(ValidationEvent.detection_id.in_(chunk))
-            .order_by(ValidationEvent.sequence)
+        own = select(table, table.detection_id).where(table.detection_id.in_(chunk))
+        carried = (
+            select(table, FormerDetection.current_id)
+            .join(FormerDetection, FormerDetection.detection_id == table.detection_id)
+            .where(FormerDetection.current_id.in_(chunk), table.source.not_in(NOT_CARRIED))
         )
-        for event in session.scalars(query):
-            events[event.detection_id].append(event)
+        found = [*session.execute(own), *session.execute(carried)]
+        for event, detection_id in sorted(found, key=lambda row: row[0].sequence):
+            events[detection_id].append(event)
     return dict(events)
 
 
@@ -75,7 +82,10 @@ def labels_for(session: Session, detection_ids: Collection[str]) -> dict[str, La
 
 
 def new_label_count(session: Session, after_sequence: int) -> int:
-    """Count real and bogus labels that events after this one have made or changed."""
+    """Count real and bogus labels that events after this one have made or changed.
+
+    An answer that is carried over keeps its number: it is not new.
+    """
     query = select(func.count()).where(
         Label.label.in_(TRAINABLE), Label.last_sequence > after_sequence
     )
@@ -123,6 +133,7 @@ def labelled_detections(
             Label.n_votes,
             Label.agreement,
             Label.last_sequence,
+            Label.carried_from,
         )
         .join(Label, Label.detection_id == Detection.id)
         .where(Label.label.in_(list(labels)), ~held)

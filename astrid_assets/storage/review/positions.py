@@ -19,15 +19,22 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    update,
 )
 from sqlalchemy.orm import aliased
 
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.database.tables.nights import GateVerdict, NightSummary
-from astrid_assets.storage.database.tables.review import ReviewItem, ValidationEvent
+from astrid_assets.storage.database.tables.review import (
+    FormerDetection,
+    ReviewItem,
+    ValidationEvent,
+)
 from astrid_assets.storage.database.upsert import insert_into, mapped_table
 from astrid_assets.storage.queries import gates
+from astrid_assets.storage.queries.observations import in_chunks
+from astrid_assets.storage.review.carrying import carry_night
 from astrid_assets.storage.review.views import refresh, rules_of
 
 if TYPE_CHECKING:
@@ -88,10 +95,12 @@ def open_night(session: Session, survey: str, night: str) -> int:
         )
     )
     session.expire_all()
+    affected = carry_night(session, survey, night)
+    _inherit(session, survey, night)
     with_events = select(Detection.id).where(
         Detection.survey == survey, Detection.night == night, _has_events()
     )
-    refresh(session, list(session.scalars(with_events)))
+    refresh(session, affected | set(session.scalars(with_events)))
     count = select(func.count()).where(ReviewItem.survey == survey, ReviewItem.night == night)
     n_items = session.scalar(count) or 0
     # Its time says whether the detections are newer, so it is always written anew.
@@ -132,6 +141,7 @@ def _places(survey: str, night: str, rules: ConsensusRules) -> Select[*tuple[Any
             case((_falls_below(Detection.id, 33, rules.double_share), rules.votes), else_=1),
             literal(0),
             null(),
+            null(),
         )
         .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
         .join(DifferenceRun, DifferenceRun.id == CandidateRow.difference_id)
@@ -152,3 +162,44 @@ def _falls_below(
 
 def _has_events() -> ColumnElement[bool]:
     return exists().where(ValidationEvent.detection_id == Detection.id)
+
+
+def _inherit(session: Session, survey: str, night: str) -> None:
+    """Let the first detection of a source decide about the sample and the votes wanted.
+
+    Drawn again by the id of each later detection, the random sample would leave out what
+    was judged for another reason before, and no longer measure purity.
+    """
+    old, new = aliased(Detection), aliased(Detection)
+    query = (
+        select(new.id, ReviewItem.is_sample, ReviewItem.votes_wanted)
+        .join(FormerDetection, FormerDetection.current_id == new.id)
+        .join(old, old.id == FormerDetection.detection_id)
+        .join(ReviewItem, ReviewItem.detection_id == old.id)
+        .where(new.survey == survey, new.night == night, old.detected_at < new.detected_at)
+        .order_by(new.id, old.detected_at.desc(), old.id.desc())
+    )
+    # The oldest comes last, and stays.
+    first = {row[0]: (row[1], row[2]) for row in session.execute(query)}
+    if not first:
+        return
+    session.execute(
+        update(ReviewItem),
+        [
+            {"detection_id": id_, "is_sample": is_sample, "votes_wanted": wanted}
+            for id_, (is_sample, wanted) in sorted(first.items())
+        ],
+    )
+    # A place that nobody has judged follows the sample it is in now.
+    for chunk in in_chunks(first):
+        for is_sample, place in ((True, "sample"), (False, "new")):
+            session.execute(
+                update(ReviewItem)
+                .where(
+                    ReviewItem.detection_id.in_(chunk),
+                    ReviewItem.queue.in_(("new", "sample")),
+                    ReviewItem.is_sample.is_(is_sample),
+                )
+                .values(queue=place)
+            )
+    session.expire_all()

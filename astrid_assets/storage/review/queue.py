@@ -13,10 +13,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import delete, exists, func, select, text
+from sqlalchemy import delete, exists, func, or_, select, text
 
 from astrid_assets.science.labelling.rules import KINDS
 from astrid_assets.storage.database.tables.review import (
+    FormerDetection,
     ReviewItem,
     ReviewLease,
     ValidationEvent,
@@ -183,7 +184,16 @@ def _queries(
         ~exists().where(
             ValidationEvent.detection_id == item.detection_id,
             ValidationEvent.reviewer == request.reviewer,
-        )
+        ),
+        # Where answers that were carried over are in doubt, their reviewers may answer too.
+        or_(
+            item.doubt.is_not(None),
+            ~exists().where(
+                FormerDetection.current_id == item.detection_id,
+                ValidationEvent.detection_id == FormerDetection.detection_id,
+                ValidationEvent.reviewer == request.reviewer,
+            ),
+        ),
     )
     # Anywhere in the order of ids, then from its beginning: nobody walks over all
     # they have seen.

@@ -17,13 +17,20 @@ from astrid_assets.science.arrays.intervals import wilson_interval
 from astrid_assets.science.labelling.agreement import cohen_kappa, fleiss_kappa, label_noise
 from astrid_assets.science.labelling.consensus import DECISIVE
 from astrid_assets.storage.database.tables.detections import Detection
-from astrid_assets.storage.database.tables.review import Label, ReviewItem, ValidationEvent, VoteRow
+from astrid_assets.storage.database.tables.review import (
+    FormerDetection,
+    Label,
+    ReviewItem,
+    ValidationEvent,
+    VoteRow,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import Session
 
     Rows = Select[*tuple[Any, ...]]
+    Join = tuple[type[FormerDetection], ColumnElement[bool]]
 
 WORDS = sorted(DECISIVE)
 
@@ -206,8 +213,13 @@ def purity(session: Session, survey: str | None = None) -> Share:
     Only candidates that were drawn at random count; what was drawn because it is
     uncertain or disputed would bias it.
     """
+    counts_at, at = _counts_at(ValidationEvent)
     drawn = (
-        select(ValidationEvent.detection_id).where(ValidationEvent.drawn_as == "random").distinct()
+        select(at)
+        .select_from(ValidationEvent)
+        .outerjoin(*counts_at)
+        .where(ValidationEvent.drawn_as == "random")
+        .distinct()
     )
     query = select(func.count(), _count(Label.label == "real")).where(
         Label.detection_id.in_(drawn), Label.label.in_(WORDS), Label.source == "person"
@@ -223,17 +235,15 @@ def purity(session: Session, survey: str | None = None) -> Share:
 def _repeats(session: Session, survey: str | None, reviewer: str | None) -> dict[str, Share]:
     """Compare what was said at a repeat with what the same person had said before."""
     again, before = aliased(ValidationEvent), aliased(ValidationEvent)
+    again_counts_at, again_at = _counts_at(again)
+    before_counts_at, before_at = _counts_at(before)
     query = (
         select(again.reviewer, again.sequence, again.label, before.label, before.sequence)
-        .join(
-            before,
-            and_(
-                before.detection_id == again.detection_id,
-                before.reviewer == again.reviewer,
-                before.sequence < again.sequence,
-            ),
-        )
+        .join(before, and_(before.reviewer == again.reviewer, before.sequence < again.sequence))
+        .outerjoin(*again_counts_at)
+        .outerjoin(*before_counts_at)
         .where(
+            again_at == before_at,
             again.drawn_as == "repeat",
             again.label.in_(WORDS),
             before.label.in_(WORDS),
@@ -252,6 +262,15 @@ def _repeats(session: Session, survey: str | None, reviewer: str | None) -> dict
     for name, is_same in newest.values():
         stayed.setdefault(name, []).append(is_same)
     return {name: Share(sum(own), len(own)) for name, own in stayed.items()}
+
+
+def _counts_at(event: type[ValidationEvent]) -> tuple[Join, ColumnElement[str]]:
+    """Return what to join to events, and the detection that each of them counts at."""
+    link = aliased(FormerDetection)
+    return (
+        (link, link.detection_id == event.detection_id),
+        func.coalesce(link.current_id, event.detection_id),
+    )
 
 
 def _vote_table(session: Session, survey: str | None) -> tuple[np.ndarray, np.ndarray]:

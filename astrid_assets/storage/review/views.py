@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, update
 
+from astrid_assets.science.labelling.carrying import are_contradictory
 from astrid_assets.science.labelling.consensus import DECISIVE, Vote, standing_votes
 from astrid_assets.science.labelling.rules import ConsensusRules, queue_state
 from astrid_assets.storage.database.tables.detections import Detection
@@ -20,6 +21,7 @@ from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.review import Label, Reviewer, ReviewItem, VoteRow
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.queries.observations import in_chunks
+from astrid_assets.storage.review.carrying import carried_with, current_of, former_of
 from astrid_assets.storage.review.labels import events_for
 from astrid_assets.storage.review.reliability import KnownReviewers, known_reviewers
 
@@ -65,6 +67,8 @@ def refresh(
 ) -> dict[str, Consensus]:
     """Write votes, label and position of these detections again, from their events.
 
+    Those of a former detection stand at the current one that took its place.
+
     Parameters
     ----------
     reviewers
@@ -76,7 +80,7 @@ def refresh(
         Labels of the detections that have one.
     """
     by_survey: dict[str, list[str]] = defaultdict(list)
-    for chunk in in_chunks(detection_ids):
+    for chunk in in_chunks(carried_with(session, detection_ids)):
         query = select(Detection.id, Detection.survey).where(Detection.id.in_(chunk))
         for detection_id, survey in session.execute(query):
             by_survey[survey].append(detection_id)
@@ -97,7 +101,8 @@ def _refresh_survey(
     if known is None:
         weights = expert_weights(session, rules)
         known = known_reviewers(session, survey, rules, weights)
-    events = events_for(session, detection_ids)
+    gone = current_of(session, detection_ids)
+    events = events_for(session, [id_ for id_ in detection_ids if id_ not in gone])
     said = {id_: [_said(event) for event in own] for id_, own in events.items()}
     standing = {id_: standing_votes(own) for id_, own in said.items()}
     found: dict[str, Consensus] = {}
@@ -107,21 +112,63 @@ def _refresh_survey(
             found[id_] = agreed
     for table in (VoteRow, Label):
         for chunk in in_chunks(detection_ids):
-            gone = delete(table).where(table.detection_id.in_(chunk))
-            session.execute(gone)
+            session.execute(delete(table).where(table.detection_id.in_(chunk)))
     upsert(
         session,
-        [_vote_row(vote, events[id_]) for id_, votes in sorted(standing.items()) for vote in votes],
+        [
+            _vote_row(id_, vote, events[id_])
+            for id_, votes in sorted(standing.items())
+            for vote in votes
+        ],
     )
-    upsert(session, [_label_row(id_, agreed) for id_, agreed in found.items()])
-    _place(session, detection_ids, standing, known)
+    upsert(
+        session,
+        [_label_row(id_, agreed, standing[id_], events[id_]) for id_, agreed in found.items()],
+    )
+    doubts = _doubts(session, standing, events)
+    _place(session, detection_ids, standing, doubts, known)
     return found
+
+
+def _doubts(
+    session: Session,
+    standing: Mapping[str, Sequence[Event]],
+    events: Mapping[str, Sequence[ValidationEvent]],
+) -> dict[str, str]:
+    """Return why answers that were carried over are asked for again, by detection.
+
+    An answer of a reviewer on the detection itself settles every doubt.
+    """
+    doubts: dict[str, str] = {}
+    for id_, former in former_of(session, standing).items():
+        given_on = {event.sequence: event.detection_id for event in events[id_]}
+        decisive = [vote for vote in standing[id_] if vote.label in DECISIVE]
+        carried = {given_on[vote.sequence] for vote in decisive} - {id_}
+        is_settled = any(
+            vote.source == "person" and given_on[vote.sequence] == id_ for vote in decisive
+        )
+        if is_settled or not carried:
+            continue
+        answers = [
+            (row.detection_id, vote)
+            for row in former
+            for vote in standing_votes(
+                _said(event) for event in events[id_] if event.detection_id == row.detection_id
+            )
+        ]
+        own = [row.doubt for row in former if row.doubt and row.detection_id in carried]
+        if are_contradictory(answers):
+            doubts[id_] = "contradictory"
+        elif own:
+            doubts[id_] = min(own)
+    return doubts
 
 
 def _place(
     session: Session,
     detection_ids: Sequence[str],
     standing: Mapping[str, Sequence[Event]],
+    doubts: Mapping[str, str],
     known: KnownReviewers,
 ) -> None:
     changed: list[dict[str, object]] = []
@@ -135,6 +182,9 @@ def _place(
             state = queue_state(
                 len(decisive), len(people), agreement, item.votes_wanted, known.rules
             )
+            doubt = doubts.get(item.detection_id)
+            if state == "retired" and doubt is not None:
+                state = "second"
             place = "sample" if state == "new" and item.is_sample else state
             changed.append(
                 {
@@ -142,6 +192,7 @@ def _place(
                     "queue": item.queue if item.queue == "closed" else place,
                     "n_votes": len(decisive),
                     "gold_label": _gold(votes),
+                    "doubt": doubt,
                 }
             )
     if changed:
@@ -159,7 +210,7 @@ def _said(event: ValidationEvent) -> Vote:
     return Vote(event.sequence, event.reviewer, event.label, event.source, event.classification)
 
 
-def _vote_row(vote: Event, events: Sequence[ValidationEvent]) -> VoteRow:
+def _vote_row(detection_id: str, vote: Event, events: Sequence[ValidationEvent]) -> VoteRow:
     event = next(event for event in events if event.sequence == vote.sequence)
     said = [
         other
@@ -168,7 +219,7 @@ def _vote_row(vote: Event, events: Sequence[ValidationEvent]) -> VoteRow:
         and other.label in DECISIVE
     ]
     return VoteRow(
-        detection_id=event.detection_id,
+        detection_id=detection_id,
         source=event.source,
         reviewer=event.reviewer,
         label=event.label,
@@ -176,10 +227,22 @@ def _vote_row(vote: Event, events: Sequence[ValidationEvent]) -> VoteRow:
         drawn_as=event.drawn_as,
         sequence=event.sequence,
         n_said=len(said),
+        carried_from=_carried_from(detection_id, event),
     )
 
 
-def _label_row(detection_id: str, agreed: Consensus) -> Label:
+def _carried_from(detection_id: str, event: ValidationEvent) -> str | None:
+    return None if event.detection_id == detection_id else event.detection_id
+
+
+def _label_row(
+    detection_id: str,
+    agreed: Consensus,
+    votes: Sequence[Event],
+    events: Sequence[ValidationEvent],
+) -> Label:
+    newest = max(vote.sequence for vote in votes if vote.source == agreed.source)
+    event = next(event for event in events if event.sequence == newest)
     return Label(
         detection_id=detection_id,
         label=agreed.label,
@@ -188,4 +251,5 @@ def _label_row(detection_id: str, agreed: Consensus) -> Label:
         n_votes=agreed.n_votes,
         agreement=agreed.agreement,
         last_sequence=agreed.last_sequence,
+        carried_from=_carried_from(detection_id, event),
     )

@@ -19,6 +19,7 @@ from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.review import ValidationEvent
 from astrid_assets.storage.queries import candidates
+from astrid_assets.storage.review.carrying import current_of
 from astrid_assets.storage.review.events import (
     MAX_KEY,
     MAX_NOTES,
@@ -213,8 +214,11 @@ def last_decision(state: State, person: Reviewer) -> dict[str, str | None]:
     )
     with state.catalogue.read() as session:
         row = session.execute(query).first()
-    is_open = row is not None and row[1] != "undo"
-    return {"detection_id": row[0] if row is not None and is_open else None}
+        if row is None or row[1] == "undo":
+            return {"detection_id": None}
+        # Made anew since then: what was said counts at the current one.
+        current = current_of(session, [row[0]])
+    return {"detection_id": current.get(row[0], row[0])}
 
 
 @router.get("/review/numbers")

@@ -62,6 +62,9 @@ class LabelView(BaseModel):
     source: str
     n_votes: int
     agreement: float
+    carried_from: str | None = Field(
+        description="former detection of the same source that was judged; None: this one"
+    )
 
 
 class DetectionView(DetectionFacts):
@@ -258,4 +261,5 @@ def _label(label: Label | None) -> LabelView | None:
         source=label.source,
         n_votes=label.n_votes,
         agreement=label.agreement,
+        carried_from=label.carried_from,
     )

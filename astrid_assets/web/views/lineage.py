@@ -16,7 +16,9 @@ from astrid_assets.storage.database.tables.learning import (
     TrainingRun,
     TrainingSample,
 )
+from astrid_assets.storage.database.tables.review import ReviewItem
 from astrid_assets.storage.queries import candidates, frames
+from astrid_assets.storage.review.carrying import current_of, former_of
 from astrid_assets.storage.review.events import drawn_masks
 from astrid_assets.storage.review.labels import events_for
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from astrid_assets.storage.database.tables.detections import DetectionScore
-    from astrid_assets.storage.database.tables.review import ValidationEvent
+    from astrid_assets.storage.database.tables.review import FormerDetection, ValidationEvent
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ class Lineage:
     scores: list[tuple[DetectionScore, Model]]
     trained: list[TrainedWith]
     has_drawn_mask: bool
+    former: list[FormerDetection]
+    """Detections of earlier runs that were of the same source."""
+    current_id: str | None
+    """The detection that took its place; None where it is current, or none did."""
+    doubt: str | None
+    """Why what was carried over is asked for again."""
 
 
 def lineage(session: Session, detection_id: str) -> Lineage | None:
@@ -70,6 +78,7 @@ def lineage(session: Session, detection_id: str) -> Lineage | None:
     processed = session.scalar(
         select(PreprocessRun).where(PreprocessRun.observation_id == detection.observation_id)
     )
+    item = session.get(ReviewItem, detection_id)
     return Lineage(
         detection=detection,
         candidate=candidate,
@@ -85,6 +94,9 @@ def lineage(session: Session, detection_id: str) -> Lineage | None:
         ],
         trained=_trained(session, detection_id),
         has_drawn_mask=bool(drawn_masks(session, [detection_id])),
+        former=former_of(session, [detection_id]).get(detection_id, []),
+        current_id=current_of(session, [detection_id]).get(detection_id),
+        doubt=item.doubt if item else None,
     )
 
 

@@ -10,19 +10,19 @@ from sqlalchemy.exc import NoResultFound
 
 from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
 from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
-from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.nights import NightSummary
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.queries import frames, gates, observations
 from astrid_assets.storage.queries.detection_rows import DetectionRow, select_detections
+from astrid_assets.storage.review.carrying import is_current
 from astrid_assets.surveys.profile import ProfileError, SurveyProfile
 from astrid_assets.web.views.numbers import NumbersTable, numbers_table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from astrid_assets.storage.database.tables.detections import DifferenceRun
     from astrid_assets.storage.database.tables.frames import (
         NightReference,
         Observation,
@@ -206,11 +206,16 @@ def _survey(session: Session, name: str) -> SurveyNights:
 
 
 def _labelled(session: Session, survey: str, first_night: str) -> dict[tuple[str, str], int]:
-    """Count the labels of a survey's newest nights; they follow every decision."""
+    """Count the labels of current detections of a survey's newest nights.
+
+    They follow every decision.
+    """
     query = (
         select(Detection.night, Label.label, func.count())
         .join(Label, Label.detection_id == Detection.id)
-        .where(Detection.survey == survey, Detection.night >= first_night)
+        .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
+        .join(DifferenceRun, DifferenceRun.id == CandidateRow.difference_id)
+        .where(Detection.survey == survey, Detection.night >= first_night, is_current())
         .group_by(Detection.night, Label.label)
     )
     return {(row[0], row[1]): row[2] for row in session.execute(query)}

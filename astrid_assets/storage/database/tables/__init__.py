@@ -10,7 +10,7 @@
                                                             detection_scores ───┘  │
                                                             validation_events ─────┤
                                                             drawn_masks ───────────┤
-                                          votes, labels, review_items (views) ─────┤
+                       votes, labels, review_items, former_detections (views) ─────┤
                                                             review_leases ─────────┤
       training_datasets ─ training_samples ────────────────────────────────────────┘
              └─ training_runs ─ models ─ deployments

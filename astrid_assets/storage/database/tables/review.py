@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from astrid_assets.science.labelling.consensus import SOURCES
-from astrid_assets.storage.database.tables.base import Base
+from astrid_assets.storage.database.tables.base import Base, Id
 
 SOURCE_IS_KNOWN = f"source IN ({', '.join(map(repr, SOURCES))})"
 """Where a label comes from is a type of its own: the database takes no other word."""
@@ -94,6 +94,29 @@ class VoteRow(Base, kw_only=True):
     """How often this reviewer has decided about it; above 1 after a repeat."""
     sequence: Mapped[int] = mapped_column(BigInteger)
     """Sequence number of the event that stands."""
+    carried_from: Mapped[str | None] = mapped_column(Id, default=None)
+    """The former detection that was judged, where the vote is carried over; None: this one."""
+
+
+class FormerDetection(Base, kw_only=True):
+    """The current detection of a source that an earlier run of its frame had detected too.
+
+    A view of the detections, rewritten when they change: events stay where they were
+    given, and count at the detection that is current now. Only of frames that
+    reviewers, catalogues or imports have judged something on.
+    """
+
+    __tablename__ = "former_detections"
+    detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), primary_key=True)
+    """The former detection, which no current run lists."""
+    current_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), index=True)
+    """The current detection on the same frame, of the same sign, within one FWHM."""
+    distance_fwhm: Mapped[float]
+    """Distance of the two, in FWHM of the frame's PSF."""
+    snr_ratio: Mapped[float]
+    """S/N of the current detection over that of the former."""
+    doubt: Mapped[str | None] = mapped_column(String(20), default=None)
+    """Why it may be another source: far | snr; None: no doubt."""
 
 
 class ReviewItem(Base, kw_only=True):
@@ -135,6 +158,9 @@ class ReviewItem(Base, kw_only=True):
     """Votes for real or bogus that it has."""
     gold_label: Mapped[str | None] = mapped_column(String(20), default=None)
     """What a simulation's truth or a catalogue says; reviewers are measured by it."""
+    doubt: Mapped[str | None] = mapped_column(String(20), default=None)
+    """Why answers that were carried over are asked for again: far | snr | contradictory;
+    None: no doubt, or somebody has answered on this detection."""
 
 
 class ReviewLease(Base, kw_only=True):
@@ -194,6 +220,8 @@ class Label(Base, kw_only=True):
     """Share of the leading label among the weighted votes, 0.5 (a tie) to 1."""
     last_sequence: Mapped[int] = mapped_column(BigInteger)
     """Number of the newest event that was taken into account."""
+    carried_from: Mapped[str | None] = mapped_column(Id, default=None)
+    """The former detection that the newest of its votes was given on; None: this one."""
 
 
 class Reviewer(Base, kw_only=True):
