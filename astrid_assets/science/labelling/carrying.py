@@ -82,6 +82,11 @@ def doubt_of(distance_fwhm: float, snr_ratio: float) -> Doubt | None:
         Distance of the two, in FWHM.
     snr_ratio
         S/N of the current over that of the former detection.
+
+    Returns
+    -------
+    doubt
+        ``far`` or ``snr``; None for no doubt.
     """
     if distance_fwhm >= SURE_FWHM:
         return "far"
@@ -100,6 +105,11 @@ def are_contradictory(answers: Iterable[tuple[str, Event]]) -> bool:
     ----------
     answers
         Former detection, and a standing vote that was given on it.
+
+    Returns
+    -------
+    contradictory
+        True where the newest answer is shared by none before it.
     """
     newest: dict[str, Event] = {}
     for detection_id, vote in answers:
