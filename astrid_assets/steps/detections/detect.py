@@ -162,7 +162,7 @@ def detect_frame(task: DetectTask) -> DetectOutcome:
         scores = snr_ranking(np.array([candidate.score for candidate in kept]))
     else:
         scores = _scorer(task.store, task.model_key).score(cutouts)
-    # One time for all: those of one run can be told from those of another.
+    # One time for all: it distinguishes one run from another.
     detected_at = now()
     detections = [
         Detection(

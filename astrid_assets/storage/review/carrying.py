@@ -1,4 +1,4 @@
-"""Former detections and the current ones that took their place: a view, rewritten at will.
+"""Former detections and the current ones that replaced them: a view, rewritten at will.
 
 Events are never copied or changed. When a frame's detections are made anew,
 `carry_over` finds for each former one the current detection of the same source; what
@@ -117,7 +117,7 @@ def carry_night(session: Session, survey: str, night: str) -> set[str]:
 
 
 def carried_with(session: Session, detection_ids: Collection[str]) -> set[str]:
-    """Return these detections, and the current ones that took the place of former ones.
+    """Return these detections, and the current ones that replaced former ones.
 
     Former detections among them are looked for first, so that an event that comes late,
     on a detection that was just made anew, is carried over as well.

@@ -190,7 +190,7 @@ def _inherit(session: Session, survey: str, night: str) -> None:
             for id_, (is_sample, wanted) in sorted(first.items())
         ],
     )
-    # A place that nobody has judged follows the sample it is in now.
+    # A candidate that nobody has judged follows the sample it is in now.
     for chunk in in_chunks(first):
         for is_sample, place in ((True, "sample"), (False, "new")):
             session.execute(

@@ -67,7 +67,7 @@ def refresh(
 ) -> dict[str, Consensus]:
     """Write votes, label and position of these detections again, from their events.
 
-    Those of a former detection stand at the current one that took its place.
+    Those of a former detection stand at the current one that replaced it.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ class Lineage:
     former: list[FormerDetection]
     """Detections of earlier runs that were of the same source."""
     current_id: str | None
-    """The detection that took its place; None where it is current, or none did."""
+    """The detection that replaced it; None where it is current, or none did."""
     doubt: str | None
     """Why what was carried over is asked for again."""
 
