@@ -66,6 +66,9 @@ PROCESSING = NIGHTLY_ASSETS[:3]
     help="Last asset to make; those it needs come along.",
 )
 @click.option("--force", is_flag=True, help="Compute what is unchanged, too.")
+@click.option(
+    "--plan", "only_plan", is_flag=True, help="Print what would be run and what it costs."
+)
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes per run.")
 def backfill_command(
     surveys: tuple[str, ...],
@@ -73,6 +76,7 @@ def backfill_command(
     end: str,
     upto: str,
     force: bool,
+    only_plan: bool,
     workers: int | None,
 ) -> None:
     """Run nights through the graph, from raw frames to labels.
@@ -85,6 +89,7 @@ def backfill_command(
       astrid backfill
       astrid backfill --survey mysurvey --from 2025-03-01 --to 2025-03-31
       astrid backfill --survey mysurvey --upto difference_images --force
+      astrid backfill --plan
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from rich.console import Console
 
@@ -104,8 +109,11 @@ def backfill_command(
     catalogue = open_catalogue()
     # Every night would fail in the same way: say so before the first.
     open_store().check()
+    plans = plan(catalogue, surveys, start, end)
+    print_plans(console, catalogue, plans, only_plan=only_plan)
+    if only_plan:
+        return
     with dagster_instance() as instance:
-        plans = plan(catalogue, surveys, start, end)
         assets = NIGHTLY_ASSETS[: NIGHTLY_ASSETS.index(upto) + 1]
         job = load_graph().resolve_job_def("night_job")
         failures = []
@@ -116,6 +124,34 @@ def backfill_command(
         print_summary(console, catalogue, plans, failures)
     if failures:
         sys.exit(1)
+
+
+def print_plans(
+    console: Console, catalogue: Catalogue, plans: Sequence[BackfillPlan], *, only_plan: bool
+) -> None:
+    """Print what labels will change; for a plan alone, also which nights are not up to date."""
+    from astrid_assets.cli.status import outdated_of, print_label_cost, print_outdated
+    from astrid_assets.cli.surveys import stored_survey
+    from astrid_assets.storage.queries import gates
+
+    for each in plans:
+        row = stored_survey(catalogue, each.survey)
+        if only_plan:
+            with catalogue.read() as session:
+                done = {
+                    summary.night
+                    for summary in gates.summaries(
+                        session, survey=each.survey, asset=NIGHTLY_ASSETS[-1]
+                    )
+                }
+            new = [night for night in each.nights if night not in done]
+            console.print(
+                f"{each.survey}: {len(each.nights)} nights, {each.nights[0]} to "
+                f"{each.nights[-1]}; {len(new)} of them not finished yet",
+                highlight=False,
+            )
+            print_outdated(console, each.survey, outdated_of(catalogue, row))
+        print_label_cost(console, catalogue, row)
 
 
 def use_workers(workers: int | None) -> None:

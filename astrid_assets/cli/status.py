@@ -42,13 +42,14 @@ def status_command(survey: str | None) -> None:
     console = Console()
     catalogue = open_catalogue()
     if survey is not None:
-        outdated = _outdated(catalogue, stored_survey(catalogue, survey))
+        outdated = outdated_of(catalogue, stored_survey(catalogue, survey))
         with catalogue.read() as session:
             counts = night_counts(session, survey)
             for row in counts:
                 row.outdated = outdated.get(row.night)
             console.print(night_table(counts, "Nights"))
             _print_undated(console, session, survey)
+        print_label_cost(console, catalogue, stored_survey(catalogue, survey))
         return
     rows = stored_surveys(catalogue)
     if not rows:
@@ -62,10 +63,12 @@ def status_command(survey: str | None) -> None:
         _print_learning(console, session)
         _print_blocked_nights(console, session)
     for row in rows:
-        _print_outdated(console, row.name, _outdated(catalogue, row))
+        print_outdated(console, row.name, outdated_of(catalogue, row))
+        print_label_cost(console, catalogue, row)
 
 
-def _outdated(catalogue: Catalogue, row: Survey) -> dict[str, str]:
+def outdated_of(catalogue: Catalogue, row: Survey) -> dict[str, str]:
+    """Return nights of a survey that would be done again, with the first such asset."""
     from astrid_assets.cli.surveys import profile_of
     from astrid_assets.cli.workplace import open_store
     from astrid_assets.compute import Compute
@@ -76,7 +79,8 @@ def _outdated(catalogue: Catalogue, row: Survey) -> dict[str, str]:
     return outdated_nights(tools, profile_of(row))
 
 
-def _print_outdated(console: Console, survey: str, outdated: dict[str, str]) -> None:
+def print_outdated(console: Console, survey: str, outdated: dict[str, str]) -> None:
+    """Print which nights would be done again, and how."""
     if not outdated:
         return
     nights = sorted(outdated)
@@ -89,6 +93,21 @@ def _print_outdated(console: Console, survey: str, outdated: dict[str, str]) -> 
         f"which, `astrid backfill --survey {survey}` does them again.",
         highlight=False,
     )
+
+
+def print_label_cost(console: Console, catalogue: Catalogue, row: Survey) -> None:
+    """Print what labels will change in a survey's references when its nights are run."""
+    from astrid_assets.cli.surveys import profile_of
+    from astrid_assets.steps.reference_frames.cost import label_cost
+
+    with catalogue.read() as session:
+        cost = label_cost(session, profile_of(row))
+    if cost.words:
+        console.print(
+            f"[yellow]Labels[/yellow] {row.name}: {cost.words}. "
+            f'`known_transients = "keep"` under \\[reference] keeps these frames.',
+            highlight=False,
+        )
 
 
 def _print_surveys(console: Console, session: Session, names: list[str]) -> None:

@@ -179,6 +179,26 @@ class ProcessingSettings(Settings):
     )
 
 
+DEFAULT_REVIEWERS = 2
+"""A single answer, which may be a slip, does not have every later night done again."""
+
+
+def is_default_reviewers(value: object) -> bool:
+    """Return whether a number of reviewers is the default.
+
+    Parameters
+    ----------
+    value
+        Value of the setting.
+
+    Returns
+    -------
+    is_default
+        Given to the field as ``exclude_if``; see `Settings`.
+    """
+    return value == DEFAULT_REVIEWERS
+
+
 class ReferenceSettings(Settings):
     """Which earlier frames make the reference of a field and band."""
 
@@ -204,6 +224,13 @@ class ReferenceSettings(Settings):
         default="exclude",
         description="exclude: no frame enters on which reviewers or an imported catalogue call "
         "a brightening real; keep: for fields that always have some",
+    )
+    known_transient_reviewers: int = Field(
+        default=DEFAULT_REVIEWERS,
+        ge=1,
+        exclude_if=is_default_reviewers,
+        description="number of reviewers who must call a source real before frames on which it "
+        "brightened stay out; an imported catalogue counts alone",
     )
     frames: int = Field(
         default=6,

@@ -27,6 +27,7 @@ from astrid_assets.steps.nights import (
     unchanged_report,
     version_of,
 )
+from astrid_assets.steps.reference_frames.cost import label_cost
 from astrid_assets.steps.reference_frames.words import missing_reason, ranking_told
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
@@ -86,6 +87,9 @@ def _reference_night(
         before = unchanged_report(session, survey, night, ASSET, input_hash)
     if before and not force:
         return before
+    with tools.catalogue.read() as session:
+        # While the night still has the references that labels would change.
+        cost = label_cost(session, profile, [night])
 
     chosen: list[NightReference] = []
     summary: dict[str, object] = {"fields": len(choices), "missing": 0}
@@ -119,6 +123,8 @@ def _reference_night(
                 reason=reason.as_dict() if reason else None,
             )
         )
+    if cost.words:
+        summary["cost_of_labels"] = cost.words
     report = NightReport(
         survey,
         night,
@@ -162,7 +168,9 @@ def _choose(session: Session, profile: SurveyProfile, field: str, band: str, nig
     where = (session, profile.name, field, band)
     pool = frames.accepted_before(*where, night, later_too=settings.later_nights)
     known = (
-        frames.with_known_transients(*where) if settings.known_transients == "exclude" else set()
+        frames.with_known_transients(*where, reviewers=settings.known_transient_reviewers)
+        if settings.known_transients == "exclude"
+        else set()
     )
     choice = choose_members([_candidate(*pair, known) for pair in pool], settings)
     by_id = {pair[0].id: pair for pair in pool}

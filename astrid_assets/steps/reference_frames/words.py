@@ -43,6 +43,7 @@ def missing_reason(choice: ReferenceChoice, settings: ReferenceSettings, night: 
     if not settings.later_nights:
         remedies.append("set later_nights = true there to take frames of later nights as well")
     if codes["known_transient"]:
+        remedies.append("raise known_transient_reviewers there")
         remedies.append('set known_transients = "keep" there to use frames with known transients')
     return NoReference(
         f"{good} earlier good frames of this field and band before {night}, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
@@ -16,7 +17,7 @@ from astrid_assets.storage.database.tables.frames import (
     ReferenceFrame,
     ReferenceMember,
 )
-from astrid_assets.storage.database.tables.review import Label
+from astrid_assets.storage.database.tables.review import Label, VoteRow
 from astrid_assets.storage.queries.gates import blocked_nights_query
 from astrid_assets.storage.queries.observations import IN_TIME, in_chunks
 
@@ -94,17 +95,32 @@ def accepted_before(
     return [(row[0], row[1]) for row in session.execute(query)]
 
 
-def with_known_transients(session: Session, survey: str, field: str, band: str) -> set[str]:
+def with_known_transients(
+    session: Session, survey: str, field: str, band: str, *, reviewers: int
+) -> set[str]:
     """Return frames on which something is known to have brightened.
 
-    Known is what reviewers or an imported catalogue call real on any difference of the
-    frame, the present one or an earlier: it shone on the frame either way, and a
-    choice that asked only for present ones would swing back and forth. The labels of
-    a simulation's truth do not count: they exist only after references were made, so
-    the choice would depend on the order of work.
+    Known is what an imported catalogue, or so many reviewers, call real on any
+    difference of the frame, the present one or an earlier: it shone on the frame either
+    way, and a choice that asked only for present ones would swing back and forth. The
+    labels of a simulation's truth do not count: they exist only after references were
+    made, so the choice would depend on the order of work.
+
+    Parameters
+    ----------
+    reviewers
+        Number of reviewers who must agree about the source, on this or other frames.
     """
+    labels = known_transient_labels(session, survey, field, band, reviewers=reviewers)
+    return set(labels.values())
+
+
+def known_transient_labels(
+    session: Session, survey: str, field: str, band: str, *, reviewers: int
+) -> dict[str, str]:
+    """Return the labels that keep frames out of references: detection -> frame."""
     query = (
-        select(Detection.observation_id)
+        select(Detection.id, Detection.object_id, Detection.observation_id, Label.source)
         .join(Label, Label.detection_id == Detection.id)
         .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
         .join(Observation, Observation.id == Detection.observation_id)
@@ -116,9 +132,35 @@ def with_known_transients(session: Session, survey: str, field: str, band: str) 
             Label.source != "truth",
             CandidateRow.sign > 0,
         )
-        .distinct()
     )
-    return set(session.scalars(query))
+    found = session.execute(query).all()
+    agreed = _who_calls_real(session, [(row[0], row[1]) for row in found])
+    return {
+        id_: observation_id
+        for id_, object_id, observation_id, source in found
+        if source == "catalogue" or len(agreed[object_id or id_]) >= reviewers
+    }
+
+
+def _who_calls_real(
+    session: Session, detections: Collection[tuple[str, str | None]]
+) -> dict[str, set[str]]:
+    """Return who calls each object real, or a detection that belongs to none, by id."""
+    agreed: dict[str, set[str]] = defaultdict(set)
+    query = (
+        select(Detection.id, Detection.object_id, VoteRow.reviewer)
+        .join(VoteRow, VoteRow.detection_id == Detection.id)
+        .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
+        .where(VoteRow.label == REAL, VoteRow.source != "truth", CandidateRow.sign > 0)
+    )
+    for column, ids in (
+        (Detection.object_id, {object_id for _, object_id in detections if object_id}),
+        (Detection.id, {id_ for id_, object_id in detections if object_id is None}),
+    ):
+        for chunk in in_chunks(ids):
+            for id_, object_id, reviewer in session.execute(query.where(column.in_(chunk))):
+                agreed[object_id or id_].add(reviewer)
+    return agreed
 
 
 def reference_by_version(session: Session, version: str) -> ReferenceFrame | None:

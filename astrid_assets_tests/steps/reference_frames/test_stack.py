@@ -11,9 +11,10 @@ from sqlalchemy import select
 from astrid_assets.compute import Compute
 from astrid_assets.science.reference.stacking import depth_of
 from astrid_assets.steps.nights import NightReport, Tools
+from astrid_assets.steps.reference_frames.cost import LabelCost, label_cost
 from astrid_assets.steps.reference_frames.stack import reference_nights
 from astrid_assets.storage.database.tables.frames import PreprocessRun, ReferenceMember
-from astrid_assets.storage.database.tables.review import Label
+from astrid_assets.storage.database.tables.review import Label, VoteRow
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.fits.frames import frame_from_fits, frame_to_fits
 from astrid_assets.storage.objects.object_store import FolderObjectStore
@@ -60,23 +61,39 @@ class Nights:
         assert choice is not None
         return choice.reference_id
 
-    def label(self, frame: int, source: str = "person") -> None:
-        """Call something on a frame real."""
+    def label(self, frame: int, source: str = "person", reviewers: int = 2) -> None:
+        """Let so many reviewers call something on a frame real."""
         with self.tools.catalogue.begin() as session:
             world = World(session)
             observation = self.ids[frame]
+            detection = world.detection(observation, world.difference(observation), (frame, frame))
+            votes = [
+                VoteRow(
+                    detection_id=detection,
+                    source=source,
+                    reviewer=f"reviewer {number}",
+                    label="real",
+                    n_said=1,
+                    sequence=number,
+                )
+                for number in range(reviewers)
+            ]
             row = {
-                "detection_id": world.detection(
-                    observation, world.difference(observation), (frame, frame)
-                ),
+                "detection_id": detection,
                 "label": "real",
                 "classification": None,
                 "source": source,
-                "n_votes": 1,
+                "n_votes": reviewers,
                 "agreement": 1.0,
                 "last_sequence": 1,
             }
+            upsert(session, votes)
             upsert(session, [Label(**row)])
+
+    def cost(self, more: str = "") -> LabelCost:
+        """Return what labels would change with this profile."""
+        with self.tools.catalogue.read() as session:
+            return label_cost(session, SurveyProfile.from_toml(TOML + more))
 
 
 @pytest.fixture(scope="module")
@@ -159,12 +176,36 @@ def test_a_frame_with_a_known_transient_leaves_the_references_of_later_nights(
     old = [nights.chosen(night) for night in NIGHTS]
     nights.label(0, source="truth")
     assert all(report.unchanged for report in nights.references().values())
+    # One reviewer alone changes nothing, unless the profile says so.
+    nights.label(2, reviewers=1)
+    assert all(report.unchanged for report in nights.references().values())
+    assert nights.cost() == LabelCost()
+    assert nights.cost("known_transient_reviewers = 1").frames == {nights.ids[2]}
     nights.label(2)
+    cost = nights.cost()
+    assert cost.frames == {nights.ids[2]}
+    assert cost.nights == tuple(NIGHTS[2:])
+    assert (len(cost.deciding), cost.affected) == (1, 0)
+    assert nights.cost('known_transients = "keep"') == LabelCost()
+    for frame in (4, 6, 7):
+        nights.label(frame, source="import", reviewers=1)
+    nights.label(1, reviewers=1)
+    words = (
+        "1 label would remove 1 frame from the references of 3 nights; 3 labels are affected: "
+        "carried over where the source is found again"
+    )
+    assert nights.cost().words == words
     after = nights.references()
     assert [nights.chosen(night) for night in NIGHTS][:2] == old[:2]
     new = {nights.chosen(night) for night in NIGHTS[2:]}
     assert len(new) == 1
     assert not new & {None, *old}
+    # The night that changed states its part; afterwards nothing is left to change.
+    assert "cost_of_labels" not in after[NIGHTS[1]].summary
+    assert str(after[NIGHTS[3]].summary["cost_of_labels"]).startswith(
+        "1 label would remove 1 frame from the references of 1 night; 2 labels are affected"
+    )
+    assert nights.cost() == LabelCost()
     rows = {row["frame"]: row["taken"] for row in table(after[NIGHTS[4]])}
     assert rows["light-f1-r-2.fits"] == "no: with known transients"
     with nights.tools.catalogue.read() as session:

@@ -427,13 +427,13 @@ def test_frames_with_known_transients_stay_the_same(on_sqlite: Catalogue):
         frame.say("ann", old, "real")
         frame.say("bob", old, "real")
         known = {frame.observation}
-        assert frames.with_known_transients(session, "sim", "f1", "r") == known
+        assert frames.with_known_transients(session, "sim", "f1", "r", reviewers=2) == known
         new = frame.run("b", {"sn": (11, 20)})["sn"]
-        assert frames.with_known_transients(session, "sim", "f1", "r") == known
+        assert frames.with_known_transients(session, "sim", "f1", "r", reviewers=2) == known
         # Taken back where it counts now, the frame is free again.
         for who in ("ann", "bob"):
             frame.say(who, new, "bogus")
-        assert frames.with_known_transients(session, "sim", "f1", "r") == set()
+        assert frames.with_known_transients(session, "sim", "f1", "r", reviewers=2) == set()
 
 
 def test_differences_without_detections_yet_lose_nothing(on_sqlite: Catalogue):
