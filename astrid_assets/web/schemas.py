@@ -214,6 +214,7 @@ class EventOut(Out):
     cutout_key: str | None
     cutout_index: int | None
     drawn_as: str | None
+    score_seen: bool = Field(description="given after the model's score was shown")
     created_at: dt.datetime
 
 

@@ -37,6 +37,7 @@ EVENT_COLUMNS: dict[str, type] = {
     "cutout_key": str,
     "cutout_index": int,
     "drawn_as": str,
+    "score_seen": bool,
     "created_at": str,
     "sequence": int,
 }

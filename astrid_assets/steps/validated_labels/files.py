@@ -82,7 +82,7 @@ def written(rows: Iterable[FileRow], columns: dict[str, type], kind: Format) -> 
     Parameters
     ----------
     columns
-        Name and type (`str`, `int` or `float`) of every column, in their order.
+        Name and type (`str`, `int`, `float` or `bool`) of every column, in their order.
     """
     if kind == "csv":
         return _csv(rows, list(columns))
@@ -202,7 +202,7 @@ def _jsonl(rows: Iterable[FileRow], columns: list[str]) -> Iterator[bytes]:
 def _parquet(rows: Iterable[FileRow], columns: dict[str, type]) -> Iterator[bytes]:
     import polars as pl
 
-    types = {str: pl.String, int: pl.Int64, float: pl.Float64}
+    types = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
     schema = {name: types[kind] for name, kind in columns.items()}
     found = list(rows)
     gathered = {name: [row.get(name) for row in found] for name in columns}

@@ -179,12 +179,16 @@ def _event(
         "cutout_index": _index(row),
         "drawn_as": None,
     }
+    # Not part of the key: files of earlier versions have no such column.
+    score_seen = str(row.get("score_seen") or "").lower() in {"true", "1"}
     when = _time(row)
     key = _text(row, "event_key")
     if key is not None and len(key) > MAX_KEY:
         raise RowRefused("bad_key", f"its event_key is longer than {MAX_KEY} characters")
     made = "import:" + content_hash([event, when.isoformat() if when else None])[:40]
-    return ValidationEvent(event_key=key or made, created_at=when or now(), **event)
+    return ValidationEvent(
+        event_key=key or made, created_at=when or now(), score_seen=score_seen, **event
+    )
 
 
 def _label(row: FileRow) -> tuple[str, str | None]:

@@ -128,6 +128,7 @@ def record_statement(session: Session, statement: Statement, when: dt.datetime) 
         cutout_key=detection.cutout_key,
         cutout_index=detection.cutout_index,
         drawn_as=lease.drawn_as if lease else None,
+        score_seen=_has_seen_the_score(session, statement, lease),
         created_at=when,
     )
     is_new = append_events(session, [row]) == 1
@@ -305,6 +306,29 @@ def _last_said(session: Session, statement: Statement) -> ValidationEvent | None
         .order_by(table.sequence.desc())
     )
     return session.scalar(query.limit(1))
+
+
+def _has_seen_the_score(session: Session, statement: Statement, lease: ReviewLease | None) -> bool:
+    """Say whether an answer comes after the score was shown: with the first answer, it is.
+
+    A repeat is asked for hours later and measures what the reviewer says again, unless it
+    was undone as well.
+    """
+    if statement.label == "undo" or statement.source != "person":
+        return False
+    table = ValidationEvent
+    before = session.scalars(
+        select(table.label)
+        .where(
+            table.detection_id == statement.detection_id,
+            table.reviewer == statement.reviewer,
+            table.source == statement.source,
+        )
+        .order_by(table.sequence)
+    ).all()
+    if not before:
+        return False
+    return before[-1] == "undo" or lease is None or lease.drawn_as != "repeat"
 
 
 def _lease_again(

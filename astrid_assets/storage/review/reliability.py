@@ -141,6 +141,8 @@ def learn_reliability(session: Session, survey: str) -> Reliability | None:
             Detection.survey == survey,
             VoteRow.source == "person",
             VoteRow.label.in_(sorted(DECISIVE)),
+            # In these the model speaks as well.
+            VoteRow.score_seen.is_(False),
         )
     )
     rows = session.execute(query).all()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Integer, and_, case, cast, func, or_, select
+from sqlalchemy import Integer, and_, case, cast, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from astrid_assets.science.arrays.intervals import wilson_interval
@@ -60,7 +60,8 @@ class ReviewerStats:
     `with_others`: pairs with other reviewers' votes on the same detections (those asked
     to settle a dispute left out), and how many say the same; `gold`: votes on
     detections whose label is known; `repeats`: decisions on one's own earlier
-    candidates, and how many stayed.
+    candidates, and how many stayed. Votes that were given after the model's score was
+    shown are in none of these three.
     """
 
     reviewer: str
@@ -145,7 +146,11 @@ def reviewer_stats(
             reviewer,
         )
         .join(ReviewItem, ReviewItem.detection_id == VoteRow.detection_id)
-        .where(VoteRow.label.in_(WORDS), ReviewItem.gold_label.is_not(None)),
+        .where(
+            VoteRow.label.in_(WORDS),
+            VoteRow.score_seen.is_(False),
+            ReviewItem.gold_label.is_not(None),
+        ),
     )
     repeats = _repeats(session, survey, reviewer)
     return [
@@ -211,7 +216,7 @@ def purity(session: Session, survey: str | None = None) -> Share:
     """Return the real share of the random sample, by its current labels.
 
     Only candidates that were drawn at random count; what was drawn because it is
-    uncertain or disputed would bias it.
+    uncertain or disputed would bias it, and so would answers after the score was shown.
     """
     counts_at, at = _counts_at(ValidationEvent)
     drawn = (
@@ -222,7 +227,10 @@ def purity(session: Session, survey: str | None = None) -> Share:
         .distinct()
     )
     query = select(func.count(), _count(Label.label == "real")).where(
-        Label.detection_id.in_(drawn), Label.label.in_(WORDS), Label.source == "person"
+        Label.detection_id.in_(drawn),
+        Label.label.in_(WORDS),
+        Label.source == "person",
+        ~exists().where(VoteRow.detection_id == Label.detection_id, VoteRow.score_seen),
     )
     if survey is not None:
         query = query.join(Detection, Detection.id == Label.detection_id).where(
@@ -245,6 +253,7 @@ def _repeats(session: Session, survey: str | None, reviewer: str | None) -> dict
         .where(
             again_at == before_at,
             again.drawn_as == "repeat",
+            again.score_seen.is_(False),
             again.label.in_(WORDS),
             before.label.in_(WORDS),
         )
@@ -291,11 +300,15 @@ def _vote_table(session: Session, survey: str | None) -> tuple[np.ndarray, np.nd
 
 
 def _is_independent(vote: type[VoteRow]) -> ColumnElement[bool]:
-    """Leave out votes that were asked for because others had disagreed already.
+    """Leave out votes that somebody else had a part in.
 
-    They are there for hard candidates only and would make reviewers look worse.
+    Those that were asked for because others had disagreed already are there for hard
+    candidates only and would make reviewers look worse. In those that were given after
+    the score was shown the model speaks as well.
     """
-    return or_(vote.drawn_as.is_(None), vote.drawn_as != "disputed")
+    return and_(
+        or_(vote.drawn_as.is_(None), vote.drawn_as != "disputed"), vote.score_seen.is_(False)
+    )
 
 
 def _people(query: Rows, survey: str | None, reviewer: str | None) -> Rows:

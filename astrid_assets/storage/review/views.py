@@ -228,6 +228,7 @@ def _vote_row(detection_id: str, vote: Event, events: Sequence[ValidationEvent])
         sequence=event.sequence,
         n_said=len(said),
         carried_from=_carried_from(detection_id, event),
+        score_seen=event.score_seen,
     )
 
 

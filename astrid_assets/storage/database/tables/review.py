@@ -69,6 +69,9 @@ class ValidationEvent(Base, kw_only=True):
     """Why it was shown: uncertain | unscored (no model says how certain it is) |
     random | disputed | second | repeat | gold; None: the reviewer came to it by
     themselves. Only ``random`` measures purity."""
+    score_seen: Mapped[bool] = mapped_column(default=False)
+    """True where this reviewer had answered on the detection before, and so had been shown
+    the model's score; repeats, which are asked for hours later, are not marked."""
     created_at: Mapped[dt.datetime]
     """When it was stored (UTC)."""
 
@@ -96,6 +99,8 @@ class VoteRow(Base, kw_only=True):
     """Sequence number of the event that stands."""
     carried_from: Mapped[str | None] = mapped_column(Id, default=None)
     """The former detection that was judged, where the vote is carried over; None: this one."""
+    score_seen: Mapped[bool] = mapped_column(default=False)
+    """Given after the model's score was shown: left out of purity, agreement, reliability."""
 
 
 class FormerDetection(Base, kw_only=True):
