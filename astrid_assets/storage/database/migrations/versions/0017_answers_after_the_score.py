@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
@@ -35,9 +35,6 @@ def upgrade() -> None:
             )
     for statement in (AFTER_AN_UNDO, STANDING):
         op.get_bind().execute(sa.text(statement), {"yes": True})
-    for table in ("validation_events", "votes"):
-        with op.batch_alter_table(table, schema=None) as batch_op:
-            batch_op.alter_column("score_seen", server_default=None)
 
 
 def downgrade() -> None:
