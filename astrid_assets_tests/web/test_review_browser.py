@@ -322,7 +322,7 @@ def test_a_mask_is_drawn_and_kept(opened, review: Review):
     page.keyboard.press(" ")
     page.locator("#mask-save").click()
     canvas.wait_for(state="hidden", timeout=WAIT_MS)
-    from astrid_assets.storage.review.events import drawn_masks
+    from astrid_assets.storage.review.drawn_masks import drawn_masks
 
     id_ = shown(page)
     with review.catalogue.read() as session:

@@ -32,7 +32,7 @@ from astrid_assets.storage.database.tables.learning import TrainingDataset, Trai
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.objects import layout
 from astrid_assets.storage.review import labels
-from astrid_assets.storage.review.events import drawn_masks
+from astrid_assets.storage.review.drawn_masks import drawn_masks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -20,7 +20,8 @@ from astrid_assets.science.labelling.masks import training_mask
 from astrid_assets.storage.database.tables.detections import DifferenceRun, SkyObject
 from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.queries import candidates
-from astrid_assets.storage.review.events import MAX_KEY, draw_mask, drawn_masks
+from astrid_assets.storage.review.drawn_masks import draw_mask, drawn_masks
+from astrid_assets.storage.review.events import MAX_KEY
 from astrid_assets.web.problems import Problem, not_found
 from astrid_assets.web.security import Person, current_reviewer, reader
 from astrid_assets.web.state import WebState, state_of

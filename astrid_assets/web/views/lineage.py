@@ -19,7 +19,7 @@ from astrid_assets.storage.database.tables.learning import (
 from astrid_assets.storage.database.tables.review import ReviewItem
 from astrid_assets.storage.queries import candidates, frames
 from astrid_assets.storage.review.carrying import current_of, former_of
-from astrid_assets.storage.review.events import drawn_masks
+from astrid_assets.storage.review.drawn_masks import drawn_masks
 from astrid_assets.storage.review.labels import events_for
 
 if TYPE_CHECKING:

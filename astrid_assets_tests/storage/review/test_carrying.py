@@ -27,11 +27,10 @@ from astrid_assets.storage.database.tables.review import (
 from astrid_assets.storage.queries import frames
 from astrid_assets.storage.review import labels
 from astrid_assets.storage.review.carrying import carry_night
+from astrid_assets.storage.review.drawn_masks import draw_mask, drawn_masks
 from astrid_assets.storage.review.events import (
     Statement,
     StatementRefused,
-    draw_mask,
-    drawn_masks,
     record_statement,
 )
 from astrid_assets.storage.review.positions import open_night

@@ -17,12 +17,11 @@ from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.review import ReviewItem, ReviewLease, ValidationEvent
 from astrid_assets.storage.queries import gates
 from astrid_assets.storage.review import labels
+from astrid_assets.storage.review.drawn_masks import draw_mask, drawn_masks
 from astrid_assets.storage.review.events import (
     NoSuchDetection,
     Statement,
     StatementRefused,
-    draw_mask,
-    drawn_masks,
     record_statement,
 )
 from astrid_assets.storage.review.positions import open_night, stale_nights

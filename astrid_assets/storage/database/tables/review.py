@@ -12,7 +12,6 @@ from sqlalchemy import (
     Integer,
     String,
     Text,
-    false,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -70,7 +69,7 @@ class ValidationEvent(Base, kw_only=True):
     """Why it was shown: uncertain | unscored (no model says how certain it is) |
     random | disputed | second | repeat | gold; None: the reviewer came to it by
     themselves. Only ``random`` measures purity."""
-    score_seen: Mapped[bool] = mapped_column(default=False, server_default=false())
+    score_seen: Mapped[bool] = mapped_column(default=False, server_default="0")
     """True where this reviewer had answered on the detection before, and so had been shown
     the model's score; repeats, which are asked for hours later, are not marked."""
     created_at: Mapped[dt.datetime]
@@ -100,7 +99,7 @@ class VoteRow(Base, kw_only=True):
     """Sequence number of the event that stands."""
     carried_from: Mapped[str | None] = mapped_column(Id, default=None)
     """The former detection that was judged, where the vote is carried over; None: this one."""
-    score_seen: Mapped[bool] = mapped_column(default=False, server_default=false())
+    score_seen: Mapped[bool] = mapped_column(default=False, server_default="0")
     """Given after the model's score was shown: left out of purity, agreement, reliability."""
 
 

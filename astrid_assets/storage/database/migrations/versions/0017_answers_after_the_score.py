@@ -31,7 +31,7 @@ def upgrade() -> None:
     for table in ("validation_events", "votes"):
         with op.batch_alter_table(table, schema=None) as batch_op:
             batch_op.add_column(
-                sa.Column("score_seen", sa.Boolean(), nullable=False, server_default=sa.false())
+                sa.Column("score_seen", sa.Boolean(), nullable=False, server_default="0")
             )
     for statement in (AFTER_AN_UNDO, STANDING):
         op.get_bind().execute(sa.text(statement), {"yes": True})
