@@ -125,8 +125,9 @@ def measured_agreement(samples: LabelledSet) -> NDArray[np.float64]:
         One vote alone always agrees with itself, and is left out.
     """
     if samples.n_votes is None:
-        return samples.agreement
-    return samples.agreement[(samples.n_votes >= 2) | (samples.agreement < 1)]
+        return samples.agreement[np.isfinite(samples.agreement)]
+    measured = (samples.n_votes >= 2) | (samples.agreement < 1)
+    return samples.agreement[measured & np.isfinite(samples.agreement)]
 
 
 def _scaled(value: float | None, zero: float, limit: float, best: float = 1.0) -> float | None:
@@ -154,16 +155,16 @@ def _balance(samples: LabelledSet, settings: DatasetQualitySettings) -> Part:
     low, high = settings.min_anomaly_ratio, settings.max_anomaly_ratio
     # The nearer limit decides; half and half is best.
     value, limit = (mix, low) if mix < 0.5 else (1 - mix, 1 - high)
-    drawn = "" if samples.weight is None else " of what training draws"
+    drawn = "" if samples.weight is None else " of what counts in training"
     if mix < 0.5:
         reason = (
             f"only {mix:.1%}{drawn} are real (at least {low:.0%}): label more real detections, "
-            "let training draw them more often, or lower min_anomaly_ratio"
+            "raise min_class_weight, or lower min_anomaly_ratio"
         )
     else:
         reason = (
-            f"{mix:.1%}{drawn} are real (at most {high:.0%}): label more bogus detections, let "
-            "training draw them more often, or raise max_anomaly_ratio"
+            f"{mix:.1%}{drawn} are real (at most {high:.0%}): label more bogus detections, raise "
+            "min_class_weight, or raise max_anomaly_ratio"
         )
     return Part(mix, _scaled(value, 0, limit, max(0.5, limit + 1e-9)), reason)
 
@@ -180,7 +181,10 @@ def _images(samples: LabelledSet, settings: DatasetQualitySettings) -> Part:
 
 
 def _reviewed(samples: LabelledSet, settings: DatasetQualitySettings) -> Part:
-    share = float(np.isin(samples.source, settings.trusted_sources).mean())
+    # What may only train was asked for as it is; what judges must be able to know.
+    judges = np.ones(len(samples), dtype=bool) if samples.judges is None else samples.judges
+    known = np.isin(samples.source[judges], settings.trusted_sources)
+    share = float(known.mean()) if len(known) else 0.0
     return Part(
         share,
         _scaled(share, 0, settings.min_reviewed),

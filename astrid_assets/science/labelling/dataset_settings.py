@@ -24,15 +24,15 @@ class DatasetQualitySettings(Settings):
         default=0.1,
         ge=0,
         le=1,
-        description="share of real, as training draws them, below which a set is one-sided; a "
-        "survey with one real in 200 passes with 0.004, or with weights",
+        description="share of real, as they count in training, below which a set is one-sided; "
+        "a survey with one real in 200 passes by min_class_weight, or with 0.004 here",
     )
     max_anomaly_ratio: float = Field(
         default=0.9,
         ge=0,
         le=1,
-        description="share of real, as training draws them, above which a set is one-sided; "
-        "public alerts (94 % real) pass with 0.97, or with weights",
+        description="share of real, as they count in training, above which a set is one-sided; "
+        "public alerts (94 % real) pass by min_class_weight, or with 0.97 here",
     )
     min_image_quality: float = Field(
         default=0.7, ge=0, le=1, description="mean quality of the cutouts and their frames"

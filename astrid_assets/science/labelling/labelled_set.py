@@ -24,7 +24,7 @@ class LabelledSet:
     is_real
         The label.
     agreement
-        Share of the votes that agree with it, 0.5 to 1.
+        Share of the votes that agree with it, 0.5 to 1; NaN without any vote.
     n_votes
         Votes behind the label: one vote cannot disagree. None: every agreement counts.
     image_quality
@@ -37,8 +37,10 @@ class LabelledSet:
         Hash of the cutout's pixels; the same pixels with two labels are a contradiction.
     duplicate
         Key of its group of near-duplicates; empty where it has none.
+    judges
+        False for a row that may only train. None: all may judge.
     weight
-        How often training draws it, relative to others.
+        What it counts in training, relative to others.
     split
         train, val or test.
     snr
@@ -56,6 +58,7 @@ class LabelledSet:
     content_hash: NDArray[np.str_]
     n_votes: NDArray[np.int64] | None = None
     duplicate: NDArray[np.str_] | None = None
+    judges: NDArray[np.bool_] | None = None
     weight: NDArray[np.float64] | None = None
     split: NDArray[np.str_] | None = None
     snr: NDArray[np.float64] | None = None
@@ -72,10 +75,15 @@ class LabelledSet:
 
     @property
     def mix(self) -> float:
-        """Share of real as training draws them; NaN for an empty set."""
+        """Share of real as they count in training; NaN for an empty set."""
         weight = np.ones(len(self)) if self.weight is None else self.weight
+        if self.weight is not None and self.split is not None:
+            weight = np.where(self.split == "train", weight, 0.0)
         total = float(weight.sum())
-        return float(weight[self.is_real].sum()) / total if total > 0 else float("nan")
+        if total <= 0:
+            return float("nan")
+        # A mix that weights brought to a limit is within it however the sums come out.
+        return round(float(weight[self.is_real].sum()) / total, 9)
 
 
 @dataclass(frozen=True, kw_only=True)

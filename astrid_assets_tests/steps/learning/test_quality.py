@@ -59,6 +59,7 @@ def test_a_clean_night_passes_and_random_labels_do_not(tools, rng):
     assert good.quality.quality_score > 0.95
     assert good.quality.drift is None
     with tools.catalogue.begin() as session:
+        session.get_one(TrainingDataset, good.row.id).status = "active"
         for row in session.scalars(select(Label)):
             row.label = "real" if rng.random() < 0.5 else "bogus"
             row.n_votes = 1
