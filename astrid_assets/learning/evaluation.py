@@ -1,7 +1,7 @@
-"""How good a score is: measured on the frozen test split, with intervals.
+"""How good a score is: measured on detections that its model never saw, with intervals.
 
-Whole groups (objects) are drawn, not
-single detections: thirty detections of one star are not thirty proofs.
+Whole groups (objects) are drawn, not single detections: thirty detections of one star
+are not thirty proofs.
 
 Purity is the share of real among what is called real, completeness the share of the
 real that is called so.
@@ -9,46 +9,80 @@ real that is called so.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from astrid_assets.learning.calibration import calibration_error
-from astrid_assets.learning.ranking import (
-    Interval,
-    Ranking,
-    bootstrap_weights,
-    check_scores,
-    counts,
-    interval_of,
-    ranking_of,
+from astrid_assets.learning.metrics.confusion import (
+    SKY,
+    ClassLine,
+    PurityAt,
+    confusion,
+    purity_at,
 )
-from astrid_assets.learning.slices import Slice, slices_of
+from astrid_assets.learning.metrics.intervals import Interval, interval_of, members_of, share
+from astrid_assets.learning.metrics.reliability import Reliability, reliability_of
+from astrid_assets.learning.ranking import (
+    BOOTSTRAPS,
+    CannotEvaluate,
+    RankedSplit,
+    Ranking,
+    check_scores,
+    gain,
+    rank,
+)
+from astrid_assets.learning.slices import Scored, Slice, slices_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+Numbers = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Metric = Callable[[Numbers, Flags], float]
+"""A number of one's own: scores (n,), labels (n,) → a number; greater or smaller is
+better, as it likes."""
 
-    Numbers = NDArray[np.float64]
-    Flags = NDArray[np.bool_]
 
+@dataclass(frozen=True)
+class Against:
+    """The model and another ranking, on the `n` detections that both have scores of.
 
-BOOTSTRAPS = 1000
+    `gain` is model minus the other, on the same detections.
+    """
+
+    n: int
+    model: Ranking
+    other: Ranking
+    gain: Ranking
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """A score on the test split, beside the plain ranking by ``|S/N|``.
+    """A score on a split, beside the plain ranking by ``|S/N|`` and other baselines.
 
-    `gain_*` are model minus ``|S/N|`` on the same bootstraps; an interval above 0
-    says that the model is better, not lucky. The confusion matrix is at `threshold`;
-    `calibration_error` is the mean distance between score and share of real.
+    Attributes
+    ----------
+    gain_roc_auc, gain_fpr_at_95_completeness
+        Model minus ``|S/N|``; an interval above 0 says that the model is better, not
+        lucky.
+    purity, completeness, accuracy, f1, mcc
+        At `threshold`, in the mix of the split; `shares` has their intervals.
+    calibration_error
+        Mean distance between score and share of real; more of it in `reliability`.
+    purities
+        What the threshold gives where another share is real: nights are not the split.
+    baselines
+        Other rankings by name.
+    own_metrics
+        By name, what `metrics` were asked for.
     """
 
     n_real: int
     n_bogus: int
+    n_objects: int
     model: Ranking
     snr_ranking: Ranking
     gain_roc_auc: Interval
@@ -58,12 +92,19 @@ class Evaluation:
     completeness: float
     accuracy: float
     f1: float
+    mcc: float
     calibration_error: float
     true_positives: int
     false_positives: int
     true_negatives: int
     false_negatives: int
+    shares: dict[str, Interval | None]
+    report: dict[str, ClassLine]
+    purities: list[PurityAt]
+    reliability: Reliability
     slices: dict[str, list[Slice]]
+    baselines: dict[str, Against] = field(default_factory=dict)
+    own_metrics: dict[str, Interval] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:
         """Return the form kept in the catalogue's JSON columns."""
@@ -72,18 +113,28 @@ class Evaluation:
     def flat(self) -> dict[str, float]:
         """Return the numbers an experiment tracker keeps, without the slices."""
         numbers = {
-            name: value for name, value in asdict(self).items() if isinstance(value, (int, float))
+            name: value for name, value in vars(self).items() if isinstance(value, (int, float))
         }
+        for name, value in vars(self.reliability).items():
+            if isinstance(value, float) and name != "error":
+                numbers[f"calibration_{name}" if "error" in name else name] = value
+        intervals: dict[str, Interval | None] = {}
         for prefix, ranking in (("", self.model), ("snr_", self.snr_ranking)):
-            for name, interval in vars(ranking).items():
-                numbers[f"{prefix}{name}"] = interval.value
-                numbers[f"{prefix}{name}_low"] = interval.low
-                numbers[f"{prefix}{name}_high"] = interval.high
+            intervals |= {f"{prefix}{name}": value for name, value in vars(ranking).items()}
+        for name, against in self.baselines.items():
+            intervals[f"{name}_roc_auc"] = against.other.roc_auc
+            intervals[f"gain_over_{name}_roc_auc"] = against.gain.roc_auc
         for name in ("gain_roc_auc", "gain_fpr_at_95_completeness"):
-            interval: Interval = getattr(self, name)
-            numbers[name] = interval.value
-            numbers[f"{name}_low"] = interval.low
-            numbers[f"{name}_high"] = interval.high
+            intervals[name] = getattr(self, name)
+        intervals |= self.shares | self.own_metrics
+        for name, interval in intervals.items():
+            if interval is not None:
+                numbers[name] = interval.value
+                numbers[f"{name}_low"] = interval.low
+                numbers[f"{name}_high"] = interval.high
+        for at in self.purities:
+            if at.purity is not None:
+                numbers[f"purity_where_{at.prevalence:g}_is_real"] = at.purity.value
         return {name: float(value) for name, value in numbers.items()}
 
 
@@ -95,6 +146,10 @@ def evaluate(
     *,
     threshold: float,
     slices: Mapping[str, NDArray[np.str_]] | None = None,
+    magnitudes: Numbers | None = None,
+    baselines: Mapping[str, Numbers] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    prevalences: Sequence[float] = SKY,
     bootstraps: int = BOOTSTRAPS,
     seed: int = 0,
 ) -> Evaluation:
@@ -110,10 +165,19 @@ def evaluate(
     groups : (n,)
         Object of each detection; None: every detection stands for itself.
     threshold
-        From `choose_threshold` on the val split.
+        From `learning.metrics.targets.choose_threshold` on the val split.
     slices
         Per name (``survey``, ``class``) the value of each detection; slices by S/N
-        are always there.
+        and its sign are always there.
+    magnitudes : (n,)
+        For slices by magnitude; NaN where there is none.
+    baselines
+        Other rankings by name, (n,) each; NaN where there is none. Compared on the
+        detections that have one, and left out where those lack a class.
+    metrics
+        Numbers of one's own by name; they get intervals as all others do.
+    prevalences
+        Shares of real at which purity is wanted.
 
     Raises
     ------
@@ -122,37 +186,108 @@ def evaluate(
     """
     ranks = np.abs(snr)
     check_scores(labels, scores, ranks)
-    weights = bootstrap_weights(len(labels), groups, bootstraps, seed)
-    model, model_samples = ranking_of(scores, labels, weights)
-    plain, plain_samples = ranking_of(ranks, labels, weights)
+    model = rank(scores, labels, groups, bootstraps=bootstraps, seed=seed)
+    plain = rank(ranks, labels, groups, bootstraps=bootstraps, seed=seed)
+    over_plain = gain(model, plain)
     called = scores >= threshold
-    hits, false_alarms = int((called & labels).sum()), int((called & ~labels).sum())
-    misses = int((~called & labels).sum())
+    counted = confusion(called, labels)
+    shares = _shares(called, labels, groups)
+    reliability = reliability_of(scores, labels, groups, seed=seed)
+    purity, completeness = shares["purity"], shares["completeness"]
     return Evaluation(
         n_real=int(labels.sum()),
         n_bogus=int((~labels).sum()),
-        model=model,
-        snr_ranking=plain,
-        gain_roc_auc=interval_of(
-            model.roc_auc.value - plain.roc_auc.value,
-            model_samples[0] - plain_samples[0],
-        ),
-        gain_fpr_at_95_completeness=interval_of(
-            model.fpr_at_95_completeness.value - plain.fpr_at_95_completeness.value,
-            model_samples[2] - plain_samples[2],
-        ),
+        n_objects=len(np.unique(members_of(len(labels), groups))),
+        model=model.ranking,
+        snr_ranking=plain.ranking,
+        gain_roc_auc=over_plain.roc_auc,
+        gain_fpr_at_95_completeness=over_plain.fpr_at_95_completeness,
         threshold=threshold,
-        purity=hits / (hits + false_alarms) if called.any() else None,
-        completeness=hits / (hits + misses),
+        purity=None if purity is None else purity.value,
+        completeness=0.0 if completeness is None else completeness.value,
         accuracy=float((called == labels).mean()),
-        f1=2 * hits / (2 * hits + false_alarms + misses),
-        calibration_error=calibration_error(scores, labels),
-        true_positives=hits,
-        false_positives=false_alarms,
-        true_negatives=int((~called & ~labels).sum()),
-        false_negatives=misses,
-        slices=slices_of(scores, labels, ranks, threshold, slices or {}),
+        f1=counted.f1,
+        mcc=counted.mcc,
+        calibration_error=reliability.error,
+        **asdict(counted),
+        shares=shares,
+        report=counted.report(),
+        purities=purity_at(prevalences, called, labels, groups),
+        reliability=reliability,
+        slices=slices_of(Scored(scores, labels, called, groups), snr, magnitudes, slices or {}),
+        baselines=_baselines(model, scores, labels, groups, baselines or {}, bootstraps, seed),
+        own_metrics={
+            name: _own(metric, scores, labels, groups, seed)
+            for name, metric in (metrics or {}).items()
+        },
     )
+
+
+def _shares(
+    called: Flags, labels: Flags, groups: NDArray[np.str_] | None
+) -> dict[str, Interval | None]:
+    def of(hits: Flags, inside: Flags) -> Interval | None:
+        return share(hits[inside], None if groups is None else groups[inside])
+
+    everything = np.ones(len(labels), dtype=bool)
+    return {
+        "purity": of(labels, called),
+        "completeness": of(called, labels),
+        "false_positive_rate": of(called, ~labels),
+        "accuracy": of(called == labels, everything),
+    }
+
+
+def _baselines(
+    model: RankedSplit,
+    scores: Numbers,
+    labels: Flags,
+    groups: NDArray[np.str_] | None,
+    baselines: Mapping[str, Numbers],
+    bootstraps: int,
+    seed: int,
+) -> dict[str, Against]:
+    found = {}
+    for name, values in baselines.items():
+        known = np.isfinite(values)
+        if not (labels[known].any() and (~labels[known]).any()):
+            continue
+        inside = None if groups is None else groups[known]
+        mine = model
+        if not known.all():
+            mine = rank(scores[known], labels[known], inside, bootstraps=bootstraps, seed=seed)
+        other = rank(values[known], labels[known], inside, bootstraps=bootstraps, seed=seed)
+        found[name] = Against(int(known.sum()), mine.ranking, other.ranking, gain(mine, other))
+    return found
+
+
+OWN_BOOTSTRAPS = 200
+"""Of a metric that is called once for each: it may be slow."""
+
+
+def _own(
+    metric: Metric, scores: Numbers, labels: Flags, groups: NDArray[np.str_] | None, seed: int
+) -> Interval:
+    """Return a number of one's own with a bootstrap interval over groups.
+
+    Drawn with repetition, because the function takes no weights; a draw of one class
+    only is left out.
+    """
+    member = members_of(len(scores), groups)
+    rows_of = np.argsort(member, kind="stable")
+    ends = np.cumsum(np.bincount(member))
+    starts = np.r_[0, ends[:-1]]
+    rng = np.random.default_rng(seed)
+    samples = []
+    for _ in range(OWN_BOOTSTRAPS):
+        drawn = rng.integers(len(ends), size=len(ends))
+        rows = np.concatenate([rows_of[starts[group] : ends[group]] for group in drawn])
+        if 0 < labels[rows].sum() < len(rows):
+            samples.append(metric(scores[rows], labels[rows]))
+    value = metric(scores, labels)
+    if not np.isfinite(value) or not np.isfinite(samples).any():
+        raise CannotEvaluate(f"a metric of one's own gave {value} and no finite bootstrap")
+    return interval_of(value, np.array(samples))
 
 
 @dataclass(frozen=True)
@@ -163,6 +298,7 @@ class Comparison:
     champion_roc_auc: float
     roc_auc: Interval
     average_precision: Interval
+    fpr_at_95_completeness: Interval
 
 
 def compare(
@@ -174,37 +310,15 @@ def compare(
     bootstraps: int = BOOTSTRAPS,
     seed: int = 0,
 ) -> Comparison:
-    """Compare two models on one test split, paired bootstrap by bootstrap."""
+    """Compare two models on one set of detections, pair by pair."""
     check_scores(labels, challenger, champion)
-    weights = bootstrap_weights(len(labels), groups, bootstraps, seed)
-    new, new_samples = ranking_of(challenger, labels, weights)
-    old, old_samples = ranking_of(champion, labels, weights)
+    new = rank(challenger, labels, groups, bootstraps=bootstraps, seed=seed)
+    old = rank(champion, labels, groups, bootstraps=bootstraps, seed=seed)
+    better = gain(new, old)
     return Comparison(
-        new.roc_auc.value,
-        old.roc_auc.value,
-        interval_of(new.roc_auc.value - old.roc_auc.value, new_samples[0] - old_samples[0]),
-        interval_of(
-            new.average_precision.value - old.average_precision.value,
-            new_samples[1] - old_samples[1],
-        ),
+        new.ranking.roc_auc.value,
+        old.ranking.roc_auc.value,
+        better.roc_auc,
+        better.average_precision,
+        better.fpr_at_95_completeness,
     )
-
-
-def choose_threshold(scores: Numbers, labels: Flags) -> float:
-    """Return the threshold with the best F1 of purity and completeness.
-
-    It lies half-way between the two neighbouring scores, so that a score of another
-    detection that differs in the last digit falls on the same side.
-
-    Parameters
-    ----------
-    scores : (n,)
-        From the val split, never from the test split.
-    labels : (n,), True for real
-    """
-    check_scores(labels, scores)
-    values, hits, false_alarms = counts(scores, labels, np.ones((1, len(labels))))
-    f1 = 2 * hits[0] / (hits[0] + false_alarms[0] + labels.sum())
-    best = int(np.argmax(f1))
-    below = values[best + 1] if best + 1 < len(values) else 0.0
-    return float((values[best] + below) / 2)

@@ -1,4 +1,4 @@
-"""How well a score sorts real before bogus, with bootstrap intervals.
+"""How well a score sorts real before bogus, with intervals.
 
 Every number comes from weighted counts of real and bogus at and above each distinct
 score, so a thousand bootstraps are a few array operations.
@@ -11,31 +11,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.learning.metrics.intervals import (
+    AreaParts,
+    Interval,
+    area_parts,
+    bootstrap_weights,
+    difference,
+    interval_of,
+    paired_areas,
+)
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.float64]
     Flags = NDArray[np.bool_]
+    Groups = NDArray[np.str_]
 
 COMPLETENESS_FLOOR = 0.95
 """The false positive rate is quoted where this share of the real is kept."""
 
-CONFIDENCE = 0.95
-CHUNK = 50
-"""Bootstraps computed at once; bounds the memory at large test splits."""
+FPR_CEILING = 0.01
+"""The completeness is quoted where at most this share of the bogus is kept."""
+
+BOOTSTRAPS = 1000
 
 
 class CannotEvaluate(ValueError):
     """The split holds no real or no bogus cutouts, or scores that are not numbers."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value and its central 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,28 @@ class Ranking:
     roc_auc: Interval
     average_precision: Interval
     fpr_at_95_completeness: Interval
+    completeness_at_1_fpr: Interval
+
+
+@dataclass(frozen=True)
+class RankedSplit:
+    """A ranking with what a paired comparison needs of it.
+
+    Attributes
+    ----------
+    samples : (4, b)
+        The four numbers in each bootstrap of what was seen.
+    """
+
+    ranking: Ranking
+    area: AreaParts
+    samples: Numbers
 
 
 def roc_auc(scores: Numbers, labels: Flags) -> float:
     """Return the chance that a real one scores above a bogus one; ties count half."""
     check_scores(labels, scores)
-    _, hits, false_alarms = counts(scores, labels, np.ones((1, len(labels))))
-    return float(_areas(hits, false_alarms)[0, 0])
+    return area_parts(scores, labels, None).area
 
 
 def check_scores(labels: Flags, *scores: Numbers) -> None:
@@ -91,58 +109,86 @@ def counts(scores: Numbers, labels: Flags, weights: Numbers) -> tuple[Numbers, N
     return ranked[starts], real.cumsum(axis=1), bogus.cumsum(axis=1)
 
 
-def _areas(real: Numbers, bogus: Numbers) -> Numbers:
-    """Return ROC AUC, average precision and FPR at the floor, ``(3, b)``.
-
-    NaN for a bootstrap that drew one class only.
-    """
+def _numbers(real: Numbers, bogus: Numbers) -> Numbers:
+    """Return the numbers of a `Ranking` in their order, ``(4, b)``."""
     n_real, n_bogus = real[:, -1:], bogus[:, -1:]
-    has_both = (n_real > 0) & (n_bogus > 0)
-    n_real, n_bogus = (np.where(has_both, n, np.nan) for n in (n_real, n_bogus))
     step = np.diff(bogus, axis=1, prepend=0.0)
-    before = real - np.diff(real, axis=1, prepend=0.0)
-    auc = (step * (before + real)).sum(axis=1) / (2 * n_real * n_bogus)[:, 0]
+    gained = np.diff(real, axis=1, prepend=0.0)
+    auc = (step * (2 * real - gained)).sum(axis=1) / (2 * n_real * n_bogus)[:, 0]
     called = real + bogus
     # A bootstrap may draw nothing of the highest scores.
     purity = np.divide(real, called, out=np.zeros_like(real), where=called > 0)
-    gained = np.diff(real, axis=1, prepend=0.0)
     precision = (gained * purity).sum(axis=1) / n_real[:, 0]
     # Rounding must not push 95 of 100 below the floor.
-    enough = real >= COMPLETENESS_FLOOR * n_real - 1e-9  # all False for NaN
-    first = enough.argmax(axis=1)
+    first = (real >= COMPLETENESS_FLOOR * n_real * (1 - 1e-12)).argmax(axis=1)
     rate = bogus[np.arange(len(bogus)), first] / n_bogus[:, 0]
-    return np.stack([auc, precision, rate])
+    few_enough = bogus <= FPR_CEILING * n_bogus * (1 + 1e-12)
+    kept = np.where(few_enough, real, 0.0).max(axis=1) / n_real[:, 0]
+    return np.stack([auc, precision, rate, kept])
 
 
-def ranking_of(scores: Numbers, labels: Flags, weights: Numbers) -> tuple[Ranking, Numbers]:
-    """Return the ranking's numbers and their bootstrap samples, ``(3, b)``."""
-    _, real, bogus = counts(scores, labels, np.ones((1, len(labels))))
-    values = _areas(real, bogus)[:, 0]
-    parts = []
-    for start in range(0, len(weights), CHUNK):
-        _, real, bogus = counts(scores, labels, weights[start : start + CHUNK])
-        parts.append(_areas(real, bogus))
-    samples = np.concatenate(parts, axis=1)
-    auc, precision, rate = (
-        interval_of(float(value), row) for value, row in zip(values, samples, strict=True)
+def rank(
+    scores: Numbers,
+    labels: Flags,
+    groups: Groups | None = None,
+    *,
+    bootstraps: int = BOOTSTRAPS,
+    seed: int = 0,
+) -> RankedSplit:
+    """Measure how well a score sorts; equal seeds draw equal bootstraps.
+
+    The mix of real and bogus is that of the detections, in each bootstrap.
+
+    Parameters
+    ----------
+    scores : (n,)
+    labels : (n,), True for real
+    groups : (n,)
+        Object of each detection; None: every detection stands for itself.
+
+    Raises
+    ------
+    CannotEvaluate
+        If one of the classes is missing or a score is not finite.
+    """
+    check_scores(labels, scores)
+    values = _numbers(*counts(scores, labels, np.ones((1, len(labels))))[1:])[:, 0]
+    edged = np.r_[np.inf, scores, -np.inf]
+    are_real = np.r_[False, labels, True]
+    seen: list[Numbers] = []
+    with_unseen: list[Numbers] = []
+    for weights in bootstrap_weights(labels, groups, bootstraps, seed):
+        with_unseen.append(_numbers(*_same_mix(edged, are_real, weights, labels)))
+        weights[:, [0, -1]] = 0.0
+        seen.append(_numbers(*_same_mix(edged, are_real, weights, labels)))
+    samples, wider = np.concatenate(seen, axis=1), np.concatenate(with_unseen, axis=1)
+    area = area_parts(scores, labels, groups)
+    others = (
+        interval_of(float(value), row, wide)
+        for value, row, wide in zip(values[1:], samples[1:], wider[1:], strict=True)
     )
-    return Ranking(auc, precision, rate), samples
+    return RankedSplit(Ranking(area.interval(), *others), area, samples)
 
 
-def bootstrap_weights(
-    n: int, groups: NDArray[np.str_] | None, bootstraps: int, seed: int
-) -> Numbers:
-    """Return how often each detection was drawn, ``(b, n)``."""
-    names, member = np.unique(np.arange(n) if groups is None else groups, return_inverse=True)
-    rng = np.random.default_rng(seed)
-    share = np.full(len(names), 1 / len(names))
-    return rng.multinomial(len(names), share, size=bootstraps)[:, member].astype(np.float64)
+def _same_mix(
+    scores: Numbers, are_real: Flags, weights: Numbers, labels: Flags
+) -> tuple[Numbers, Numbers]:
+    """Return `counts` with as much real and bogus as there are detections."""
+    _, real, bogus = counts(scores, are_real, weights)
+    return real / real[:, -1:] * labels.sum(), bogus / bogus[:, -1:] * (~labels).sum()
 
 
-def interval_of(value: float, samples: Numbers) -> Interval:
-    """Return a value with the central interval of its bootstrap samples."""
-    tail = (1 - CONFIDENCE) / 2
-    # A bootstrap that drew only one class has no value.
-    samples = samples[np.isfinite(samples)]
-    low, high = np.quantile(samples, [tail, 1 - tail])
-    return Interval(value, float(low), float(high))
+def gain(a: RankedSplit, b: RankedSplit) -> Ranking:
+    """Return how much better `a` is than `b` on the same detections and bootstraps."""
+    names = list(vars(a.ranking))[1:]
+    others = []
+    for row, name in enumerate(names, start=1):
+        x, y = a.samples[row], b.samples[row]
+        one, two = getattr(a.ranking, name), getattr(b.ranking, name)
+        if np.array_equal(x, y):
+            others.append(Interval(one.value - two.value, 0.0, 0.0))
+            continue
+        scatter = x.std() * y.std()
+        correlation = float(((x - x.mean()) * (y - y.mean())).mean() / scatter) if scatter else 0.0
+        others.append(difference(one, two, correlation))
+    return Ranking(paired_areas(a.area, b.area), *others)

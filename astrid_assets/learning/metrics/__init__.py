@@ -1,0 +1,4 @@
+"""Numbers of an evaluation, each a small function of scores and labels, with intervals.
+
+What belongs together is put together in `learning.evaluation`.
+"""

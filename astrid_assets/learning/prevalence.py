@@ -1,0 +1,137 @@
+"""How much of a night is real, from its scores alone, and what purity to expect.
+
+A score is a probability at the share of real in the set that calibrated the model, the
+*known* prevalence. A night has another one. The likelihood of its scores as a function
+of that one number has a single maximum, the fixed point of the EM algorithm of Saerens
+et al.; what the scores say at that share gives the expected purity above any threshold.
+
+This holds where real and bogus of the night look like those of the calibration set;
+bogus of a new kind that score high are counted as real.
+
+References
+----------
+Saerens, Latinne & Decaestecker 2002, Neural Computation 14, 21.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import brentq
+
+from astrid_assets.learning.calibration import at_prevalence
+from astrid_assets.learning.metrics.intervals import Interval, Z
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.float64]
+
+SMALLEST = 1e-9
+
+
+@dataclass(frozen=True)
+class ExpectedNight:
+    """What a night's scores say about it, without a label.
+
+    Attributes
+    ----------
+    prevalence
+        Share of real among all that was scored, with its 95 % interval.
+    n_called
+        Detections at and above the threshold.
+    purity, completeness
+        Expected shares of real among those, and of the real that is among those; None
+        where nothing is.
+    """
+
+    n: int
+    prevalence: Interval
+    n_called: int
+    purity: Interval | None
+    completeness: float | None
+
+
+def estimate_prevalence(scores: Numbers, known: float) -> Interval:
+    """Return the share of real among some detections, from their scores.
+
+    Parameters
+    ----------
+    scores : (n,), probabilities at prevalence `known`; at least one
+    known
+        Above 0 and below 1.
+
+    Returns
+    -------
+    prevalence : the most likely share; limits where the likelihood is lower by what
+        makes 95 % (a likelihood ratio of one number)
+    """
+    if not len(scores):
+        raise ValueError("no scores: the share of real among nothing is not known")
+    real, bogus = scores / known, (1 - scores) / (1 - known)
+
+    def slope(share: float) -> float:
+        return float(((real - bogus) / (share * real + (1 - share) * bogus)).sum())
+
+    def log_likelihood(share: float) -> float:
+        return float(np.log(share * real + (1 - share) * bogus).sum())
+
+    low, high = SMALLEST, 1 - SMALLEST
+    if slope(low) <= 0:
+        best = low
+    elif slope(high) >= 0:
+        best = high
+    else:
+        # The slope falls all the way: there is one maximum.
+        best = float(brentq(slope, low, high, xtol=1e-12))
+    floor = log_likelihood(best) - Z**2 / 2
+
+    def above_floor(share: float) -> float:
+        return log_likelihood(share) - floor
+
+    lower = low if above_floor(low) >= 0 else float(brentq(above_floor, low, best))
+    upper = high if above_floor(high) >= 0 else float(brentq(above_floor, best, high))
+    if best <= low:
+        best = lower = 0.0
+    if best >= high:
+        best = upper = 1.0
+    return Interval(best, 0.0 if lower <= low else lower, 1.0 if upper >= high else upper)
+
+
+def expected_night(scores: Numbers, known: float, threshold: float) -> ExpectedNight:
+    """Return the share of real in a night and the purity to expect at a threshold.
+
+    Parameters
+    ----------
+    scores : (n,), probabilities at prevalence `known`; at least one
+    threshold
+        On the scores as they are.
+    """
+    share = estimate_prevalence(scores, known)
+    called = scores >= threshold
+
+    def purity(prevalence: float) -> float:
+        return float(_at(scores, known, prevalence)[called].mean())
+
+    expected = _at(scores, known, share.value)
+    total = float(expected.sum())
+    return ExpectedNight(
+        len(scores),
+        share,
+        int(called.sum()),
+        # Rises with the share of real, so its limits are those of the share.
+        Interval(*(purity(value) for value in (share.value, share.low, share.high)))
+        if called.any()
+        else None,
+        float(expected[called].sum()) / total if total > 0 else None,
+    )
+
+
+def _at(scores: Numbers, known: float, prevalence: float) -> Numbers:
+    if prevalence <= 0:
+        return np.zeros_like(scores)
+    if prevalence >= 1:
+        return np.ones_like(scores)
+    return at_prevalence(scores, known, prevalence)
