@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.arrays.robust import MAD_TO_SIGMA
 from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.detection.ranking import snr_ranking
 from astrid_assets.science.errors import Reason
+from astrid_assets.science.labelling.cutout_fitting import fitted_cutout
 from astrid_assets.science.mask_bits import MaskBit
 from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.steps.detections.objects import with_objects
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from astrid_assets.science.arrays.types import Cutouts, Image
+    from astrid_assets.science.arrays.types import Cutouts
     from astrid_assets.storage.database.catalogue import Catalogue
     from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
@@ -118,40 +118,11 @@ def import_alerts(
 
 
 def alert_cutout(alert: Alert) -> Cutouts:
-    """Return the (3, 64, 64) cutout of an alert, its centre at [32, 32].
-
-    Science and reference less their sky in units of its sigma; 0 where there is
-    nothing. The sigma is that of the fainter half of the pixels, which stars spare.
-    """
-    third = alert.third
-    if not alert.third_is_score:
-        middle = np.nanmedian(third)
-        sigma = MAD_TO_SIGMA * np.nanmedian(np.abs(third - middle))
-        third = (third - middle) / max(float(sigma), np.finfo(np.float32).tiny)
-    planes = (_in_sigma(alert.science), _in_sigma(alert.reference), third)
-    stack = np.zeros((3, CUTOUT_SIZE, CUTOUT_SIZE), dtype=np.float32)
-    for channel, plane in enumerate(planes):
-        _place(stack[channel], plane)
-    return np.nan_to_num(stack, nan=0, posinf=0, neginf=0)
-
-
-def _in_sigma(image: Image) -> Image:
-    low, middle = np.nanpercentile(image, [15.87, 50])
-    sigma = max(float(middle - low), np.finfo(np.float32).tiny)
-    return ((image - middle) / sigma).astype(np.float32)
-
-
-def _place(target: Image, image: Image) -> None:
-    """Copy an image so that its centre comes to the target's pixel [32, 32]."""
-    half = CUTOUT_SIZE // 2
-    spans = []
-    for length in image.shape:
-        # Of 100 pixels the candidate sits on the 50th, of 63 on the 32nd.
-        centre = (length - 1) // 2
-        start, stop = max(centre - half, 0), min(centre + half, length)
-        spans.append((slice(half - centre + start, half - centre + stop), slice(start, stop)))
-    (to_y, from_y), (to_x, from_x) = spans
-    target[to_y, to_x] = image[from_y, from_x]
+    """Return the (3, 64, 64) cutout of an alert, by the rules of `cutout_fitting`."""
+    third = "score" if alert.third_is_score else "difference"
+    return fitted_cutout(
+        {"science": alert.science, "reference": alert.reference, third: alert.third}
+    )
 
 
 def _import_night(
