@@ -9,6 +9,8 @@
     result.plot()
     result.write("difference.fits")
 
+    api.score(cutouts)   # probability of being real, by the model in force
+
 Bands, dates, nights and anchors are not asked for; what has to be assumed stands in
 `notes`, with the argument that settles it. Nights and seasons are what `astrid
 backfill` is for; the formulas are in `science`.
@@ -21,8 +23,13 @@ from typing import TYPE_CHECKING
 from astrid_assets.resources.environment import keep_compiled_code
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from astrid_assets.standalone.inputs import Input
     from astrid_assets.standalone.results import Measurement, Subtraction
+    from astrid_assets.steps.learning.score import CutoutMetadata
+    from astrid_assets.steps.nights import Tools
 
 
 def difference(science: Input, reference: Input, **settings: object) -> Subtraction:
@@ -97,3 +104,58 @@ def measure(frame: Input, **settings: object) -> Measurement:
     from astrid_assets.standalone.working import measured
 
     return measured(frame, settings)
+
+
+def score(
+    cutouts: NDArray[np.floating],
+    metadata: CutoutMetadata | None = None,
+    *,
+    model: str | None = None,
+) -> NDArray[np.float32]:
+    """Return the probability of being real of each cutout, by a model of the catalogue.
+
+    The same cutout gets the same score, however many come with it; NaN, infinite and
+    absurd pixels count as blank sky. Cutouts of other sizes and channels are fitted by
+    the rules of `science.labelling.cutout_fitting`.
+
+    Parameters
+    ----------
+    cutouts : (n, channels, ny, nx)
+        As the pipeline makes them, (n, 3, 64, 64) in sigma; or of another survey.
+    metadata
+        For cutouts from elsewhere: `channels`, their names in order, of ``science``,
+        ``reference``, ``difference``, ``score``; `unit`, ``sigma`` or ``counts``;
+        `signs`, -1 where a faded source is shown as positive.
+    model
+        Id or version of a model; None: the one in force, else the newest.
+
+    Returns
+    -------
+    probability : (n,), at the share of real of the set that calibrated the model
+
+    Raises
+    ------
+    NoModel
+        If there is no such model.
+    UnfitCutouts
+        If no rule fits the cutouts.
+    """
+    from astrid_assets.steps.learning.score import score_cutouts
+
+    return score_cutouts(_tools(), cutouts, metadata, model)
+
+
+def _tools() -> Tools:
+    """Return the catalogue and the store of the environment, as `astrid` finds them."""
+    from astrid_assets.compute import Compute
+    from astrid_assets.resources.environment import Addresses
+    from astrid_assets.steps.nights import Tools
+    from astrid_assets.storage.database.catalogue import Catalogue
+    from astrid_assets.storage.objects.object_store import open_object_store
+
+    addresses = Addresses()
+    return Tools(
+        Catalogue(addresses.database_url.get_secret_value()),
+        open_object_store(addresses.store_url, **addresses.s3_access),
+        Compute(),
+    )

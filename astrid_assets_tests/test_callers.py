@@ -24,8 +24,6 @@ ENTRANCES = {
 ORACLES = {
     # Work that is not finished yet.
     "learning.tuning.tune": "used by tuning and by the deployment gate of the learning work",
-    "learning.evaluation.compare": "used by tuning and by the deployment gate of the learning work",
-    "learning.calibration.at_prevalence": "purity at the share of real of another night",
     "science.labelling.splits.temporal_split": "an evaluation of its own, for the learning work",
     # The documentation.
     "science.quality.declarations.declarations": "the page of measured numbers is made from it",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from astrid_assets.assets._nightly import picture_metadata
-from astrid_assets.pictures.plots import training_curves
 from astrid_assets.pictures.thumbnails import cutout_sheet
 from astrid_assets.science.quality.gate import value_in_words
+from astrid_assets.steps.learning.evaluation_pictures import CAPTIONS
 from astrid_assets.storage.database.tables.learning import TrainingDataset
 
 if TYPE_CHECKING:
@@ -112,10 +112,9 @@ def training_metadata(trained: TrainedVersion, verdicts: Sequence[Judged]) -> Me
         **evaluation_metadata(trained.evaluation),
         **gate_metadata(verdicts),
     }
-    if trained.history:
-        metadata["training curves"] = picture_metadata(
-            training_curves(trained.history), "loss and validation AUC"
-        )
+    for name, caption in CAPTIONS.items():
+        if name in trained.pictures:
+            metadata[name.replace("_", " ")] = picture_metadata(trained.pictures[name], caption)
     return metadata
 
 
@@ -139,12 +138,8 @@ def deployment_metadata(report: DeploymentReport) -> Metadata:
 
 def evaluation_metadata(evaluation: Evaluation) -> Metadata:
     """Return the numbers of an evaluation: model against plain S/N, with intervals."""
-    metadata: Metadata = {
-        "roc_auc": dg.MetadataValue.float(evaluation.model.roc_auc.value),
-        "average_precision": dg.MetadataValue.float(evaluation.model.average_precision.value),
-        "calibration_error": dg.MetadataValue.float(evaluation.calibration_error),
-    }
-    rows = [
+    reliability, shares = evaluation.reliability, evaluation.shares
+    rankings = [
         f"| {name.replace('_', ' ')} | {_interval(model)} | {_interval(snr)} |"
         for (name, model), snr in zip(
             vars(evaluation.model).items(),
@@ -152,10 +147,45 @@ def evaluation_metadata(evaluation: Evaluation) -> Metadata:
             strict=True,
         )
     ]
-    metadata["evaluation"] = dg.MetadataValue.md(
-        f"Test split: {evaluation.n_real} real, {evaluation.n_bogus} bogus\n\n"
-        "| | model | plain S/N |\n|---|---|---|\n" + "\n".join(rows)
-    )
+    at_threshold = [
+        f"| {name.replace('_', ' ')} | {_interval(value) if value else 'not measured'} |"
+        for name, value in shares.items()
+    ]
+    mixes = [
+        f"| {at.prevalence:g} | {_interval(at.purity) if at.purity else 'nothing called real'} |"
+        for at in evaluation.purities
+    ]
+    others = [
+        f"| {name} | {against.n} | {_interval(against.other.roc_auc)} | "
+        f"{_interval(against.gain.roc_auc)} |"
+        for name, against in evaluation.baselines.items()
+    ]
+    metadata: Metadata = {
+        "roc_auc": dg.MetadataValue.float(evaluation.model.roc_auc.value),
+        "average_precision": dg.MetadataValue.float(evaluation.model.average_precision.value),
+        "calibration_error": dg.MetadataValue.float(evaluation.calibration_error),
+        "calibration_error by chance, at most": dg.MetadataValue.float(
+            reliability.largest_expected_error
+        ),
+        "mcc": dg.MetadataValue.float(evaluation.mcc),
+        "evaluation": dg.MetadataValue.md(
+            f"{evaluation.n_real} real, {evaluation.n_bogus} bogus of {evaluation.n_objects} "
+            "objects that the training never saw; in brackets 95 %\n\n"
+            "| | model | plain S/N |\n|---|---|---|\n" + "\n".join(rankings)
+        ),
+        "at the threshold": dg.MetadataValue.md(
+            f"Score {evaluation.threshold:.3f} and above is called real\n\n"
+            "| | |\n|---|---|\n" + "\n".join(at_threshold)
+        ),
+        "purity at other shares of real": dg.MetadataValue.md(
+            "| share of real | purity |\n|---|---|\n" + "\n".join(mixes)
+        ),
+    }
+    if others:
+        metadata["against other scores"] = dg.MetadataValue.md(
+            "| score | detections | ROC AUC | the model gains |\n|---|---|---|---|\n"
+            + "\n".join(others)
+        )
     return metadata
 
 

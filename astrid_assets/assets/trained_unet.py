@@ -8,7 +8,7 @@ from astrid_assets.assets._nightly import RETRIES
 from astrid_assets.assets.training_dataset import training_dataset
 from astrid_assets.compute import Compute
 from astrid_assets.failures import in_words
-from astrid_assets.learning.settings import TrainingSettings
+from astrid_assets.learning.settings import ThresholdSettings, TrainingSettings
 from astrid_assets.resources.environment import Addresses
 from astrid_assets.science.quality.gates import enough_test_samples, evaluation_floor
 from astrid_assets.steps import versions
@@ -20,8 +20,8 @@ from astrid_assets.storage.queries import gates
 from astrid_assets.tracking.client import Tracking
 
 
-class TrainingConfig(TrainingSettings, dg.Config):
-    """The training settings, in the launchpad."""
+class TrainingConfig(TrainingSettings, ThresholdSettings, dg.Config):
+    """The training settings and the target of the threshold, in the launchpad."""
 
     min_roc_auc: float = Field(
         default=MIN_ROC_AUC, ge=0.5, le=1, description="floor of the gate before deployment"
@@ -46,10 +46,15 @@ def trained_unet(
 ) -> dg.MaterializeResult:
     """A U-Net trained on the newest dataset, judged on its frozen test split."""
     from astrid_assets.learning.datamodule import UnusableDataset
+    from astrid_assets.learning.metrics.targets import NoThreshold
     from astrid_assets.learning.ranking import CannotEvaluate
     from astrid_assets.steps.learning.train import train_model
 
-    settings = TrainingSettings(**config.model_dump(exclude={"min_roc_auc"}))
+    asked = config.model_dump()
+    settings = TrainingSettings(
+        **{n: asked[n] for n in TrainingSettings.model_fields if n in asked}
+    )
+    target = ThresholdSettings(**{name: asked[name] for name in ThresholdSettings.model_fields})
     # A few large files, seldom made: what is damaged is written over.
     tools = Tools(catalogue, store.verifying(), compute)
     try:
@@ -59,9 +64,10 @@ def trained_unet(
                 tracking,
                 settings,
                 Addresses().home / "work",
+                target=target,
                 on_epoch=lambda metrics: context.log.info("%s", metrics),
             )
-    except (NoDataset, UnusableDataset, CannotEvaluate) as error:
+    except (NoDataset, UnusableDataset, CannotEvaluate, NoThreshold) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     evaluation = trained.evaluation
     verdicts = [

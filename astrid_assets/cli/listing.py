@@ -34,12 +34,13 @@ def print_rows(rows: Rows, columns: Mapping[str, str], kind: str) -> None:
     if kind == "json":
         click.echo(json.dumps([dict(row) for row in rows], indent=1, allow_nan=False))
     elif kind == "csv":
-        click.echo(_csv(rows), nl=False)
+        click.echo(csv_of(rows), nl=False)
     else:
         _table(rows, columns)
 
 
-def _csv(rows: Rows) -> str:
+def csv_of(rows: Rows) -> str:
+    """Return rows as CSV, all columns."""
     if not rows:
         return ""
     buffer = io.StringIO()

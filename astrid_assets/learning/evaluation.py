@@ -24,7 +24,7 @@ from astrid_assets.learning.metrics.confusion import (
     purity_at,
 )
 from astrid_assets.learning.metrics.intervals import Interval, interval_of, members_of, share
-from astrid_assets.learning.metrics.reliability import Reliability, reliability_of
+from astrid_assets.learning.metrics.reliability import ScoreReliability, reliability_of
 from astrid_assets.learning.ranking import (
     BOOTSTRAPS,
     CannotEvaluate,
@@ -101,7 +101,7 @@ class Evaluation:
     shares: dict[str, Interval | None]
     report: dict[str, ClassLine]
     purities: list[PurityAt]
-    reliability: Reliability
+    reliability: ScoreReliability
     slices: dict[str, list[Slice]]
     baselines: dict[str, Against] = field(default_factory=dict)
     own_metrics: dict[str, Interval] = field(default_factory=dict)
@@ -262,7 +262,7 @@ def _baselines(
 
 
 OWN_BOOTSTRAPS = 200
-"""Of a metric that is called once for each: it may be slow."""
+"""Number of calls of a metric of one's own: it may be slow."""
 
 
 def _own(

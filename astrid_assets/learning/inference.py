@@ -62,13 +62,14 @@ class OnnxScorer:
                 f"ONNX Runtime cannot load these {len(content)} bytes as a model: {error}"
             ) from error
         inputs = {port.name: port.shape for port in self._session.get_inputs()}
-        outputs = {port.name for port in self._session.get_outputs()}
-        if set(inputs) != {"cutouts"} or outputs != {"mask", "score"}:
+        outputs = {port.name: port.shape for port in self._session.get_outputs()}
+        if set(inputs) != {"cutouts"} or set(outputs) != {"mask", "score"}:
             raise UnusableModel(
                 "a model takes `cutouts` and returns `mask` and `score`; this one "
                 f"takes {sorted(inputs)} and returns {sorted(outputs)}"
             )
         self._shape = tuple(inputs["cutouts"][1:])
+        self._mask_shape = tuple(outputs["mask"][1:])
 
     def score(self, cutouts: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probability of being real for each cutout, ``(n,)``.
@@ -89,9 +90,10 @@ class OnnxScorer:
 
         Returns
         -------
-        masks : (n, 64, 64)
+        masks : (n, side, side)
+            The middle of each cutout, as far as the network sees it.
         """
-        return self._run("mask", cutouts, self._shape[1:])
+        return self._run("mask", cutouts, self._mask_shape)
 
     def _run(
         self, output: str, cutouts: NDArray[np.float32], shape: tuple[int, ...]

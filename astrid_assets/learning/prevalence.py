@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import brentq
 
 from astrid_assets.learning.calibration import at_prevalence
-from astrid_assets.learning.metrics.intervals import Interval, Z
+from astrid_assets.learning.metrics.intervals import Interval, Z, zero_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,14 +84,14 @@ def estimate_prevalence(scores: Numbers, known: float) -> Interval:
         best = high
     else:
         # The slope falls all the way: there is one maximum.
-        best = float(brentq(slope, low, high, xtol=1e-12))
+        best = zero_of(slope, low, high)
     floor = log_likelihood(best) - Z**2 / 2
 
     def above_floor(share: float) -> float:
         return log_likelihood(share) - floor
 
-    lower = low if above_floor(low) >= 0 else float(brentq(above_floor, low, best))
-    upper = high if above_floor(high) >= 0 else float(brentq(above_floor, best, high))
+    lower = low if above_floor(low) >= 0 else zero_of(above_floor, low, best)
+    upper = high if above_floor(high) >= 0 else zero_of(above_floor, best, high)
     if best <= low:
         best = lower = 0.0
     if best >= high:

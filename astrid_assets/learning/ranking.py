@@ -16,7 +16,7 @@ from astrid_assets.learning.metrics.intervals import (
     Interval,
     area_parts,
     bootstrap_weights,
-    difference,
+    difference_interval,
     interval_of,
     paired_areas,
 )
@@ -190,5 +190,5 @@ def gain(a: RankedSplit, b: RankedSplit) -> Ranking:
             continue
         scatter = x.std() * y.std()
         correlation = float(((x - x.mean()) * (y - y.mean())).mean() / scatter) if scatter else 0.0
-        others.append(difference(one, two, correlation))
+        others.append(difference_interval(one, two, correlation))
     return Ranking(paired_areas(a.area, b.area), *others)

@@ -16,6 +16,7 @@ from astrid_assets.learning.unet import Ensemble, central, centre_logit
 
 if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRScheduler
+    from numpy.typing import NDArray
 
     from astrid_assets.learning.settings import TrainingSettings
 
@@ -87,6 +88,7 @@ class SegmentationTask(lightning.LightningModule):
             "val_loss": sum(float(part["total"]) for part in self._val) / count,
             "val_candidate_loss": (sum(float(part["candidate"]) for part in self._val) / count),
             "val_auc": roc_auc(logits, labels),
+            **_shares(logits > 0, labels),
             "learning_rate": float(self.trainer.optimizers[0].param_groups[0]["lr"]),
         }
         self._train_losses.clear()
@@ -131,6 +133,16 @@ class SegmentationTask(lightning.LightningModule):
         if not isinstance(history, list):
             raise TypeError(f"history in the checkpoint is a {type(history).__name__}")
         self.history = list(history)
+
+
+def _shares(called: NDArray[np.bool_], labels: NDArray[np.bool_]) -> EpochMetrics:
+    """Return accuracy, precision and recall at even odds; 0 where nothing is called real."""
+    hits = float((called & labels).sum())
+    return {
+        "val_accuracy": float((called == labels).mean()),
+        "val_precision": hits / max(float(called.sum()), 1.0),
+        "val_recall": hits / float(labels.sum()),
+    }
 
 
 def _channels_last(images: Tensor) -> Tensor:

@@ -8,12 +8,14 @@ from pydantic import Field, field_validator, model_validator
 
 from astrid_assets.science.settings import Settings
 
+Network = Literal["unet", "cnn"]
 Activation = Literal["relu", "leaky_relu", "silu", "gelu"]
 PixelLoss = Literal["bce", "focal", "none"]
 OverlapLoss = Literal["dice", "tversky", "none"]
 Optimiser = Literal["adamw", "adam", "sgd"]
 Schedule = Literal["one_cycle", "cosine", "constant"]
 Precision = Literal["32", "bf16"]
+ThresholdTarget = Literal["f1", "completeness", "false_positives_per_night"]
 
 CHANNELS = ("science", "reference", "score")
 """The channels of a cutout, in their order; see `science.arrays.types.Cutouts`."""
@@ -25,6 +27,12 @@ WHERE_IT_RUNS = frozenset({"threads", "accelerator", "devices", "precision"})
 class NetworkSettings(Settings):
     """The shape of the network."""
 
+    network: Network = Field(
+        default="unet",
+        description="unet draws a mask; cnn is the small baseline, which knows the "
+        "candidate's score only: take its losses of pixels and overlap off",
+        exclude_if=lambda value: value == "unet",
+    )
     channels: list[str] = Field(
         default=["science", "reference", "score"],
         min_length=1,
@@ -193,4 +201,24 @@ class TrainingSettings(NetworkSettings, LossSettings, AugmentationSettings):
     devices: int = Field(default=1, ge=1, description="processors of that kind, one process each")
     precision: Precision = Field(
         default="32", description="of the multiplications; bf16 is quicker on a GPU"
+    )
+
+
+class ThresholdSettings(Settings):
+    """What the threshold of a model is chosen for, on the val split."""
+
+    threshold_target: ThresholdTarget = Field(
+        default="f1",
+        description="f1: the best mean of purity and completeness at `threshold_prevalence`; "
+        "completeness: the highest threshold that keeps `threshold_completeness`; "
+        "false_positives_per_night: the lowest that lets at most that many bogus pass",
+    )
+    threshold_prevalence: float = Field(
+        default=0.5, gt=0, lt=1, description="share of real for which F1 is the best"
+    )
+    threshold_completeness: float = Field(
+        default=0.95, gt=0, lt=1, description="share of the real that is to be kept"
+    )
+    false_positives_per_night: float = Field(
+        default=10.0, gt=0, description="bogus that reviewers accept to see in a night"
     )

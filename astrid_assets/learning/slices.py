@@ -35,7 +35,7 @@ class Slice:
     purity
         Share of real among what is called real in it, in the mix of the split.
     roc_auc
-        Of its real against its bogus; a slice of one class is ranked against the whole
+        Its real against its bogus; a slice of one class is ranked against the whole
         other class.
     """
 

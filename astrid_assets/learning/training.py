@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from astrid_assets.learning.baseline import CandidateCNN
 from astrid_assets.learning.calibration import ScoreCalibration, fit_calibration
 from astrid_assets.learning.checkpoints import (
     LAST,
@@ -60,7 +61,8 @@ class TrainedModel:
         Best epoch of each member, counted from 0.
     history
         One entry per epoch and member: epoch, member, train_loss, val_loss,
-        val_candidate_loss, val_auc, learning_rate.
+        val_candidate_loss, val_auc, val_accuracy, val_precision, val_recall,
+        learning_rate.
     resumed_after
         Epochs of all members that were already done when this call began.
     seconds
@@ -105,7 +107,7 @@ def train(
     started = time.monotonic()
     fingerprint = fingerprint_of(stamps, samples, settings)
     _sidesfit(min(stamps.size, settings.size), settings.depth)
-    members: list[UNet] = []
+    members: list[UNet | CandidateCNN] = []
     histories: list[list[EpochMetrics]] = []
     resumed_after = 0
     with quiet_and_deterministic(settings.threads):
@@ -158,11 +160,11 @@ def _data(
     )
 
 
-def _network(settings: TrainingSettings, member: int) -> UNet:
+def _network(settings: TrainingSettings, member: int) -> UNet | CandidateCNN:
     """Build a member from its seed alone, leaving the global generator as it is."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed + member)
-        network = UNet(settings)
+        network = CandidateCNN(settings) if settings.network == "cnn" else UNet(settings)
     return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 

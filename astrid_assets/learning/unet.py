@@ -164,7 +164,7 @@ class Ensemble(nn.Module):
         That shape.
     """
 
-    def __init__(self, members: Sequence[UNet], settings: NetworkSettings) -> None:
+    def __init__(self, members: Sequence[nn.Module], settings: NetworkSettings) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
         self.settings = settings

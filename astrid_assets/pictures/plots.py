@@ -20,23 +20,40 @@ INK, ACCENT, FAINT = "#1f2937", "#c2410c", "#9ca3af"
 
 
 def training_curves(history: Sequence[Mapping[str, float]]) -> bytes:
-    """Draw loss and validation AUC over the epochs, a line for each member."""
+    """Draw losses and the val split's numbers over the epochs, a line for each member.
+
+    Parameters
+    ----------
+    history
+        Entries of epochs; of ``val_accuracy``, ``val_precision`` and ``val_recall`` what
+        is there.
+    """
+    shares = {
+        "val_auc": ("ROC AUC", ACCENT),
+        "val_accuracy": ("accuracy", FAINT),
+        "val_precision": ("precision", INK),
+        "val_recall": ("recall", "#0369a1"),
+    }
 
     def draw(figure: Figure) -> None:
         losses, areas = figure.subplots(1, 2)
-        # Trainings of earlier versions had one member and did not say so.
-        for member in sorted({row.get("member", 0) for row in history}):
-            own = [row for row in history if row.get("member", 0) == member]
-            epochs = [row["epoch"] + 1 for row in own]
-            labels = ("train", "val") if member == 0 else (None, None)
-            losses.plot(epochs, [row["train_loss"] for row in own], INK, label=labels[0])
-            losses.plot(epochs, [row["val_loss"] for row in own], ACCENT, label=labels[1])
-            areas.plot(epochs, [row["val_auc"] for row in own], ACCENT)
+        for number, member in enumerate(sorted({row.get("member", 0.0) for row in history})):
+            rows = [row for row in history if row.get("member", 0.0) == member]
+            epochs = [row["epoch"] + 1 for row in rows]
+            # One entry in the legend, whatever the number of members.
+            mark = "_" if number else ""
+            losses.plot(epochs, [row["train_loss"] for row in rows], INK, label=mark + "train")
+            losses.plot(epochs, [row["val_loss"] for row in rows], ACCENT, label=mark + "val")
+            for name, (label, colour) in shares.items():
+                if all(name in row for row in rows):
+                    values = [row[name] for row in rows]
+                    areas.plot(epochs, values, color=colour, label=mark + label)
         losses.set(xlabel="epoch", ylabel="loss")
         losses.legend(frameon=False)
-        areas.set(xlabel="epoch", ylabel="validation ROC AUC")
+        areas.set(xlabel="epoch", ylabel="on the val split")
+        areas.legend(fontsize=7, frameon=False)
 
-    return _png(draw, (7, 2.6))
+    return figure_png(draw, (7, 2.6))
 
 
 def completeness_curve(
@@ -76,7 +93,7 @@ def completeness_curve(
         axes.set_xticks(x, labels)
         axes.axhline(limit, color=FAINT, lw=0.8, ls=":")
 
-    return _png(draw, (4.4, 3))
+    return figure_png(draw, (4.4, 3))
 
 
 def _shares(
@@ -107,10 +124,16 @@ def light_curve_plot(
         axes.errorbar(mjd, flux, flux_err, fmt="o", ms=4, color=ACCENT, capsize=2)
         axes.set(xlabel="MJD", ylabel="difference flux (e⁻)", title=title)
 
-    return _png(draw, (5, 2.8))
+    return figure_png(draw, (5, 2.8))
 
 
-def _png(draw: Callable[[Figure], None], size: tuple[float, float]) -> bytes:
+def figure_png(draw: Callable[[Figure], None], size: tuple[float, float]) -> bytes:
+    """Return what a function draws on a figure as a PNG.
+
+    Parameters
+    ----------
+    size : inches
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -80,7 +80,7 @@ def triplet_picture(
 
 def cutout_sheet(cutouts: Cutouts, *, columns: int = 6, zoom: int = 1) -> bytes:
     """Draw triplets science | reference | score side by side, many in one PNG."""
-    tiles = [_triplet(cutout) for cutout in cutouts]
+    tiles = [grey_triplet(cutout) for cutout in cutouts]
     if not tiles:
         raise ValueError("no cutouts to draw")
     rows = [
@@ -99,7 +99,8 @@ def _robust_sigma(image: Image) -> float:
     return max(float(middle - low), 1e-6)
 
 
-def _triplet(cutout: NDArray[np.float32]) -> NDArray[np.uint8]:
+def grey_triplet(cutout: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return science | reference | score of a cutout in grey, first row above."""
     science, reference, score = cutout
     level = max(float(np.percentile(np.abs(science), 99.5)), 5.0)
     panels = [

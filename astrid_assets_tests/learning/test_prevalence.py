@@ -39,6 +39,7 @@ def test_a_night_with_one_real_in_two_hundred_is_recognised(rng):
         scores, labels = night(rng, 4000, 1 / 200)
         found = expected_night(scores, KNOWN, 0.9)
         held += found.prevalence.low <= labels.mean() <= found.prevalence.high
+        assert found.purity is not None
         purities.append((found.purity.value, labels[scores >= 0.9].mean()))
     # The truth drawn is nearer to the estimate than the share that it was drawn from.
     assert held >= 55

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from astrid_assets.learning.checkpoints import BEST, LAST, CheckpointMismatch
-from astrid_assets.learning.evaluation import choose_threshold, evaluate
+from astrid_assets.learning.evaluation import evaluate
 from astrid_assets.learning.export import to_onnx
 from astrid_assets.learning.inference import OnnxScorer
+from astrid_assets.learning.metrics.targets import choose_threshold
 from astrid_assets.learning.settings import TrainingSettings
 from astrid_assets.learning.stamps import write_stamps
 from astrid_assets.learning.training import TrainedModel, train
@@ -265,7 +266,7 @@ def test_an_easy_sky_is_learned_and_plain_snr_is_beaten(tmp_path, rng):
         scores[test],
         real[test],
         cutouts.snr[test],
-        threshold=choose_threshold(scores[val], real[val]),
+        threshold=choose_threshold(scores[val], real[val]).threshold,
     )
     assert found.model.roc_auc.value > 0.97
     assert found.gain_roc_auc.low > 0.2

@@ -9,9 +9,10 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from astrid_assets.learning.settings import TrainingSettings
+from astrid_assets.learning.settings import ThresholdSettings, TrainingSettings
 from astrid_assets.learning.tuning import SearchSettings
 from astrid_assets.science.labelling.dataset_settings import DatasetQualitySettings
+from astrid_assets.steps.learning.cross_validate import FoldSettings
 from astrid_assets.steps.learning.settings import CollectionSettings, DeploymentSettings
 from astrid_assets.surveys.profile import SurveyProfile
 from docs.generate.docstrings import attribute_docstrings, unit_of
@@ -21,7 +22,9 @@ OUTSIDE_THE_PROFILE: dict[str, type[BaseModel]] = {
     "training_dataset": CollectionSettings,
     "training_dataset, quality": DatasetQualitySettings,
     "trained_unet": TrainingSettings,
+    "trained_unet, threshold": ThresholdSettings,
     "trained_unet, search": SearchSettings,
+    "trained_unet, cross-validation": FoldSettings,
     "deployed_model": DeploymentSettings,
 }
 

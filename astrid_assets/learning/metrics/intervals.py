@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.special import ndtri
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ class Interval:
     value: float
     low: float
     high: float
+
+
+def zero_of(function: Callable[[float], float], a: float, b: float) -> float:
+    """Return where a continuous function is 0 between two points where its signs differ."""
+    return float(root_scalar(function, bracket=(a, b), method="brentq", xtol=1e-12).root)
 
 
 def members_of(n: int, groups: Groups | None) -> NDArray[np.int64]:
@@ -110,7 +115,7 @@ def combined(function: Callable[[float, float], float], a: Interval, b: Interval
     return Interval(value, value - float(down), value + float(up))
 
 
-def difference(a: Interval, b: Interval, correlation: float) -> Interval:
+def difference_interval(a: Interval, b: Interval, correlation: float) -> Interval:
     """Return a minus b for two numbers of the same detections."""
 
     def length(x: float, y: float) -> float:
@@ -171,7 +176,7 @@ class AreaParts:
             inside = self.area + (1e-9 if end > self.area else -1e-9)
             if beyond(inside) >= 0:
                 return self.area
-            return float(brentq(beyond, inside, end))
+            return zero_of(beyond, inside, end)
 
         return Interval(self.area, limit(0.0), limit(1.0))
 
@@ -194,7 +199,7 @@ def area_parts(scores: Numbers, labels: Flags, groups: Groups | None) -> AreaPar
     member = members_of(len(scores), groups)
     return AreaParts(
         area,
-        np.bincount(member, weights=off),
+        np.bincount(member, weights=off).astype(np.float64),
         len(np.unique(member[labels])),
         len(np.unique(member[~labels])),
     )
@@ -218,7 +223,7 @@ def paired_areas(a: AreaParts, b: AreaParts) -> Interval:
     if both_alike:
         return Interval(0.0, 0.0, 0.0)
     variance = max(a.variance + b.variance - 2 * a.covariance(b), 0.0)
-    apart = difference(a.interval(), b.interval(), 0.0)
+    apart = difference_interval(a.interval(), b.interval(), 0.0)
     few = min(a.n_real, a.n_bogus)
 
     def half(far: float) -> float:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BINS = 1000
-"""Of a pixel's probability; areas are exact up to pixels that share a bin."""
+"""Number of bins of a pixel's probability; areas are exact up to pixels that share a bin."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class PixelCounts:
         Parameters
         ----------
         probabilities, masks : (n, ny, nx)
-            0 to 1; and 1 inside a real source. Of larger masks the middle counts.
+            0 to 1; and 1 inside a real source. The middle of larger masks counts.
         """
         masks = _central(masks, probabilities.shape[-1]).astype(bool)
         called = probabilities >= self.threshold

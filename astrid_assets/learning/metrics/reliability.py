@@ -44,7 +44,7 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True)
-class Reliability:
+class ScoreReliability:
     """How far scores are from being probabilities.
 
     Attributes
@@ -69,7 +69,7 @@ class Reliability:
 
 def reliability_of(
     scores: Numbers, labels: Flags, groups: Groups | None = None, *, seed: int = 0
-) -> Reliability:
+) -> ScoreReliability:
     """Measure how far scores are from being probabilities.
 
     Parameters
@@ -96,7 +96,7 @@ def reliability_of(
                 )
             )
     given = np.clip(np.where(labels, scores, 1 - scores), TINY, 1)
-    return Reliability(
+    return ScoreReliability(
         calibration_error(scores, labels, BINS),
         float(by_chance.mean()),
         float(np.quantile(by_chance, 0.95)),

@@ -8,39 +8,16 @@ other targets depend on no mix at all.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field
 
 from astrid_assets.learning.metrics.intervals import Interval, share
 from astrid_assets.learning.ranking import check_scores, counts
-from astrid_assets.science.settings import Settings
+from astrid_assets.learning.settings import ThresholdSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Target = Literal["f1", "completeness", "false_positives_per_night"]
-
-
-class ThresholdSettings(Settings):
-    """What the threshold of a model is chosen for."""
-
-    target: Target = Field(
-        default="f1",
-        description="f1: the best mean of purity and completeness at `prevalence`; "
-        "completeness: the highest threshold that keeps `completeness`; "
-        "false_positives_per_night: the lowest that lets at most that many bogus pass",
-    )
-    prevalence: float = Field(
-        default=0.5, gt=0, lt=1, description="share of real for which F1 is the best"
-    )
-    completeness: float = Field(
-        default=0.95, gt=0, lt=1, description="share of the real that is to be kept"
-    )
-    false_positives_per_night: float = Field(
-        default=10.0, gt=0, description="bogus that reviewers accept to see in a night"
-    )
 
 
 @dataclass(frozen=True)
@@ -90,13 +67,13 @@ def choose_threshold(
     check_scores(labels, scores)
     values, real, bogus = counts(scores, labels, np.ones((1, len(labels))))
     complete, rate = real[0] / labels.sum(), bogus[0] / (~labels).sum()
-    if settings.target == "f1":
-        mix = settings.prevalence
+    if settings.threshold_target == "f1":
+        mix = settings.threshold_prevalence
         f1 = 2 * mix * complete / (mix * complete + (1 - mix) * rate + mix)
         at, said = int(np.argmax(f1)), f"best F1 where a share {mix:g} is real"
-    elif settings.target == "completeness":
-        enough = complete >= settings.completeness * (1 - 1e-12)
-        at, said = int(np.argmax(enough)), f"completeness {settings.completeness:g}"
+    elif settings.threshold_target == "completeness":
+        enough = complete >= settings.threshold_completeness * (1 - 1e-12)
+        at, said = int(np.argmax(enough)), f"completeness {settings.threshold_completeness:g}"
     else:
         if bogus_per_night is None:
             raise NoThreshold(

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from astrid_assets.science.quality.gates import MIN_TEST_SAMPLES
+from astrid_assets.steps.learning.evaluate import evaluate_model
 from astrid_assets.steps.learning.opening import open_dataset, require_newest_dataset
 from astrid_assets.steps.learning.seen import UnknownTraining, seen_by_none
 from astrid_assets.steps.learning.settings import DeploymentSettings, NoModel
-from astrid_assets.steps.learning.train import MODEL_NAME, evaluate_model
+from astrid_assets.steps.learning.train import MODEL_NAME
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.learning import Deployment, Model
 from astrid_assets.storage.queries import models

@@ -18,43 +18,40 @@ from sqlalchemy.exc import DBAPIError
 
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.checkpoints import StoredCheckpoints
+from astrid_assets.steps.learning.evaluate import (
+    judge_model,
+    keep_evaluation,
+    scores_of_rows,
+    with_training_curves,
+)
 from astrid_assets.steps.learning.opening import open_dataset, require_newest_dataset
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.learning import Model, TrainingDataset, TrainingRun
 from astrid_assets.storage.database.upsert import insert_new, upsert
 from astrid_assets.storage.objects import layout
+from astrid_assets.storage.queries.models import detections_per_night
 from astrid_assets.tracking.server import TrackingUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from astrid_assets.learning.datamodule import TrainArrays
     from astrid_assets.learning.evaluation import Evaluation
-    from astrid_assets.learning.inference import OnnxScorer
     from astrid_assets.learning.segmentation_task import EpochMetrics
-    from astrid_assets.learning.settings import TrainingSettings
+    from astrid_assets.learning.settings import ThresholdSettings, TrainingSettings
     from astrid_assets.learning.training import TrainedModel
     from astrid_assets.steps.learning.opening import DatasetArrays
     from astrid_assets.steps.nights import Tools
     from astrid_assets.tracking.client import Tracking
     from astrid_assets.tracking.run import ActiveRun
 
-if TYPE_CHECKING:
-    Scores = NDArray[np.float64]
-    Rows = NDArray[np.int64]
-
 EXPERIMENT = "trained_unet"
 MODEL_NAME = "astrid-unet"
 MAX_REASON = 2000
 """Characters kept of why a training ended."""
 log = logging.getLogger(__name__)
-
-SCORED_AT_ONCE = 1024
-"""Cutouts in memory while a split is scored."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,7 @@ class TrainedVersion:
     evaluation: Evaluation
     history: list[EpochMetrics]
     was_known: bool
+    pictures: dict[str, bytes]
 
 
 def train_model(
@@ -74,6 +72,7 @@ def train_model(
     settings: TrainingSettings,
     work_folder: Path,
     *,
+    target: ThresholdSettings | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> TrainedVersion:
     """Train on the newest dataset (or return the finished training of the same).
@@ -81,6 +80,11 @@ def train_model(
     Model, metrics and the entry in the registry appear together: a training that is cut
     off anywhere leaves none of them and goes on when it is asked for again, on this
     machine or, from the checkpoints in the store, on another.
+
+    Parameters
+    ----------
+    target
+        What the threshold is chosen for; a finished training keeps its own.
 
     Raises
     ------
@@ -102,9 +106,12 @@ def train_model(
     known = _finished(tools, run_id)
     if known is not None:
         model, run = known
-        evaluation = evaluate_model(tools, model, arrays)
         history = list((run.performance_metrics or {}).get("history", []))
-        return TrainedVersion(model, run, evaluation, history, was_known=True)
+        judged = with_training_curves(judge_model(tools, model, arrays), history)
+        keep_evaluation(tools, judged, arrays, kind="split", settings={}, model=model)
+        return TrainedVersion(
+            model, run, judged.evaluation, history, was_known=True, pictures=judged.pictures
+        )
 
     with tools.catalogue.read() as session:
         previous = session.get(TrainingRun, run_id)
@@ -125,7 +132,7 @@ def train_model(
             session.get_one(TrainingRun, run_id).mlflow_run_id = active.run_id
         active.log_params(settings.model_dump(mode="json"))
         trained = _trained(tools, arrays, settings, run_id, work_folder, active, on_epoch)
-        return _registered(tools, tracking, active, trained, arrays, run_id)
+        return _registered(tools, tracking, active, trained, arrays, run_id, target)
 
 
 @contextmanager
@@ -248,17 +255,23 @@ def _registered(
     trained: TrainedModel,
     arrays: DatasetArrays,
     run_id: str,
+    target: ThresholdSettings | None,
 ) -> TrainedVersion:
     """Store, judge and name a model in MLflow; the catalogue knows all of it at once, last."""
-    from astrid_assets.learning.evaluation import choose_threshold
     from astrid_assets.learning.export import to_onnx
     from astrid_assets.learning.inference import OnnxScorer
+    from astrid_assets.learning.metrics.targets import choose_threshold
 
     content = to_onnx(trained.network, trained.calibration, arrays.stamps.size)
     sha256 = hashlib.sha256(content).hexdigest()
     # The threshold comes from the validation split; the test split stays unseen.
     val = arrays.indices("val")
-    threshold = choose_threshold(_scores(OnnxScorer(content), arrays, val), arrays.is_real[val])
+    chosen = choose_threshold(
+        scores_of_rows(OnnxScorer(content), arrays, val),
+        arrays.is_real[val],
+        target,
+        bogus_per_night=bogus_per_night(tools, arrays),
+    )
     model = Model(
         id=ids.model_id(sha256),
         name=MODEL_NAME,
@@ -267,62 +280,42 @@ def _registered(
         onnx_sha256=sha256,
         onnx_key=tools.store.put(layout.model_key(MODEL_NAME), content, ".onnx"),
         metrics={},
-        threshold=float(threshold),
+        threshold=chosen.threshold,
         created_at=now(),
     )
-    evaluation = evaluate_model(tools, model, arrays)
-    active.log_metrics(evaluation.flat())
+    history = list(trained.history)
+    judged = with_training_curves(judge_model(tools, model, arrays), history)
+    active.log_metrics(judged.evaluation.flat())
+    for name, picture in judged.pictures.items():
+        active.log_bytes(picture, f"evaluation/{name}.png")
     active.set_tags({"model_id": model.id, "onnx_sha256": sha256})
     model.version = str(tracking.register_model(MODEL_NAME, content, active.run_id))
-    model.metrics = evaluation.as_dict() | {"calibration": asdict(trained.calibration)}
-    history = list(trained.history)
+    model.metrics = judged.evaluation.as_dict() | {
+        "calibration": asdict(trained.calibration),
+        "chosen_threshold": asdict(chosen),
+    }
     with tools.catalogue.begin() as session:
         upsert(session, [model])
         run = session.get_one(TrainingRun, run_id)
         run.model_id = model.id
-        run.performance_metrics = evaluation.as_dict() | {"history": history}
+        run.performance_metrics = judged.evaluation.as_dict() | {"history": history}
         run.status, run.reason, run.completed_at = "completed", None, now()
         stored = session.get_one(Model, model.id)
-    return TrainedVersion(stored, run, evaluation, history, was_known=False)
-
-
-def evaluate_model(
-    tools: Tools, model: Model, arrays: DatasetArrays, rows: Rows | None = None
-) -> Evaluation:
-    """Judge a stored model on the frozen test split, beside the plain S/N ranking.
-
-    Parameters
-    ----------
-    rows
-        Rows of the version to judge it on; None: its whole test split.
-    """
-    from astrid_assets.learning.evaluation import evaluate
-    from astrid_assets.learning.inference import OnnxScorer
-
-    rows = arrays.indices("test") if rows is None else rows
-    test = arrays.samples[rows]
-    # Versions of before have no groups: objects stood for them.
-    group = "group" if "group" in test.columns else "object_id"
-    return evaluate(
-        _scores(OnnxScorer(tools.store.get(model.onnx_key)), arrays, rows),
-        arrays.is_real[rows],
-        test["score_sigma"].to_numpy(),
-        test[group].fill_null(test["detection_id"]).to_numpy().astype(str),
-        threshold=model.threshold,
-        slices={
-            "survey": test["survey"].to_numpy().astype(str),
-            "class": test["classification"].fill_null("").to_numpy().astype(str),
-        },
+    keep_evaluation(tools, judged, arrays, kind="split", settings={}, model=stored)
+    return TrainedVersion(
+        stored, run, judged.evaluation, history, was_known=False, pictures=judged.pictures
     )
 
 
-def _scores(scorer: OnnxScorer, arrays: DatasetArrays, rows: Rows) -> Scores:
-    """Return the scores of rows, some cutouts at a time: a split may be gigabytes."""
-    parts = [
-        scorer.score(arrays.images(rows[start : start + SCORED_AT_ONCE]))
-        for start in range(0, len(rows), SCORED_AT_ONCE)
-    ]
-    return np.concatenate(parts).astype(np.float64)
+def bogus_per_night(tools: Tools, arrays: DatasetArrays) -> float | None:
+    """Return how many detections a night of the dataset's surveys brings, the median.
+
+    Nearly all of them are bogus. None where no night has any.
+    """
+    surveys = arrays.samples["survey"].unique().to_list()
+    with tools.catalogue.read() as session:
+        counts = detections_per_night(session, surveys)
+    return float(np.median(counts)) if counts else None
 
 
 def _finished(tools: Tools, run_id: str) -> tuple[Model, TrainingRun] | None:

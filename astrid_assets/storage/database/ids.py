@@ -124,6 +124,11 @@ def model_id(onnx_sha256: str) -> str:
     return _id("model", onnx_sha256)
 
 
+def evaluation_id(kind: str, judged: str, dataset_id: str, settings_hash: str) -> str:
+    """One evaluation of a model, or of a way of training, on one dataset."""
+    return _id("evaluation", kind, judged, dataset_id, settings_hash)
+
+
 def _id(kind: str, *natural_key: object) -> str:
     return str(uuid.uuid5(NAMESPACE, canonical_json([kind, *natural_key])))
 

@@ -85,6 +85,11 @@ def checkpoints_prefix(run_id: str, member: str | None = None) -> str:
     return whole if member is None else f"{whole}/{part(member)}"
 
 
+def evaluation_key(evaluation_id: str, what: str) -> str:
+    """A table or picture of one evaluation (`what`: scores, or the picture's name)."""
+    return f"evaluations/{part(evaluation_id)}/{part(what)}"
+
+
 def picture_key(survey: str, night: str, name: str) -> str:
     """A picture to look at, named by what it shows."""
     return f"pictures/{_night(survey, night)}/{part(name)}"

@@ -22,6 +22,16 @@ def newest_dataset(session: Session) -> TrainingDataset | None:
     return session.scalar(query.limit(1))
 
 
+def dataset_named(session: Session, name: str) -> TrainingDataset | None:
+    """Return the version of an id or content hash, or of the only one that begins so."""
+    query = select(TrainingDataset).where(
+        TrainingDataset.id.startswith(name, autoescape=True)
+        | TrainingDataset.content_hash.startswith(name, autoescape=True)
+    )
+    found = list(session.scalars(query.limit(2)))
+    return found[0] if len(found) == 1 else None
+
+
 def all_datasets(session: Session) -> list[TrainingDataset]:
     """Return all versions, newest first."""
     query = select(TrainingDataset).order_by(TrainingDataset.created_at.desc(), TrainingDataset.id)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from astrid_assets.storage.database.tables.learning import Deployment, Model, TrainingRun
+from astrid_assets.storage.database.tables.detections import Detection
+from astrid_assets.storage.database.tables.learning import (
+    Deployment,
+    Model,
+    ModelEvaluation,
+    TrainingRun,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
@@ -79,6 +87,58 @@ def training_runs(session: Session) -> list[TrainingRun]:
     """Return all trainings, newest first."""
     query = select(TrainingRun).order_by(TrainingRun.started_at.desc(), TrainingRun.id)
     return list(session.scalars(query))
+
+
+def model_named(session: Session, name: str) -> Model | None:
+    """Return the model of an id, the beginning of one, a version, or ``champion``."""
+    if name == "champion":
+        return champion(session)
+    query = select(Model).where(
+        (Model.version == name) | Model.id.startswith(name, autoescape=True)
+    )
+    found = list(session.scalars(query.order_by(Model.created_at.desc(), Model.id)))
+    exact = [model for model in found if name in {model.id, model.version}]
+    # The newest of several registries' versions; none where a beginning fits two.
+    return exact[0] if exact else (found[0] if len(found) == 1 else None)
+
+
+def evaluations_of(session: Session, model_id: str) -> list[ModelEvaluation]:
+    """Return the evaluations of a model, newest first."""
+    query = select(ModelEvaluation).where(ModelEvaluation.model_id == model_id)
+    return list(session.scalars(query.order_by(ModelEvaluation.created_at.desc())))
+
+
+def cross_validations(session: Session) -> list[ModelEvaluation]:
+    """Return the cross-validations, newest first."""
+    query = select(ModelEvaluation).where(ModelEvaluation.model_id.is_(None))
+    return list(session.scalars(query.order_by(ModelEvaluation.created_at.desc())))
+
+
+def detections_per_night(session: Session, surveys: Collection[str] | None = None) -> list[int]:
+    """Return how many detections each night with any has."""
+    query = select(func.count()).select_from(Detection).group_by(Detection.survey, Detection.night)
+    if surveys is not None:
+        query = query.where(Detection.survey.in_(surveys))
+    return list(session.scalars(query))
+
+
+def newest_scored_nights(session: Session, model_id: str) -> list[tuple[str, str]]:
+    """Return survey and night of the newest night of each survey that a model scored."""
+    query = (
+        select(Detection.survey, func.max(Detection.night))
+        .where(Detection.model_id == model_id)
+        .group_by(Detection.survey)
+        .order_by(Detection.survey)
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def scores_of_night(session: Session, model_id: str, survey: str, night: str) -> list[float]:
+    """Return a model's scores of all detections of a night."""
+    query = select(Detection.score).where(
+        Detection.model_id == model_id, Detection.survey == survey, Detection.night == night
+    )
+    return list(session.scalars(query.order_by(Detection.id)))
 
 
 def _in_force() -> Select[Deployment]:

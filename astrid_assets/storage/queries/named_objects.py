@@ -15,7 +15,11 @@ from astrid_assets.storage.database.tables.frames import (
     PreprocessRun,
     ReferenceFrame,
 )
-from astrid_assets.storage.database.tables.learning import Model, TrainingDataset
+from astrid_assets.storage.database.tables.learning import (
+    Model,
+    ModelEvaluation,
+    TrainingDataset,
+)
 from astrid_assets.storage.database.tables.masters import CalibrationMaster, FrameMaster
 from astrid_assets.storage.database.tables.nights import NightSummary
 from astrid_assets.storage.database.tables.review import ValidationEvent
@@ -158,3 +162,6 @@ def _of_learning(session: Session) -> Iterator[NamedObject]:
             yield NamedObject(key, "", "", "training_dataset")
     for key in session.scalars(select(Model.onnx_key)):
         yield NamedObject(key, "", "", "trained_unet")
+    for judged in session.scalars(select(ModelEvaluation)):
+        for key in (judged.scores_key, *judged.pictures.values()):
+            yield NamedObject(key, "", "", "trained_unet", is_current=False)

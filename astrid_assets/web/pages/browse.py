@@ -11,9 +11,10 @@ from sqlalchemy import select
 from astrid_assets.science.detection.candidate import reason_names
 from astrid_assets.science.mask_bits import mask_names
 from astrid_assets.steps.explain.explain import explain
+from astrid_assets.steps.learning.evaluation_pictures import CAPTIONS
 from astrid_assets.storage.database.tables.detections import SkyObject
 from astrid_assets.storage.database.tables.frames import Survey
-from astrid_assets.storage.database.tables.learning import TrainingDataset, TrainingRun
+from astrid_assets.storage.database.tables.learning import Model, TrainingDataset, TrainingRun
 from astrid_assets.storage.database.tables.nights import NightSummary
 from astrid_assets.storage.queries import candidates, datasets, models
 from astrid_assets.storage.review import labels, reviewer_stats
@@ -28,6 +29,7 @@ from astrid_assets.web.views.detection import detection_views, scores_of
 from astrid_assets.web.views.facts import links
 from astrid_assets.web.views.light_curve import light_curve
 from astrid_assets.web.views.lineage import lineage
+from astrid_assets.web.views.models import model_view
 from astrid_assets.web.views.night import night_view, survey_nights
 from astrid_assets.web.views.words import degrees, facts_in_words, hours
 
@@ -209,6 +211,7 @@ def models_page(request: Request, state: State) -> Response:
         champion = models.champion(session)
         decisions = models.deployments(session)[::-1]
         runs = {run.id: run for run in models.training_runs(session)}
+        folds = models.cross_validations(session)
     return page(
         request,
         "models.html",
@@ -216,7 +219,19 @@ def models_page(request: Request, state: State) -> Response:
         champion=champion,
         decisions=decisions,
         runs=runs,
+        folds=folds,
     )
+
+
+@router.get("/browse/models/{model_id}")
+def one_model(request: Request, state: State, model_id: PlainText) -> Response:
+    """Show a model: its evaluations with pictures, and what to expect of new nights."""
+    with state.catalogue.read() as session:
+        found = session.get(Model, model_id)
+        if found is None:
+            raise not_found("model", model_id)
+        view = model_view(session, found)
+    return page(request, "model.html", view=view, captions=CAPTIONS)
 
 
 def error_page(request: Request, problem: Problem) -> Response:

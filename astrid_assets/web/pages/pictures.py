@@ -19,6 +19,7 @@ from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.labelling.masks import training_mask
 from astrid_assets.storage.database.tables.detections import DifferenceRun, SkyObject
 from astrid_assets.storage.database.tables.frames import PreprocessRun
+from astrid_assets.storage.database.tables.learning import ModelEvaluation
 from astrid_assets.storage.queries import candidates
 from astrid_assets.storage.review.drawn_masks import draw_mask, drawn_masks
 from astrid_assets.storage.review.events import MAX_KEY
@@ -97,6 +98,16 @@ def object_curve(state: State, object_id: PlainText) -> Response:
             raise not_found("object", object_id)
         svg = drawn(light_curve(session, object_id))
     return Response(svg, media_type="image/svg+xml")
+
+
+@router.get("/pictures/evaluations/{evaluation_id}/{name}.png")
+def evaluation_picture(state: State, evaluation_id: PlainText, name: PlainText) -> Response:
+    """Return a picture that an evaluation kept."""
+    with state.catalogue.read() as session:
+        row = session.get(ModelEvaluation, evaluation_id)
+    if row is None or name not in row.pictures:
+        raise not_found("picture", name)
+    return Response(state.store.get(row.pictures[name]), media_type="image/png", headers=KEEP)
 
 
 @router.get("/review/masks/{detection_id}")

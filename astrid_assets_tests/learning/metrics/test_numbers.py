@@ -10,11 +10,8 @@ from astrid_assets.learning.metrics.confusion import confusion, purity_at
 from astrid_assets.learning.metrics.curves import curves_of
 from astrid_assets.learning.metrics.pixels import PixelCounts
 from astrid_assets.learning.metrics.reliability import reliability_of
-from astrid_assets.learning.metrics.targets import (
-    NoThreshold,
-    ThresholdSettings,
-    choose_threshold,
-)
+from astrid_assets.learning.metrics.targets import NoThreshold, choose_threshold
+from astrid_assets.learning.settings import ThresholdSettings
 
 
 def scored(rng, n=400, shift=1.5, mix=0.4):
@@ -48,6 +45,7 @@ def test_purity_of_a_night_is_that_of_a_night_with_so_few_real(rng):
     few = labels & (rng.random(20_000) < 0.02)
     night = few | ~labels
     [found] = purity_at([few.sum() / night.sum()], called, labels, None)
+    assert found.purity is not None
     assert found.purity.low < few[called & night].mean() < found.purity.high
     assert found.accuracy == pytest.approx((called == few)[night].mean(), abs=0.01)
 
@@ -55,6 +53,7 @@ def test_purity_of_a_night_is_that_of_a_night_with_so_few_real(rng):
 def test_no_false_positive_among_a_few_is_no_purity_of_one():
     labels = np.arange(60) < 30
     [found] = purity_at([0.005], labels, labels, None)
+    assert found.purity is not None
     assert found.purity.value == 1.0
     assert found.purity.low < 0.1
 
@@ -151,7 +150,7 @@ def test_the_threshold_has_the_best_f1_of_all_at_the_stated_mix(rng, mix):
         return 2 * hits / (weights[called].sum() + weights[labels].sum())
 
     best = max(f1(value) for value in scores)
-    chosen = choose_threshold(scores, labels, ThresholdSettings(prevalence=mix))
+    chosen = choose_threshold(scores, labels, ThresholdSettings(threshold_prevalence=mix))
     assert f1(chosen.threshold) == pytest.approx(best)
 
 
@@ -160,21 +159,25 @@ def test_a_set_that_is_mostly_real_does_not_call_everything_real(rng):
     chosen = choose_threshold(scores, labels)
     assert chosen.false_positive_rate.value < 0.7
     # What the mix of the set itself would ask for.
-    own = choose_threshold(scores, labels, ThresholdSettings(prevalence=0.87))
+    own = choose_threshold(scores, labels, ThresholdSettings(threshold_prevalence=0.87))
     assert own.false_positive_rate.value > 0.85
 
 
 def test_a_completeness_that_is_asked_for_is_met_and_no_more(rng):
     scores, labels = scored(rng, 1000)
     chosen = choose_threshold(
-        scores, labels, ThresholdSettings(target="completeness", completeness=0.9)
+        scores,
+        labels,
+        ThresholdSettings(threshold_target="completeness", threshold_completeness=0.9),
     )
     assert 0.9 <= chosen.completeness.value < 0.9 + 2 / labels.sum()
 
 
 def test_false_positives_of_a_night_are_bounded(rng):
     scores, labels = scored(rng, 2000)
-    target = ThresholdSettings(target="false_positives_per_night", false_positives_per_night=20)
+    target = ThresholdSettings(
+        threshold_target="false_positives_per_night", false_positives_per_night=20
+    )
     chosen = choose_threshold(scores, labels, target, bogus_per_night=500)
     assert 500 * chosen.false_positive_rate.value == pytest.approx(20, abs=0.5)
     assert chosen.false_positive_rate.high > 20 / 500
@@ -184,6 +187,8 @@ def test_false_positives_of_a_night_are_bounded(rng):
 
 def test_fewer_false_positives_than_can_be_shown_let_none_pass():
     scores, labels = np.array([0.2, 0.3, 0.8]), np.array([False, True, False])
-    target = ThresholdSettings(target="false_positives_per_night", false_positives_per_night=1)
+    target = ThresholdSettings(
+        threshold_target="false_positives_per_night", false_positives_per_night=1
+    )
     chosen = choose_threshold(scores, labels, target, bogus_per_night=1e6)
     assert chosen.threshold == pytest.approx(0.9)

@@ -69,7 +69,10 @@ def add_dataset(tools: Tools) -> None:
     pl.DataFrame(
         {
             "detection_id": [f"d{number}" for number in range(120)],
+            "observation_id": ["f"] * 120,
             "object_id": [f"o{number}" for number in range(120)],
+            "night": ["2025-03-01"] * 120,
+            "source": ["person"] * 120,
             "label": np.where(cutouts.labels == 1, "real", "bogus"),
             "classification": [""] * 120,
             "survey": ["s"] * 120,

@@ -200,6 +200,34 @@ class TrainingRun(Base, kw_only=True):
     """When it was completed (UTC); None until then."""
 
 
+class ModelEvaluation(Base, kw_only=True):
+    """How good a model, or a way of training, is on detections that it never saw.
+
+    ``kind``: split (rows of a dataset that its training never saw) | folds |
+    folds_by_time (cross-validation: `model_id` is None, its networks are not kept).
+    """
+
+    __tablename__ = "model_evaluations"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    """Hash of what was judged, on what, and with which settings."""
+    kind: Mapped[str] = mapped_column(String(20))
+    """split | folds | folds_by_time."""
+    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"), default=None, index=True)
+    """The model; None for a cross-validation."""
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("training_datasets.id"), index=True)
+    """The dataset version that it was judged on."""
+    settings: Mapped[Json]
+    """What was asked for; of a cross-validation the settings of the training too."""
+    metrics: Mapped[Json]
+    """All numbers with their intervals, curves, and numbers of the pixels."""
+    scores_key: Mapped[str] = mapped_column(Text)
+    """Object key of the table of scores (Parquet), a row for each judged detection."""
+    pictures: Mapped[Json]
+    """Object keys of the pictures (PNG) by name."""
+    created_at: Mapped[dt.datetime]
+    """When it was judged (UTC)."""
+
+
 class Deployment(Base, kw_only=True):
     """A decision about the champion; the newest deploy or rollback row is in force.
 

@@ -1,0 +1,74 @@
+"""Scores of cutouts by a stored model, from arrays alone: for notebooks and other surveys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+from astrid_assets.steps.learning.evaluate import open_scorer
+from astrid_assets.steps.learning.settings import NoModel
+from astrid_assets.storage.queries import models
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from astrid_assets.science.labelling.cutout_fitting import Unit
+    from astrid_assets.steps.nights import Tools
+    from astrid_assets.storage.database.tables.learning import Model
+
+
+class CutoutMetadata(TypedDict, total=False):
+    """What is known of cutouts from elsewhere; see `science.labelling.cutout_fitting`."""
+
+    channels: Sequence[str]
+    unit: Unit
+    signs: NDArray[np.floating]
+
+
+def score_cutouts(
+    tools: Tools,
+    cutouts: NDArray[np.floating],
+    metadata: CutoutMetadata | None = None,
+    name: str | None = None,
+) -> NDArray[np.float32]:
+    """Return the probability of being real of each cutout, (n,).
+
+    Parameters
+    ----------
+    cutouts : (n, channels, ny, nx)
+    name
+        Name of the model, see `find_model`.
+
+    Raises
+    ------
+    NoModel
+        If there is no such model.
+    UnfitCutouts
+        If no rule fits the cutouts.
+    """
+    from astrid_assets.science.labelling.cutout_fitting import fitted_cutouts
+
+    fitted = fitted_cutouts(cutouts, **(metadata or {}))
+    return open_scorer(tools, find_model(tools, name)).score(fitted)
+
+
+def find_model(tools: Tools, name: str | None) -> Model:
+    """Return a model by id, the beginning of one, or version; None: in force, else newest.
+
+    Raises
+    ------
+    NoModel
+        If there is none of that name, or none at all.
+    """
+    with tools.catalogue.read() as session:
+        if name is not None:
+            found = models.model_named(session, name)
+        else:
+            found = models.champion(session) or models.newest_model(session)
+        known = [model.version for model in models.all_models(session)]
+    if found is None:
+        some = f"there are the versions {', '.join(known[:5])}" if known else "none was trained yet"
+        raise NoModel(f"there is no model {name or 'in force'}: {some}")
+    return found

@@ -1,0 +1,69 @@
+"""A model as its page shows it: evaluations, and what to expect of the newest nights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.storage.queries import models
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from astrid_assets.learning.prevalence import ExpectedNight
+    from astrid_assets.storage.database.tables.learning import (
+        Model,
+        ModelEvaluation,
+        TrainingRun,
+    )
+
+
+@dataclass(frozen=True)
+class NightLine:
+    """The newest night of a survey that the model scored, and what to expect of it."""
+
+    survey: str
+    night: str
+    expected: ExpectedNight
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """A model with its training, its evaluations (newest first), and its newest nights.
+
+    `nights` is None where the model keeps no calibration, so that its scores cannot be
+    turned to another share of real.
+    """
+
+    model: Model
+    run: TrainingRun | None
+    evaluations: list[ModelEvaluation]
+    nights: list[NightLine] | None
+
+
+def model_view(session: Session, model: Model) -> ModelView:
+    """Return a model with what was found out about it."""
+    runs = {run.id: run for run in models.training_runs(session)}
+    return ModelView(
+        model,
+        runs.get(model.training_run_id or ""),
+        models.evaluations_of(session, model.id),
+        newest_nights(session, model),
+    )
+
+
+def newest_nights(session: Session, model: Model) -> list[NightLine] | None:
+    """Return the share of real and the purity to expect in the newest night of each survey."""
+    from astrid_assets.learning.prevalence import expected_night
+
+    calibration = model.metrics.get("calibration")
+    if not calibration:
+        return None
+    found = []
+    for survey, night in models.newest_scored_nights(session, model.id):
+        scores = np.array(models.scores_of_night(session, model.id, survey, night))
+        expected = expected_night(scores, float(calibration["prevalence"]), model.threshold)
+        found.append(NightLine(survey, night, expected))
+    return found
