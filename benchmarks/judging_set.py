@@ -56,8 +56,6 @@ SURVEYS: tuple[tuple[Scene, int], ...] = (
     ("deep", 211),
     ("wide", 307),
     ("deep", 311),
-    ("wide", 407),
-    ("deep", 411),
 )
 """Scene and seed of each survey; the first two are the demo's."""
 
