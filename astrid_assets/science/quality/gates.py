@@ -398,14 +398,15 @@ def image_quality(score: float | None, limit: float, unknown: Iterable[str]) -> 
     limit
         The least that is accepted.
     unknown
-        Parts of it that nobody measured.
+        What nobody measured; parts of the image quality begin with ``image: ``.
 
     Returns
     -------
     verdict
         On the score.
     """
-    missing = ", ".join(unknown)
+    parts = [name.removeprefix("image: ") for name in unknown if name.startswith("image: ")]
+    missing = ", ".join(parts)
     return IMAGE_QUALITY.judge(
         score,
         at_least=limit,

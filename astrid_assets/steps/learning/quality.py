@@ -88,14 +88,16 @@ def measure_version(
     sides: Sides,
     settings: CollectionSettings,
     *,
+    judges: NDArray[np.bool_] | None = None,
     weight: NDArray[np.float64] | None = None,
 ) -> MeasuredVersion:
     """Judge the labelled rows of a version before it is frozen.
 
     Parameters
     ----------
-    rows, real, image_hashes, duplicates, weight
-        Columns of the version, in one order; `weight` is how often training draws a row.
+    rows, real, image_hashes, duplicates, judges, weight
+        Columns of the version, in one order; `judges` is False for rows that may only train,
+        `weight` is what a row counts in training.
     meters
         Filled with all cutouts, in the same order.
     """
@@ -115,6 +117,7 @@ def measure_version(
         night=np.array([row.night for row in rows]),
         content_hash=image_hashes,
         duplicate=duplicates,
+        judges=judges,
         weight=weight,
         split=sides.side,
         snr=np.array([row.score_sigma for row in rows]),
@@ -177,7 +180,7 @@ def _drift(tools: Tools, samples: LabelledSet) -> Mapping[str, float] | None:
     table = pl.read_parquet(io.BytesIO(tools.store.get(before.samples_key)))
     earlier = LabelledSet(
         is_real=(table["label"] == "real").to_numpy(),
-        agreement=table["agreement"].to_numpy(),
+        agreement=np.full(len(table), np.nan),
         image_quality=np.full(len(table), np.nan),
         source=table["source"].to_numpy().astype(str),
         survey=table["survey"].to_numpy().astype(str),

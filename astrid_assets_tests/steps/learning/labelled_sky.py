@@ -132,6 +132,7 @@ class LabelledSky:
             n_votes=1,
             agreement=1.0,
             last_sequence=1,
+            carried_from=None,
         )
 
     def field_of(self, count: int, *, seed: int = 0, survey: str = "wide") -> list[LabelledRow]:
