@@ -40,6 +40,7 @@ SEEN_SIGMA = 12.0
 FAINT_SIGMA = 2.5
 ZERO_POINT_MAG = 25.0
 SURVEY = "sim"
+OBJECT = "AST25aabc"
 NIGHT = "2025-03-04"
 HELD_NIGHT = "2025-03-05"
 PROFILE = f'name = "{SURVEY}"\n[source]\nkind = "simulated"\n'
@@ -102,7 +103,7 @@ def small_sky(catalogue: Catalogue, store: ObjectStore) -> SmallSky:
             ra, dec, radius, area = footprint(wcs, (SIDE, SIDE))
             run.ra_deg, run.dec_deg, run.radius_deg = ra, dec, radius
             run.area_deg2, run.frame_key = area, frame_key
-        object_id = world.sky_object("first", *PLACE)
+        object_id = world.sky_object("first", *PLACE, called=OBJECT)
         detections = []
         for number, peak in ((0, SEEN_SIGMA), (1, -SEEN_SIGMA)):
             difference_id = world.difference(made[number])
@@ -116,6 +117,7 @@ def small_sky(catalogue: Catalogue, store: ObjectStore) -> SmallSky:
                     score_sigma=peak,
                     night=NIGHT,
                     object_id=object_id,
+                    name=f"{OBJECT}.{number + 1}",
                 )
             )
         for number in (2, 3, 5, 7):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHOWN = {
     "survey": "",
     "night": "",
-    "object": "",
+    "name": "",
     "ra_deg": ".6f",
     "dec_deg": "+.6f",
     "snr": "+.1f",
@@ -27,14 +27,14 @@ SHOWN = {
     "label": "",
     "file": "",
 }
-"""Columns of the table and their formats; the object's id is cut, which
-`astrid lightcurve` takes."""
-SHORT_ID = 12
+"""Columns of the table and their formats; `astrid lightcurve` and `astrid explain` take
+the name."""
 
 
 @click.command("detections")
 @click.option("--survey", help="Only of this survey.")
 @click.option("--night", type=click.DateTime(["%Y-%m-%d"]), help="Only of this night.")
+@click.option("--name", help="Only of this object, or this detection, by its name.")
 @click.option("--above", type=click.FloatRange(min=0), help="Only from this |S/N| on.")
 @click.option("--new", is_flag=True, help="Only of objects that no earlier night has seen.")
 @click.option(
@@ -51,6 +51,7 @@ SHORT_ID = 12
 def detections_command(
     survey: str | None,
     night: dt.datetime | None,
+    name: str | None,
     above: float | None,
     top: int,
     kind: str,
@@ -65,6 +66,7 @@ def detections_command(
     \b
     Example:
       astrid detections --survey mysurvey --night 2025-03-09 --top 20
+      astrid detections --name AST25aabc
       astrid detections --new --above 10 --format csv > new.csv
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from astrid_assets.cli.surveys import stored_survey
@@ -76,7 +78,10 @@ def detections_command(
     if survey is not None:
         stored_survey(catalogue, survey)
     wanted = DetectionFilter(
-        survey=survey, night=None if night is None else f"{night:%Y-%m-%d}", min_sigma=above
+        survey=survey,
+        night=None if night is None else f"{night:%Y-%m-%d}",
+        min_sigma=above,
+        name=name,
     )
     with catalogue.read() as session:
         found, is_all = _search(session, wanted, top, new=new)
@@ -84,8 +89,6 @@ def detections_command(
         click.echo("No detection is like that.")
         return
     rows = [_row(each) for each in found]
-    if kind == "table":
-        rows = [row | {"object": str(row["object"] or "-")[:SHORT_ID]} for row in rows]
     print_rows(rows, SHOWN, kind)
     if not is_all:
         click.echo(f"Only the first {top} are listed; --top lists more.", err=True)
@@ -126,6 +129,7 @@ def _row(found: FoundDetection) -> dict[str, str | float | bool | None]:
         "night": found.night,
         "observed_mjd": found.observed_mjd,
         "band": found.band,
+        "name": found.name,
         "detection": found.detection_id,
         "object": found.object_id,
         "ra_deg": found.ra_deg,

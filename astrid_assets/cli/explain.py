@@ -1,4 +1,4 @@
-"""`astrid explain RA DEC [DATE]`: what was found at a position, and why not more."""
+"""`astrid explain NAME|RA DEC [DATE]`: what was found at a position, and why not more."""
 
 from __future__ import annotations
 
@@ -8,36 +8,33 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from astrid_assets.steps.explain.explanation import Explanation, FrameExplanation
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 
 @click.command("explain", context_settings={"ignore_unknown_options": True})
-@click.argument("ra", type=click.FloatRange(0, 360), help="Right ascension in degrees (ICRS).")
-@click.argument("dec", type=click.FloatRange(-90, 90), help="Declination in degrees (ICRS).")
 @click.argument(
-    "date",
-    required=False,
-    metavar="[YYYY-MM-DD]",
-    type=click.DateTime(["%Y-%m-%d"]),
-    help="Only this night; without: every night.",
+    "where",
+    nargs=-1,
+    required=True,
+    metavar="NAME|RA DEC [YYYY-MM-DD]",
+    help="Name of an object or a detection, or right ascension and declination in degrees (ICRS); "
+    "then a night, where only one is wanted.",
 )
 @click.option("--survey", help="Only frames of this survey.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def explain_command(
-    ra: float,
-    dec: float,
-    date: dt.datetime | None,
+    where: tuple[str, ...],
     survey: str | None,
     *,
     as_json: bool,
 ) -> None:
-    """Say for each frame at RA, DEC (degrees) what it shows there, and why.
+    """Say for each frame at RA, DEC (degrees), or at NAME, what it shows there, and why.
 
     \b
     Example:
       astrid explain 14.2633 -37.0399
+      astrid explain AST15aabc
       astrid explain 14.2633 -37.0399 2015-09-25 --survey kmtnet
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from dataclasses import asdict
@@ -50,12 +47,39 @@ def explain_command(
     catalogue = open_catalogue()
     if survey is not None:
         stored_survey(catalogue, survey)
-    night = None if date is None else f"{date:%Y-%m-%d}"
+    ra, dec, night = _asked(catalogue, where)
     answer = explain(catalogue, open_store(), survey, ra, dec, night)
     if as_json:
         click.echo(json.dumps(asdict(answer), indent=1, allow_nan=False))
         return
     _print(answer)
+
+
+def _asked(catalogue: Catalogue, where: tuple[str, ...]) -> tuple[float, float, str | None]:
+    """Return RA, Dec and the night, None for every night."""
+    from astrid_assets.storage.database.names import is_name
+    from astrid_assets.storage.queries.naming import position_of
+
+    if is_name(where[0]):
+        with catalogue.read() as session:
+            place = position_of(session, where[0])
+        if place is None:
+            raise click.ClickException(
+                f"there is no object or detection {where[0]}; `astrid detections` lists names"
+            )
+        ra, dec, rest = *place, where[1:]
+    elif len(where) == 1:
+        raise click.UsageError(
+            f"{where[0]!r} is neither a name such as AST25aabc nor RA and DEC in degrees"
+        )
+    else:
+        ra = click.FloatRange(0, 360)(where[0])
+        dec = click.FloatRange(-90, 90)(where[1])
+        rest = where[2:]
+    if len(rest) > 1:
+        raise click.UsageError(f"after the position comes one night, not {' '.join(rest)}")
+    night = click.DateTime(["%Y-%m-%d"])(rest[0]) if rest else None
+    return float(ra), float(dec), None if night is None else f"{night:%Y-%m-%d}"
 
 
 def _print(answer: Explanation) -> None:

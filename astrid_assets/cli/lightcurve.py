@@ -25,7 +25,7 @@ SHOWN = {
 
 
 @click.command("lightcurve")
-@click.argument("object_id", metavar="OBJECT", help="Id of the object, or the beginning of one.")
+@click.argument("object_id", metavar="OBJECT", help="Name or id of the object.")
 @click.option(
     "--format",
     "kind",
@@ -37,15 +37,15 @@ SHOWN = {
 def lightcurve_command(object_id: str, kind: str) -> None:
     """Print the fluxes measured at the position of OBJECT, in time order.
 
-    OBJECT is an id of `astrid detections`, or its beginning. Fluxes are differences
-    against the reference, in electrons of their frame and, where it has a zero
+    OBJECT is a name that `astrid detections` lists, or an id or its beginning. Fluxes
+    are differences against the reference, in electrons of their frame and, where it has a zero
     point, in microjansky (if that is AB). Frames where it was not detected are
     among them.
 
     \b
     Example:
-      astrid lightcurve 3f0c9a2b71de
-      astrid lightcurve 3f0c9a2b71de --format csv > curve.csv
+      astrid lightcurve AST25aabc
+      astrid lightcurve AST25aabc --format csv > curve.csv
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from astrid_assets.cli.workplace import open_catalogue, prepare_home
     from astrid_assets.web.views.light_curve import light_curve
@@ -55,7 +55,9 @@ def lightcurve_command(object_id: str, kind: str) -> None:
         found = _object(session, object_id)
         curve = light_curve(session, found)
     rows = [
-        point.model_dump(mode="json") | {"detected": "yes" if point.detection_id else "no"}
+        {"name": curve.name}
+        | point.model_dump(mode="json")
+        | {"detected": "yes" if point.detection_id else "no"}
         for point in curve.points
     ]
     if not rows and kind == "table":
@@ -77,7 +79,7 @@ def _object(session: Session, beginning: str) -> str:
     found = objects_like(session, beginning, limit=2)
     if not found:
         raise click.ClickException(
-            f"there is no object {beginning}; `astrid detections` lists their ids"
+            f"there is no object {beginning}; `astrid detections` lists their names"
         )
     if len(found) > 1:
         raise click.ClickException(f"more than one object begins with {beginning}; give more of it")

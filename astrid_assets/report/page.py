@@ -134,7 +134,7 @@ def _light_curves(catalogue: Catalogue, survey: str) -> Iterator[str]:
                     [point.observed_mjd for point in points],
                     [point.flux_e for point in points],
                     [point.flux_err_e for point in points],
-                    f"RA {place.ra_deg:.5f}, Dec {place.dec_deg:+.5f}",
+                    f"{place.name}: RA {place.ra_deg:.5f}, Dec {place.dec_deg:+.5f}",
                 )
             )
 

@@ -107,6 +107,7 @@ class BlindDetection(Out):
 
     detection_id: str
     object_id: str | None
+    name: str | None = Field(description="name of its object and a number, to be read out")
     observation_id: str
     survey: str
     night: str
@@ -222,6 +223,7 @@ class ObjectOut(Out):
     """Detections of one position on the sky."""
 
     id: str
+    name: str | None = Field(description="name that can be read out")
     survey: str
     ra_deg: float
     dec_deg: float

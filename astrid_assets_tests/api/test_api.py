@@ -216,7 +216,18 @@ def test_explain_answers_as_the_function_does(client: httpx.Client) -> None:
     answer = client.get("/explain", params={"ra": 150, "dec": 2}).json()
     outcomes = [f["outcome"] for f in answer["frames"] if f["night"] == values.NIGHT]
     assert outcomes == values.OUTCOMES
-    assert client.get("/explain", params={"ra": 150, "dec": 91}).status_code == 422
+    named = client.get("/explain", params={"name": f"{values.OBJECT}.1"}).json()
+    assert named["frames"] == answer["frames"]
+    assert client.get("/explain", params={"name": "AST25zzzz"}).status_code == 404
+    for wrong in (
+        {"ra": 150, "dec": 91},
+        {},
+        {"ra": 150},
+        {"ra": 1, "dec": 1, "name": "AST25aabc"},
+    ):
+        assert client.get("/explain", params=wrong).status_code == 422
+    found = client.get("/detections", params={"name": values.OBJECT.lower()}).json()["items"]
+    assert [row["name"] for row in found] == [f"{values.OBJECT}.1"]
 
 
 @pytest.mark.slow

@@ -126,4 +126,13 @@ def test_explain_prints_and_gives_json(cli: Cli, home: Path) -> None:
     answer = json.loads(cli("explain", "150", "2", "--json").output)
     assert len(answer["frames"]) == len(values.OUTCOMES) + 1
     assert cli("explain", "150", "2", "yesterday").exit_code == 2
+    assert cli("explain", "150").exit_code == 2
+    assert cli("explain", "150", "2", values.NIGHT, values.NIGHT).exit_code == 2
+    # A name is as good as a position, whatever its case.
+    for name in (values.OBJECT, f"{values.OBJECT}.1", values.OBJECT.lower()):
+        named = cli("explain", name, values.NIGHT)
+        assert f"{values.OBJECT}.1 detected at +12.0 sigma" in named.output
+        assert named.output == told.output
+    unknown = cli("explain", "AST25zzzz")
+    assert (unknown.exit_code, "no object or detection" in unknown.output) == (1, True)
     assert cli("explain", "150", "2", "--survey", "none").exit_code == 1

@@ -83,7 +83,10 @@ def test_detections_are_listed_in_three_formats(cli: Cli, home: Path) -> None:
     sky = sky_in(home)
     table = cli("detections", "--survey", values.SURVEY, "--night", values.NIGHT)
     assert table.exit_code == 0, table.output
-    assert sky.object_id[:12] in table.output
+    assert f"{values.OBJECT}.1" in table.output
+    named = json.loads(cli("detections", "--name", "ast25AABC.1", "--format", "json").stdout)
+    assert [row["detection"] for row in named] == [sky.detection_id]
+    assert json.loads(cli("detections", "--name", "AST25aaab", "--format", "json").stdout) == []
     rows = json.loads(cli("detections", "--format", "json").stdout)
     assert sky.detection_id in {row["detection"] for row in rows}
     assert abs(rows[0]["snr"]) == values.SEEN_SIGMA

@@ -146,6 +146,7 @@ class World:
         score_sigma: float = 10.0,
         night: str = "2025-03-04",
         object_id: str | None = None,
+        name: str | None = None,
     ) -> str:
         """Add a kept candidate with its detection; returns the detection's id."""
         candidate_id = ids.candidate_id(difference_id, 1, *peak)
@@ -185,12 +186,15 @@ class World:
             "score_kind": "snr_ranking",
             "model_id": None,
             "detected_at": WHEN,
+            "name": name,
         }
         upsert(self.session, [Detection(**detection)])
         return ids.detection_id(candidate_id)
 
-    def sky_object(self, name: str, ra_deg: float, dec_deg: float) -> str:
-        """Add an object and return its id."""
+    def sky_object(
+        self, name: str, ra_deg: float, dec_deg: float, *, called: str | None = None
+    ) -> str:
+        """Add an object, which may be called something, and return its id."""
         object_id = ids.object_id(name)
         row = {
             "id": object_id,
@@ -199,6 +203,7 @@ class World:
             "dec_deg": dec_deg,
             "healpix": int(healpix_of(np.array([ra_deg]), np.array([dec_deg]))[0]),
             "created_at": WHEN,
+            "name": called,
         }
         upsert(self.session, [SkyObject(**row)])
         return object_id

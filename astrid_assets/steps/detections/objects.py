@@ -16,6 +16,12 @@ from astrid_assets.storage.database.sky_index import healpix_of
 from astrid_assets.storage.database.tables.detections import SkyObject
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.queries import candidates
+from astrid_assets.storage.queries.naming import (
+    detection_names,
+    lock_names,
+    new_detection_names,
+    new_object_names,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,9 +43,11 @@ def with_objects(
 ) -> list[Detection]:
     """Return the detections with the object at their position, making new ones where none is.
 
-    Detections known before keep their object, so a repeated night changes nothing.
-    Detections without coordinates stay alone.
+    Detections known before keep their object and their name, so a repeated night changes
+    nothing. Detections without coordinates stay alone, and have no name.
     """
+    # Two nights at once must not make two objects of one position, nor give one name twice.
+    lock_names(session)
     positions = {
         row.id: (row.ra_deg, row.dec_deg)
         for row in found
@@ -50,7 +58,13 @@ def with_objects(
         row for row in detections if known.get(row.id) is None and row.candidate_id in positions
     ]
     joined = known | _joined(session, profile, todo, positions)
-    return [replace(row, object_id=joined.get(row.id)) for row in detections]
+    names = detection_names(session, [row.id for row in detections])
+    unnamed = [row.id for row in detections if row.id not in names]
+    new = new_detection_names(session, [joined.get(id_) for id_ in unnamed])
+    names |= {id_: name for id_, name in zip(unnamed, new, strict=True) if name is not None}
+    return [
+        replace(row, object_id=joined.get(row.id), name=names.get(row.id)) for row in detections
+    ]
 
 
 def _joined(
@@ -71,6 +85,7 @@ def _joined(
     )
     joined: dict[str, str] = {}
     new: list[SkyObject] = []
+    nights: list[str] = []
     # In order of significance, so that the brightest detection founds the object.
     for row, (ra_deg, dec_deg) in zip(todo, sky, strict=True):
         match = int(
@@ -90,6 +105,7 @@ def _joined(
         object_ids.append(object_id)
         object_sky = np.vstack([object_sky, (ra_deg, dec_deg)])
         healpix = healpix_of(np.array([ra_deg]), np.array([dec_deg]))
+        nights.append(row.night)
         new.append(
             SkyObject(
                 id=object_id,
@@ -100,7 +116,8 @@ def _joined(
                 created_at=now(),
             )
         )
-    upsert(session, new)
+    names = new_object_names(session, nights)
+    upsert(session, [replace(item, name=name) for item, name in zip(new, names, strict=True)])
     return joined
 
 
@@ -128,6 +145,6 @@ def draw_light_curves(
             [point.observed_mjd for point in points], [point.flux_e for point in points]
         )
         place = session.get_one(SkyObject, object_id)
-        caption = f"light curve {place.ra_deg:.5f} {place.dec_deg:+.5f}"
+        caption = f"light curve {place.name} {place.ra_deg:.5f} {place.dec_deg:+.5f}"
         pictures[caption] = keep_picture(store, survey, night, f"{object_id}-light-curve", svg)
     return pictures

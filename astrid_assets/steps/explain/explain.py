@@ -186,6 +186,7 @@ def _candidates(item: _Seen, there: Mapping[str, Sequence[FoundThere]]) -> list[
                 score=detection.score if detection else None,
                 score_kind=detection.score_kind if detection else None,
                 label=row.label.label if row.label else None,
+                name=detection.name if detection else None,
                 carried_from=row.label.carried_from if row.label else None,
             )
         )

@@ -39,6 +39,8 @@ class CandidateThere:
     score: float | None
     score_kind: str | None
     label: str | None
+    name: str | None = None
+    """Name of its object and a number; None where it is no detection."""
     carried_from: str | None = None
     """The former detection of the same source that was labelled; None: this one."""
 

@@ -170,7 +170,8 @@ def _stopped_after_it(facts: Facts) -> tuple[str, str] | None:
 
 
 def _detected(found: CandidateThere) -> str:
-    sentence = f"detected at {found.score_sigma:+.1f} sigma"
+    sentence = f"{found.name} " if found.name else ""
+    sentence += f"detected at {found.score_sigma:+.1f} sigma"
     if found.score is None:
         return sentence + "; not scored"
     if found.score_kind == "model":

@@ -23,6 +23,7 @@ EVENT_COLUMNS: dict[str, type] = {
     "event_key": str,
     "detection_id": str,
     "current_id": str,
+    "name": str,
     "survey": str,
     "night": str,
     "ra_deg": float,
@@ -62,6 +63,7 @@ def exported_events(
                 CandidateRow.ra_deg,
                 CandidateRow.dec_deg,
                 FormerDetection.current_id,
+                Detection.name,
             )
             .join(Detection, Detection.id == ValidationEvent.detection_id)
             .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
@@ -83,7 +85,7 @@ def exported_events(
         with catalogue.read() as session:
             found = session.execute(query).all()
         for event, *place in found:
-            names = ("survey", "night", "ra_deg", "dec_deg", "current_id")
+            names = ("survey", "night", "ra_deg", "dec_deg", "current_id", "name")
             values = dict(zip(names, place, strict=True))
             yield {
                 name: values[name] if name in values else _plain(getattr(event, name))

@@ -32,6 +32,7 @@ class DetectionRow:
     difference_id: str
     observation_id: str
     object_id: str | None
+    name: str | None
     survey: str
     night: str
     field: str

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select
 
+from astrid_assets.storage.database.names import is_name
 from astrid_assets.storage.database.tables.detections import (
     CandidateRow,
     Detection,
@@ -17,6 +18,7 @@ from astrid_assets.storage.database.tables.detections import (
     TrackletRow,
 )
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun
+from astrid_assets.storage.queries.naming import find_named
 from astrid_assets.storage.queries.observations import in_chunks
 
 if TYPE_CHECKING:
@@ -168,7 +170,13 @@ def first_nights(session: Session, object_ids: Collection[str]) -> dict[str, str
 
 
 def objects_like(session: Session, beginning: str, *, limit: int) -> list[str]:
-    """Return ids of objects that begin so, in order; one that is equal comes alone."""
+    """Return ids of objects that begin so, in order; one that is equal comes alone.
+
+    A name of an object, or of one of its detections, is as good as its id.
+    """
+    if is_name(beginning):
+        named = find_named(session, beginning)
+        return [] if named is None or named.object_id is None else [named.object_id]
     if session.get(SkyObject, beginning) is not None:
         return [beginning]
     query = (

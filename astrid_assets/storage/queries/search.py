@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from sqlalchemy import and_, or_, tuple_
+from sqlalchemy import and_, or_, select, tuple_
 
+from astrid_assets.storage.database.names import as_written
 from astrid_assets.storage.database.paging import MAX_PAGE, Page, cursor_of, key_in_cursor
 from astrid_assets.storage.database.sky_index import cone_ranges, distance_arcsec
-from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, SkyObject
 from astrid_assets.storage.database.tables.frames import Observation
 from astrid_assets.storage.database.tables.review import Label
 from astrid_assets.storage.queries.detection_rows import DetectionRow, select_detections
@@ -58,6 +59,8 @@ class DetectionFilter:
         Mask bits of which one is set, or none.
     label
         ``real``, ``bogus``, ``disputed``, ``unsure``, or ``none``: not labelled yet.
+    name
+        Name of an object, for all its detections, or of one detection.
     """
 
     survey: str | None = None
@@ -77,6 +80,7 @@ class DetectionFilter:
     label: str | None = None
     label_source: str | None = None
     object_id: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -207,6 +211,10 @@ def _filtered(wanted: DetectionFilter) -> Select[tuple[object, ...]]:
         tests.append(CandidateRow.mask_bits.bitwise_and(wanted.with_mask) != 0)
     if wanted.without_mask:
         tests.append(CandidateRow.mask_bits.bitwise_and(wanted.without_mask) == 0)
+    if wanted.name is not None:
+        written = as_written(wanted.name)
+        objects = select(SkyObject.id).where(SkyObject.name == written)
+        tests.append(or_(Detection.name == written, Detection.object_id.in_(objects)))
     if wanted.label == UNLABELLED:
         tests.append(Label.detection_id.is_(None))
     elif wanted.label is not None:

@@ -40,6 +40,7 @@ from astrid_assets.web.schemas import (
     PageOf,
     ScoreOut,
     SourceWord,
+    Text,
 )
 from astrid_assets.web.texts import Moment  # noqa: TC001  FastAPI reads the annotations
 
@@ -123,6 +124,9 @@ def list_detections(
         SourceWord | None, Query(description="Labelled by votes from this source.")
     ] = None,
     object_id: Annotated[Id | None, Query(description="Only of the object with this id.")] = None,
+    name: Annotated[
+        Text | None, Query(description="Only of the object, or the detection, of this name.")
+    ] = None,
     sort: Annotated[
         Literal["newest", "oldest", "score"],
         Query(description="By time of observation, or by score with the highest first."),
@@ -154,6 +158,7 @@ def list_detections(
         label=label,
         label_source=label_source,
         object_id=None if object_id is None else text_id(object_id),
+        name=name,
     )
     with state.catalogue.read() as session:
         page = search.search_detections(session, wanted, sort=sort, limit=limit, cursor=cursor)

@@ -11,12 +11,14 @@ from astrid_assets.steps.explain.explanation import (
     Explanation,  # noqa: TC001  FastAPI reads the annotation
 )
 from astrid_assets.storage.database.tables.detections import SkyObject
+from astrid_assets.storage.queries.naming import position_of
 from astrid_assets.web.api.common import Night, ObjectId, State, SurveyName, night_text, text_id
-from astrid_assets.web.problems import not_found, responses
+from astrid_assets.web.problems import Problem, not_found, responses
 from astrid_assets.web.schemas import (
     LightCurveOut,
     ObjectOut,
     PointOut,
+    Text,
 )
 from astrid_assets.web.views.light_curve import (
     MICROJANSKY_ZERO_POINT,
@@ -60,11 +62,18 @@ def object_light_curve(state: State, object_id: ObjectId) -> LightCurveOut:
     )
 
 
-@router.get("/explain", responses=responses(422, 503))
+@router.get("/explain", responses=responses(404, 422, 503))
 def explanation(
     state: State,
-    ra: Annotated[float, Query(ge=0, le=360, description="Right ascension in degrees (ICRS).")],
-    dec: Annotated[float, Query(ge=-90, le=90, description="Declination in degrees (ICRS).")],
+    ra: Annotated[
+        float | None, Query(ge=0, le=360, description="Right ascension in degrees (ICRS).")
+    ] = None,
+    dec: Annotated[
+        float | None, Query(ge=-90, le=90, description="Declination in degrees (ICRS).")
+    ] = None,
+    name: Annotated[
+        Text | None, Query(description="Name of an object or a detection, in place of ra and dec.")
+    ] = None,
     date: Night = None,
     survey: SurveyName = None,
 ) -> Explanation:
@@ -75,7 +84,16 @@ def explanation(
     """
     from astrid_assets.steps.explain.explain import explain
 
-    return explain(state.catalogue, state.store, survey, ra, dec, night_text(date))
+    place = None if ra is None or dec is None else (ra, dec)
+    if (name is None) == (place is None) or (ra is None) != (dec is None):
+        wrong = "a position takes both ra and dec, in degrees, or a name alone"
+        raise Problem(422, wrong, code="invalid")
+    if name is not None:
+        with state.catalogue.read() as session:
+            place = position_of(session, name)
+    if place is None:
+        raise not_found("object or detection", str(name))
+    return explain(state.catalogue, state.store, survey, *place, night_text(date))
 
 
 def _told(point: CurvePoint) -> PointOut:

@@ -17,6 +17,7 @@ from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.learning import Model, TrainingDataset, TrainingRun
 from astrid_assets.storage.database.tables.nights import NightSummary
 from astrid_assets.storage.queries import candidates, datasets, models
+from astrid_assets.storage.queries.naming import position_of
 from astrid_assets.storage.review import labels, reviewer_stats
 from astrid_assets.storage.review import queue as review_queue
 from astrid_assets.storage.review.reliability import ASSET as LEARNED
@@ -129,6 +130,7 @@ def detection_page(request: Request, state: State, detection_id: PlainText) -> R
 def explain_page(
     request: Request,
     state: State,
+    name: Annotated[PlainText, Query(max_length=40)] = "",
     ra: Annotated[float | None, Query(ge=-360, le=360)] = None,
     dec: Annotated[float | None, Query(ge=-90, le=90)] = None,
     survey: Text = None,
@@ -137,6 +139,10 @@ def explain_page(
     """Say why there is a detection at a position, or why not."""
     with state.catalogue.read() as session:
         surveys = list(session.scalars(select(Survey.name).order_by(Survey.name)))
+        if name.strip():
+            ra, dec = position_of(session, name) or (None, None)
+            if ra is None:
+                raise not_found("object or detection", name)
     found = None
     if ra is not None and dec is not None:
         if survey and survey not in surveys:
@@ -145,6 +151,7 @@ def explain_page(
     return page(
         request,
         "explain.html",
+        called=name,
         surveys=surveys,
         ra=ra,
         dec=dec,

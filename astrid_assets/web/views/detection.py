@@ -143,6 +143,7 @@ def _measured(row: DetectionRow) -> dict[str, Any]:
     if row.ra_deg is not None and row.dec_deg is not None:
         place = f"{hours(row.ra_deg)} {degrees(row.dec_deg)}"
     same = (
+        "name",
         "survey",
         "night",
         "field",

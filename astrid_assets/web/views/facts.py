@@ -27,6 +27,7 @@ class DetectionFacts(BaseModel):
     """What was measured; nothing that reveals what others or the model think."""
 
     id: str
+    name: str | None = Field(description="name that can be read out")
     survey: str
     night: str
     field: str

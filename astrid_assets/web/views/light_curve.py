@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from astrid_assets.pictures.light_curve_svg import LightPoint, light_curve_svg
+from astrid_assets.storage.database.tables.detections import SkyObject
 from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.queries import candidates
 from astrid_assets.storage.queries.light_curves import forced_light_curve
@@ -36,6 +37,7 @@ class LightCurve(BaseModel):
     """All measurements at an object's position, in time order."""
 
     object_id: str
+    name: str | None = Field(description="name of the object that can be read out")
     forced: bool = Field(description="True: measured on every frame; False: on detections only")
     points: list[CurvePoint]
 
@@ -75,7 +77,8 @@ def light_curve(session: Session, object_id: str) -> LightCurve:
         if row.observation_id not in measured
     ]
     points.sort(key=lambda point: (point.observed_mjd, point.observation_id))
-    return LightCurve(object_id=object_id, forced=bool(forced), points=points)
+    name = session.scalar(select(SkyObject.name).where(SkyObject.id == object_id))
+    return LightCurve(object_id=object_id, name=name, forced=bool(forced), points=points)
 
 
 def drawn(curve: LightCurve, marked: str | None = None) -> bytes:

@@ -41,6 +41,7 @@ def facts_in_words(fact: DetectionFacts) -> list[tuple[str, str]]:
         err = "" if fact.mag_err is None else f" ± {fact.mag_err:.2f}"
         mag = f"{fact.mag:.2f}{err} (difference)"
     rows = [
+        ("Name", fact.name or "none, for want of coordinates"),
         ("S/N", f"{fact.snr:+.1f} σ, {change} than the reference"),
         ("Magnitude", mag),
         ("Flux", _flux(fact)),
@@ -52,7 +53,7 @@ def facts_in_words(fact: DetectionFacts) -> list[tuple[str, str]]:
         ("Survey", " · ".join(filter(None, (fact.survey, fact.field, fact.band)))),
     ]
     if fact.limiting_mag is not None:
-        rows.insert(2, ("Limit (5 σ)", f"{fact.limiting_mag:.2f}"))
+        rows.insert(3, ("Limit (5 σ)", f"{fact.limiting_mag:.2f}"))
     return rows
 
 

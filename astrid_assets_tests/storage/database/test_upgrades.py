@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 from alembic import command
-from sqlalchemy import inspect, select, text
+from sqlalchemy import column, insert, inspect, select, text
+from sqlalchemy import table as sql_table
 
 from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.storage.database.migrations import schema as migrations
+from astrid_assets.storage.database.tables.detections import Detection, SkyObject
 from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.database.tables.learning import TrainingDataset
+from astrid_assets.storage.database.tables.review import ValidationEvent, VoteRow
 from astrid_assets.storage.queries.named_objects import named_objects
+from astrid_assets.storage.queries.naming import new_object_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Connection
 
     from astrid_assets.storage.database.catalogue import Catalogue
@@ -50,6 +56,57 @@ DATASET = (
     "'{}', 'datasets/h/images.0.npy', 'datasets/h/masks.0.npy', 'datasets/h/samples.0.parquet', "
     "3, '2025-03-01 12:00:00', 'ada', 'active')"
 )
+
+TIME = "2025-03-01 12:00:00"
+ROWS: list[tuple[str, Mapping[str, object]]] = [
+    (
+        "difference_runs",
+        {"id": "r", "observation_id": "o", "settings_hash": "h", "method": "zogy"}
+        | {"is_current": True, "status": "accepted", "reasons": "[]", "flags": "[]"}
+        | {"subtracted_at": TIME},
+    ),
+    (
+        "objects",
+        {"id": "s", "survey": "sim", "ra_deg": 150, "dec_deg": 2, "healpix": 1, "created_at": TIME},
+    ),
+    *(
+        (
+            "candidates",
+            {"id": f"c{n}", "difference_id": "r", "peak_x": n, "peak_y": 1, "is_current": True}
+            | {"x": n, "y": 1, "score_sigma": 9, "sign": 1, "flux_e": 100, "flux_err_e": 10}
+            | {"mask_bits": 0, "reasons": 0, "is_kept": True},
+        )
+        for n in range(2)
+    ),
+    *(
+        (
+            "detections",
+            {"id": f"d{n}", "candidate_id": f"c{n}", "observation_id": "o", "object_id": "s"}
+            | {"survey": "sim", "night": "2025-03-01", "cutout_key": "k", "cutout_index": n}
+            | {"score": 0.5, "score_kind": "snr_ranking", "detected_at": f"2025-03-01 12:0{2 - n}"},
+        )
+        for n in range(2)
+    ),
+    *(
+        (
+            "validation_events",
+            {"sequence": n, "event_key": f"k{n}", "detection_id": "d0", "reviewer": reviewer}
+            | {"source": "person", "label": label, "created_at": TIME},
+        )
+        for n, (reviewer, label) in enumerate(
+            [("ann", "real"), ("bob", "real"), ("ann", "undo"), ("ann", "bogus")], start=1
+        )
+    ),
+    *(
+        (
+            "votes",
+            {"detection_id": "d0", "source": "person", "reviewer": reviewer, "label": label}
+            | {"n_said": 1, "sequence": sequence},
+        )
+        for reviewer, label, sequence in [("ann", "bogus", 4), ("bob", "real", 2)]
+    ),
+]
+"""Two detections of an object, the second stored first, and answers on one of them."""
 
 
 def columns(connection: Connection) -> set[str]:
@@ -105,3 +162,30 @@ def test_a_dataset_of_one_array_becomes_a_dataset_of_one_shard(empty_catalogue: 
         command.downgrade(settings, "0013")
         query = text("SELECT images_key, masks_key FROM training_datasets")
         assert connection.execute(query).one() == (keys["images"], keys["masks"])
+
+
+@pytest.mark.slow
+def test_what_was_found_and_said_before_gets_names_and_marks(empty_catalogue: Catalogue) -> None:
+    settings = migrations.config()
+    with empty_catalogue.engine.begin() as connection:
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0014")
+    with empty_catalogue.engine.begin() as connection:
+        for row in (SURVEY, OBSERVATION, RUN):
+            connection.execute(text(row))
+        for table, values in ROWS:
+            columns = [column(name) for name in values]
+            connection.execute(insert(sql_table(table, *columns)).values(values))
+    empty_catalogue.migrate()
+    empty_catalogue.check()
+    with empty_catalogue.begin() as session:
+        found = session.execute(select(Detection.id, Detection.name).order_by(Detection.id)).all()
+        assert [tuple(row) for row in found] == [("d0", "AST25aaaa.2"), ("d1", "AST25aaaa.1")]
+        known = session.scalars(select(SkyObject)).one()
+        assert (known.name, known.n_named) == ("AST25aaaa", 2)
+        # Counting goes on where the migration ended.
+        assert new_object_names(session, ["2025-01-01", "2024-01-01"]) == ["AST25aaab", "AST24aaaa"]
+        events = session.scalars(select(ValidationEvent).order_by(ValidationEvent.sequence))
+        assert [event.score_seen for event in events] == [False, False, False, True]
+        votes = session.scalars(select(VoteRow).order_by(VoteRow.reviewer))
+        assert [vote.score_seen for vote in votes] == [True, False]

@@ -15,6 +15,7 @@
       training_datasets ─ training_samples ────────────────────────────────────────┘
              └─ training_runs ─ models ─ deployments
     objects ─ forced_fluxes ─ difference_runs ─ injected_transients
+    name_counters: names of objects that were given, by year
     tracklets: detections of a night that move
     gate_verdicts, night_summaries: per survey × night × asset
     reviewers ─ reviewer_tokens, reviewer_sessions

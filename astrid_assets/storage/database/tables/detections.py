@@ -128,6 +128,7 @@ class SkyObject(Base, kw_only=True):
     """Detections of one position on the sky."""
 
     __tablename__ = "objects"
+    __table_args__ = (Index("ix_objects_name", "name", unique=True),)
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     """Hash of the first detection at this position."""
     survey: Mapped[str] = mapped_column(ForeignKey("surveys.name"))
@@ -140,6 +141,21 @@ class SkyObject(Base, kw_only=True):
     """Pixel of the nested HEALPix grid of order 18 (0.8 arcsec), for searches."""
     created_at: Mapped[dt.datetime]
     """When its first detection was stored (UTC)."""
+    name: Mapped[str | None] = mapped_column(String(24), default=None)
+    """Name that can be read out, such as ``AST25aabc``: year of the first detection and
+    letters; given once."""
+    n_named: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many of its detections were given a name."""
+
+
+class NameCounter(Base, kw_only=True):
+    """How many objects of a year were given a name."""
+
+    __tablename__ = "name_counters"
+    year: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Year of the night of the first detection."""
+    given: Mapped[int]
+    """Number of names that were given."""
 
 
 class ForcedFlux(Base, kw_only=True):
@@ -239,6 +255,7 @@ class Detection(Base, kw_only=True):
         UniqueConstraint("candidate_id"),
         Index("ix_detections_survey_night", "survey", "night"),
         Index("ix_detections_score", "score", "id"),
+        Index("ix_detections_name", "name", unique=True),
     )
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     """Hash of the candidate's id."""
@@ -266,6 +283,8 @@ class Detection(Base, kw_only=True):
     """The model that gave the score; None for a ranking by S/N."""
     detected_at: Mapped[dt.datetime]
     """When it was stored (UTC)."""
+    name: Mapped[str | None] = mapped_column(String(36), default=None)
+    """Name of its object and a number, such as ``AST25aabc.2``; None without coordinates."""
 
 
 class DetectionScore(Base, kw_only=True):
