@@ -1,4 +1,4 @@
-"""For notebooks and scripts: subtract two frames, or measure one, without a survey.
+"""For notebooks and scripts: subtract two frames, measure one, load training data.
 
 ::
 
@@ -23,11 +23,14 @@ from typing import TYPE_CHECKING
 from astrid_assets.resources.environment import keep_compiled_code
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
     from astrid_assets.standalone.inputs import Input
     from astrid_assets.standalone.results import Measurement, Subtraction
+    from astrid_assets.steps.learning.loading import TrainingData
     from astrid_assets.steps.learning.score import CutoutMetadata
     from astrid_assets.steps.nights import Tools
 
@@ -143,6 +146,66 @@ def score(
     from astrid_assets.steps.learning.score import score_cutouts
 
     return score_cutouts(_tools(), cutouts, metadata, model)
+
+
+def load_training_dataset(
+    dataset_id: str | None = None, collection_params: Mapping[str, object] | None = None
+) -> TrainingData:
+    """Load a frozen dataset version, or collect one; ``train, val, test = …`` gives its sides.
+
+    The catalogue and the store are those that the environment names, as for all commands.
+
+    Parameters
+    ----------
+    dataset_id
+        Id or content hash of a version, or the beginning of one; None: the active version.
+    collection_params
+        Fields of `CollectionSettings`, such as `survey_ids`, `start`, `anomaly_types`: a
+        version is collected, judged and recorded, as `astrid dataset collect` does.
+        `date_range` stands for `start` and `end`.
+
+    Returns
+    -------
+    data
+        Images (n, 3, size, size), masks (n, size, size), labels and a table per side, read
+        from memory-mapped files.
+
+    Raises
+    ------
+    ValueError
+        If both are given, or a setting is unknown or out of range.
+    NoDataset
+        If there is no such version, or it was refused or retired.
+    TooFewLabels, TooFewGroups
+        If too few labels fit the settings.
+    """
+    if dataset_id is not None and collection_params:
+        raise ValueError("give dataset_id or collection_params, not both")
+    from astrid_assets.resources.environment import Addresses
+    from astrid_assets.steps.learning.loading import load_dataset
+    from astrid_assets.storage.beginning import migrate
+    from astrid_assets.storage.private import make_private_folder
+    from astrid_assets.tracking.client import Tracking
+
+    addresses = Addresses()
+    make_private_folder(addresses.home)
+    tools = _tools()
+    migrate(tools.catalogue, tools.store)
+    params = dict(collection_params or {})
+    if "date_range" in params:
+        params["start"], params["end"] = (_day(when) for when in params.pop("date_range"))  # pyright: ignore[reportGeneralTypeIssues]  validated with the others
+    return load_dataset(
+        tools,
+        Tracking(addresses.tracking_uri.get_secret_value(), addresses.artifacts_folder),
+        addresses.home / "work",
+        dataset_id,
+        params,
+    )
+
+
+def _day(when: object) -> str:
+    """Return a date, or the date of a time, as YYYY-MM-DD."""
+    return when if isinstance(when, str) else f"{when:%Y-%m-%d}"
 
 
 def _tools() -> Tools:

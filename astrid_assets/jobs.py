@@ -15,6 +15,7 @@ LEARNING_ASSETS = ("training_dataset", "trained_unet", "deployed_model")
 LONGEST_BLOCK = 50  # nights in one run; rows of planned checks grow with the square
 NIGHTS_LOOKED_AT_AGAIN = 7  # reviewers label for about a week after a night
 EVERY_DAY_AT_NOON = "0 12 * * *"  # UTC
+MONDAYS_AT_ONE = "0 13 * * 1"  # UTC, after the latest nights
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 
@@ -29,6 +30,13 @@ learning_job = dg.define_asset_job(
     "learning_job",
     selection=dg.AssetSelection.assets(*LEARNING_ASSETS),
     description="From the labels of all surveys to the model in force.",
+    executor_def=dg.in_process_executor,
+)
+
+dataset_job = dg.define_asset_job(
+    "dataset_job",
+    selection=dg.AssetSelection.assets("training_dataset"),
+    description="Freeze the labels of all surveys into a version, and judge it.",
     executor_def=dg.in_process_executor,
 )
 
@@ -128,9 +136,19 @@ def latest_nights(
         yield block.run_request(run_key=f"{today} {block.name}")
 
 
+weekly_dataset = dg.ScheduleDefinition(
+    name="weekly_dataset",
+    job=dataset_job,
+    cron_schedule=MONDAYS_AT_ONE,
+    execution_timezone="UTC",
+    description="Collect a dataset every Monday. Off until somebody switches it on: enough new "
+    "labels start a training by themselves.",
+)
+
+
 def _day_after(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
-JOBS = (night_job, learning_job, rollback_job, whole_graph)
-SCHEDULES = (latest_nights,)
+JOBS = (night_job, learning_job, dataset_job, rollback_job, whole_graph)
+SCHEDULES = (latest_nights, weekly_dataset)

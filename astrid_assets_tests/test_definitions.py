@@ -151,7 +151,10 @@ def test_sensors_and_schedules_are_there(defs: dg.Definitions) -> None:
         "deployed_model_health",
         "run_failures",
     }
-    assert {schedule.name for schedule in repository.schedule_defs} == {"latest_nights"}
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "latest_nights",
+        "weekly_dataset",
+    }
 
 
 def test_an_unknown_resource_is_refused() -> None:

@@ -10,7 +10,6 @@ from astrid_assets.assets._nightly import picture_metadata
 from astrid_assets.pictures.thumbnails import cutout_sheet
 from astrid_assets.science.quality.gate import value_in_words
 from astrid_assets.steps.learning.evaluation_pictures import CAPTIONS
-from astrid_assets.storage.database.tables.learning import TrainingDataset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,61 +19,8 @@ if TYPE_CHECKING:
     from astrid_assets.steps.learning.collect import DatasetVersion
     from astrid_assets.steps.learning.deploy import DeploymentReport
     from astrid_assets.steps.learning.train import TrainedVersion
-    from astrid_assets.storage.database.catalogue import Catalogue
-    from astrid_assets.tracking.client import Tracking
 
 Metadata = dict[str, dg.MetadataValue]
-
-
-def log_dataset(
-    tracking: Tracking, catalogue: Catalogue, dataset: DatasetVersion, dagster_run: str
-) -> str:
-    """Record a dataset version in MLflow once; returns the MLflow run's id."""
-    row = dataset.row
-    if row.mlflow_run_id is not None and not dataset.is_new:
-        return row.mlflow_run_id
-    tags = {
-        "dataset_id": row.id,
-        "dataset_sha256": row.content_hash,
-        "dagster_run_id": dagster_run,
-        "dagster_asset": "training_dataset",
-    }
-    with tracking.start_run(
-        f"training_data_{row.id}", experiment="training_dataset", tags=tags
-    ) as active:
-        active.log_params(
-            {
-                "name": row.name,
-                "validation_threshold": row.collection_params["min_agreement"],
-                "survey_sources": sorted(dataset.quality.survey_coverage),
-            }
-        )
-        active.log_metrics(
-            {
-                "total_samples": float(row.total_samples),
-                "anomaly_ratio": row.anomaly_ratio,
-                "quality_score": dataset.quality.quality_score,
-                "label_consistency": dataset.quality.label_consistency,
-            }
-            | {
-                f"{name}_quality": value
-                for name, value in dataset.quality.parts.items()
-                if value is not None
-            }
-        )
-        if dataset.quality.image_quality_score is not None:
-            active.log_metrics({"image_quality_score": dataset.quality.image_quality_score})
-        active.log_dataset(
-            (row.total_samples, *dataset.examples.shape[1:]),
-            name=row.name,
-            digest=row.content_hash,
-            source=row.samples_key,
-        )
-        active.log_bytes(cutout_sheet(dataset.examples), "samples.png")
-        run_id = active.run_id
-    with catalogue.begin() as session:
-        session.get_one(TrainingDataset, row.id).mlflow_run_id = run_id
-    return run_id
 
 
 def dataset_metadata(
@@ -83,7 +29,12 @@ def dataset_metadata(
     """Return counts, quality and example cutouts of a dataset version."""
     row = dataset.row
     return {
+        "dataset_id": dg.MetadataValue.text(row.id),
+        "status": dg.MetadataValue.text(f"{row.status}: {row.status_reason}"),
         "samples": dg.MetadataValue.int(row.total_samples),
+        "seconds": dg.MetadataValue.float(dataset.collected.seconds),
+        "considered": dg.MetadataValue.int(dataset.collected.considered),
+        "left out": dg.MetadataValue.json(dataset.collected.left_out),
         "anomaly_ratio": dg.MetadataValue.float(row.anomaly_ratio),
         "quality_score": dg.MetadataValue.float(row.quality_score),
         "splits": dg.MetadataValue.json(dataset.split_counts),
@@ -95,7 +46,7 @@ def dataset_metadata(
             sum(len(move.detection_ids) for move in dataset.moves)
         ),
         "real above, bogus below": picture_metadata(
-            cutout_sheet(dataset.examples, columns=3), "science, reference, score"
+            cutout_sheet(dataset.examples, columns=5), "science, reference, score"
         ),
         **gate_metadata(verdicts),
     }

@@ -23,6 +23,9 @@ from astrid_assets.tracking.client import Tracking
 class TrainingConfig(TrainingSettings, ThresholdSettings, dg.Config):
     """The training settings and the target of the threshold, in the launchpad."""
 
+    dataset_id: str = Field(
+        default="", description="version to train on, by its id; empty: the newest active one"
+    )
     min_roc_auc: float = Field(
         default=MIN_ROC_AUC, ge=0.5, le=1, description="floor of the gate before deployment"
     )
@@ -65,6 +68,7 @@ def trained_unet(
                 settings,
                 Addresses().home / "work",
                 target=target,
+                dataset_id=config.dataset_id or None,
                 on_epoch=lambda metrics: context.log.info("%s", metrics),
             )
     except (NoDataset, UnusableDataset, CannotEvaluate, NoThreshold) as error:

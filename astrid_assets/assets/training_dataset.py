@@ -1,24 +1,19 @@
 """`training_dataset`: one asset of the graph; the work is in `steps.learning.collect`."""
 
+from collections.abc import Callable
+
 import dagster as dg
 
-from astrid_assets.assets._learning import dataset_metadata, log_dataset
+from astrid_assets.assets._learning import dataset_metadata
 from astrid_assets.assets.validated_labels import validated_labels
 from astrid_assets.compute import Compute
 from astrid_assets.failures import in_words
 from astrid_assets.resources.environment import Addresses
-from astrid_assets.science.quality.gates import (
-    dataset_balance,
-    dataset_quality,
-    image_quality,
-    no_leaks,
-)
 from astrid_assets.steps import versions
-from astrid_assets.steps.learning.settings import CollectionSettings, TooFewLabels
+from astrid_assets.steps.learning.settings import REQUESTED_BY, CollectionSettings, TooFewLabels
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import ObjectStore
-from astrid_assets.storage.queries import gates
 from astrid_assets.tracking.client import Tracking
 
 
@@ -44,35 +39,44 @@ def training_dataset(
     """A frozen, content-addressed version of the labelled cutouts, with splits."""
     from astrid_assets.science.labelling.splits import TooFewGroups
     from astrid_assets.steps.learning.collect import collect_dataset
-    from astrid_assets.steps.learning.leaks import leaks_of
+    from astrid_assets.steps.learning.judging import judge_version
     from astrid_assets.steps.learning.opening import open_dataset
+    from astrid_assets.steps.learning.recording import record_dataset
 
     # A few large files, seldom made: what is damaged is written over.
     tools = Tools(catalogue, store.verifying(), compute)
+    work = Addresses().home / "work"
+    asked_by = context.run.tags.get(REQUESTED_BY, "dagster")
     try:
         with in_words():
-            dataset = collect_dataset(tools, config)
-            leaks = leaks_of(open_dataset(tools, dataset.row, Addresses().home / "work/datasets"))
+            collected = collect_dataset(
+                tools, config, created_by=asked_by, on_progress=_log_tenths(context)
+            )
+            dataset, verdicts = judge_version(tools, collected, config, work, by=asked_by)
     except (TooFewLabels, TooFewGroups) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    quality = dataset.quality
-    verdicts = [
-        dataset_quality(quality.quality_score, quality.issues, config.min_quality_score),
-        image_quality(quality.image_quality_score, config.min_image_quality, quality.unknown),
-        dataset_balance(
-            quality.mix,
-            int(dataset.real.sum()),
-            int((~dataset.real).sum()),
-            (config.min_anomaly_ratio, config.max_anomaly_ratio),
-            config.min_per_class,
-        ),
-        no_leaks(leaks.total, str(leaks)),
-    ]
     with in_words():
-        run_id = log_dataset(tracking, catalogue, dataset, context.run.run_id)
-    with in_words(), catalogue.begin() as session:
-        gates.record(session, "", "", "training_dataset", verdicts)
+        run_id = record_dataset(
+            tools,
+            tracking,
+            dataset,
+            open_dataset(tools, dataset.row, work / "datasets"),
+            {"dagster_run_id": context.run.run_id, "dagster_asset": "training_dataset"},
+        )
     return dg.MaterializeResult(
         metadata=dataset_metadata(dataset, verdicts, run_id),
         data_version=dg.DataVersion(dataset.row.content_hash),
     )
+
+
+def _log_tenths(context: dg.AssetExecutionContext) -> Callable[[str, int, int], None]:
+    """Return what writes one line for each tenth of the work that is done."""
+    last: dict[str, int] = {}
+
+    def tell(what: str, done: int, of: int) -> None:
+        tenth = 10 * done // of
+        if last.get(what) != tenth:
+            last[what] = tenth
+            context.log.info("%s: %d of %d cutouts", what, done, of)
+
+    return tell

@@ -136,19 +136,11 @@ def evaluate_command(
 def _opened(dataset_id: str | None, work: Path) -> tuple[Tools, DatasetArrays]:
     from astrid_assets.cli.workplace import open_catalogue, open_store
     from astrid_assets.compute import Compute
-    from astrid_assets.steps.learning.opening import open_dataset, require_newest_dataset
-    from astrid_assets.steps.learning.settings import NoDataset
+    from astrid_assets.steps.learning.opening import open_dataset, require_dataset
     from astrid_assets.steps.nights import Tools
-    from astrid_assets.storage.queries.datasets import dataset_named
 
     tools = Tools(open_catalogue(), open_store(), Compute())
-    if dataset_id is None:
-        row = require_newest_dataset(tools)
-    else:
-        with tools.catalogue.read() as session:
-            row = dataset_named(session, dataset_id)
-        if row is None:
-            raise NoDataset(f"there is no dataset version {dataset_id}")
+    row = require_dataset(tools, dataset_id)
     return tools, open_dataset(tools, row, work / "datasets")
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "reviewer": "Add and list reviewers, and make their API tokens.",
     "labels": "Import and export labels as CSV, Parquet or JSON lines.",
     "alerts": "Import public alerts with their cutouts and catalogue labels.",
+    "dataset": "Collect, list, show, compare and retire training datasets.",
     "evaluate": "Measure how good a model, or a way of training, is.",
     "ui": "Start the Dagster UI, its daemon, MLflow and the review page.",
     "doctor": "Check the installation and what a crash left behind.",

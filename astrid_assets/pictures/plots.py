@@ -113,6 +113,41 @@ def _shares(
     axes.plot(x[shown], share[shown], "o", color=colour, label=label)
 
 
+def dataset_distributions(
+    snr: NDArray[np.float64],
+    fwhm_px: NDArray[np.float64],
+    is_real: NDArray[np.bool_],
+    split: NDArray[np.str_],
+) -> bytes:
+    """Draw a dataset by class: |S/N|, seeing, and the sizes of its splits.
+
+    Parameters
+    ----------
+    snr, fwhm_px, is_real, split : (n,)
+        One value per sample; S/N without its sign.
+    """
+
+    def draw(figure: Figure) -> None:
+        by_snr, by_seeing, by_split = figure.subplots(1, 3)
+        for axes, values, label in (
+            (by_snr, np.log10(snr), "log S/N"),
+            (by_seeing, fwhm_px, "FWHM (px)"),
+        ):
+            edges = np.histogram_bin_edges(values[np.isfinite(values)], bins=30)
+            for chosen, colour, name in ((is_real, ACCENT, "real"), (~is_real, INK, "bogus")):
+                axes.hist(values[chosen], edges, color=colour, histtype="step", label=name)
+            axes.set(xlabel=label, ylabel="samples")
+        by_snr.legend(frameon=False)
+        names = ("train", "val", "test")
+        real = [int((is_real & (split == name)).sum()) for name in names]
+        bogus = [int((~is_real & (split == name)).sum()) for name in names]
+        by_split.bar(names, real, color=ACCENT)
+        by_split.bar(names, bogus, bottom=real, color=INK)
+        by_split.set(ylabel="samples")
+
+    return figure_png(draw, (9, 2.6))
+
+
 def light_curve_plot(
     mjd: Sequence[float], flux: Sequence[float], flux_err: Sequence[float], title: str
 ) -> bytes:

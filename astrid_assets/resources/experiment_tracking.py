@@ -20,6 +20,7 @@ import dagster as dg
 from pydantic import Field
 
 from astrid_assets.tracking.client import RunOpener, Tracking, plain_run
+from astrid_assets.tracking.model import address_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,7 +77,7 @@ def _opener(context: dg.InitResourceContext) -> RunOpener:
         import mlflow
         from dagster_mlflow.resources import MlFlow
 
-        before = mlflow.get_tracking_uri()
+        before = address_before()
         session = _Session(
             run.run_id,
             _NamedRun(name),
@@ -100,7 +101,7 @@ def _opener(context: dg.InitResourceContext) -> RunOpener:
         else:
             mlflow.end_run()
         finally:
-            mlflow.set_tracking_uri(before)
+            mlflow.set_tracking_uri(before)  # pyright: ignore[reportArgumentType]  None unsets it
 
     return open_with_dagster
 

@@ -78,6 +78,8 @@ class Alert:
         Width of a point source in the cutouts.
     numbers
         What else is worth keeping, such as the survey's own scores.
+    survey_score
+        Name and value, 0 to 1, of the score of the survey's own network; None without one.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Alert:
     third: Image
     third_is_score: bool
     numbers: dict[str, float]
+    survey_score: tuple[str, float] | None = None
     opinions: tuple[Opinion, ...] = ()
 
 
@@ -183,8 +186,18 @@ def _ztf(row: Row) -> Alert:
         third=sign * _square(row, "cutout_difference", name),
         third_is_score=False,
         numbers={key: float(str(row[key])) for key in numbers if row.get(key) is not None},
+        survey_score=_own_score(row),
         opinions=_catalogued(row),
     )
+
+
+def _own_score(row: Row) -> tuple[str, float] | None:
+    """Return braai's score, or what a table made of it: 1 from 0.9 on, 0 up to 0.1."""
+    for name in ("drb", "machine_label"):
+        value = row.get(name)
+        if value is not None and 0 <= (score := float(str(value))) <= 1:
+            return name, score
+    return None
 
 
 def _catalogued(row: Row) -> tuple[Opinion, ...]:

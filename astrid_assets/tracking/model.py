@@ -57,18 +57,29 @@ def _as_global_run(client: MlflowClient, uri: str, run_id: str) -> Iterator[None
             client.update_run(run_id, status=status)
 
 
+def address_before() -> str | None:
+    """Return MLflow's global address, None where none is set.
+
+    MLflow's own default must not be put back: setting it also sets MLFLOW_TRACKING_URI, and
+    whatever opens MLflow next in this process would take a file of the working directory.
+    """
+    import mlflow
+
+    return mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+
+
 @contextmanager
 def global_address(uri: str) -> Iterator[None]:
     """Let MLflow's module-level functions use an address, as some of them only can."""
     import mlflow
 
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    before = address_before(), mlflow.get_registry_uri()
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before[0])
+        mlflow.set_tracking_uri(before[0])  # pyright: ignore[reportArgumentType]  None unsets it
         mlflow.set_registry_uri(before[1])
 
 

@@ -299,8 +299,43 @@ def test_a_dataset_is_listed_judged_and_loaded(client: httpx.Client, sky: SmallS
     assert client.get(loaded["table"]["href"]).content == b"samples"
     assert client.get(f"{address}/shards/1/masks").status_code == 404
     assert client.get(loaded["samples"]).json() == {"items": [], "next": None}
+    assert client.get("/training/datasets", params={"status": "retired"}).json() == []
+    assert client.get("/training/datasets", params={"min_quality": 0.95}).json() == []
+    assert client.get(f"{address}/comparison").status_code == 404, "it is the first"
     sky.store.delete(keys["images"])
     assert client.post(f"{address}/load").status_code == 503
+
+
+def test_a_retired_dataset_cannot_be_loaded(client: httpx.Client, sky: SmallSky) -> None:
+    key = sky.store.put("datasets/d/x", b"x", ".npy")
+    row = {
+        "id": UNKNOWN,
+        "content_hash": "0" * 64,
+        "name": "all",
+        "collection_params": {},
+        "total_samples": 1,
+        "anomaly_ratio": 0.5,
+        "quality_score": 0.9,
+        "quality_report": {},
+        "shards": [{"images": key, "masks": key, "rows": 1}],
+        "samples_key": key,
+        "last_sequence": 0,
+        "created_at": WHEN,
+        "created_by": "test",
+        "status_at": WHEN,
+    }
+    with sky.catalogue.begin() as session:
+        upsert(session, [TrainingDataset(**row)])
+    address = f"/training/datasets/{UNKNOWN}"
+    assert client.post(f"{address}/load").status_code == 200
+    assert client.post(f"{address}/retire", json={"reason": ""}).status_code == 422
+    retired = client.post(f"{address}/retire", json={"reason": "wrong flats"}).json()
+    assert (retired["status"], retired["status_reason"]) == ("retired", "wrong flats")
+    assert retired["status_by"]
+    answer = client.post(f"{address}/load")
+    assert answer.status_code == 409
+    assert "wrong flats" in answer.json()["detail"]
+    assert client.post(f"{address}/retire", json={"reason": "again"}).status_code == 409
 
 
 def test_every_error_is_a_problem_with_a_sentence(client: httpx.Client) -> None:

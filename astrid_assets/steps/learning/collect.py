@@ -8,47 +8,53 @@ of samples; a sample's `image_path` and `mask_path` name object and row (``key#1
 from __future__ import annotations
 
 import hashlib
-import io
+import time
 from collections import Counter
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
-from astrid_assets.steps import versions
+from astrid_assets.steps.learning.freezing import (
+    content_hash_of,
+    description_of,
+    freeze,
+    sample_rows,
+    samples_table,
+)
 from astrid_assets.steps.learning.quality import (
     CutoutMeters,
     ask_about_suspects,
     measure_version,
 )
-from astrid_assets.steps.learning.settings import CollectionSettings, TooFewLabels
-from astrid_assets.steps.learning.shards import CutoutReader, WrittenShards, write_shards
+from astrid_assets.steps.learning.selection import Chosen, Selection, choose_samples
+from astrid_assets.steps.learning.shards import (
+    CutoutReader,
+    read_in_parts,
+    write_shards,
+)
 from astrid_assets.steps.learning.sides import Move, Sides, sides_of
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.database.tables.learning import TrainingDataset, TrainingSample
-from astrid_assets.storage.database.upsert import upsert
-from astrid_assets.storage.objects import layout
-from astrid_assets.storage.review import labels
+from astrid_assets.storage.database.tables.learning import TrainingDataset
+from astrid_assets.storage.queries.dataset_states import REFUSED, UNJUDGED
 from astrid_assets.storage.review.drawn_masks import drawn_masks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from astrid_assets.science.arrays.types import Cutouts
     from astrid_assets.science.labelling.dataset_quality import DataQualityReport
     from astrid_assets.science.labelling.duplicates import DuplicateSearch
+    from astrid_assets.steps.learning.settings import CollectionSettings
     from astrid_assets.steps.nights import Tools
     from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.storage.review.labels import LabelledRow
 
-SHOWN_PER_CLASS = 6
-ROWS_AT_ONCE = 5000
-"""Samples that are written by one statement."""
+SHOWN_PER_CLASS = 5
 
 
 @dataclass(frozen=True)
@@ -61,15 +67,52 @@ class DatasetVersion:
     real: NDArray[np.bool_]
     examples: Cutouts
     """Some cutouts of each class, real ones first."""
+    example_names: tuple[str, ...]
+    """Number, label and detection of each of them."""
     moves: tuple[Move, ...]
     """Groups that changed their side because they were merged."""
+    collected: CollectionReport
     is_new: bool
 
 
+@dataclass(frozen=True)
+class CollectionReport:
+    """What a collection did.
+
+    Attributes
+    ----------
+    considered, kept
+        Detections looked at, and taken.
+    left_out
+        Detections that were not taken, by reason.
+    seconds
+        Wall time.
+    """
+
+    considered: int
+    kept: int
+    left_out: dict[str, int]
+    seconds: float
+
+
 def collect_dataset(
-    tools: Tools, settings: CollectionSettings, *, created_by: str = "astrid"
+    tools: Tools,
+    settings: CollectionSettings,
+    *,
+    created_by: str = "astrid",
+    on_progress: Callable[[str, int, int], None] | None = None,
 ) -> DatasetVersion:
     """Freeze the labelled detections into a dataset version.
+
+    A new version is refused until `judging` gave its verdict; of a version that exists
+    nothing is changed.
+
+    Parameters
+    ----------
+    created_by
+        Name of the user or program that asks for it.
+    on_progress
+        Called with what is done, how many cutouts of it, and of how many.
 
     Raises
     ------
@@ -78,84 +121,128 @@ def collect_dataset(
     TooFewGroups
         If they are of too few objects to give each split both classes.
     """
-    rows, drawn, last_sequence = _selected(tools, settings)
-    real = np.array([row.label == "real" for row in rows], dtype=bool)
-    meters = CutoutMeters(len(rows))
-    written = write_shards(tools.store, rows, drawn, meters.add)
-    duplicates = _duplicates(tools.store, rows, meters.duplicates, settings)
-    sides = sides_of(tools, rows, real, written.image_hashes, duplicates, settings)
-    samples = _table(rows, sides, written)
-    content_hash = _content_hash(samples, settings)
-    dataset_id = ids.dataset_id(content_hash)
+    started = time.monotonic()
+    tell = on_progress or _silent
+    with tools.catalogue.read() as session:
+        selection = choose_samples(session, settings)
+        drawn = drawn_masks(session, [one.row.detection_id for one in selection.chosen])
+    taken = _with_sides(tools, selection, settings, tell)
+    chosen, sides = taken.chosen, taken.sides
+    rows = [one.row for one in chosen]
+    written = write_shards(tools.store, rows, drawn, partial(tell, "writing shards"))
+    real = np.array([one.is_real for one in chosen], dtype=bool)
+    samples = samples_table(chosen, sides, written, settings)
+    content_hash = content_hash_of(samples, settings)
+    report = CollectionReport(
+        considered=selection.considered,
+        kept=len(chosen),
+        left_out=dict(+selection.left_out),
+        seconds=time.monotonic() - started,
+    )
     measured = measure_version(
-        tools, rows, real, meters, written.image_hashes, duplicates, sides, settings
+        tools,
+        rows,
+        real,
+        taken.meters,
+        written.image_hashes,
+        taken.duplicates,
+        sides,
+        settings,
+        # Only what trains is drawn.
+        weight=np.where(sides.side == "train", samples["weight"].to_numpy(), 0.0),
     )
     quality = measured.report
-    with tools.catalogue.read() as session:
-        known = session.get(TrainingDataset, dataset_id)
-    created = now()
-    row = TrainingDataset(
-        id=dataset_id,
-        content_hash=content_hash,
-        name=settings.name,
-        collection_params=settings.model_dump(mode="json"),
-        total_samples=len(rows),
-        anomaly_ratio=float(real.mean()),
-        quality_score=quality.quality_score,
-        quality_report=quality.as_dict() | sides.as_dict(),
-        shards=written.as_json(),
-        samples_key=_put_table(tools.store, content_hash, samples),
-        last_sequence=last_sequence,
-        mlflow_run_id=known.mlflow_run_id if known else None,
-        created_at=created,
-        created_by=created_by,
-        status_at=created,
+    examples, example_names = _examples(tools.store, chosen)
+    stored, is_new = freeze(
+        tools,
+        TrainingDataset(
+            id=ids.dataset_id(content_hash),
+            content_hash=content_hash,
+            name=settings.name,
+            description=settings.description or description_of(samples),
+            collection_params=settings.model_dump(mode="json"),
+            total_samples=len(rows),
+            anomaly_ratio=float(real.mean()),
+            quality_score=quality.quality_score,
+            quality_report=quality.as_dict() | sides.as_dict(),
+            collection_report=asdict(report),
+            shards=written.as_json(),
+            samples_key="",
+            last_sequence=selection.last_sequence,
+            created_at=now(),
+            created_by=created_by,
+            status=REFUSED,
+            status_reason=UNJUDGED,
+            status_by=created_by,
+            status_at=now(),
+        ),
+        samples,
+        sample_rows(chosen, samples, ids.dataset_id(content_hash), written),
     )
-    with tools.catalogue.begin() as session:
-        upsert(session, [row])
-        made = _sample_rows(rows, samples, dataset_id, written)
-        while some := list(islice(made, ROWS_AT_ONCE)):
-            upsert(session, some)
-        stored = session.get_one(TrainingDataset, dataset_id)
     ask_about_suspects(tools, measured.suspects)
     return DatasetVersion(
         stored,
         quality,
-        dict(Counter(sides.side.tolist())),
+        dict(Counter(samples["split"].to_list())),
         real,
-        _examples(tools.store, rows, real),
+        examples,
+        example_names,
         sides.moves,
-        is_new=known is None,
+        report,
+        is_new=is_new,
     )
 
 
-def _selected(
-    tools: Tools, settings: CollectionSettings
-) -> tuple[list[LabelledRow], dict[str, NDArray[np.uint8]], int]:
-    """Return the labelled detections that fit, the masks drawn on them, and the last event."""
-    with tools.catalogue.read() as session:
-        rows = labels.labelled_detections(
-            session,
-            surveys=settings.survey_ids or None,
-            start=settings.start,
-            end=settings.end,
-            sources=settings.sources,
-        )
-        last_sequence = labels.last_sequence(session)
-        drawn = drawn_masks(session, [row.detection_id for row in rows])
-    rows = [row for row in rows if row.agreement >= settings.min_agreement]
-    # Frame by frame: rows of one file of cutouts stand together.
-    rows = sorted(rows, key=lambda row: (row.night, row.observation_id, row.detection_id))
-    rows = rows[-settings.max_samples :]
-    n_real = sum(row.label == "real" for row in rows)
-    if len(rows) < settings.min_samples or n_real in {0, len(rows)}:
-        raise TooFewLabels(
-            f"{len(rows)} labelled detections ({n_real} real) fit the "
-            f"selection, at least {settings.min_samples} with both classes are "
-            "needed: label more detections, backfill more nights, or widen "
-            "the selection"
-        )
-    return rows, drawn, last_sequence
+def _silent(what: str, done: int, of: int) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What a version takes, with the side of each, and what was measured of the cutouts."""
+
+    chosen: list[Chosen]
+    sides: Sides
+    meters: CutoutMeters
+    duplicates: NDArray[np.str_]
+
+
+def _with_sides(
+    tools: Tools,
+    selection: Selection,
+    settings: CollectionSettings,
+    tell: Callable[[str, int, int], None],
+) -> _Taken:
+    """Give every detection its side: what may only train is left out where it would judge."""
+    rows = [one.row for one in selection.chosen]
+    may_judge = np.array([one.may_judge for one in selection.chosen], dtype=bool)
+    meters = CutoutMeters(len(rows))
+    hashes: list[str] = []
+
+    def measure(first: int, images: Cutouts) -> None:
+        meters.add(first, images)
+        hashes.extend(hashlib.sha256(image.tobytes()).hexdigest() for image in images)
+        tell("measuring cutouts", len(hashes), len(rows))
+
+    read_in_parts(tools.store, rows, measure)
+    duplicates = _duplicates(tools.store, rows, meters.duplicates, settings)
+    sides = sides_of(
+        tools,
+        rows,
+        np.array([one.is_real for one in selection.chosen], dtype=bool),
+        np.array(hashes),
+        duplicates,
+        settings,
+        judges=may_judge,
+    )
+    stays = may_judge | (sides.side == "train")
+    selection.left_out["trains_only_but_its_object_judges"] += int((~stays).sum())
+    return _Taken(
+        [one for one, is_taken in zip(selection.chosen, stays, strict=True) if is_taken],
+        sides.only(stays),
+        meters.only(stays),
+        duplicates[stays],
+    )
 
 
 def read_cutouts(store: ObjectStore, places: Sequence[tuple[str, int]]) -> Cutouts:
@@ -164,9 +251,17 @@ def read_cutouts(store: ObjectStore, places: Sequence[tuple[str, int]]) -> Cutou
         return reader.read(places)
 
 
-def _examples(store: ObjectStore, rows: Sequence[LabelledRow], real: NDArray[np.bool_]) -> Cutouts:
-    shown = [*np.flatnonzero(real)[:SHOWN_PER_CLASS], *np.flatnonzero(~real)[:SHOWN_PER_CLASS]]
-    return read_cutouts(store, [(rows[row].cutout_key, rows[row].cutout_index) for row in shown])
+def _examples(store: ObjectStore, chosen: Sequence[Chosen]) -> tuple[Cutouts, tuple[str, ...]]:
+    """Return some cutouts of each class with their names, spread over the version."""
+    shown: list[Chosen] = []
+    for real in (True, False):
+        own = [one for one in chosen if one.is_real == real]
+        shown += [
+            own[i] for i in np.unique(np.linspace(0, len(own) - 1, SHOWN_PER_CLASS, dtype=int))
+        ]
+    images = read_cutouts(store, [(one.row.cutout_key, one.row.cutout_index) for one in shown])
+    names = [f"{n:02d}_{one.row.label}_{one.row.detection_id}" for n, one in enumerate(shown, 1)]
+    return images, tuple(names)
 
 
 def _duplicates(
@@ -183,78 +278,3 @@ def _duplicates(
             return reader.read([(row.cutout_key, row.cutout_index) for row in wanted])[:, -1]
 
         return search.keys(score, settings.duplicate_correlation)
-
-
-def _table(rows: Sequence[LabelledRow], sides: Sides, written: WrittenShards) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "detection_id": [row.detection_id for row in rows],
-            "observation_id": [row.observation_id for row in rows],
-            "object_id": [row.object_id for row in rows],
-            "survey": [row.survey for row in rows],
-            "night": [row.night for row in rows],
-            "label": [row.label for row in rows],
-            "classification": [row.classification for row in rows],
-            "source": [row.source for row in rows],
-            "agreement": [row.agreement for row in rows],
-            "score_sigma": [row.score_sigma for row in rows],
-            "fwhm_px": [row.fwhm_px for row in rows],
-            "split": sides.side,
-            "group": sides.group,
-            "sky": sides.places.sky,
-            "ra_deg": sides.places.ra_deg,
-            "dec_deg": sides.places.dec_deg,
-            "frame": sides.places.frame,
-            "x": [row.x for row in rows],
-            "y": [row.y for row in rows],
-            "pixel_hash": written.image_hashes,
-            "content_hash": written.sample_hashes,
-        }
-    )
-
-
-def _content_hash(samples: pl.DataFrame, settings: CollectionSettings) -> str:
-    content = hashlib.sha256(ids.canonical_json([versions.COLLECT, settings.name]).encode())
-    for row in samples.select("detection_id", "content_hash", "split").iter_rows():
-        content.update(ids.canonical_json(row).encode())
-    return content.hexdigest()
-
-
-def _put_table(store: ObjectStore, content_hash: str, samples: pl.DataFrame) -> str:
-    buffer = io.BytesIO()
-    samples.write_parquet(buffer)
-    return store.put(layout.samples_key(content_hash), buffer.getvalue(), ".parquet")
-
-
-def _sample_rows(
-    rows: Sequence[LabelledRow],
-    samples: pl.DataFrame,
-    dataset_id: str,
-    written: WrittenShards,
-) -> Iterator[TrainingSample]:
-    created = now()
-    for row, sample, (image_path, mask_path) in zip(
-        rows, samples.iter_rows(named=True), written.paths(), strict=True
-    ):
-        yield TrainingSample(
-            id=ids.sample_id(dataset_id, row.detection_id),
-            dataset_id=dataset_id,
-            observation_id=row.observation_id,
-            detection_id=row.detection_id,
-            image_path=image_path,
-            mask_path=mask_path,
-            labels={
-                "is_anomaly": row.label == "real",
-                "anomaly_type": row.classification,
-                "source": row.source,
-                "agreement": row.agreement,
-            },
-            metadata_={
-                "survey": row.survey,
-                "night": row.night,
-                "score_sigma": row.score_sigma,
-            },
-            split=sample["split"],
-            content_hash=sample["content_hash"],
-            created_at=created,
-        )

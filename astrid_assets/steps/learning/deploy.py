@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from astrid_assets.science.quality.gates import MIN_TEST_SAMPLES
 from astrid_assets.steps.learning.evaluate import evaluate_model
-from astrid_assets.steps.learning.opening import open_dataset, require_newest_dataset
+from astrid_assets.steps.learning.opening import open_dataset, require_dataset
 from astrid_assets.steps.learning.seen import UnknownTraining, seen_by_none
 from astrid_assets.steps.learning.settings import DeploymentSettings, NoModel
 from astrid_assets.steps.learning.train import MODEL_NAME
@@ -116,7 +116,7 @@ def deploy_newest(
         _follow(tools, tracking, None)
         reason = "the newest model was rolled back; train another one"
         return DeploymentReport("keep", reason, champion, None, None)
-    row = require_newest_dataset(tools)
+    row = require_dataset(tools)
     arrays = open_dataset(tools, row, work_folder / "datasets")
     if champion is not None and champion.id == newest.id:
         judged = _judge(tools, newest, None, arrays, settings)

@@ -12,8 +12,10 @@ import polars as pl
 from astrid_assets.steps.learning.settings import NoDataset
 from astrid_assets.steps.learning.shards import fetch, fetch_shards
 from astrid_assets.storage.queries import datasets
+from astrid_assets.storage.queries.dataset_states import why_unusable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -57,21 +59,39 @@ class DatasetArrays:
         return self.stamps.images_of(rows)
 
 
-def require_newest_dataset(tools: Tools) -> TrainingDataset:
-    """Return the newest dataset version whose quality gate did not fail.
+def require_dataset(tools: Tools, dataset_id: str | None = None) -> TrainingDataset:
+    """Return a dataset version that may be trained on.
+
+    Parameters
+    ----------
+    dataset_id
+        Its id or the beginning of it, or of its content hash; None: the version that
+        became active last.
 
     Raises
     ------
     NoDataset
-        If there is none.
+        If there is none, or it was refused or retired.
     """
     with tools.catalogue.read() as session:
-        row = datasets.newest_dataset(session)
+        if dataset_id is None:
+            row = datasets.newest_dataset(session)
+            others = [] if row else datasets.all_datasets(session)
+        else:
+            row, others = datasets.find_dataset(session, dataset_id), []
     if row is None:
-        raise NoDataset(
-            "there is no training dataset yet: label detections, then materialize training_dataset"
-        )
+        raise NoDataset(_why_none(dataset_id, others))
+    if reason := why_unusable(row):
+        raise NoDataset(reason)
     return row
+
+
+def _why_none(dataset_id: str | None, others: Sequence[TrainingDataset]) -> str:
+    if dataset_id is not None:
+        return f"there is no dataset {dataset_id}: astrid dataset list shows those there are"
+    if others:
+        return why_unusable(others[0]) or "there is no active dataset: collect one"
+    return "there is no training dataset yet: label detections, then astrid dataset collect"
 
 
 def open_dataset(tools: Tools, row: TrainingDataset, folder: Path) -> DatasetArrays:

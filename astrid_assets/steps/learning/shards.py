@@ -133,11 +133,29 @@ def shard_bounds(detection_ids: Sequence[str]) -> list[tuple[int, int]]:
     return bounds
 
 
+def read_in_parts(
+    store: ObjectStore, rows: Sequence[LabelledRow], use: Callable[[int, Cutouts], None]
+) -> None:
+    """Read the cutouts of labelled detections, some at a time.
+
+    Parameters
+    ----------
+    rows
+        In the order of night, frame and detection.
+    use
+        Called for each part with its first row and its cutouts.
+    """
+    with CutoutReader(store) as cutouts:
+        for start, stop in shard_bounds([row.detection_id for row in rows]):
+            part = rows[start:stop]
+            use(start, cutouts.read([(row.cutout_key, row.cutout_index) for row in part]))
+
+
 def write_shards(
     store: ObjectStore,
     rows: Sequence[LabelledRow],
     drawn: Mapping[str, NDArray[np.uint8]],
-    on_rows: Callable[[int, Cutouts], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> WrittenShards:
     """Put the cutouts and masks of labelled detections into the store, shard by shard.
 
@@ -147,32 +165,33 @@ def write_shards(
         In the order of night, frame and detection.
     drawn
         Masks that reviewers drew, by detection.
-    on_rows
-        Called for each shard with its first row and its cutouts, to measure them.
+    on_progress
+        Called after each shard with the rows written, and all there are.
     """
-    shards, image_hashes, sample_hashes = [], [], []
-    with CutoutReader(store) as cutouts:
-        for start, stop in shard_bounds([row.detection_id for row in rows]):
-            part = rows[start:stop]
-            images = cutouts.read([(row.cutout_key, row.cutout_index) for row in part])
-            masks = np.stack(
-                [
-                    training_mask(
-                        row.label, row.fwhm_px, CUTOUT_SIZE, drawn=drawn.get(row.detection_id)
-                    )
-                    for row in part
-                ]
-            )
-            for row, image, mask in zip(part, images, masks, strict=True):
-                digest = hashlib.sha256(image.tobytes())
-                image_hashes.append(digest.hexdigest())
-                digest.update(mask.tobytes() + row.label.encode())
-                sample_hashes.append(digest.hexdigest())
-            if on_rows is not None:
-                on_rows(start, images)
-            shards.append(
-                Shard(_put(store, "images", images), _put(store, "masks", masks), len(part))
-            )
+    shards: list[Shard] = []
+    image_hashes: list[str] = []
+    sample_hashes: list[str] = []
+
+    def write(start: int, images: Cutouts) -> None:
+        part = rows[start : start + len(images)]
+        masks = np.stack(
+            [
+                training_mask(
+                    row.label, row.fwhm_px, CUTOUT_SIZE, drawn=drawn.get(row.detection_id)
+                )
+                for row in part
+            ]
+        )
+        for row, image, mask in zip(part, images, masks, strict=True):
+            digest = hashlib.sha256(image.tobytes())
+            image_hashes.append(digest.hexdigest())
+            digest.update(mask.tobytes() + row.label.encode())
+            sample_hashes.append(digest.hexdigest())
+        shards.append(Shard(_put(store, "images", images), _put(store, "masks", masks), len(part)))
+        if on_progress is not None:
+            on_progress(start + len(part), len(rows))
+
+    read_in_parts(store, rows, write)
     return WrittenShards(tuple(shards), np.array(image_hashes), np.array(sample_hashes))
 
 

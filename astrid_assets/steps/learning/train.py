@@ -24,7 +24,8 @@ from astrid_assets.steps.learning.evaluate import (
     scores_of_rows,
     with_training_curves,
 )
-from astrid_assets.steps.learning.opening import open_dataset, require_newest_dataset
+from astrid_assets.steps.learning.opening import open_dataset, require_dataset
+from astrid_assets.steps.learning.recording import log_as_input
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.learning import Model, TrainingDataset, TrainingRun
@@ -72,10 +73,11 @@ def train_model(
     settings: TrainingSettings,
     work_folder: Path,
     *,
+    dataset_id: str | None = None,
     target: ThresholdSettings | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> TrainedVersion:
-    """Train on the newest dataset (or return the finished training of the same).
+    """Train on a dataset version (or return the finished training of the same).
 
     Model, metrics and the entry in the registry appear together: a training that is cut
     off anywhere leaves none of them and goes on when it is asked for again, on this
@@ -83,13 +85,15 @@ def train_model(
 
     Parameters
     ----------
+    dataset_id
+        Its id, or the beginning of it; None: the version that became active last.
     target
         What the threshold is chosen for; a finished training keeps its own.
 
     Raises
     ------
     NoDataset
-        If there is no dataset version to train on.
+        If there is no dataset version to train on, or it was refused or retired.
     TrackingUnavailable
         If MLflow does not answer at the start, or is gone when its registry is to take
         the model; what was trained is kept.
@@ -97,7 +101,7 @@ def train_model(
     # torch and lightning are loaded by this step only.
     from astrid_assets.learning.settings import WHERE_IT_RUNS
 
-    row = require_newest_dataset(tools)
+    row = require_dataset(tools, dataset_id)
     settings_hash = ids.content_hash(
         [versions.TRAIN, settings.model_dump(mode="json", exclude=set(WHERE_IT_RUNS))]
     )
@@ -131,6 +135,7 @@ def train_model(
         with tools.catalogue.begin() as session:
             session.get_one(TrainingRun, run_id).mlflow_run_id = active.run_id
         active.log_params(settings.model_dump(mode="json"))
+        log_as_input(active, arrays)
         trained = _trained(tools, arrays, settings, run_id, work_folder, active, on_epoch)
         return _registered(tools, tracking, active, trained, arrays, run_id, target)
 

@@ -8,7 +8,8 @@ sigma, because ZTF publishes no S_corr image. A network trained on both learns f
 two kinds of third channel: take them apart by survey.
 
 Labels that come with the alerts are events marked ``catalogue`` or ``import``; scores
-of networks from elsewhere are kept as numbers and never become labels.
+of the survey's own network are kept as numbers (`SurveyScore`) and become no labels here: a
+collection may train on high and low ones when it is asked to.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.sky_index import healpix_of
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun
+from astrid_assets.storage.database.tables.learning import SurveyScore
 from astrid_assets.storage.database.tables.review import ValidationEvent
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.objects import layout
@@ -151,6 +153,7 @@ def _import_night(
         upsert(session, candidates)
         detections = [chain.detection for chain in chains]
         upsert(session, with_objects(session, profile, candidates, detections))
+        upsert(session, [chain.score for chain in chains if chain.score is not None])
         added = labels.append_events(session, events)
         refresh(session, {event.detection_id for event in events})
         _finish(session, profile.name, night, len(detections), key)
@@ -175,6 +178,7 @@ class _Chain:
     difference: DifferenceRun
     candidate: CandidateRow
     detection: Detection
+    score: SurveyScore | None
 
 
 def _chain(survey: str, night: str, alert: Alert, cutout_key: str, index: int) -> _Chain:
@@ -183,13 +187,18 @@ def _chain(survey: str, night: str, alert: Alert, cutout_key: str, index: int) -
     observation = _observation(survey, night, alert, time)
     difference = _difference(alert, observation.id, time)
     candidate = _candidate(alert, difference.id)
+    detection_id = ids.detection_id(candidate.id)
+    score = None
+    if alert.survey_score is not None:
+        name, value = alert.survey_score
+        score = SurveyScore(detection_id=detection_id, name=name, score=value, imported_at=time)
     return _Chain(
         observation=observation,
         run=_run(alert, observation.id, time),
         difference=difference,
         candidate=candidate,
         detection=Detection(
-            id=ids.detection_id(candidate.id),
+            id=detection_id,
             candidate_id=candidate.id,
             observation_id=observation.id,
             survey=survey,
@@ -200,6 +209,7 @@ def _chain(survey: str, night: str, alert: Alert, cutout_key: str, index: int) -
             score_kind="snr_ranking",
             detected_at=time,
         ),
+        score=score,
     )
 
 

@@ -16,21 +16,33 @@ from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
+from astrid_assets.steps.learning.comparing import compare_versions, version_before
+from astrid_assets.steps.learning.settings import REQUESTED_BY
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.learning import TrainingDataset
 from astrid_assets.storage.objects.keys import hash_in
-from astrid_assets.storage.queries import datasets
-from astrid_assets.web.api.common import Admin, DatasetId, Limit, RunId, State, text_id
+from astrid_assets.storage.queries import dataset_states, datasets
+from astrid_assets.web.api.common import (
+    Admin,
+    DatasetId,
+    Limit,
+    RunId,
+    State,
+    SurveyName,
+    text_id,
+)
 from astrid_assets.web.dagster_client import DagsterClient, Run
 from astrid_assets.web.problems import Problem, not_found, responses
-from astrid_assets.web.schemas import Id, PageOf
+from astrid_assets.web.schemas import Id, PageOf, Text
 from astrid_assets.web.schemas_training import (
     CollectIn,
+    ComparisonOut,
     DatasetDetail,
     DatasetOut,
     FileOut,
     LoadedOut,
     QualityOut,
+    RetireIn,
     RunOut,
     SampleOut,
     ShardOut,
@@ -67,19 +79,15 @@ def collect(state: State, person: Admin, body: CollectIn) -> RunOut:
     if start is not None and end is not None and end < start:
         raise Problem(422, f"the end {end} lies before the start {start}", code="invalid")
     config = {
-        "name": body.name,
-        "survey_ids": body.survey_ids,
-        "min_agreement": body.confidence_threshold,
-        "max_samples": body.max_samples,
-        "min_samples": body.min_samples,
-        "sources": list(body.sources),
-        "seed": body.seed,
+        **body.model_dump(mode="json", exclude={"start", "end", "cone_deg", "box_deg"}),
+        "cone_deg": list(body.cone_deg or ()),
+        "box_deg": list(body.box_deg or ()),
         # Dagster takes no null for what may be left out.
         **({"start": start} if start is not None else {}),
         **({"end": end} if end is not None else {}),
     }
     client = DagsterClient(state.settings.dagster_url)
-    tags = {"astrid/requested_by": person.name}
+    tags = {REQUESTED_BY: person.name}
     return _told(client, client.launch(JOB, ASSET, config, tags))
 
 
@@ -94,10 +102,21 @@ def run(state: State, run_id: RunId) -> RunOut:
 
 
 @router.get("/datasets", responses=responses(422))
-def list_datasets(state: State) -> list[DatasetOut]:
+def list_datasets(
+    state: State,
+    name: Annotated[Text | None, Query(description="Only versions of this name.")] = None,
+    status: Annotated[
+        Literal["active", "superseded", "refused", "retired"] | None,
+        Query(description="Only versions in this state."),
+    ] = None,
+    min_quality: Annotated[
+        float, Query(ge=0, le=1, description="Only versions of at least this quality score.")
+    ] = 0.0,
+) -> list[DatasetOut]:
     """List the dataset versions, newest first."""
     with state.catalogue.read() as session:
-        rows = datasets.all_datasets(session)
+        rows = datasets.all_datasets(session, name=name, status=status)
+    rows = [row for row in rows if row.quality_score >= min_quality]
     return [DatasetOut.model_validate(row) for row in rows]
 
 
@@ -110,7 +129,44 @@ def dataset(state: State, dataset_id: DatasetId) -> DatasetDetail:
             raise not_found("dataset", text_id(dataset_id))
         splits = datasets.split_counts(session, row.id)
     told = DatasetOut.model_validate(row).model_dump()
-    return DatasetDetail(**told, splits=splits)
+    return DatasetDetail(**told, splits=splits, collection_report=row.collection_report)
+
+
+@router.get("/datasets/{dataset_id}/comparison", responses=responses(404, 422, 503))
+def comparison(
+    state: State,
+    dataset_id: DatasetId,
+    other: Annotated[
+        Id | None,
+        Query(description="The earlier version; without: the one of the same name before it."),
+    ] = None,
+) -> ComparisonOut:
+    """Compare a dataset with an earlier one: added, left out, relabelled, moved."""
+    row = _row(state, dataset_id)
+    if other is not None:
+        before: TrainingDataset | None = _row(state, other)
+    else:
+        with state.catalogue.read() as session:
+            before = version_before(session, row)
+    if before is None:
+        raise not_found("earlier dataset of the name", row.name)
+    return ComparisonOut.model_validate(compare_versions(state.store, before, row))
+
+
+@router.post(
+    "/datasets/{dataset_id}/retire", responses=responses(400, 413, 401, 403, 404, 409, 422)
+)
+def retire_dataset(
+    state: State, person: Admin, dataset_id: DatasetId, body: RetireIn
+) -> DatasetOut:
+    """Take a dataset away from training; the version before it is active again."""
+    row = _row(state, dataset_id)
+    try:
+        with state.catalogue.begin() as session:
+            dataset_states.retire_version(session, row.id, body.reason, person.name)
+            return DatasetOut.model_validate(session.get_one(TrainingDataset, row.id))
+    except dataset_states.UnusableVersion as error:
+        raise Problem(409, str(error), code="not-usable") from error
 
 
 @router.get("/datasets/{dataset_id}/quality", responses=responses(404, 422))
@@ -120,10 +176,12 @@ def quality(state: State, dataset_id: DatasetId) -> QualityOut:
     return QualityOut(dataset_id=row.id, quality_score=row.quality_score, report=row.quality_report)
 
 
-@router.post("/datasets/{dataset_id}/load", responses=responses(404, 422, 503))
+@router.post("/datasets/{dataset_id}/load", responses=responses(404, 409, 422, 503))
 def load(state: State, dataset_id: DatasetId) -> LoadedOut:
-    """Return the files of a dataset, after looking that all of them are there."""
+    """Return the files of a dataset to train on, after looking that all of them are there."""
     row = _row(state, dataset_id)
+    if reason := dataset_states.why_unusable(row):
+        raise Problem(409, reason, code="not-usable")
     address = f"/training/datasets/{row.id}"
     shards = [
         ShardOut(
@@ -152,18 +210,24 @@ def samples(
     split: Annotated[
         Literal["train", "val", "test"] | None, Query(description="Only this split.")
     ] = None,
+    label: Annotated[
+        Literal["real", "bogus"] | None, Query(description="Only with this label.")
+    ] = None,
+    survey: SurveyName = None,
     limit: Limit = 100,
     cursor: Annotated[
         Id | None, Query(description="`next` of the page before; the first without.")
     ] = None,
 ) -> PageOf[SampleOut]:
-    """List the samples of a dataset, or of one of its splits."""
+    """List the samples of a dataset, or those of a split, label or survey."""
     row = _row(state, dataset_id)
     with state.catalogue.read() as session:
         page = datasets.sample_page(
             session,
             row.id,
             split=split,
+            label=label,
+            survey=survey,
             limit=limit,
             after=None if cursor is None else text_id(cursor),
         )

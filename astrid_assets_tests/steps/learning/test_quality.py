@@ -16,6 +16,7 @@ from astrid_assets.storage.database.tables.detections import Detection
 from astrid_assets.storage.database.tables.frames import Observation
 from astrid_assets.storage.database.tables.learning import TrainingDataset
 from astrid_assets.storage.database.tables.review import Label, ValidationEvent
+from astrid_assets.storage.queries import dataset_states
 from astrid_assets.storage.review.labels import append_events
 from astrid_assets.storage.review.views import refresh
 from astrid_assets.surveys.profile import SurveyProfile
@@ -59,7 +60,7 @@ def test_a_clean_night_passes_and_random_labels_do_not(tools, rng):
     assert good.quality.quality_score > 0.95
     assert good.quality.drift is None
     with tools.catalogue.begin() as session:
-        session.get_one(TrainingDataset, good.row.id).status = "active"
+        dataset_states.mark_judged(session, good.row.id, None, "ada")
         for row in session.scalars(select(Label)):
             row.label = "real" if rng.random() < 0.5 else "bogus"
             row.n_votes = 1

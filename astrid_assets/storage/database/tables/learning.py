@@ -67,6 +67,9 @@ class TrainingDataset(Base, kw_only=True):
     """Quality of the worst part of the set, 0 to 1; every limit lies at 0.8."""
     quality_report: Mapped[Json]
     """The numbers behind the quality, and the limits that are broken."""
+    collection_report: Mapped[Json | None] = mapped_column(default=None)
+    """What its first collection looked at and left out, by reason, and how long it took; None
+    for versions of before."""
     shards: Mapped[list[Any]] = mapped_column(nullable=True)
     """Object keys of cutouts and masks with their number of rows, in the order of the rows:
     ``images`` (rows, 3, 64, 64), science, reference and S_corr; ``masks`` (rows, 64, 64),
@@ -90,6 +93,20 @@ class TrainingDataset(Base, kw_only=True):
     """Name of the user or program that gave the state; None where none was given."""
     status_at: Mapped[dt.datetime] = mapped_column(nullable=True)
     """When it got this state (UTC)."""
+
+
+class SurveyScore(Base, kw_only=True):
+    """The score that a survey's own network gives an alert: a number, and no label."""
+
+    __tablename__ = "survey_scores"
+    detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), primary_key=True)
+    """The alert's detection."""
+    name: Mapped[str] = mapped_column(String(40))
+    """Name of the score at the survey, such as ``drb``."""
+    score: Mapped[float]
+    """0 (bogus) to 1 (real)."""
+    imported_at: Mapped[dt.datetime]
+    """When it was first imported (UTC)."""
 
 
 class TrainingSample(Base, kw_only=True):
