@@ -148,6 +148,7 @@ def collect_dataset(
         taken.duplicates,
         sides,
         settings,
+        judges=np.array([one.may_judge for one in chosen], dtype=bool),
         # Only what trains is drawn.
         weight=np.where(sides.side == "train", samples["weight"].to_numpy(), 0.0),
     )
