@@ -28,7 +28,7 @@ from astrid_assets.learning.calibration import calibration_error
 from astrid_assets.learning.datamodule import TrainArrays
 from astrid_assets.learning.export import to_onnx
 from astrid_assets.learning.inference import OnnxScorer
-from astrid_assets.learning.ranking import bootstrap_weights, ranking_of, roc_auc
+from astrid_assets.learning.ranking import rank, roc_auc
 from astrid_assets.learning.settings import TrainingSettings
 from astrid_assets.learning.stamps import write_stamps
 from astrid_assets.learning.training import train
@@ -59,7 +59,7 @@ def judge(
     """Add the figures of one training; returns ROC AUC and calibration error."""
     real = test.is_real
     groups = np.array(test.table["group"].to_list())
-    ranking, _ = ranking_of(scores, real, bootstrap_weights(len(real), groups, 200, 0))
+    ranking = rank(scores, real, groups).ranking
     snr = np.abs(test.table["score_sigma"].to_numpy())
     kind = np.array(test.table["classification"].fill_null("").to_list())
     faint = (snr >= FAINT[0]) & (snr < FAINT[1])
