@@ -216,6 +216,11 @@ def main(words: Sequence[str] | None = None) -> int:
             # A damaged object that was not named yet may have been taken for whole.
             mend(home, events)
             events.wrong += differences(expected, home.remains())
+            print(
+                f"home {homes}: {len(events.kills)} of {options.kills} kills, "
+                f"{time.perf_counter() - began:.0f} s",
+                flush=True,
+            )
     add_figures(figures, expected, events, homes)
     figures.add("undisturbed", "one run", "time", seconds, "s")
     for text in events.wrong:
