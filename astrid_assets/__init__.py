@@ -2,6 +2,7 @@
 
 definitions  the only wiring            partitions  survey × date
 jobs         jobs and schedules         compute     the frame loop: here, on all cores, on Ray
+ops          work on request that makes no asset: searches for settings
 assets       one thin file per asset    checks      the data-quality gates
 sensors      what starts runs           resources   builders of clients for Dagster
 steps        the work of a night, one folder per asset, without Dagster

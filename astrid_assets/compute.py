@@ -177,13 +177,18 @@ def _map_on_ray(
             ray.cancel(reference)
 
 
+def ray_address() -> str | None:
+    """Return the address of the Ray cluster that the environment names."""
+    return os.environ.get("RAY_ADDRESS") or None
+
+
 def _ray(workers: int):
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
     if not ray.is_initialized():
         environment = {"env_vars": dict.fromkeys(THREAD_VARIABLES, "1")}
-        if os.environ.get("RAY_ADDRESS"):
+        if ray_address():
             ray.init(runtime_env=environment, log_to_driver=False)
         else:
             ray.init(

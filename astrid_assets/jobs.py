@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 
+from astrid_assets.ops import tuning
 from astrid_assets.partitions import NIGHTS, SURVEYS, Night
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.queries import observations
@@ -46,6 +47,13 @@ rollback_job = dg.define_asset_job(
     description="Put the previous model in force again; needs `rollback_because`.",
     executor_def=dg.in_process_executor,
 )
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def tuning_job() -> None:
+    """Search for the settings that train best on a dataset; `trained_unet` takes them."""
+    tuning()
+
 
 whole_graph = dg.define_asset_job(
     "whole_graph",
@@ -150,5 +158,5 @@ def _day_after(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
-JOBS = (night_job, learning_job, dataset_job, rollback_job, whole_graph)
+JOBS = (night_job, learning_job, dataset_job, rollback_job, tuning_job, whole_graph)
 SCHEDULES = (latest_nights, weekly_dataset)

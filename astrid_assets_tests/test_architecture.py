@@ -32,7 +32,7 @@ TOUCHES_THE_ENVIRONMENT = {
     "cli/children.py": "children inherit everything",
     "cli/workplace.py": "Dagster reads DAGSTER_HOME, MLflow how much it says",
     "compute.py": "libraries read their number of threads, Ray its cluster",
-    "learning/tuning.py": "Ray reads what it reports",
+    "learning/search/cluster.py": "Ray reads what it reports",
     "resources/dagster_instance.py": "boto3 reads region and checksums",
     "resources/environment.py": "numba reads where compiled code is kept",
     "tracking/client.py": "MLflow reads whether it reports",

@@ -23,7 +23,6 @@ ENTRANCES = {
 
 ORACLES = {
     # Work that is not finished yet.
-    "learning.tuning.tune": "used by tuning and by the deployment gate of the learning work",
     "science.labelling.splits.temporal_split": "an evaluation of its own, for the learning work",
     # The documentation.
     "science.quality.declarations.declarations": "the page of measured numbers is made from it",

@@ -12,7 +12,7 @@ from astrid_assets.learning.settings import ThresholdSettings, TrainingSettings
 from astrid_assets.resources.environment import Addresses
 from astrid_assets.science.quality.gates import enough_test_samples, evaluation_floor
 from astrid_assets.steps import versions
-from astrid_assets.steps.learning.settings import MIN_ROC_AUC, NoDataset
+from astrid_assets.steps.learning.settings import MIN_ROC_AUC, NoDataset, NoSearch
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import ObjectStore
@@ -28,6 +28,11 @@ class TrainingConfig(TrainingSettings, ThresholdSettings, dg.Config):
     )
     min_roc_auc: float = Field(
         default=MIN_ROC_AUC, ge=0.5, le=1, description="floor of the gate before deployment"
+    )
+    use_best_settings: bool = Field(
+        default=False,
+        description="take the values that the newest search on the dataset found best "
+        "(tuning_job, astrid tune) in place of those here",
     )
 
 
@@ -51,6 +56,7 @@ def trained_unet(
     from astrid_assets.learning.datamodule import UnusableDataset
     from astrid_assets.learning.metrics.targets import NoThreshold
     from astrid_assets.learning.ranking import CannotEvaluate
+    from astrid_assets.steps.learning.search_results import best_settings
     from astrid_assets.steps.learning.train import train_model
 
     asked = config.model_dump()
@@ -62,6 +68,8 @@ def trained_unet(
     tools = Tools(catalogue, store.verifying(), compute)
     try:
         with in_words():
+            if config.use_best_settings:
+                settings = best_settings(tools, settings, config.dataset_id or None)
             trained = train_model(
                 tools,
                 tracking,
@@ -71,7 +79,7 @@ def trained_unet(
                 dataset_id=config.dataset_id or None,
                 on_epoch=lambda metrics: context.log.info("%s", metrics),
             )
-    except (NoDataset, UnusableDataset, CannotEvaluate, NoThreshold) as error:
+    except (NoDataset, NoSearch, UnusableDataset, CannotEvaluate, NoThreshold) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     evaluation = trained.evaluation
     verdicts = [

@@ -73,6 +73,14 @@ def is_finished(state: TrainingState, settings: TrainingSettings) -> bool:
     return stopped or state["epoch"] + 1 >= settings.epochs
 
 
+def history_of(run_dir: Path) -> list[EpochMetrics]:
+    """Return the epochs of the training in a folder; none where it is new."""
+    path = run_dir / LAST
+    if not path.exists():
+        return []
+    return torch.load(path, map_location="cpu", weights_only=True)["history"]
+
+
 def restore_best(task: SegmentationTask, run_dir: Path) -> list[EpochMetrics]:
     """Load the best epoch's weights; return the history of all epochs."""
     best = torch.load(run_dir / BEST, map_location="cpu", weights_only=True)

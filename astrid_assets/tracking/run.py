@@ -43,6 +43,20 @@ class ActiveRun:
     url: str
     client: MlflowClient
 
+    def begin_child(self, name: str, tags: Mapping[str, str]) -> ActiveRun:
+        """Begin a run that MLflow shows below this one; `end` ends it."""
+        from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+        parent = self.client.get_run(self.run_id).info
+        run = self.client.create_run(
+            parent.experiment_id, tags={**tags, MLFLOW_PARENT_RUN_ID: self.run_id}, run_name=name
+        )
+        return ActiveRun(str(run.info.run_id), "", self.client)
+
+    def end(self, *, has_failed: bool = False) -> None:
+        """End a run that `begin_child` began."""
+        self.client.set_terminated(self.run_id, "FAILED" if has_failed else "FINISHED")
+
     def log_params(self, params: Mapping[str, object]) -> None:
         """Record settings; once written, a value cannot be another one later."""
         from mlflow.entities import Param

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -54,6 +54,7 @@ query Run($id: ID!) {
     ... on Run {
       runId
       status
+      tags { key value }
       assetMaterializations {
         metadataEntries { label ... on TextMetadataEntry { text } }
       }
@@ -71,6 +72,7 @@ class Run:
     run_id: str
     status: str
     texts: dict[str, str]
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 class DagsterClient:
@@ -80,9 +82,20 @@ class DagsterClient:
         self.url = url.rstrip("/")
 
     def launch(
-        self, job: str, asset: str, config: Mapping[str, object], tags: dict[str, str]
+        self,
+        job: str,
+        step: str,
+        config: Mapping[str, object],
+        tags: dict[str, str],
+        *,
+        is_asset: bool = True,
     ) -> Run:
-        """Start a job on one of its assets.
+        """Start a job on one of its assets, or one that makes no asset.
+
+        Parameters
+        ----------
+        step
+            Name of the asset or op that takes the configuration.
 
         Raises
         ------
@@ -96,9 +109,9 @@ class DagsterClient:
                 "repositoryLocationName": location,
                 "repositoryName": repository,
                 "jobName": job,
-                "assetSelection": [{"path": [asset]}],
+                **({"assetSelection": [{"path": [step]}]} if is_asset else {}),
             },
-            "runConfigData": {"ops": {asset: {"config": dict(config)}}},
+            "runConfigData": {"ops": {step: {"config": dict(config)}}},
             "executionMetadata": {
                 "tags": [{"key": key, "value": value} for key, value in tags.items()]
             },
@@ -123,7 +136,8 @@ class DagsterClient:
             for entry in made["metadataEntries"]
             if "text" in entry
         }
-        return Run(answer["runId"], answer["status"], texts)
+        tags = {tag["key"]: tag["value"] for tag in answer["tags"]}
+        return Run(answer["runId"], answer["status"], texts, tags)
 
     def page_of(self, run_id: str) -> str:
         """Return the address of a run in Dagster's own pages."""

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-NEEDS_DAGSTER = ("/training/datasets/collect", "/training/runs")
+NEEDS_DAGSTER = ("/training/datasets/collect", "/training/runs", "/ml/training", "/ml/optimization")
 """Dagster is not there: 503 is right."""
 
 NOT_IN_A_SCHEMA = positive_data_acceptance

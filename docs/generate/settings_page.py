@@ -9,8 +9,8 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from astrid_assets.learning.search.settings import SearchSettings
 from astrid_assets.learning.settings import ThresholdSettings, TrainingSettings
-from astrid_assets.learning.tuning import SearchSettings
 from astrid_assets.science.labelling.dataset_settings import DatasetQualitySettings
 from astrid_assets.steps.learning.cross_validate import FoldSettings
 from astrid_assets.steps.learning.settings import CollectionSettings, DeploymentSettings
@@ -23,8 +23,8 @@ OUTSIDE_THE_PROFILE: dict[str, type[BaseModel]] = {
     "training_dataset, quality": DatasetQualitySettings,
     "trained_unet": TrainingSettings,
     "trained_unet, threshold": ThresholdSettings,
-    "trained_unet, search": SearchSettings,
     "trained_unet, cross-validation": FoldSettings,
+    "tuning_job": SearchSettings,
     "deployed_model": DeploymentSettings,
 }
 
@@ -41,7 +41,8 @@ def page() -> Page:
     """Return the page of all settings."""
     groups = _groups(SurveyProfile, "")
     for asset, model in OUTSIDE_THE_PROFILE.items():
-        groups.append(_group(model, f"Asset {asset}"))
+        kind = "Job" if asset.endswith("_job") else "Asset"
+        groups.append(_group(model, f"{kind} {asset}"))
     return Page("settings", "Settings", INTRODUCTION, tuple(groups))
 
 

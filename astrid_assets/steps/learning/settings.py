@@ -33,6 +33,14 @@ class NoModel(RuntimeError):
     """There is no model to deploy or to roll back to."""
 
 
+class NoSearch(RuntimeError):
+    """There is no search for settings to go on with, or to take the best of."""
+
+
+class SearchIsRunning(RuntimeError):
+    """Another process of this machine works on the same search."""
+
+
 class CollectionSettings(DatasetQualitySettings):
     """Which labelled detections make the dataset (names of the requirement papers).
 

@@ -89,6 +89,8 @@ def train_model(
         Its id, or the beginning of it; None: the version that became active last.
     target
         What the threshold is chosen for; a finished training keeps its own.
+    on_epoch
+        Called after each epoch with its entry of the history.
 
     Raises
     ------

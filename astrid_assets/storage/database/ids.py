@@ -119,6 +119,16 @@ def training_run_id(dataset_id: str, settings_hash: str) -> str:
     return _id("training_run", dataset_id, settings_hash)
 
 
+def search_id(dataset_id: str, settings_hash: str) -> str:
+    """One search for training settings on one dataset."""
+    return _id("search", dataset_id, settings_hash)
+
+
+def trial_id(search_id: str, name: str) -> str:
+    """One combination of values of a search."""
+    return _id("trial", search_id, name)
+
+
 def model_id(onnx_sha256: str) -> str:
     """A network in its deployable form, named by its bytes."""
     return _id("model", onnx_sha256)

@@ -9,6 +9,7 @@ from astrid_assets.web.api import (
     browse,
     cutouts,
     detections,
+    ml,
     reviewing,
     sky,
     training,
@@ -39,7 +40,7 @@ def api_router(*, needs_login: bool) -> APIRouter:
         guards.append(Security(BEARER))
     guards.append(Depends(only_known_parameters))
     closed = APIRouter(dependencies=guards, responses=responses(401, 403, 422, 429, 503))
-    for part in (browse, detections, cutouts, sky, training, reviewing):
+    for part in (browse, detections, cutouts, sky, training, ml, reviewing):
         closed.include_router(part.router)
     router.include_router(closed)
     return router

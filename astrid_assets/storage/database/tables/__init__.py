@@ -13,7 +13,8 @@
                        votes, labels, review_items, former_detections (views) ─────┤
                                                             review_leases ─────────┤
       training_datasets ─ training_samples ────────────────────────────────────────┘
-             └─ training_runs ─ models ─ deployments
+             ├─ training_runs ─ models ─ deployments
+             └─ searches ─ search_trials
     objects ─ forced_fluxes ─ difference_runs ─ injected_transients
     name_counters: names of objects that were given, by year
     tracklets: detections of a night that move

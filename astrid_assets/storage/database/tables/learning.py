@@ -245,6 +245,58 @@ class ModelEvaluation(Base, kw_only=True):
     """When it was judged (UTC)."""
 
 
+class Search(Base, kw_only=True):
+    """A search for training settings; asked for again, it goes on where it was cut off."""
+
+    __tablename__ = "searches"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    """Hash of the dataset, the settings of the training and those of the search."""
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("training_datasets.id"))
+    """The dataset whose train and val splits were used."""
+    training_params: Mapped[Json]
+    """The settings of the training that were not searched."""
+    search_params: Mapped[Json]
+    """The settings of the search, its space among them."""
+    best_settings: Mapped[Json | None] = mapped_column(default=None)
+    """The values of the best trial; None until it is completed."""
+    importance: Mapped[Json | None] = mapped_column(default=None)
+    """Share of the metric's variance that each setting explains; None with few trials."""
+    mlflow_run_id: Mapped[str | None] = mapped_column(String(255), default=None)
+    """The run of MLflow whose children are the trials."""
+    status: Mapped[str] = mapped_column(String(50), default="running")
+    """running | completed | failed | interrupted."""
+    reason: Mapped[str | None] = mapped_column(Text, default=None)
+    """Why it failed, was interrupted, or ended before its last trial, in a sentence."""
+    started_at: Mapped[dt.datetime]
+    """When it was first started (UTC)."""
+    completed_at: Mapped[dt.datetime | None] = mapped_column(default=None)
+    """When it was completed (UTC); None until then."""
+
+
+class SearchTrial(Base, kw_only=True):
+    """One combination of settings that a search tried."""
+
+    __tablename__ = "search_trials"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    """Hash of the search and the values."""
+    search_id: Mapped[str] = mapped_column(ForeignKey("searches.id"), index=True)
+    """The search that it belongs to."""
+    number: Mapped[int]
+    """Counts the trials of a search in the order of their begin, from 1."""
+    values: Mapped[Json]
+    """The values tried, by the name of the setting."""
+    history: Mapped[list[Any]]
+    """One entry per epoch: losses, val AUC, learning rate."""
+    status: Mapped[str] = mapped_column(String(50), default="running")
+    """running (or cut off) | finished | stopped (others were better) | failed."""
+    error: Mapped[str | None] = mapped_column(Text, default=None)
+    """Why it failed."""
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    """Wall time of its epochs, seconds."""
+    mlflow_run_id: Mapped[str | None] = mapped_column(String(255), default=None)
+    """Its run of MLflow; None before it has ended."""
+
+
 class Deployment(Base, kw_only=True):
     """A decision about the champion; the newest deploy or rollback row is in force.
 

@@ -1,0 +1,1 @@
+"""Search for good training settings: what is tried, by what rule, and what mattered."""

@@ -1,0 +1,92 @@
+"""Work on request that makes no asset of the graph: a search for training settings.
+
+An op tags its run with the row that it works on, so that whoever launched the run finds
+it in the catalogue.
+"""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from astrid_assets.assets._nightly import picture_metadata
+from astrid_assets.compute import Compute
+from astrid_assets.failures import in_words
+from astrid_assets.learning.search.settings import SearchFailed, SearchSettings
+from astrid_assets.learning.search.space import BadSpace, with_values
+from astrid_assets.learning.settings import TrainingSettings
+from astrid_assets.resources.environment import Addresses
+from astrid_assets.steps.learning.settings import NoDataset, SearchIsRunning
+from astrid_assets.steps.nights import Tools
+from astrid_assets.storage.database.catalogue import Catalogue
+from astrid_assets.storage.objects.object_store import ObjectStore
+from astrid_assets.tracking.client import Tracking
+
+SEARCH_TAG = "astrid/search_id"
+
+
+class TuningConfig(SearchSettings, dg.Config):
+    """The search settings, in the launchpad."""
+
+    dataset_id: str | None = Field(
+        default=None, description="dataset version whose splits are used; none: the newest"
+    )
+    training: dict[str, Any] = Field(
+        default={}, description="settings of the training that are not searched, by name"
+    )
+
+
+@dg.op(pool="training", out=dg.Out(dg.Nothing))
+def tuning(
+    context: dg.OpExecutionContext,
+    config: TuningConfig,
+    catalogue: dg.ResourceParam[Catalogue],
+    store: dg.ResourceParam[ObjectStore],
+    compute: dg.ResourceParam[Compute],
+    tracking: dg.ResourceParam[Tracking],
+) -> None:
+    """The settings that train best on a dataset, found by many short trainings."""
+    from astrid_assets.learning.datamodule import UnusableDataset
+    from astrid_assets.steps.learning.tune import search_settings
+
+    search = SearchSettings(**config.model_dump(exclude={"dataset_id", "training"}))
+    try:
+        with in_words():
+            report = search_settings(
+                Tools(catalogue, store.verifying(), compute),
+                tracking,
+                # What is wrong with a value is a ValueError with its sentence.
+                with_values(TrainingSettings(), config.training),
+                search,
+                Addresses().home / "work",
+                dataset_id=config.dataset_id,
+                on_begin=lambda search_id: context.instance.add_run_tags(
+                    context.run_id, {SEARCH_TAG: search_id}
+                ),
+                on_trial=lambda trial: context.log.info(
+                    "%s %s after %d epochs", trial.values, trial.status, len(trial.history)
+                ),
+            )
+    except (
+        NoDataset,
+        BadSpace,
+        SearchFailed,
+        SearchIsRunning,
+        UnusableDataset,
+        ValueError,
+    ) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    row = report.row
+    context.add_output_metadata(
+        {
+            "search": dg.MetadataValue.text(row.id),
+            "mlflow_run": dg.MetadataValue.text(str(row.mlflow_run_id)),
+            "best settings": dg.MetadataValue.json(row.best_settings or {}),
+            "importance": dg.MetadataValue.json(row.importance or {}),
+            "trials": dg.MetadataValue.int(len(report.trials)),
+            **{
+                title: picture_metadata(picture, title)
+                for title, picture in report.pictures.items()
+            },
+        }
+    )
