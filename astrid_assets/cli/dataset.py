@@ -207,12 +207,13 @@ def compare_command(first: str, second: str | None, *, as_json: bool) -> None:
       astrid dataset compare 3f2a91c0 9b07d1aa
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from astrid_assets.cli.workplace import open_catalogue, open_store
-    from astrid_assets.steps.learning.comparing import compare_versions, version_before
+    from astrid_assets.steps.learning.comparing import compare_versions
+    from astrid_assets.storage.queries import datasets
 
     one = _found(first)
     if second is None:
         with open_catalogue().read() as session:
-            before = version_before(session, one)
+            before = datasets.version_before(session, one)
         if before is None:
             raise click.ClickException(f"{one.id} is the first version of {one.name}: name another")
         one, other = before, one

@@ -81,7 +81,7 @@ def test_a_collection_becomes_a_run_of_the_graph(settings: WebSettings, dagster_
     told = answer.json()["data"]["runOrError"]
     assert told["jobName"] == "learning_job"
     assert told["assetSelection"] == [{"path": ["training_dataset"]}]
-    assert "min_agreement: 0.7" in told["runConfigYaml"]
+    assert "confidence_threshold: 0.7" in told["runConfigYaml"]
     assert "start: 2025-01-01" in told["runConfigYaml"]
     assert {"key": "astrid/requested_by", "value": "local"} in told["tags"]
 

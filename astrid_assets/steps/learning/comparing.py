@@ -7,13 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
-from sqlalchemy import select
-
-from astrid_assets.storage.database.tables.learning import TrainingDataset
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
+    from astrid_assets.storage.database.tables.learning import TrainingDataset
     from astrid_assets.storage.objects.object_store import ObjectStore
 
 COMPARED = ("detection_id", "label", "split", "survey", "source")
@@ -87,20 +83,6 @@ def compare_versions(
             if settings[0].get(name) != settings[1].get(name)
         },
     )
-
-
-def version_before(session: Session, row: TrainingDataset) -> TrainingDataset | None:
-    """Return the version of the same name that was made before; None for the first."""
-    query = (
-        select(TrainingDataset)
-        .where(
-            TrainingDataset.name == row.name,
-            TrainingDataset.id != row.id,
-            TrainingDataset.created_at < row.created_at,
-        )
-        .order_by(TrainingDataset.created_at.desc(), TrainingDataset.id)
-    )
-    return session.scalar(query.limit(1))
 
 
 def _table(store: ObjectStore, row: TrainingDataset) -> pl.DataFrame:

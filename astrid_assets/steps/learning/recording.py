@@ -10,8 +10,9 @@ import numpy as np
 
 from astrid_assets.pictures.plots import dataset_distributions
 from astrid_assets.pictures.thumbnails import cutout_sheet
-from astrid_assets.steps.learning.comparing import compare_versions, version_before
+from astrid_assets.steps.learning.comparing import compare_versions
 from astrid_assets.storage.database.tables.learning import TrainingDataset
+from astrid_assets.storage.queries import datasets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,7 +150,7 @@ def _distribution_plot(arrays: DatasetArrays) -> bytes:
 
 def _compare_with_previous(tools: Tools, active: ActiveRun, row: TrainingDataset) -> None:
     with tools.catalogue.read() as session:
-        before = version_before(session, row)
+        before = datasets.version_before(session, row)
     if before is None:
         return
     compared = compare_versions(tools.store, before, row)

@@ -58,6 +58,20 @@ def find_dataset(session: Session, text: str) -> TrainingDataset | None:
     return found[0] if found else None
 
 
+def version_before(session: Session, row: TrainingDataset) -> TrainingDataset | None:
+    """Return the version of the same name that was made before; None for the first."""
+    query = (
+        select(TrainingDataset)
+        .where(
+            TrainingDataset.name == row.name,
+            TrainingDataset.id != row.id,
+            TrainingDataset.created_at < row.created_at,
+        )
+        .order_by(TrainingDataset.created_at.desc(), TrainingDataset.id)
+    )
+    return session.scalar(query.limit(1))
+
+
 def sample_page(
     session: Session,
     dataset_id: str,

@@ -16,7 +16,6 @@ from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
-from astrid_assets.steps.learning.comparing import compare_versions, version_before
 from astrid_assets.steps.learning.settings import REQUESTED_BY
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.tables.learning import TrainingDataset
@@ -142,12 +141,15 @@ def comparison(
     ] = None,
 ) -> ComparisonOut:
     """Compare a dataset with an earlier one: added, left out, relabelled, moved."""
+    # polars is loaded by this request only.
+    from astrid_assets.steps.learning.comparing import compare_versions
+
     row = _row(state, dataset_id)
     if other is not None:
         before: TrainingDataset | None = _row(state, other)
     else:
         with state.catalogue.read() as session:
-            before = version_before(session, row)
+            before = datasets.version_before(session, row)
     if before is None:
         raise not_found("earlier dataset of the name", row.name)
     return ComparisonOut.model_validate(compare_versions(state.store, before, row))
