@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from astrid_assets.science.labelling.dataset_settings import DatasetQualitySettings
 from astrid_assets.science.labelling.thinning import training_weights
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.settings import SURVEY_SCORE, UNREVIEWED, CollectionSettings
@@ -89,8 +90,12 @@ def samples_table(
 
 
 def content_hash_of(samples: pl.DataFrame, settings: CollectionSettings) -> str:
-    """Return the hash of the name and of every value of the table, row by row."""
-    content = hashlib.sha256(ids.canonical_json([versions.COLLECT, settings.name]).encode())
+    """Return the hash of name, limits and every value of the table, row by row.
+
+    The same rows judged by other limits are another version: its verdict is another one.
+    """
+    limits = settings.model_dump(mode="json", include=set(DatasetQualitySettings.model_fields))
+    content = hashlib.sha256(ids.canonical_json([versions.COLLECT, settings.name, limits]).encode())
     for row in samples.iter_rows():
         content.update(ids.canonical_json(row).encode())
     return content.hexdigest()

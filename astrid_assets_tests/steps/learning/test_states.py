@@ -137,3 +137,11 @@ def test_versions_are_found_by_the_beginning_of_their_id_or_hash(tools: Tools, t
         assert datasets.find_dataset(session, "%") is None
         assert [r.id for r in datasets.all_datasets(session, status="active")] == [row.id]
         assert datasets.all_datasets(session, name="another") == []
+
+
+def test_the_same_labels_under_other_limits_are_another_version(tools: Tools, tmp_path: Path):
+    refused = collected(tools, tmp_path, STRICT)
+    good = collected(tools, tmp_path)
+    assert good.id != refused.id
+    assert [state(tools, row) for row in (refused, good)] == ["refused", "active"]
+    assert good.collection_params["min_anomaly_ratio"] == GOOD.min_anomaly_ratio

@@ -13,7 +13,8 @@ from sqlalchemy import func, select
 
 from astrid_assets.steps.validated_labels.alerts import alert_cutout, import_alerts
 from astrid_assets.storage.database.tables.detections import DifferenceRun
-from astrid_assets.storage.database.tables.review import ValidationEvent
+from astrid_assets.storage.database.tables.learning import SurveyScore
+from astrid_assets.storage.database.tables.review import Label, ValidationEvent
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.queries import search
 from astrid_assets.storage.queries.search import DetectionFilter
@@ -227,3 +228,25 @@ def test_a_pipe_holds_no_alerts(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "alerts.parquet")
     with pytest.raises(NoAlerts, match="no regular file"):
         list(read_alerts(tmp_path / "alerts.parquet"))
+
+
+@pytest.mark.slow
+def test_the_survey_s_own_score_is_kept_as_a_number_and_labels_nothing(
+    catalogue: Catalogue,
+    profile: SurveyProfile,
+    store: FolderObjectStore,
+    tmp_path: Path,
+    rng: np.random.Generator,
+) -> None:
+    file = ztf_file(tmp_path, rng)
+    columns = {"drb": [0.97, None, 0.5], "machine_label": [1, 0, None]}
+    pl.read_parquet(file).with_columns(
+        **{name: pl.Series(values) for name, values in columns.items()}
+    ).write_parquet(file)
+    for _ in range(2):
+        import_alerts(catalogue, store, profile, file)
+    with catalogue.read() as session:
+        scores = session.scalars(select(SurveyScore).order_by(SurveyScore.score)).all()
+        labels = session.scalars(select(Label.source)).all()
+    assert [(row.name, row.score) for row in scores] == [("machine_label", 0.0), ("drb", 0.97)]
+    assert labels == ["catalogue"]
