@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from astrid_assets.ops import tuning
+from astrid_assets.ops import evaluation, tuning
 from astrid_assets.partitions import NIGHTS, SURVEYS, Night
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.queries import observations
@@ -53,6 +53,12 @@ rollback_job = dg.define_asset_job(
 def tuning_job() -> None:
     """Search for the settings that train best on a dataset; `trained_unet` takes them."""
     tuning()
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def evaluation_job() -> None:
+    """Judge a model on what it never saw of a dataset version."""
+    evaluation()
 
 
 whole_graph = dg.define_asset_job(
@@ -158,5 +164,5 @@ def _day_after(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
-JOBS = (night_job, learning_job, dataset_job, rollback_job, tuning_job, whole_graph)
+JOBS = (night_job, learning_job, dataset_job, rollback_job, tuning_job, evaluation_job, whole_graph)
 SCHEDULES = (latest_nights, weekly_dataset)

@@ -1,4 +1,4 @@
-"""Work on request that makes no asset of the graph: a search for training settings.
+"""Work on request that makes no asset of the graph: searches for settings, evaluations.
 
 An op tags its run with the row that it works on, so that whoever launched the run finds
 it in the catalogue.
@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from astrid_assets.assets._learning import evaluation_metadata
 from astrid_assets.assets._nightly import picture_metadata
 from astrid_assets.compute import Compute
 from astrid_assets.failures import in_words
@@ -16,7 +17,7 @@ from astrid_assets.learning.search.settings import SearchFailed, SearchSettings
 from astrid_assets.learning.search.space import BadSpace, with_values
 from astrid_assets.learning.settings import TrainingSettings
 from astrid_assets.resources.environment import Addresses
-from astrid_assets.steps.learning.settings import NoDataset, SearchIsRunning
+from astrid_assets.steps.learning.settings import NoDataset, NoModel, SearchIsRunning
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import ObjectStore
@@ -88,5 +89,50 @@ def tuning(
                 title: picture_metadata(picture, title)
                 for title, picture in report.pictures.items()
             },
+        }
+    )
+
+
+class EvaluationConfig(dg.Config):
+    """Which model is judged, on which dataset version."""
+
+    model: str | None = Field(
+        default=None, description="id or version of the model; none: in force, else the newest"
+    )
+    dataset_id: str | None = Field(
+        default=None, description="dataset version to judge it on; none: the newest"
+    )
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def evaluation(
+    context: dg.OpExecutionContext,
+    config: EvaluationConfig,
+    catalogue: dg.ResourceParam[Catalogue],
+    store: dg.ResourceParam[ObjectStore],
+    compute: dg.ResourceParam[Compute],
+) -> None:
+    """How good a model is on what it never saw; shown on the models page."""
+    from astrid_assets.learning.ranking import CannotEvaluate
+    from astrid_assets.steps.learning.evaluate import judge_model, keep_evaluation
+    from astrid_assets.steps.learning.opening import open_dataset, require_dataset
+    from astrid_assets.steps.learning.score import find_model
+    from astrid_assets.steps.learning.seen import UnknownTraining, never_seen
+
+    tools = Tools(catalogue, store.verifying(), compute)
+    try:
+        with in_words():
+            dataset = require_dataset(tools, config.dataset_id)
+            arrays = open_dataset(tools, dataset, Addresses().home / "work" / "datasets")
+            model = find_model(tools, config.model)
+            judged = judge_model(tools, model, arrays, never_seen(tools, model, arrays))
+            row = keep_evaluation(tools, judged, arrays, kind="split", settings={}, model=model)
+    except (NoDataset, NoModel, CannotEvaluate, UnknownTraining, ValueError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    context.add_output_metadata(
+        {
+            "evaluation": dg.MetadataValue.text(row.id),
+            "model": dg.MetadataValue.text(f"{model.name} version {model.version}"),
+            **evaluation_metadata(judged.evaluation),
         }
     )

@@ -173,3 +173,38 @@ class OptimizationOut(JobOut):
     trials: list[TrialOut] = Field(default=[], description="in the order of their begin")
     started_at: dt.datetime | None = None
     completed_at: dt.datetime | None = None
+
+
+class EvaluateIn(Body):
+    """What to judge, and on what."""
+
+    model_id: Id | None = Field(
+        default=None, description="Id of the model; without: the one in force, else the newest."
+    )
+    dataset_path: Id | None = Field(
+        default=None, description="Id of the dataset version; without: the newest."
+    )
+
+
+class EvaluationMetricsOut(Out):
+    """How good a model is on what it never saw; null: not measured."""
+
+    model_id: str
+    dataset_id: str | None = Field(description="null: the dataset that it was trained on")
+    evaluated_at: dt.datetime
+    threshold: float
+    accuracy: float | None
+    precision: float | None = Field(description="purity at the threshold, in the mix of the split")
+    recall: float | None = Field(description="completeness at the threshold")
+    f1_score: float | None
+    auc_roc: float | None
+    auc_pr: float | None = Field(description="average precision")
+    confusion_matrix: list[list[int]] | None = Field(
+        description="rows bogus and real as labelled, columns bogus and real as called"
+    )
+    classification_report: dict[str, Any] = Field(
+        description="precision, recall, f1 and support of each class"
+    )
+    custom_metrics: dict[str, Any] = Field(
+        description="other numbers, with 95 % intervals where there are some"
+    )

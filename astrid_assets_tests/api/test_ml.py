@@ -13,7 +13,13 @@ import pytest
 
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.database.tables.learning import Search, SearchTrial, TrainingDataset
+from astrid_assets.storage.database.tables.learning import (
+    Model,
+    ModelEvaluation,
+    Search,
+    SearchTrial,
+    TrainingDataset,
+)
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets_tests.api.serving import asked
 
@@ -40,7 +46,7 @@ class ScriptedDagster:
     def answer(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         """Return what GraphQL would."""
         if "repositoriesOrError" in query:
-            jobs = [{"name": "learning_job"}, {"name": "tuning_job"}]
+            jobs = [{"name": "learning_job"}, {"name": "tuning_job"}, {"name": "evaluation_job"}]
             node = {"name": "r", "location": {"name": "l"}, "jobs": jobs}
             return {"repositoriesOrError": {"__typename": "RepositoryConnection", "nodes": [node]}}
         if "launchRun" in query:
@@ -238,3 +244,70 @@ def test_without_dagster_the_answer_says_how_to_start_it(
         answer = client.request(method, path, json={} if method == "post" else None)
     assert answer.status_code == 503
     assert "astrid ui" in answer.json()["detail"]
+
+
+def test_an_evaluation_is_launched_and_the_newest_is_read_by_the_names_of_the_paper(
+    settings: WebSettings, sky: SmallSky
+) -> None:
+    add_dataset(sky)
+    model = Model(
+        id=ids.model_id("m"),
+        name="astrid-unet",
+        version="3",
+        onnx_sha256="m" * 64,
+        onnx_key="none",
+        metrics={"accuracy": 0.5},
+        threshold=0.4,
+        created_at=now(),
+    )
+    with sky.catalogue.begin() as session:
+        upsert(session, [model])
+    dagster = ScriptedDagster()
+    with listening(dagster) as url, asked(replace(settings, dagster_url=url)) as client:
+        body = {"model_id": model.id, "dataset_path": DATASET}
+        follow = client.post("/ml/evaluation/evaluate", json=body).json()["follow"]
+        before = client.get(follow).json()
+        add_evaluation(sky, model.id)
+        told = client.get(follow).json()
+        unknown = client.post("/ml/evaluation/evaluate", json={"model_id": JOB})
+        assert unknown.status_code == 404
+    (launched,) = dagster.launched
+    assert launched["selector"]["jobName"] == "evaluation_job"
+    assert launched["runConfigData"]["ops"]["evaluation"]["config"] == {
+        "dataset_id": DATASET,
+        "model": model.id,
+    }
+    assert (before["accuracy"], before["precision"], before["confusion_matrix"]) == (
+        0.5,
+        None,
+        None,
+    )
+    assert (told["precision"], told["recall"], told["auc_roc"]) == (0.8, 0.9, 0.97)
+    assert told["confusion_matrix"] == [[7, 2], [1, 8]]
+    assert told["custom_metrics"] == {"fpr_at_95_completeness": {"value": 0.1}, "mcc": 0.7}
+
+
+def add_evaluation(sky: SmallSky, model_id: str) -> None:
+    metrics = {
+        "model": {"roc_auc": {"value": 0.97}, "fpr_at_95_completeness": {"value": 0.1}},
+        "purity": 0.8,
+        "completeness": 0.9,
+        "mcc": 0.7,
+        "true_negatives": 7,
+        "false_positives": 2,
+        "false_negatives": 1,
+        "true_positives": 8,
+    }
+    evaluation = ModelEvaluation(
+        id="e",
+        kind="split",
+        model_id=model_id,
+        dataset_id=DATASET,
+        settings={},
+        metrics=metrics,
+        scores_key="none",
+        pictures={},
+        created_at=now(),
+    )
+    with sky.catalogue.begin() as session:
+        upsert(session, [evaluation])

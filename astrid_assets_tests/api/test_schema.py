@@ -38,7 +38,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-NEEDS_DAGSTER = ("/training/datasets/collect", "/training/runs", "/ml/training", "/ml/optimization")
+NEEDS_DAGSTER = (
+    "/training/datasets/collect",
+    "/training/runs",
+    "/ml/training",
+    "/ml/optimization",
+    "/ml/evaluation/evaluate",
+)
 """Dagster is not there: 503 is right."""
 
 NOT_IN_A_SCHEMA = positive_data_acceptance
