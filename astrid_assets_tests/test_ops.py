@@ -38,7 +38,9 @@ def failure_of(job: dg.JobDefinition, tools: Tools, tmp_path: Path, config: dict
         )
     assert not result.success
     (event,) = [event for event in result.all_events if event.is_step_failure]
-    return str(event.step_failure_data.user_failure_data.description)
+    said = event.step_failure_data.user_failure_data
+    assert said is not None
+    return str(said.description)
 
 
 @pytest.fixture

@@ -179,6 +179,9 @@ def _say(trial: Trial) -> None:
 
 def _print(report: SearchReport, search: SearchSettings, kind: str, output: Path | None) -> None:
     rows = [_row(trial) for trial in report.trials]
+    for row in rows:
+        if row["status"] == "running":
+            row["status"] = "cut off"
     columns = {"status": "", "epochs": "d", "val_auc": ".4f", "val_candidate_loss": ".4f"}
     values = {name: "" for trial in report.trials for name in trial.values}
     print_rows(rows, columns | values | {"error": ""}, kind)

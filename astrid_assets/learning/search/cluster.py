@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from astrid_assets.learning.search.settings import ClusterUnreachable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -43,7 +45,7 @@ def ray_cluster(search: SearchSettings) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp", ignore_cleanup_errors=True) as short:
         try:
             if search.address is not None:
-                ray.init(search.address, log_to_driver=False, logging_level=logging.WARNING)
+                _connect(search.address)
             else:
                 # It listens on all interfaces, whatever address it is given, and answers
                 # only to who knows the token that it makes.
@@ -58,6 +60,18 @@ def ray_cluster(search: SearchSettings) -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    import ray
+
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.WARNING)
+    except (ConnectionError, RuntimeError) as error:
+        raise ClusterUnreachable(
+            f"the Ray cluster at {address} does not answer ({error}): look whether it runs, and "
+            "whether RAY_AUTH_MODE and RAY_AUTH_TOKEN are those of the cluster"
+        ) from error
 
 
 def trials_at_once(search: SearchSettings) -> int:

@@ -65,6 +65,10 @@ class SearchFailed(RuntimeError):
     """No trial came to an end; the message holds the first error."""
 
 
+class ClusterUnreachable(SearchFailed):
+    """The Ray cluster that was asked for does not answer."""
+
+
 def check_search(search: SearchSettings, settings: TrainingSettings) -> SearchSpace:
     """Return the space of a search that can be made.
 
