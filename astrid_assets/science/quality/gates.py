@@ -398,7 +398,7 @@ def image_quality(score: float | None, limit: float, unknown: Iterable[str]) -> 
     limit
         The least that is accepted.
     unknown
-        What nobody measured; parts of the image quality begin with ``image: ``.
+        What nobody measured; parts of the image quality begin with ``image:``.
 
     Returns
     -------

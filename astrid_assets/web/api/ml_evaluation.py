@@ -25,7 +25,7 @@ ModelId = Annotated[Id, Path(description="Id of the model.")]
 
 
 @router.post("/evaluate", status_code=202, responses=responses(400, 404, 413, 401, 403, 422, 503))
-def evaluate(state: State, person: Admin, body: EvaluateIn) -> JobOut:
+def start_evaluation(state: State, person: Admin, body: EvaluateIn) -> JobOut:
     """Judge a model on what it never saw of a dataset version, as a run to follow."""
     config: dict[str, object] = {}
     with state.catalogue.read() as session:
@@ -52,7 +52,7 @@ def evaluate(state: State, person: Admin, body: EvaluateIn) -> JobOut:
 
 
 @router.get("/{model_id}/metrics", responses=responses(404, 422))
-def metrics(state: State, model_id: ModelId) -> EvaluationMetricsOut:
+def evaluation_metrics_of(state: State, model_id: ModelId) -> EvaluationMetricsOut:
     """Return the newest evaluation of a model, else the one that its training made."""
     with state.catalogue.read() as session:
         model = session.get(Model, text_id(model_id))
