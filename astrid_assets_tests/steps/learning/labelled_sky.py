@@ -92,6 +92,7 @@ class LabelledSky:
         return LabelledRow(
             detection_id=detection_id,
             candidate_id=detection_id,
+            name=None,
             difference_id="d",
             observation_id=observation_id,
             object_id=object_id,
