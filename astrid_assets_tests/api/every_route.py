@@ -99,6 +99,7 @@ def texts_in(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the schemas of free text inside one: no words of a list, ids or dates."""
     for branch in (schema, *schema.get("anyOf", ())):
         if branch.get("type") == "array":
-            yield from texts_in(branch["items"])
+            for inner in (*branch.get("prefixItems", ()), branch.get("items", {})):
+                yield from texts_in(inner)
         elif branch.get("type") == "string" and not {"enum", "const", "format"} & set(branch):
             yield branch
