@@ -14,7 +14,6 @@ folder carries that code's versions, and other versions make another set.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import shutil
@@ -39,6 +38,7 @@ from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.review.labels import labelled_detections
 from astrid_assets.surveys.profile_sources import SimulatedSource
 from astrid_assets.surveys.sources.simulated import demo_profiles
+from benchmarks.figures import Figures, parser_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -202,28 +202,24 @@ def _table(rows: list[LabelledRow]) -> pl.DataFrame:
 
 def main() -> None:
     """Make what is missing, and print what the set holds."""
-    parser = argparse.ArgumentParser(prog="benchmarks.judging_set", description=__doc__)
+    parser = parser_of("judging_set", __doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the set is kept")
-    folder: Path = parser.parse_args().folder
+    figures = Figures(parser)
+    folder: Path = figures.options.folder
     folder.mkdir(parents=True, exist_ok=True)
     keep_compiled_code()
     for scene, seed in SURVEYS:
         if not (folder / f"{name_of(scene, seed)}.npz").exists():
             print(f"running {name_of(scene, seed)} ...", flush=True)
             make(scene, seed, folder)
-    table = load(folder).table
-    counts = (
-        table.group_by("side", "label")
-        .agg(pl.len().alias("cutouts"), pl.col("group").n_unique().alias("objects"))
-        .sort("side", "label")
-    )
-    print(counts)
-    print(
-        table.filter(pl.col("side") == "test")
-        .group_by("classification")
-        .len()
-        .sort("len", descending=True)
-    )
+    judged = load(folder)
+    for side in SHARES:
+        part = judged.part(side)
+        for label, rows in (("real", part.is_real), ("bogus", ~part.is_real)):
+            figures.add("cutouts", side, label, int(rows.sum()))
+            objects = part.table.filter(pl.Series(rows))["group"].n_unique()
+            figures.add("cutouts", side, f"{label}, objects", objects)
+    figures.finish()
 
 
 if __name__ == "__main__":

@@ -109,11 +109,11 @@ def backfill_command(
     catalogue = open_catalogue()
     # Every night would fail in the same way: say so before the first.
     open_store().check()
-    plans = plan(catalogue, surveys, start, end)
-    print_plans(console, catalogue, plans, only_plan=only_plan)
-    if only_plan:
-        return
     with dagster_instance() as instance:
+        plans = plan(catalogue, surveys, start, end)
+        print_plans(console, catalogue, plans, only_plan=only_plan)
+        if only_plan:
+            return
         assets = NIGHTLY_ASSETS[: NIGHTLY_ASSETS.index(upto) + 1]
         job = load_graph().resolve_job_def("night_job")
         failures = []

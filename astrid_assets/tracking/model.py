@@ -46,12 +46,15 @@ def _as_global_run(client: MlflowClient, uri: str, run_id: str) -> Iterator[None
     """
     import mlflow
 
-    status = client.get_run(run_id).info.status
+    info = client.get_run(run_id).info
+    status = info.status
     with global_address(uri):
         active = mlflow.active_run()
         if active is not None and active.info.run_id == run_id:
             yield
         else:
+            # Whoever used MLflow in this process before may have left another one.
+            mlflow.set_experiment(experiment_id=info.experiment_id)
             with mlflow.start_run(run_id=run_id, nested=active is not None):
                 yield
             client.update_run(run_id, status=status)
