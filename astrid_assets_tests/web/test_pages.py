@@ -21,6 +21,7 @@ from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.review import accounts, reviewer_stats
 from astrid_assets.storage.review.events import Statement, record_statement
+from astrid_assets.web.security import NAME_HEADER
 from astrid_assets.web.settings import WebSettings
 from astrid_assets.web.views.light_curve import light_curve
 from astrid_assets_tests.api.serving import asked
@@ -152,6 +153,27 @@ def test_a_reviewer_sees_neither_score_nor_reason_nor_others(client, sky):
         assert item["facts"]["neighbour"]["distance_px"] > 0
         assert item["turn"] is not None
         assert item["planes"] == ["science", "reference", "difference", "score"]
+
+
+@pytest.mark.slow
+def test_pages_hide_the_score_from_a_reviewer_until_the_answer(client, sky):
+    id_ = client.post("/review/next", json={"count": 1}).json()[0]["facts"]["id"]
+    with_bob = {NAME_HEADER: "bob"}
+    said = {"event_key": "bob-said", "detection_id": id_, "label": "bogus", "notes": "a ghost"}
+    assert client.post("/review/events", json=said, headers=with_bob).status_code == 200
+    page = f"/browse/detections/{id_}"
+    night = f"/browse/nights/sim/{NIGHT}"
+    thumbs = client.get(night, headers=with_bob).text.count("unet v1 says")
+    for words in ("unet v1", "a ghost", "bob", "bogus", "What was said"):
+        assert words not in client.get(page).text
+        assert words in client.get(page, headers=with_bob).text
+    assert client.get(night).text.count("unet v1 says") == thumbs - 1
+    assert client.get(night).text.count("yours to judge") == 1
+    own = {"event_key": "own-said", "detection_id": id_, "label": "real"}
+    assert client.post("/review/events", json=own).status_code == 200
+    for words in ("unet v1", "a ghost", "bob"):
+        assert words in client.get(page).text
+    assert client.get(night).text.count("unet v1 says") == thumbs
 
 
 @pytest.mark.slow

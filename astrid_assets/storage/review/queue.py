@@ -105,6 +105,19 @@ def release(session: Session, reviewer: str) -> None:
     session.execute(delete(ReviewLease).where(ReviewLease.reviewer == reviewer))
 
 
+def not_yet_answered(
+    session: Session, reviewer: str, detection_ids: Sequence[str]
+) -> frozenset[str]:
+    """Return those of the detections that a reviewer has drawn and not judged yet.
+
+    Expired leases count: the candidate may still be on the screen.
+    """
+    query = select(ReviewLease.detection_id).where(
+        ReviewLease.reviewer == reviewer, ReviewLease.detection_id.in_(detection_ids)
+    )
+    return frozenset(session.scalars(query))
+
+
 def waiting(session: Session, survey: str | None = None) -> dict[str, int]:
     """Return how many detections are in each state of the queue."""
     query = select(ReviewItem.queue, func.count()).group_by(ReviewItem.queue)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -23,7 +23,7 @@ from astrid_assets.storage.review import queue as review_queue
 from astrid_assets.storage.review.reliability import ASSET as LEARNED
 from astrid_assets.web.pages.templating import page
 from astrid_assets.web.problems import Problem, not_found
-from astrid_assets.web.security import reader
+from astrid_assets.web.security import Person, reader
 from astrid_assets.web.state import WebState, state_of
 from astrid_assets.web.texts import PlainText
 from astrid_assets.web.views.detection import detection_views, scores_of
@@ -34,9 +34,13 @@ from astrid_assets.web.views.models import model_view
 from astrid_assets.web.views.night import night_view, survey_nights
 from astrid_assets.web.views.words import degrees, facts_in_words, hours
 
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
 router = APIRouter(dependencies=[Depends(reader)])
 
 State = Annotated[WebState, Depends(state_of)]
+Visitor = Annotated[Person | None, Depends(reader)]
 Text = Annotated[PlainText | None, Query(max_length=40)]
 
 CURVE_ROWS = 500  # of an object's table; the picture shows all
@@ -56,6 +60,7 @@ def front(request: Request, state: State) -> Response:
 def night(
     request: Request,
     state: State,
+    person: Visitor,
     survey: PlainText,
     night: PlainText,
     page_number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
@@ -68,7 +73,8 @@ def night(
         ids = [row.detection_id for row in view.detections]
         known = labels.labels_for(session, ids)
         scores = scores_of(session, view.detections)
-    return page(request, "night.html", view=view, labels=known, scores=scores)
+        hidden = _hidden(person, session, ids)
+    return page(request, "night.html", view=view, labels=known, scores=scores, hidden=hidden)
 
 
 @router.get("/browse/pictures/{survey}/{night}/{number}")
@@ -83,7 +89,7 @@ def night_picture(state: State, survey: PlainText, night: PlainText, number: int
 
 
 @router.get("/browse/objects/{object_id}")
-def object_page(request: Request, state: State, object_id: PlainText) -> Response:
+def object_page(request: Request, state: State, person: Visitor, object_id: PlainText) -> Response:
     """Show an object: its light curve and its detections."""
     with state.catalogue.read() as session:
         place = session.get(SkyObject, object_id)
@@ -91,8 +97,10 @@ def object_page(request: Request, state: State, object_id: PlainText) -> Respons
             raise not_found("object", object_id)
         curve = light_curve(session, object_id)
         seen = candidates.detections_of_object(session, object_id)[-CURVE_ROWS:]
-        known = labels.labels_for(session, [row.detection_id for row in seen])
+        ids = [row.detection_id for row in seen]
+        known = labels.labels_for(session, ids)
         scores = scores_of(session, seen)
+        hidden = _hidden(person, session, ids)
     return page(
         request,
         "object.html",
@@ -103,22 +111,30 @@ def object_page(request: Request, state: State, object_id: PlainText) -> Respons
         seen=seen,
         labels=known,
         scores=scores,
+        hidden=hidden,
     )
 
 
 @router.get("/browse/detections/{detection_id}")
-def detection_page(request: Request, state: State, detection_id: PlainText) -> Response:
-    """Show a detection with its lineage, from the raw frame to trained models."""
+def detection_page(
+    request: Request, state: State, person: Visitor, detection_id: PlainText
+) -> Response:
+    """Show a detection with its lineage, from the raw frame to trained models.
+
+    A reviewer who is asked about it sees what was measured, and the rest after the answer.
+    """
     with state.catalogue.read() as session:
         line = lineage(session, detection_id)
         if line is None:
             raise not_found("detection", detection_id)
         row = candidates.detections_by_ids(session, [detection_id])
         view = detection_views(session, list(row.values()), state.planes)
+        hidden = _hidden(person, session, [detection_id])
     return page(
         request,
         "detection.html",
         line=line,
+        hidden=bool(hidden),
         view=view[0] if view else None,
         words=facts_in_words(view[0]) if view else [],
         failed=reason_names(line.candidate.reasons),
@@ -239,6 +255,13 @@ def one_model(request: Request, state: State, model_id: PlainText) -> Response:
             raise not_found("model", model_id)
         view = model_view(session, found)
     return page(request, "model.html", view=view, captions=CAPTIONS)
+
+
+def _hidden(person: Person | None, session: Session, detection_ids: list[str]) -> frozenset[str]:
+    """Return the detections whose scores and labels this person may not see yet."""
+    if person is None:
+        return frozenset()
+    return review_queue.not_yet_answered(session, person.name, detection_ids)
 
 
 def error_page(request: Request, problem: Problem) -> Response:
