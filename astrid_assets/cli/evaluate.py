@@ -59,11 +59,6 @@ SHOWN = {"metric": "", "value": ".4f", "low": ".4f", "high": ".4f"}
 )
 @click.option("--temporal", is_flag=True, help="With --cross-validate: judge later nights.")
 @click.option(
-    "--judge-survey-scores",
-    is_flag=True,
-    help="With --cross-validate: judge also on labels that are a survey's own scores.",
-)
-@click.option(
     "--settings",
     "settings_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -78,7 +73,6 @@ def evaluate_command(
     all_models: bool,
     folds: int | None,
     temporal: bool,
-    judge_survey_scores: bool,
     settings_file: Path | None,
 ) -> None:
     """Measure how good MODEL is on the rows of a dataset that its training never saw.
@@ -100,10 +94,8 @@ def evaluate_command(
     from astrid_assets.learning.ranking import CannotEvaluate
     from astrid_assets.steps.learning.settings import NoDataset, NoModel
 
-    if folds is None and (temporal or judge_survey_scores or settings_file):
-        raise click.UsageError(
-            "--temporal, --judge-survey-scores and --settings belong to --cross-validate"
-        )
+    if folds is None and (temporal or settings_file):
+        raise click.UsageError("--temporal and --settings belong to --cross-validate")
     if folds is not None and (model or baseline or all_models):
         raise click.UsageError("--cross-validate judges a way of training, not a model")
     home = prepare_home()
@@ -111,7 +103,6 @@ def evaluate_command(
         tools, arrays = _opened(dataset_id, home / "work")
         if folds is not None:
             asked = {"folds": folds, "temporal": temporal}
-            asked["judge_survey_scores"] = judge_survey_scores
             rows, whole = _folds(tools, arrays, asked, settings_file, home / "work")
         elif all_models:
             rows, whole = _ranking(tools, arrays)

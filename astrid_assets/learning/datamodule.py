@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from astrid_assets.science.labelling.splits import SPARE, SPLITS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.learning.stamps import Stamps
 
-TRAIN, VAL, TEST = "train", "val", "test"
+TRAIN, VAL, TEST = SPLITS
 
 
 class UnusableDataset(ValueError):
@@ -36,7 +38,7 @@ class TrainArrays:
     labels
         1 real, 0 bogus.
     split
-        ``train``, ``val`` or ``test``, frozen with the dataset.
+        ``train``, ``val`` or ``test``, frozen with the dataset; `SPARE`: none of them.
     weights
         How much each counts in the loss; None: all the same.
     """
@@ -59,7 +61,7 @@ class TrainArrays:
             raise UnusableDataset("weights must be one number of at least 0 for each label")
         if unknown := set(np.unique(self.labels).tolist()) - {0, 1}:
             raise UnusableDataset(f"labels must be 0 or 1, found {sorted(unknown)[:5]}")
-        if unknown := set(np.unique(self.split).tolist()) - {TRAIN, VAL, TEST}:
+        if unknown := set(np.unique(self.split).tolist()) - {*SPLITS, SPARE}:
             raise UnusableDataset(f"split must be train, val or test, found {sorted(unknown)[:5]}")
         for name in (TRAIN, VAL):
             present = set(self.labels[self.split == name].tolist())

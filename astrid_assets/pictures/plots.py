@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.labelling.splits import SPARE, SPLITS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -138,7 +140,7 @@ def dataset_distributions(
                 axes.hist(values[chosen], edges, color=colour, histtype="step", label=name)
             axes.set(xlabel=label, ylabel="samples")
         by_snr.legend(frameon=False)
-        names = ("train", "val", "test")
+        names = [name for name in (*SPLITS, SPARE) if name in SPLITS or (split == name).any()]
         real = [int((is_real & (split == name)).sum()) for name in names]
         bogus = [int((~is_real & (split == name)).sum()) for name in names]
         by_split.bar(names, real, color=ACCENT)

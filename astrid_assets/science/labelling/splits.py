@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 SPLITS = ("train", "val", "test")
 """The sides, in the one direction in which a group may move."""
 
+SPARE = "spare"
+"""In place of val or test for a row that may only train: its object judges, so no model
+of the version sees it. Cross-validation trains on it where its object is not judged."""
+
 
 class TooFewGroups(ValueError):
     """A split would lack real or bogus detections, however new groups are assigned."""

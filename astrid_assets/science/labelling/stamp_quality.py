@@ -112,24 +112,6 @@ class StampMeter:
         inside = np.divide(n_seen, box, out=np.zeros(box.shape), where=box > 0)
         self._unmasked[rows] = np.minimum(inside, _core(seen)).min(axis=1)
 
-    def only(self, rows: NDArray[np.bool_]) -> StampMeter:
-        """Return what was measured of some rows.
-
-        Parameters
-        ----------
-        rows : (n,)
-            True for those that stay.
-
-        Returns
-        -------
-        meter
-            For these rows alone, in the same order.
-        """
-        part = StampMeter(int(rows.sum()))
-        part._whole, part._unmasked = self._whole[rows], self._unmasked[rows]
-        part._finite, part._blank = self._finite[rows], self._blank[rows]
-        return part
-
     def quality(
         self,
         *,

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.labelling.splits import SPARE
 from astrid_assets.steps.learning.freezing import (
     content_hash_of,
     description_of,
@@ -214,7 +215,7 @@ def _with_sides(
     settings: CollectionSettings,
     tell: Callable[[str, int, int], None],
 ) -> _Taken:
-    """Give every detection its side: what may only train is left out where it would judge."""
+    """Give every detection its side: what may only train is spare where it would judge."""
     rows = [one.row for one in selection.chosen]
     may_judge = np.array([one.may_judge for one in selection.chosen], dtype=bool)
     meters = CutoutMeters(len(rows))
@@ -236,14 +237,9 @@ def _with_sides(
         settings,
         judges=may_judge,
     )
-    stays = may_judge | (sides.side == "train")
-    selection.left_out["trains_only_but_its_object_judges"] += int((~stays).sum())
-    return _Taken(
-        [one for one, is_taken in zip(selection.chosen, stays, strict=True) if is_taken],
-        sides.only(stays),
-        meters.only(stays),
-        duplicates[stays],
-    )
+    is_spare = ~may_judge & (sides.side != "train")
+    side = np.where(is_spare, SPARE, sides.side)
+    return _Taken(selection.chosen, replace(sides, side=side), meters, duplicates)
 
 
 def read_cutouts(store: ObjectStore, places: Sequence[tuple[str, int]]) -> Cutouts:

@@ -26,6 +26,8 @@ from astrid_assets.steps.learning.evaluate import (
     survey_scores,
 )
 from astrid_assets.steps.learning.evaluation_pictures import evaluation_pictures
+from astrid_assets.steps.learning.freezing import weights_of_rows
+from astrid_assets.steps.learning.settings import CollectionSettings
 from astrid_assets.steps.learning.train import train_arrays
 from astrid_assets.storage.database import ids
 
@@ -45,8 +47,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TRAINS_ONLY = "survey_score"
-"""Label source that is another network's: it trains, and judges only where asked for."""
+WEIGHED_BY = ("survey_score_weight", "unreviewed_weight", "min_class_weight")
+"""Settings of a collection that say what a row counts in training."""
 
 
 class FoldSettings(Settings):
@@ -55,10 +57,6 @@ class FoldSettings(Settings):
     folds: int = Field(default=5, ge=2, le=20, description="trainings, each judging one part")
     temporal: bool = Field(
         default=False, description="judge later nights with what was known before"
-    )
-    judge_survey_scores: bool = Field(
-        default=False,
-        description="judge also on labels that are a survey's own scores, where no others exist",
     )
     seed: int = Field(default=1, ge=0, description="of the folds")
 
@@ -177,13 +175,14 @@ def cross_validate(
 
 
 def folds_of(arrays: DatasetArrays, settings: FoldSettings) -> list[Fold]:
-    """Return the folds of a dataset version: groups stay together."""
+    """Return the folds of a dataset version: groups stay together.
+
+    What its collection took for training only judges nothing here, either.
+    """
     from astrid_assets.learning.folds import folds_by_group, folds_by_time
 
     groups, labels = groups_of_rows(arrays), arrays.is_real
-    may_judge = np.ones(len(labels), dtype=bool)
-    if not settings.judge_survey_scores:
-        may_judge = (arrays.samples["source"] != TRAINS_ONLY).to_numpy()
+    may_judge = ~arrays.samples["train_only"].to_numpy()
     if not settings.temporal:
         return folds_by_group(groups, labels, may_judge, settings.folds, settings.seed)
     nights = arrays.samples["night"].to_numpy().astype(str)
@@ -212,7 +211,7 @@ def _judged_by_fold(
     split[fold.train], split[fold.val] = "train", "val"
     trained = train(
         arrays.stamps,
-        replace(train_arrays(arrays), split=split),
+        replace(train_arrays(arrays), split=split, weights=_weights(arrays, split == "train")),
         training,
         folder,
     )
@@ -235,3 +234,13 @@ def _judged_by_fold(
     )
     part.replace(kept)
     return FoldScores(fold, scores, chosen.threshold, trained.seconds)
+
+
+def _weights(arrays: DatasetArrays, trains: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return what each row counts in a fold: by the rules of the collection, for its rows."""
+    asked = arrays.row.collection_params
+    rules = CollectionSettings.model_validate(
+        {name: asked[name] for name in WEIGHED_BY if name in asked}
+    )
+    source = arrays.samples["source"].to_numpy().astype(str)
+    return weights_of_rows(source, arrays.is_real, trains, rules).astype(np.float32)

@@ -72,7 +72,12 @@ def samples_table(
             "reviewer_confidence": [one.reviewer_confidence for one in chosen],
             "split": sides.side,
             "train_only": [not one.may_judge for one in chosen],
-            "weight": _weights(chosen, sides, settings),
+            "weight": weights_of_rows(
+                np.array([row.source for row in rows]),
+                np.array([one.is_real for one in chosen], dtype=bool),
+                sides.side == "train",
+                settings,
+            ),
             "stands_for": [one.stands_for for one in chosen],
             "group": sides.group,
             "sky": sides.places.sky,
@@ -128,18 +133,23 @@ def freeze(
         return session.get_one(TrainingDataset, row.id), is_new
 
 
-def _weights(
-    chosen: Sequence[Chosen], sides: Sides, settings: CollectionSettings
+def weights_of_rows(
+    source: NDArray[np.str_],
+    real: NDArray[np.bool_],
+    trains: NDArray[np.bool_],
+    settings: CollectionSettings,
 ) -> NDArray[np.float64]:
-    """Return what each row counts in training; 1 where it does not train."""
-    of_source = {
-        SURVEY_SCORE: settings.survey_score_weight,
-        UNREVIEWED: settings.unreviewed_weight,
-    }
-    trust = np.array([of_source.get(one.row.source, 1.0) for one in chosen])
-    real = np.array([one.is_real for one in chosen], dtype=bool)
-    trains = sides.side == "train"
-    weights = np.ones(len(chosen))
+    """Return what each row counts in training; 1 where it does not train.
+
+    Parameters
+    ----------
+    source, real, trains : (n,)
+        Who labelled a row, True for real, True for what is trained on.
+    """
+    trust = np.ones(len(source))
+    trust[source == SURVEY_SCORE] = settings.survey_score_weight
+    trust[source == UNREVIEWED] = settings.unreviewed_weight
+    weights = np.ones(len(source))
     weights[trains] = training_weights(real[trains], trust[trains], settings.min_class_weight)
     return weights
 

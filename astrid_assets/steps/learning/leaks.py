@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.science.labelling.leaks import FrozenRows, Leaks, find_leaks
+from astrid_assets.science.labelling.splits import SPARE
 from astrid_assets.steps.learning.settings import CollectionSettings
 from astrid_assets.steps.learning.sides import SAME_PIXEL_PX, SAME_POSITION_ARCSEC
 
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 def leaks_of(arrays: DatasetArrays) -> Leaks:
     """Return which rows of a frozen version share something with another side.
 
-    The limit of near-duplicates is that of its own collection.
+    The limit of near-duplicates is that of its own collection. A spare row is on no side.
     """
-    table = arrays.samples
+    chosen = np.flatnonzero((arrays.samples["split"] != SPARE).to_numpy())
+    table = arrays.samples[chosen]
     texts = {
         name: table[name].fill_null("").to_numpy().astype(str)
         for name in ("detection_id", "split", "object_id", "sky", "frame")
@@ -40,7 +42,7 @@ def leaks_of(arrays: DatasetArrays) -> Leaks:
     )
     return find_leaks(
         rows,
-        arrays.images,
+        lambda some: arrays.images(chosen[some]),
         radius_arcsec=SAME_POSITION_ARCSEC,
         radius_px=SAME_PIXEL_PX,
         limit=float(limit),

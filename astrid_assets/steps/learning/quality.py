@@ -59,16 +59,6 @@ class CutoutMeters:
         self.stamps.add(first_row, cutouts)
         self.features[first_row : first_row + len(cutouts)] = stamp_features(cutouts)
 
-    def only(self, rows: NDArray[np.bool_]) -> CutoutMeters:
-        """Return the meters of some rows, where others are left out of the version.
-
-        Duplicates are searched before, among all of them.
-        """
-        part = CutoutMeters(int(rows.sum()))
-        part.stamps = self.stamps.only(rows)
-        part.features = self.features[rows]
-        return part
-
 
 @dataclass(frozen=True)
 class MeasuredVersion:

@@ -88,7 +88,7 @@ def _trained_rows(tools: Tools, model: Model) -> pl.DataFrame:
             "trained on, so no test row is surely new to it: train a model from a dataset version"
         )
     table = pl.read_parquet(io.BytesIO(tools.store.get(dataset.samples_key)))
-    return _with_positions(tools, table.filter(pl.col("split") != "test"))
+    return _with_positions(tools, table.filter(pl.col("split").is_in(["train", "val"])))
 
 
 def _with_positions(tools: Tools, table: pl.DataFrame) -> pl.DataFrame:

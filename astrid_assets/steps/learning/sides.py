@@ -93,17 +93,6 @@ class Sides:
     moves: tuple[Move, ...]
     notes: tuple[str, ...]
 
-    def only(self, rows: NDArray[np.bool_]) -> Sides:
-        """Return the sides of some rows; what moved is as it was."""
-        places = self.places
-        return Sides(
-            self.side[rows],
-            self.group[rows],
-            Places(places.sky[rows], places.ra_deg[rows], places.dec_deg[rows], places.frame[rows]),
-            self.moves,
-            self.notes,
-        )
-
     def as_dict(self) -> dict[str, object]:
         """Return what is kept beside the quality of the version."""
         return {"moves": [asdict(move) for move in self.moves], "split_notes": list(self.notes)}

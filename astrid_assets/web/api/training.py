@@ -210,7 +210,7 @@ def samples(
     state: State,
     dataset_id: DatasetId,
     split: Annotated[
-        Literal["train", "val", "test"] | None, Query(description="Only this split.")
+        Literal["train", "val", "test", "spare"] | None, Query(description="Only this split.")
     ] = None,
     label: Annotated[
         Literal["real", "bogus"] | None, Query(description="Only with this label.")

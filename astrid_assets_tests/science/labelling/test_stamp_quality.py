@@ -80,15 +80,3 @@ def test_the_quality_of_a_frame_counts_where_there_is_one(cutouts):
     frame = np.array([0.0, 0.5, *[np.nan] * (COUNT - 2)])
     overall = quality_of(cutouts, frame_quality=frame).overall
     assert overall[0] < 0.1 < overall[1] < overall[2]
-
-
-def test_some_rows_keep_what_was_measured_of_them(cutouts):
-    cutouts[1, 0] = 0
-    meter = StampMeter(COUNT)
-    meter.add(0, cutouts)
-    unknown = np.full(2, np.nan)
-    part = meter.only(np.isin(np.arange(COUNT), [1, 5]))
-    quality = part.quality(
-        fwhm_px=unknown, limiting_mag=unknown, frame_quality=unknown, kind=np.array(["a", "a"])
-    )
-    assert quality.blank.tolist() == [True, False]

@@ -106,6 +106,7 @@ def _dataset(tools: Tools, cutouts: Synthetic) -> TrainingDataset:
             "survey": ["wide"] * COUNT,
             "night": [f"2025-03-{1 + n // 10:02d}" for n in number],
             "source": np.where(number % 5 == 4, "survey_score", "person"),
+            "train_only": number % 5 == 4,
             "score_sigma": cutouts.snr,
             "split": cutouts.arrays(val=0.25, test=0.35).split,
             "sky": ["icrs"] * COUNT,

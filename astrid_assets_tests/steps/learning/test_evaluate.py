@@ -83,7 +83,7 @@ def test_every_row_is_judged_by_a_fold_that_did_not_see_it_and_nothing_is_done_t
     tools, arrays = world.tools, world.arrays
     settings, done = FoldSettings(folds=2), []
     found = cross_validate(tools, arrays, SETTINGS, settings, world.work, on_fold=done.append)
-    may_judge = (arrays.samples["source"] != "survey_score").to_numpy()
+    may_judge = ~arrays.samples["train_only"].to_numpy()
     assert sorted(found.judged.rows.tolist()) == np.flatnonzero(may_judge).tolist()
     assert len(done) == len(found.rankings) == 2
     assert [entry["judged"] for entry in found.row.metrics["folds"]] == [

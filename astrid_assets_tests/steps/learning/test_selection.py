@@ -206,7 +206,7 @@ def test_a_survey_without_bogus_labels_may_be_judged_by_its_own_score(tools: Too
     assert not may & set(scored[:50])
 
 
-def test_what_only_trains_never_stands_in_val_or_test(tools: Tools, tmp_path: Path):
+def test_what_only_trains_is_spare_where_its_object_judges(tools: Tools, tmp_path: Path):
     add(tools, 0, 2)
     scored = add(tools, 2, 2, source=None)
     score(tools, scored, [0.95] * 50 + [0.02] * 50)
@@ -216,13 +216,14 @@ def test_what_only_trains_never_stands_in_val_or_test(tools: Tools, tmp_path: Pa
     version = collect_dataset(tools, settings, created_by="ada")
     table = open_dataset(tools, version.row, tmp_path / "work").samples
     silver = table.filter(table["source"] == "survey_score")
-    assert 30 < len(silver) < 90, "those whose side is train"
-    assert set(silver["split"]) == {"train"}
-    assert set(silver["weight"]) == {0.5}
+    trains = silver.filter(silver["split"] == "train")
+    assert 30 < len(trains) < 90, "those whose side is train"
+    assert set(silver["split"]) == {"train", "spare"}
+    assert set(trains["weight"]) == {0.5}
     assert silver["agreement"].null_count() == len(silver), "nobody voted"
     assert set(table.filter(table["source"] == "person")["weight"]) == {1.0}
     report = version.collected
-    assert report.left_out["trains_only_but_its_object_judges"] == 100 - len(silver)
+    assert len(silver) == 100
     assert report.kept + sum(report.left_out.values()) == report.considered
     assert version.row.collection_report is not None
     assert version.row.collection_report["left_out"] == report.left_out

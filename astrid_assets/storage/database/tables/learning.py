@@ -110,7 +110,7 @@ class SurveyScore(Base, kw_only=True):
 
 
 class TrainingSample(Base, kw_only=True):
-    """One labelled cutout of a dataset; `split`: train | val | test."""
+    """One labelled cutout of a dataset; `split`: train | val | test | spare."""
 
     __tablename__ = "training_samples"
     __table_args__ = (UniqueConstraint("dataset_id", "detection_id"),)
