@@ -46,6 +46,7 @@ HEAVY = (
     "fastapi",
     "photutils",
     "boto3",
+    "scipy",
 )
 LOAD = """
 import json, sys, time

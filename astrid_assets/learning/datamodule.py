@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from astrid_assets.science.labelling.splits import SPARE, SPLITS
+from astrid_assets.science.labelling.split_names import SPARE, SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

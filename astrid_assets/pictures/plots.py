@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.labelling.splits import SPARE, SPLITS
+from astrid_assets.science.labelling.split_names import SPARE, SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -17,11 +17,10 @@ of two numbers); Rubin 1981, Ann. Stat. 9, 130 (Bayesian bootstrap).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import root_scalar
-from scipy.special import ndtri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     Groups = NDArray[np.str_]
 
 CONFIDENCE = 0.95
-Z = float(ndtri(0.5 + CONFIDENCE / 2))
+Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 
 UNSEEN = 0.5
 """Weight, in groups, of what lies beyond the highest bogus and below the lowest real."""
@@ -57,6 +56,8 @@ class Interval:
 
 def zero_of(function: Callable[[float], float], a: float, b: float) -> float:
     """Return where a continuous function is 0 between two points where its signs differ."""
+    from scipy.optimize import root_scalar
+
     return float(root_scalar(function, bracket=(a, b), method="brentq", xtol=1e-12).root)
 
 

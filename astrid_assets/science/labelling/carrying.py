@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from astrid_assets.science.labelling.consensus import DECISIVE
 
@@ -55,6 +54,9 @@ def nearest_pairs(
     """
     if not len(former) or not len(current) or not radius_px > 0:
         return []
+    # Sensors read labels too, and the graph is loaded by every command.
+    from scipy.spatial import KDTree
+
     near = KDTree(former).sparse_distance_matrix(
         KDTree(current), radius_px, output_type="coo_matrix"
     )

@@ -16,18 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.science.labelling.positions import components
+from astrid_assets.science.labelling.split_names import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
-
-SPLITS = ("train", "val", "test")
-"""The sides, in the one direction in which a group may move."""
-
-SPARE = "spare"
-"""In place of val or test for a row that may only train: its object judges, so no model
-of the version sees it. Cross-validation trains on it where its object is not judged."""
 
 
 class TooFewGroups(ValueError):

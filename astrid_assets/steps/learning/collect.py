@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.labelling.splits import SPARE
+from astrid_assets.science.labelling.split_names import SPARE
 from astrid_assets.steps.learning.freezing import (
     content_hash_of,
     description_of,

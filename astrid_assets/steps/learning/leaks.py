@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.science.labelling.leaks import FrozenRows, Leaks, find_leaks
-from astrid_assets.science.labelling.splits import SPARE
+from astrid_assets.science.labelling.split_names import SPARE
 from astrid_assets.steps.learning.settings import CollectionSettings
 from astrid_assets.steps.learning.sides import SAME_PIXEL_PX, SAME_POSITION_ARCSEC
 

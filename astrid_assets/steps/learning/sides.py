@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astrid_assets.science.labelling.positions import near_positions, sky_groups
+from astrid_assets.science.labelling.split_names import SPLITS
 from astrid_assets.science.labelling.splits import (
-    SPLITS,
     GivenSides,
     KnownGroup,
     give_sides,

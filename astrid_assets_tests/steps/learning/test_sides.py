@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from astrid_assets.science.labelling.splits import SPLITS, TooFewGroups
+from astrid_assets.science.labelling.split_names import SPLITS
+from astrid_assets.science.labelling.splits import TooFewGroups
 from astrid_assets.steps.learning.settings import CollectionSettings
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.frames import FieldAnchor
