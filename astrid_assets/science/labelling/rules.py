@@ -15,11 +15,12 @@ from astrid_assets.science.settings import Settings
 if TYPE_CHECKING:
     from typing import Self
 
-KINDS = ("uncertain", "random", "disputed", "second", "repeat", "gold")
+KINDS = ("uncertain", "random", "disputed", "second", "repeat", "gold", "confirm")
 """Why a candidate is shown. Uncertain: its score is near the model's threshold;
 random: of the random sample, the only unbiased measure of purity; disputed: votes
 disagree; second: wants a second reviewer; repeat: one's own, again; gold: known from
-a simulation's truth or a catalogue."""
+a simulation's truth or a catalogue; confirm: fewer reviewers call it real than
+references need."""
 
 State = Literal["new", "second", "disputed", "retired", "capped"]
 
@@ -100,6 +101,12 @@ class ConsensusRules(Settings):
         ge=0,
         description="share of the queue with candidates whose label is known from a simulation "
         "or a catalogue",
+    )
+    confirm: float = Field(
+        default=0.05,
+        ge=0,
+        description="share of the queue with candidates that others call real, but fewer than "
+        "known_transient_reviewers under [reference]",
     )
 
     @model_validator(mode="after")

@@ -24,6 +24,7 @@ from astrid_assets.storage.database.tables.review import (
     VoteRow,
 )
 from astrid_assets.storage.database.upsert import insert_into, mapped_table
+from astrid_assets.storage.review.lone_reals import lone_reals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     Ids = Select[*tuple[Any, ...]]
 
 DRAW_LOCK = 7262174303  # any number, the same in every AstrID
-FILL_ORDER = ("disputed", "uncertain", "random", "second")
+FILL_ORDER = ("disputed", "uncertain", "random", "second", "confirm")
 """What is taken where a drawn reason has nothing left: what still needs a decision."""
 
 UNSCORED = "unscored"
@@ -173,7 +174,7 @@ def _take(
     when: dt.datetime,
     lot: Lot,
 ) -> None:
-    for reason, query in _queries(request, kind, rules, when, lot):
+    for reason, query in _queries(session, request, kind, rules, when, lot):
         found = session.scalars(_narrowed(query, request).limit(count + len(chosen)))
         fresh = [id_ for id_ in found if id_ not in chosen][:count]
         chosen |= dict.fromkeys(fresh, reason)
@@ -183,7 +184,12 @@ def _take(
 
 
 def _queries(
-    request: QueueRequest, kind: str, rules: ConsensusRules, when: dt.datetime, lot: Lot
+    session: Session,
+    request: QueueRequest,
+    kind: str,
+    rules: ConsensusRules,
+    when: dt.datetime,
+    lot: Lot,
 ) -> list[tuple[str, Ids]]:
     """Return queries to try in turn, each with the reason it draws for."""
     item = ReviewItem
@@ -228,6 +234,9 @@ def _queries(
             for label in labels
             for query in _around(kind, known.where(item.gold_label == label), start)
         ]
+    if kind == "confirm":
+        lone = unseen.where(item.detection_id.in_(lone_reals(session, request.reviewer)))
+        return [(kind, lone.order_by(item.detection_id))]
     if kind == "repeat":
         before = when - dt.timedelta(hours=rules.repeat_after_hours)
         own = (

@@ -303,11 +303,13 @@ def _is_independent(vote: type[VoteRow]) -> ColumnElement[bool]:
     """Leave out votes that somebody else had a part in.
 
     Those that were asked for because others had disagreed already are there for hard
-    candidates only and would make reviewers look worse. In those that were given after
+    candidates only and would make reviewers look worse; those that confirm a "real" are
+    there for candidates of one label only. In those that were given after
     the score was shown the model speaks as well.
     """
     return and_(
-        or_(vote.drawn_as.is_(None), vote.drawn_as != "disputed"), vote.score_seen.is_(False)
+        or_(vote.drawn_as.is_(None), vote.drawn_as.not_in(("disputed", "confirm"))),
+        vote.score_seen.is_(False),
     )
 
 

@@ -168,7 +168,9 @@ def counted(session: Session) -> list[tuple[str, str]]:
 
 def offered(session: Session, who: str) -> set[str]:
     """Return what a reviewer's queue holds for them."""
-    rules = ConsensusRules.model_validate({"sample_share": 0.0, "repeat": 0.0, "gold": 0.0})
+    rules = ConsensusRules.model_validate(
+        {"sample_share": 0.0, "repeat": 0.0, "gold": 0.0, "confirm": 0.0}
+    )
     drawn = draw(session, QueueRequest(who), 20, rules, WHEN, random.Random(1))  # noqa: S311
     session.query(ReviewLease).delete()
     return {item.detection_id for item in drawn}

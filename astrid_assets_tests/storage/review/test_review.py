@@ -13,9 +13,11 @@ from sqlalchemy import func, select, update
 
 from astrid_assets.science.labelling.rules import ConsensusRules
 from astrid_assets.science.quality.gates import CANDIDATE_DENSITY
+from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, SkyObject
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.review import ReviewItem, ReviewLease, ValidationEvent
 from astrid_assets.storage.queries import gates
+from astrid_assets.storage.queries.frames import known_transient_labels
 from astrid_assets.storage.review import labels
 from astrid_assets.storage.review.drawn_masks import draw_mask, drawn_masks
 from astrid_assets.storage.review.events import (
@@ -26,6 +28,7 @@ from astrid_assets.storage.review.events import (
 )
 from astrid_assets.storage.review.positions import open_night, stale_nights
 from astrid_assets.storage.review.queue import QueueRequest, draw, release, waiting
+from astrid_assets.storage.review.reviewer_stats import agreement
 from astrid_assets_tests.storage.crowd import crowded_night
 from astrid_assets_tests.storage.world import WHEN, World
 
@@ -174,6 +177,55 @@ def test_a_second_reviewer_is_asked_and_never_the_first(catalogue: Catalogue):
         assert Counter(item.drawn_as for item in drawn) == {"second": 3}
 
 
+def test_a_lone_real_is_offered_to_others_until_references_have_enough(catalogue: Catalogue):
+    with catalogue.begin() as session:
+        one, other, bogus, faded = night(session, 4)
+        for id_, label in ((one, "real"), (other, "real"), (bogus, "bogus"), (faded, "real")):
+            speak(session, "ann", id_, label)
+        candidate = session.get_one(Detection, faded).candidate_id
+        session.execute(update(CandidateRow).where(CandidateRow.id == candidate).values(sign=-1))
+        assert waiting(session) == {"retired": 4}
+        assert draw(session, QueueRequest("ann"), 5, rules(), WHEN, lot(1)) == []
+        drawn = draw(session, QueueRequest("bob"), 5, rules(), WHEN, lot(1))
+        assert {item.detection_id: item.drawn_as for item in drawn} == {
+            one: "confirm",
+            other: "confirm",
+        }
+        where = ("sim", "f1", "r")
+        assert known_transient_labels(session, *where, reviewers=2) == {}
+        speak(session, "bob", one, "real")
+        speak(session, "bob", other, "bogus")
+        assert set(known_transient_labels(session, *where, reviewers=2)) == {one}
+        # Votes that confirm say nothing about how reviewers agree.
+        assert agreement(session).doubly_reviewed == 0
+        drawn = draw(session, QueueRequest("cyd"), 5, rules(), WHEN, lot(1))
+        assert {item.detection_id: item.drawn_as for item in drawn} == {other: "disputed"}
+
+
+@pytest.mark.parametrize("declared", ["known_transient_reviewers = 1", 'known_transients = "keep"'])
+def test_a_lone_real_is_decided_where_one_reviewer_suffices(catalogue: Catalogue, declared: str):
+    with catalogue.begin() as session:
+        (single,) = night(session, 1, f"{ONE_VOTE}[reference]\n{declared}\n")
+        speak(session, "ann", single, "real")
+        assert draw(session, QueueRequest("bob"), 5, rules(), WHEN, lot(1)) == []
+
+
+def test_the_detections_of_one_object_are_confirmed_by_one_answer(catalogue: Catalogue):
+    with catalogue.begin() as session:
+        ids = night(session, 3)
+        session.add(
+            SkyObject(id="o", survey="sim", ra_deg=150.0, dec_deg=2.0, healpix=1, created_at=WHEN)
+        )
+        session.execute(update(Detection).values(object_id="o"))
+        for id_ in ids:
+            speak(session, "ann", id_, "real")
+        (drawn,) = draw(session, QueueRequest("bob"), 5, rules(), WHEN, lot(1))
+        assert drawn.drawn_as == "confirm"
+        speak(session, "bob", drawn.detection_id, "real")
+        for name in ("bob", "cyd"):
+            assert draw(session, QueueRequest(name), 5, rules(), WHEN, lot(1)) == []
+
+
 def test_a_retry_is_the_same_event_and_undo_takes_it_back(catalogue: Catalogue):
     with catalogue.begin() as session:
         one, other = night(session, 2)
@@ -199,7 +251,7 @@ def test_a_retry_is_the_same_event_and_undo_takes_it_back(catalogue: Catalogue):
 def test_a_closed_night_is_not_shown_and_comes_back(catalogue: Catalogue):
     with catalogue.begin() as session:
         ids = night(session, 4)
-        speak(session, "ann", ids[0], "real")
+        speak(session, "ann", ids[0], "bogus")
         flood = CANDIDATE_DENSITY.judge(1.0, at_most=0.5, detail="")
         gates.record(session, "sim", NIGHT, "detections", [flood])
         open_night(session, "sim", NIGHT)

@@ -67,8 +67,8 @@ class ValidationEvent(Base, kw_only=True):
     came without looking."""
     drawn_as: Mapped[str | None] = mapped_column(String(20), default=None)
     """Why it was shown: uncertain | unscored (no model says how certain it is) |
-    random | disputed | second | repeat | gold; None: the reviewer came to it by
-    themselves. Only ``random`` measures purity."""
+    random | disputed | second | repeat | gold | confirm; None: the reviewer came to it
+    by themselves. Only ``random`` measures purity."""
     score_seen: Mapped[bool] = mapped_column(default=False, server_default="0")
     """True where this reviewer had answered on the detection before, and so had been shown
     the model's score; repeats, which are asked for hours later, are not marked."""
