@@ -22,8 +22,6 @@ ENTRANCES = {
 """Modules, or packages, whose public names are called from outside the package."""
 
 ORACLES = {
-    # Work that is not finished yet.
-    "science.labelling.splits.temporal_split": "an evaluation of its own, for the learning work",
     # The documentation.
     "science.quality.declarations.declarations": "the page of measured numbers is made from it",
     # What tests and benchmarks train on, and compare with.

@@ -4,5 +4,5 @@ SPLITS = ("train", "val", "test")
 """The sides, in the one direction in which a group may move."""
 
 SPARE = "spare"
-"""In place of val or test for a row that may only train: its object judges, so no model
+"""Instead of val or test for a row that may only train: its object judges, so no model
 of the version sees it. Cross-validation trains on it where its object is not judged."""

@@ -162,42 +162,6 @@ def give_sides(
     )
 
 
-def temporal_split(
-    nights: NDArray[np.str_], groups: NDArray[np.str_], *, val_from: str, test_from: str
-) -> NDArray[np.str_]:
-    """Return a split by night: the past trains, the future tests.
-
-    For an evaluation of its own: it says how a model does on nights that come after its
-    training, on objects that it never saw.
-
-    Parameters
-    ----------
-    nights : (n,), YYYY-MM-DD
-    groups : (n,)
-        Group of each row, as the dataset version has it.
-    val_from, test_from
-        First night of the val and of the test split.
-
-    Returns
-    -------
-    splits : (n,)
-        One of `SPLITS`, or empty for a row that is left out: its group was seen on an
-        earlier side.
-
-    Raises
-    ------
-    ValueError
-        If the test split does not begin after the val split.
-    """
-    if not val_from < test_from:
-        raise ValueError(f"test_from {test_from} must come after val_from {val_from}")
-    which = (nights >= val_from).astype(np.int64) + (nights >= test_from)
-    _, member = np.unique(groups, return_inverse=True)
-    first = np.full(int(member.max()) + 1 if len(member) else 0, len(SPLITS))
-    np.minimum.at(first, member, which)
-    return np.where(which == first[member], np.array(SPLITS)[which], "")
-
-
 def _joined(
     count: int,
     keys: Sequence[NDArray[np.str_]],

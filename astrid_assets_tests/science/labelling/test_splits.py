@@ -15,7 +15,6 @@ from astrid_assets.science.labelling.splits import (
     Merge,
     TooFewGroups,
     give_sides,
-    temporal_split,
 )
 
 FRACTIONS = {"train": 0.6, "val": 0.2, "test": 0.2}
@@ -180,12 +179,3 @@ def test_fractions_that_do_not_add_up_are_an_error():
         give_sides(
             np.array(["a"]), (), np.array([True]), {"train": 0.7, "val": 0.2, "test": 0.2}, 0
         )
-
-
-def test_a_split_by_night_tests_on_later_nights_and_on_objects_never_seen():
-    nights = np.array(["2025-03-01", "2025-03-02", "2025-03-03", "2025-03-03", "2025-03-01"])
-    groups = np.array(["a", "b", "c", "a", "a"])
-    split = temporal_split(nights, groups, val_from="2025-03-02", test_from="2025-03-03")
-    assert split.tolist() == ["train", "val", "test", "", "train"]
-    with pytest.raises(ValueError, match="must come after"):
-        temporal_split(nights, groups, val_from="2025-03-03", test_from="2025-03-03")
