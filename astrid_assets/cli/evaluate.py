@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from astrid_assets.cli.listing import FORMATS, csv_of, print_rows
+from astrid_assets.cli.training_settings import assigned, changed_settings
 
 if TYPE_CHECKING:
     from astrid_assets.learning.evaluation import Evaluation
@@ -64,6 +65,13 @@ SHOWN = {"metric": "", "value": ".4f", "low": ".4f", "high": ".4f"}
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="With --cross-validate: settings of the training, as JSON.",
 )
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="With --cross-validate: a setting of the training, as of astrid train.",
+)
 def evaluate_command(
     model: str | None,
     dataset_id: str | None,
@@ -74,6 +82,7 @@ def evaluate_command(
     folds: int | None,
     temporal: bool,
     settings_file: Path | None,
+    assignments: tuple[str, ...],
 ) -> None:
     """Measure how good MODEL is on the rows of a dataset that its training never saw.
 
@@ -86,7 +95,7 @@ def evaluate_command(
       astrid evaluate --baseline cnn --format json --output evaluation.json
       astrid evaluate --all
       astrid evaluate --cross-validate 5
-      astrid evaluate --cross-validate 4 --temporal
+      astrid evaluate --cross-validate 4 --temporal --set members=3
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from astrid_assets.cli.workplace import prepare_home
     from astrid_assets.learning.folds import CannotFold
@@ -94,16 +103,17 @@ def evaluate_command(
     from astrid_assets.learning.ranking import CannotEvaluate
     from astrid_assets.steps.learning.settings import NoDataset, NoModel
 
-    if folds is None and (temporal or settings_file):
-        raise click.UsageError("--temporal and --settings belong to --cross-validate")
+    if folds is None and (temporal or settings_file or assignments):
+        raise click.UsageError("--temporal, --settings and --set belong to --cross-validate")
     if folds is not None and (model or baseline or all_models):
         raise click.UsageError("--cross-validate judges a way of training, not a model")
+    training = changed_settings(_training_settings(settings_file), assigned(assignments))
     home = prepare_home()
     try:
         tools, arrays = _opened(dataset_id, home / "work")
         if folds is not None:
             asked = {"folds": folds, "temporal": temporal}
-            rows, whole = _folds(tools, arrays, asked, settings_file, home / "work")
+            rows, whole = _folds(tools, arrays, asked, training, home / "work")
         elif all_models:
             rows, whole = _ranking(tools, arrays)
         else:
@@ -204,7 +214,7 @@ def _folds(
     tools: Tools,
     arrays: DatasetArrays,
     asked: dict[str, object],
-    settings_file: Path | None,
+    training: TrainingSettings,
     work: Path,
 ) -> tuple[list[Row], dict[str, object]]:
     from astrid_assets.steps.learning.cross_validate import FoldSettings, cross_validate
@@ -212,7 +222,7 @@ def _folds(
     found = cross_validate(
         tools,
         arrays,
-        _training_settings(settings_file),
+        training,
         FoldSettings.model_validate(asked),
         work,
         on_fold=lambda part: click.echo(
