@@ -1,4 +1,4 @@
-"""For notebooks and scripts: subtract two frames, measure one, load training data.
+"""For notebooks and scripts: subtract two frames, measure one, load data, train, score.
 
 ::
 
@@ -9,6 +9,8 @@
     result.plot()
     result.write("difference.fits")
 
+    train, val, test = api.load_training_dataset()
+    trained = api.train_network({"epochs": 30})
     api.score(cutouts)   # probability of being real, by the model in force
 
 Bands, dates, nights and anchors are not asked for; what has to be assumed stands in
@@ -23,16 +25,20 @@ from typing import TYPE_CHECKING
 from astrid_assets.resources.environment import keep_compiled_code
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from astrid_assets.learning.segmentation_task import EpochMetrics
     from astrid_assets.standalone.inputs import Input
     from astrid_assets.standalone.results import Measurement, Subtraction
     from astrid_assets.steps.learning.loading import TrainingData
     from astrid_assets.steps.learning.score import CutoutMetadata
+    from astrid_assets.steps.learning.train import TrainedVersion
     from astrid_assets.steps.nights import Tools
+    from astrid_assets.tracking.client import Tracking
 
 
 def difference(science: Input, reference: Input, **settings: object) -> Subtraction:
@@ -181,8 +187,89 @@ def load_training_dataset(
     """
     if dataset_id is not None and collection_params:
         raise ValueError("give dataset_id or collection_params, not both")
-    from astrid_assets.resources.environment import Addresses
     from astrid_assets.steps.learning.loading import load_dataset
+
+    tools, tracking, work_folder = _workplace()
+    params = dict(collection_params or {})
+    if "date_range" in params:
+        params["start"], params["end"] = (_day(when) for when in params.pop("date_range"))  # pyright: ignore[reportGeneralTypeIssues]  validated with the others
+    return load_dataset(tools, tracking, work_folder, dataset_id, params)
+
+
+def train_network(
+    settings: Mapping[str, object] | None = None,
+    dataset_id: str | None = None,
+    *,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
+) -> TrainedVersion:
+    """Train a model on a dataset version and judge it on its test split.
+
+    The same as `astrid train`: MLflow records it, the same training asked for again is
+    returned, and one that was cut off goes on. It is not deployed.
+
+    Parameters
+    ----------
+    settings
+        Fields of `TrainingSettings` that differ from the defaults, such as ``epochs``.
+    dataset_id
+        As for `load_training_dataset`.
+    on_epoch
+        Called after each epoch with its losses and metrics on the val split.
+
+    Returns
+    -------
+    trained
+        `model`, `evaluation` with intervals of 95 %, `history` by epoch, and `pictures`, PNG
+        bytes by name.
+
+    Raises
+    ------
+    ValueError
+        If a setting is unknown or out of range.
+    NoDataset
+        If there is no such version, or it was refused or retired.
+    TrackingUnavailable
+        If MLflow does not answer.
+    """
+    from astrid_assets.learning.settings import TrainingSettings
+    from astrid_assets.steps.learning.train import train_model
+
+    asked = TrainingSettings.model_validate(dict(settings or {}))
+    tools, tracking, work_folder = _workplace()
+    return train_model(
+        tools, tracking, asked, work_folder, dataset_id=dataset_id, on_epoch=on_epoch
+    )
+
+
+def simulate_candidates(path: str | Path, *, pairs: int = 4, seed: int = 1) -> Path:
+    """Write labelled candidates of simulated pairs, for a first dataset without a survey.
+
+    `astrid alerts import` reads the file; its votes are the truth of the simulation.
+
+    Parameters
+    ----------
+    path
+        Parquet file to write.
+    pairs
+        Science and reference frames; each gives some 60 candidates, half of them real.
+    seed
+        Decides everything that is drawn.
+
+    Returns
+    -------
+    path
+    """
+    keep_compiled_code()
+    from pathlib import Path
+
+    from astrid_assets.standalone.simulated_candidates import write_simulated_candidates
+
+    return write_simulated_candidates(Path(path), pairs, seed)
+
+
+def _workplace() -> tuple[Tools, Tracking, Path]:
+    """Return catalogue and store with their tables made, MLflow, and where work is done."""
+    from astrid_assets.resources.environment import Addresses
     from astrid_assets.storage.beginning import migrate
     from astrid_assets.storage.private import make_private_folder
     from astrid_assets.tracking.client import Tracking
@@ -191,16 +278,8 @@ def load_training_dataset(
     make_private_folder(addresses.home)
     tools = _tools()
     migrate(tools.catalogue, tools.store)
-    params = dict(collection_params or {})
-    if "date_range" in params:
-        params["start"], params["end"] = (_day(when) for when in params.pop("date_range"))  # pyright: ignore[reportGeneralTypeIssues]  validated with the others
-    return load_dataset(
-        tools,
-        Tracking(addresses.tracking_uri.get_secret_value(), addresses.artifacts_folder),
-        addresses.home / "work",
-        dataset_id,
-        params,
-    )
+    tracking = Tracking(addresses.tracking_uri.get_secret_value(), addresses.artifacts_folder)
+    return tools, tracking, addresses.home / "work"
 
 
 def _day(when: object) -> str:

@@ -26,7 +26,6 @@ ORACLES = {
     "science.quality.declarations.declarations": "the page of measured numbers is made from it",
     # What tests and benchmarks train on, and compare with.
     "learning.stamps.write_stamps": "arrays of tests and benchmarks as shards",
-    "science.simulation.pair.simulate_pair": "a pair of images with known truth",
     "science.simulation.transients.variable_star_indices": "which simulated stars vary",
     "science.calibration.variance.calibrated_variance": "the noise calibrated frames must have",
     "science.astrometry.solution.match_patterns": "star patterns alone, where shifts are known",

@@ -14,13 +14,15 @@ from astrid_assets.resources.home import project_root
 if TYPE_CHECKING:
     from pathlib import Path
 
-NOTEBOOKS = sorted((project_root() / "notebooks").glob("*.ipynb"))
+FOLDER = project_root() / "notebooks"
+NOTEBOOKS = sorted((*FOLDER.glob("*.ipynb"), *(FOLDER / "training").glob("*.ipynb")))
 PATIENCE_S = 300
 
 
-def test_the_three_notebooks_are_there() -> None:
-    names = {path.stem for path in NOTEBOOKS}
+def test_the_notebooks_are_there() -> None:
+    names = {path.relative_to(FOLDER).with_suffix("").as_posix() for path in NOTEBOOKS}
     assert names >= {"two_frames", "night", "forced_light_curve"}
+    assert names >= {"training/real_data_loading", "training/model_training"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

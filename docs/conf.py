@@ -36,6 +36,7 @@ nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600  # seconds per cell: kernels are compiled the first time
+nb_output_stderr = "remove"  # what loggers print
 for name in [n for n in os.environ if n.startswith(("ASTRID_", "MLFLOW_"))]:
     del os.environ[name]  # a notebook's survey must not reach a catalogue that is in use
 

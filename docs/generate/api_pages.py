@@ -23,7 +23,7 @@ ROOMS = (
 
 ENTRY_POINTS = {
     "notebooks": (
-        "Two frames in a notebook",
+        "In a notebook",
         ("astrid_assets.api", "astrid_assets.standalone.results"),
     ),
     "deployment": (

@@ -46,5 +46,8 @@ def all_files() -> dict[str, str]:
     """Return the text of every generated file by its name."""
     written = {f"{page.name}.md": as_markdown(page) for page in pages()}
     # Sphinx reads below its own folder only.
-    notebooks = {f"notebooks/{path.name}": path.read_text() for path in NOTEBOOKS.glob("*.ipynb")}
+    notebooks = {
+        f"notebooks/{path.relative_to(NOTEBOOKS).as_posix()}": path.read_text()
+        for path in (*NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("training/*.ipynb"))
+    }
     return written | {"figures.md": figures_page.page()} | notebooks | api_pages()
