@@ -18,6 +18,7 @@ COLUMNS = {
     "roc_auc_low": ".4f",
     "roc_auc_high": ".4f",
     "threshold": ".3f",
+    "own_calibration": "",
     "created_at": "",
     "dataset": "",
     "id": "",
@@ -56,6 +57,14 @@ def models_command(kind: str) -> None:
     print_rows([_row(model, runs, in_force) for model in known], COLUMNS, kind)
 
 
+def _own_calibrations(model: Model) -> str:
+    """Return the surveys with a calibration of their own, or that it is not known."""
+    surveys = model.metrics.get("surveys")
+    if surveys is None:
+        return "not fitted"
+    return ", ".join(name for name, one in surveys.items() if one["own"]) or "none"
+
+
 def _row(
     model: Model, runs: dict[str, TrainingRun], in_force: str | None
 ) -> dict[str, str | float | bool | None]:
@@ -68,6 +77,7 @@ def _row(
         "roc_auc_low": area.get("low"),
         "roc_auc_high": area.get("high"),
         "threshold": model.threshold,
+        "own_calibration": _own_calibrations(model),
         "created_at": f"{model.created_at:%Y-%m-%d %H:%M}",
         "dataset": None if run is None else run.dataset_id,
         "id": model.id,

@@ -8,7 +8,7 @@ the deployed model, or, before there is one, from the S/N ranking, marked as suc
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.quality.gates import candidate_density
 from astrid_assets.steps import versions
 from astrid_assets.steps.detections.objects import draw_light_curves, with_objects
+from astrid_assets.steps.learning.survey_calibrations import own_calibration
 from astrid_assets.steps.nights import (
     NightPlan,
     NightReport,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from astrid_assets.learning.inference import OnnxScorer
+    from astrid_assets.learning.survey_calibration import OwnCalibration
     from astrid_assets.science.detection.candidate import Candidate
     from astrid_assets.science.detection.settings import DetectionSettings
     from astrid_assets.science.differencing.difference import Difference
@@ -73,6 +75,8 @@ class DetectTask:
     settings: DetectionSettings
     model_id: str | None
     model_key: str | None
+    calibration: OwnCalibration | None = None
+    """The survey's own; None: the model's common one."""
     with_picture: bool = False
 
 
@@ -104,6 +108,7 @@ def _plans(
     plans = []
     with tools.catalogue.read() as session:
         model = models.champion(session)
+        own = own_calibration(model, profile.name) if model else None
         held = gates.blocked_nights(session, profile.name, "difference_images")
         for night in nights:
             pairs = (
@@ -124,6 +129,7 @@ def _plans(
                     settings=profile.detection,
                     model_id=model.id if model else None,
                     model_key=model.onnx_key if model else None,
+                    calibration=own,
                     with_picture=number < PICTURES_PER_NIGHT,
                 )
                 for number, (run, frame_key) in enumerate(runs)
@@ -133,6 +139,7 @@ def _plans(
                 [(task.difference_id, task.difference_key) for task in tasks],
                 model.id if model else None,
                 profile.detection,
+                *([] if own is None else [asdict(own)]),
             )
             plans.append(NightPlan(night, tasks, input_hash))
     return plans
@@ -162,6 +169,8 @@ def detect_frame(task: DetectTask) -> DetectOutcome:
         scores = snr_ranking(np.array([candidate.score for candidate in kept]))
     else:
         scores = _scorer(task.store, task.model_key).score(cutouts)
+        if task.calibration is not None:
+            scores = task.calibration.scores(scores)
     # One time for all: it distinguishes one run from another.
     detected_at = now()
     detections = [

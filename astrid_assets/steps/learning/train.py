@@ -26,6 +26,11 @@ from astrid_assets.steps.learning.evaluate import (
 )
 from astrid_assets.steps.learning.opening import open_dataset, require_dataset
 from astrid_assets.steps.learning.recording import log_as_input
+from astrid_assets.steps.learning.survey_calibrations import (
+    SURVEYS,
+    calibrate_surveys,
+    kept_form,
+)
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.learning import Model, TrainingDataset, TrainingRun
@@ -273,11 +278,19 @@ def _registered(
     sha256 = hashlib.sha256(content).hexdigest()
     # The threshold comes from the validation split; the test split stays unseen.
     val = arrays.indices("val")
+    val_scores = scores_of_rows(OnnxScorer(content), arrays, val)
     chosen = choose_threshold(
-        scores_of_rows(OnnxScorer(content), arrays, val),
+        val_scores,
         arrays.is_real[val],
         target,
         bogus_per_night=bogus_per_night(tools, arrays),
+    )
+    surveys = calibrate_surveys(
+        tools,
+        arrays,
+        val_scores,
+        prevalence=trained.calibration.prevalence,
+        threshold=chosen.threshold,
     )
     model = Model(
         id=ids.model_id(sha256),
@@ -300,6 +313,7 @@ def _registered(
     model.metrics = judged.evaluation.as_dict() | {
         "calibration": asdict(trained.calibration),
         "chosen_threshold": asdict(chosen),
+        SURVEYS: kept_form(surveys, chosen.threshold),
     }
     with tools.catalogue.begin() as session:
         upsert(session, [model])
