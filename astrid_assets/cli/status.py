@@ -146,6 +146,7 @@ def _print_undated(console: Console, session: Session, survey: str) -> None:
 
 
 def _print_learning(console: Console, session: Session) -> None:
+    from astrid_assets.steps.learning.expected_mix import expected_mix
     from astrid_assets.storage.queries import datasets, models
     from astrid_assets.storage.review import labels
 
@@ -157,6 +158,9 @@ def _print_learning(console: Console, session: Session) -> None:
             f"Model: {champion.name} version {champion.version} in force, "
             f"real from a score of {champion.threshold:.3f}"
         )
+        for survey, night in models.newest_scored_nights(session, champion.id):
+            mix = expected_mix(session, survey, night)
+            console.print(f"Newest night {survey} {night}: {mix.sentence}", highlight=False)
     newest = datasets.newest_dataset(session)
     if newest is None:
         return

@@ -42,15 +42,15 @@ class ExpectedNight:
     n_called
         Detections at and above the threshold.
     purity, completeness
-        Expected shares of real among those, and of the real that is among those; None
-        where nothing is.
+        Expected shares of real among those, and of the real that is among those, with the
+        limits that follow from those of the prevalence; None where nothing is.
     """
 
     n: int
     prevalence: Interval
     n_called: int
     purity: Interval | None
-    completeness: float | None
+    completeness: Interval | None
 
 
 def estimate_prevalence(scores: Numbers, known: float) -> Interval:
@@ -114,8 +114,11 @@ def expected_night(scores: Numbers, known: float, threshold: float) -> ExpectedN
     def purity(prevalence: float) -> float:
         return float(_at(scores, known, prevalence)[called].mean())
 
-    expected = _at(scores, known, share.value)
-    total = float(expected.sum())
+    def completeness(prevalence: float) -> float:
+        expected = _at(scores, known, min(max(prevalence, SMALLEST), 1 - SMALLEST))
+        return float(expected[called].sum() / expected.sum())
+
+    complete = [completeness(value) for value in (share.value, share.low, share.high)]
     return ExpectedNight(
         len(scores),
         share,
@@ -124,7 +127,7 @@ def expected_night(scores: Numbers, known: float, threshold: float) -> ExpectedN
         Interval(*(purity(value) for value in (share.value, share.low, share.high)))
         if called.any()
         else None,
-        float(expected[called].sum()) / total if total > 0 else None,
+        Interval(complete[0], min(complete), max(complete)) if share.value > 0 else None,
     )
 
 

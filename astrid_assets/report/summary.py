@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from astrid_assets.report.numbers import NumberLine, number_lines
 from astrid_assets.science.quality.refused_files import files_without_a_night
+from astrid_assets.steps.learning.expected_mix import NightMix, expected_mix
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.learning import (
     Deployment,
@@ -55,6 +56,7 @@ class NightReportLine:
     bogus: int
     held_back_by: list[str]
     pictures: dict[str, str]
+    mix: NightMix
     truth: TruthCounts | None = None
 
     @property
@@ -179,7 +181,10 @@ def _survey(session: Session, row: Survey) -> SurveyPart:
     for verdict in verdicts:
         if verdict.holds_back and not verdict.passed:
             held[verdict.night].append(verdict.gate)
-    nights = [_line(night, by_night[night], held[night]) for night in by_night]
+    nights = [
+        _line(night, by_night[night], held[night], expected_mix(session, survey, night))
+        for night in by_night
+    ]
     return SurveyPart(
         survey,
         [line for line in nights if line.frames],
@@ -243,7 +248,7 @@ def _injections(
 
 
 def _line(
-    night: str, assets: Mapping[str, Mapping[str, object]], held: list[str]
+    night: str, assets: Mapping[str, Mapping[str, object]], held: list[str], mix: NightMix
 ) -> NightReportLine:
     raw = assets.get("raw_observations", {})
     processed = assets.get("processed_frames", {})
@@ -273,6 +278,7 @@ def _line(
         bogus=_count(labels, "bogus"),
         held_back_by=held,
         pictures=pictures,
+        mix=mix,
         truth=_truth({night: assets}),
     )
 

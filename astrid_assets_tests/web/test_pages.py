@@ -169,6 +169,7 @@ def test_pages_hide_the_score_from_a_reviewer_until_the_answer(client, sky):
         assert words in client.get(page, headers=with_bob).text
     assert client.get(night).text.count("unet v1 says") == thumbs - 1
     assert client.get(night).text.count("yours to judge") == 1
+    assert "unet version 1 keeps no calibration" in client.get(night).text
     own = {"event_key": "own-said", "detection_id": id_, "label": "real"}
     assert client.post("/review/events", json=own).status_code == 200
     for words in ("unet v1", "a ghost", "bob"):

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from astrid_assets.storage.database.tables.detections import Detection
+from astrid_assets.storage.database.tables.detections import (
+    CandidateRow,
+    Detection,
+    DifferenceRun,
+)
 from astrid_assets.storage.database.tables.learning import (
     Deployment,
     Model,
@@ -133,12 +137,20 @@ def newest_scored_nights(session: Session, model_id: str) -> list[tuple[str, str
     return [(row[0], row[1]) for row in session.execute(query)]
 
 
-def scores_of_night(session: Session, model_id: str, survey: str, night: str) -> list[float]:
-    """Return a model's scores of all detections of a night."""
-    query = select(Detection.score).where(
-        Detection.model_id == model_id, Detection.survey == survey, Detection.night == night
+def current_scores(session: Session, survey: str, night: str) -> list[tuple[str | None, float]]:
+    """Return model and score of the current detections of a night; None: ranked by S/N."""
+    query = (
+        select(Detection.model_id, Detection.score)
+        .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
+        .join(DifferenceRun, DifferenceRun.id == CandidateRow.difference_id)
+        .where(
+            Detection.survey == survey,
+            Detection.night == night,
+            CandidateRow.is_current,
+            DifferenceRun.is_current,
+        )
     )
-    return list(session.scalars(query.order_by(Detection.id)))
+    return [(row[0], row[1]) for row in session.execute(query.order_by(Detection.id))]
 
 
 def _in_force() -> Select[Deployment]:

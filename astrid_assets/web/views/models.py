@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from astrid_assets.steps.learning.expected_mix import mix_of
 from astrid_assets.storage.queries import models
 
 if TYPE_CHECKING:
@@ -56,14 +55,16 @@ def model_view(session: Session, model: Model) -> ModelView:
 
 def newest_nights(session: Session, model: Model) -> list[NightLine] | None:
     """Return the share of real and the purity to expect in the newest night of each survey."""
-    from astrid_assets.learning.prevalence import expected_night
-
-    calibration = model.metrics.get("calibration")
-    if not calibration:
+    if not model.metrics.get("calibration"):
         return None
     found = []
     for survey, night in models.newest_scored_nights(session, model.id):
-        scores = np.array(models.scores_of_night(session, model.id, survey, night))
-        expected = expected_night(scores, float(calibration["prevalence"]), model.threshold)
-        found.append(NightLine(survey, night, expected))
+        scores = [
+            score
+            for model_id, score in models.current_scores(session, survey, night)
+            if model_id == model.id
+        ]
+        mix = mix_of(model, scores) if scores else None
+        if mix is not None and mix.expected is not None:
+            found.append(NightLine(survey, night, mix.expected))
     return found

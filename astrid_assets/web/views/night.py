@@ -10,6 +10,7 @@ from sqlalchemy.exc import NoResultFound
 
 from astrid_assets.science.quality.difference_numbers import DIFFERENCE_NUMBERS
 from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
+from astrid_assets.steps.learning.expected_mix import NightMix, expected_mix
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.nights import NightSummary
@@ -90,6 +91,7 @@ class NightView:
     page: int
     frame_numbers: NumbersTable
     difference_numbers: NumbersTable
+    mix: NightMix
     before: str | None = field(default=None)
     after: str | None = field(default=None)
 
@@ -146,6 +148,7 @@ def night_view(session: Session, survey: str, night: str, page: int = 1) -> Nigh
             [(f.observation.source_path, f.difference) for f in lines if f.difference],
             profile and profile.differencing,
         ),
+        mix=expected_mix(session, survey, night),
         before=_neighbour(session, survey, night, later=False),
         after=_neighbour(session, survey, night, later=True),
     )
