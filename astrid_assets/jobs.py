@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from astrid_assets.ops import evaluation, tuning
+from astrid_assets.ops import evaluation, rollback, tuning
 from astrid_assets.partitions import NIGHTS, SURVEYS, Night
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.queries import observations
@@ -41,12 +41,18 @@ dataset_job = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 
-rollback_job = dg.define_asset_job(
-    "rollback_job",
+deployment_job = dg.define_asset_job(
+    "deployment_job",
     selection=dg.AssetSelection.assets("deployed_model"),
-    description="Put the previous model in force again; needs `rollback_because`.",
+    description="Judge the newest model, or the one named, and deploy it if it is better.",
     executor_def=dg.in_process_executor,
 )
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def rollback_job() -> None:
+    """Put the model before the champion in force again, or another earlier one."""
+    rollback()
 
 
 @dg.job(executor_def=dg.in_process_executor)
@@ -164,5 +170,14 @@ def _day_after(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
-JOBS = (night_job, learning_job, dataset_job, rollback_job, tuning_job, evaluation_job, whole_graph)
+JOBS = (
+    night_job,
+    learning_job,
+    dataset_job,
+    deployment_job,
+    rollback_job,
+    tuning_job,
+    evaluation_job,
+    whole_graph,
+)
 SCHEDULES = (latest_nights, weekly_dataset)

@@ -1,4 +1,4 @@
-"""Work on request that makes no asset of the graph: searches for settings, evaluations.
+"""Work on request that makes no asset of the graph: searches, evaluations, rollbacks.
 
 An op tags its run with the row that it works on, so that whoever launched the run finds
 it in the catalogue.
@@ -17,7 +17,13 @@ from astrid_assets.learning.search.settings import SearchFailed, SearchSettings
 from astrid_assets.learning.search.space import BadSpace, with_values
 from astrid_assets.learning.settings import TrainingSettings
 from astrid_assets.resources.environment import Addresses
-from astrid_assets.steps.learning.settings import NoDataset, NoModel, SearchIsRunning
+from astrid_assets.steps.learning.settings import (
+    DEPLOYMENT_TAG,
+    DeployedMeanwhile,
+    NoDataset,
+    NoModel,
+    SearchIsRunning,
+)
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import ObjectStore
@@ -134,5 +140,49 @@ def evaluation(
             "evaluation": dg.MetadataValue.text(row.id),
             "model": dg.MetadataValue.text(f"{model.name} version {model.version}"),
             **evaluation_metadata(judged.evaluation),
+        }
+    )
+
+
+class RollbackConfig(dg.Config):
+    """Which model comes back, and why."""
+
+    because: str = Field(description="the reason, in words; kept with the decision")
+    to: str | None = Field(
+        default=None, description="id or version of the model; none: the one before the champion"
+    )
+    survey: str = Field(
+        default="", description="survey whose own champion is taken back; empty: the common one"
+    )
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def rollback(
+    context: dg.OpExecutionContext,
+    config: RollbackConfig,
+    catalogue: dg.ResourceParam[Catalogue],
+    store: dg.ResourceParam[ObjectStore],
+    compute: dg.ResourceParam[Compute],
+    tracking: dg.ResourceParam[Tracking],
+) -> None:
+    """An earlier model in force again, and the aliases of MLflow with it."""
+    from astrid_assets.steps.learning.deployment.in_force import roll_back
+
+    if not config.because.strip():
+        raise dg.Failure("a rollback needs its reason in `because`", allow_retries=False)
+    tools = Tools(catalogue, store, compute)
+    try:
+        with in_words():
+            row, model = roll_back(
+                tools, tracking, config.because, to=config.to, scope=config.survey
+            )
+    except (NoModel, DeployedMeanwhile) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    context.instance.add_run_tags(context.run_id, {DEPLOYMENT_TAG: str(row.sequence)})
+    context.add_output_metadata(
+        {
+            "in force": dg.MetadataValue.text(f"{model.name} version {model.version}"),
+            "onnx_sha256": dg.MetadataValue.text(model.onnx_sha256),
+            "reason": dg.MetadataValue.text(row.reason),
         }
     )

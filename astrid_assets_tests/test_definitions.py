@@ -135,7 +135,7 @@ def test_everything_can_run(defs: dg.Definitions) -> None:
     [
         ("night_job", set(NIGHTLY_ASSETS)),
         ("learning_job", set(LEARNING_ASSETS)),
-        ("rollback_job", {"deployed_model"}),
+        ("deployment_job", {"deployed_model"}),
         ("whole_graph", {*NIGHTLY_ASSETS, *LEARNING_ASSETS}),
     ],
 )

@@ -111,6 +111,31 @@ def test_the_clock_asks_for_the_latest_nights_that_have_frames(
     assert request.run_key.startswith("2025-04-01 ")
 
 
+OFFERED: dict[str, dict[str, object]] = {
+    "rollback_job": {"rollback": {"config": {"because": "..."}}},
+}
+"""What the launchpad offers where something has to be filled in; else it offers nothing."""
+
+
+def test_every_job_can_be_launched_as_the_launchpad_offers_it() -> None:
+    for job in defs.resolve_all_job_defs():
+        if not job.name.startswith("__"):
+            dg.validate_run_config(job, {"ops": OFFERED.get(job.name, {})})
+    with pytest.raises(dg.DagsterInvalidConfigError, match="rollback"):
+        dg.validate_run_config(defs.resolve_job_def("rollback_job"), {})
+
+
+def test_only_the_job_of_that_name_can_roll_back() -> None:
+    steps = {
+        job.name: {node.name for node in job.nodes}
+        for job in defs.resolve_all_job_defs()
+        if not job.name.startswith("__")
+    }
+    assert {name for name, nodes in steps.items() if "rollback" in nodes} == {"rollback_job"}
+    assert steps["rollback_job"] == {"rollback"}
+    assert "deployed_model" in steps["deployment_job"]
+
+
 def test_without_frames_the_clock_asks_for_nothing(
     catalogue: Catalogue, instance: dg.DagsterInstance
 ) -> None:

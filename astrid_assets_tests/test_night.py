@@ -92,8 +92,9 @@ class World:
         *,
         nights: list[str] | None = None,
         ops: Mapping[str, object] | None = None,
+        job_name: str = "learning_job",
     ) -> dg.ExecuteInProcessResult:
-        """Run assets, over a range of nights when given."""
+        """Run assets, over a range of nights when given; or a job that makes none."""
         definitions = build_definitions(
             catalogue=self.catalogue,
             store=self.store,
@@ -107,10 +108,10 @@ class World:
                 RANGE_START: str(Night(NAME, nights[0]).key),
                 RANGE_END: str(Night(NAME, nights[-1]).key),
             }
-        job = definitions.resolve_job_def("night_job" if nights else "learning_job")
+        job = definitions.resolve_job_def("night_job" if nights else job_name)
         return job.execute_in_process(
             instance=self.instance,
-            asset_selection=[dg.AssetKey(name) for name in assets],
+            asset_selection=[dg.AssetKey(name) for name in assets] or None,
             tags=tags,
             run_config={"ops": ops or {}},
             raise_on_error=False,
@@ -340,8 +341,7 @@ def test_rolling_back_without_an_earlier_model_is_refused(learned: World) -> Non
     with learned.catalogue.read() as session:
         before = session.scalar(select(func.count()).select_from(Deployment))
     result = learned.run(
-        ("deployed_model",),
-        ops={"deployed_model": {"config": {"rollback_because": "a test"}}},
+        (), job_name="rollback_job", ops={"rollback": {"config": {"because": "a test"}}}
     )
     assert not result.success
     with learned.catalogue.read() as session:

@@ -8,11 +8,13 @@ import dagster as dg
 import pytest
 
 from astrid_assets.compute import Compute
-from astrid_assets.jobs import evaluation_job, tuning_job
+from astrid_assets.jobs import evaluation_job, rollback_job, tuning_job
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.objects.object_store import FolderObjectStore
+from astrid_assets.storage.queries import models
 from astrid_assets.tracking.client import Tracking
 from astrid_assets_tests.catalogues import new_catalogue
+from astrid_assets_tests.steps.learning.deployment.test_in_force import deploy, with_models
 from astrid_assets_tests.steps.learning.test_train import add_dataset
 
 if TYPE_CHECKING:
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
-def failure_of(job: dg.JobDefinition, tools: Tools, tmp_path: Path, config: dict[str, Any]) -> str:
-    """Run a job that fails; returns its sentence."""
+def run_of(
+    job: dg.JobDefinition, tools: Tools, tmp_path: Path, config: dict[str, Any]
+) -> dg.ExecuteInProcessResult:
+    """Run a job on its own."""
     resources = {
         "catalogue": tools.catalogue,
         "store": tools.store,
@@ -30,12 +34,17 @@ def failure_of(job: dg.JobDefinition, tools: Tools, tmp_path: Path, config: dict
         "tracking": Tracking(f"sqlite:///{tmp_path}/mlflow.db"),
     }
     with dg.DagsterInstance.ephemeral() as instance:
-        result = job.execute_in_process(
+        return job.execute_in_process(
             run_config={"ops": {job.name.removesuffix("_job"): {"config": config}}},
             resources=resources,
             instance=instance,
             raise_on_error=False,
         )
+
+
+def failure_of(job: dg.JobDefinition, tools: Tools, tmp_path: Path, config: dict[str, Any]) -> str:
+    """Run a job that fails; returns its sentence."""
+    result = run_of(job, tools, tmp_path, config)
     assert not result.success
     (event,) = [event for event in result.all_events if event.is_step_failure]
     said = event.step_failure_data.user_failure_data
@@ -63,3 +72,25 @@ def test_a_search_without_a_dataset_or_with_a_wrong_setting_ends_in_a_sentence(
 def test_an_evaluation_without_a_model_ends_in_a_sentence(tools: Tools, tmp_path: Path) -> None:
     add_dataset(tools)
     assert "none was trained yet" in failure_of(evaluation_job, tools, tmp_path, {})
+
+
+def test_a_rollback_puts_the_model_before_in_force_and_never_deploys(
+    tools: Tools, tmp_path: Path
+) -> None:
+    with_models(tools.catalogue, tmp_path, range(1, 4))
+    assert "no earlier model" in failure_of(rollback_job, tools, tmp_path, {"because": "a test"})
+    for number in (1, 2):
+        deploy(tools, number)
+    assert "needs its reason" in failure_of(rollback_job, tools, tmp_path, {"because": " "})
+    client = Tracking(f"sqlite:///{tmp_path}/mlflow.db").client()
+    client.create_registered_model("astrid-unet")
+    for number in range(1, 4):
+        client.create_model_version("astrid-unet", f"{tmp_path}/{number}")
+    # Model 3 is the newest: a rollback that deployed would take it.
+    assert run_of(rollback_job, tools, tmp_path, {"because": "a test"}).success
+    with tools.catalogue.read() as session:
+        champion = models.champion(session)
+    assert champion is not None
+    assert champion.version == "1"
+    aliases = Tracking(f"sqlite:///{tmp_path}/mlflow.db").aliases("astrid-unet")
+    assert aliases == {"champion": "1"}

@@ -46,6 +46,7 @@ def doctor_command(fix: bool, verify: bool) -> None:
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from astrid_assets.cli import doctor_checks as checks
     from astrid_assets.cli import verifying
+    from astrid_assets.cli.lagging_aliases import check_aliases
 
     every: list[Check] = [
         ("Python", checks.check_python),
@@ -56,6 +57,7 @@ def doctor_command(fix: bool, verify: bool) -> None:
         ("Catalogue", checks.check_catalogue),
         ("Surveys", lambda: checks.check_surveys(fix=fix)),
         ("MLflow", lambda: checks.check_mlflow(fix=fix)),
+        ("Aliases", lambda: check_aliases(fix=fix)),
         ("Dagster", checks.check_dagster),
         ("Graph", checks.check_graph),
         ("Runs", lambda: checks.check_runs(fix=fix)),

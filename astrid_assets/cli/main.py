@@ -29,8 +29,10 @@ COMMANDS = {
     "dataset": "Collect, list, show, compare and retire training datasets.",
     "tune": "Search for the settings that train best.",
     "train": "Train a model on a dataset.",
-    "models": "List the trained models.",
+    "models": "List the trained models, and which are in force.",
     "evaluate": "Measure how good a model, or a way of training, is.",
+    "deploy": "Put a model in force if it is better.",
+    "rollback": "Put an earlier model in force again.",
     "ui": "Start the Dagster UI, its daemon, MLflow and the review page.",
     "doctor": "Check the installation and what a crash left behind.",
 }

@@ -1,4 +1,4 @@
-"""`astrid models`: the trained models, and which one is in force."""
+"""`astrid models`: the trained models, which are in force, and what became of the others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 COLUMNS = {
     "version": "",
-    "in_force": "",
+    "state": "",
+    "aliases": "",
     "roc_auc": ".4f",
     "roc_auc_low": ".4f",
     "roc_auc_high": ".4f",
@@ -37,24 +38,37 @@ COLUMNS = {
 def models_command(kind: str) -> None:
     """List the trained models, the newest first, each judged on its own test split.
 
+    States: in force (champion), refused, replaced, rolled back; empty: not judged yet. The
+    aliases of a survey's own champion end in its name.
+
     \b
     Example:
       astrid models
       astrid models --format json
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from astrid_assets.cli.workplace import open_catalogue, prepare_home
+    from astrid_assets.steps.learning.deployment.aliases import aliases_of
     from astrid_assets.storage.queries import models
+    from astrid_assets.storage.queries.deployment_outcomes import outcomes_of
 
     prepare_home()
     with open_catalogue().read() as session:
         known = models.all_models(session)
-        champion = models.champion(session)
+        states = outcomes_of(session)
+        named = sorted(aliases_of(session).items())
         runs = {run.id: run for run in models.training_runs(session)}
     if not known and kind == "table":
         click.echo("no model was trained yet: astrid train trains one")
         return
-    in_force = None if champion is None else champion.id
-    print_rows([_row(model, runs, in_force) for model in known], COLUMNS, kind)
+    rows = [
+        {
+            **_row(model, runs),
+            "state": states.get(model.id, ""),
+            "aliases": " ".join(name for name, version in named if version == model.version),
+        }
+        for model in known
+    ]
+    print_rows(rows, COLUMNS, kind)
 
 
 def _own_calibrations(model: Model) -> str:
@@ -65,14 +79,11 @@ def _own_calibrations(model: Model) -> str:
     return ", ".join(name for name, one in surveys.items() if one["own"]) or "none"
 
 
-def _row(
-    model: Model, runs: dict[str, TrainingRun], in_force: str | None
-) -> dict[str, str | float | bool | None]:
+def _row(model: Model, runs: dict[str, TrainingRun]) -> dict[str, str | float | bool | None]:
     run = runs.get(model.training_run_id or "")
     area = (model.metrics.get("model") or {}).get("roc_auc") or {}
     return {
         "version": model.version,
-        "in_force": "yes" if model.id == in_force else "",
         "roc_auc": area.get("value"),
         "roc_auc_low": area.get("low"),
         "roc_auc_high": area.get("high"),

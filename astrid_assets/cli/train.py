@@ -93,4 +93,4 @@ def _print(trained: TrainedVersion) -> None:
         f"{model.name} version {model.version} ({model.id}), {how}: ROC AUC {area.value:.4f} "
         f"({area.low:.4f} to {area.high:.4f}) on the test split of {trained.run.dataset_id}"
     )
-    click.echo("materialize deployed_model to judge it against the model in force")
+    click.echo("astrid deploy compares it with the model in force")

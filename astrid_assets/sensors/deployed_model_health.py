@@ -156,7 +156,7 @@ def deployed_model_health(
     # One rollback for each decision to deploy, whatever becomes of it.
     return dg.RunRequest(
         run_key=f"after deployment {last.sequence if last else 0}",
-        run_config={"ops": {"deployed_model": {"config": {"rollback_because": health.reason}}}},
+        run_config={"ops": {"rollback": {"config": {"because": health.reason}}}},
         tags={"astrid/reason": health.reason},
     )
 

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALIASES = frozenset({"champion", "challenger", "previous"})
+"""For the model that scores every survey; one with its own champion has ``champion-NAME``,
+and so on."""
 SHA256_TAG = "onnx_sha256"
 REQUEST_RETRIES = "3"  # 14 s of a server that stumbles; MLflow's own 7 take four minutes
 
@@ -236,7 +238,7 @@ class Tracking:
 
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Let ``champion``, ``challenger`` or ``previous`` name a version."""
-        if alias not in ALIASES:
+        if alias.partition("-")[0] not in ALIASES:
             raise ValueError(f"{alias!r} is none of {', '.join(sorted(ALIASES))}")
         with reached(self.check, self.file):
             self.client().set_registered_model_alias(name, alias, version)
@@ -249,11 +251,15 @@ class Tracking:
 
     def alias_version(self, name: str, alias: str) -> str | None:
         """Return the version an alias names, None where it names none."""
-        for model in self.client().search_registered_models(f"name = '{name}'"):
-            version = dict(model.aliases).get(alias)
-            # An int on SQLite, a string over HTTP.
-            return None if version is None else str(version)
-        return None
+        return self.aliases(name).get(alias)
+
+    def aliases(self, name: str) -> dict[str, str]:
+        """Return the version that each alias of a model names."""
+        with reached(self.check, self.file):
+            for model in self.client().search_registered_models(f"name = '{name}'"):
+                # An int on SQLite, a string over HTTP.
+                return {alias: str(version) for alias, version in dict(model.aliases).items()}
+        return {}
 
     def _experiment_files(self, name: str) -> str | None:
         location = self.artifact_location

@@ -208,3 +208,60 @@ class EvaluationMetricsOut(Out):
     custom_metrics: dict[str, Any] = Field(
         description="other numbers, with 95 % intervals where there are some"
     )
+
+
+class DeployIn(Body):
+    """Which model to judge and to deploy if it is better."""
+
+    model_id: Id | None = Field(
+        default=None, description="Id of the model; without: the one trained last."
+    )
+    survey: Text | None = Field(
+        default=None,
+        description="Survey that it is to score alone; without: all without a champion of "
+        "their own.",
+    )
+    force: bool = Field(
+        default=False, description="Deploy whatever the comparison says; needs `because`."
+    )
+    because: Annotated[PlainText, Field(max_length=2000)] | None = Field(
+        default=None, description="Why it is forced; kept with the decision."
+    )
+
+
+class RollbackIn(Body):
+    """Which model comes back, and why."""
+
+    because: Annotated[PlainText, Field(min_length=1, max_length=2000)] = Field(
+        description="The reason, in words; kept with the decision."
+    )
+    to: Id | None = Field(
+        default=None, description="Id of an earlier model; without: the one before the champion."
+    )
+    survey: Text | None = Field(
+        default=None, description="Survey whose own champion is taken back; without: the common."
+    )
+
+
+class DeploymentOut(Out):
+    """How a deployment stands; null: not known (yet), or not of this kind."""
+
+    status: str = Field(description="as Dagster reports it: queued, started, success, failure …")
+    job_id: str | None = None
+    follow: str | None = None
+    ui: str | None = Field(default=None, description="the run in Dagster's own pages")
+    deployment_id: int | None = Field(default=None, description="number of the decision")
+    action: str | None = Field(default=None, description="deploy | keep | rollback")
+    state: str | None = Field(
+        default=None, description="in force | refused | replaced | rolled back"
+    )
+    model_id: str | None = None
+    version: str | None = Field(default=None, description="in MLflow's registry")
+    previous_model_id: str | None = None
+    survey: str | None = Field(default=None, description="null: every survey without its own")
+    dataset_id: str | None = Field(default=None, description="whose test split decided")
+    reason: str | None = None
+    canary: dict[str, Any] | None = Field(
+        default=None, description="what the model did once it was in force"
+    )
+    decided_at: dt.datetime | None = None

@@ -46,7 +46,8 @@ class ScriptedDagster:
     def answer(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         """Return what GraphQL would."""
         if "repositoriesOrError" in query:
-            jobs = [{"name": "learning_job"}, {"name": "tuning_job"}, {"name": "evaluation_job"}]
+            known = ("learning", "tuning", "evaluation", "deployment", "rollback")
+            jobs = [{"name": f"{name}_job"} for name in known]
             node = {"name": "r", "location": {"name": "l"}, "jobs": jobs}
             return {"repositoriesOrError": {"__typename": "RepositoryConnection", "nodes": [node]}}
         if "launchRun" in query:

@@ -230,10 +230,9 @@ def test_an_mlflow_server_out_of_reach_is_told_by_a_learning_asset(
     catalogue = open_catalogue()
     for _ in range(2):
         deploy(catalogue, add_dataset(catalogue, 0))
-    config = {"deployed_model": {"config": {"rollback_because": "a test"}}}
     with dagster_instance() as instance:
         job = load_graph().resolve_job_def("learning_job")
-        outcome = run_in_process(job, instance, assets=["deployed_model"], ops=config)
+        outcome = run_in_process(job, instance, assets=["deployed_model"])
     (error,) = outcome.errors
     assert error.startswith("deployed_model: no MLflow server answers at http://127.0.0.1:9")
     assert "start it, or unset MLFLOW_TRACKING_URI" in error

@@ -111,8 +111,8 @@ def test_a_bad_champion_is_rolled_back_once(
     [request] = deployed_model_health.evaluate_tick(context).run_requests or []
     [again] = deployed_model_health.evaluate_tick(context).run_requests or []
     assert request.run_key == again.run_key
-    config = request.run_config["ops"]["deployed_model"]["config"]
-    assert "clearly worse" in config["rollback_because"]
+    config = request.run_config["ops"]["rollback"]["config"]
+    assert "clearly worse" in config["because"]
 
 
 @pytest.mark.slow

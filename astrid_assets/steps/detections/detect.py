@@ -107,7 +107,7 @@ def _plans(
 ) -> list[NightPlan[DetectTask]]:
     plans = []
     with tools.catalogue.read() as session:
-        model = models.champion(session)
+        model = models.champion_of_survey(session, profile.name)
         own = own_calibration(model, profile.name) if model else None
         held = gates.blocked_nights(session, profile.name, "difference_images")
         for night in nights:

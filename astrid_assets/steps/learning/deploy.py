@@ -1,22 +1,26 @@
-"""Decide whether the newest model replaces the champion; roll back when asked.
+"""Decide whether a model, if not named the newest, replaces the champion of a scope.
 
 Both are judged now, on the rows of the newest dataset's test split that neither of their
 trainings saw (`seen`). The decision is a pure function of the two evaluations; the
-catalogue's deployment row is the truth, the aliases in the model registry follow it. A
-model that was taken back stays back: what the test split did not show, its use did.
+catalogue's deployment row is the truth, the aliases in the model registry follow it
+(`deployment`). A model that was taken back stays back: what the test split did not show, its
+use did.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import polars as pl
 
 from astrid_assets.science.quality.gates import MIN_TEST_SAMPLES
+from astrid_assets.steps.learning.deployment.aliases import follow
+from astrid_assets.steps.learning.deployment.in_force import put_in_force
 from astrid_assets.steps.learning.evaluate import evaluate_model
 from astrid_assets.steps.learning.opening import open_dataset, require_dataset
 from astrid_assets.steps.learning.seen import UnknownTraining, seen_by_none
 from astrid_assets.steps.learning.settings import DeploymentSettings, NoModel
-from astrid_assets.steps.learning.train import MODEL_NAME
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.learning import Deployment, Model
 from astrid_assets.storage.queries import models
@@ -25,20 +29,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from astrid_assets.learning.evaluation import Evaluation
+    from astrid_assets.steps.learning.deployment.aliases import ModelAliases
     from astrid_assets.steps.learning.opening import DatasetArrays
     from astrid_assets.steps.nights import Tools
-
-
-class ModelAliases(Protocol):
-    """The part of a model registry that a deployment writes to."""
-
-    def set_alias(self, name: str, alias: str, version: str) -> None:
-        """Let an alias name a version."""
-        ...
-
-    def delete_alias(self, name: str, alias: str) -> None:
-        """Let an alias name nothing."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -60,6 +53,8 @@ class DeploymentReport:
     champion: Evaluation | None
     n_unseen: int = 0
     """Test samples that no training of the two saw, which decided."""
+    sequence: int | None = None
+    """Number of the decision in the catalogue; None where none was written."""
 
 
 def decide(
@@ -96,60 +91,105 @@ def decide(
 
 
 def deploy_newest(
-    tools: Tools, tracking: ModelAliases, settings: DeploymentSettings, work_folder: Path
+    tools: Tools,
+    tracking: ModelAliases,
+    settings: DeploymentSettings,
+    work_folder: Path,
+    *,
+    name: str | None = None,
+    scope: str = "",
+    force_because: str = "",
 ) -> DeploymentReport:
     """Put the newest model in force if it is better; keep a row of the decision.
+
+    Parameters
+    ----------
+    name
+        Id or version of another model than the newest.
+    scope
+        Survey that it is to score alone, judged on this survey's rows; empty: all that have
+        no champion of their own.
+    force_because
+        Not empty: deploy whatever the comparison says, for this reason.
 
     Raises
     ------
     NoModel
-        If nothing was trained yet.
+        If nothing was trained yet, or there is no model of that name.
+    DeployedMeanwhile
+        If another model came into force while these were compared.
     """
     with tools.catalogue.read() as session:
-        newest = models.newest_model(session)
-        champion = models.champion(session)
-        last = models.last_deployment(session)
-        taken_back = newest is not None and models.was_rolled_back(session, newest.id)
+        newest = models.newest_model(session) if name is None else models.model_named(session, name)
+        own = models.champion(session, scope)
+        champion = own or models.champion(session)
+        in_force = models.in_force(session, scope)
+        last = models.last_deployment(session, scope)
+        taken_back = newest is not None and models.was_rolled_back(session, newest.id, scope)
     if newest is None:
-        raise NoModel("no model was trained yet: materialize trained_unet first")
-    if taken_back:
-        _follow(tools, tracking, None)
-        reason = "the newest model was rolled back; train another one"
+        raise NoModel(
+            "no model was trained yet: materialize trained_unet first"
+            if name is None
+            else f"there is no model {name}: astrid models lists those there are"
+        )
+    which = f"version {newest.version}" if name else "the newest model"
+    if own is not None and own.id == newest.id:
+        follow(tools, tracking)
+        return DeploymentReport("keep", f"{which} is in force already", own, None, None)
+    if taken_back and not force_because:
+        follow(tools, tracking)
+        reason = f"{which} was rolled back; train another one, or force it with a reason"
         return DeploymentReport("keep", reason, champion, None, None)
     row = require_dataset(tools)
     arrays = open_dataset(tools, row, work_folder / "datasets")
-    if champion is not None and champion.id == newest.id:
-        judged = _judge(tools, newest, None, arrays, settings)
-        _follow(tools, tracking, None)
-        reason = "the newest model is in force already"
-        return DeploymentReport("keep", reason, champion, judged.challenger, judged.challenger)
-    judged = _judge(tools, newest, champion, arrays, settings)
+    if scope:
+        arrays = judged_by_survey(arrays, scope)
+    # A survey's first own champion is compared with the common one, which may be itself.
+    is_same = champion is not None and champion.id == newest.id
+    judged = _judge(tools, newest, None if is_same else champion, arrays, settings)
     decision = judged.decision
-    action = "deploy" if decision.deploy else "keep"
-    refused_before = last is not None and last.action == "keep" and last.model_id == newest.id
-    if not (action == "keep" and refused_before):
-        with tools.catalogue.begin() as session:
-            models.record_deployment(
-                session,
-                Deployment(
-                    action=action,
-                    model_id=newest.id,
-                    previous_model_id=champion.id if champion else None,
-                    dataset_id=row.id,
-                    reason=decision.reason,
-                    metrics={
-                        "unseen_test_samples": judged.n_unseen,
-                        "challenger": judged.challenger and judged.challenger.as_dict(),
-                        "champion": judged.champion and judged.champion.as_dict(),
-                    },
-                    created_at=now(),
-                ),
-            )
-    _follow(tools, tracking, None if decision.deploy else newest)
-    in_force = newest if decision.deploy else champion
-    return DeploymentReport(
-        action, decision.reason, in_force, judged.challenger, judged.champion, judged.n_unseen
+    if force_because:
+        reason = f"forced: {force_because}; the comparison said: {decision.reason}"
+        decision = DeploymentDecision(deploy=True, reason=reason)
+    decided = Deployment(
+        action="deploy" if decision.deploy else "keep",
+        model_id=newest.id,
+        previous_model_id=champion.id if champion else None,
+        dataset_id=row.id,
+        reason=decision.reason,
+        metrics={
+            "unseen_test_samples": judged.n_unseen,
+            "challenger": judged.challenger and judged.challenger.as_dict(),
+            "champion": judged.champion and judged.champion.as_dict(),
+        },
+        created_at=now(),
+        scope=scope,
+        follows=(in_force.sequence if in_force else 0) if decision.deploy else None,
     )
+    if decision.deploy:
+        put_in_force(tools, decided)
+    elif last is not None and (last.action, last.model_id) == ("keep", newest.id):
+        decided = last
+    else:
+        with tools.catalogue.begin() as session:
+            models.record_deployment(session, decided)
+    follow(tools, tracking)
+    return DeploymentReport(
+        decided.action,
+        decision.reason,
+        newest if decision.deploy else champion,
+        judged.challenger,
+        judged.champion,
+        judged.n_unseen,
+        decided.sequence,
+    )
+
+
+def judged_by_survey(arrays: DatasetArrays, survey: str) -> DatasetArrays:
+    """Return a version whose test split holds rows of one survey only."""
+    others = (pl.col("survey") != survey) & (pl.col("split") == "test")
+    split = pl.when(others).then(pl.lit("spare")).otherwise(pl.col("split"))
+    return replace(arrays, manifest=arrays.manifest.with_columns(split.alias("split")))
 
 
 @dataclass(frozen=True)
@@ -190,47 +230,3 @@ def _judge(
     return _Judgement(
         first, second, len(rows), DeploymentDecision(deploy=decision.deploy, reason=reason)
     )
-
-
-def roll_back(tools: Tools, tracking: ModelAliases, reason: str) -> DeploymentReport:
-    """Put the model before the champion in force again.
-
-    Raises
-    ------
-    NoModel
-        If there is no earlier model.
-    """
-    with tools.catalogue.begin() as session:
-        champion = models.champion(session)
-        previous = models.previous(session)
-        if champion is None or previous is None:
-            raise NoModel("there is no earlier model to roll back to")
-        models.record_deployment(
-            session,
-            Deployment(
-                action="rollback",
-                model_id=previous.id,
-                previous_model_id=champion.id,
-                dataset_id=None,
-                reason=reason,
-                metrics={},
-                created_at=now(),
-            ),
-        )
-    _follow(tools, tracking, None)
-    return DeploymentReport("rollback", reason, previous, None, None)
-
-
-def _follow(tools: Tools, tracking: ModelAliases, challenger: Model | None) -> None:
-    """Let the registry's aliases say what the catalogue says."""
-    with tools.catalogue.read() as session:
-        aliases = {
-            "champion": models.champion(session),
-            "previous": models.previous(session),
-            "challenger": challenger,
-        }
-    for alias, model in aliases.items():
-        if model is None:
-            tracking.delete_alias(MODEL_NAME, alias)
-        else:
-            tracking.set_alias(MODEL_NAME, alias, model.version)

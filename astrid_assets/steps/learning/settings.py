@@ -14,6 +14,9 @@ MIN_ROC_AUC = 0.9
 REQUESTED_BY = "astrid/requested_by"
 """Tag of a run: who asked for it, at the review page or in a terminal."""
 
+DEPLOYMENT_TAG = "astrid/deployment"
+"""Tag of a run: number of the decision about a champion that it made."""
+
 LABEL_SOURCES = ("person", "catalogue", "import", "truth", "survey_score")
 """Who says what a detection is; `survey_score` is a survey's own network, and trains only."""
 
@@ -31,6 +34,10 @@ class NoDataset(RuntimeError):
 
 class NoModel(RuntimeError):
     """There is no model to deploy or to roll back to."""
+
+
+class DeployedMeanwhile(RuntimeError):
+    """Another model came into force while a deployment was decided."""
 
 
 class NoSearch(RuntimeError):

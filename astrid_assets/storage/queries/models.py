@@ -27,32 +27,72 @@ if TYPE_CHECKING:
 IN_FORCE = ("deploy", "rollback")
 
 
-def champion(session: Session) -> Model | None:
-    """Return the model in force: that of the newest deploy or rollback."""
-    newest_row = session.scalar(_in_force().limit(1))
+def champion(session: Session, scope: str = "") -> Model | None:
+    """Return the model in force in a scope: that of its newest deploy or rollback.
+
+    Parameters
+    ----------
+    scope
+        A survey, for the champion that is its own; empty: the common one.
+    """
+    newest_row = in_force(session, scope)
     return None if newest_row is None else session.get_one(Model, newest_row.model_id)
 
 
-def previous(session: Session) -> Model | None:
+def champion_of_survey(session: Session, survey: str) -> Model | None:
+    """Return the model that scores a survey: its own champion, else the common one."""
+    return champion(session, survey) or champion(session)
+
+
+def in_force(session: Session, scope: str = "") -> Deployment | None:
+    """Return the row that put the champion of a scope in force."""
+    return session.scalar(_in_force(scope).limit(1))
+
+
+def scopes(session: Session) -> list[str]:
+    """Return the scopes that have a champion, the common one (empty) first."""
+    query = select(Deployment.scope).where(Deployment.action.in_(IN_FORCE)).distinct()
+    return sorted(session.scalars(query))
+
+
+def previous(session: Session, scope: str = "") -> Model | None:
     """Return the model that was in force when the champion was deployed.
 
     Rolling back twice so goes two models back, and never to the one rolled back from.
     """
-    current = champion(session)
+    current = in_force(session, scope)
     if current is None:
         return None
     deployed = session.scalar(
-        _in_force().where(Deployment.model_id == current.id, Deployment.action == "deploy").limit(1)
+        _in_force(scope)
+        .where(Deployment.model_id == current.model_id, Deployment.action == "deploy")
+        .limit(1)
     )
     if deployed is None or deployed.previous_model_id is None:
         return None
     return session.get_one(Model, deployed.previous_model_id)
 
 
-def was_rolled_back(session: Session, model_id: str) -> bool:
+def challenger(session: Session, scope: str = "") -> Model | None:
+    """Return the model that the newest decision of a scope refused, None where it took one."""
+    last = last_deployment(session, scope)
+    if last is None or last.action != "keep":
+        return None
+    return session.get_one(Model, last.model_id)
+
+
+def was_in_force(session: Session, model_id: str, scope: str = "") -> bool:
+    """Return whether a model ever was the champion of a scope."""
+    query = _in_force(scope).where(Deployment.model_id == model_id)
+    return session.scalar(query.limit(1)) is not None
+
+
+def was_rolled_back(session: Session, model_id: str, scope: str = "") -> bool:
     """Return whether a model was in force once and was taken back."""
     query = select(Deployment.sequence).where(
-        Deployment.action == "rollback", Deployment.previous_model_id == model_id
+        Deployment.action == "rollback",
+        Deployment.previous_model_id == model_id,
+        Deployment.scope == scope,
     )
     return session.scalar(query.limit(1)) is not None
 
@@ -63,10 +103,10 @@ def newest_model(session: Session) -> Model | None:
     return session.scalar(query.limit(1))
 
 
-def last_deployment(session: Session) -> Deployment | None:
-    """Return the newest decision, whatever it was."""
-    query = select(Deployment).order_by(Deployment.sequence.desc())
-    return session.scalar(query.limit(1))
+def last_deployment(session: Session, scope: str = "") -> Deployment | None:
+    """Return the newest decision of a scope, whatever it was."""
+    query = select(Deployment).where(Deployment.scope == scope)
+    return session.scalar(query.order_by(Deployment.sequence.desc()).limit(1))
 
 
 def deployments(session: Session) -> list[Deployment]:
@@ -75,7 +115,13 @@ def deployments(session: Session) -> list[Deployment]:
 
 
 def record_deployment(session: Session, deployment: Deployment) -> Deployment:
-    """Keep a decision and return it with its sequence number."""
+    """Keep a decision and return it with its sequence number.
+
+    Where it says not which row it follows, it follows the one in force.
+    """
+    if deployment.action in IN_FORCE and deployment.follows is None:
+        before = in_force(session, deployment.scope)
+        deployment.follows = before.sequence if before else 0
     session.add(deployment)
     session.flush()
     return deployment
@@ -153,9 +199,9 @@ def current_scores(session: Session, survey: str, night: str) -> list[tuple[str 
     return [(row[0], row[1]) for row in session.execute(query.order_by(Detection.id))]
 
 
-def _in_force() -> Select[Deployment]:
+def _in_force(scope: str) -> Select[Deployment]:
     return (
         select(Deployment)
-        .where(Deployment.action.in_(IN_FORCE))
+        .where(Deployment.action.in_(IN_FORCE), Deployment.scope == scope)
         .order_by(Deployment.sequence.desc())
     )

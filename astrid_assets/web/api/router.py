@@ -10,6 +10,7 @@ from astrid_assets.web.api import (
     cutouts,
     detections,
     ml,
+    ml_deployment,
     ml_evaluation,
     reviewing,
     sky,
@@ -41,7 +42,8 @@ def api_router(*, needs_login: bool) -> APIRouter:
         guards.append(Security(BEARER))
     guards.append(Depends(only_known_parameters))
     closed = APIRouter(dependencies=guards, responses=responses(401, 403, 422, 429, 503))
-    for part in (browse, detections, cutouts, sky, training, ml, ml_evaluation, reviewing):
+    learning = (training, ml, ml_evaluation, ml_deployment)
+    for part in (browse, detections, cutouts, sky, *learning, reviewing):
         closed.include_router(part.router)
     router.include_router(closed)
     return router

@@ -10,7 +10,8 @@ from scipy.special import expit
 
 from astrid_assets.compute import Compute
 from astrid_assets.learning.evaluation import Evaluation, evaluate
-from astrid_assets.steps.learning.deploy import decide, deploy_newest, roll_back
+from astrid_assets.steps.learning.deploy import decide, deploy_newest
+from astrid_assets.steps.learning.deployment.in_force import roll_back
 from astrid_assets.steps.learning.settings import DeploymentSettings, NoModel
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.database.tables.learning import Deployment, Model
@@ -82,6 +83,10 @@ class Aliases:
     def __init__(self) -> None:
         self.now: dict[str, str] = {}
 
+    def aliases(self, name: str) -> dict[str, str]:
+        """Return the version that each alias names."""
+        return dict(self.now)
+
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Let an alias name a version."""
         self.now[alias] = version
@@ -133,8 +138,8 @@ def champion_id(tools: Tools) -> str | None:
 
 def test_a_rollback_puts_the_model_before_in_force(tools):
     aliases = Aliases()
-    report = roll_back(tools, aliases, "floods the night")
-    assert report.action == "rollback"
+    row, model = roll_back(tools, aliases, "floods the night")
+    assert (row.action, model.id) == ("rollback", "model-1")
     assert champion_id(tools) == "model-1"
     assert aliases.now == {"champion": "1"}
 

@@ -13,7 +13,7 @@ from astrid_assets.science.quality.frame_numbers import FRAME_NUMBERS
 from astrid_assets.storage.database.migrations import schema as migrations
 from astrid_assets.storage.database.tables.detections import Detection, SkyObject
 from astrid_assets.storage.database.tables.frames import PreprocessRun
-from astrid_assets.storage.database.tables.learning import TrainingDataset
+from astrid_assets.storage.database.tables.learning import Deployment, TrainingDataset
 from astrid_assets.storage.database.tables.review import ValidationEvent, VoteRow
 from astrid_assets.storage.queries.named_objects import named_objects
 from astrid_assets.storage.queries.naming import new_object_names
@@ -189,3 +189,24 @@ def test_what_was_found_and_said_before_gets_names_and_marks(empty_catalogue: Ca
         assert [event.score_seen for event in events] == [False, False, False, True]
         votes = session.scalars(select(VoteRow).order_by(VoteRow.reviewer))
         assert [vote.score_seen for vote in votes] == [True, False]
+
+
+@pytest.mark.slow
+def test_decisions_of_before_follow_each_other_in_their_order(empty_catalogue: Catalogue) -> None:
+    with empty_catalogue.engine.begin() as connection:
+        settings = migrations.config()
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0022")
+    model = "INSERT INTO models (id, name, version, onnx_sha256, onnx_key, metrics, threshold, "
+    model += f"created_at) VALUES ('m', 'u', '1', 'x', 'k', '{{}}', 0.5, '{TIME}')"
+    with empty_catalogue.engine.begin() as connection:
+        connection.execute(text(model))
+        for action in ("keep", "deploy", "deploy", "keep", "rollback"):
+            row = "INSERT INTO deployments (action, model_id, reason, metrics, created_at) VALUES "
+            connection.execute(text(row + f"('{action}', 'm', '', '{{}}', '{TIME}')"))
+    empty_catalogue.migrate()
+    empty_catalogue.check()
+    with empty_catalogue.read() as session:
+        rows = session.scalars(select(Deployment).order_by(Deployment.sequence))
+        found = [(row.follows, row.scope) for row in rows]
+    assert found == [(None, ""), (0, ""), (2, ""), (None, ""), (3, "")]

@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -298,12 +299,15 @@ class SearchTrial(Base, kw_only=True):
 
 
 class Deployment(Base, kw_only=True):
-    """A decision about the champion; the newest deploy or rollback row is in force.
+    """A decision about a champion; the newest deploy or rollback row of a scope is in force.
 
-    ``action``: deploy | keep (the gate refused the challenger) | rollback.
+    ``action``: deploy | keep (the gate refused the challenger) | rollback. Each row that puts
+    a model in force names the one that it follows, and none is followed twice: of two
+    deployments at once, the database lets one in.
     """
 
     __tablename__ = "deployments"
+    __table_args__ = (Index("ix_deployments_scope_follows", "scope", "follows", unique=True),)
     sequence: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"),
         primary_key=True,
@@ -326,3 +330,12 @@ class Deployment(Base, kw_only=True):
     """Metrics of the challenger and of the champion on that test split."""
     created_at: Mapped[dt.datetime]
     """When it was decided (UTC)."""
+    scope: Mapped[str] = mapped_column(String(40), default="", server_default=text("''"))
+    """Survey whose detections the decision is about; empty: all without a champion of their
+    own."""
+    follows: Mapped[int | None] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), default=None
+    )
+    """Number of the row that was in force in the scope before, 0 for none; None for keep."""
+    canary: Mapped[Json | None] = mapped_column(default=None)
+    """What the model did once it was in force; None before it was looked at, and for keep."""
