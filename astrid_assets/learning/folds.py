@@ -172,15 +172,18 @@ def _with_val(
     may_judge: Flags,
     seed: int,
 ) -> Fold:
-    """Return a fold; some of the free groups that may judge become its val rows."""
-    rows = np.flatnonzero(free)
+    """Return a fold; some of the free groups that may judge become its val rows.
+
+    A group that only trains is of no use there.
+    """
+    rows = np.flatnonzero(free & np.isin(groups, np.unique(groups[may_judge])))
     part = balanced_parts(groups[rows], labels[rows], may_judge[rows], VAL_PARTS, seed + 1)
     chosen = np.zeros(len(groups), dtype=bool)
     chosen[rows[part == 0]] = True
     return Fold(
         name,
         np.flatnonzero(free & ~chosen),
-        # What only trains is of no use in a val split, and its object must not train.
+        # What only trains is left out with its object.
         np.flatnonzero(chosen & may_judge),
         np.flatnonzero(judged),
     )

@@ -36,6 +36,17 @@ def test_each_row_that_may_judge_is_judged_once_by_a_network_that_saw_no_kin(rng
     assert max(reals) - min(reals) <= 8
 
 
+def test_what_has_no_judging_kin_trains_in_every_fold(rng):
+    groups, labels, may_judge, _ = split(rng)
+    alone = ~np.isin(groups, np.unique(groups[may_judge]))
+    groups[rng.random(len(groups)) < 0.2] = "silver"
+    may_judge &= groups != "silver"
+    alone |= groups == "silver"
+    assert alone.any()
+    for fold in folds_by_group(groups, labels, may_judge, 5, seed=3):
+        assert set(np.flatnonzero(alone)) <= set(fold.train.tolist())
+
+
 def test_the_order_of_the_rows_changes_no_fold(rng):
     groups, labels, may_judge, _ = split(rng)
     order = rng.permutation(len(groups))
