@@ -18,6 +18,12 @@ from sqlalchemy import update
 from astrid_assets.pictures.light_curve_svg import LightPoint, light_curve_svg
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, ForcedFlux
 from astrid_assets.storage.database.tables.frames import Survey
+from astrid_assets.storage.database.tables.learning import (
+    Search,
+    SearchTrial,
+    TrainingDataset,
+)
+from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.review import accounts, reviewer_stats
 from astrid_assets.storage.review.events import Statement, record_statement
@@ -175,6 +181,69 @@ def test_pages_hide_the_score_from_a_reviewer_until_the_answer(client, sky):
     for words in ("unet v1", "a ghost", "bob"):
         assert words in client.get(page).text
     assert client.get(night).text.count("unet v1 says") == thumbs
+
+
+@pytest.mark.slow
+def test_a_search_shows_its_trials_and_what_mattered(client, sky, catalogue):
+    assert "astrid tune" in client.get("/browse/searches").text
+    dataset = TrainingDataset(
+        id="d",
+        content_hash="d" * 64,
+        name="d",
+        collection_params={},
+        total_samples=1,
+        anomaly_ratio=0.5,
+        quality_score=1.0,
+        quality_report={},
+        shards=[],
+        samples_key="none",
+        last_sequence=0,
+        created_at=WHEN,
+        created_by="ann",
+        status="active",
+        status_at=WHEN,
+    )
+    search = Search(
+        id="s",
+        dataset_id="d",
+        training_params={},
+        search_params={"search": "random", "space": {"depth": [2, 3]}, "metric": "val_auc"},
+        best_settings={"depth": 3},
+        importance={"depth": 0.75},
+        status="completed",
+        started_at=WHEN,
+        completed_at=WHEN,
+    )
+    tried = [(2, 0.81, "finished", None), (3, 0.92, "finished", None), (4, None, "failed", "boom")]
+    trials = [
+        SearchTrial(
+            id=f"t{depth}",
+            search_id="s",
+            number=number,
+            values={"depth": depth},
+            history=[]
+            if auc is None
+            else [{"epoch": 0.0, "val_loss": 1.0, "val_candidate_loss": 1.0, "val_auc": auc}],
+            status=status,
+            error=error,
+        )
+        for number, (depth, auc, status, error) in enumerate(tried, 1)
+    ]
+    with catalogue.begin() as session:
+        for rows in ([dataset], [search], trials):
+            upsert(session, rows)
+    assert "/browse/searches" in client.get("/browse/models").text
+    assert "/browse/searches/s" in client.get("/browse/searches").text
+    text = client.get("/browse/searches/s").text
+    assert "Best settings: depth 3" in text
+    assert "depth 0.75" in text
+    assert "failed: boom" in text
+    assert text.index("0.9200") < text.index("0.8100") < text.index("boom")
+    for name in ("importance", "trials"):
+        assert f"/pictures/searches/s/{name}.png" in text
+        assert client.get(f"/pictures/searches/s/{name}.png").content[:4] == b"\x89PNG"
+    for address in ("/browse/searches/x", "/pictures/searches/x/trials.png"):
+        assert client.get(address).status_code == 404
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from astrid_assets.learning.search.trials import Trial
     from astrid_assets.learning.settings import TrainingSettings
     from astrid_assets.steps.nights import Tools
+    from astrid_assets.storage.database.catalogue import Catalogue
 
 IMPORTANCE, COORDINATES = "importance of settings", "trials, the best in colour"
 """Titles of the two pictures."""
@@ -90,20 +91,28 @@ def cut_off_search(
     )
 
 
-def report_of(tools: Tools, search_id: str, *, was_known: bool = False) -> SearchReport:
+def report_of(catalogue: Catalogue, search_id: str, *, was_known: bool = False) -> SearchReport:
     """Return a search with its trials, the best first, and its pictures."""
     from astrid_assets.learning.search.settings import SearchSettings
-    from astrid_assets.learning.search.trials import ranked
 
-    with tools.catalogue.read() as session:
+    with catalogue.read() as session:
         row = session.get_one(Search, search_id)
-        trials = trials_in(session, search_id)
     search = SearchSettings.model_validate(row.search_params)
-    best_first = ranked(trials, search.metric)
-    rest = [trial for trial in trials if trial not in best_first]
+    best_first, rest = trials_of_search(catalogue, row)
     return SearchReport(
         row, (*best_first, *rest), _pictures(row, search, best_first), was_known=was_known
     )
+
+
+def trials_of_search(catalogue: Catalogue, row: Search) -> tuple[list[Trial], list[Trial]]:
+    """Return the trials with a result, the best first, and those without."""
+    from astrid_assets.learning.search.settings import SearchSettings
+    from astrid_assets.learning.search.trials import ranked
+
+    with catalogue.read() as session:
+        trials = trials_in(session, row.id)
+    best_first = ranked(trials, SearchSettings.model_validate(row.search_params).metric)
+    return best_first, [trial for trial in trials if trial not in best_first]
 
 
 def _pictures(row: Search, search: SearchSettings, best_first: list[Trial]) -> dict[str, bytes]:

@@ -103,7 +103,7 @@ def search_settings(
         previous = session.get(Search, search_id)
     # One with a reason ended before its last trial, because its minutes were over.
     if previous is not None and previous.status == "completed" and previous.reason is None:
-        return report_of(tools, search_id, was_known=True)
+        return report_of(tools.catalogue, search_id, was_known=True)
     with (
         _alone_at(home),
         _kept_state(tools, search_id, dataset, settings, search),
@@ -140,7 +140,7 @@ def search_settings(
         )
         records.finish()
         _conclude(tools, search_id, search, settings, is_cut=result.out_of_time)
-        report = report_of(tools, search_id)
+        report = report_of(tools.catalogue, search_id)
         _log_report(active, report)
     # Nothing goes on from the checkpoints of trials that have ended.
     if not result.out_of_time:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from astrid_assets.storage.database.tables.learning import Search, SearchTrial
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+
+def all_searches(session: Session) -> list[Search]:
+    """Return all searches, the newest first."""
+    return list(session.scalars(select(Search).order_by(Search.started_at.desc(), Search.id)))
+
+
+def trial_counts(session: Session) -> dict[str, int]:
+    """Return how many trials each search has begun, by its id."""
+    query = select(SearchTrial.search_id, func.count()).group_by(SearchTrial.search_id)
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def trials_of(session: Session, search_id: str) -> list[SearchTrial]:

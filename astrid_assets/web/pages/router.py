@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from astrid_assets.web.pages import browse, login, pictures, review
+from astrid_assets.web.pages import browse, login, pictures, review, searches
 
-PARTS = (browse.router, login.router, review.router, pictures.router)
+PARTS = (browse.router, login.router, review.router, pictures.router, searches.router)
 
 
 def pages_router() -> APIRouter:
