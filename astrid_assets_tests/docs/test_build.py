@@ -30,4 +30,8 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
     assert {"index.html", "overview.html", "_generated/settings.html"} <= pages
     assert {"_generated/figures.html", "_generated/notebooks/two_frames.html"} <= pages
+    assert {
+        "learning_requirements.html",
+        "_generated/notebooks/training/model_training.html",
+    } <= pages
     assert "measure_background" in (site / "_generated/api/sky.html").read_text()
