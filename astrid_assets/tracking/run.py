@@ -92,6 +92,10 @@ class ActiveRun:
         for some in _chunks(entries, MAX_METRICS):
             self.client.log_batch(self.run_id, metrics=some)
 
+    def steps(self, name: str) -> set[int]:
+        """Return the steps for which a number was recorded."""
+        return {int(point.step) for point in self.client.get_metric_history(self.run_id, name)}
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags; a tag that exists gets the new value."""
         from mlflow.entities import RunTag

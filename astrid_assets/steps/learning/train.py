@@ -241,23 +241,30 @@ class _Curves:
 
     def finish(self, history: Sequence[EpochMetrics]) -> None:
         """Record what is missing; where a training is resumed, earlier epochs too."""
-        self.pending = list(history)
+        known = {
+            member: self.active.steps(_curve_name(member, "val_loss"))
+            for member in {metrics["member"] for metrics in history}
+        }
+        self.pending = [one for one in history if one["epoch"] not in known[one["member"]]]
         self._send()
 
     def _send(self) -> None:
         while self.pending:
             metrics = self.pending[0]
-            # Each member has curves of its own.
-            prefix = f"member_{metrics['member'] + 1:.0f}/" if metrics["member"] else ""
             self.active.log_metrics(
                 {
-                    prefix + name: value
+                    _curve_name(metrics["member"], name): value
                     for name, value in metrics.items()
                     if name not in {"epoch", "member"}
                 },
                 step=int(metrics["epoch"]),
             )
             del self.pending[0]
+
+
+def _curve_name(member: float, name: str) -> str:
+    """Return the name in MLflow: each member has curves of its own."""
+    return f"member_{member + 1:.0f}/{name}" if member else name
 
 
 def _registered(

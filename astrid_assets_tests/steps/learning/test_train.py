@@ -121,7 +121,7 @@ def versions_of(tracking: Tracking) -> int:
 
 def curve(tracking: Tracking, run_id: str) -> list[int]:
     history = tracking.client().get_metric_history(run_id, "val_loss")
-    return sorted({point.step for point in history})
+    return sorted(point.step for point in history)
 
 
 def stop_after_first(metrics: dict[str, float]) -> None:
