@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from astrid_assets.assets._nightly import picture_metadata
+from astrid_assets.learning.gate.card_text import card_markdown
 from astrid_assets.pictures.thumbnails import cutout_sheet
 from astrid_assets.science.quality.gate import value_in_words
 from astrid_assets.steps.learning.evaluation_pictures import CAPTIONS
@@ -80,6 +81,9 @@ def deployment_metadata(report: DeploymentReport) -> Metadata:
             else "no model: detections keep the S/N ranking"
         ),
     }
+    if report.card is not None:
+        metadata["verdict"] = dg.MetadataValue.text(report.card.verdict)
+        metadata["evidence card"] = dg.MetadataValue.md(card_markdown(report.card))
     if report.n_unseen:
         metadata["test samples that no training saw"] = dg.MetadataValue.int(report.n_unseen)
     if report.challenger is not None:

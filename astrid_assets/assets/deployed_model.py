@@ -12,7 +12,6 @@ from astrid_assets.science.quality.gates import DEPLOYMENT_IS_CONSISTENT
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.settings import (
     DEPLOYMENT_TAG,
-    MIN_ROC_AUC,
     DeployedMeanwhile,
     DeploymentSettings,
     NoDataset,
@@ -25,14 +24,9 @@ from astrid_assets.storage.queries import gates, models
 from astrid_assets.tracking.client import Tracking
 
 
-class DeploymentConfig(dg.Config):
-    """When to deploy, and what."""
+class DeploymentConfig(DeploymentSettings, dg.Config):
+    """The limits of the gate, and what to deploy."""
 
-    min_roc_auc: float = Field(
-        default=MIN_ROC_AUC, ge=0.5, le=1, description="floor on the test split"
-    )
-    min_gain: float = Field(default=0.0, ge=0, le=1, description="average precision to gain")
-    must_beat_snr: bool = Field(default=True, description="better than plain S/N")
     model: str | None = Field(
         default=None, description="id or version of the model; none: the newest"
     )
@@ -66,11 +60,7 @@ def deployed_model(
     from astrid_assets.steps.learning.deploy import deploy_newest
 
     tools = Tools(catalogue, store, compute)
-    settings = DeploymentSettings(
-        min_roc_auc=config.min_roc_auc,
-        min_gain=config.min_gain,
-        must_beat_snr=config.must_beat_snr,
-    )
+    settings = DeploymentSettings(**config.model_dump(include=set(DeploymentSettings.model_fields)))
     try:
         with in_words():
             report = deploy_newest(

@@ -8,11 +8,12 @@ from astrid_assets.assets._nightly import RETRIES
 from astrid_assets.assets.training_dataset import training_dataset
 from astrid_assets.compute import Compute
 from astrid_assets.failures import in_words
+from astrid_assets.learning.gate.settings import MIN_ROC_AUC
 from astrid_assets.learning.settings import ThresholdSettings, TrainingSettings
 from astrid_assets.resources.environment import Addresses
 from astrid_assets.science.quality.gates import enough_test_samples, evaluation_floor
 from astrid_assets.steps import versions
-from astrid_assets.steps.learning.settings import MIN_ROC_AUC, NoDataset, NoSearch
+from astrid_assets.steps.learning.settings import NoDataset, NoSearch
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import ObjectStore

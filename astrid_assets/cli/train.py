@@ -27,19 +27,27 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Take the best settings of the newest search on the dataset (astrid tune).",
 )
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Another attempt on the same data and settings, with further seeds.",
+)
 def train_command(
-    dataset_id: str | None, assignments: tuple[str, ...], best_of_search: bool
+    dataset_id: str | None, assignments: tuple[str, ...], best_of_search: bool, again: bool
 ) -> None:
     """Train a model and judge it on the frozen test split; it is not deployed.
 
     Asked again with the same settings, the finished training is printed; one that was cut
     off goes on from its last checkpoint. What --set gives comes before what a search found.
+    With --again another one is trained, which counts as a further attempt when it is judged
+    for deployment.
 
     \b
     Example:
       astrid train
       astrid train --set epochs=30 --set learning_rate=1e-3
       astrid train --best-of-search --set members=3
+      astrid train --again
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from astrid_assets.cli.workplace import (
         open_catalogue,
@@ -51,6 +59,7 @@ def train_command(
     from astrid_assets.learning.datamodule import UnusableDataset
     from astrid_assets.learning.ranking import CannotEvaluate
     from astrid_assets.learning.settings import TrainingSettings
+    from astrid_assets.steps.learning.attempts import next_attempt
     from astrid_assets.steps.learning.search_results import best_settings
     from astrid_assets.steps.learning.settings import NoDataset, NoSearch
     from astrid_assets.steps.learning.train import train_model
@@ -64,6 +73,8 @@ def train_command(
         if best_of_search:
             found = best_settings(tools, settings, dataset_id)
             settings = changed_settings(found, assigned(assignments))
+        if again:
+            settings = next_attempt(tools, settings, dataset_id)
         trained = train_model(
             tools,
             open_tracking(),

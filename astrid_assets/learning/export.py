@@ -12,6 +12,7 @@ import warnings
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,8 +23,11 @@ from astrid_assets.science.arrays.types import CUTOUT_SIZE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from astrid_assets.learning.calibration import ScoreCalibration
     from astrid_assets.learning.unet import Ensemble
+    from astrid_assets.science.arrays.types import Cutouts
 
 OPSET = 18
 INPUT, MASK, SCORE = "cutouts", "mask", "score"
@@ -79,6 +83,21 @@ def to_onnx(network: Ensemble, calibration: ScoreCalibration, size: int = CUTOUT
     _forget_where_it_was_made(model)
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)
+
+
+def torch_scores(
+    network: Ensemble, calibration: ScoreCalibration, cutouts: Cutouts
+) -> NDArray[np.float64]:
+    """Return the scores of cutouts by the network itself, (n,): what ONNX must reproduce.
+
+    Parameters
+    ----------
+    cutouts : (n, 3, size, size)
+    """
+    deployed = _Deployed(deepcopy(network), calibration).eval()
+    with torch.no_grad():
+        _, scores = deployed(torch.from_numpy(np.array(cutouts, dtype=np.float32)))
+    return scores.numpy().astype(np.float64)
 
 
 def _forget_where_it_was_made(model: object) -> None:

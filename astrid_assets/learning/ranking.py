@@ -115,16 +115,22 @@ def _numbers(real: Numbers, bogus: Numbers) -> Numbers:
     step = np.diff(bogus, axis=1, prepend=0.0)
     gained = np.diff(real, axis=1, prepend=0.0)
     auc = (step * (2 * real - gained)).sum(axis=1) / (2 * n_real * n_bogus)[:, 0]
-    called = real + bogus
-    # A bootstrap may draw nothing of the highest scores.
-    purity = np.divide(real, called, out=np.zeros_like(real), where=called > 0)
-    precision = (gained * purity).sum(axis=1) / n_real[:, 0]
+    precision = average_precisions(real, bogus)
     # Rounding must not push 95 of 100 below the floor.
     first = (real >= COMPLETENESS_FLOOR * n_real * (1 - 1e-12)).argmax(axis=1)
     rate = bogus[np.arange(len(bogus)), first] / n_bogus[:, 0]
     few_enough = bogus <= FPR_CEILING * n_bogus * (1 + 1e-12)
     kept = np.where(few_enough, real, 0.0).max(axis=1) / n_real[:, 0]
     return np.stack([auc, precision, rate, kept])
+
+
+def average_precisions(real: Numbers, bogus: Numbers) -> Numbers:
+    """Return the average precision of each row of `counts`, ``(b,)``."""
+    gained = np.diff(real, axis=1, prepend=0.0)
+    called = real + bogus
+    # A bootstrap may draw nothing of the highest scores.
+    purity = np.divide(real, called, out=np.zeros_like(real), where=called > 0)
+    return (gained * purity).sum(axis=1) / real[:, -1]
 
 
 def rank(
@@ -158,9 +164,9 @@ def rank(
     seen: list[Numbers] = []
     with_unseen: list[Numbers] = []
     for weights in bootstrap_weights(labels, groups, bootstraps, seed):
-        with_unseen.append(_numbers(*_same_mix(edged, are_real, weights, labels)))
+        with_unseen.append(_numbers(*same_mix(edged, are_real, weights, labels)))
         weights[:, [0, -1]] = 0.0
-        seen.append(_numbers(*_same_mix(edged, are_real, weights, labels)))
+        seen.append(_numbers(*same_mix(edged, are_real, weights, labels)))
     samples, wider = np.concatenate(seen, axis=1), np.concatenate(with_unseen, axis=1)
     area = area_parts(scores, labels, groups)
     others = (
@@ -170,7 +176,7 @@ def rank(
     return RankedSplit(Ranking(area.interval(), *others), area, samples)
 
 
-def _same_mix(
+def same_mix(
     scores: Numbers, are_real: Flags, weights: Numbers, labels: Flags
 ) -> tuple[Numbers, Numbers]:
     """Return `counts` with as much real and bogus as there are detections."""

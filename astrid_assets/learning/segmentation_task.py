@@ -49,7 +49,7 @@ class SegmentationTask(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of one augmented batch."""
-        seed = _mix(self.settings.seed, self.member, self.current_epoch, batch_idx)
+        seed = _mix(self.settings.first_seed, self.member, self.current_epoch, batch_idx)
         generator = torch.Generator().manual_seed(seed)
         images, masks = augment(batch["images"], batch["masks"], generator, self.settings)
         logits = self.network(_channels_last(images))  # (B, 1, H, W)

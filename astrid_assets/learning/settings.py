@@ -24,6 +24,10 @@ WHERE_IT_RUNS = frozenset({"threads", "accelerator", "devices", "precision"})
 """Settings of the machine: they change the last digits at most, not what is trained."""
 
 
+SEEDS_APART = 1000
+"""Seeds from one attempt to the next; members of an attempt have following ones."""
+
+
 class NetworkSettings(Settings):
     """The shape of the network."""
 
@@ -188,6 +192,13 @@ class TrainingSettings(NetworkSettings, LossSettings, AugmentationSettings):
         ge=0,
         description="of weights, order, augmentation",
     )
+    attempt: int = Field(
+        default=1,
+        ge=1,
+        description="number of the attempt on the same data and settings: each draws with "
+        "further seeds, and counts when the model is judged for deployment",
+        exclude_if=lambda value: value == 1,
+    )
     threads: int = Field(
         default=1,
         ge=1,
@@ -202,6 +213,11 @@ class TrainingSettings(NetworkSettings, LossSettings, AugmentationSettings):
     precision: Precision = Field(
         default="32", description="of the multiplications; bf16 is quicker on a GPU"
     )
+
+    @property
+    def first_seed(self) -> int:
+        """Seed of the first member; no two attempts of one seed share any."""
+        return self.seed + SEEDS_APART * (self.attempt - 1)
 
 
 class ThresholdSettings(Settings):

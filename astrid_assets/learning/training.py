@@ -154,7 +154,7 @@ def _data(
         stamps,
         samples,
         batch_size=settings.batch_size,
-        seed=settings.seed + member,
+        seed=settings.first_seed + member,
         cutouts_per_epoch=settings.cutouts_per_epoch,
         rarest=settings.rarest,
     )
@@ -163,7 +163,7 @@ def _data(
 def _network(settings: TrainingSettings, member: int) -> UNet | CandidateCNN:
     """Build a member from its seed alone, leaving the global generator as it is."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed + member)
+        torch.manual_seed(settings.first_seed + member)
         network = CandidateCNN(settings) if settings.network == "cnn" else UNet(settings)
     return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.database.tables.detections import Detection
+from astrid_assets.storage.database.tables.detections import Detection, DetectionScore
 from astrid_assets.storage.database.tables.learning import (
     Deployment,
     Model,
@@ -22,7 +22,7 @@ from astrid_assets.storage.review import labels
 from astrid_assets_tests.storage.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from astrid_assets.storage.database.catalogue import Catalogue
 
@@ -37,10 +37,14 @@ def add_labels(
     *,
     scores: Sequence[float] | None = None,
     model_id: str | None = None,
+    model_scores: Mapping[str, Sequence[float]] | None = None,
+    drawn_as: str | None = None,
+    score_seen: bool = False,
 ) -> int:
     """Label new detections, one event each; returns the last event's sequence.
 
-    With `scores` the detections carry these scores of that model.
+    With `scores` the detections carry these scores of that model; with `model_scores` each
+    model is known to have scored them so.
     """
     with catalogue.begin() as session:
         world = World(session)
@@ -55,12 +59,19 @@ def add_labels(
                     .where(Detection.id == detection)
                     .values(score=scores[position], model_id=model_id)
                 )
+            for name, own in (model_scores or {}).items():
+                kept = DetectionScore(
+                    detection_id=detection, model_id=name, score=own[position], scored_at=now()
+                )
+                session.add(kept)
             event = ValidationEvent(
                 event_key=f"event {number}",
                 detection_id=detection,
                 reviewer="ada",
                 source="person",
                 label=label if label in {"real", "bogus"} else "unsure",
+                drawn_as=drawn_as,
+                score_seen=score_seen,
                 created_at=now(),
             )
             labels.append_events(session, [event])
@@ -120,7 +131,7 @@ def deploy(catalogue: Catalogue, dataset_id: str, test_auc: float = 0.98) -> str
         "training_run_id": run_id,
         "onnx_sha256": sha256,
         "onnx_key": "models/x",
-        "metrics": {"model": {"roc_auc": {"value": test_auc, "low": 0, "high": 1}}},
+        "metrics": {"model": {"roc_auc": {"value": test_auc, "low": test_auc - 0.02, "high": 1.0}}},
         "threshold": 0.5,
         "created_at": now(),
     }

@@ -34,6 +34,7 @@ GRID_STEPS = 3
 """Values of a range in a grid, where it does not say."""
 
 NOT_SEARCHED = {
+    "attempt": "the attempt with the lowest val loss is luck, not a better setting",
     "seed": "the seed with the lowest val loss is luck, not a better setting",
     "members": "more members are never worse: how many is a matter of time",
     "keep_every": "it changes nothing of what is trained",

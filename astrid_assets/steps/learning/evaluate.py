@@ -79,21 +79,6 @@ class JudgedModel:
         }
 
 
-def evaluate_model(
-    tools: Tools, model: Model, arrays: DatasetArrays, rows: Rows | None = None
-) -> Evaluation:
-    """Judge a stored model beside the plain S/N ranking, numbers only.
-
-    Parameters
-    ----------
-    rows
-        Rows of the version to judge it on; None: its whole test split.
-    """
-    rows = arrays.indices("test") if rows is None else rows
-    scores = scores_of_rows(open_scorer(tools, model), arrays, rows)
-    return evaluate_scores(tools, arrays, rows, scores, model.threshold)
-
-
 def judge_model(
     tools: Tools,
     model: Model,

@@ -4,12 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from astrid_assets.learning.gate.settings import GateSettings
 from astrid_assets.science.labelling.dataset_settings import DatasetQualitySettings
-from astrid_assets.science.settings import Settings
-
-MIN_ROC_AUC = 0.9
-"""Floor on the test split: below it a person is faster without the model."""
-
 
 REQUESTED_BY = "astrid/requested_by"
 """Tag of a run: who asked for it, at the review page or in a terminal."""
@@ -189,15 +185,5 @@ class CollectionSettings(DatasetQualitySettings):
         return self
 
 
-class DeploymentSettings(Settings):
-    """When a model may be deployed."""
-
-    min_roc_auc: float = Field(
-        default=MIN_ROC_AUC, ge=0.5, le=1, description="floor on the test split"
-    )
-    min_gain: float = Field(
-        default=0.0, ge=0, le=1, description="average precision it must gain over the champion"
-    )
-    must_beat_snr: bool = Field(
-        default=True, description="the model must rank better than plain S/N"
-    )
+class DeploymentSettings(GateSettings):
+    """When a model may be deployed: the limits of the gate."""

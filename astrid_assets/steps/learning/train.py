@@ -24,19 +24,16 @@ from astrid_assets.steps.learning.evaluate import (
     scores_of_rows,
     with_training_curves,
 )
+from astrid_assets.steps.learning.golden import GOLDEN, golden_record
+from astrid_assets.steps.learning.nightly_bogus import bogus_per_night
 from astrid_assets.steps.learning.opening import open_dataset, require_dataset
 from astrid_assets.steps.learning.recording import log_as_input
-from astrid_assets.steps.learning.survey_calibrations import (
-    SURVEYS,
-    calibrate_surveys,
-    kept_form,
-)
+from astrid_assets.steps.learning.survey_calibrations import SURVEYS, calibrate_surveys, kept_form
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.learning import Model, TrainingDataset, TrainingRun
 from astrid_assets.storage.database.upsert import insert_new, upsert
 from astrid_assets.storage.objects import layout
-from astrid_assets.storage.queries.models import detections_per_night
 from astrid_assets.tracking.server import TrackingUnavailable
 
 if TYPE_CHECKING:
@@ -55,8 +52,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "trained_unet"
 MODEL_NAME = "astrid-unet"
-MAX_REASON = 2000
-"""Characters kept of why a training ended."""
+MAX_REASON = 2000  # characters kept of why a training ended
 log = logging.getLogger(__name__)
 
 
@@ -321,6 +317,7 @@ def _registered(
         "calibration": asdict(trained.calibration),
         "chosen_threshold": asdict(chosen),
         SURVEYS: kept_form(surveys, chosen.threshold),
+        GOLDEN: golden_record(arrays, trained.network, trained.calibration),
     }
     with tools.catalogue.begin() as session:
         upsert(session, [model])
@@ -333,17 +330,6 @@ def _registered(
     return TrainedVersion(
         stored, run, judged.evaluation, history, was_known=False, pictures=judged.pictures
     )
-
-
-def bogus_per_night(tools: Tools, arrays: DatasetArrays) -> float | None:
-    """Return how many detections a night of the dataset's surveys brings, the median.
-
-    Nearly all of them are bogus. None where no night has any.
-    """
-    surveys = arrays.samples["survey"].unique().to_list()
-    with tools.catalogue.read() as session:
-        counts = detections_per_night(session, surveys)
-    return float(np.median(counts)) if counts else None
 
 
 def _finished(tools: Tools, run_id: str) -> tuple[Model, TrainingRun] | None:

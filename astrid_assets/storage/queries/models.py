@@ -109,6 +109,41 @@ def last_deployment(session: Session, scope: str = "") -> Deployment | None:
     return session.scalar(query.order_by(Deployment.sequence.desc()).limit(1))
 
 
+def deployment_of(session: Session, model: Model) -> Deployment | None:
+    """Return the newest decision to deploy a model to all surveys; None where it never was."""
+    query = _in_force("").where(Deployment.model_id == model.id, Deployment.action == "deploy")
+    return session.scalar(query.limit(1))
+
+
+def attempts_against(
+    session: Session, champion: Model | None, but: tuple[str, str], scope: str = ""
+) -> int:
+    """Return how many challengers were compared with a champion, the rows being what they were.
+
+    Parameters
+    ----------
+    champion
+        None: before the first model.
+    but
+        Model and dataset version of one comparison that does not count: itself, made again.
+    scope
+        Survey whose attempts are counted; empty: the common ones.
+    """
+    before = Deployment.previous_model_id
+    query = select(Deployment).where(
+        Deployment.action.in_(("deploy", "keep")),
+        Deployment.scope == scope,
+        before.is_(None) if champion is None else before == champion.id,
+    )
+    compared = {
+        (row.model_id, row.dataset_id or "")
+        for row in session.scalars(query)
+        if row.metrics.get("challenger")
+        and row.metrics.get("card", {}).get("verdict") != "not enough to decide"
+    }
+    return len(compared - {but})
+
+
 def deployments(session: Session) -> list[Deployment]:
     """Return all decisions, oldest first."""
     return list(session.scalars(select(Deployment).order_by(Deployment.sequence)))

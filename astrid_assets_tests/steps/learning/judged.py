@@ -14,6 +14,7 @@ from astrid_assets.compute import Compute
 from astrid_assets.learning.export import to_onnx
 from astrid_assets.learning.settings import TrainingSettings
 from astrid_assets.learning.training import train
+from astrid_assets.steps.learning.golden import GOLDEN, golden_record
 from astrid_assets.steps.learning.opening import DatasetArrays, open_dataset
 from astrid_assets.steps.learning.train import train_arrays
 from astrid_assets.steps.nights import Tools
@@ -75,7 +76,10 @@ def judged_world(folder: Path) -> JudgedWorld:
         training_run_id="run",
         onnx_sha256=sha256,
         onnx_key=tools.store.put(layout.model_key("astrid-unet"), content, ".onnx"),
-        metrics={"calibration": asdict(trained.calibration)},
+        metrics={
+            "calibration": asdict(trained.calibration),
+            GOLDEN: golden_record(arrays, trained.network, trained.calibration),
+        },
         threshold=0.5,
         created_at=now(),
     )

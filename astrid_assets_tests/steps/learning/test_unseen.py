@@ -33,7 +33,9 @@ pytestmark = pytest.mark.slow
 COUNT = 240
 LABELS = ["real", "bogus"] * (COUNT // 2)
 SETTINGS = CollectionSettings(min_samples=10)
-ANY = DeploymentSettings(min_roc_auc=0.5, must_beat_snr=False)
+ANY = DeploymentSettings(
+    min_roc_auc=0.5, must_beat_snr=False, must_be_calibrated=False, min_per_class=5
+)
 
 
 @pytest.fixture
@@ -49,7 +51,9 @@ def centre_model(steepness: float) -> bytes:
         helper.make_node("Sigmoid", ["image"], ["mask"]),
         helper.make_node("Slice", ["image", "middle", "beyond", "axes"], ["pixel"]),
         helper.make_node("Squeeze", ["pixel", "axes"], ["centre"]),
-        helper.make_node("Mul", ["centre", "steepness"], ["logit"]),
+        helper.make_node("IsNaN", ["centre"], ["hole"]),
+        helper.make_node("Where", ["hole", "blank", "centre"], ["seen"]),
+        helper.make_node("Mul", ["seen", "steepness"], ["logit"]),
         helper.make_node("Sigmoid", ["logit"], ["score"]),
     ]
     constants = {
@@ -71,6 +75,7 @@ def centre_model(steepness: float) -> bytes:
         [
             *(numpy_helper.from_array(np.array(v), name) for name, v in constants.items()),
             numpy_helper.from_array(np.array(steepness, dtype=np.float32), "steepness"),
+            numpy_helper.from_array(np.array(0, dtype=np.float32), "blank"),
         ],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
