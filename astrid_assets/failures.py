@@ -36,12 +36,21 @@ FREE_SPACE = "free space there and run the same command again; what was finished
 def known_failures() -> tuple[type[Exception], ...]:
     """Return the exceptions whose message says what to do."""
     from astrid_assets.compute import WorkerDied
+    from astrid_assets.learning.inference import UnusableModel
     from astrid_assets.resources.variables import BadEnvironment
     from astrid_assets.storage.objects.store_errors import StoreError
     from astrid_assets.surveys.profile import ProfileError
     from astrid_assets.surveys.sources.base import SourceError
 
-    return (*services(), BadEnvironment, StoreError, ProfileError, SourceError, WorkerDied)
+    return (
+        *services(),
+        BadEnvironment,
+        StoreError,
+        ProfileError,
+        SourceError,
+        UnusableModel,
+        WorkerDied,
+    )
 
 
 def services() -> tuple[type[Exception], ...]:

@@ -15,6 +15,7 @@ import click
 
 from astrid_assets.cli import workplace
 from astrid_assets.cli.finding import Finding
+from astrid_assets.cli.lost_models import restore_models
 from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ def make_again(
         if item.named.asset == NIGHTLY_ASSETS[0]
     }
     last = {(survey, night): asset for survey, night, asset in _last_assets(damaged)}
+    restore_models(catalogue, {item.named.key for item in damaged})
     job = workplace.load_graph().resolve_job_def("night_job")
     problems: dict[Night, str] = {}
     with workplace.dagster_instance() as instance:

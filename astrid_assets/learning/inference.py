@@ -21,6 +21,19 @@ class UnusableModel(ValueError):
     """The bytes are not a model of this project; the message says what is wrong."""
 
 
+PICKLES = (b"\x80", b"PK\x03\x04")
+"""What pickles begin with, and the archives of them that ``torch.save`` writes."""
+
+
+def refuse_pickle(content: bytes) -> None:
+    """Raise UnusableModel for a pickle, whatever it holds; it is not read."""
+    if content.startswith(PICKLES):
+        raise UnusableModel(
+            "this file is a pickle, which can run any code when it is read: a model is an ONNX "
+            "file with its weights in safetensors, as a training of this project leaves them"
+        )
+
+
 class OnnxScorer:
     """A model made by `export.to_onnx`, ready to score.
 
@@ -46,6 +59,7 @@ class OnnxScorer:
             InvalidProtobuf,  # pyright: ignore[reportAttributeAccessIssue]
         )
 
+        refuse_pickle(content)
         refused = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -23,6 +23,7 @@ from astrid_assets.science.mask_bits import UNUSABLE
 from astrid_assets.science.quality.gates import candidate_density
 from astrid_assets.steps import versions
 from astrid_assets.steps.detections.objects import draw_light_curves, with_objects
+from astrid_assets.steps.learning.cutout_version import refuse_other_cutouts
 from astrid_assets.steps.learning.survey_calibrations import own_calibration
 from astrid_assets.steps.nights import (
     NightPlan,
@@ -108,6 +109,8 @@ def _plans(
     plans = []
     with tools.catalogue.read() as session:
         model = models.champion_of_survey(session, profile.name)
+        if model is not None:
+            refuse_other_cutouts(model)
         own = own_calibration(model, profile.name) if model else None
         held = gates.blocked_nights(session, profile.name, "difference_images")
         for night in nights:

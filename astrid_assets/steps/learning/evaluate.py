@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from astrid_assets.pictures.plots import training_curves
 from astrid_assets.steps import versions
+from astrid_assets.steps.learning.cutout_version import refuse_other_cutouts
 from astrid_assets.steps.learning.evaluation_pictures import evaluation_pictures, gallery_rows
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
@@ -189,9 +190,16 @@ def keep_evaluation(
 
 
 def open_scorer(tools: Tools, model: Model) -> OnnxScorer:
-    """Return a stored model, ready to score."""
+    """Return a stored model, ready to score.
+
+    Raises
+    ------
+    UnusableModel
+        If its file is none that is used, or it takes other cutouts than are made now.
+    """
     from astrid_assets.learning.inference import OnnxScorer
 
+    refuse_other_cutouts(model)
     return OnnxScorer(tools.store.get(model.onnx_key))
 
 

@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy.exc import DBAPIError
 
 from astrid_assets.steps import versions
 from astrid_assets.steps.learning.checkpoints import StoredCheckpoints
+from astrid_assets.steps.learning.curves import TrainingCurves
 from astrid_assets.steps.learning.evaluate import (
     judge_model,
     keep_evaluation,
@@ -27,6 +27,7 @@ from astrid_assets.steps.learning.evaluate import (
 from astrid_assets.steps.learning.golden import GOLDEN, golden_record
 from astrid_assets.steps.learning.nightly_bogus import bogus_per_night
 from astrid_assets.steps.learning.opening import open_dataset, require_dataset
+from astrid_assets.steps.learning.package import keep_package
 from astrid_assets.steps.learning.recording import log_as_input
 from astrid_assets.steps.learning.survey_calibrations import SURVEYS, calibrate_surveys, kept_form
 from astrid_assets.storage.database import ids
@@ -37,7 +38,7 @@ from astrid_assets.storage.objects import layout
 from astrid_assets.tracking.server import TrackingUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from astrid_assets.learning.datamodule import TrainArrays
@@ -186,7 +187,7 @@ def _trained(
     run_dir.mkdir(parents=True, exist_ok=True)
     checkpoints = StoredCheckpoints(tools.store, run_id, run_dir, (LAST, BEST))
     checkpoints.fetch()
-    curves = _Curves(active)
+    curves = TrainingCurves(active)
 
     def after_epoch(metrics: EpochMetrics) -> None:
         member, epoch = int(metrics["member"]), int(metrics["epoch"])
@@ -216,51 +217,6 @@ def train_arrays(arrays: DatasetArrays) -> TrainArrays:
             samples["weight"].to_numpy().astype(np.float32) if "weight" in samples.columns else None
         ),
     )
-
-
-class _Curves:
-    """Curves of a training in MLflow, which may be away while it goes on."""
-
-    def __init__(self, active: ActiveRun) -> None:
-        self.active = active
-        self.pending: list[EpochMetrics] = []
-
-    def add(self, metrics: EpochMetrics) -> None:
-        """Record an epoch; what cannot be written now is written later."""
-        from mlflow.exceptions import MlflowException
-
-        self.pending.append(metrics)
-        try:
-            self._send()
-        except (MlflowException, OSError, DBAPIError) as error:
-            log.warning("MLflow takes no curves just now, they are sent later: %s", error)
-
-    def finish(self, history: Sequence[EpochMetrics]) -> None:
-        """Record what is missing; where a training is resumed, earlier epochs too."""
-        known = {
-            member: self.active.steps(_curve_name(member, "val_loss"))
-            for member in {metrics["member"] for metrics in history}
-        }
-        self.pending = [one for one in history if one["epoch"] not in known[one["member"]]]
-        self._send()
-
-    def _send(self) -> None:
-        while self.pending:
-            metrics = self.pending[0]
-            self.active.log_metrics(
-                {
-                    _curve_name(metrics["member"], name): value
-                    for name, value in metrics.items()
-                    if name not in {"epoch", "member"}
-                },
-                step=int(metrics["epoch"]),
-            )
-            del self.pending[0]
-
-
-def _curve_name(member: float, name: str) -> str:
-    """Return the name in MLflow: each member has curves of its own."""
-    return f"member_{member + 1:.0f}/{name}" if member else name
 
 
 def _registered(
@@ -319,6 +275,7 @@ def _registered(
         SURVEYS: kept_form(surveys, chosen.threshold),
         GOLDEN: golden_record(arrays, trained.network, trained.calibration),
     }
+    model.package = keep_package(tools, active, model, trained, arrays)
     with tools.catalogue.begin() as session:
         upsert(session, [model])
         run = session.get_one(TrainingRun, run_id)

@@ -79,6 +79,11 @@ def model_key(name: str) -> str:
     return f"models/{part(name)}"
 
 
+def package_key(name: str) -> str:
+    """What a network is kept with: weights and model card."""
+    return f"models/{part(name)}/package"
+
+
 def checkpoints_prefix(run_id: str, member: str | None = None) -> str:
     """The checkpoints of a training, or of one of its members."""
     whole = f"checkpoints/{part(run_id)}"

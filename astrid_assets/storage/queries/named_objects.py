@@ -160,8 +160,10 @@ def _of_learning(session: Session) -> Iterator[NamedObject]:
         shards = [shard[part] for shard in dataset.shards for part in ("images", "masks")]
         for key in (*shards, dataset.samples_key):
             yield NamedObject(key, "", "", "training_dataset")
-    for key in session.scalars(select(Model.onnx_key)):
-        yield NamedObject(key, "", "", "trained_unet")
+    for model in session.scalars(select(Model)):
+        yield NamedObject(model.onnx_key, "", "", "trained_unet")
+        for file in (model.package or {}).get("files", {}).values():
+            yield NamedObject(file["key"], "", "", "trained_unet")
     for judged in session.scalars(select(ModelEvaluation)):
         for key in (judged.scores_key, *judged.pictures.values()):
             yield NamedObject(key, "", "", "trained_unet", is_current=False)

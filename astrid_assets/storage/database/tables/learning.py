@@ -44,6 +44,9 @@ class Model(Base, kw_only=True):
     """Score at and above which the model calls a detection real."""
     created_at: Mapped[dt.datetime]
     """When it was stored (UTC)."""
+    package: Mapped[Json | None] = mapped_column(default=None)
+    """Object key and SHA-256 of weights and model card, and the version of the cutouts that it
+    takes; None for models of before."""
 
 
 class TrainingDataset(Base, kw_only=True):
