@@ -249,6 +249,14 @@ class Tracking:
             if self.alias_version(name, alias) is not None:
                 self.client().delete_registered_model_alias(name, alias)
 
+    def keep_file(self, run_id: str, name: str, content: bytes) -> None:
+        """Keep a file with a run that has ended; a run of another database is passed over."""
+        with reached(self.check, self.file):
+            if not self.knows(run_id):
+                log.warning("MLflow run %s is not known, %s is not kept there", run_id, name)
+                return
+            ActiveRun(run_id, "", self.client()).log_bytes(content, name)
+
     def alias_version(self, name: str, alias: str) -> str | None:
         """Return the version an alias names, None where it names none."""
         return self.aliases(name).get(alias)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from astrid_assets.steps.learning.deployment.aliases import follow
+from astrid_assets.steps.learning.deployment.evidence import keep_card
 from astrid_assets.steps.learning.deployment.in_force import put_in_force
 from astrid_assets.steps.learning.judge_challenger import judge_challenger
 from astrid_assets.steps.learning.opening import open_dataset, require_dataset
@@ -132,13 +133,9 @@ def deploy_newest(
         scope=scope,
         follows=(in_force.sequence if in_force else 0) if deploys else None,
     )
-    if deploys:
-        put_in_force(tools, decided)
-    elif last is not None and _same_decision(last, decided):
-        decided = last
-    else:
-        with tools.catalogue.begin() as session:
-            models.record_deployment(session, decided)
+    decided = _written(tools, decided, last)
+    if decided is not last:
+        keep_card(tools, tracking, newest, card)
     follow(tools, tracking)
     return DeploymentReport(
         decided.action,
@@ -152,12 +149,17 @@ def deploy_newest(
     )
 
 
-def _same_decision(one: Deployment, other: Deployment) -> bool:
-    """Return whether a model was refused twice on the same dataset version."""
-    return one.action == other.action == "keep" and (one.model_id, one.dataset_id) == (
-        other.model_id,
-        other.dataset_id,
-    )
+def _written(tools: Tools, decided: Deployment, last: Deployment | None) -> Deployment:
+    """Write a decision; the last one where it refused the same model on the same version."""
+    refused = (decided.action, decided.model_id, decided.dataset_id)
+    if decided.action == "deploy":
+        put_in_force(tools, decided)
+    elif last is not None and (last.action, last.model_id, last.dataset_id) == refused:
+        return last
+    else:
+        with tools.catalogue.begin() as session:
+            models.record_deployment(session, decided)
+    return decided
 
 
 def judged_by_survey(arrays: DatasetArrays, survey: str) -> DatasetArrays:

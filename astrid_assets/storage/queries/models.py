@@ -115,6 +115,14 @@ def deployment_of(session: Session, model: Model) -> Deployment | None:
     return session.scalar(query.limit(1))
 
 
+def decisions_about(session: Session, model_id: str) -> list[Deployment]:
+    """Return the decisions of the gate about a model, newest first."""
+    query = select(Deployment).where(
+        Deployment.model_id == model_id, Deployment.action.in_(("deploy", "keep"))
+    )
+    return list(session.scalars(query.order_by(Deployment.sequence.desc())))
+
+
 def attempts_against(
     session: Session, champion: Model | None, but: tuple[str, str], scope: str = ""
 ) -> int:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.learning.prevalence import ExpectedNight
     from astrid_assets.storage.database.tables.learning import (
+        Deployment,
         Model,
         ModelEvaluation,
         TrainingRun,
@@ -33,13 +34,15 @@ class ModelView:
     """A model with its training, its evaluations (newest first), and its newest nights.
 
     `nights` is None where the model keeps no calibration, so that its scores cannot be
-    turned to another share of real.
+    turned to another share of real. `decisions` are those about its deployment, the newest
+    first, each with its evidence card.
     """
 
     model: Model
     run: TrainingRun | None
     evaluations: list[ModelEvaluation]
     nights: list[NightLine] | None
+    decisions: list[Deployment]
 
 
 def model_view(session: Session, model: Model) -> ModelView:
@@ -50,6 +53,7 @@ def model_view(session: Session, model: Model) -> ModelView:
         runs.get(model.training_run_id or ""),
         models.evaluations_of(session, model.id),
         newest_nights(session, model),
+        models.decisions_about(session, model.id),
     )
 
 

@@ -22,6 +22,7 @@ class Aliases:
 
     def __init__(self) -> None:
         self.now: dict[str, str] = {}
+        self.files: dict[str, bytes] = {}
 
     def aliases(self, name: str) -> dict[str, str]:
         """Return the version that each alias names."""
@@ -34,6 +35,10 @@ class Aliases:
     def delete_alias(self, name: str, alias: str) -> None:
         """Let an alias name nothing."""
         self.now.pop(alias, None)
+
+    def keep_file(self, run_id: str, name: str, content: bytes) -> None:
+        """Keep a file in memory."""
+        self.files[name] = content
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ from astrid_assets.learning.inference import OnnxScorer
 from astrid_assets.steps.learning.deploy import DeploymentReport, deploy_newest
 from astrid_assets.steps.learning.golden import golden_check
 from astrid_assets.storage.database.catalogue import now
-from astrid_assets.storage.database.tables.learning import Model
+from astrid_assets.storage.database.tables.learning import Model, TrainingRun
 from astrid_assets.storage.queries import models
+from astrid_assets.web.settings import WebSettings
+from astrid_assets_tests.api.serving import asked
 from astrid_assets_tests.catalogues import new_catalogue
 from astrid_assets_tests.steps.learning.judged import judged_world
 from astrid_assets_tests.steps.learning.labelled_sky import store_night, tools_of
@@ -46,7 +48,9 @@ class World:
     def __init__(self, tools: Tools, version: DatasetVersion, folder: Path) -> None:
         self.tools, self.version, self.folder = tools, version, folder
         trained_on(tools, version)
-        self.made = 0
+        self.made, self.tracking = 0, Aliases()
+        with tools.catalogue.begin() as session:
+            session.get_one(TrainingRun, version.row.id).mlflow_run_id = "run"
         put_in_force(tools, self.store(centre_model(-1.0)))
 
     def challenge(self, steepness: float) -> DeploymentReport:
@@ -75,7 +79,7 @@ class World:
 
     def ask(self) -> DeploymentReport:
         """Ask for the deployment of the newest."""
-        return deploy_newest(self.tools, Aliases(), ANY, self.folder)
+        return deploy_newest(self.tools, self.tracking, ANY, self.folder)
 
 
 @pytest.fixture
@@ -97,6 +101,20 @@ def test_a_better_one_wins_an_equal_one_does_not_and_each_attempt_counts(world):
     further = world.challenge(3.0)
     attempts = [one.card.power.attempt for one in (won, equal, again, further) if one.card.power]
     assert attempts == [1, 1, 1, 2]
+    names = [name.rpartition("_")[2] for name in world.tracking.files]
+    assert names == ["better/evidence.md", "better/evidence.json"] + 2 * [
+        "equal/evidence.md",
+        "equal/evidence.json",
+    ]
+    settings = WebSettings(
+        database_url=world.tools.catalogue.url, store_url=str(world.folder.parent / "store")
+    )
+    with asked(settings) as client, world.tools.catalogue.read() as session:
+        newest = models.newest_model(session)
+        assert newest is not None
+        page = client.get(f"/browse/models/{newest.id}").text
+    for words in ("Not deployed", ": equal", "Attempt 2 against this champion", "McNemar"):
+        assert words in page
     with world.tools.catalogue.read() as session:
         kept = models.last_deployment(session)
     assert kept is not None

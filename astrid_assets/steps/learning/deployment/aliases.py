@@ -36,6 +36,10 @@ class ModelAliases(Protocol):
         """Let an alias name nothing."""
         ...
 
+    def keep_file(self, run_id: str, name: str, content: bytes) -> None:
+        """Keep a file with a run of the experiment tracking."""
+        ...
+
 
 def follow(tools: Tools, tracking: ModelAliases) -> None:
     """Let the registry's aliases say what the catalogue says."""
