@@ -89,18 +89,16 @@ def bayesian_search(
     import optuna
     from ray.tune.search.optuna import OptunaSearch
 
+    from astrid_assets.learning.search.sampler import SeededByTrial
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # Another seed in each call: the same draws would come again.
     ended = [trial for trial in known if trial.status != "running"]
     found = OptunaSearch(
         space={_axis(name): axis for name, axis in space.distributions().items()},
         metric=OBJECTIVE,
         mode="max" if is_maximised(search.metric) else "min",
         points_to_evaluate=[_on_axes(values) for values in waiting] or None,
-        sampler=optuna.samplers.TPESampler(
-            seed=search.seed + len(known),
-            n_startup_trials=max(2, round(STARTUP_SHARE * search.trials)),
-        ),
+        sampler=SeededByTrial(search.seed, max(2, round(STARTUP_SHARE * search.trials))),
     )
     for trial in ended:
         reached = objective(trial.history, search.metric)
