@@ -29,6 +29,11 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = 0.5, 10.0
 """A val split that happens to be separated without error asks for temperature 0,
 that is for scores of exactly 0 and 1; a hundred cutouts do not prove that much."""
 
+LOG_TEMPERATURE_SIGMA = 0.35
+"""How far a temperature is from 1 before anything was measured: with a few dozen cutouts in
+the val split, cross-entropy and calibration error of others are lower than without (61 of
+the judging set: 0.177 for 0.180, and 0.028 for 0.035), and the same with a thousand."""
+
 MAX_OFFSET = 8.0
 
 
@@ -49,7 +54,7 @@ class ScoreCalibration:
 
 
 def fit_calibration(logits: Numbers, labels: NDArray[np.bool_]) -> ScoreCalibration:
-    """Return the calibration with the lowest cross-entropy.
+    """Return the most probable calibration: of low cross-entropy, its temperature near 1.
 
     The labels are softened as if one more real and one more bogus of either side had
     been seen (Platt 1999): a few dozen cutouts that happen to be separated do not prove
@@ -65,7 +70,8 @@ def fit_calibration(logits: Numbers, labels: NDArray[np.bool_]) -> ScoreCalibrat
 
     def cross_entropy(parameters: Numbers) -> float:
         z = logits / np.exp(parameters[0]) + parameters[1]
-        return float((np.logaddexp(0.0, z) - target * z).mean())
+        prior = 0.5 * (parameters[0] / LOG_TEMPERATURE_SIGMA) ** 2
+        return float((np.logaddexp(0.0, z) - target * z).mean() + prior / len(logits))
 
     # The curve is smooth but flat where all is separated: bounded, from a neutral start.
     found = minimize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from astrid_assets.learning.calibration import (
+    LOG_TEMPERATURE_SIGMA,
     at_prevalence,
     calibration_error,
     fit_calibration,
@@ -30,8 +31,22 @@ def test_the_calibration_that_was_put_in_is_found(temperature, offset, rng):
 def test_a_perfect_separation_does_not_make_scores_certain():
     logits = np.array([-6.0, -6.0, 6.0, 6.0])
     scores = fit_calibration(logits, logits > 0).probability(logits)
+    # By symmetry without an offset: what is left is the temperature, found on a grid.
+    temperature = np.geomspace(0.5, 10, 100_001)
+    real = sigmoid(6 / temperature)
     # Two of a kind, and one of either kind that might have been: three of four.
-    np.testing.assert_allclose(scores, [0.25, 0.25, 0.75, 0.75], atol=1e-3)
+    costs = -4 * (0.75 * np.log(real) + 0.25 * np.log(1 - real))
+    best = real[np.argmin(costs + 0.5 * (np.log(temperature) / LOG_TEMPERATURE_SIGMA) ** 2)]
+    assert 0.75 < best < sigmoid(6) - 0.01
+    np.testing.assert_allclose(scores, [1 - best, 1 - best, best, best], atol=1e-3)
+
+
+def test_few_cutouts_do_not_move_a_temperature_far(rng):
+    honest = rng.normal(0, 2, (200, 30))
+    labels = rng.random((200, 30)) < sigmoid(honest)
+    found = [fit_calibration(*pair) for pair in zip(honest, labels, strict=True) if pair[1].any()]
+    spread = np.std(np.log([one.temperature for one in found]))
+    assert spread < LOG_TEMPERATURE_SIGMA
 
 
 def test_scores_at_another_prevalence_are_bayes_theorem(rng):

@@ -95,7 +95,12 @@ def test_a_killed_search_goes_on_in_another_folder_to_the_same_result(tmp_path: 
     with (tmp_path / "output").open("w") as output:
         # Helpers of Ray outlive it for a while: in a group of their own they can be ended.
         process = subprocess.Popen(
-            [sys.executable, "-c", call], stdout=output, stderr=output, start_new_session=True
+            [sys.executable, "-c", call],
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            # Ray gives way to whatever else runs, here to the other tests.
+            env=os.environ | {"RAY_worker_niceness": "0"},
         )
         try:
             code = process.wait(timeout=300)
