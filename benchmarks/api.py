@@ -322,6 +322,7 @@ def write_frame(
                     "n_votes": 1,
                     "agreement": 1.0,
                     "last_sequence": 1,
+                    "given_sequence": 1,
                 }
             )
     add(session, CandidateRow, candidates)

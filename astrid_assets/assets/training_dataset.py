@@ -14,6 +14,7 @@ from astrid_assets.steps.learning.settings import REQUESTED_BY, CollectionSettin
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import ObjectStore
+from astrid_assets.storage.review import labels
 from astrid_assets.tracking.client import Tracking
 
 
@@ -42,9 +43,12 @@ def training_dataset(
     from astrid_assets.steps.learning.judging import judge_version
     from astrid_assets.steps.learning.opening import open_dataset
     from astrid_assets.steps.learning.recording import record_dataset
+    from astrid_assets.steps.learning.retraining.outcomes import record_shortage, record_version
 
     # A few large files, seldom made: what is damaged is written over.
     tools = Tools(catalogue, store.verifying(), compute)
+    with in_words(), catalogue.read() as session:
+        newest_event = labels.last_sequence(session)
     work = Addresses().home / "work"
     asked_by = context.run.tags.get(REQUESTED_BY, "dagster")
     try:
@@ -54,8 +58,10 @@ def training_dataset(
             )
             dataset, verdicts = judge_version(tools, collected, config, work, by=asked_by)
     except (TooFewLabels, TooFewGroups) as error:
+        record_shortage(catalogue, config, newest_event, error)
         raise dg.Failure(str(error), allow_retries=False) from error
     with in_words():
+        record_version(catalogue, config, newest_event, dataset, verdicts)
         run_id = record_dataset(
             tools,
             tracking,

@@ -165,7 +165,7 @@ def _print_learning(console: Console, session: Session) -> None:
     if newest is None:
         return
     _print_lost_tracking(console, session)
-    waiting = labels.new_label_count(session, newest.last_sequence)
+    waiting = labels.new_labels(session, newest.last_sequence).total
     console.print(
         f"Dataset: {newest.total_samples} samples, quality {newest.quality_score:.2f}; "
         f"{waiting} labels are newer"

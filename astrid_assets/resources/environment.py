@@ -186,6 +186,28 @@ class Nights(Variables):
     """The earliest night that can be a partition."""
 
 
+class Retraining(Variables):
+    """Retraining.
+
+    When new labels start a training by themselves (the sensor `retraining`).
+    """
+
+    retraining_dry_run: _Switch = False
+    """Whether the sensor only reports what it would do."""
+
+    retraining_labels: Annotated[int, Field(gt=0), "a whole number above 0"] = 50
+    """New labels that start a training, at least."""
+
+    retraining_share: Annotated[float, Field(ge=0, le=1), "a number from 0 to 1"] = 0.05
+    """The same as a share of the dataset; the larger of both counts."""
+
+    retraining_first_labels: Annotated[int, Field(gt=0), "a whole number above 0"] = 200
+    """Labels that start the first training."""
+
+    retraining_cool_down: Annotated[float, Field(ge=0), "hours, 0 or more"] = 20.0
+    """Hours from the begin of one training to the next."""
+
+
 class Web(Variables):
     """Review page and API.
 
@@ -222,7 +244,7 @@ class CommandLine(Variables):
     """Whether `astrid` shows the traceback of a known failure."""
 
 
-class Environment(CommandLine, Web, Nights, DagsterHistory, Computing, Addresses):
+class Environment(CommandLine, Web, Retraining, Nights, DagsterHistory, Computing, Addresses):
     """Every variable; pydantic begins with those of the last base."""
 
 

@@ -1,16 +1,21 @@
-"""Enough new labels start a training: dataset, U-Net, and the decision to deploy."""
+"""New labels, more errors or drifting nights start a training: dataset, U-Net, deployment.
 
-from dataclasses import dataclass
+The decision and its reasons are in `steps.learning.retraining`; every tick keeps its own, which
+the page /browse/retraining shows.
+"""
+
+import datetime as dt
 
 import dagster as dg
 
-from astrid_assets.jobs import learning_job
-from astrid_assets.storage.database.catalogue import Catalogue
-from astrid_assets.storage.queries import datasets
-from astrid_assets.storage.review import labels
+from astrid_assets.jobs import learning_job, whole_graph
+from astrid_assets.resources.environment import Retraining
+from astrid_assets.steps.learning.retraining.decision import should_retrain
+from astrid_assets.steps.learning.retraining.facts import LastRun, facts_of
+from astrid_assets.steps.learning.retraining.settings import RetrainingSettings
+from astrid_assets.storage.database.catalogue import Catalogue, now
+from astrid_assets.storage.queries.retraining import record_decision
 
-MIN_NEW_LABELS = 50  # about an hour of a reviewer; fewer hardly move the test numbers
-MIN_FIRST_LABELS = 200  # what a first split in three needs to hold both classes
 INTERVAL_S = 300
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -19,40 +24,7 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-
-
-@dataclass(frozen=True)
-class RetrainingDecision:
-    """Whether to train, and why, in a sentence."""
-
-    retrain: bool
-    reason: str
-
-
-def should_retrain(*, new_labels: int, has_dataset: bool, is_training: bool) -> RetrainingDecision:
-    """Decide from the number of labels that the newest dataset has not seen.
-
-    Parameters
-    ----------
-    new_labels
-        Detections whose consensus (real or bogus) was made or changed since.
-    has_dataset
-        False before the first dataset; then all labels are new.
-    is_training
-        A run of the learning job waits or runs: its result is awaited.
-    """
-    needed = MIN_NEW_LABELS if has_dataset else MIN_FIRST_LABELS
-    since = "since the newest dataset" if has_dataset else "and no dataset yet"
-    if new_labels < needed:
-        return RetrainingDecision(
-            retrain=False, reason=f"{new_labels} new labels {since}, {needed} needed"
-        )
-    if is_training:
-        return RetrainingDecision(
-            retrain=False,
-            reason=f"{new_labels} new labels {since}, and a training is under way",
-        )
-    return RetrainingDecision(retrain=True, reason=f"{new_labels} new labels {since}")
+WITHOUT_RESULT = {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
 
 @dg.sensor(
@@ -63,24 +35,50 @@ def should_retrain(*, new_labels: int, has_dataset: bool, is_training: bool) -> 
 def retraining(
     context: dg.SensorEvaluationContext, catalogue: dg.ResourceParam[Catalogue]
 ) -> dg.RunRequest | dg.SkipReason:
-    """Request a training when enough labels are new to the newest dataset."""
+    """Request a training when it is worth it; the reason stands in every tick."""
+    settings = settings_of_the_environment()
+    when = now()
     with catalogue.read() as session:
-        newest = datasets.newest_dataset(session)
-        seen = newest.last_sequence if newest else 0
-        new_labels = labels.new_label_count(session, seen)
-        last_event = labels.last_sequence(session)
-    unfinished = context.instance.get_runs_count(
-        dg.RunsFilter(job_name=learning_job.name, statuses=UNFINISHED)
-    )
-    decision = should_retrain(
-        new_labels=new_labels,
-        has_dataset=newest is not None,
-        is_training=unfinished > 0,
-    )
-    if not decision.retrain:
+        facts = facts_of(
+            session,
+            when,
+            _last_run(context.instance),
+            is_training=_is_training(context.instance),
+        )
+    decision = should_retrain(facts, settings)
+    with catalogue.begin() as session:
+        record_decision(session, decision.action, decision.reason, when)
+    if decision.action != "train":
         return dg.SkipReason(decision.reason)
-    # A training that failed is asked for again with the next event, not for ever.
-    return dg.RunRequest(
-        run_key=f"labels up to event {last_event}",
-        tags={"astrid/reason": decision.reason},
+    return dg.RunRequest(run_key=decision.run_key, tags={"astrid/reason": decision.reason})
+
+
+def settings_of_the_environment() -> RetrainingSettings:
+    """Return the settings with what the environment sets."""
+    variables = Retraining()
+    return RetrainingSettings(
+        dry_run=variables.retraining_dry_run,
+        min_labels=variables.retraining_labels,
+        min_share=variables.retraining_share,
+        min_first_labels=variables.retraining_first_labels,
+        cool_down_h=variables.retraining_cool_down,
+    )
+
+
+def _last_run(instance: dg.DagsterInstance) -> LastRun | None:
+    records = instance.get_run_records(dg.RunsFilter(job_name=learning_job.name), limit=1)
+    if not records:
+        return None
+    [record] = records
+    return LastRun(
+        record.dagster_run.run_id,
+        record.create_timestamp.astimezone(dt.UTC),
+        record.dagster_run.status in WITHOUT_RESULT,
+    )
+
+
+def _is_training(instance: dg.DagsterInstance) -> bool:
+    return any(
+        instance.get_runs_count(dg.RunsFilter(job_name=job.name, statuses=UNFINISHED))
+        for job in (learning_job, whole_graph)
     )

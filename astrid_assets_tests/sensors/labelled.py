@@ -83,6 +83,7 @@ def add_labels(
                 "n_votes": 1,
                 "agreement": 1.0,
                 "last_sequence": sequence,
+                "given_sequence": sequence,
             }
             upsert(session, [Label(**consensus)])
         return labels.last_sequence(session)

@@ -25,6 +25,7 @@ from astrid_assets.storage.database.tables.learning import (
 )
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.objects.object_store import FolderObjectStore
+from astrid_assets.storage.queries.retraining import record_decision
 from astrid_assets.storage.review import accounts, reviewer_stats
 from astrid_assets.storage.review.events import Statement, record_statement
 from astrid_assets.web.security import NAME_HEADER
@@ -244,6 +245,20 @@ def test_a_search_shows_its_trials_and_what_mattered(client, sky, catalogue):
         assert client.get(f"/pictures/searches/s/{name}.png").content[:4] == b"\x89PNG"
     for address in ("/browse/searches/x", "/pictures/searches/x/trials.png"):
         assert client.get(address).status_code == 404
+
+
+@pytest.mark.slow
+def test_what_was_decided_about_retraining_stands_on_its_page(client, catalogue):
+    assert "/browse/retraining" in client.get("/browse/models").text
+    assert "none yet" in client.get("/browse/retraining").text
+    with catalogue.begin() as session:
+        for action, reason in (("wait", "3 new: 50 needed"), ("train", "50 new <labels>")):
+            record_decision(session, action, reason, WHEN)
+            record_decision(session, action, reason, WHEN)
+            session.flush()
+    text = client.get("/browse/retraining").text
+    assert text.index("50 new &lt;labels&gt;") < text.index("3 new: 50 needed")
+    assert text.count('<td class="n">2</td>') == 2
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from astrid_assets.learning.search.settings import SearchSettings
 from astrid_assets.learning.settings import ThresholdSettings, TrainingSettings
 from astrid_assets.science.labelling.dataset_settings import DatasetQualitySettings
 from astrid_assets.steps.learning.cross_validate import FoldSettings
+from astrid_assets.steps.learning.retraining.settings import RetrainingSettings
 from astrid_assets.steps.learning.settings import CollectionSettings, DeploymentSettings
 from astrid_assets.surveys.profile import SurveyProfile
 from docs.generate.docstrings import attribute_docstrings, unit_of
@@ -26,6 +27,7 @@ OUTSIDE_THE_PROFILE: dict[str, type[BaseModel]] = {
     "trained_unet, cross-validation": FoldSettings,
     "tuning_job": SearchSettings,
     "deployed_model": DeploymentSettings,
+    "retraining": RetrainingSettings,
 }
 
 BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}", "min_length": "at least {}"}
@@ -33,7 +35,7 @@ INTRODUCTION = """
 A survey is a profile: one TOML file. `astrid survey show NAME` prints the one in force, and
 `astrid survey add FILE` replaces it. Unknown keys are errors. The groups below are the tables of
 that file; the last ones belong to assets that all surveys share, and are set in Dagster's
-launchpad.
+launchpad; those of the sensor `retraining` by the environment (`ASTRID_RETRAINING_…`).
 """
 
 
@@ -41,7 +43,7 @@ def page() -> Page:
     """Return the page of all settings."""
     groups = _groups(SurveyProfile, "")
     for asset, model in OUTSIDE_THE_PROFILE.items():
-        kind = "Job" if asset.endswith("_job") else "Asset"
+        kind = "Sensor" if asset == "retraining" else "Job" if asset.endswith("_job") else "Asset"
         groups.append(_group(model, f"{kind} {asset}"))
     return Page("settings", "Settings", INTRODUCTION, tuple(groups))
 

@@ -1,4 +1,4 @@
-"""Confidence intervals of a share, from the successes in a few trials."""
+"""Confidence intervals and chances of a share, from the successes in a few trials."""
 
 from __future__ import annotations
 
@@ -49,6 +49,37 @@ def upper_bound(found: int, total: int) -> float:
     Wilson 1927, J. Am. Stat. Assoc. 22, 209.
     """
     return _wilson(found, total, BOUND_CONFIDENCE)[1] if total else 1.0
+
+
+def binomial_tail(found: int, total: int, share: float) -> float:
+    """Return the chance of at least so many successes, exactly.
+
+    Parameters
+    ----------
+    found, total
+        Successes and trials, 0 ≤ `found` ≤ `total`.
+    share
+        Chance of a success, 0 to 1.
+
+    Returns
+    -------
+    chance
+        0 to 1.
+    """
+    if found <= 0:
+        return 1.0
+    if share in {0.0, 1.0}:
+        return share
+    log_odds = math.log(share), math.log1p(-share)
+    terms = (
+        math.lgamma(total + 1)
+        - math.lgamma(k + 1)
+        - math.lgamma(total - k + 1)
+        + k * log_odds[0]
+        + (total - k) * log_odds[1]
+        for k in range(found, total + 1)
+    )
+    return min(1.0, math.fsum(math.exp(term) for term in terms))
 
 
 def _wilson(found: int, total: int, confidence: float) -> tuple[float, float]:

@@ -19,13 +19,25 @@ from astrid_assets.science.labelling.positions import components
 from astrid_assets.science.labelling.split_names import SPLITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
 
 class TooFewGroups(ValueError):
-    """A split would lack real or bogus detections, however new groups are assigned."""
+    """A split would lack real or bogus detections, however new groups are assigned.
+
+    Parameters
+    ----------
+    message
+        What a split would have, and what to do.
+    lacking
+        Which of both, real or bogus, it would lack.
+    """
+
+    def __init__(self, message: str, lacking: Collection[str]) -> None:
+        super().__init__(message)
+        self.lacking = lacking
 
 
 @dataclass(frozen=True)
@@ -256,7 +268,8 @@ def _all_have_both(which: NDArray[np.int64], has: NDArray[np.bool_], *, n_known:
                 f"the {split} split would have {real} real and {bogus} bogus groups; "
                 f"there are {int(has[0, 1].sum())} real and {int(has[0, 0].sum())} bogus "
                 f"groups (objects) in all{kept}: label more different objects, or widen the "
-                "selection"
+                "selection",
+                [kind for kind, n in (("real", real), ("bogus", bogus)) if not n],
             )
 
 

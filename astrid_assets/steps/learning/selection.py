@@ -286,5 +286,10 @@ def _are_enough(
         f"{len(chosen)} labelled detections ({n_real} real) fit the selection, at least "
         f"{settings.min_samples} with both classes are needed"
         f"{f' (left out: {refused})' if refused else ''}: label more detections, backfill more "
-        "nights, or widen the selection"
+        "nights, or widen the selection",
+        {
+            "any": max(settings.min_samples - len(chosen), 0),
+            "real": int(n_real == 0),
+            "bogus": int(n_real == len(chosen)),
+        },
     )

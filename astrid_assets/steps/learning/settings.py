@@ -1,5 +1,6 @@
 """Settings and known failures of the learning steps; light, for Dagster's launchpad."""
 
+from collections.abc import Mapping
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -21,7 +22,17 @@ SURVEY_SCORE, UNREVIEWED = "survey_score", "unreviewed"
 
 
 class TooFewLabels(RuntimeError):
-    """Not enough labelled detections; the message says how to get more."""
+    """Not enough labelled detections; the message says how to get more.
+
+    Attributes
+    ----------
+    lacking
+        Labels that are missing, by kind: real | bogus | any.
+    """
+
+    def __init__(self, message: str, lacking: Mapping[str, int]) -> None:
+        super().__init__(message)
+        self.lacking = lacking
 
 
 class NoDataset(RuntimeError):

@@ -30,6 +30,7 @@ from astrid_assets.storage.database.tables import (  # noqa: F401  foreign keys 
     learning,
     masters,
     nights,
+    retraining,
     review,
 )
 from astrid_assets.storage.private import make_private_file, make_private_folder

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 TRAINABLE = ("real", "bogus")
+MOST_COUNTED = 20_000  # as many as the largest dataset takes by default
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,36 @@ def labels_for(session: Session, detection_ids: Collection[str]) -> dict[str, La
     }
 
 
-def new_label_count(session: Session, after_sequence: int) -> int:
-    """Count real and bogus labels that events after this one have made or changed.
+@dataclass(frozen=True)
+class NewLabels:
+    """How many labels are new, by kind; `newest` is the event that gave the last of them."""
 
-    An answer that is carried over keeps its number: it is not new.
+    real: int
+    bogus: int
+    newest: int = 0
+
+    @property
+    def total(self) -> int:
+        """Labels of both kinds."""
+        return self.real + self.bogus
+
+
+def new_labels(session: Session, after_sequence: int) -> NewLabels:
+    """Count detections that became real or bogus, or changed between them, after an event.
+
+    Skips, votes that agree with the label, and answers that are carried over make none new.
+    At most `MOST_COUNTED` of each kind are counted: a table of millions takes no longer.
     """
-    query = select(func.count()).where(
-        Label.label.in_(TRAINABLE), Label.last_sequence > after_sequence
-    )
-    return session.scalar(query) or 0
+    count: dict[str, int] = {}
+    newest = 0
+    for kind in TRAINABLE:
+        is_new = (Label.label == kind, Label.given_sequence > after_sequence)
+        some = select(Label.given_sequence).where(*is_new).limit(MOST_COUNTED).subquery()
+        count[kind] = session.scalar(select(func.count()).select_from(some)) or 0
+        newest = max(
+            newest, session.scalar(select(func.max(Label.given_sequence)).where(*is_new)) or 0
+        )
+    return NewLabels(count["real"], count["bogus"], newest)
 
 
 def last_sequence(session: Session) -> int:

@@ -110,6 +110,7 @@ def _refresh_survey(
         agreed = known.label(own)
         if agreed is not None:
             found[id_] = agreed
+    given = _given(session, detection_ids, gone)
     for table in (VoteRow, Label):
         for chunk in in_chunks(detection_ids):
             session.execute(delete(table).where(table.detection_id.in_(chunk)))
@@ -123,11 +124,34 @@ def _refresh_survey(
     )
     upsert(
         session,
-        [_label_row(id_, agreed, standing[id_], events[id_]) for id_, agreed in found.items()],
+        [
+            _label_row(id_, agreed, standing[id_], events[id_], given.get(id_))
+            for id_, agreed in found.items()
+        ],
     )
     doubts = _doubts(session, standing, events)
     _place(session, detection_ids, standing, doubts, known)
     return found
+
+
+def _given(
+    session: Session, detection_ids: Sequence[str], gone: Mapping[str, str]
+) -> dict[str, tuple[str, int]]:
+    """Return each label as it was, and the event that gave it.
+
+    That of a former detection is that of the current one which has none of its own.
+    """
+    given = {
+        row[0]: (row[1], row[2])
+        for chunk in in_chunks(detection_ids)
+        for row in session.execute(
+            select(Label.detection_id, Label.label, Label.given_sequence).where(
+                Label.detection_id.in_(chunk)
+            )
+        )
+    }
+    carried = {gone[id_]: was for id_, was in given.items() if id_ in gone}
+    return carried | given
 
 
 def _doubts(
@@ -241,6 +265,7 @@ def _label_row(
     agreed: Consensus,
     votes: Sequence[Event],
     events: Sequence[ValidationEvent],
+    was: tuple[str, int] | None,
 ) -> Label:
     newest = max(vote.sequence for vote in votes if vote.source == agreed.source)
     event = next(event for event in events if event.sequence == newest)
@@ -252,5 +277,6 @@ def _label_row(
         n_votes=agreed.n_votes,
         agreement=agreed.agreement,
         last_sequence=agreed.last_sequence,
+        given_sequence=was[1] if was and was[0] == agreed.label else agreed.last_sequence,
         carried_from=_carried_from(detection_id, event),
     )

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from astrid_assets.web.pages import browse, login, pictures, review, searches
+from astrid_assets.web.pages import browse, login, pictures, retraining, review, searches
 
-PARTS = (browse.router, login.router, review.router, pictures.router, searches.router)
+PARTS = (
+    browse.router,
+    login.router,
+    review.router,
+    pictures.router,
+    searches.router,
+    retraining.router,
+)
 
 
 def pages_router() -> APIRouter:

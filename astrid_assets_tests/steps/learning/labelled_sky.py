@@ -190,6 +190,7 @@ def store_night(
                     n_votes=2,
                     agreement=1.0,
                     last_sequence=1,
+                    given_sequence=1,
                 )
             )
             session.flush()

@@ -152,6 +152,7 @@ class ManyLabels:
                     n_votes=1,
                     agreement=1.0,
                     last_sequence=last,
+                    given_sequence=last,
                 )
                 for detection, word in zip(detections, words, strict=True)
             ],

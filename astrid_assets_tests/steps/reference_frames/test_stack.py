@@ -86,6 +86,7 @@ class Nights:
                 "n_votes": reviewers,
                 "agreement": 1.0,
                 "last_sequence": 1,
+                "given_sequence": 1,
             }
             upsert(session, votes)
             upsert(session, [Label(**row)])

@@ -46,6 +46,7 @@ def labelled(
         "n_votes": reviewers,
         "agreement": 1.0,
         "last_sequence": 1,
+        "given_sequence": 1,
     }
     upsert(world.session, [Label(**row)])
     for who in range(reviewers):

@@ -68,6 +68,7 @@ def _label(detection_id: str, index: int) -> Label:
         n_votes=1,
         agreement=1.0,
         last_sequence=1,
+        given_sequence=1,
     )
 
 

@@ -195,7 +195,7 @@ def test_an_answer_follows_its_source_to_the_new_detection(catalogue: Catalogue)
         assert offered(session, "bob") == {new["fresh"], new["alone"]}
         # Nothing new was said.
         assert labels.last_sequence(session) == newest
-        assert labels.new_label_count(session, newest) == 0
+        assert labels.new_labels(session, newest).total == 0
 
 
 def test_going_back_gives_the_originals_back_without_doubling(catalogue: Catalogue):
@@ -450,3 +450,24 @@ def test_differences_without_detections_yet_lose_nothing(on_sqlite: Catalogue):
         new = frame.run("b", {"sn": (11, 20)})["sn"]
         assert counted(session) == [(new, "real")]
         assert session.get_one(Label, new).n_votes == 2
+
+
+def test_skips_and_votes_that_agree_make_no_label_new(on_sqlite: Catalogue) -> None:
+    with on_sqlite.begin() as session:
+        frame = Frame(session)
+        found = frame.run("a", {"sn": (10, 20), "ghost": (50, 50)})
+        frame.say("ann", found["sn"], "real")
+        frame.say("ann", found["ghost"], "bogus")
+        newest = labels.last_sequence(session)
+        for number in range(60):
+            frame.say(f"reviewer {number}", found["sn"], "skip" if number % 2 else "real")
+        assert labels.last_sequence(session) == newest + 60
+        assert labels.new_labels(session, newest).total == 0
+        # Detected anew, it is the same label still.
+        again = frame.run("b", {"sn": (11, 20)})
+        assert label_of(session, again["sn"]) == ("real", found["sn"])
+        assert labels.new_labels(session, newest).total == 0
+        # A mind that is changed is a new label, and so is the way back.
+        frame.say("ann", found["ghost"], "undo")
+        frame.say("ann", found["ghost"], "real")
+        assert labels.new_labels(session, newest) == labels.NewLabels(1, 0, newest + 62)

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy.event import listens_for
 
 from astrid_assets.science.quality.gates import CANDIDATE_DENSITY
 from astrid_assets.storage.database import ids
@@ -50,6 +51,7 @@ def label(
         detection_id=detection_id,
         label=value,
         last_sequence=last,
+        given_sequence=last,
         classification=classification,
         source=source,
         n_votes=1,
@@ -85,10 +87,33 @@ def test_only_real_and_bogus_labels_after_a_sequence_count(catalogue: Catalogue)
             for last, (detection, value) in enumerate(zip(found, values, strict=True), 1)
         ]
         upsert(session, rows)
-        assert labels.new_label_count(session, 0) == 3
-        assert labels.new_label_count(session, 1) == 2
-        assert labels.new_label_count(session, 5) == 0
+        assert labels.new_labels(session, 0) == labels.NewLabels(real=2, bogus=1, newest=5)
+        assert labels.new_labels(session, 1) == labels.NewLabels(real=1, bogus=1, newest=5)
+        assert labels.new_labels(session, 5) == labels.NewLabels(real=0, bogus=0)
         assert labels.labels_for(session, [found[2], "x"])[found[2]].label == "unsure"
+
+
+def test_new_labels_are_counted_from_an_index_alone(catalogue: Catalogue):
+    if not catalogue.is_sqlite:
+        pytest.skip("PostgreSQL plans by the size of its tables")
+    asked: list[tuple[str, tuple[object, ...]]] = []
+    with catalogue.read() as session:
+
+        @listens_for(catalogue.engine, "before_cursor_execute")
+        def keep(
+            _c: object, _cursor: object, sql: str, values: tuple[object, ...], *_: object
+        ) -> None:
+            asked.append((sql, values))
+
+        labels.new_labels(session, 7)
+        plans = [
+            str(row[3])
+            for sql, values in tuple(asked)
+            for row in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)
+        ]
+    reads = [plan for plan in plans if "labels" in plan]
+    assert len(reads) == 4
+    assert all("COVERING INDEX ix_labels_label_given" in plan for plan in reads)
 
 
 def test_labelled_detections_are_chosen_by_survey_date_source_and_gate(

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     String,
     Text,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -210,7 +211,10 @@ class Label(Base, kw_only=True):
     """The consensus of a detection's events: a view, rewritten at will."""
 
     __tablename__ = "labels"
-    __table_args__ = (CheckConstraint(SOURCE_IS_KNOWN, name="ck_labels_source"),)
+    __table_args__ = (
+        CheckConstraint(SOURCE_IS_KNOWN, name="ck_labels_source"),
+        Index("ix_labels_label_given", "label", "given_sequence"),
+    )
     detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), primary_key=True)
     """The detection that has the label."""
     label: Mapped[str] = mapped_column(String(20), index=True)
@@ -225,6 +229,8 @@ class Label(Base, kw_only=True):
     """Share of the leading label among the weighted votes, 0.5 (a tie) to 1."""
     last_sequence: Mapped[int] = mapped_column(BigInteger)
     """Number of the newest event that was taken into account."""
+    given_sequence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """Number of the event that gave it this label; skips and votes that agree keep it."""
     carried_from: Mapped[str | None] = mapped_column(Id, default=None)
     """The former detection that the newest of its votes was given on; None: this one."""
 
