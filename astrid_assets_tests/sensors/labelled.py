@@ -131,7 +131,7 @@ def deploy(catalogue: Catalogue, dataset_id: str, test_auc: float = 0.98) -> str
         "version": "1",
         "training_run_id": run_id,
         "onnx_sha256": sha256,
-        "onnx_key": "models/x",
+        "onnx_key": f"models/x.{sha256[:32]}.onnx",
         "metrics": {"model": {"roc_auc": {"value": test_auc, "low": test_auc - 0.02, "high": 1.0}}},
         "threshold": 0.5,
         "created_at": now(),

@@ -9,14 +9,15 @@ use did.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from astrid_assets.steps.learning.deployment.aliases import follow
+from astrid_assets.steps.learning.deployment.canary import finish_deployments
 from astrid_assets.steps.learning.deployment.evidence import keep_card
 from astrid_assets.steps.learning.deployment.in_force import put_in_force
+from astrid_assets.steps.learning.deployment.shadow import score_in_shadow
 from astrid_assets.steps.learning.judge_challenger import judge_challenger
 from astrid_assets.steps.learning.opening import open_dataset, require_dataset
 from astrid_assets.steps.learning.settings import NoModel
@@ -80,7 +81,11 @@ def deploy_newest(
         If nothing was trained yet, or there is no model of that name.
     DeployedMeanwhile
         If another model came into force while these were compared.
+    UnusableModel
+        If a model is forced that does not score.
     """
+    # What a crash left unfinished comes first, for it may change the champion.
+    finish_deployments(tools, tracking, settings, work_folder)
     with tools.catalogue.read() as session:
         newest = models.newest_model(session) if name is None else models.model_named(session, name)
         own = models.champion(session, scope)
@@ -96,10 +101,8 @@ def deploy_newest(
         )
     which = f"version {newest.version}" if name else "the newest model"
     if own is not None and own.id == newest.id:
-        follow(tools, tracking)
         return DeploymentReport("keep", f"{which} is in force already", own, None, None)
     if taken_back and not force_because:
-        follow(tools, tracking)
         reason = (
             f"{which} was rolled back; train another one (astrid train --again), or force it with "
             "a reason"
@@ -117,6 +120,7 @@ def deploy_newest(
     reason = f"{card.reason}; judged on {judged.n_unseen} test samples that no training saw"
     if force_because:
         deploys, reason = True, f"forced: {force_because}; the comparison said: {reason}"
+    shadow = score_in_shadow(tools, newest, champion, scope) if deploys else None
     decided = Deployment(
         action="deploy" if deploys else "keep",
         model_id=newest.id,
@@ -128,6 +132,7 @@ def deploy_newest(
             "unseen_test_samples": judged.n_unseen,
             "challenger": judged.challenger and judged.challenger.as_dict(),
             "champion": judged.champion and judged.champion.as_dict(),
+            "shadow": shadow and asdict(shadow),
         },
         created_at=now(),
         scope=scope,
@@ -136,7 +141,9 @@ def deploy_newest(
     decided = _written(tools, decided, last)
     if decided is not last:
         keep_card(tools, tracking, newest, card)
-    follow(tools, tracking)
+    for row in finish_deployments(tools, tracking, settings, work_folder):
+        if row.follows == decided.sequence:
+            decided, deploys, reason = row, False, f"deployed, but {row.reason}"
     return DeploymentReport(
         decided.action,
         reason,

@@ -197,4 +197,21 @@ class CollectionSettings(DatasetQualitySettings):
 
 
 class DeploymentSettings(GateSettings):
-    """When a model may be deployed: the limits of the gate."""
+    """When a model may be deployed, and when it may stay: limits of the gate and the canary."""
+
+    max_called_real: float = Field(
+        default=0.9,
+        gt=0,
+        le=1,
+        description="share of the newest detections that a model may call real once it is in "
+        "force; above it the model before comes back",
+    )
+    max_off_shadow: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="how far this share may be from the one just before it came into force",
+    )
+    canary_min_detections: int = Field(
+        default=50, ge=1, description="detections below which the share of real says nothing"
+    )

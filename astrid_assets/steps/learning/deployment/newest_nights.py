@@ -1,0 +1,88 @@
+"""The newest detections of each survey, and a model's scores of them, as nights get them."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.steps.learning.survey_calibrations import own_calibration
+from astrid_assets.storage.queries import models, newest_detections
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from astrid_assets.learning.inference import OnnxScorer
+    from astrid_assets.steps.nights import Tools
+    from astrid_assets.storage.database.tables.learning import Model
+    from astrid_assets.storage.queries.newest_detections import StoredCutout
+
+MOST_PER_SURVEY = 1000
+"""Detections of each survey, the newest night first: 12 MB of cutouts for every 250."""
+
+
+@dataclass(frozen=True)
+class NewestCutouts:
+    """Detections of the newest nights with their cutouts.
+
+    Attributes
+    ----------
+    rows
+        Which detections, in order.
+    cutouts : (n, 3, size, size)
+    """
+
+    rows: list[StoredCutout]
+    cutouts: NDArray[np.float32]
+
+    @property
+    def surveys(self) -> NDArray[np.str_]:
+        """(n,), the survey of each."""
+        return np.array([row.survey for row in self.rows], dtype=np.str_)
+
+
+def newest_cutouts(tools: Tools, scope: str) -> NewestCutouts | None:
+    """Return the newest detections that a champion of a scope scores; None where none are.
+
+    Parameters
+    ----------
+    scope
+        A survey; empty: every survey without a champion of its own.
+    """
+    with tools.catalogue.read() as session:
+        own = set(models.scopes(session))
+        surveys = [scope] if scope else newest_detections.surveys_with_detections(session)
+        rows = [
+            row
+            for survey in surveys
+            if scope or survey not in own
+            for row in newest_detections.newest_of_survey(session, survey, MOST_PER_SURVEY)
+        ]
+    if not rows:
+        return None
+    at: dict[str, list[int]] = {}
+    for number, row in enumerate(rows):
+        at.setdefault(row.key, []).append(number)
+    cutouts: NDArray[np.float32] | None = None
+    for key, numbers in at.items():
+        stored = np.load(io.BytesIO(tools.store.get(key)))
+        if cutouts is None:
+            cutouts = np.empty((len(rows), *stored.shape[1:]), dtype=np.float32)
+        cutouts[numbers] = stored[[rows[number].index for number in numbers]]
+    if cutouts is None:
+        return None
+    return NewestCutouts(rows, cutouts)
+
+
+def night_scores(model: Model, newest: NewestCutouts, scorer: OnnxScorer) -> NDArray[np.float32]:
+    """Return a model's scores, (n,), by each survey's own calibration where it has one."""
+    scores = scorer.score(newest.cutouts)
+    surveys = newest.surveys
+    for survey in np.unique(surveys):
+        own = own_calibration(model, str(survey))
+        if own is not None:
+            inside = surveys == survey
+            scores[inside] = own.scores(scores[inside])
+    return scores
