@@ -83,6 +83,6 @@ def deployed_model(
         gates.record(session, "", "", "deployed_model", [verdict])
     if report.sequence is not None:
         tags = {DEPLOYMENT_TAG: str(report.sequence)}
-        context.instance.add_run_tags(context.run_id, tags)
+        context.instance.add_run_tags(context.run.run_id, tags)
     context.log.info("%s: %s", report.action, report.reason)
     return dg.MaterializeResult(metadata=deployment_metadata(report))
