@@ -94,7 +94,7 @@ def new_items(session: Session, champion: Model) -> list[RandomItem]:
             .join(TrainingSample, TrainingSample.detection_id == Detection.id)
             .where(
                 TrainingSample.dataset_id == dataset.id,
-                TrainingSample.split != "test",
+                TrainingSample.split.in_(("train", "val")),
                 Detection.object_id.in_(chunk),
             )
         )
