@@ -33,6 +33,7 @@ COMMANDS = {
     "evaluate": "Measure how good a model, or a way of training, is.",
     "deploy": "Put a model in force if it is better.",
     "rollback": "Put an earlier model in force again.",
+    "lineage": "Show what a model was made of, and which models saw a frame or detection.",
     "ui": "Start the Dagster UI, its daemon, MLflow and the review page.",
     "doctor": "Check the installation and what a crash left behind.",
 }

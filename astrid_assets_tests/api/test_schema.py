@@ -44,6 +44,7 @@ NEEDS_DAGSTER = (
     "/ml/training",
     "/ml/optimization",
     "/ml/evaluation/evaluate",
+    "/ml/deployment",
 )
 """Dagster is not there: 503 is right."""
 

@@ -57,7 +57,7 @@ def keep_package(
             "key": tools.store.put(layout.package_key(model.name), content, suffix),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
-    return {"files": kept, "cutouts": versions.CUTOUTS}
+    return {"files": kept, "cutouts": versions.CUTOUTS, "code": card["code"]}
 
 
 def model_card(model: Model, trained: TrainedModel, arrays: DatasetArrays) -> dict[str, object]:

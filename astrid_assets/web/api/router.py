@@ -9,6 +9,7 @@ from astrid_assets.web.api import (
     browse,
     cutouts,
     detections,
+    lineage,
     ml,
     ml_deployment,
     ml_evaluation,
@@ -43,7 +44,7 @@ def api_router(*, needs_login: bool) -> APIRouter:
     guards.append(Depends(only_known_parameters))
     closed = APIRouter(dependencies=guards, responses=responses(401, 403, 422, 429, 503))
     learning = (training, ml, ml_evaluation, ml_deployment)
-    for part in (browse, detections, cutouts, sky, *learning, reviewing):
+    for part in (browse, detections, cutouts, sky, lineage, *learning, reviewing):
         closed.include_router(part.router)
     router.include_router(closed)
     return router

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.steps.learning.expected_mix import mix_of
 from astrid_assets.storage.queries import models
+from astrid_assets.storage.queries.model_lineage import ModelLineage, model_lineage
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -43,6 +44,7 @@ class ModelView:
     evaluations: list[ModelEvaluation]
     nights: list[NightLine] | None
     decisions: list[Deployment]
+    lineage: ModelLineage
 
 
 def model_view(session: Session, model: Model) -> ModelView:
@@ -54,6 +56,7 @@ def model_view(session: Session, model: Model) -> ModelView:
         models.evaluations_of(session, model.id),
         newest_nights(session, model),
         models.decisions_about(session, model.id),
+        model_lineage(session, model),
     )
 
 

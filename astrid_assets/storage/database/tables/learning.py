@@ -45,8 +45,8 @@ class Model(Base, kw_only=True):
     created_at: Mapped[dt.datetime]
     """When it was stored (UTC)."""
     package: Mapped[Json | None] = mapped_column(default=None)
-    """Object key and SHA-256 of weights and model card, and the version of the cutouts that it
-    takes; None for models of before."""
+    """Object key and SHA-256 of weights and model card, the version of the cutouts that it takes,
+    and the code that trained it; None for models of before."""
 
 
 class TrainingDataset(Base, kw_only=True):
