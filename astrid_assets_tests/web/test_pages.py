@@ -13,19 +13,22 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from astrid_assets.pictures.light_curve_svg import LightPoint, light_curve_svg
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, ForcedFlux
 from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.learning import (
+    Model,
     Search,
     SearchTrial,
     TrainingDataset,
 )
+from astrid_assets.storage.database.tables.watching import NightDrift
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.queries.retraining import record_decision
+from astrid_assets.storage.queries.watching import NUMBERS
 from astrid_assets.storage.review import accounts, reviewer_stats
 from astrid_assets.storage.review.events import Statement, record_statement
 from astrid_assets.web.security import NAME_HEADER
@@ -259,6 +262,38 @@ def test_what_was_decided_about_retraining_stands_on_its_page(client, catalogue)
     text = client.get("/browse/retraining").text
     assert text.index("50 new &lt;labels&gt;") < text.index("3 new: 50 needed")
     assert text.count('<td class="n">2</td>') == 2
+
+
+@pytest.mark.slow
+def test_the_nights_of_a_model_show_what_stands_out(client, sky, catalogue):
+    with catalogue.begin() as session:
+        [model_id] = session.scalars(select(Model.id))
+    page = f"/browse/models/{model_id}/nights"
+    assert page in client.get(f"/browse/models/{model_id}").text
+    assert "No night was scored" in client.get(page).text
+    drifts = [
+        NightDrift(
+            survey="sim",
+            model_id=model_id,
+            number=number,
+            night=f"2025-04-{day:02d}",
+            n=50,
+            median=3.0,
+            n_reference=10 if day > 1 else 0,
+            effect=0.4 if day > 1 else None,
+            usual=(0.3 if number == "score" else 0.5) if day > 1 else None,
+            measured_at=WHEN,
+        )
+        for number in NUMBERS
+        for day in (1, 2)
+    ]
+    with catalogue.begin() as session:
+        upsert(session, drifts)
+    text = client.get(page).text
+    assert text.count("stands out</b>") == 1
+    assert text.count("not measured") == len(NUMBERS)
+    assert client.get(f"/pictures/models/{model_id}/sim.png").content[:4] == b"\x89PNG"
+    assert client.get(f"/pictures/models/{model_id}/x.png").status_code == 404
 
 
 @pytest.mark.slow

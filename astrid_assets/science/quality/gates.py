@@ -53,6 +53,20 @@ CANDIDATE_DENSITY = Gate(
     number="kept candidates per square degree",
     blocks=True,
 )
+SCORE_DRIFT = Gate(
+    name="score_drift",
+    asset="detections",
+    claim="The model's scores are distributed as on the first nights that it scored.",
+    number="difference of the cumulative distributions, at least",
+    blocks=False,
+)
+INPUT_DRIFT = Gate(
+    name="input_drift",
+    asset="detections",
+    claim="S/N, width and sky noise are distributed as on the first nights of the model.",
+    number="difference of the cumulative distributions, at least",
+    blocks=False,
+)
 COMPLETENESS = Gate(
     name="completeness",
     asset="injected_transients",
@@ -143,6 +157,8 @@ OTHER_GATES = (
     FRAME_QUALITY,
     REJECTED_FRACTION,
     CANDIDATE_DENSITY,
+    SCORE_DRIFT,
+    INPUT_DRIFT,
     COMPLETENESS,
     INJECTIONS_ANSWERED,
     REFERENCE_IS_CLEAN,

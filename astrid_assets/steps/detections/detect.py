@@ -25,6 +25,7 @@ from astrid_assets.steps import versions
 from astrid_assets.steps.detections.objects import draw_light_curves, with_objects
 from astrid_assets.steps.learning.cutout_version import refuse_other_cutouts
 from astrid_assets.steps.learning.survey_calibrations import own_calibration
+from astrid_assets.steps.learning.watching.night import watch_night
 from astrid_assets.steps.nights import (
     NightPlan,
     NightReport,
@@ -271,6 +272,9 @@ def _commit(
         refresh(session, carry_night(session, profile.name, plan.night))
         curves = draw_light_curves(session, tools.store, profile.name, report.night)
         report = replace(report, pictures=report.pictures | curves)
+        if plan.tasks and plan.tasks[0].model_id is not None:
+            drift = watch_night(session, profile.name, plan.night, plan.tasks[0].model_id)
+            report = replace(report, verdicts=(*report.verdicts, *drift))
         finish(session, report, plan.input_hash)
     return report
 

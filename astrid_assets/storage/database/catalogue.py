@@ -32,6 +32,7 @@ from astrid_assets.storage.database.tables import (  # noqa: F401  foreign keys 
     nights,
     retraining,
     review,
+    watching,
 )
 from astrid_assets.storage.private import make_private_file, make_private_folder
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from astrid_assets.web.pages import browse, login, pictures, retraining, review, searches
+from astrid_assets.web.pages import browse, login, pictures, retraining, review, searches, watching
 
 PARTS = (
     browse.router,
@@ -13,6 +13,7 @@ PARTS = (
     pictures.router,
     searches.router,
     retraining.router,
+    watching.router,
 )
 
 

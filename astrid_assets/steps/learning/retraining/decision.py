@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from astrid_assets.learning.drift import chance_of_all
 from astrid_assets.science.arrays.intervals import binomial_tail
 
 if TYPE_CHECKING:
@@ -72,23 +73,21 @@ class RandomError:
 
 
 @dataclass(frozen=True)
-class NightDrift:
-    """One number of a night against what the model was trained on.
+class DriftedNight:
+    """One number of a night against the first nights of its model.
 
     Attributes
     ----------
-    n
-        Detections of the night.
     effect
-        Largest difference of both cumulative distributions, 0 to 1.
-    chance
-        Chance of one so large where nothing has changed.
+        Difference of the distributions, at least; None: not measured.
+    usual
+        The same of the most different of the reference nights.
     """
 
     night: str
-    n: int
-    effect: float
-    chance: float
+    effect: float | None
+    usual: float | None
+    n_reference: int
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ class RetrainingFacts:
     is_training: bool = False
     lacked: LackedLabels | None = None
     error: RandomError | None = None
-    drift: Mapping[tuple[str, str], Sequence[NightDrift]] = field(default_factory=dict)
+    drift: Mapping[tuple[str, str], Sequence[DriftedNight]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,7 @@ def _errs_more(error: RandomError | None, settings: RetrainingSettings) -> str |
 
 
 def _has_drifted(
-    drift: Mapping[tuple[str, str], Sequence[NightDrift]], settings: RetrainingSettings
+    drift: Mapping[tuple[str, str], Sequence[DriftedNight]], settings: RetrainingSettings
 ) -> str | None:
     """Return in words which numbers have drifted night after night; None where none has."""
     judged = {
@@ -212,21 +211,24 @@ def _has_drifted(
         for which, nights in drift.items()
         if len(nights) >= settings.drift_nights
     }
-    if not judged:
-        return None
-    level = settings.drift_level / len(judged)
-    drifted = [
-        f"{number} of {survey} ({nights[-1].night} to {nights[0].night}, by at least "
-        f"{min(night.effect for night in nights):.2f})"
-        for (survey, number), nights in sorted(judged.items())
-        if all(
-            night.n >= settings.drift_candidates
-            and night.effect >= settings.drift_effect
-            and night.chance <= level
-            for night in nights
-        )
-    ]
+    drifted = []
+    for (survey, number), nights in sorted(judged.items()):
+        effects = [night.effect for night in nights if _stands_out(night, settings)]
+        fewest = min(night.n_reference for night in nights)
+        by_luck = chance_of_all(len(nights), fewest)
+        if len(effects) == len(nights) and by_luck <= settings.drift_level / len(judged):
+            drifted.append(
+                f"{number} of {survey} ({nights[-1].night} to {nights[0].night}, by at least "
+                f"{min(effect or 0.0 for effect in effects):.2f})"
+            )
     return f"drifted: {', '.join(drifted)}" if drifted else None
+
+
+def _stands_out(night: DriftedNight, settings: RetrainingSettings) -> bool:
+    """Return whether a night differs by what matters, and more than any reference night."""
+    return night.effect is not None and night.effect > max(
+        settings.drift_effect, night.usual or 0.0
+    )
 
 
 def _run_key(facts: RetrainingFacts) -> str:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from astrid_assets.steps.learning.retraining.decision import (
+    DriftedNight,
     LackedLabels,
     RetrainingFacts,
     TrainedDataset,
 )
-from astrid_assets.storage.queries import retraining
+from astrid_assets.storage.queries import models, retraining, watching
 from astrid_assets.storage.review import labels
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from astrid_assets.storage.database.tables.retraining import CollectionOutcome
 
 HOUR_S = 3600
+MOST_NIGHTS = 10
+"""More in a row are asked of no drift."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,24 @@ def facts_of(
         last_run=last_run.id if last_run else None,
         is_training=is_training,
         lacked=lacked,
+        drift=_drift(session),
     )
+
+
+def _drift(session: Session) -> dict[tuple[str, str], list[DriftedNight]]:
+    """Return the newest nights that the champions of the surveys scored, by number."""
+    found = {}
+    for survey in watching.surveys_of(session):
+        champion = models.champion_of_survey(session, survey)
+        if champion is not None:
+            for number in watching.NUMBERS:
+                found[survey, number] = [
+                    DriftedNight(row.night, row.effect, row.usual, row.n_reference)
+                    for row in watching.newest_drifts(
+                        session, survey, champion.id, number, MOST_NIGHTS
+                    )
+                ]
+    return found
 
 
 def _lacked(session: Session, last: CollectionOutcome | None) -> LackedLabels | None:

@@ -51,19 +51,19 @@ class RetrainingSettings(Settings):
         default=0.05,
         gt=0,
         lt=0.5,
-        description="chance that any survey and number of a night is called drifted by luck; "
-        "divided by their number (Bonferroni)",
+        description="chance that any number of any survey is called drifted by luck; divided by "
+        "how many there are (Bonferroni)",
     )
     drift_nights: int = Field(
-        default=3, ge=1, description="newest nights in a row on which a number has drifted"
+        default=3, ge=1, le=10, description="newest nights in a row on which a number has drifted"
     )
     drift_candidates: int = Field(
-        default=100, ge=10, description="detections below which a night shows no drift"
+        default=30, ge=10, description="detections below which a night shows no drift"
     )
     drift_effect: float = Field(
-        default=0.2,
+        default=0.1,
         gt=0,
         lt=1,
-        description="largest difference of the cumulative distributions from which drift matters; "
-        "with thousands of detections smaller ones are certain and unimportant",
+        description="difference of the cumulative distributions from which drift matters; with "
+        "thousands of detections smaller ones are certain and unimportant",
     )

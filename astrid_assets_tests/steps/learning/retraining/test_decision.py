@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from astrid_assets.steps.learning.retraining.decision import (
+    DriftedNight,
     LackedLabels,
-    NightDrift,
     RandomError,
     RetrainingFacts,
     TrainedDataset,
@@ -26,11 +26,13 @@ FELL = RandomError(30, 200, expected=0.05)
 LACKING_REAL = LackedLabels({"real": 12}, "label_balance: 3 real", NewLabels(11, 500))
 
 
-def drift(effect: float = 0.4, n: int = 500, chance: float = 1e-6) -> list[NightDrift]:
-    return [NightDrift(f"2025-03-0{day}", n, effect, chance) for day in (3, 2, 1)]
+def drift(
+    effect: float | None = 0.4, *, usual: float = 0.15, n_reference: int = 10
+) -> list[DriftedNight]:
+    return [DriftedNight(f"2025-03-0{day}", effect, usual, n_reference) for day in (3, 2, 1)]
 
 
-QUIET = {("sim", number): drift(0.02, chance=0.4) for number in ("score", "S/N", "FWHM")}
+QUIET = {("sim", number): drift(0.02) for number in ("snr", "fwhm_px", "sky_rms_ratio")}
 
 CASES = {
     "nothing labelled yet": (RetrainingFacts(NewLabels(0, 0)), "wait", "200 needed"),
@@ -93,15 +95,26 @@ CASES = {
         "wait",
         "50 needed",
     ),
-    "certain but small drift": (replace(FEW, drift={("sim", "score"): drift(0.1)}), "wait", "50"),
-    "drift of few detections": (
-        replace(FEW, drift={("sim", "score"): drift(n=99)}),
+    "no more than reference nights differ": (
+        replace(FEW, drift={("sim", "score"): drift(0.15)}),
         "wait",
         "50 needed",
     ),
-    "drift by luck among many numbers": (
-        # 0.03 each night would pass for one number, not as one of four.
-        replace(FEW, drift={**QUIET, ("sim", "score"): drift(chance=0.03)}),
+    "drift too small to matter": (
+        replace(FEW, drift={("sim", "score"): drift(0.1, usual=0.0)}),
+        "wait",
+        "50 needed",
+    ),
+    "too few detections": (replace(FEW, drift={("sim", "score"): drift(None)}), "wait", "50"),
+    # Three nights stand out of five by luck in 1 of 56 cases: enough for one number of one
+    # survey, not for one of four.
+    "few reference nights": (
+        replace(FEW, drift={("sim", "score"): drift(n_reference=5)}),
+        "train",
+        "drifted",
+    ),
+    "few reference nights and many numbers": (
+        replace(FEW, drift={**QUIET, ("sim", "score"): drift(n_reference=5)}),
         "wait",
         "50 needed",
     ),

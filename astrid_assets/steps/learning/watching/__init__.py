@@ -1,0 +1,1 @@
+"""What is watched once a model is in force: its scores and inputs night by night, its errors."""
