@@ -58,20 +58,27 @@ def deployed_model(
 ) -> dg.MaterializeResult:
     """The model in force: the newest one if it is better, else the champion."""
     from astrid_assets.steps.learning.deploy import deploy_newest
+    from astrid_assets.steps.learning.deployment.every_scope import deploy_in_every_scope
 
     tools = Tools(catalogue, store, compute)
     settings = DeploymentSettings(**config.model_dump(include=set(DeploymentSettings.model_fields)))
     try:
         with in_words():
-            report = deploy_newest(
-                tools,
-                tracking,
-                settings,
-                Addresses().home / "work",
-                name=config.model,
-                scope=config.survey,
-                force_because=config.force_because,
-            )
+            work = Addresses().home / "work"
+            if config.model or config.survey or config.force_because:
+                report = deploy_newest(
+                    tools,
+                    tracking,
+                    settings,
+                    work,
+                    name=config.model,
+                    scope=config.survey,
+                    force_because=config.force_because,
+                )
+                reports = {config.survey: report}
+            else:
+                reports = deploy_in_every_scope(tools, tracking, settings, work)
+                report = reports[""]
     except (NoModel, NoDataset, DeployedMeanwhile) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     with in_words(), catalogue.begin() as session:
@@ -84,5 +91,11 @@ def deployed_model(
     if report.sequence is not None:
         tags = {DEPLOYMENT_TAG: str(report.sequence)}
         context.instance.add_run_tags(context.run.run_id, tags)
-    context.log.info("%s: %s", report.action, report.reason)
-    return dg.MaterializeResult(metadata=deployment_metadata(report))
+    for scope, each in reports.items():
+        context.log.info("%s: %s: %s", scope or "common champion", each.action, each.reason)
+    own = {
+        f"own champion of {scope}": dg.MetadataValue.text(f"{each.action}: {each.reason}")
+        for scope, each in reports.items()
+        if scope
+    }
+    return dg.MaterializeResult(metadata={**deployment_metadata(report), **own})

@@ -18,7 +18,8 @@ def deploy_command(model: str | None, survey: str, force: bool, because: str) ->
     """Compare MODEL with the model in force, and put it in force if it is better.
 
     Both are judged on the rows of the newest dataset that neither of their trainings saw.
-    A survey's own champion scores that survey alone; the common one scores the others.
+    A survey's own champion scores that survey alone; the common one scores the others. Its
+    first comes by --survey; from then on, without MODEL, the newest is judged there too.
 
     \b
     Example:
@@ -37,6 +38,7 @@ def deploy_command(model: str | None, survey: str, force: bool, because: str) ->
     from astrid_assets.learning.inference import UnusableModel
     from astrid_assets.learning.ranking import CannotEvaluate
     from astrid_assets.steps.learning.deploy import deploy_newest
+    from astrid_assets.steps.learning.deployment.every_scope import deploy_in_every_scope
     from astrid_assets.steps.learning.settings import (
         DeployedMeanwhile,
         DeploymentSettings,
@@ -51,19 +53,20 @@ def deploy_command(model: str | None, survey: str, force: bool, because: str) ->
     catalogue = open_catalogue()
     if survey:
         stored_survey(catalogue, survey)
+    tools = Tools(catalogue, open_store().verifying(), Compute())
+    tracking, settings, work = open_tracking(), DeploymentSettings(), home / "work"
     try:
-        report = deploy_newest(
-            Tools(catalogue, open_store().verifying(), Compute()),
-            open_tracking(),
-            DeploymentSettings(),
-            home / "work",
-            name=model,
-            scope=survey,
-            force_because=because,
-        )
+        if model or survey or force:
+            report = deploy_newest(
+                tools, tracking, settings, work, name=model, scope=survey, force_because=because
+            )
+            reports = {survey: report}
+        else:
+            reports = deploy_in_every_scope(tools, tracking, settings, work)
     except (NoModel, NoDataset, DeployedMeanwhile, CannotEvaluate, UnusableModel) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{report.action}: {report.reason}")
-    whose = survey or "every survey without a champion of its own"
-    found = f"version {report.model.version}" if report.model else "no model"
-    click.echo(f"in force for {whose}: {found}")
+    for scope, report in reports.items():
+        click.echo(f"{report.action}: {report.reason}")
+        whose = scope or "every survey without a champion of its own"
+        found = f"version {report.model.version}" if report.model else "no model"
+        click.echo(f"in force for {whose}: {found}")
