@@ -94,6 +94,7 @@ def resources_of_the_environment() -> dict[str, object]:
 
 def _sensors() -> list[dg.SensorDefinition]:
     from astrid_assets.sensors import (
+        alerts,
         deployed_model_health,
         new_observations,
         retraining,
@@ -105,6 +106,7 @@ def _sensors() -> list[dg.SensorDefinition]:
         retraining.retraining,
         deployed_model_health.deployed_model_health,
         run_failures.run_failures,
+        alerts.alerts,
     ]
 
 

@@ -151,6 +151,7 @@ def test_sensors_and_schedules_are_there(defs: dg.Definitions) -> None:
         "retraining",
         "deployed_model_health",
         "run_failures",
+        "alerts",
     }
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "latest_nights",

@@ -14,7 +14,7 @@ import contextlib
 import os
 from datetime import date
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
@@ -52,6 +52,10 @@ def _available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
 
 
 def _host_names(text: str) -> list[str]:
@@ -116,7 +120,7 @@ class Addresses(Variables):
     webhook_url: Annotated[
         SecretStr | None, "an address of Slack, Mattermost or another service"
     ] = None
-    """Where failed runs are posted as {"text": ...}. Default: nowhere."""
+    """Where alerts are posted as {"text": ...}. Default: nowhere."""
 
     internal_hosts: Annotated[_HostNames, "host names or addresses separated by commas"] = ()
     """Hosts of this machine or network that webhook and archives may be at. Default: none."""
@@ -142,6 +146,38 @@ class Addresses(Variables):
     def dagster_folder(self) -> Path:
         """The folder for Dagster's history, logs and schedules."""
         return self.home / "dagster"
+
+
+class Mail(Variables):
+    """E-mail.
+
+    Where failed runs, rollbacks, refused deployments and drift are mailed.
+    """
+
+    smtp_host: Annotated[str | None, "a host name"] = None
+    """The mail server. Default: nothing is mailed."""
+
+    smtp_port: Annotated[int, Field(gt=0, lt=65536), "a port number, 1 to 65535"] = 587
+    """Its port; 587 with starttls, 465 with tls."""
+
+    smtp_security: Annotated[Literal["starttls", "tls", "none"], "one of starttls, tls, none"] = (
+        "starttls"
+    )
+    """How the connection is encrypted; a password is never sent with `none`."""
+
+    smtp_user: Annotated[str | None, "a name"] = None
+    """Name to log in with. Default: no login."""
+
+    smtp_password: SecretStr | None = None
+    """Password to log in with."""
+
+    mail_from: Annotated[str | None, "an e-mail address"] = None
+    """Sender of the messages."""
+
+    mail_to: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_words), "e-mail addresses separated by commas"
+    ] = ()
+    """Recipients of the messages."""
 
 
 class Computing(Variables):
@@ -244,7 +280,7 @@ class CommandLine(Variables):
     """Whether `astrid` shows the traceback of a known failure."""
 
 
-class Environment(CommandLine, Web, Retraining, Nights, DagsterHistory, Computing, Addresses):
+class Environment(CommandLine, Web, Retraining, Nights, DagsterHistory, Computing, Mail, Addresses):
     """Every variable; pydantic begins with those of the last base."""
 
 

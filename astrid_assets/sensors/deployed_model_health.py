@@ -6,9 +6,8 @@ for a retraining; ranking worse than its predecessor on the same items takes it 
 
 import dagster as dg
 
+from astrid_assets.alerts import send_alert
 from astrid_assets.jobs import learning_job, rollback_job
-from astrid_assets.resources.environment import Addresses
-from astrid_assets.sensors.run_failures import post
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.queries import models
@@ -56,12 +55,8 @@ def deployed_model_health(
 
 
 def _alert(context: dg.SensorEvaluationContext, champion: Model, event: str, reason: str) -> None:
-    """Report an event once, in the log and where ASTRID_WEBHOOK_URL points."""
+    """Report an event once."""
     if context.cursor == event:
         return
     context.update_cursor(event)
-    text = f"AstrID: {champion.name} version {champion.version}: {reason}"
-    context.log.warning(text)
-    addresses = Addresses()
-    if addresses.webhook_url is not None:
-        post(addresses.webhook_url.get_secret_value(), text, addresses.internal_hosts)
+    send_alert(f"AstrID: {champion.name} version {champion.version}: {reason}")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRETS = {
+    "ASTRID_SMTP_PASSWORD",
     "ASTRID_DATABASE_URL",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",

@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import dagster as dg
 import pytest
 
+from astrid_assets.alerts import post
 from astrid_assets.sensors.run_failures import (
     LONGEST_TEXT,
     failure_text,
-    post,
     run_failures,
 )
 from astrid_assets.storage.objects.store_errors import StoreUnavailable

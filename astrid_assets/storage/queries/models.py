@@ -115,6 +115,12 @@ def deployment_of(session: Session, model: Model) -> Deployment | None:
     return session.scalar(query.limit(1))
 
 
+def decisions_after(session: Session, sequence: int) -> list[Deployment]:
+    """Return the decisions of all scopes after a number, oldest first."""
+    query = select(Deployment).where(Deployment.sequence > sequence)
+    return list(session.scalars(query.order_by(Deployment.sequence)))
+
+
 def decisions_about(session: Session, model_id: str) -> list[Deployment]:
     """Return the decisions of the gate about a model, newest first."""
     query = select(Deployment).where(

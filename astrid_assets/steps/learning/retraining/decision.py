@@ -141,11 +141,9 @@ def should_retrain(facts: RetrainingFacts, settings: RetrainingSettings) -> Deci
     decision : its key follows from the dataset, the state of the labels and the last run, so
         that one state of the labels starts one training, and another one only after a failure
     """
-    worse = [
-        text
-        for text in (_errs_more(facts.error, settings), _has_drifted(facts.drift, settings))
-        if text
-    ]
+    errs_more = _errs_more(facts.error, settings)
+    worse = [errs_more] if errs_more else []
+    worse += lasting_drift(facts.drift, settings).values()
     needed = _needed(facts.dataset, settings, is_worse=bool(worse))
     since = (
         f"since dataset {facts.dataset.id[:8]}, the newest that was trained on"
@@ -202,26 +200,31 @@ def _errs_more(error: RandomError | None, settings: RetrainingSettings) -> str |
     )
 
 
-def _has_drifted(
+def lasting_drift(
     drift: Mapping[tuple[str, str], Sequence[DriftedNight]], settings: RetrainingSettings
-) -> str | None:
-    """Return in words which numbers have drifted night after night; None where none has."""
+) -> dict[str, str]:
+    """Return what has drifted night after night, each with a sentence.
+
+    Returns
+    -------
+    drifted : by survey and name of the number, as ``survey/number``
+    """
     judged = {
         which: nights[: settings.drift_nights]
         for which, nights in drift.items()
         if len(nights) >= settings.drift_nights
     }
-    drifted = []
+    drifted = {}
     for (survey, number), nights in sorted(judged.items()):
         effects = [night.effect for night in nights if _stands_out(night, settings)]
         fewest = min(night.n_reference for night in nights)
         by_luck = chance_of_all(len(nights), fewest)
         if len(effects) == len(nights) and by_luck <= settings.drift_level / len(judged):
-            drifted.append(
-                f"{number} of {survey} ({nights[-1].night} to {nights[0].night}, by at least "
-                f"{min(effect or 0.0 for effect in effects):.2f})"
+            drifted[f"{survey}/{number}"] = (
+                f"{number} of {survey} has drifted ({nights[-1].night} to {nights[0].night}, by at "
+                f"least {min(effect or 0.0 for effect in effects):.2f})"
             )
-    return f"drifted: {', '.join(drifted)}" if drifted else None
+    return drifted
 
 
 def _stands_out(night: DriftedNight, settings: RetrainingSettings) -> bool:

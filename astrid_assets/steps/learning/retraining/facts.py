@@ -61,11 +61,11 @@ def facts_of(
         last_run=last_run.id if last_run else None,
         is_training=is_training,
         lacked=lacked,
-        drift=_drift(session),
+        drift=newest_drift(session),
     )
 
 
-def _drift(session: Session) -> dict[tuple[str, str], list[DriftedNight]]:
+def newest_drift(session: Session) -> dict[tuple[str, str], list[DriftedNight]]:
     """Return the newest nights that the champions of the surveys scored, by number."""
     found = {}
     for survey in watching.surveys_of(session):

@@ -87,7 +87,7 @@ CASES = {
     "few labels and lasting drift": (
         replace(FEW, drift={**QUIET, ("sim", "score"): drift()}),
         "train",
-        "drifted: score of sim (2025-03-01 to 2025-03-03, by at least 0.40)",
+        "score of sim has drifted (2025-03-01 to 2025-03-03, by at least 0.40)",
     ),
     "drift of two nights": (replace(FEW, drift={("sim", "score"): drift()[:2]}), "wait", "50"),
     "a quiet night between": (
@@ -111,7 +111,7 @@ CASES = {
     "few reference nights": (
         replace(FEW, drift={("sim", "score"): drift(n_reference=5)}),
         "train",
-        "drifted",
+        "has drifted",
     ),
     "few reference nights and many numbers": (
         replace(FEW, drift={**QUIET, ("sim", "score"): drift(n_reference=5)}),

@@ -74,6 +74,6 @@ def test_lasting_drift_of_the_width_warns_and_lowers_the_labels_that_are_needed(
         assert not inputs.passed
         assert "fwhm_px of 60 detections" in inputs.detail
     decision = should_retrain(facts, settings_of_the_environment())
-    assert "drifted: fwhm_px of sim (2025-03-12 to 2025-03-14" in decision.reason
+    assert "fwhm_px of sim has drifted (2025-03-12 to 2025-03-14" in decision.reason
     assert "score of sim" not in decision.reason
     assert "20 needed" in decision.reason
