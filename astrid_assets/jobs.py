@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from astrid_assets.ops import evaluation, rollback, tuning
+from astrid_assets.ops import evaluation, learning_health, rollback, tuning
 from astrid_assets.partitions import NIGHTS, SURVEYS, Night
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.queries import observations
@@ -16,6 +16,7 @@ LEARNING_ASSETS = ("training_dataset", "trained_unet", "deployed_model")
 LONGEST_BLOCK = 50  # nights in one run; rows of planned checks grow with the square
 NIGHTS_LOOKED_AT_AGAIN = 7  # reviewers label for about a week after a night
 EVERY_DAY_AT_NOON = "0 12 * * *"  # UTC
+MONDAYS_AT_TWO = "0 14 * * 1"  # UTC
 MONDAYS_AT_ONE = "0 13 * * 1"  # UTC, after the latest nights
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -65,6 +66,12 @@ def tuning_job() -> None:
 def evaluation_job() -> None:
     """Judge a model on what it never saw of a dataset version."""
     evaluation()
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def health_job() -> None:
+    """Measure the health of models, labels and datasets; the sensor `alerts` reports it."""
+    learning_health()
 
 
 whole_graph = dg.define_asset_job(
@@ -166,6 +173,16 @@ weekly_dataset = dg.ScheduleDefinition(
 )
 
 
+weekly_health = dg.ScheduleDefinition(
+    name="weekly_health",
+    job=health_job,
+    cron_schedule=MONDAYS_AT_TWO,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Measure the health of models, labels and datasets every Monday; it takes seconds.",
+)
+
+
 def _day_after(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
@@ -178,6 +195,7 @@ JOBS = (
     rollback_job,
     tuning_job,
     evaluation_job,
+    health_job,
     whole_graph,
 )
-SCHEDULES = (latest_nights, weekly_dataset)
+SCHEDULES = (latest_nights, weekly_dataset, weekly_health)

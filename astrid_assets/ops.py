@@ -24,6 +24,7 @@ from astrid_assets.steps.learning.settings import (
     NoModel,
     SearchIsRunning,
 )
+from astrid_assets.steps.learning.watching.settings import HealthSettings
 from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.objects.object_store import ObjectStore
@@ -140,6 +141,40 @@ def evaluation(
             "evaluation": dg.MetadataValue.text(row.id),
             "model": dg.MetadataValue.text(f"{model.name} version {model.version}"),
             **evaluation_metadata(judged.evaluation),
+        }
+    )
+
+
+class HealthConfig(HealthSettings, dg.Config):
+    """The limits of the health, in the launchpad."""
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def learning_health(
+    context: dg.OpExecutionContext,
+    config: HealthConfig,
+    catalogue: dg.ResourceParam[Catalogue],
+    store: dg.ResourceParam[ObjectStore],
+    compute: dg.ResourceParam[Compute],
+    tracking: dg.ResourceParam[Tracking],
+) -> None:
+    """Errors, purity, calibration and speed of models; backlog, agreement and age of labels."""
+    from astrid_assets.steps.learning.watching.health import measure_health
+
+    with in_words():
+        rows = measure_health(
+            Tools(catalogue, store, compute), tracking, config, {"dagster_run_id": context.run_id}
+        )
+    verdicts = {None: "not judged", True: "passed", False: "**FAILED**"}
+    context.add_output_metadata(
+        {
+            "health": dg.MetadataValue.md(
+                "| survey | number | | |\n|---|---|---|---|\n"
+                + "\n".join(
+                    f"| {row.survey} | {row.number} | {verdicts[row.passed]} | {row.detail} |"
+                    for row in rows
+                )
+            )
         }
     )
 

@@ -156,6 +156,7 @@ def test_sensors_and_schedules_are_there(defs: dg.Definitions) -> None:
     assert {schedule.name for schedule in repository.schedule_defs} == {
         "latest_nights",
         "weekly_dataset",
+        "weekly_health",
     }
 
 

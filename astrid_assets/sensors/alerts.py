@@ -1,4 +1,4 @@
-"""Rollbacks, refused deployments and lasting drift are reported, each once.
+"""Rollbacks, refused deployments, lasting drift and failing health are reported, each once.
 
 Decisions are read from the catalogue, whoever made them: a sensor, a page or a terminal.
 """
@@ -16,17 +16,17 @@ from astrid_assets.steps.learning.retraining.facts import newest_drift
 from astrid_assets.steps.learning.retraining.settings import RetrainingSettings
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.learning import Deployment, Model
-from astrid_assets.storage.queries import models
+from astrid_assets.storage.queries import models, watching
 
 INTERVAL_S = 120
 
 
 @dataclass(frozen=True)
 class Reported:
-    """What was reported: decisions up to a number, and which numbers of surveys have drifted."""
+    """What was reported: decisions up to a number; what has drifted, and what is not healthy."""
 
     decision: int
-    drifted: tuple[str, ...]
+    standing: tuple[str, ...]
 
     @classmethod
     def from_cursor(cls, cursor: str | None) -> "Reported | None":
@@ -34,12 +34,12 @@ class Reported:
         if cursor is None:
             return None
         kept = json.loads(cursor)
-        return cls(int(kept["decision"]), tuple(kept["drifted"]))
+        return cls(int(kept["decision"]), tuple(kept["standing"]))
 
     @property
     def cursor(self) -> str:
         """The same as a text."""
-        return json.dumps({"decision": self.decision, "drifted": self.drifted})
+        return json.dumps({"decision": self.decision, "standing": self.standing})
 
 
 def alerts_since(
@@ -50,17 +50,22 @@ def alerts_since(
     Parameters
     ----------
     reported
-        None at the first look: decisions of before are no news, drift that lasts is.
+        None at the first look: decisions of before are no news, what lasts is.
     """
     rows = models.decisions_after(session, reported.decision if reported else 0)
     texts = []
     if reported is not None:
         texts = [text for row in rows if (text := _text_of(session, row))]
-    drifted = lasting_drift(newest_drift(session), settings)
-    known = reported.drifted if reported else ()
-    texts += [f"AstrID: {text}" for which, text in drifted.items() if which not in known]
+    standing = lasting_drift(newest_drift(session), settings)
+    standing |= {
+        f"health/{row.survey}/{row.number}": f"{row.survey or 'labels'}: {row.detail}"
+        for row in watching.newest_health(session)
+        if row.passed is False
+    }
+    known = reported.standing if reported else ()
+    texts += [f"AstrID: {text}" for which, text in standing.items() if which not in known]
     last = rows[-1].sequence if rows else (reported.decision if reported else 0)
-    return Reported(last, tuple(drifted)), texts
+    return Reported(last, tuple(standing)), texts
 
 
 @dg.sensor(
@@ -69,7 +74,7 @@ def alerts_since(
 def alerts(
     context: dg.SensorEvaluationContext, catalogue: dg.ResourceParam[Catalogue]
 ) -> dg.SkipReason:
-    """Report rollbacks, refused deployments and lasting drift: log, webhook, e-mail."""
+    """Report rollbacks, refusals, lasting drift and failing health: log, webhook, e-mail."""
     with catalogue.read() as session:
         reported, texts = alerts_since(
             session, Reported.from_cursor(context.cursor), settings_of_the_environment()

@@ -15,6 +15,7 @@ from astrid_assets.science.labelling.dataset_settings import DatasetQualitySetti
 from astrid_assets.steps.learning.cross_validate import FoldSettings
 from astrid_assets.steps.learning.retraining.settings import RetrainingSettings
 from astrid_assets.steps.learning.settings import CollectionSettings, DeploymentSettings
+from astrid_assets.steps.learning.watching.settings import HealthSettings
 from astrid_assets.surveys.profile import SurveyProfile
 from docs.generate.docstrings import attribute_docstrings, unit_of
 from docs.generate.entries import Entry, Group, Page
@@ -28,6 +29,7 @@ OUTSIDE_THE_PROFILE: dict[str, type[BaseModel]] = {
     "tuning_job": SearchSettings,
     "deployed_model": DeploymentSettings,
     "retraining": RetrainingSettings,
+    "health_job": HealthSettings,
 }
 
 BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}", "min_length": "at least {}"}

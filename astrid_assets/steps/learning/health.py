@@ -69,7 +69,7 @@ def champion_health(session: Session, champion: Model) -> ChampionHealth:
     own, before = _own_figure(session, champion), models.previous(session)
     fall = None
     if own is not None:
-        mine = _scored(session, items, champion, champion)
+        mine = scored_items(session, items, champion, champion)
         fall = judge_fall(mine.scores, mine.labels, own, mine.groups)
     last = models.in_force(session)
     return ChampionHealth(
@@ -109,12 +109,16 @@ def _against_predecessor(
     from astrid_assets.learning.gate.health import judge_predecessor
 
     new_to_both = {item.detection_id for item in new_items(session, before)}
-    both = _scored(session, [i for i in items if i.detection_id in new_to_both], champion, before)
+    both = scored_items(
+        session, [i for i in items if i.detection_id in new_to_both], champion, before
+    )
     found = judge_predecessor(both.scores, both.others, both.labels, both.groups)
     return replace(found, reason=f"against its predecessor: {found.reason}")
 
 
-def _scored(session: Session, items: list[RandomItem], model: Model, other: Model) -> ScoredItems:
+def scored_items(
+    session: Session, items: list[RandomItem], model: Model, other: Model
+) -> ScoredItems:
     """Return the items that two models scored; one of them may be given twice."""
     scores: dict[tuple[str, str], float] = {}
     for chunk in in_chunks([item.detection_id for item in items]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from astrid_assets.storage.database.tables.detections import (
     CandidateRow,
@@ -12,8 +12,9 @@ from astrid_assets.storage.database.tables.detections import (
     DifferenceRun,
 )
 from astrid_assets.storage.database.tables.frames import PreprocessRun
-from astrid_assets.storage.database.tables.watching import NightDrift
+from astrid_assets.storage.database.tables.watching import HealthNumber, NightDrift
 from astrid_assets.storage.database.upsert import mapped_table
+from astrid_assets.storage.queries.observations import in_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -107,3 +108,25 @@ def surveys_of_model(session: Session, model_id: str) -> Collection[str]:
     """Return the surveys of which a model scored watched nights."""
     query = select(NightDrift.survey).where(NightDrift.model_id == model_id)
     return list(session.scalars(query.distinct().order_by(NightDrift.survey)))
+
+
+def of_survey(session: Session, detection_ids: Collection[str], survey: str) -> set[str]:
+    """Return those of some detections that belong to a survey."""
+    found: set[str] = set()
+    for chunk in in_chunks(detection_ids):
+        query = select(Detection.id).where(Detection.id.in_(chunk), Detection.survey == survey)
+        found |= set(session.scalars(query))
+    return found
+
+
+def newest_health(session: Session) -> list[HealthNumber]:
+    """Return the numbers of the newest measurement of the health."""
+    newest = select(func.max(HealthNumber.measured_at)).scalar_subquery()
+    query = select(HealthNumber).where(HealthNumber.measured_at == newest)
+    return list(session.scalars(query.order_by(HealthNumber.sequence)))
+
+
+def health_of_model(session: Session, model_id: str, limit: int) -> list[HealthNumber]:
+    """Return the newest numbers of a model's health, the newest first."""
+    query = select(HealthNumber).where(HealthNumber.model_id == model_id)
+    return list(session.scalars(query.order_by(HealthNumber.sequence.desc()).limit(limit)))

@@ -18,6 +18,7 @@ from astrid_assets.storage.queries.observations import in_chunks
 from astrid_assets.storage.review.carrying import NOT_CARRIED, lock_events
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Collection, Sequence
 
     from sqlalchemy.orm import Session
@@ -117,6 +118,12 @@ def new_labels(session: Session, after_sequence: int) -> NewLabels:
 def last_sequence(session: Session) -> int:
     """Return the number of the newest event, 0 before the first."""
     return session.scalar(select(func.max(ValidationEvent.sequence))) or 0
+
+
+def newest_answer_at(session: Session) -> dt.datetime | None:
+    """Return when a reviewer answered last; None: nobody has."""
+    query = select(ValidationEvent.created_at).where(ValidationEvent.source == "person")
+    return session.scalar(query.order_by(ValidationEvent.sequence.desc()).limit(1))
 
 
 def labelled_detections(

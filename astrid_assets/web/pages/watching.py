@@ -21,6 +21,7 @@ router = APIRouter(dependencies=[Depends(reader)])
 State = Annotated[WebState, Depends(state_of)]
 
 SHOWN_NIGHTS = 60
+SHOWN_NUMBERS = 100
 CHANGES = {"Cache-Control": "private, no-cache"}
 """The plot changes with each night."""
 
@@ -39,11 +40,13 @@ def nights_page(request: Request, state: State, model_id: PlainText) -> Response
             }
             for survey in watching.surveys_of_model(session, model_id)
         }
+        health = watching.health_of_model(session, model_id, SHOWN_NUMBERS)
     return page(
         request,
         "model_nights.html",
         model=model,
         nights=nights,
+        health=health,
         limit=RetrainingSettings().drift_effect,
     )
 

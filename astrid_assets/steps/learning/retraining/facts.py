@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from astrid_assets.steps.learning.retraining.decision import (
     DriftedNight,
     LackedLabels,
+    RandomError,
     RetrainingFacts,
     TrainedDataset,
 )
@@ -61,8 +62,22 @@ def facts_of(
         last_run=last_run.id if last_run else None,
         is_training=is_training,
         lacked=lacked,
+        error=_error(session),
         drift=newest_drift(session),
     )
+
+
+def _error(session: Session) -> RandomError | None:
+    """Return the errors that stand out most, of the newest measurement and today's champions."""
+    found = [
+        RandomError(round(row.value * row.n), row.n, row.limit)
+        for row in watching.newest_health(session)
+        if row.number == "error" and row.value is not None and row.limit is not None
+        # What was measured of a model that is no champion any more says nothing.
+        if (champion := models.champion_of_survey(session, row.survey)) is not None
+        if champion.id == row.model_id
+    ]
+    return max(found, key=lambda one: one.n_wrong / one.n - one.expected, default=None)
 
 
 def newest_drift(session: Session) -> dict[tuple[str, str], list[DriftedNight]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from astrid_assets.storage.database.tables.base import Base, Id
@@ -38,3 +38,43 @@ class NightDrift(Base, kw_only=True):
     """The same of the most different reference night from the others."""
     measured_at: Mapped[dt.datetime]
     """When it was first measured (UTC)."""
+
+
+class HealthNumber(Base, kw_only=True):
+    """A number of the health of a model on a survey, or of labels and datasets, as measured.
+
+    ``number``: error | purity | calibration | ms_per_cutout | backlog | kappa | label_age_d |
+    quality_score.
+    """
+
+    __tablename__ = "health_numbers"
+    __table_args__ = (Index("ix_health_numbers_measured_at", "measured_at"),)
+    sequence: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+        init=False,
+    )
+    """Counts the numbers; the larger, the newer."""
+    survey: Mapped[str] = mapped_column(String(40))
+    """The survey; empty for labels and datasets."""
+    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"), default=None)
+    """The model; None for labels and datasets."""
+    number: Mapped[str] = mapped_column(String(20))
+    """What was measured."""
+    n: Mapped[int]
+    """Items that it is made of."""
+    value: Mapped[float | None] = mapped_column(default=None)
+    """The number; None where there were too few items."""
+    low: Mapped[float | None] = mapped_column(default=None)
+    """Lower limit of its 95 % interval; None without one."""
+    high: Mapped[float | None] = mapped_column(default=None)
+    """Upper limit of its 95 % interval."""
+    limit: Mapped[float | None] = mapped_column(default=None)
+    """What it is compared with: a limit, or what the model promises."""
+    passed: Mapped[bool | None] = mapped_column(default=None)
+    """False where it is beyond what luck or the limit allows; None: not judged."""
+    detail: Mapped[str] = mapped_column(Text)
+    """The number in a sentence."""
+    measured_at: Mapped[dt.datetime]
+    """When it was measured (UTC)."""

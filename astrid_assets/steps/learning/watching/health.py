@@ -1,0 +1,199 @@
+"""The health of models, labels and datasets: measured, kept, and recorded in MLflow."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_assets.learning.random_health import (
+    HealthFigure,
+    calibration_of,
+    errors_of,
+    purity_of,
+)
+from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.tables.watching import HealthNumber
+from astrid_assets.storage.queries import datasets, models, newest_detections, watching
+from astrid_assets.storage.review import labels, queue, reviewer_stats
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy.orm import Session
+
+    from astrid_assets.steps.learning.watching.settings import HealthSettings
+    from astrid_assets.steps.nights import Tools
+    from astrid_assets.storage.database.tables.learning import Model
+    from astrid_assets.tracking.client import Tracking
+
+EXPERIMENT = "health"
+DAY_S = 86_400
+TIMED_CUTOUTS = 256
+WAITING = ("new", "sample", "second", "disputed")
+
+
+def measure_health(
+    tools: Tools, tracking: Tracking, settings: HealthSettings, tags: Mapping[str, str]
+) -> list[HealthNumber]:
+    """Measure the health of every survey's champion and of the labels; keep all numbers.
+
+    Returns
+    -------
+    rows : as they are kept; ``passed`` is False for those beyond their limits
+    """
+    when = now()
+    rows = []
+    with tools.catalogue.read() as session:
+        figures = [("", None, figure) for figure in _of_labels(session, settings)]
+        for survey in newest_detections.surveys_with_detections(session):
+            model = models.champion_of_survey(session, survey)
+            if model is not None:
+                found = [*_of_model(session, model, survey, settings)]
+                found += _latency(tools, session, model, survey, settings)
+                figures += [(survey, model.id, figure) for figure in found]
+    for survey, model_id, figure in figures:
+        values = asdict(figure)
+        rows.append(
+            HealthNumber(
+                survey=survey,
+                model_id=model_id,
+                number=values.pop("name"),
+                measured_at=when,
+                **values,
+            )
+        )
+    with tracking.start_run(
+        f"health_{when:%Y-%m-%d_%H%M%S}", experiment=EXPERIMENT, tags=dict(tags)
+    ) as active:
+        active.log_metrics(
+            {
+                "/".join(filter(None, (row.survey, row.number))): row.value
+                for row in rows
+                if row.value is not None
+            }
+        )
+    with tools.catalogue.begin() as session:
+        session.add_all(rows)
+        session.flush()
+        session.expunge_all()
+    return rows
+
+
+def _of_model(
+    session: Session, model: Model, survey: str, settings: HealthSettings
+) -> list[HealthFigure]:
+    """Return errors, purity and calibration on the newest look at random items."""
+    from astrid_assets.learning.gate.health import last_look
+    from astrid_assets.steps.learning.health import new_items, scored_items
+
+    items = new_items(session, model)
+    inside = watching.of_survey(session, [item.detection_id for item in items], survey)
+    scored = scored_items(
+        session, [item for item in items if item.detection_id in inside], model, model
+    )
+    look = last_look(len(scored.labels))
+    if look is None:
+        lacking = f"{len(scored.labels)} random items that the model never saw have a label"
+        return [
+            HealthFigure(name, len(scored.labels), detail=lacking)
+            for name in ("error", "purity", "calibration")
+        ]
+    scores, real = scored.scores[look.start : look.stop], scored.labels[look.start : look.stop]
+    called = scores >= model.threshold
+    level = settings.level * look.share
+    figures = [purity_of(scores, real, called, level), calibration_of(scores, real, level)]
+    shares = model.metrics.get("shares") or {}
+    complete, false = shares.get("completeness"), shares.get("false_positive_rate")
+    if complete and false:
+        missed = 1 - float(complete["low"])
+        figures.append(errors_of(called, real, missed, float(false["high"]), level))
+    return figures
+
+
+def _latency(
+    tools: Tools, session: Session, model: Model, survey: str, settings: HealthSettings
+) -> list[HealthFigure]:
+    """Return the time to score a cutout here and now, on the newest cutouts of the survey."""
+    from astrid_assets.learning.inference import OnnxScorer
+
+    stored = newest_detections.newest_of_survey(session, survey, TIMED_CUTOUTS)
+    if not stored:
+        return []
+    (key, _), *_ = Counter(one.key for one in stored).most_common(1)
+    cutouts = np.load(io.BytesIO(tools.store.get(key)))[:TIMED_CUTOUTS]
+    scorer = OnnxScorer(tools.store.get(model.onnx_key))
+    scorer.score(cutouts[:1])  # the first run sets things up
+    begun = time.perf_counter()
+    scorer.score(cutouts)
+    took = 1000 * (time.perf_counter() - begun) / len(cutouts)
+    return [
+        HealthFigure(
+            "ms_per_cutout",
+            len(cutouts),
+            took,
+            limit=settings.max_ms_per_cutout,
+            passed=took <= settings.max_ms_per_cutout,
+            detail=f"{took:.2f} ms to score a cutout",
+        )
+    ]
+
+
+def _of_labels(session: Session, settings: HealthSettings) -> list[HealthFigure]:
+    """Return backlog, agreement and age of the labels, and the quality of the dataset."""
+    counts = queue.waiting(session)
+    waiting = sum(counts.get(state, 0) for state in WAITING)
+    agreed = reviewer_stats.agreement(session)
+    newest = labels.newest_answer_at(session)
+    dataset = datasets.newest_dataset(session)
+    found = [
+        HealthFigure(
+            "backlog",
+            waiting,
+            waiting,
+            limit=settings.max_backlog,
+            passed=waiting <= settings.max_backlog,
+            detail=f"{waiting} detections wait for reviewers",
+        ),
+    ]
+    if agreed.fleiss is not None:
+        found.append(
+            HealthFigure(
+                "kappa",
+                agreed.doubly_reviewed,
+                agreed.fleiss,
+                limit=settings.min_kappa,
+                passed=agreed.fleiss >= settings.min_kappa,
+                detail=f"reviewers agree with kappa {agreed.fleiss:.2f} on "
+                f"{agreed.doubly_reviewed} detections",
+            )
+        )
+    if newest is not None:
+        age = (now() - newest).total_seconds() / DAY_S
+        found.append(
+            HealthFigure(
+                "label_age_d",
+                1,
+                age,
+                limit=settings.max_label_age_d,
+                passed=age <= settings.max_label_age_d,
+                detail=f"the newest answer of a reviewer is {age:.1f} days old",
+            )
+        )
+    if dataset is not None:
+        found.append(
+            HealthFigure(
+                "quality_score",
+                dataset.total_samples,
+                dataset.quality_score,
+                limit=settings.min_quality_score,
+                passed=dataset.quality_score >= settings.min_quality_score,
+                detail=f"dataset {dataset.id[:8]} has the quality score "
+                f"{dataset.quality_score:.2f}",
+            )
+        )
+    return found
