@@ -34,7 +34,7 @@ from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.processing.measuring import measure_frame
 from astrid_assets.science.settings import ProcessingSettings
 from astrid_assets.science.simulation.pair import simulate_pair
-from astrid_assets.steps.detections import detect
+from astrid_assets.steps.detections import search
 from astrid_assets.steps.difference_images import subtract
 from astrid_assets.steps.reference_frames import reading
 from astrid_assets.storage.fits.frames import frame_to_fits
@@ -62,8 +62,8 @@ STEPS: dict[str, tuple[tuple[object, str], ...]] = {
     "read": (
         (reading, "frame_from_fits"),
         (subtract, "frame_from_fits"),
-        (detect, "frame_from_fits"),
-        (detect, "difference_from_fits"),
+        (search, "frame_from_fits"),
+        (search, "difference_from_fits"),
     ),
     "common stars": ((subtraction, "measure_common_stars"),),
     "resample": ((subtraction, "resample"),),
@@ -76,8 +76,8 @@ STEPS: dict[str, tuple[tuple[object, str], ...]] = {
     "score": ((noise, "score_of"),),
     "the rest of the subtraction": ((subtract, "subtract"),),
     "write": ((subtract, "difference_to_fits"),),
-    "detect": ((detect, "detect"),),
-    "cutouts": ((detect, "cut"),),
+    "detect": ((search, "detect"),),
+    "cutouts": ((search, "cut"),),
 }
 """What is timed: functions of modules, by the names their callers use."""
 
@@ -268,8 +268,8 @@ def run_frame(store: ObjectStore, science_key: str, reference_key: str) -> None:
     )
     row = outcome.row
     assert row.status == "accepted", row.reasons
-    found = detect.detect_frame(
-        detect.DetectTask(
+    found = search.detect_frame(
+        search.DetectTask(
             store=store,
             survey="benchmark",
             night=NIGHT,

@@ -18,4 +18,5 @@ EVALUATE = "1"
 DEPLOY = "4"
 CUTOUTS = "1"
 """What a network is given: which images, cut out how, in which units. A model of another
-version is refused."""
+version is refused. Raised only together with `DETECT`: a new model scores the stored cutouts
+of an unchanged search."""

@@ -119,6 +119,19 @@ def object_ids(session: Session, detection_ids: Collection[str]) -> dict[str, st
     }
 
 
+def stored_cutouts(session: Session, survey: str, night: str) -> list[Detection]:
+    """Return the current detections of a night by frame, in the order of their cutouts."""
+    query = (
+        select(Detection)
+        .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
+        .join(DifferenceRun, CandidateRow.difference_id == DifferenceRun.id)
+        .where(Detection.survey == survey, Detection.night == night)
+        .where(CandidateRow.is_current, DifferenceRun.is_current)
+        .order_by(Detection.observation_id, Detection.cutout_index)
+    )
+    return list(session.scalars(query))
+
+
 def retire(session: Session, difference_ids: Collection[str]) -> None:
     """Mark all candidates of these differences as found by an earlier run."""
     for chunk in in_chunks(difference_ids):

@@ -20,7 +20,7 @@ from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.simulation.pair import simulate_pair
-from astrid_assets.steps.detections.detect import DetectTask, detect_frame
+from astrid_assets.steps.detections.search import DetectTask, detect_frame
 from astrid_assets.steps.learning.opening import DatasetArrays
 from astrid_assets.steps.learning.survey_calibrations import (
     SURVEYS,

@@ -1,0 +1,42 @@
+"""Scores of cutouts by a deployed model, in a worker process; the model is loaded once."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from astrid_assets.learning.inference import OnnxScorer
+    from astrid_assets.learning.survey_calibration import OwnCalibration
+    from astrid_assets.storage.objects.object_store import ObjectStore
+
+
+def model_scores(
+    store: ObjectStore,
+    model_key: str,
+    calibration: OwnCalibration | None,
+    cutouts: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Return the probability of being real of each cutout, ``(n,)``.
+
+    Parameters
+    ----------
+    model_key
+        Object key of the ONNX file.
+    calibration
+        The survey's own; None: the model's common one.
+    cutouts : (n, 3, 64, 64)
+    """
+    scores = _scorer(store, model_key).score(cutouts)
+    return scores if calibration is None else calibration.scores(scores)
+
+
+@lru_cache(maxsize=2)
+def _scorer(store: ObjectStore, model_key: str) -> OnnxScorer:
+    # onnxruntime is loaded only by workers that score with a model.
+    from astrid_assets.learning.inference import OnnxScorer
+
+    return OnnxScorer(store.get(model_key))

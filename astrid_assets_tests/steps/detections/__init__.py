@@ -1,0 +1,1 @@
+"""Tests of the search of a night, and of its scores."""
