@@ -31,12 +31,16 @@ def newest_trained(session: Session) -> TrainingDataset | None:
     return session.scalar(query.limit(1))
 
 
-def newest_event_trained_on(session: Session) -> int:
+def newest_event_trained_on(session: Session, trained: TrainingDataset | None) -> int:
     """Return the newest event whose label a completed training could use; 0 before one.
 
     A collection of newer labels that found a known version has used them too.
+
+    Parameters
+    ----------
+    trained
+        What `newest_trained` returns.
     """
-    trained = newest_trained(session)
     if trained is None:
         return 0
     query = select(func.max(CollectionOutcome.last_sequence)).where(

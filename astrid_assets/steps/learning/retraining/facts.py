@@ -56,7 +56,7 @@ def facts_of(
         if not in_collection and (begun is None or last_run.asked_at > begun):
             begun = last_run.asked_at
     return RetrainingFacts(
-        new=labels.new_labels(session, retraining.newest_event_trained_on(session)),
+        new=labels.new_labels(session, retraining.newest_event_trained_on(session, trained)),
         dataset=TrainedDataset(trained.id, trained.total_samples) if trained else None,
         hours_since=None if begun is None else (when - begun).total_seconds() / HOUR_S,
         last_run=last_run.id if last_run else None,
