@@ -19,8 +19,11 @@ from astrid_assets.learning.unet import Ensemble, UNet
 if TYPE_CHECKING:
     from torch import Tensor
 
+ABOUT = "network"
+"""What the file holds about itself beside the weights: one JSON text, for safetensors writes
+several in any order, and equal weights have to give equal bytes."""
+
 SETTINGS, CALIBRATION, SIZE = "settings", "calibration", "size"
-"""What the file holds about itself, as JSON, beside the weights."""
 
 
 def weights_of(
@@ -45,9 +48,13 @@ def weights_of(
     return save(
         tensors,
         {
-            SETTINGS: settings.model_dump_json(),
-            CALIBRATION: json.dumps(asdict(calibration)),
-            SIZE: json.dumps(size),
+            ABOUT: json.dumps(
+                {
+                    SETTINGS: settings.model_dump(mode="json"),
+                    CALIBRATION: asdict(calibration),
+                    SIZE: size,
+                }
+            )
         },
     )
 
@@ -67,10 +74,10 @@ def network_from_weights(content: bytes) -> tuple[Ensemble, ScoreCalibration, in
     try:
         tensors = load(content)
         length = int.from_bytes(content[:8], "little")
-        said = json.loads(content[8 : 8 + length])["__metadata__"]
-        settings = TrainingSettings.model_validate_json(said[SETTINGS])
-        calibration = ScoreCalibration(**json.loads(said[CALIBRATION]))
-        size = int(json.loads(said[SIZE]))
+        said = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][ABOUT])
+        settings = TrainingSettings.model_validate(said[SETTINGS])
+        calibration = ScoreCalibration(**said[CALIBRATION])
+        size = int(said[SIZE])
         of_kind = CandidateCNN if settings.network == "cnn" else UNet
         network = Ensemble([of_kind(settings) for _ in range(settings.members)], settings)
         network.load_state_dict(tensors)

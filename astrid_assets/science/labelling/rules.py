@@ -22,6 +22,8 @@ disagree; second: wants a second reviewer; repeat: one's own, again; gold: known
 a simulation's truth or a catalogue; confirm: fewer reviewers call it real than
 references need."""
 
+CONFIRM_SHARE = 0.05
+
 State = Literal["new", "second", "disputed", "retired", "capped"]
 
 
@@ -103,8 +105,10 @@ class ConsensusRules(Settings):
         "or a catalogue",
     )
     confirm: float = Field(
-        default=0.05,
+        default=CONFIRM_SHARE,
         ge=0,
+        # The labels of finished nights do not depend on it.
+        exclude_if=lambda share: share == CONFIRM_SHARE,
         description="share of the queue with candidates that others call real, but fewer than "
         "known_transient_reviewers under [reference]",
     )

@@ -101,7 +101,7 @@ def test_a_model_that_is_worse_than_its_predecessor_is_taken_back(rng):
 
 
 @pytest.mark.slow
-def test_what_is_noticed_at_one_in_a_hundred_real_is_what_is_promised(rng):
+def test_at_one_in_a_hundred_real_no_less_is_noticed_than_promised(rng):
     own = Interval(0.96, 0.95, 0.97)
     promised = noticeable_fall(own, 4, 396, 0.025)
     assert promised is not None
@@ -113,7 +113,7 @@ def test_what_is_noticed_at_one_in_a_hundred_real_is_what_is_promised(rng):
     for _ in range(200):
         scores = scores_of(rng, labels, 0.96 - promised, rng.normal(size=400))[0]
         noticed.append(judge_fall(scores[order], labels[order], own).event)
-    assert np.mean(noticed) == pytest.approx(0.8, abs=0.12)
+    assert np.mean(noticed) >= 0.8 - 0.06
 
 
 def test_the_reason_names_the_smallest_fall_that_can_be_noticed(rng):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from astrid_assets.storage.database.catalogue import now
+from astrid_assets.storage.database.column_types import json_text
 from astrid_assets.storage.database.tables.learning import TrainingRun
 
 if TYPE_CHECKING:
@@ -26,6 +26,6 @@ def keep_card(tools: Tools, tracking: ModelAliases, model: Model, card: Evidence
     folder = f"deployment/{now():%Y-%m-%d_%H%M%S}_{card.verdict.replace(' ', '_')}"
     for name, text in (
         ("evidence.md", card_markdown(card)),
-        ("evidence.json", json.dumps(card.as_dict(), indent=1)),
+        ("evidence.json", json_text(card.as_dict())),
     ):
         tracking.keep_file(run.mlflow_run_id, f"{folder}/{name}", text.encode())
