@@ -174,7 +174,7 @@ def load_training_dataset(
     -------
     data
         Images (n, 3, size, size), masks (n, size, size), labels and a table per side, read
-        from memory-mapped files.
+        from local files row by row.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Cutouts for training: memory-mapped shards on disk (`stamps`), batches in memory."""
+"""Cutouts for training: shards on disk (`stamps`), batches in memory."""
 
 from __future__ import annotations
 

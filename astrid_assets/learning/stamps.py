@@ -1,14 +1,19 @@
-"""Cutouts and masks of a dataset version in local shard files, memory-mapped.
+"""Cutouts and masks of a dataset version in local shard files, read row by row.
 
 A version of a hundred thousand cutouts is 5 GB: read by row it costs no memory for
-what is not read. A shard's name holds the hash of its content, so names alone say
-which pixels a training sees.
+what is not read. Not memory-mapped: what the system brings in around the rows that are
+read counts as memory of the process, in the end the whole version.
+
+A shard's name holds the hash of its content, so names alone say which pixels a training
+sees.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import weakref
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -23,9 +28,8 @@ if TYPE_CHECKING:
 
 Kind = TypeVar("Kind", bound=np.generic)
 
-MAPPED_BYTES = 256 * 1024 * 1024
-"""Read through maps before they are made anew: pages that were read count as memory of
-the process until their map is closed, although the system may drop them."""
+MAX_OPEN = 256
+"""Files of each kind that are open at once; processes may open about a thousand."""
 
 ROWS_PER_SHARD = 1024
 HASHED_NAME = re.compile(r"\.[0-9a-f]{32}\.npy\Z")
@@ -51,8 +55,8 @@ class Stamps:
     images: tuple[Path, ...]
     masks: tuple[Path, ...]
     _starts: NDArray[np.int64] = field(init=False, repr=False, compare=False)
-    _images: _Maps[np.float32] = field(init=False, repr=False, compare=False)
-    _masks: _Maps[np.uint8] = field(init=False, repr=False, compare=False)
+    _images: _Shards[np.float32] = field(init=False, repr=False, compare=False)
+    _masks: _Shards[np.uint8] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for path in (*self.images, *self.masks):
@@ -61,7 +65,7 @@ class Stamps:
                     f"{path.name} holds no hash of its content, by which a training knows its "
                     "data again: write shards with `write_stamps`"
                 )
-        images, masks = _Maps(self.images, np.float32), _Maps(self.masks, np.uint8)
+        images, masks = _Shards(self.images, np.float32), _Shards(self.masks, np.uint8)
         counts = [shape[0] for shape in images.shapes]
         if not counts or counts != [shape[0] for shape in masks.shapes]:
             raise ValueError(
@@ -81,7 +85,7 @@ class Stamps:
         object.__setattr__(self, "_masks", masks)
 
     def __reduce__(self) -> tuple[type[Stamps], tuple[tuple[Path, ...], tuple[Path, ...]]]:
-        """Travel to other processes by path, without what is mapped here."""
+        """Travel to other processes by path, without what is open here."""
         return Stamps, (self.images, self.masks)
 
     def __len__(self) -> int:
@@ -111,27 +115,27 @@ class Stamps:
         names = "\n".join(path.name for path in (*self.images, *self.masks))
         return hashlib.sha256(names.encode()).hexdigest()
 
-    def _read(self, maps: _Maps[Kind], rows: NDArray[np.int64]) -> NDArray[Kind]:
+    def _read(self, shards: _Shards[Kind], rows: NDArray[np.int64]) -> NDArray[Kind]:
         rows = np.asarray(rows, dtype=np.int64)
         if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
             raise IndexError(f"rows {rows.min()} to {rows.max()} of {len(self)} cutouts")
-        found = np.empty((len(rows), *maps.shapes[0][1:]), dtype=maps.dtype)
-        shards = np.searchsorted(self._starts, rows, side="right") - 1
+        found = np.empty((len(rows), *shards.shapes[0][1:]), dtype=shards.dtype)
+        which = np.searchsorted(self._starts, rows, side="right") - 1
         for position, (shard, row) in enumerate(
-            zip(shards.tolist(), (rows - self._starts[shards]).tolist(), strict=True)
+            zip(which.tolist(), (rows - self._starts[which]).tolist(), strict=True)
         ):
-            found[position] = maps.row(shard, row)
+            shards.read(shard, row, found[position])
         return found
 
 
-class _Maps(Generic[Kind]):
-    """Memory-mapped shards, opened when they are read."""
+class _Shards(Generic[Kind]):
+    """Shard files, opened when they are read."""
 
     def __init__(self, paths: tuple[Path, ...], dtype: type[Kind]) -> None:
         self.paths = paths
         self.dtype = np.dtype(dtype)
-        self._open: dict[int, NDArray[Kind]] = {}
-        self._read_bytes = 0
+        self._open: dict[int, int] = {}
+        weakref.finalize(self, _close, self._open)
 
     @cached_property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -156,19 +160,30 @@ class _Maps(Generic[Kind]):
                 found.append((shape, file.tell()))
         return found
 
-    def row(self, shard: int, row: int) -> NDArray[Kind]:
-        """Return one row of a shard, to be copied at once."""
-        if self._read_bytes > MAPPED_BYTES:
-            self._open.clear()
-            self._read_bytes = 0
+    def read(self, shard: int, row: int, into: NDArray[Kind]) -> None:
+        """Read one row of a shard.
+
+        Raises
+        ------
+        OSError
+            If the file ends before.
+        """
+        _, offset = self._headers[shard]
         if shard not in self._open:
-            shape, offset = self._headers[shard]
-            mapped = np.memmap(self.paths[shard], self.dtype, "r", offset, shape)
-            # As a plain array: rows of a `memmap` take longer to make than to copy.
-            self._open[shard] = np.asarray(mapped)
-        found = self._open[shard][row]
-        self._read_bytes += found.nbytes
-        return found
+            if len(self._open) >= MAX_OPEN:
+                _close(self._open)
+            self._open[shard] = os.open(self.paths[shard], os.O_RDONLY | os.O_CLOEXEC)
+        # A read at a place moves nothing that another thread relies on.
+        got = os.preadv(self._open[shard], [into.data], offset + row * into.nbytes)
+        if got != into.nbytes:
+            raise OSError(
+                f"{self.paths[shard]} ends within row {row}: remove it, and it is fetched again"
+            )
+
+
+def _close(files: dict[int, int]) -> None:
+    while files:
+        os.close(files.popitem()[1])
 
 
 def write_stamps(

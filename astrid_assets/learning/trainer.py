@@ -181,7 +181,7 @@ def quiet_and_deterministic(threads: int) -> Iterator[None]:
     try:
         # Data loaders draw a number from the global generator.
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-            # Advice on loader processes: the arrays are memory-mapped and batches
+            # Advice on loader processes: the arrays are in local files and batches
             # come whole, a loader process would only copy them.
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*exists and is not empty.*")

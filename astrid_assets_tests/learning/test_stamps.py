@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 from typing import TYPE_CHECKING
 
@@ -35,12 +36,25 @@ def test_rows_of_shards_are_rows_of_the_whole_array(tmp_path: Path, images, mask
         np.testing.assert_array_equal(stamps.masks_of(rows), masks[rows])
 
 
-def test_maps_that_were_read_long_enough_are_made_anew(tmp_path, images, masks, monkeypatch):
-    monkeypatch.setattr(stamps_module, "MAPPED_BYTES", images[0].nbytes * 3)
+def test_no_more_files_are_open_than_a_process_may_have(tmp_path, images, masks, monkeypatch):
+    monkeypatch.setattr(stamps_module, "MAX_OPEN", 3)
     stamps = write_stamps(tmp_path, images, masks, rows_per_shard=4)
     for _ in range(3):
         np.testing.assert_array_equal(stamps.images_of(np.arange(20)), images)
-    assert len(stamps._images._open) < 5
+    assert len(stamps._images._open) <= 3
+    number = next(iter(stamps._images._open.values()))
+    del stamps
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)
+
+
+def test_a_file_that_was_cut_off_is_named(tmp_path, images, masks):
+    stamps = write_stamps(tmp_path, images, masks)
+    with stamps.images[0].open("r+b") as file:
+        file.truncate(stamps.images[0].stat().st_size - 1)
+    np.testing.assert_array_equal(stamps.images_of(np.arange(19)), images[:19])
+    with pytest.raises(OSError, match=r"images\..* ends within row 19: remove it"):
+        stamps.images_of(np.array([19]))
 
 
 def test_what_is_read_can_be_changed_and_the_file_stays(tmp_path, images, masks):
