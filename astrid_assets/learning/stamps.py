@@ -173,7 +173,7 @@ class _Shards(Generic[Kind]):
             if len(self._open) >= MAX_OPEN:
                 _close(self._open)
             self._open[shard] = os.open(self.paths[shard], os.O_RDONLY | os.O_CLOEXEC)
-        # A read at a place moves nothing that another thread relies on.
+        # A read at an offset moves nothing that another thread relies on.
         got = os.preadv(self._open[shard], [into.data], offset + row * into.nbytes)
         if got != into.nbytes:
             raise OSError(
