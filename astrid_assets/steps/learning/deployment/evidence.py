@@ -23,7 +23,7 @@ def keep_card(tools: Tools, tracking: ModelAliases, model: Model, card: Evidence
         run = session.get(TrainingRun, model.training_run_id) if model.training_run_id else None
     if run is None or run.mlflow_run_id is None:
         return
-    folder = f"deployment/{now():%Y-%m-%d_%H%M%S}_{card.verdict.replace(' ', '_')}"
+    folder = f"deployment/{now():%Y-%m-%d_%H%M%S.%f}_{card.verdict.replace(' ', '_')}"
     for name, text in (
         ("evidence.md", card_markdown(card)),
         ("evidence.json", json_text(card.as_dict())),
