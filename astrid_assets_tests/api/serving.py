@@ -47,5 +47,6 @@ def served(
 @contextmanager
 def asked(settings: WebSettings) -> Iterator[httpx.Client]:
     """Serve an application and yield a client that talks to it."""
-    with served(settings) as (url, _), httpx.Client(base_url=url) as client:
+    # The first picture loads matplotlib, on a busy machine for longer than httpx waits.
+    with served(settings) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         yield client
