@@ -15,7 +15,7 @@ LABEL = "3"
 COLLECT = "4"
 TRAIN = "5"
 EVALUATE = "1"
-DEPLOY = "4"
+DEPLOY = "5"
 CUTOUTS = "1"
 """What a network is given: which images, cut out how, in which units. A model of another
 version is refused. Raised only together with `DETECT`: a new model scores the stored cutouts

@@ -99,12 +99,19 @@ def beats_snr(evaluation: Evaluation) -> Check:
 
 
 def is_calibrated(challenger: Evaluation, champion: Evaluation | None) -> Check:
-    """Compare the calibration error with what chance gives, and with the champion's."""
+    """Compare the calibration error with what chance gives, and with the champion's.
+
+    A first model is shown its error and not refused for it: what scored before is S/N, which
+    is no probability at all.
+    """
     error = challenger.reliability.error
     by_chance = challenger.reliability.largest_expected_error
     detail = f"by chance {challenger.reliability.expected_error:.4f} on average"
+    limit = f"at most {by_chance:.4f}, the 95th percentile of chance"
     passed = error <= by_chance
-    if champion is not None:
+    if champion is None:
+        limit += "; a first model is not refused for it"
+    else:
         before = champion.reliability.error
         detail += f"; the champion's is {before:.4f}"
         # To keep a champion that is no better calibrated would help nobody.
@@ -114,8 +121,8 @@ def is_calibrated(challenger: Evaluation, champion: Evaluation | None) -> Check:
     return Check(
         name="calibration error",
         value=error,
-        limit=f"at most {by_chance:.4f}, the 95th percentile of chance",
-        passed=passed,
+        limit=limit,
+        passed=passed or champion is None,
         detail=detail,
     )
 
@@ -156,24 +163,6 @@ def slices_hold(gains: list[SliceGain], settings: GateSettings) -> Check:
         detail=f"proven worse on {', '.join(lost)}: label more of it and train again"
         if lost
         else f"{len(gains)} slices of at least {settings.min_slice} rows",
-    )
-
-
-def injections_hold(challenger: Interval | None, champion: Interval | None) -> Check:
-    """Fail a challenger that is proven to lose artificial transients that were injected."""
-    name, limit = "completeness of injected transients", "not proven below the champion's"
-    if challenger is None or champion is None:
-        return Check(
-            name=name,
-            limit=limit,
-            detail="not measured: the scores of injected transients are not known of both models",
-        )
-    return _interval(
-        name,
-        challenger,
-        limit,
-        challenger.high >= champion.low,
-        f"the champion's: {champion.value:.3f} ({champion.low:.3f} to {champion.high:.3f})",
     )
 
 

@@ -18,7 +18,7 @@ from astrid_assets.learning.gate.gains import (
     paired_gains,
 )
 from astrid_assets.learning.gate.slice_losses import SliceGain, rows_of_slices, slice_gains
-from astrid_assets.learning.metrics.intervals import area_parts, members_of, share
+from astrid_assets.learning.metrics.intervals import area_parts, members_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from astrid_assets.learning.evaluation import Evaluation
     from astrid_assets.learning.gate.checks import Check
     from astrid_assets.learning.gate.settings import GateSettings
-    from astrid_assets.learning.metrics.intervals import Interval
 
     Numbers = NDArray[np.float64]
     Flags = NDArray[np.bool_]
@@ -76,22 +75,12 @@ class JudgedScores:
         What these scores come to on these rows.
     sound
         Numeric checks of the model, see `soundness`.
-    injected : (m,)
-        Scores of injected transients that the detection found; None: not known.
     """
 
     name: str
     scores: Numbers
     evaluation: Evaluation
     sound: Sequence[Check] = ()
-    injected: Numbers | None = None
-
-    @property
-    def completeness_of_injections(self) -> Interval | None:
-        """Share of the injected transients that it calls real."""
-        if self.injected is None:
-            return None
-        return share(self.injected >= self.evaluation.threshold)
 
 
 def judge_pair(
@@ -121,9 +110,6 @@ def judge_pair(
             checks.not_proven_worse("average precision", gains.average_precision.gain),
             checks.calls_are_no_worse(calls),
             checks.slices_hold(losses, settings),
-            checks.injections_hold(
-                challenger.completeness_of_injections, champion.completeness_of_injections
-            ),
         ]
     few = min(rows.of_class(real=True), rows.of_class(real=False))
     against = _against(champion, settings)

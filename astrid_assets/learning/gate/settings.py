@@ -79,7 +79,8 @@ class GateSettings(Settings):
     must_be_calibrated: bool = Field(
         default=True,
         description="the calibration error must not exceed the 95th percentile of what chance "
-        "gives at that size, unless the champion's is no smaller",
+        "gives at that size, unless the champion's is no smaller; a first model is not refused "
+        "for it",
     )
     max_difference_from_torch: float = Field(
         default=1e-4,
