@@ -62,6 +62,9 @@ def alerts_since(
         for row in watching.newest_health(session)
         if row.passed is False
     }
+    fallen = models.noted_fall(session)
+    if fallen is not None:
+        standing["fall"] = fallen
     known = reported.standing if reported else ()
     texts += [f"AstrID: {text}" for which, text in standing.items() if which not in known]
     last = rows[-1].sequence if rows else (reported.decision if reported else 0)

@@ -1,14 +1,21 @@
 """The champion's health: only random items judge, and each event asks for its own remedy."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import dagster as dg
 import numpy as np
 import pytest
 
-from astrid_assets.jobs import learning_job, rollback_job
+from astrid_assets.jobs import rollback_job
+from astrid_assets.sensors.alerts import alerts_since
 from astrid_assets.sensors.deployed_model_health import deployed_model_health
-from astrid_assets.storage.database.catalogue import Catalogue
+from astrid_assets.steps.learning.retraining.decision import should_retrain
+from astrid_assets.steps.learning.retraining.facts import facts_of
+from astrid_assets.steps.learning.retraining.settings import RetrainingSettings
+from astrid_assets.storage.database.catalogue import Catalogue, now
+from astrid_assets.storage.queries import models
+from astrid_assets.storage.review.labels import NewLabels
 from astrid_assets_tests.sensors.labelled import add_dataset, add_labels, deploy
 
 N = 60
@@ -48,15 +55,34 @@ def test_no_model_in_force_is_a_skip(context):
     assert tick(context) == ([], "no model is in force")
 
 
-def test_a_champion_that_fell_asks_for_a_retraining_and_stays(catalogue, context, rng):
+def noted(catalogue: Catalogue) -> str | None:
+    with catalogue.read() as session:
+        return models.noted_fall(session)
+
+
+def test_a_champion_that_fell_stays_and_the_others_hear_of_it(catalogue, context, rng):
     champion = deploy(catalogue, add_dataset(catalogue, 0))
     add_random(catalogue, {champion: guesses(rng)})
-    [request], _ = tick(context)
-    assert request.job_name == learning_job.name
-    assert not request.run_config
-    assert "fell against its own figure" in request.tags["astrid/reason"]
-    [again], _ = tick(context)
-    assert again.run_key == request.run_key
+    assert noted(catalogue) is None
+    requests, reason = tick(context)
+    assert requests == []
+    assert "fell against its own figure" in reason
+    fall = noted(catalogue)
+    assert fall is not None
+    with catalogue.read() as session:
+        reported, texts = alerts_since(session, None, RetrainingSettings())
+        assert texts == [f"AstrID: {fall}"]
+        assert alerts_since(session, reported, RetrainingSettings())[1] == []
+        facts = facts_of(session, now(), None, is_training=False)
+    enough = NewLabels(15, 5)
+    for fallen, action in ((fall, "train"), (None, "wait")):
+        decision = should_retrain(
+            replace(facts, new=enough, fallen=fallen), RetrainingSettings(cool_down_h=0)
+        )
+        assert decision.action == action
+        assert (fall in decision.reason) == (fallen is not None)
+    deploy(catalogue, add_dataset(catalogue, 0))
+    assert noted(catalogue) is None
 
 
 def test_a_champion_that_is_worse_than_its_predecessor_is_rolled_back_once(catalogue, context, rng):
@@ -75,8 +101,8 @@ def test_a_champion_that_fell_with_its_predecessor_is_not_rolled_back(catalogue,
     before = deploy(catalogue, add_dataset(catalogue, 0))
     champion = deploy(catalogue, add_dataset(catalogue, 0))
     add_random(catalogue, {champion: guesses(rng), before: guesses(rng)})
-    [request], _ = tick(context)
-    assert request.job_name == learning_job.name
+    assert tick(context)[0] == []
+    assert noted(catalogue) is not None
 
 
 def test_a_healthy_champion_is_left_alone_and_the_tick_shows_the_numbers(catalogue, context, rng):

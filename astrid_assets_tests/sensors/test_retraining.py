@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from astrid_assets.jobs import learning_job
-from astrid_assets.sensors.retraining import retraining
+from astrid_assets.sensors.retraining import retraining, settings_of_the_environment
 from astrid_assets.steps.learning.retraining.outcomes import record_shortage
 from astrid_assets.steps.learning.retraining.settings import RetrainingSettings
 from astrid_assets.steps.learning.settings import CollectionSettings, TooFewLabels
@@ -32,6 +33,14 @@ def context(
 ) -> Iterator[dg.SensorEvaluationContext]:
     with dg.build_sensor_context(instance=instance, resources={"catalogue": catalogue}) as made:
         yield made
+
+
+def test_an_environment_that_says_nothing_changes_no_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [name for name in os.environ if name.startswith("ASTRID_RETRAINING_")]:
+        monkeypatch.delenv(name)
+    assert settings_of_the_environment() == RetrainingSettings()
 
 
 def key_of(context: dg.SensorEvaluationContext) -> str | None:

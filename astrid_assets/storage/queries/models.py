@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 IN_FORCE = ("deploy", "rollback")
+FALL = "fall"
+"""Key among a decision's metrics: what was found of the model since."""
 
 
 def champion(session: Session, scope: str = "") -> Model | None:
@@ -47,6 +49,19 @@ def champion_of_survey(session: Session, survey: str) -> Model | None:
 def in_force(session: Session, scope: str = "") -> Deployment | None:
     """Return the row that put the champion of a scope in force."""
     return session.scalar(_in_force(scope).limit(1))
+
+
+def note_fall(session: Session, reason: str) -> None:
+    """Keep with the row in force why its model is said to have fallen against its own figure."""
+    row = in_force(session)
+    if row is not None:
+        row.metrics = {**row.metrics, FALL: reason}
+
+
+def noted_fall(session: Session) -> str | None:
+    """Return why the common champion is said to have fallen; None where it is not."""
+    row = in_force(session)
+    return None if row is None else row.metrics.get(FALL)
 
 
 def scopes(session: Session) -> list[str]:

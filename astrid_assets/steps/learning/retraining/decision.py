@@ -1,8 +1,9 @@
 """The decision to train again: a pure function of facts and settings.
 
 Why to train: enough new labels; fewer of them where the model errs more on random items than
-when it was judged, or where nights have drifted for long. Why not now: a training runs, one has
-just been, or the last collection lacked labels that have not come. Each decision has its reason.
+when it was judged, or ranks them worse, or where nights have drifted for long. Why not now: a
+training runs, one has just been, or the last collection lacked labels that have not come. Each
+decision has its reason.
 """
 
 from __future__ import annotations
@@ -110,6 +111,8 @@ class RetrainingFacts:
         None where the last collection passed its gates, or there was none.
     error
         None where there is no model or no figure.
+    fallen
+        Why the model in force is said to have fallen against its own figure; None: it is not.
     drift
         Numbers of the nights by survey and name of the number, newest first.
     """
@@ -121,6 +124,7 @@ class RetrainingFacts:
     is_training: bool = False
     lacked: LackedLabels | None = None
     error: RandomError | None = None
+    fallen: str | None = None
     drift: Mapping[tuple[str, str], Sequence[DriftedNight]] = field(default_factory=dict)
 
 
@@ -142,7 +146,7 @@ def should_retrain(facts: RetrainingFacts, settings: RetrainingSettings) -> Deci
         that one state of the labels starts one training, and another one only after a failure
     """
     errs_more = _errs_more(facts.error, settings)
-    worse = [errs_more] if errs_more else []
+    worse = [why for why in (errs_more, facts.fallen) if why]
     worse += lasting_drift(facts.drift, settings).values()
     needed = _needed(facts.dataset, settings, is_worse=bool(worse))
     since = (

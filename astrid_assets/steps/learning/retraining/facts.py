@@ -63,6 +63,7 @@ def facts_of(
         is_training=is_training,
         lacked=lacked,
         error=_error(session),
+        fallen=models.noted_fall(session),
         drift=newest_drift(session),
     )
 
