@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     help="Version, id or beginning of the id of a model, or champion; name or id of a detection; "
     "id or path of a frame.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the answer as JSON, as /lineage gives it."
+)
 def lineage_command(what: str, as_json: bool) -> None:
     """Show where a model comes from, or where a frame or a detection went.
 
@@ -54,28 +56,9 @@ def lineage_command(what: str, as_json: bool) -> None:
 
 
 def _print_model(found: ModelLineage, *, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    model, dataset, run = found.model, found.dataset, found.run
+    model, dataset = found.model, found.dataset
     if as_json:
-        whole = {
-            "model": model.id,
-            "version": model.version,
-            "onnx_sha256": model.onnx_sha256,
-            "code": found.code,
-            "mlflow_run": run.mlflow_run_id if run else None,
-            "training_run": run.id if run else None,
-            "dataset": dataset.id if dataset else None,
-            "dataset_sha256": dataset.content_hash if dataset else None,
-            "splits": found.splits,
-            "label_sources": found.label_sources,
-            "label_events": found.events,
-            "nights": [asdict(night) for night in found.nights],
-            "settings_of_differences": found.settings_hashes,
-            "scored": found.scored,
-            "decisions": [[row.sequence, row.action, row.reason] for row in found.decisions],
-        }
-        click.echo(json.dumps(whole, indent=1, allow_nan=False))
+        click.echo(json.dumps(found.as_dict(), indent=1, allow_nan=False))
         return
     click.echo(f"{model.name} version {model.version} ({model.id}), code {found.code or 'unknown'}")
     if dataset is None:
@@ -95,20 +78,10 @@ def _print_model(found: ModelLineage, *, as_json: bool) -> None:
 
 
 def _print_models(found: list[SawIt], *, as_json: bool) -> None:
-    rows = [
-        {
-            "model": saw.model.id,
-            "version": saw.model.version,
-            "splits": saw.splits,
-            "scored": saw.scored,
-            "was_in_force": saw.was_in_force,
-        }
-        for saw in found
-    ]
     if as_json:
-        click.echo(json.dumps(rows, indent=1, allow_nan=False))
+        click.echo(json.dumps([saw.as_dict() for saw in found], indent=1, allow_nan=False))
         return
-    if not rows:
+    if not found:
         click.echo("no model has seen it")
     for saw in found:
         learned = _counted(saw.splits) or "nothing of it in its dataset"

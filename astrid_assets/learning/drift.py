@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.arrays.distributions import largest_distance
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -74,17 +76,9 @@ def largest_gap(first: Numbers, second: Numbers) -> float:
     -------
     difference
         Largest one of the cumulative distributions, less its noise; 0 to 1.
-
-    References
-    ----------
-    Smirnov 1948, Ann. Math. Stat. 19, 279.
     """
-    first, second = np.sort(first), np.sort(second)
-    at = np.concatenate([first, second])
-    below = np.searchsorted(first, at, side="right") / len(first)
-    below_other = np.searchsorted(second, at, side="right") / len(second)
     noise = NOISE * sqrt(1 / len(first) + 1 / len(second))
-    return max(float(np.abs(below - below_other).max()) - noise, 0.0)
+    return max(largest_distance(first, second) - noise, 0.0)
 
 
 def chance_of_all(n_new: int, n_reference: int) -> float:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.science.arrays.intervals import binomial_tail, wilson_interval
+from astrid_assets.learning.metrics.intervals import share
+from astrid_assets.science.arrays.intervals import binomial_tail
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,13 +65,21 @@ def errors_of(
     -------
     figure
     """
-    n, wrong = len(labels), int((called != labels).sum())
+    n, wrong = len(labels), called != labels
+    found = share(wrong)
+    if found is None:
+        return HealthFigure("error", 0, detail="no random item has a label")
+    n_wrong = int(wrong.sum())
     expected = float(np.where(labels, missed, false_positive).mean())
-    low, high = wilson_interval(wrong, n) or (0.0, 1.0)
     return HealthFigure(
-        *("error", n, wrong / n, low, high, expected),
-        passed=binomial_tail(wrong, n, expected) > level,
-        detail=f"{wrong} of {n} random items called wrongly, at most {expected:.1%} expected",
+        name="error",
+        n=n,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        limit=expected,
+        passed=binomial_tail(n_wrong, n, expected) > level,
+        detail=f"{n_wrong} of {n} random items called wrongly, at most {expected:.1%} expected",
     )
 
 
@@ -82,13 +91,18 @@ def purity_of(scores: Numbers, labels: Flags, called: Flags, level: float) -> He
     figure
         Without a value where nothing is called real.
     """
-    n, real = int(called.sum()), int(labels[called].sum())
-    if not n:
+    found = share(labels[called])
+    if found is None:
         return HealthFigure("purity", 0, detail="no random item is called real")
-    low, high = wilson_interval(real, n) or (0.0, 1.0)
+    n, real = int(called.sum()), int(labels[called].sum())
     promised = scores[called]
     return HealthFigure(
-        *("purity", n, real / n, low, high, float(promised.mean())),
+        name="purity",
+        n=n,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        limit=float(promised.mean()),
         passed=abs(_deviation(promised, labels[called])) <= _sigmas(level),
         detail=f"{real} of {n} random items called real are, {promised.mean():.1%} by their scores",
     )
@@ -106,7 +120,12 @@ def calibration_of(scores: Numbers, labels: Flags, level: float) -> HealthFigure
     error = _error(scores)
     half = NormalDist().inv_cdf(0.975) * error
     return HealthFigure(
-        *("calibration", n, gap, gap - half, gap + half, 0.0),
+        name="calibration",
+        n=n,
+        value=gap,
+        low=gap - half,
+        high=gap + half,
+        limit=0.0,
         passed=abs(_deviation(scores, labels)) <= _sigmas(level),
         detail=f"{labels.mean():.1%} of {n} random items are real, {scores.mean():.1%} by the "
         "scores",

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.arrays.distributions import largest_distance
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -93,12 +95,5 @@ def compare_in_shadow(
         called_real_before=share_before,
         changed=1 - same,
         agreement=None if by_chance == 1 else (same - by_chance) / (1 - by_chance),
-        drift=_largest_distance(scores, before),
+        drift=largest_distance(scores, before),
     )
-
-
-def _largest_distance(one: Scores, other: Scores) -> float:
-    one, other = np.sort(one), np.sort(other)
-    at = np.concatenate([one, other])
-    below = np.searchsorted(one, at, side="right") / len(one)
-    return float(np.abs(below - np.searchsorted(other, at, side="right") / len(other)).max())

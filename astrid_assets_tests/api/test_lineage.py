@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select
 
+from astrid_assets.cli.lineage import lineage_command
 from astrid_assets.storage.database.tables.detections import Detection
 from astrid_assets_tests.api.serving import asked
 from astrid_assets_tests.api.test_ml import JOB
@@ -22,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_each_kind_of_thing_has_a_lineage(
-    settings: WebSettings, sky: SmallSky, tmp_path: Path
+    settings: WebSettings, sky: SmallSky, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tools = with_models(sky.catalogue, tmp_path, [1])
     row = deploy(tools, 1)
@@ -37,3 +40,12 @@ def test_each_kind_of_thing_has_a_lineage(
     assert (model["kind"], model["deployments"], model["nights"]) == ("model", [row.sequence], [])
     assert (found["kind"], frame["kind"]) == ("detection", "frame")
     assert "does not know what it was trained on" in page.text
+    # The command line gives the same.
+    monkeypatch.setenv("ASTRID_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ASTRID_DATABASE_URL", settings.database_url)
+    for name, told in ((id_of(1), model), (detection.id, found)):
+        said = CliRunner().invoke(lineage_command, [name, "--json"])
+        assert said.exit_code == 0, said.output
+        printed = json.loads(said.stdout)
+        rest = {key: value for key, value in told.items() if key not in {"kind", "seen_by"}}
+        assert printed == (rest if told["seen_by"] is None else told["seen_by"])

@@ -66,20 +66,10 @@ def binomial_tail(found: int, total: int, share: float) -> float:
     chance
         0 to 1.
     """
-    if found <= 0:
-        return 1.0
-    if share in {0.0, 1.0}:
-        return share
-    log_odds = math.log(share), math.log1p(-share)
-    terms = (
-        math.lgamma(total + 1)
-        - math.lgamma(k + 1)
-        - math.lgamma(total - k + 1)
-        + k * log_odds[0]
-        + (total - k) * log_odds[1]
-        for k in range(found, total + 1)
-    )
-    return min(1.0, math.fsum(math.exp(term) for term in terms))
+    # Imported here, as below.
+    from scipy.stats import binom
+
+    return float(binom.sf(found - 1, total, share))
 
 
 def _wilson(found: int, total: int, confidence: float) -> tuple[float, float]:

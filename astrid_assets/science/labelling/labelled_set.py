@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.arrays.distributions import largest_distance
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -131,18 +133,10 @@ def drift_between(now: LabelledSet, before: LabelledSet) -> Mapping[str, float]:
         names = shares[0].keys() | shares[1].keys()
         found[name] = sum(abs(shares[0].get(n, 0) - shares[1].get(n, 0)) for n in names) / 2
     if now.snr is not None and before.snr is not None:
-        found["snr"] = _largest_distance(np.abs(now.snr), np.abs(before.snr))
+        found["snr"] = largest_distance(np.abs(now.snr), np.abs(before.snr))
     return found
 
 
 def _shares(values: NDArray[np.str_]) -> dict[str, float]:
     names, counts = np.unique(values, return_counts=True)
     return dict(zip(names.tolist(), (counts / len(values)).tolist(), strict=True))
-
-
-def _largest_distance(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    both = np.concatenate([first, second])
-    shares = [
-        np.searchsorted(np.sort(one), both, side="right") / len(one) for one in (first, second)
-    ]
-    return float(np.abs(shares[0] - shares[1]).max())

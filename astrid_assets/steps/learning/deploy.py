@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from astrid_assets.science.labelling.split_names import SPARE
 from astrid_assets.steps.learning.deployment.canary import finish_deployments
 from astrid_assets.steps.learning.deployment.evidence import keep_card
 from astrid_assets.steps.learning.deployment.in_force import put_in_force
@@ -172,5 +173,5 @@ def _written(tools: Tools, decided: Deployment, last: Deployment | None) -> Depl
 def judged_by_survey(arrays: DatasetArrays, survey: str) -> DatasetArrays:
     """Return a version whose test split holds rows of one survey only."""
     others = (pl.col("survey") != survey) & (pl.col("split") == "test")
-    split = pl.when(others).then(pl.lit("spare")).otherwise(pl.col("split"))
+    split = pl.when(others).then(pl.lit(SPARE)).otherwise(pl.col("split"))
     return replace(arrays, manifest=arrays.manifest.with_columns(split.alias("split")))

@@ -16,7 +16,7 @@ from astrid_assets.steps.learning.evaluate import (
 )
 from astrid_assets.steps.learning.golden import golden_check
 from astrid_assets.steps.learning.seen import UnknownTraining, seen_by_none
-from astrid_assets.steps.learning.survey_calibrations import own_calibration
+from astrid_assets.steps.learning.survey_calibrations import as_in_nights
 from astrid_assets.storage.queries import models
 from astrid_assets.storage.review.random_sample import drawn_at_random
 
@@ -108,7 +108,7 @@ def judge_challenger(
     first = _judged(tools, challenger, arrays, rows, scores, sound)
     second = None
     if champion is not None:
-        before = _as_in_nights(champion, arrays, rows, open_scorer(tools, champion))
+        before = _night_scores(champion, arrays, rows, open_scorer(tools, champion))
         second = _judged(tools, champion, arrays, rows, before, ())
     with tools.catalogue.read() as session:
         itself = (challenger.id, arrays.row.id)
@@ -134,21 +134,15 @@ def _scored(
         *soundness(scorer, some, settings),
         golden_check(tools, model, scorer, settings, work_folder),
     ]
-    return checks, _as_in_nights(model, arrays, rows, scorer)
+    return checks, _night_scores(model, arrays, rows, scorer)
 
 
-def _as_in_nights(
+def _night_scores(
     model: Model, arrays: DatasetArrays, rows: Rows, scorer: OnnxScorer
 ) -> NDArray[np.float64]:
     """Return a model's scores of rows, by each survey's own calibration where it has one."""
-    scores = scores_of_rows(scorer, arrays, rows)
     surveys = arrays.samples[rows]["survey"].to_numpy().astype(str)
-    for survey in np.unique(surveys):
-        own = own_calibration(model, str(survey))
-        if own is not None:
-            inside = surveys == survey
-            scores[inside] = own.scores(scores[inside])
-    return scores
+    return as_in_nights(model, scores_of_rows(scorer, arrays, rows), surveys)
 
 
 def _judged(

@@ -7,7 +7,7 @@ night's scores are written.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from astrid_assets.steps.learning.opening import DatasetArrays
     from astrid_assets.steps.nights import Tools
     from astrid_assets.storage.database.tables.learning import Model
+
+FloatT = TypeVar("FloatT", np.float32, np.float64)
 
 SURVEYS = "surveys"
 """Where a model's metrics keep the calibrations of its surveys."""
@@ -86,3 +88,22 @@ def own_calibration(model: Model, survey: str) -> OwnCalibration | None:
 
     own = (model.metrics.get(SURVEYS) or {}).get(survey, {}).get("own")
     return OwnCalibration(own["temperature"], own["offset"]) if own else None
+
+
+def as_in_nights(
+    model: Model, scores: NDArray[FloatT], surveys: NDArray[np.str_]
+) -> NDArray[FloatT]:
+    """Return a model's scores by each survey's own calibration, where it has one.
+
+    Parameters
+    ----------
+    scores, surveys : (n,)
+        Score by the common calibration, and the survey of the detection.
+    """
+    found = scores.copy()
+    for survey in np.unique(surveys).tolist():
+        own = own_calibration(model, survey)
+        if own is not None:
+            inside = surveys == survey
+            found[inside] = own.scores(scores[inside])
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import distinct, func, select
@@ -65,6 +65,25 @@ class ModelLineage:
         code = (self.model.package or {}).get("code") or {}
         return code.get("commit") or code.get("astrid-assets")
 
+    def as_dict(self) -> dict[str, object]:
+        """Return plain values, for JSON."""
+        return {
+            "version": self.model.version,
+            "onnx_sha256": self.model.onnx_sha256,
+            "code": self.code,
+            "training_run_id": self.run.id if self.run else None,
+            "mlflow_run_id": self.run.mlflow_run_id if self.run else None,
+            "dataset_id": self.dataset.id if self.dataset else None,
+            "dataset_sha256": self.dataset.content_hash if self.dataset else None,
+            "splits": self.splits,
+            "label_sources": self.label_sources,
+            "label_events": self.events,
+            "nights": [asdict(night) for night in self.nights],
+            "settings_of_differences": self.settings_hashes,
+            "scored": self.scored,
+            "deployments": [row.sequence for row in self.decisions],
+        }
+
 
 @dataclass(frozen=True)
 class SawIt:
@@ -74,6 +93,16 @@ class SawIt:
     splits: dict[str, int]
     scored: int
     was_in_force: bool
+
+    def as_dict(self) -> dict[str, object]:
+        """Return plain values, for JSON."""
+        return {
+            "model_id": self.model.id,
+            "version": self.model.version,
+            "splits": self.splits,
+            "scored": self.scored,
+            "was_in_force": self.was_in_force,
+        }
 
 
 def model_lineage(session: Session, model: Model) -> ModelLineage:

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
+from astrid_assets.storage.database.tables.detections import (
+    CandidateRow,
+    Detection,
+    DifferenceRun,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -41,7 +45,8 @@ def newest_of_survey(session: Session, survey: str, most: int) -> list[StoredCut
             Detection.cutout_index,
         )
         .join(CandidateRow, CandidateRow.id == Detection.candidate_id)
-        .where(Detection.survey == survey, CandidateRow.is_current)
+        .join(DifferenceRun, DifferenceRun.id == CandidateRow.difference_id)
+        .where(Detection.survey == survey, CandidateRow.is_current, DifferenceRun.is_current)
         .order_by(Detection.night.desc(), Detection.id)
         .limit(most)
     )

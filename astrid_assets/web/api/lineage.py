@@ -11,7 +11,7 @@ from astrid_assets.storage.queries.model_lineage import model_lineage, models_th
 from astrid_assets.web.api.common import State, text_id
 from astrid_assets.web.problems import not_found, responses
 from astrid_assets.web.schemas import Id
-from astrid_assets.web.schemas_lineage import LearnedNightOut, LineageOut, SawItOut
+from astrid_assets.web.schemas_lineage import LineageOut
 
 router = APIRouter(prefix="/lineage", tags=["ml"])
 
@@ -29,34 +29,11 @@ def lineage_of(state: State, item_id: ItemId) -> LineageOut:
             found = models_that_saw(
                 session, observation_id=item.observation_id, detection_id=item.detection_id
             )
-            return LineageOut(
-                kind="detection" if item.detection_id else "frame",
-                seen_by=[
-                    SawItOut(
-                        model_id=saw.model.id,
-                        version=saw.model.version,
-                        splits=saw.splits,
-                        scored=saw.scored,
-                        was_in_force=saw.was_in_force,
-                    )
-                    for saw in found
-                ],
+            return LineageOut.model_validate(
+                {
+                    "kind": "detection" if item.detection_id else "frame",
+                    "seen_by": [saw.as_dict() for saw in found],
+                }
             )
         made = model_lineage(session, item.model)
-    return LineageOut(
-        kind="model",
-        version=made.model.version,
-        onnx_sha256=made.model.onnx_sha256,
-        code=made.code,
-        training_run_id=made.run.id if made.run else None,
-        mlflow_run_id=made.run.mlflow_run_id if made.run else None,
-        dataset_id=made.dataset.id if made.dataset else None,
-        dataset_sha256=made.dataset.content_hash if made.dataset else None,
-        splits=made.splits,
-        label_sources=made.label_sources,
-        label_events=made.events,
-        nights=[LearnedNightOut(**vars(night)) for night in made.nights],
-        settings_of_differences=made.settings_hashes,
-        scored=made.scored,
-        deployments=[row.sequence for row in made.decisions],
-    )
+    return LineageOut.model_validate({"kind": "model", **made.as_dict()})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.steps.learning.survey_calibrations import own_calibration
+from astrid_assets.steps.learning.survey_calibrations import as_in_nights
 from astrid_assets.storage.queries import models, newest_detections
 
 if TYPE_CHECKING:
@@ -78,11 +78,4 @@ def newest_cutouts(tools: Tools, scope: str) -> NewestCutouts | None:
 
 def night_scores(model: Model, newest: NewestCutouts, scorer: OnnxScorer) -> NDArray[np.float32]:
     """Return a model's scores, (n,), by each survey's own calibration where it has one."""
-    scores = scorer.score(newest.cutouts)
-    surveys = newest.surveys
-    for survey in np.unique(surveys):
-        own = own_calibration(model, str(survey))
-        if own is not None:
-            inside = surveys == survey
-            scores[inside] = own.scores(scores[inside])
-    return scores
+    return as_in_nights(model, scorer.score(newest.cutouts), newest.surveys)
