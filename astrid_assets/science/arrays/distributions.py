@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -29,4 +30,4 @@ def largest_distance(first: NDArray[np.floating], second: NDArray[np.floating]) 
     from scipy.stats import ks_2samp
 
     # Its exact chance would take longer, and only the distance is wanted.
-    return float(ks_2samp(first, second, method="asymp").statistic)
+    return float(np.asarray(ks_2samp(first, second, method="asymp"))[0])

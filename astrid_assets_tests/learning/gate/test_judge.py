@@ -145,6 +145,7 @@ def test_a_model_whose_scores_mean_nothing_is_refused(rng):
     # Before a first model there is S/N, which is no probability.
     first = judge_pair(squeezed, None, rows, settings)
     [shown] = [check for check in first.checks if check.name == "calibration error"]
+    assert shown.value is not None
     assert shown.value > 0.1
     assert shown.passed
 
