@@ -55,10 +55,10 @@ class NightMix:
 
     @property
     def purity(self) -> str:
-        """The expected purity alone, a dash for none."""
+        """The expected purity alone, without its limits; a dash for none."""
         if self.expected is None or self.expected.purity is None:
             return "–"
-        return in_percent(self.expected.purity)
+        return f"{100 * self.expected.purity.value:.0f} %"
 
 
 def in_percent(interval: Interval) -> str:

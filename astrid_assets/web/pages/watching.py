@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from astrid_assets.pictures.drift_plots import NightPoint, drift_plot
 from astrid_assets.steps.learning.retraining.settings import RetrainingSettings
+from astrid_assets.steps.learning.watching.night import REFERENCE_NIGHTS
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.queries import watching
 from astrid_assets.web.pages.templating import page
@@ -41,13 +42,16 @@ def nights_page(request: Request, state: State, model_id: PlainText) -> Response
             for survey in watching.surveys_of_model(session, model_id)
         }
         health = watching.health_of_model(session, model_id, SHOWN_NUMBERS)
+    limits = RetrainingSettings()
     return page(
         request,
         "model_nights.html",
         model=model,
         nights=nights,
         health=health,
-        limit=RetrainingSettings().drift_effect,
+        limit=limits.drift_effect,
+        least=limits.drift_candidates,
+        reference=REFERENCE_NIGHTS,
     )
 
 
