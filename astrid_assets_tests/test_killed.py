@@ -103,12 +103,21 @@ def run_until(home: Path, step: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_backfill_killed_in_each_step_goes_on_as_if_nothing_happened(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(("processed_frames", "detections"), id="two"),
+        pytest.param(STEPS, id="each", marks=pytest.mark.soak),
+    ],
+)
+def test_a_backfill_killed_in_a_step_goes_on_as_if_nothing_happened(
+    steps: tuple[str, ...], tmp_path: Path
+) -> None:
     undisturbed, killed = new_home(tmp_path / "undisturbed"), tmp_path / "killed"
     shutil.copytree(undisturbed, killed)
     astrid(undisturbed, *BACKFILL)
     expected_rows, expected_objects = left_behind(undisturbed)
-    for step in STEPS:
+    for step in steps:
         run_until(killed, step)
     astrid(killed, *BACKFILL)
     rows, objects = left_behind(killed)

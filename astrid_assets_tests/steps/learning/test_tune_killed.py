@@ -1,4 +1,8 @@
-"""A search whose process is killed goes on in another folder to the same result."""
+"""A search whose process is killed goes on in another folder to the same result.
+
+Three searches, each with a Ray of its own: a long proof. `test_tune` cuts one off by an
+exception among the ordinary tests.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from astrid_assets.storage.database.tables.learning import Search
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.soak,
     pytest.mark.filterwarnings("ignore"),  # Ray about itself, and its open sockets
 ]
 
