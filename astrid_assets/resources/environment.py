@@ -228,19 +228,19 @@ class Retraining(Variables):
     When new labels start a training by themselves (the sensor `retraining`).
     """
 
-    retraining_dry_run: _Switch = False
+    retraining_dry_run: Annotated[bool | None, "1 or 0"] = None
     """Whether the sensor only reports what it would do."""
 
-    retraining_labels: Annotated[int, Field(gt=0), "a whole number above 0"] = 50
+    retraining_labels: Annotated[int | None, Field(gt=0), "a whole number above 0"] = None
     """New labels that start a training, at least."""
 
-    retraining_share: Annotated[float, Field(ge=0, le=1), "a number from 0 to 1"] = 0.05
+    retraining_share: Annotated[float | None, Field(ge=0, le=1), "a number from 0 to 1"] = None
     """The same as a share of the dataset; the larger of both counts."""
 
-    retraining_first_labels: Annotated[int, Field(gt=0), "a whole number above 0"] = 200
+    retraining_first_labels: Annotated[int | None, Field(gt=0), "a whole number above 0"] = None
     """Labels that start the first training."""
 
-    retraining_cool_down: Annotated[float, Field(ge=0), "hours, 0 or more"] = 20.0
+    retraining_cool_down: Annotated[float | None, Field(ge=0), "hours, 0 or more"] = None
     """Hours from the begin of one training to the next."""
 
 

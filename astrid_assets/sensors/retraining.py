@@ -24,6 +24,14 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+SETTING_OF = {
+    "retraining_dry_run": "dry_run",
+    "retraining_labels": "min_labels",
+    "retraining_share": "min_share",
+    "retraining_first_labels": "min_first_labels",
+    "retraining_cool_down": "cool_down_h",
+}
+"""The setting that each field of `environment.Retraining` sets; unset, the setting's default."""
 WITHOUT_RESULT = {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
 
@@ -56,13 +64,8 @@ def retraining(
 def settings_of_the_environment() -> RetrainingSettings:
     """Return the settings with what the environment sets."""
     variables = Retraining()
-    return RetrainingSettings(
-        dry_run=variables.retraining_dry_run,
-        min_labels=variables.retraining_labels,
-        min_share=variables.retraining_share,
-        min_first_labels=variables.retraining_first_labels,
-        cool_down_h=variables.retraining_cool_down,
-    )
+    values = {setting: getattr(variables, name) for name, setting in SETTING_OF.items()}
+    return RetrainingSettings(**{name: v for name, v in values.items() if v is not None})
 
 
 def _last_run(instance: dg.DagsterInstance) -> LastRun | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -11,7 +10,11 @@ import pytest
 from sqlalchemy import update
 
 from astrid_assets.jobs import learning_job
-from astrid_assets.sensors.retraining import retraining, settings_of_the_environment
+from astrid_assets.sensors.retraining import (
+    SETTING_OF,
+    retraining,
+    settings_of_the_environment,
+)
 from astrid_assets.steps.learning.retraining.outcomes import record_shortage
 from astrid_assets.steps.learning.retraining.settings import RetrainingSettings
 from astrid_assets.steps.learning.settings import CollectionSettings, TooFewLabels
@@ -35,12 +38,11 @@ def context(
         yield made
 
 
-def test_an_environment_that_says_nothing_changes_no_default(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in [name for name in os.environ if name.startswith("ASTRID_RETRAINING_")]:
-        monkeypatch.delenv(name)
-    assert settings_of_the_environment() == RetrainingSettings()
+def test_a_variable_sets_its_setting_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field, setting in SETTING_OF.items():
+        with monkeypatch.context() as environment:
+            environment.setenv(f"ASTRID_{field.upper()}", "1")
+            assert settings_of_the_environment() == DEFAULTS.model_copy(update={setting: 1})
 
 
 def key_of(context: dg.SensorEvaluationContext) -> str | None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from astrid_assets.resources.environment import PARTS
 from astrid_assets.resources.home import project_root
 from astrid_assets.resources.variables import expected_value, is_secret, variable_of
+from astrid_assets.sensors.retraining import SETTING_OF
+from astrid_assets.steps.learning.retraining.settings import RetrainingSettings
 from docs.generate.entries import Entry, Group, Page, paragraphs
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ def _groups() -> list[Group]:
     for part in PARTS:
         title, *about = paragraphs(part.__doc__ or "")
         entries = [
-            Entry(variable_of(field), _sentence(field), (expected_value(field),))
+            Entry(variable_of(field), _sentence(name, field), (expected_value(field),))
             for name, field in part.model_fields.items()
             if name in part.__annotations__  # those of its base have a group of their own
         ]
@@ -60,8 +62,10 @@ def _groups() -> list[Group]:
     return groups
 
 
-def _sentence(field: FieldInfo) -> str:
+def _sentence(name: str, field: FieldInfo) -> str:
     default, sentence = field.default, field.description or ""
+    if name in SETTING_OF:
+        default = RetrainingSettings.model_fields[SETTING_OF[name]].default
     if not field.default_factory and default not in (None, ()):
         shown = int(default) if isinstance(default, bool) else default
         sentence += f" Default: {shown}."
