@@ -70,7 +70,7 @@ def evaluation_job() -> None:
 
 @dg.job(executor_def=dg.in_process_executor)
 def health_job() -> None:
-    """Measure the health of models, labels and datasets; the sensor `alerts` reports it."""
+    """Measure the health of models, surveys, labels, datasets; the sensor `alerts` reports it."""
     learning_health()
 
 
@@ -179,7 +179,7 @@ weekly_health = dg.ScheduleDefinition(
     cron_schedule=MONDAYS_AT_TWO,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Measure the health of models, labels and datasets every Monday; it takes seconds.",
+    description="Measure models, surveys, labels and datasets every Monday; it takes seconds.",
 )
 
 

@@ -158,7 +158,7 @@ def learning_health(
     compute: dg.ResourceParam[Compute],
     tracking: dg.ResourceParam[Tracking],
 ) -> None:
-    """Errors, purity, calibration and speed of models; backlog, agreement and age of labels."""
+    """Errors, purity and speed of models; backlog and age of labels; frames that no longer come."""
     from astrid_assets.steps.learning.watching.health import measure_health
 
     with in_words():

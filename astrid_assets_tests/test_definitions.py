@@ -104,6 +104,17 @@ def test_nightly_assets_are_partitioned_and_the_others_are_not(
         assert partitions == (survey_date if name in NIGHTLY_ASSETS else None)
 
 
+def test_assets_that_stand_for_all_surveys_have_a_freshness_and_partitioned_ones_have_none(
+    graph: AssetGraph,
+) -> None:
+    fresh = {
+        key.to_user_string()
+        for key in graph.get_all_asset_keys()
+        if graph.get(key).freshness_policy_or_from_metadata is not None
+    }
+    assert fresh == {"training_dataset", "deployed_model"}
+
+
 def test_people_find_a_text_a_group_and_kinds_on_every_asset(
     graph: AssetGraph,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from astrid_assets.steps.learning.train import TrainedVersion
 
 Metadata = dict[str, dg.MetadataValue]
+
+LEARNING_FRESHNESS = dg.FreshnessPolicy.time_window(
+    fail_window=timedelta(days=90), warn_window=timedelta(days=30)
+)
+"""A month without a new version, or without a look at the champion: labels have dried up, or the
+sensor `retraining` is off. Partitioned assets have none (`steps.learning.watching.of_surveys`)."""
 
 
 def dataset_metadata(

@@ -3,7 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
-from astrid_assets.assets._learning import deployment_metadata
+from astrid_assets.assets._learning import LEARNING_FRESHNESS, deployment_metadata
 from astrid_assets.assets.trained_unet import trained_unet
 from astrid_assets.compute import Compute
 from astrid_assets.failures import in_words
@@ -46,6 +46,7 @@ class DeploymentConfig(DeploymentSettings, dg.Config):
     group_name="learning",
     kinds={"onnx", "mlflow"},
     pool="training",
+    freshness_policy=LEARNING_FRESHNESS,
     code_version=versions.DEPLOY,
 )
 def deployed_model(

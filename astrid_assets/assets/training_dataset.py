@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import dagster as dg
 
-from astrid_assets.assets._learning import dataset_metadata
+from astrid_assets.assets._learning import LEARNING_FRESHNESS, dataset_metadata
 from astrid_assets.assets.validated_labels import validated_labels
 from astrid_assets.compute import Compute
 from astrid_assets.failures import in_words
@@ -27,6 +27,7 @@ class CollectionConfig(CollectionSettings, dg.Config):
     group_name="learning",
     kinds={"polars", "mlflow"},
     pool="cpu",
+    freshness_policy=LEARNING_FRESHNESS,
     code_version=versions.COLLECT,
 )
 def training_dataset(

@@ -1,4 +1,4 @@
-"""The health of models, labels and datasets: measured, kept, and recorded in MLflow."""
+"""The health of models, surveys, labels and datasets: measured, kept, recorded in MLflow."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from astrid_assets.learning.random_health import (
     errors_of,
     purity_of,
 )
+from astrid_assets.steps.learning.watching.of_labels import figures_of_labels
+from astrid_assets.steps.learning.watching.of_surveys import figures_of_survey
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.watching import HealthNumber
-from astrid_assets.storage.queries import datasets, models, newest_detections, watching
-from astrid_assets.storage.review import labels, queue, reviewer_stats
+from astrid_assets.storage.queries import freshness, models, newest_detections, watching
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,15 +33,13 @@ if TYPE_CHECKING:
     from astrid_assets.tracking.client import Tracking
 
 EXPERIMENT = "health"
-DAY_S = 86_400
 TIMED_CUTOUTS = 256
-WAITING = ("new", "sample", "second", "disputed")
 
 
 def measure_health(
     tools: Tools, tracking: Tracking, settings: HealthSettings, tags: Mapping[str, str]
 ) -> list[HealthNumber]:
-    """Measure the health of every survey's champion and of the labels; keep all numbers.
+    """Measure the health of surveys, of their champions and of the labels; keep all numbers.
 
     Returns
     -------
@@ -49,7 +48,10 @@ def measure_health(
     when = now()
     rows = []
     with tools.catalogue.read() as session:
-        figures = [("", None, figure) for figure in _of_labels(session, settings)]
+        figures = [("", None, figure) for figure in figures_of_labels(session, settings, when)]
+        for survey in freshness.surveys_with_frames(session):
+            found = figures_of_survey(session, survey, settings, when)
+            figures += [(survey, None, figure) for figure in found]
         for survey in newest_detections.surveys_with_detections(session):
             model = models.champion_of_survey(session, survey)
             if model is not None:
@@ -141,59 +143,3 @@ def _latency(
             detail=f"{took:.2f} ms to score a cutout",
         )
     ]
-
-
-def _of_labels(session: Session, settings: HealthSettings) -> list[HealthFigure]:
-    """Return backlog, agreement and age of the labels, and the quality of the dataset."""
-    counts = queue.waiting(session)
-    waiting = sum(counts.get(state, 0) for state in WAITING)
-    agreed = reviewer_stats.agreement(session)
-    newest = labels.newest_answer_at(session)
-    dataset = datasets.newest_dataset(session)
-    found = [
-        HealthFigure(
-            "backlog",
-            waiting,
-            waiting,
-            limit=settings.max_backlog,
-            passed=waiting <= settings.max_backlog,
-            detail=f"{waiting} detections wait for reviewers",
-        ),
-    ]
-    if agreed.fleiss is not None:
-        found.append(
-            HealthFigure(
-                "kappa",
-                agreed.doubly_reviewed,
-                agreed.fleiss,
-                limit=settings.min_kappa,
-                passed=agreed.fleiss >= settings.min_kappa,
-                detail=f"reviewers agree with kappa {agreed.fleiss:.2f} on "
-                f"{agreed.doubly_reviewed} detections",
-            )
-        )
-    if newest is not None:
-        age = (now() - newest).total_seconds() / DAY_S
-        found.append(
-            HealthFigure(
-                "label_age_d",
-                1,
-                age,
-                limit=settings.max_label_age_d,
-                passed=age <= settings.max_label_age_d,
-                detail=f"the newest answer of a reviewer is {age:.1f} days old",
-            )
-        )
-    if dataset is not None:
-        found.append(
-            HealthFigure(
-                "quality_score",
-                dataset.total_samples,
-                dataset.quality_score,
-                limit=settings.min_quality_score,
-                passed=dataset.quality_score >= settings.min_quality_score,
-                detail=f"dataset {dataset.id[:8]} has the quality score "
-                f"{dataset.quality_score:.2f}",
-            )
-        )
-    return found

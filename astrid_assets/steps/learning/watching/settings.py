@@ -1,4 +1,4 @@
-"""Limits of the health of models, labels and datasets; light, for Dagster's launchpad."""
+"""Limits of the health of models, surveys, labels and datasets; light, for Dagster's launchpad."""
 
 from pydantic import Field
 
@@ -17,6 +17,20 @@ class HealthSettings(Settings):
     )
     max_ms_per_cutout: float = Field(
         default=20.0, gt=0, description="time to score a cutout, milliseconds"
+    )
+    max_frames_age_d: float = Field(
+        default=14.0, gt=0, description="time since frames of a survey last came, days"
+    )
+    survey_over_after_d: float = Field(
+        default=60.0,
+        gt=0,
+        description="time without new frames after which a survey is taken to be over, days",
+    )
+    max_search_delay_d: float = Field(
+        default=3.0,
+        gt=0,
+        description="time that a night with frames waits for its first search, days: the daily "
+        "schedule and a weekend",
     )
     max_backlog: int = Field(default=20_000, ge=0, description="detections that wait for reviewers")
     min_kappa: float = Field(

@@ -41,10 +41,10 @@ class NightDrift(Base, kw_only=True):
 
 
 class HealthNumber(Base, kw_only=True):
-    """A number of the health of a model on a survey, or of labels and datasets, as measured.
+    """A number of the health of a model on a survey, of a survey, or of labels and datasets.
 
-    ``number``: error | purity | calibration | ms_per_cutout | backlog | kappa | label_age_d |
-    quality_score.
+    ``number``: error | purity | calibration | ms_per_cutout | frames_age_d | search_delay_d |
+    backlog | kappa | label_age_d | quality_score.
     """
 
     __tablename__ = "health_numbers"
@@ -59,7 +59,7 @@ class HealthNumber(Base, kw_only=True):
     survey: Mapped[str] = mapped_column(String(40))
     """The survey; empty for labels and datasets."""
     model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"), default=None)
-    """The model; None for labels and datasets."""
+    """The model; None for a survey's frames, labels and datasets."""
     number: Mapped[str] = mapped_column(String(20))
     """What was measured."""
     n: Mapped[int]
