@@ -184,7 +184,9 @@ class RollbackConfig(dg.Config):
 
     because: str = Field(description="the reason, in words; kept with the decision")
     to: str | None = Field(
-        default=None, description="id or version of the model; none: the one before the champion"
+        default=None,
+        description="id or version of the model, or `common` for a survey's way back to the common "
+        "champion; none: the one before the champion",
     )
     survey: str = Field(
         default="", description="survey whose own champion is taken back; empty: the common one"

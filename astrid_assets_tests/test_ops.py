@@ -92,5 +92,11 @@ def test_a_rollback_puts_the_model_before_in_force_and_never_deploys(
         champion = models.champion(session)
     assert champion is not None
     assert champion.version == "1"
-    aliases = Tracking(f"sqlite:///{tmp_path}/mlflow.db").aliases("astrid-unet")
-    assert aliases == {"champion": "1"}
+    tracking = Tracking(f"sqlite:///{tmp_path}/mlflow.db")
+    assert tracking.aliases("astrid-unet") == {"champion": "1"}
+    deploy(tools, 3, "wide")
+    to_common = {"because": "no better", "to": "common", "survey": "wide"}
+    assert run_of(rollback_job, tools, tmp_path, to_common).success
+    assert tracking.aliases("astrid-unet") == {"champion": "1"}
+    with tools.catalogue.read() as session:
+        assert models.scopes(session) == [""]

@@ -7,7 +7,10 @@ import click
 
 @click.command("rollback")
 @click.option(
-    "--to", "version", help="Id or version of an earlier model; without: the one before this."
+    "--to",
+    "version",
+    help="Id or version of an earlier model, or `common` for a survey's way back to the common "
+    "champion; without: the one before this.",
 )
 @click.option("--survey", default="", help="Survey whose own champion is taken back.")
 @click.option("--because", required=True, help="Why; kept with the decision.")
@@ -15,12 +18,14 @@ def rollback_command(version: str | None, survey: str, because: str) -> None:
     """Put the model before the one in force in force again, or another earlier one.
 
     The model that is taken back stays back, unless it is forced. Nights that it scored are
-    scored again by `astrid backfill`; its scores are kept.
+    scored again by `astrid backfill`; its scores are kept. A survey that goes back to the common
+    champion follows every later one, until `astrid deploy --survey` gives it its own again.
 
     \b
     Example:
       astrid rollback --because "calls every star near M31 real"
       astrid rollback --to 5 --because "the last one that we trust"
+      astrid rollback --survey ztf --to common --because "its own is no better any more"
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from astrid_assets.cli.workplace import (
         open_catalogue,
@@ -32,13 +37,15 @@ def rollback_command(version: str | None, survey: str, because: str) -> None:
     from astrid_assets.steps.learning.deployment.in_force import roll_back
     from astrid_assets.steps.learning.settings import DeployedMeanwhile, NoModel
     from astrid_assets.steps.nights import Tools
+    from astrid_assets.storage.queries.models import COMMON
 
     if not because.strip():
         raise click.UsageError("--because takes the reason, in words")
     prepare_home()
     tools = Tools(open_catalogue(), open_store(), Compute())
     try:
-        _, model = roll_back(tools, open_tracking(), because, to=version, scope=survey)
+        row, model = roll_back(tools, open_tracking(), because, to=version, scope=survey)
     except (NoModel, DeployedMeanwhile) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"in force again: {model.name} version {model.version}")
+    whose = f", as for every survey without its own, for {survey}" if row.action == COMMON else ""
+    click.echo(f"in force again{whose}: {model.name} version {model.version}")

@@ -94,6 +94,7 @@ def _text_of(session: Session, row: Deployment) -> str | None:
     scope = f" of {row.scope}" if row.scope else ""
     words = {
         "rollback": f"AstrID: {name} is the champion{scope} again after a rollback",
+        "common": f"AstrID: {row.scope} is scored by the common champion again, now {name}",
         "keep": f"AstrID: {name} was not deployed{scope}",
     }
     return f"{words[row.action]}\n{row.reason}" if row.action in words else None

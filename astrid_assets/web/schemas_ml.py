@@ -235,8 +235,10 @@ class RollbackIn(Body):
     because: Annotated[PlainText, Field(min_length=1, max_length=2000)] = Field(
         description="The reason, in words; kept with the decision."
     )
-    to: Id | None = Field(
-        default=None, description="Id of an earlier model; without: the one before the champion."
+    to: Id | Literal["common"] | None = Field(
+        default=None,
+        description="Id of an earlier model, or `common` for a survey's way back to the common "
+        "champion; without: the one before the champion.",
     )
     survey: Text | None = Field(
         default=None, description="Survey whose own champion is taken back; without: the common."
@@ -251,7 +253,7 @@ class DeploymentOut(Out):
     follow: str | None = None
     ui: str | None = Field(default=None, description="the run in Dagster's own pages")
     deployment_id: int | None = Field(default=None, description="number of the decision")
-    action: str | None = Field(default=None, description="deploy | keep | rollback")
+    action: str | None = Field(default=None, description="deploy | keep | rollback | common")
     state: str | None = Field(
         default=None, description="in force | refused | replaced | rolled back"
     )

@@ -9,6 +9,7 @@ import pytest
 
 from astrid_assets_tests.api.serving import asked
 from astrid_assets_tests.api.test_ml import JOB, ScriptedDagster, listening
+from astrid_assets_tests.small_sky import SURVEY
 from astrid_assets_tests.steps.learning.deployment.test_in_force import deploy, id_of, with_models
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def test_a_model_is_deployed_followed_and_taken_back(
         nothing = client.post("/ml/deployment/deploy", json={})
         assert nothing.status_code == 404
         tools = with_models(sky.catalogue, tmp_path, range(1, 3))
-        alone = client.post("/ml/deployment/rollback", json={"because": "a test"})
+        rollback = "/ml/deployment/rollback"
+        alone = client.post(rollback, json={"because": "a test"})
         assert "there is no earlier model" in alone.text
         for wrong, code in (
             ({"model_id": JOB}, 404),
@@ -47,13 +49,17 @@ def test_a_model_is_deployed_followed_and_taken_back(
         dagster.tags = {"astrid/deployment": str(row.sequence)}
         told = client.get(follow).json()
         by_number = client.get(f"/ml/deployment/{row.sequence}/status").json()
-        back = client.post("/ml/deployment/rollback", json={"because": "floods", "to": id_of(1)})
+        back = client.post(rollback, json={"because": "floods", "to": id_of(1)})
         assert back.status_code == 202, back.text
+        common = {"because": "no better", "to": "common", "survey": SURVEY}
+        assert "has a champion of its own" in client.post(rollback, json=common).text
+        deploy(tools, 2, SURVEY)
+        assert client.post(rollback, json=common).status_code == 202
         assert client.get("/ml/deployment/99/status").status_code == 404
         assert client.get(f"/ml/deployment/{'9' * 30}/status").status_code == 422
     assert (told["state"], told["version"], told["job_id"]) == ("in force", "2", JOB)
     assert (by_number["state"], by_number["previous_model_id"]) == ("in force", id_of(1))
-    deployed, rolled = dagster.launched
+    deployed, rolled, followed = dagster.launched
     assert deployed["selector"]["jobName"] == "deployment_job"
     assert deployed["runConfigData"]["ops"]["deployed_model"]["config"] == {
         "model": id_of(2),
@@ -66,6 +72,7 @@ def test_a_model_is_deployed_followed_and_taken_back(
         "to": id_of(1),
         "survey": "",
     }
+    assert followed["runConfigData"]["ops"]["rollback"]["config"] == common
 
 
 def test_without_dagster_a_sentence_says_what_to_start(

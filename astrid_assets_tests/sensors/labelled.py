@@ -152,6 +152,7 @@ def deploy(catalogue: Catalogue, dataset_id: str, test_auc: float = 0.98) -> str
                 reason="test",
                 metrics={},
                 created_at=now(),
+                follows=models.number_to_follow(session),
             ),
         )
     return model_id

@@ -47,7 +47,11 @@ def test_decisions_and_drift_are_reported_once(
     second = deploy(catalogue, add_dataset(catalogue, 0))
     assert daemon.tick() == "nothing new to report"
     with catalogue.begin() as session:
-        for action, reason in (("keep", "no gain that luck does not explain"), ("rollback", "NaN")):
+        number = models.number_to_follow(session)
+        for action, reason, follows in (
+            ("keep", "no gain that luck does not explain", None),
+            ("rollback", "NaN", number),
+        ):
             models.record_deployment(
                 session,
                 Deployment(
@@ -57,6 +61,7 @@ def test_decisions_and_drift_are_reported_once(
                     reason=reason,
                     metrics={},
                     created_at=now(),
+                    follows=follows,
                 ),
             )
     said = daemon.tick()

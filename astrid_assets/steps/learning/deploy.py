@@ -91,7 +91,7 @@ def deploy_newest(
         newest = models.newest_model(session) if name is None else models.model_named(session, name)
         own = models.champion(session, scope)
         champion = own or models.champion(session)
-        in_force = models.in_force(session, scope)
+        follows = models.number_to_follow(session, scope)
         last = models.last_deployment(session, scope)
         taken_back = newest is not None and models.was_rolled_back(session, newest.id, scope)
     if newest is None:
@@ -137,7 +137,7 @@ def deploy_newest(
         },
         created_at=now(),
         scope=scope,
-        follows=(in_force.sequence if in_force else 0) if deploys else None,
+        follows=follows if deploys else None,
     )
     decided = _written(tools, decided, last)
     if decided is not last:

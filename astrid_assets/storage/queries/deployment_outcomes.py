@@ -32,11 +32,11 @@ def outcome_of(session: Session, row: Deployment) -> str:
     """Return what became of one decision: in force, refused, replaced or rolled back."""
     if row.action == "keep":
         return "refused"
-    newest = models.in_force(session, row.scope)
+    newest = models.last_change(session, row.scope)
     if newest is not None and newest.sequence == row.sequence:
         return "in force"
     after = [other for other in models.deployments(session) if other.follows == row.sequence]
-    taken = any(other.action == "rollback" and other.scope == row.scope for other in after)
+    taken = any(other.action in models.TAKEN_BACK and other.scope == row.scope for other in after)
     return "rolled back" if taken else "replaced"
 
 
@@ -46,4 +46,4 @@ def _rolled_back(rows: list[Deployment]) -> set[str]:
     for row in rows:
         if row.action != "keep" and row.previous_model_id is not None:
             ended[row.previous_model_id] = row.action
-    return {model_id for model_id, action in ended.items() if action == "rollback"}
+    return {model_id for model_id, action in ended.items() if action in models.TAKEN_BACK}

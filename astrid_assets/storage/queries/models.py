@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 IN_FORCE = ("deploy", "rollback")
+COMMON = "common"
+"""The survey has no champion of its own any more: the common one scores it again."""
+CHANGES = (*IN_FORCE, COMMON)
+"""Decisions after which another model scores, or may."""
+TAKEN_BACK = ("rollback", COMMON)
 FALL = "fall"
 """Key among a decision's metrics: what was found of the model since."""
 
@@ -47,8 +52,20 @@ def champion_of_survey(session: Session, survey: str) -> Model | None:
 
 
 def in_force(session: Session, scope: str = "") -> Deployment | None:
-    """Return the row that put the champion of a scope in force."""
-    return session.scalar(_in_force(scope).limit(1))
+    """Return the row that put the champion of a scope in force; None where it has none."""
+    last = last_change(session, scope)
+    return None if last is None or last.action == COMMON else last
+
+
+def last_change(session: Session, scope: str = "") -> Deployment | None:
+    """Return the newest row that changed which model scores a scope."""
+    return session.scalar(_changes(scope).limit(1))
+
+
+def number_to_follow(session: Session, scope: str = "") -> int:
+    """Return the number of the row that the next change of a scope follows; 0 for the first."""
+    last = last_change(session, scope)
+    return 0 if last is None else last.sequence
 
 
 def note_fall(session: Session, reason: str) -> None:
@@ -67,7 +84,7 @@ def noted_fall(session: Session) -> str | None:
 def scopes(session: Session) -> list[str]:
     """Return the scopes that have a champion, the common one (empty) first."""
     query = select(Deployment.scope).where(Deployment.action.in_(IN_FORCE)).distinct()
-    return sorted(session.scalars(query))
+    return sorted(scope for scope in session.scalars(query) if in_force(session, scope))
 
 
 def previous(session: Session, scope: str = "") -> Model | None:
@@ -79,7 +96,7 @@ def previous(session: Session, scope: str = "") -> Model | None:
     if current is None:
         return None
     deployed = session.scalar(
-        _in_force(scope)
+        _changes(scope)
         .where(Deployment.model_id == current.model_id, Deployment.action == "deploy")
         .limit(1)
     )
@@ -98,14 +115,14 @@ def challenger(session: Session, scope: str = "") -> Model | None:
 
 def was_in_force(session: Session, model_id: str, scope: str = "") -> bool:
     """Return whether a model ever was the champion of a scope."""
-    query = _in_force(scope).where(Deployment.model_id == model_id)
+    query = _changes(scope).where(Deployment.model_id == model_id, Deployment.action.in_(IN_FORCE))
     return session.scalar(query.limit(1)) is not None
 
 
 def was_rolled_back(session: Session, model_id: str, scope: str = "") -> bool:
     """Return whether a model was in force once and was taken back."""
     query = select(Deployment.sequence).where(
-        Deployment.action == "rollback",
+        Deployment.action.in_(TAKEN_BACK),
         Deployment.previous_model_id == model_id,
         Deployment.scope == scope,
     )
@@ -126,7 +143,7 @@ def last_deployment(session: Session, scope: str = "") -> Deployment | None:
 
 def deployment_of(session: Session, model: Model) -> Deployment | None:
     """Return the newest decision to deploy a model to all surveys; None where it never was."""
-    query = _in_force("").where(Deployment.model_id == model.id, Deployment.action == "deploy")
+    query = _changes("").where(Deployment.model_id == model.id, Deployment.action == "deploy")
     return session.scalar(query.limit(1))
 
 
@@ -181,11 +198,14 @@ def deployments(session: Session) -> list[Deployment]:
 def record_deployment(session: Session, deployment: Deployment) -> Deployment:
     """Keep a decision and return it with its sequence number.
 
-    Where it says not which row it follows, it follows the one in force.
+    Raises
+    ------
+    ValueError
+        If it changes which model scores and does not name the row that it follows: the
+        database could not refuse one that another decision overtook.
     """
-    if deployment.action in IN_FORCE and deployment.follows is None:
-        before = in_force(session, deployment.scope)
-        deployment.follows = before.sequence if before else 0
+    if deployment.action in CHANGES and deployment.follows is None:
+        raise ValueError(f"a decision to {deployment.action} names the row that it follows")
     session.add(deployment)
     session.flush()
     return deployment
@@ -263,9 +283,9 @@ def current_scores(session: Session, survey: str, night: str) -> list[tuple[str 
     return [(row[0], row[1]) for row in session.execute(query.order_by(Detection.id))]
 
 
-def _in_force(scope: str) -> Select[Deployment]:
+def _changes(scope: str) -> Select[Deployment]:
     return (
         select(Deployment)
-        .where(Deployment.action.in_(IN_FORCE), Deployment.scope == scope)
+        .where(Deployment.action.in_(CHANGES), Deployment.scope == scope)
         .order_by(Deployment.sequence.desc())
     )

@@ -57,11 +57,16 @@ def start_deployment(state: State, person: Admin, body: DeployIn) -> JobOut:
 
 @router.post("/rollback", status_code=202, responses=responses(400, 404, 413, 401, 403, 422, 503))
 def start_rollback(state: State, person: Admin, body: RollbackIn) -> JobOut:
-    """Put an earlier model in force again, as a run to follow."""
+    """Put an earlier model in force again, as a run to follow.
+
+    A survey goes back to the common champion with `common`, and follows every later one.
+    """
     config: dict[str, object] = {"because": body.because, "survey": body.survey or ""}
     with state.catalogue.read() as session:
         _check_survey(session, body.survey)
-        if body.to is not None:
+        if body.to == models.COMMON:
+            config["to"] = _common(session, body.survey or "")
+        elif body.to is not None:
             config["to"] = _model(session, text_id(body.to)).id
         elif models.previous(session, body.survey or "") is None:
             raise Problem(422, "there is no earlier model to roll back to", code="invalid")
@@ -110,6 +115,17 @@ def _decision(session: Session, number: int, told: DeploymentOut) -> DeploymentO
             "decided_at": row.created_at,
         }
     )
+
+
+def _common(session: Session, survey: str) -> str:
+    if not survey or models.champion(session, survey) is None:
+        raise Problem(
+            422,
+            "only a survey that has a champion of its own goes back to `common`: name it in "
+            "`survey`",
+            code="invalid",
+        )
+    return models.COMMON
 
 
 def _check_survey(session: Session, survey: str | None) -> None:

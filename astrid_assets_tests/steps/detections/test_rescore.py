@@ -19,6 +19,7 @@ from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.simulation.pair import simulate_pair
 from astrid_assets.steps.detections.detect import detect_nights
+from astrid_assets.steps.learning.deployment.in_force import roll_back
 from astrid_assets.steps.nights import NightReport, Tools
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import Catalogue
@@ -38,6 +39,7 @@ from astrid_assets.storage.review.events import Statement, record_statement
 from astrid_assets_tests.catalogues import new_catalogue
 from astrid_assets_tests.services import postgres_server, postgres_url
 from astrid_assets_tests.small_survey import NAME, add_survey, objects_of, profile_toml, rows_of
+from astrid_assets_tests.steps.learning.test_deploy import Aliases
 from astrid_assets_tests.storage.world import WHEN, World
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ WRITTEN = {
 }
 
 
-def deploy(tools: Tools, version: int) -> str:
+def deploy(tools: Tools, version: int, scope: str = "") -> str:
     """Put a network of other weights in force; returns the model's id."""
     torch.manual_seed(version)
     shape = NetworkSettings(base_filters=2, depth=2)
@@ -80,7 +82,7 @@ def deploy(tools: Tools, version: int) -> str:
         "created_at": WHEN,
     }
     with tools.catalogue.begin() as session:
-        before = models.champion(session)
+        before = models.champion(session, scope)
         session.add(Model(**model))
         session.flush()
         models.record_deployment(
@@ -92,6 +94,8 @@ def deploy(tools: Tools, version: int) -> str:
                 reason="test",
                 metrics={},
                 created_at=WHEN,
+                scope=scope,
+                follows=models.number_to_follow(session, scope),
             ),
         )
     return model["id"]
@@ -214,12 +218,21 @@ def test_a_new_champion_scores_what_is_kept_as_a_search_would_and_changes_nothin
                 reason="test",
                 metrics={},
                 created_at=WHEN,
+                follows=models.number_to_follow(session),
             ),
         )
     before = scores_by(tools.catalogue, one.id)
     hide_images(tools)
     run(tools, profile)
     assert current(tools.catalogue) == before == scores_by(tools.catalogue, one.id)
+
+    # A champion of the survey's own scores it, until it goes back to the common one.
+    own = deploy(tools, 4, NAME)
+    run(tools, profile)
+    assert current(tools.catalogue) == scores_by(tools.catalogue, own) != before
+    roll_back(tools, Aliases(), "no better", to="common", scope=NAME)
+    assert not run(tools, profile).unchanged
+    assert current(tools.catalogue) == before
 
     # Other settings beside the other model: the night is searched, for which it needs the images.
     changed = add_survey(tools.catalogue, TOML + "[detection]\nthreshold_sigma = 5.5\n")

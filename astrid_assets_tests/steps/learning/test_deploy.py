@@ -70,6 +70,7 @@ def tools(tmp_path) -> Tools:
                     reason="better",
                     metrics={},
                     created_at=start + dt.timedelta(days=number),
+                    follows=models.number_to_follow(session),
                 ),
             )
     return Tools(catalogue, open_object_store(str(tmp_path / "store")), Compute())

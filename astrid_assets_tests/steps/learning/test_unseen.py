@@ -113,7 +113,12 @@ def put_in_force(tools: Tools, model: Model) -> None:
         models.record_deployment(
             session,
             Deployment(
-                action="deploy", model_id=model.id, reason="first", metrics={}, created_at=now()
+                action="deploy",
+                model_id=model.id,
+                reason="first",
+                metrics={},
+                created_at=now(),
+                follows=models.number_to_follow(session),
             ),
         )
 

@@ -182,6 +182,7 @@ def decide(session: Session, action: str, model_id: str) -> None:
             reason="because",
             metrics={},
             created_at=WHEN,
+            follows=None if action == "keep" else models.number_to_follow(session),
         ),
     )
 

@@ -1,4 +1,7 @@
-"""Putting a model in force: one row, kept only where the one that it follows is the newest."""
+"""Putting a model in force: one row, kept only where the one that it follows is the newest.
+
+A survey's own champion ends by such a row as well: the common one scores the survey again.
+"""
 
 from __future__ import annotations
 
@@ -44,14 +47,14 @@ def put_in_force(tools: Tools, deployment: Deployment) -> Deployment:
 
 
 def _refuse_late(session: Session, deployment: Deployment) -> None:
-    newest = models.in_force(session, deployment.scope)
-    if (newest.sequence if newest else 0) == deployment.follows:
+    number = models.number_to_follow(session, deployment.scope)
+    if number == deployment.follows:
         return
-    there = session.get_one(Model, newest.model_id).version if newest else "none"
+    newest = models.champion_of_survey(session, deployment.scope)
     raise DeployedMeanwhile(
-        f"version {there} came into force while this was decided (deployment "
-        f"{newest.sequence if newest else 0}), so nothing was changed: ask again, and the "
-        "comparison is made with that one"
+        f"version {newest.version if newest else 'none'} came into force while this was decided "
+        f"(deployment {number}), so nothing was changed: ask again, and the comparison is made "
+        "with that one"
     )
 
 
@@ -70,7 +73,8 @@ def roll_back(
     because
         The reason, in words.
     to
-        Id or version of the model; None: the one before the champion.
+        Id or version of the model; None: the one before the champion; ``common``: the common
+        champion, whichever it is from now on.
     scope
         Survey whose own champion is taken back; empty: the common one.
 
@@ -83,13 +87,14 @@ def roll_back(
     """
     with tools.catalogue.read() as session:
         current = models.in_force(session, scope)
-        model = _earlier(session, to, scope)
-    if current is None:
-        raise NoModel("there is no earlier model to roll back to")
+        if current is None:
+            raise NoModel(_nothing_to_take_back(scope))
+        is_to_common = to == models.COMMON
+        model = _common(session, scope) if is_to_common else _earlier(session, to, current)
     row = put_in_force(
         tools,
         Deployment(
-            action="rollback",
+            action=models.COMMON if is_to_common else "rollback",
             model_id=model.id,
             previous_model_id=current.model_id,
             dataset_id=None,
@@ -104,15 +109,33 @@ def roll_back(
     return row, model
 
 
-def _earlier(session: Session, to: str | None, scope: str) -> Model:
-    champion = models.champion(session, scope)
+def _common(session: Session, scope: str) -> Model:
+    if not scope:
+        raise NoModel("the common champion is that of no survey: name the survey that goes back")
+    common = models.champion(session)
+    if common is None:
+        raise NoModel(
+            f"no common champion is in force, and {scope} would be left without any: "
+            "astrid deploy puts one in force"
+        )
+    return common
+
+
+def _nothing_to_take_back(scope: str) -> str:
+    if scope:
+        return f"{scope} has no champion of its own: the common one scores it"
+    return "no model is in force, and there is no earlier model to roll back to"
+
+
+def _earlier(session: Session, to: str | None, current: Deployment) -> Model:
+    scope = current.scope
     found = models.previous(session, scope) if to is None else models.model_named(session, to)
     whose = f" of {scope}" if scope else ""
-    if champion is None or (found is None and to is None):
+    if found is None and to is None:
         raise NoModel(f"there is no earlier model{whose} to roll back to")
     if found is None:
         raise NoModel(f"there is no model {to}: astrid models lists those there are")
-    if found.id == champion.id:
+    if found.id == current.model_id:
         raise NoModel(f"version {found.version} is in force{whose} now: nothing to roll back")
     earlier = models.previous(session, scope)
     is_earlier = models.was_in_force(session, found.id, scope)

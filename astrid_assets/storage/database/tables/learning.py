@@ -302,11 +302,12 @@ class SearchTrial(Base, kw_only=True):
 
 
 class Deployment(Base, kw_only=True):
-    """A decision about a champion; the newest deploy or rollback row of a scope is in force.
+    """A decision about a champion; the newest row of a scope that is no keep is in force.
 
-    ``action``: deploy | keep (the gate refused the challenger) | rollback. Each row that puts
-    a model in force names the one that it follows, and none is followed twice: of two
-    deployments at once, the database lets one in.
+    ``action``: deploy | keep (the gate refused the challenger) | rollback | common (the survey
+    has no champion of its own any more). Each row that changes which model scores names the one
+    that it follows, and none is followed twice: of two deployments at once, the database lets
+    one in.
     """
 
     __tablename__ = "deployments"
@@ -319,14 +320,14 @@ class Deployment(Base, kw_only=True):
     )
     """Number of the decision; the larger, the newer."""
     action: Mapped[str] = mapped_column(String(20))
-    """deploy | keep | rollback."""
+    """deploy | keep | rollback | common."""
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
-    """The model in force after this row for deploy and rollback; the refused
-    challenger for keep."""
+    """The model in force after this row for deploy and rollback; the refused challenger for keep;
+    the common champion of that time for common, which is followed whatever comes into force."""
     previous_model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"), default=None)
     """The model in force before; None for the first."""
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("training_datasets.id"), default=None)
-    """The dataset whose test split decided; None for a rollback."""
+    """The dataset whose test split decided; None where none was compared."""
     reason: Mapped[str] = mapped_column(Text)
     """What was compared, and the outcome, in a sentence."""
     metrics: Mapped[Json]
@@ -339,6 +340,6 @@ class Deployment(Base, kw_only=True):
     follows: Mapped[int | None] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), default=None
     )
-    """Number of the row that was in force in the scope before, 0 for none; None for keep."""
+    """Number of the row before that changed the scope's model, 0 for none; None for keep."""
     canary: Mapped[Json | None] = mapped_column(default=None)
     """What the model did once it was in force; None before it was looked at, and for keep."""

@@ -41,7 +41,7 @@ def test_a_survey_with_a_good_champion_keeps_it_while_the_others_get_the_new_one
     world = World(tools, version_of(tools), tmp_path / "work")
     good = world.store(centre_model(2.0))
     with tools.catalogue.begin() as session:
-        row = decision(1, None, "wide")
+        row = decision(1, 0, "wide")
         row.model_id = good.id
         models.record_deployment(session, row)
     newest = world.store(centre_model(1.0))

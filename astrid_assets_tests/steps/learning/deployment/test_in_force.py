@@ -81,7 +81,8 @@ def deploy(tools: Tools, number: int, scope: str = "", action: str = "deploy") -
     """Decide about a model, knowing what is in force."""
     with tools.catalogue.begin() as session:
         before = models.champion(session, scope) or models.champion(session)
-        row = decision(number, None, scope, action)
+        follows = None if action == "keep" else models.number_to_follow(session, scope)
+        row = decision(number, follows, scope, action)
         row.previous_model_id = before.id if before else None
         return models.record_deployment(session, row)
 
@@ -146,6 +147,53 @@ def test_a_survey_with_a_champion_of_its_own_is_scored_by_it_alone(tools):
     roll_back(tools, Aliases(), "worse at the edges", scope="wide")
     # The model before the survey's own was the common one of that time.
     assert (version_for(tools, "wide"), version_for(tools, "deep")) == ("1", "3")
+
+
+def test_a_survey_goes_back_to_the_common_champion_and_follows_the_later_ones(tools):
+    registry = Aliases()
+    with pytest.raises(NoModel, match="wide has no champion of its own"):
+        roll_back(tools, registry, "early", to="common", scope="wide")
+    own = deploy(tools, 2, "wide")
+    with pytest.raises(NoModel, match="wide would be left without any"):
+        roll_back(tools, registry, "early", to="common", scope="wide")
+    deploy(tools, 1)
+    with pytest.raises(NoModel, match="name the survey"):
+        roll_back(tools, registry, "no survey", to="common")
+    follow(tools, registry)
+    assert registry.now == {"champion": "1", "champion-wide": "2"}
+    row, model = roll_back(tools, registry, "no better any more", to="common", scope="wide")
+    assert (row.action, row.follows, model.version) == ("common", own.sequence, "1")
+    assert registry.now == {"champion": "1"}
+    with tools.catalogue.read() as session:
+        assert models.scopes(session) == [""]
+        assert [outcome_of(session, one) for one in (own, row)] == ["rolled back", "in force"]
+        assert models.was_rolled_back(session, id_of(2), "wide")
+    deploy(tools, 3)
+    assert (version_for(tools, "wide"), version_for(tools, "deep")) == ("3", "3")
+    # Whoever decided about the survey's own champion meanwhile is told.
+    with pytest.raises(DeployedMeanwhile, match="version 3 came into force"):
+        put_in_force(tools, decision(4, own.sequence, "wide"))
+    with pytest.raises(NoModel, match="wide has no champion of its own"):
+        roll_back(tools, registry, "twice", scope="wide")
+    # Its next own champion is compared with, and goes back to, the common one.
+    deploy(tools, 4, "wide")
+    follow(tools, registry)
+    assert registry.now == {
+        "champion": "3",
+        "previous": "1",
+        "champion-wide": "4",
+        "previous-wide": "3",
+    }
+    roll_back(tools, registry, "worse at the edges", scope="wide")
+    assert version_for(tools, "wide") == "3"
+
+
+def test_a_change_that_names_no_row_to_follow_is_refused(tools):
+    with (
+        pytest.raises(ValueError, match="a decision to deploy names the row that it follows"),
+        tools.catalogue.begin() as session,
+    ):
+        models.record_deployment(session, decision(1, None))
 
 
 def test_aliases_that_a_crash_left_behind_are_found_and_set_right(tools):

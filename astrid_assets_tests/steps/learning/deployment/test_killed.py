@@ -15,10 +15,11 @@ import pytest
 
 from astrid_assets.learning.inference import UnusableModel
 from astrid_assets.steps.learning.deploy import deploy_newest
-from astrid_assets.steps.learning.deployment.aliases import lagging
+from astrid_assets.steps.learning.deployment.aliases import follow, lagging
+from astrid_assets.steps.learning.deployment.in_force import roll_back
 from astrid_assets.steps.learning.evaluate import open_scorer
-from astrid_assets.storage.database.catalogue import Catalogue
-from astrid_assets.storage.database.tables.learning import Model
+from astrid_assets.storage.database.catalogue import Catalogue, now
+from astrid_assets.storage.database.tables.learning import Deployment, Model
 from astrid_assets.storage.queries import models
 from astrid_assets_tests.catalogues import new_catalogue
 from astrid_assets_tests.steps.learning.labelled_sky import store_night, tools_of
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from astrid_assets.steps.nights import Tools
-    from astrid_assets.storage.database.tables.learning import Deployment
 
 pytestmark = pytest.mark.slow
 
@@ -107,6 +107,10 @@ def world(tmp_path: Path, rng: np.random.Generator) -> World:
     return made
 
 
+def die() -> None:
+    raise Killed
+
+
 def in_force(tools: Tools) -> tuple[Deployment, Model]:
     with tools.catalogue.read() as session:
         row, model = models.in_force(session), models.champion(session)
@@ -125,10 +129,6 @@ def killed_after(world: World, number: int, folder: Path, settings=ANY) -> tuple
     """Deploy on a copy of the catalogue and die after a step; returns whether it came to it."""
     folder.mkdir()
     shutil.copy(world.folder.parent / "catalogue.db", folder / "catalogue.db")
-
-    def die() -> None:
-        raise Killed
-
     steps = Steps(number, die)
     catalogue = MortalCatalogue(f"sqlite:///{folder / 'catalogue.db'}")
     catalogue.steps = steps
@@ -179,6 +179,55 @@ def test_a_rollback_that_a_canary_asked_for_survives_being_killed_too(world, tmp
             break
     else:
         pytest.fail(f"more than {MOST_STEPS} steps")
+
+
+def test_a_way_back_to_the_common_champion_that_is_killed_is_there_or_not(world, tmp_path):
+    own = world.store(centre_model(2.0))
+    with world.tools.catalogue.begin() as session:
+        models.record_deployment(
+            session,
+            Deployment(
+                action="deploy",
+                model_id=own.id,
+                reason="own",
+                metrics={},
+                created_at=now(),
+                scope="wide",
+                follows=0,
+            ),
+        )
+    world.tools.catalogue.close()
+    for number in range(1, MOST_STEPS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        shutil.copy(tmp_path / "catalogue.db", folder / "catalogue.db")
+        catalogue = MortalCatalogue(f"sqlite:///{folder / 'catalogue.db'}")
+        registry = MortalAliases()
+        registry.now = {"champion": "1", "champion-wide": own.version, "challenger-wide": "9"}
+        catalogue.steps = registry.steps = Steps(number, die)
+        tools = replace(world.tools, catalogue=catalogue)
+        try:
+            roll_back(tools, registry, "no better", to="common", scope="wide")
+            died = False
+        except Killed:
+            died = True
+        catalogue.close()
+        tools = replace(world.tools, catalogue=Catalogue(f"sqlite:///{folder / 'catalogue.db'}"))
+        with tools.catalogue.read() as session:
+            model = models.champion_of_survey(session, "wide")
+        assert model is not None
+        assert model.version == "1"
+        check_it_scores(tools, model)
+        # What the registry lacks is set right by the next decision, or `astrid doctor --fix`.
+        registry.steps = Steps(0, die)
+        follow(tools, registry)
+        assert registry.now == {"champion": "1"}
+        if not died:
+            break
+    else:
+        pytest.fail(f"more than {MOST_STEPS} steps")
+    # The row, and two aliases that name nothing any more.
+    assert number == 4
 
 
 def test_a_broken_canary_brings_back_the_same_file(world):
