@@ -379,6 +379,32 @@ def test_injected_transients_come_back_and_never_mix_with_detections(
     assert not real & put
 
 
+def test_cutouts_of_found_injections_are_kept_and_a_new_model_is_compared_on_them(
+    learned: World,
+) -> None:
+    with learned.catalogue.read() as session:
+        query = select(InjectedTransientRow).where(InjectedTransientRow.cutout_key.is_not(None))
+        kept = list(session.scalars(query))
+        found = session.scalar(
+            select(func.count())
+            .select_from(InjectedTransientRow)
+            .where(InjectedTransientRow.found, InjectedTransientRow.cutout_key.is_(None))
+        )
+        deployment = models.last_deployment(session)
+    assert all(row.found for row in kept)
+    assert len(kept) > 50
+    for row in kept:
+        stack = np.load(io.BytesIO(learned.store.get(str(row.cutout_key))))
+        score = stack[row.cutout_index, 2, 31:34, 31:34]
+        # The peak that the search found, in the middle of the score's cutout.
+        assert row.score_sigma == pytest.approx(float(score.flat[np.abs(score).argmax()]), rel=0.3)
+    assert deployment is not None
+    checks = {check["name"]: check for check in deployment.metrics["card"]["checks"]}
+    check = checks["completeness on injected transients"]
+    assert f"of the {len(kept)} that the search found" in check["detail"]
+    assert found == 0
+
+
 def test_an_object_has_a_flux_on_every_frame_that_shows_its_place(
     embedded: World,
 ) -> None:

@@ -262,6 +262,10 @@ class ReferenceSettings(Settings):
     )
 
 
+CUTOUTS_PER_NIGHT = 100
+"""Cutouts of injected transients that a night keeps: 5 MB."""
+
+
 class InjectionSettings(Settings):
     """How completeness is measured: artificial transients in the night's frames."""
 
@@ -296,6 +300,15 @@ class InjectionSettings(Settings):
         le=1,
         description="share of the artificial transients of S/N 10 to 20 that are found: a night "
         "is flagged when the upper end of the 95 % interval is below it",
+    )
+    cutouts_per_night: int = Field(
+        default=CUTOUTS_PER_NIGHT,
+        ge=0,
+        le=10_000,
+        # What a night measures does not depend on it.
+        exclude_if=lambda number: number == CUTOUTS_PER_NIGHT,
+        description="artificial transients that were found whose cutouts a night keeps: the gate "
+        "of new models counts how many of them each model keeps; 0: none",
     )
 
 

@@ -9,14 +9,14 @@ PROCESS = "3"
 REFERENCE = "4"
 SUBTRACT = "4"
 DETECT = "4"
-INJECT = "2"
+INJECT = "3"
 LIGHT_CURVES = "1"
 LABEL = "3"
 COLLECT = "4"
 TRAIN = "5"
 EVALUATE = "1"
-DEPLOY = "5"
+DEPLOY = "6"
 CUTOUTS = "1"
 """What a network is given: which images, cut out how, in which units. A model of another
-version is refused. Raised only together with `DETECT`: a new model scores the stored cutouts
-of an unchanged search."""
+version is refused. Raised only together with `DETECT` and `INJECT`: a new model scores the
+stored cutouts of an unchanged search."""

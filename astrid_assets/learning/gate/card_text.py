@@ -74,12 +74,11 @@ def _power(powers: Sequence[Power]) -> str:
 
 
 def _checks(checks: Sequence[Check]) -> str:
-    words = {True: "passed", False: "FAILED", None: "not measured"}
     return _table(
         "Checks",
         ("check", "", "value", "limit", "detail"),
         [
-            (check.name, words[check.passed], check.value_in_words, check.limit, check.detail)
+            (check.name, check.verdict, check.value_in_words, check.limit, check.detail)
             for check in checks
         ],
     )

@@ -29,7 +29,7 @@ class Check:
     limit
         The limit in words.
     passed
-        None: not measured, which blocks nothing but is shown.
+        None: not measured, or too uncertain to decide, which blocks nothing but is shown.
     detail
         The finding in a sentence, with the remedy where it failed.
     """
@@ -41,6 +41,13 @@ class Check:
     limit: str = ""
     passed: bool | None = None
     detail: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """How it ended, in words."""
+        if self.passed is None:
+            return "not measured" if self.value is None else "not decided"
+        return "passed" if self.passed else "FAILED"
 
     @property
     def value_in_words(self) -> str:

@@ -74,7 +74,7 @@ class JudgedScores:
     evaluation
         What these scores come to on these rows.
     sound
-        Numeric checks of the model, see `soundness`.
+        Checks on no labelled rows: of the file (`soundness`), and on injected transients.
     """
 
     name: str

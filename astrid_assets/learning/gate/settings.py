@@ -76,6 +76,20 @@ class GateSettings(Settings):
         "champion: refused when the whole interval, corrected for the number of slices, lies "
         "beyond",
     )
+    max_completeness_loss: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="share of the injected transients that the challenger may lose against the "
+        "champion: passed where the 95 % interval ends above it, refused where it does not and "
+        "the loss is proven",
+    )
+    min_injections: int = Field(
+        default=100,
+        ge=20,
+        description="injected transients that a search found; with fewer their completeness is "
+        "not decided, which refuses nothing",
+    )
     must_be_calibrated: bool = Field(
         default=True,
         description="the calibration error must not exceed the 95th percentile of what chance "

@@ -2,13 +2,14 @@
 
 The injected frame goes through the same subtraction and detection as the real one,
 and is thrown away; only what became of each transient is kept, apart from real
-detections. Seeds come from the difference, so a rerun injects the same ones. Purity
-needs no injection: it asks the night's next frame whether it shows the same.
+detections, and the cutouts of some (`keeping`). Seeds come from the difference, so a
+rerun injects the same ones. Purity needs no injection: it asks the night's next frame
+whether it shows the same.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,16 +19,12 @@ from astrid_assets.science.differencing.subtraction import subtract
 from astrid_assets.science.errors import ScienceError
 from astrid_assets.science.injection.completeness import position_scale_px
 from astrid_assets.science.injection.purity import Repeats, repeats
-from astrid_assets.science.injection.sources import (
-    MATCH_FWHM,
-    extended_sources,
-    half_found_snr,
-    inject,
-    plan_injections,
-    recover,
-)
+from astrid_assets.science.injection.recovery import MATCH_FWHM, half_found_snr, recover
+from astrid_assets.science.injection.sources import extended_sources, inject, plan_injections
 from astrid_assets.steps import versions
+from astrid_assets.steps.injected_transients.keeping import keep_cutouts
 from astrid_assets.steps.injected_transients.report import ASSET, InjectOutcome, night_report
+from astrid_assets.steps.injected_transients.task import InjectTask, Partner
 from astrid_assets.steps.nights import (
     NightPlan,
     NightReport,
@@ -49,32 +46,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.science.detection.candidate import Candidate
-    from astrid_assets.science.injection.sources import Injections, Recovery
+    from astrid_assets.science.injection.recovery import Recovery
+    from astrid_assets.science.injection.sources import Injections
+    from astrid_assets.steps.injected_transients.keeping import KeptCutouts
     from astrid_assets.storage.database.tables.detections import DifferenceRun
-    from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.surveys.profile import SurveyProfile
-
-
-@dataclass(frozen=True)
-class InjectTask:
-    """One frame to inject into; travels to a worker process."""
-
-    store: ObjectStore
-    profile: SurveyProfile
-    difference_id: str
-    difference_key: str
-    frame_key: str
-    reference_key: str
-    partner: Partner | None
-    """A frame of the same night, field, band and reference; None where there is none."""
-
-
-@dataclass(frozen=True)
-class Partner:
-    """The difference of another frame, and its electrons per electron of this one."""
-
-    difference_key: str
-    scale: float
 
 
 def inject_nights(
@@ -144,6 +120,8 @@ def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[InjectTask]
                 InjectTask(
                     store=tools.store,
                     profile=profile,
+                    night=night,
+                    observation_id=run.observation_id,
                     difference_id=run.id,
                     difference_key=str(run.difference_key),
                     frame_key=keys[run.id],
@@ -151,7 +129,13 @@ def _tasks(tools: Tools, profile: SurveyProfile, night: str) -> list[InjectTask]
                     partner=_partner(run, accepted[group]),
                 )
             )
-    return tasks
+    return _with_share(tasks, profile.injection.cutouts_per_night)
+
+
+def _with_share(tasks: Sequence[InjectTask], cutouts: int) -> list[InjectTask]:
+    """Divide the cutouts that a night keeps among its frames."""
+    each, more = divmod(cutouts, max(len(tasks), 1))
+    return [replace(task, cutouts=each + (number < more)) for number, task in enumerate(tasks)]
 
 
 def _partner(run: DifferenceRun, group: Sequence[DifferenceRun]) -> Partner | None:
@@ -191,11 +175,12 @@ def inject_into_frame(task: InjectTask) -> InjectOutcome:
     except ScienceError as error:
         return InjectOutcome([], failure=str(error))
     recovery = recover(planned, found, fwhm)
+    cutouts = keep_cutouts(task, changed, difference, found, recovery)
     kept = [candidate for candidate in found if candidate.is_kept]
     # Nothing that the real difference shows lies near an injection.
     new = sum(not _is_among(candidate, before, fwhm) for candidate in kept)
     return InjectOutcome(
-        _rows(task.difference_id, planned, recovery),
+        _rows(task.difference_id, planned, recovery, cutouts),
         others=len(kept) - int(recovery.found.sum()),
         made_by_injection=max(new - int(recovery.found.sum()), 0),
         position_scale_px=position_scale_px(difference.psf_d),
@@ -232,7 +217,7 @@ def _limit(
 
 
 def _rows(
-    difference_id: str, planned: Injections, recovery: Recovery
+    difference_id: str, planned: Injections, recovery: Recovery, cutouts: KeptCutouts
 ) -> list[InjectedTransientRow]:
     def or_none(value: float) -> float | None:
         return float(value) if np.isfinite(value) else None
@@ -254,6 +239,8 @@ def _rows(
             measured_flux_err_e=or_none(recovery.flux_err_e[i]),
             dx_px=or_none(recovery.dx_px[i]),
             dy_px=or_none(recovery.dy_px[i]),
+            cutout_key=cutouts.key if i in cutouts.index else None,
+            cutout_index=cutouts.index.get(i),
         )
         for i in range(len(planned))
     ]

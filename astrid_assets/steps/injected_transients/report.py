@@ -10,7 +10,8 @@ import numpy as np
 from astrid_assets.pictures.plots import completeness_curve
 from astrid_assets.science.injection.completeness import by_snr, errors_by_snr, shares_above
 from astrid_assets.science.injection.purity import MEANING
-from astrid_assets.science.injection.sources import SNR_EDGES, half_found_snr
+from astrid_assets.science.injection.recovery import half_found_snr
+from astrid_assets.science.injection.sources import SNR_EDGES
 from astrid_assets.science.quality.gates import completeness, injections_answered
 from astrid_assets.steps.nights import NightReport, Tools, keep_picture
 
@@ -63,6 +64,7 @@ def night_report(
         "injected_frames": len(found),
         "injected": len(rows),
         "found": int(is_found.sum()),
+        "cutouts_kept": sum(row.cutout_key is not None for row in rows),
         "half_found_snr": None if half is None else round(half, 2),
         "limiting_mag": round(float(np.mean(limits)), 3) if limits else None,
         "edges": [None if np.isinf(edge) else edge for edge in SNR_EDGES],

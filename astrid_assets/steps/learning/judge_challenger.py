@@ -15,6 +15,7 @@ from astrid_assets.steps.learning.evaluate import (
     scores_of_rows,
 )
 from astrid_assets.steps.learning.golden import golden_check
+from astrid_assets.steps.learning.injected import injections_check
 from astrid_assets.steps.learning.seen import UnknownTraining, seen_by_none
 from astrid_assets.steps.learning.survey_calibrations import as_in_nights
 from astrid_assets.storage.queries import models
@@ -105,6 +106,7 @@ def judge_challenger(
             "model computes nonsense; train again"
         )
         return refused(GateOutcome.UNUSABLE, reason, sound)
+    sound = [*sound, injections_check(tools, challenger, champion, settings, scope)]
     first = _judged(tools, challenger, arrays, rows, scores, sound)
     second = None
     if champion is not None:

@@ -64,6 +64,11 @@ def cutouts_key(survey: str, night: str, observation_id: str) -> str:
     return f"cutouts/{_night(survey, night)}/{part(observation_id)}"
 
 
+def injected_cutouts_key(survey: str, night: str, observation_id: str) -> str:
+    """The cutouts around the artificial transients that were found on one frame."""
+    return f"injected/{_night(survey, night)}/{part(observation_id)}"
+
+
 def shard_key(what: str) -> str:
     """A shard of cutouts or masks (`what`: images, masks), shared by dataset versions."""
     return f"datasets/shards/{part(what)}"

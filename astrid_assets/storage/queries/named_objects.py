@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
-from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, DifferenceRun
+from astrid_assets.storage.database.tables.detections import (
+    CandidateRow,
+    Detection,
+    DifferenceRun,
+    InjectedTransientRow,
+)
 from astrid_assets.storage.database.tables.frames import (
     FieldAnchor,
     NightReference,
@@ -111,6 +116,14 @@ def _everything(session: Session) -> Iterator[NamedObject]:
         .distinct()
     )
     yield from _of(session, "detections", cutouts)
+    injected = (
+        select(InjectedTransientRow.cutout_key, *by_frame, DifferenceRun.is_current)
+        .join(DifferenceRun, DifferenceRun.id == InjectedTransientRow.difference_id)
+        .join(Observation, Observation.id == DifferenceRun.observation_id)
+        .where(InjectedTransientRow.cutout_key.is_not(None))
+        .distinct()
+    )
+    yield from _of(session, "injected_transients", injected)
     yield from _of_pictures(session)
     yield from _of_learning(session)
 

@@ -15,14 +15,13 @@ from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
 from astrid_assets.science.differencing.subtraction import subtract
+from astrid_assets.science.injection.recovery import half_found_snr, recover
 from astrid_assets.science.injection.sources import (
     Injections,
     extended_sources,
     flux_of_snr,
-    half_found_snr,
     inject,
     plan_injections,
-    recover,
 )
 from astrid_assets.science.mask_bits import UNUSABLE, MaskBit
 from astrid_assets.science.settings import InjectionSettings

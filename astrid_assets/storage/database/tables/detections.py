@@ -241,6 +241,10 @@ class InjectedTransientRow(Base, kw_only=True):
     """Measured less true position along x."""
     dy_px: Mapped[float | None] = mapped_column(default=None)
     """Measured less true position along y."""
+    cutout_key: Mapped[str | None] = mapped_column(Text, default=None)
+    """Object key of the array of cutouts of its frame; None where its own were not kept."""
+    cutout_index: Mapped[int | None] = mapped_column(default=None)
+    """Index of its cutouts in that array, from 0."""
 
 
 class Detection(Base, kw_only=True):
