@@ -132,6 +132,7 @@ def test_only_the_newest_current_ones_of_the_scope_count(tools, monkeypatch):
                 metrics={},
                 created_at=now(),
                 scope="deep",
+                follows=models.number_to_follow(session, "deep"),
             ),
         )
     # A survey with a champion of its own is not judged with the others.
