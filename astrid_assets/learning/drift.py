@@ -28,6 +28,8 @@ NOISE = 1.36
 """Kolmogorov: what two samples of equal origin differ by at most in 95 % of cases, times the
 square root of the sum of their inverse sizes."""
 
+FEWEST_FOR_MEDIAN = 6
+
 
 @dataclass(frozen=True)
 class Drift:
@@ -79,6 +81,27 @@ def largest_gap(first: Numbers, second: Numbers) -> float:
     """
     noise = NOISE * sqrt(1 / len(first) + 1 / len(second))
     return max(largest_distance(first, second) - noise, 0.0)
+
+
+def median_interval(values: Numbers) -> tuple[float, float] | None:
+    """Return the 95 % interval of a median by its order statistics, whatever the distribution.
+
+    Parameters
+    ----------
+    values : (n,)
+
+    Returns
+    -------
+    low, high
+        None below six values, of which even the extremes enclose it less often.
+    """
+    n = len(values)
+    if n < FEWEST_FOR_MEDIAN:
+        return None
+    # One rank further out than the normal approximation holds at every n.
+    rank = max(int((n - 1.96 * sqrt(n)) / 2) - 1, 0)
+    ordered = np.sort(values)
+    return float(ordered[rank]), float(ordered[n - 1 - rank])
 
 
 def chance_of_all(n_new: int, n_reference: int) -> float:

@@ -7,13 +7,15 @@ of a night. Each test has a chance of error that is an argument.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.learning.calibration import calibration_error
 from astrid_assets.learning.metrics.intervals import share
+from astrid_assets.learning.metrics.reliability import BINS, errors_by_chance
 from astrid_assets.science.arrays.intervals import binomial_tail
 
 if TYPE_CHECKING:
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
     Flags = NDArray[np.bool_]
+    Groups = NDArray[np.str_]
+
+DRAWS_ABOVE = 10
+"""Draws by chance of which so many exceed the limit."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,45 @@ def calibration_of(scores: Numbers, labels: Flags, level: float) -> HealthFigure
         passed=abs(_deviation(scores, labels)) <= _sigmas(level),
         detail=f"{labels.mean():.1%} of {n} random items are real, {scores.mean():.1%} by the "
         "scores",
+    )
+
+
+def calibration_error_of(
+    scores: Numbers, labels: Flags, level: float, groups: Groups | None = None
+) -> HealthFigure:
+    """Return the mean distance between score and share of real, against what chance gives.
+
+    Sees scores that are too low here and too high there, which `calibration_of` does not.
+
+    Parameters
+    ----------
+    scores : (n,), 0 to 1
+    labels : (n,), True for real
+    level
+        Chance of a failure where the scores are right.
+    groups : (n,)
+        Object of each item; the items of one are real or bogus together.
+
+    Returns
+    -------
+    figure
+        Its limit: what scores that are right exceed with that chance.
+    """
+    found = calibration_error(scores, labels, BINS)
+    by_chance = errors_by_chance(
+        scores, groups, np.random.default_rng(0), ceil(DRAWS_ABOVE / level)
+    )
+    # The sample itself is one draw of those that chance gives.
+    chance = (1 + int((by_chance >= found).sum())) / (1 + len(by_chance))
+    usual = float(np.quantile(by_chance, 0.95))
+    return HealthFigure(
+        name="calibration_error",
+        n=len(labels),
+        value=found,
+        limit=float(np.quantile(by_chance, 1 - level)),
+        passed=chance > level,
+        detail=f"score and share of real differ by {found:.3f} on average over {len(labels)} "
+        f"random items; by up to {usual:.3f} in 95 % of cases where the scores are right",
     )
 
 

@@ -17,16 +17,26 @@ MOST_TICKS = 8
 
 @dataclass(frozen=True)
 class NightPoint:
-    """A night: median, difference from the first nights, and the largest of these; or None."""
+    """A night: median with its 95 % interval, difference from the first nights; or None.
+
+    Attributes
+    ----------
+    usual
+        The largest difference of one of the first nights from the others.
+    """
 
     night: str
     median: float | None
+    low: float | None
+    high: float | None
     effect: float | None
     usual: float | None
 
 
 def drift_plot(nights: Mapping[str, Sequence[NightPoint]], limit: float) -> bytes:
     """Draw medians above and differences below, a column for each number.
+
+    A night with too few detections for an interval, or for a comparison, is hollow.
 
     Parameters
     ----------
@@ -40,7 +50,14 @@ def drift_plot(nights: Mapping[str, Sequence[NightPoint]], limit: float) -> byte
         axes = figure.subplots(2, len(nights), sharex=True, squeeze=False)
         for (number, rows), (above, below) in zip(nights.items(), axes.T, strict=True):
             at = [row.night for row in rows]
-            above.plot(at, [_or_gap(row.median) for row in rows], "o-", color=INK, ms=3)
+            above.plot(at, [_or_gap(row.median) for row in rows], color=FAINT, lw=0.8)
+            for row in rows:
+                is_few = row.low is None or row.effect is None
+                if row.median is not None:
+                    face = "white" if is_few else INK
+                    above.plot([row.night], [row.median], "o", color=INK, ms=3, mfc=face)
+                if row.low is not None and row.high is not None:
+                    above.plot([row.night] * 2, [row.low, row.high], color=INK, lw=0.8)
             above.set(title=number.replace("_", " "))
             below.plot(at, [_or_gap(row.effect) for row in rows], "o-", color=ACCENT, ms=3)
             below.plot(

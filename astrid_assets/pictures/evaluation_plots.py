@@ -88,6 +88,7 @@ def reliability_plot(
     edges: Sequence[float],
     real: Sequence[int],
     bogus: Sequence[int],
+    title: str = "reliability",
 ) -> bytes:
     """Draw the share of real against the mean score, and the histogram of scores.
 
@@ -97,6 +98,8 @@ def reliability_plot(
         Mean score and share of real of each.
     edges, real, bogus
         The histogram, of n + 1, n and n numbers.
+    title
+        Above the diagram.
     """
 
     def draw(figure: Figure) -> None:
@@ -105,9 +108,7 @@ def reliability_plot(
         for score, share in bins:
             diagram.plot([score, score], [share.low, share.high], color=FAINT)
             diagram.plot(score, share.value, "o", ms=4, color=ACCENT)
-        diagram.set(
-            xlim=(0, 1), ylim=(0, 1), xlabel="score", ylabel="share of real", title="reliability"
-        )
+        diagram.set(xlim=(0, 1), ylim=(0, 1), xlabel="score", ylabel="share of real", title=title)
         histogram.stairs(real, edges, color=ACCENT, label="real")
         histogram.stairs(bogus, edges, color=INK, label="bogus")
         histogram.set(yscale="symlog", xlabel="score", ylabel="detections", title="scores")

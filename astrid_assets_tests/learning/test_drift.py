@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from math import comb
+
 import numpy as np
 import pytest
 
-from astrid_assets.learning.drift import NOISE, chance_of_all, drift_of, largest_gap
+from astrid_assets.learning.drift import (
+    NOISE,
+    chance_of_all,
+    drift_of,
+    largest_gap,
+    median_interval,
+)
 
 
 def test_the_difference_is_that_of_kolmogorov_less_its_noise(rng: np.random.Generator) -> None:
@@ -16,6 +24,16 @@ def test_the_difference_is_that_of_kolmogorov_less_its_noise(rng: np.random.Gene
     expected = np.abs(shares[0] - shares[1]).max() - NOISE * np.sqrt(1 / 120 + 1 / 300)
     assert largest_gap(first, second) == pytest.approx(expected)
     assert largest_gap(first, first) == 0
+
+
+def test_the_interval_of_a_median_holds_it_in_95_of_100_cases() -> None:
+    assert median_interval(np.arange(5.0)) is None
+    for n in (6, 9, 30, 200):
+        low, high = median_interval(np.arange(float(n))) or (0, 0)
+        # The true median lies between two values if the count of smaller ones does.
+        covered = sum(comb(n, k) for k in range(int(low) + 1, int(high) + 1)) / 2**n
+        assert 0.95 <= covered <= 0.999
+        assert n < 30 or covered <= 0.985
 
 
 def nights(

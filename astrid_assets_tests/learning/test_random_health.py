@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from astrid_assets.learning.random_health import calibration_of, errors_of, purity_of
+from astrid_assets.learning.random_health import (
+    calibration_error_of,
+    calibration_of,
+    errors_of,
+    purity_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +57,28 @@ def test_a_model_that_errs_as_it_did_passes_in_any_mix(rng: np.random.Generator)
     labels = rng.random(400) < 0.3
     worse = rng.random(400) < 0.2
     assert not errors_of(labels ^ worse, labels, missed, false_positive, LEVEL).passed
+
+
+@pytest.mark.slow
+def test_a_calibration_that_is_right_on_average_only_is_seen(rng: np.random.Generator) -> None:
+    level = 0.05
+    failed = np.mean(
+        [not calibration_error_of(*night(rng), level=level).passed for _ in range(300)]
+    )
+    assert failed <= level + 3 * np.sqrt(level / 300)
+    # As many real as the scores promise, but 75 % where they say 95 %, 25 % where 5 %.
+    scores = np.repeat([0.05, 0.95], 200)
+    labels = rng.permuted(np.tile(np.arange(200) < 50, (2, 1)), axis=1)
+    labels = np.concatenate([labels[0], ~labels[1]])
+    assert calibration_of(scores, labels, LEVEL).passed
+    figure = calibration_error_of(scores, labels, LEVEL)
+    assert figure.value == pytest.approx(0.2)
+    assert not figure.passed
+    # Of ten objects with forty detections each, the same says less.
+    assert (figure.limit or 0) < (
+        calibration_error_of(scores, labels, LEVEL, np.repeat(np.arange(10), 40).astype(str)).limit
+        or 0
+    )
 
 
 def test_nothing_called_real_has_no_purity() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import subprocess
 import sys
@@ -24,11 +25,11 @@ from astrid_assets.storage.database.tables.learning import (
     SearchTrial,
     TrainingDataset,
 )
-from astrid_assets.storage.database.tables.watching import NightDrift
+from astrid_assets.storage.database.tables.watching import HealthNumber, NightDrift
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.objects.object_store import FolderObjectStore
 from astrid_assets.storage.queries.retraining import record_decision
-from astrid_assets.storage.queries.watching import NUMBERS
+from astrid_assets.storage.queries.watching import NUMBERS, ON_RANDOM_ITEMS
 from astrid_assets.storage.review import accounts, reviewer_stats
 from astrid_assets.storage.review.events import Statement, record_statement
 from astrid_assets.web.security import NAME_HEADER
@@ -36,6 +37,7 @@ from astrid_assets.web.settings import WebSettings
 from astrid_assets.web.views.light_curve import light_curve
 from astrid_assets_tests.api.serving import asked
 from astrid_assets_tests.catalogues import new_catalogue
+from astrid_assets_tests.sensors.labelled import add_labels
 from astrid_assets_tests.storage.world import WHEN, World
 from astrid_assets_tests.web.scripted import known_truth, label_all, wrong_shares
 from astrid_assets_tests.web.small_sky import NIGHT, SmallSky, make_sky
@@ -294,6 +296,41 @@ def test_the_nights_of_a_model_show_what_stands_out(client, sky, catalogue):
     assert text.count("not measured") == len(NUMBERS)
     assert client.get(f"/pictures/models/{model_id}/sim.png").content[:4] == b"\x89PNG"
     assert client.get(f"/pictures/models/{model_id}/x.png").status_code == 404
+
+
+@pytest.mark.slow
+def test_the_health_of_a_model_is_drawn_with_what_is_lacking(client, sky, catalogue):
+    with catalogue.begin() as session:
+        [model_id] = session.scalars(select(Model.id))
+    assert "launch <code>health_job</code>" in client.get("/browse/health").text
+    pictures = f"/pictures/models/{model_id}/sim"
+    page = f"/browse/models/{model_id}/nights"
+    assert f"{pictures}/health.png" not in client.get(page).text
+    assert client.get(f"{pictures}/health.png").status_code == 404
+    rows = [
+        HealthNumber(
+            survey="sim",
+            model_id=model_id,
+            number=number,
+            n=20,
+            detail=f"20 random items, week {week}",
+            measured_at=WHEN + dt.timedelta(weeks=week),
+        )
+        for week in range(2)
+        for number in ON_RANDOM_ITEMS
+    ]
+    with catalogue.begin() as session:
+        session.add_all(rows)
+    assert f"{pictures}/health.png" in client.get(page).text
+    assert client.get(f"{pictures}/health.png").content[:4] == b"\x89PNG"
+    # Nobody has labelled a random item yet.
+    assert client.get(f"{pictures}/reliability.png").status_code == 404
+    add_labels(catalogue, 8, model_scores={model_id: [0.9] * 8}, drawn_as="random")
+    assert client.get(f"{pictures}/reliability.png").content[:4] == b"\x89PNG"
+    text = client.get("/browse/health").text
+    assert text.count("week 1") == len(ON_RANDOM_ITEMS)
+    assert "week 0" not in text
+    assert page in text
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ def reliability_of(
     groups : (n,)
         Detections of one object are real or bogus together, which widens what chance gives.
     """
-    by_chance = _errors_by_chance(scores, groups, np.random.default_rng(seed))
+    by_chance = errors_by_chance(scores, groups, np.random.default_rng(seed), DRAWS)
     which = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
     bins = []
     for number in np.unique(which).tolist():
@@ -106,12 +106,21 @@ def reliability_of(
     )
 
 
-def _errors_by_chance(scores: Numbers, groups: Groups | None, rng: np.random.Generator) -> Numbers:
-    """Return calibration errors of labels that are drawn as the scores say, ``(DRAWS,)``."""
+def errors_by_chance(
+    scores: Numbers, groups: Groups | None, rng: np.random.Generator, draws: int
+) -> Numbers:
+    """Return calibration errors of labels that are drawn as the scores say, ``(draws,)``.
+
+    Parameters
+    ----------
+    scores : (n,), 0 to 1
+    groups : (n,)
+        Items of one are real or bogus together.
+    """
     member = members_of(len(scores), groups)
     return np.array(
         [
             calibration_error(scores, rng.random(int(member.max()) + 1)[member] < scores, BINS)
-            for _ in range(DRAWS)
+            for _ in range(draws)
         ]
     )

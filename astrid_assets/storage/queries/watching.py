@@ -1,4 +1,4 @@
-"""Queries on the drift of nights."""
+"""Queries on the drift of nights and on the health of models."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 NUMBERS = ("score", "snr", "fwhm_px", "sky_rms_ratio")
 """What is watched of each detection: the output of a model, and what it depends on."""
+
+ON_RANDOM_ITEMS = ("purity", "calibration", "calibration_error", "error")
+"""What random items state about a model in force."""
 
 
 def numbers_of_night(
@@ -108,6 +111,24 @@ def surveys_of_model(session: Session, model_id: str) -> Collection[str]:
     """Return the surveys of which a model scored watched nights."""
     query = select(NightDrift.survey).where(NightDrift.model_id == model_id)
     return list(session.scalars(query.distinct().order_by(NightDrift.survey)))
+
+
+def surveys_with_health(session: Session, model_id: str) -> Collection[str]:
+    """Return the surveys on which the health of a model was measured."""
+    query = select(HealthNumber.survey).where(HealthNumber.model_id == model_id)
+    return list(session.scalars(query.distinct().order_by(HealthNumber.survey)))
+
+
+def newest_of_health(
+    session: Session, model_id: str, survey: str, number: str, limit: int
+) -> list[HealthNumber]:
+    """Return the newest measurements of a number of a model on a survey, the newest first."""
+    query = select(HealthNumber).where(
+        HealthNumber.model_id == model_id,
+        HealthNumber.survey == survey,
+        HealthNumber.number == number,
+    )
+    return list(session.scalars(query.order_by(HealthNumber.sequence.desc()).limit(limit)))
 
 
 def of_survey(session: Session, detection_ids: Collection[str], survey: str) -> set[str]:

@@ -12,12 +12,14 @@ import numpy as np
 
 from astrid_assets.learning.random_health import (
     HealthFigure,
+    calibration_error_of,
     calibration_of,
     errors_of,
     purity_of,
 )
 from astrid_assets.steps.learning.watching.of_labels import figures_of_labels
 from astrid_assets.steps.learning.watching.of_surveys import figures_of_survey
+from astrid_assets.steps.learning.watching.random_look import random_look
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.watching import HealthNumber
 from astrid_assets.storage.queries import freshness, models, newest_detections, watching
@@ -90,25 +92,17 @@ def _of_model(
     session: Session, model: Model, survey: str, settings: HealthSettings
 ) -> list[HealthFigure]:
     """Return errors, purity and calibration on the newest look at random items."""
-    from astrid_assets.learning.gate.health import last_look
-    from astrid_assets.steps.learning.health import new_items, scored_items
-
-    items = new_items(session, model)
-    inside = watching.of_survey(session, [item.detection_id for item in items], survey)
-    scored = scored_items(
-        session, [item for item in items if item.detection_id in inside], model, model
-    )
-    look = last_look(len(scored.labels))
-    if look is None:
-        lacking = f"{len(scored.labels)} random items that the model never saw have a label"
-        return [
-            HealthFigure(name, len(scored.labels), detail=lacking)
-            for name in ("error", "purity", "calibration")
-        ]
-    scores, real = scored.scores[look.start : look.stop], scored.labels[look.start : look.stop]
+    found = random_look(session, model, survey)
+    if found.look is None:
+        lacking = f"{found.n} random items that the model never saw have a label"
+        return [HealthFigure(name, found.n, detail=lacking) for name in watching.ON_RANDOM_ITEMS]
+    scores, real, level = found.scores, found.labels, settings.level * found.look.share
     called = scores >= model.threshold
-    level = settings.level * look.share
-    figures = [purity_of(scores, real, called, level), calibration_of(scores, real, level)]
+    figures = [
+        purity_of(scores, real, called, level),
+        calibration_of(scores, real, level),
+        calibration_error_of(scores, real, level, found.groups),
+    ]
     shares = model.metrics.get("shares") or {}
     complete, false = shares.get("completeness"), shares.get("false_positive_rate")
     if complete and false:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astrid_assets.learning.drift import drift_of
+from astrid_assets.learning.drift import drift_of, median_interval
 from astrid_assets.science.quality.gates import INPUT_DRIFT, SCORE_DRIFT
 from astrid_assets.steps.learning.retraining.settings import RetrainingSettings
 from astrid_assets.storage.database.catalogue import now
@@ -56,6 +56,7 @@ def watch_night(
             if len(values) >= least and len(others) == REFERENCE_NIGHTS
             else None
         )
+        low, high = median_interval(values) or (None, None)
         rows.append(
             NightDrift(
                 survey=survey,
@@ -64,6 +65,8 @@ def watch_night(
                 night=night,
                 n=len(values),
                 median=float(np.median(values)) if len(values) else None,
+                median_low=low,
+                median_high=high,
                 n_reference=len(others),
                 effect=drift.effect if drift else None,
                 usual=drift.usual if drift else None,

@@ -10,7 +10,7 @@ class HealthSettings(Settings):
 
     level: float = Field(
         default=0.01,
-        gt=0,
+        ge=0.001,
         lt=0.5,
         description="chance that errors, purity or calibration of a model that has not changed are "
         "reported, for each of them in all looks at 400 random items",

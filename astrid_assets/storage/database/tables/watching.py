@@ -29,6 +29,10 @@ class NightDrift(Base, kw_only=True):
     """Detections that have the number."""
     median: Mapped[float | None] = mapped_column(default=None)
     """Median of the number; None without detections."""
+    median_low: Mapped[float | None] = mapped_column(default=None)
+    """Lower limit of the median's 95 % interval; None with too few detections."""
+    median_high: Mapped[float | None] = mapped_column(default=None)
+    """Upper limit of the median's 95 % interval."""
     n_reference: Mapped[int]
     """Reference nights: the first ones that the model scored, this one not among them."""
     effect: Mapped[float | None] = mapped_column(default=None)
@@ -43,12 +47,15 @@ class NightDrift(Base, kw_only=True):
 class HealthNumber(Base, kw_only=True):
     """A number of the health of a model on a survey, of a survey, or of labels and datasets.
 
-    ``number``: error | purity | calibration | ms_per_cutout | frames_age_d | search_delay_d |
-    backlog | kappa | label_age_d | quality_score.
+    ``number``: error | purity | calibration | calibration_error | ms_per_cutout | frames_age_d |
+    search_delay_d | backlog | kappa | label_age_d | quality_score.
     """
 
     __tablename__ = "health_numbers"
-    __table_args__ = (Index("ix_health_numbers_measured_at", "measured_at"),)
+    __table_args__ = (
+        Index("ix_health_numbers_measured_at", "measured_at"),
+        Index("ix_health_numbers_model_id", "model_id", "survey", "number", "sequence"),
+    )
     sequence: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"),
         primary_key=True,

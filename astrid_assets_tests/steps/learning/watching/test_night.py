@@ -67,6 +67,9 @@ def test_lasting_drift_of_the_width_warns_and_lowers_the_labels_that_are_needed(
         row = session.get_one(NightDrift, ("sim", model_id, "fwhm_px", f"2025-03-{first + 2:02d}"))
         assert row.n == 60
         assert row.median == pytest.approx(4, abs=0.2)
+        assert row.median_low == pytest.approx(4, abs=0.3)
+        assert row.median_high == pytest.approx(4, abs=0.3)
+        assert (row.median_low or 0) < (row.median_high or 0)
         facts = facts_of(session, now(), None, is_training=False)
     assert all(verdict.passed and not verdict.holds_back for verdict in quiet)
     for score, inputs in blurred:
