@@ -202,6 +202,41 @@ def test_the_queue_gives_each_reviewer_something_else(client: httpx.Client, sky:
     assert sum(client.get("/queues").json()["waiting"].values()) == 1
 
 
+def seen_by(client: httpx.Client, sky: SmallSky, name: str) -> bool:
+    """Answer under a name; returns whether the answer counts as given after the score."""
+    client.headers["astrid-reviewer"] = name
+    return say(client, sky.detection_id, label="real").json()["score_seen"]
+
+
+@pytest.mark.slow
+def test_an_answer_after_the_api_gave_the_score_is_not_blind(
+    client: httpx.Client, sky: SmallSky
+) -> None:
+    with sky.catalogue.begin() as session:
+        row = session.get_one(Detection, sky.detection_id)
+        values.finish_detections(session, row.night)
+    one = f"/detections/{sky.detection_id}"
+    # In a list of detections of which one is on the screen.
+    client.headers["astrid-reviewer"] = "cid"
+    asked = client.post("/queues/next", json={}).json()
+    assert [item["detection_id"] for item in asked] == [sky.detection_id]
+    assert "score" in client.get("/detections").json()["items"][0]
+    assert seen_by(client, sky, "cid")
+    # One looked at by itself, twice.
+    client.headers["astrid-reviewer"] = "bob"
+    assert "score" in client.get(one).json()
+    assert client.get(one).status_code == 200
+    assert seen_by(client, sky, "bob")
+    # Neither what others were given nor a list of what one is not asked about.
+    client.headers["astrid-reviewer"] = "ada"
+    assert client.get("/detections").json()["items"]
+    assert not seen_by(client, sky, "ada")
+    # The page of a detection shows the score to whoever is not asked.
+    client.headers["astrid-reviewer"] = "dan"
+    assert client.get(f"/browse{one}").status_code == 200
+    assert seen_by(client, sky, "dan")
+
+
 def test_the_light_curve_is_in_order_of_time(client: httpx.Client, sky: SmallSky) -> None:
     answer = client.get(f"/objects/{sky.object_id}/lightcurve").json()
     assert answer["object"]["id"] == sky.object_id

@@ -24,6 +24,7 @@ from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.review.carrying import former_of
 from astrid_assets.storage.review.labels import append_events
 from astrid_assets.storage.review.positions import open_night
+from astrid_assets.storage.review.shown_scores import was_shown
 from astrid_assets.storage.review.views import refresh
 
 if TYPE_CHECKING:
@@ -185,8 +186,8 @@ def _last_said(session: Session, statement: Statement) -> ValidationEvent | None
 def _has_seen_the_score(session: Session, statement: Statement, lease: ReviewLease | None) -> bool:
     """Say whether an answer comes after the score was shown: with the first answer, it is.
 
-    A repeat is asked for hours later and measures what the reviewer says again, unless it
-    was undone as well.
+    Before that, the page of a detection or the API may have shown it. A repeat is asked for
+    hours later and measures what the reviewer says again, unless it was undone as well.
     """
     if statement.label == "undo" or statement.source != "person":
         return False
@@ -201,7 +202,7 @@ def _has_seen_the_score(session: Session, statement: Statement, lease: ReviewLea
         .order_by(table.sequence)
     ).all()
     if not before:
-        return False
+        return was_shown(session, statement.reviewer, statement.detection_id)
     return before[-1] == "undo" or lease is None or lease.drawn_as != "repeat"
 
 

@@ -9,7 +9,7 @@ from fastapi import Depends, Path, Query
 
 from astrid_assets.science.reasons import current_code
 from astrid_assets.web.schemas import Id, ReasonOut, Text
-from astrid_assets.web.security import Person, current_admin, current_reviewer
+from astrid_assets.web.security import Person, current_admin, current_reviewer, reader
 from astrid_assets.web.state import WebState, state_of
 from astrid_assets.web.texts import Day, PlainText
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 State = Annotated[WebState, Depends(state_of)]
+Looker = Annotated[Person | None, Depends(reader)]
 Writer = Annotated[Person, Depends(current_reviewer)]
 Admin = Annotated[Person, Depends(current_admin)]
 Limit = Annotated[int, Query(ge=1, le=500, description="Largest number of items on a page.")]

@@ -12,13 +12,16 @@ from astrid_assets.storage.queries import candidates, search
 from astrid_assets.storage.queries.search import Cone, DetectionFilter, FoundDetection
 from astrid_assets.storage.review import events as review_events
 from astrid_assets.storage.review import labels
+from astrid_assets.storage.review import queue as review_queue
 from astrid_assets.storage.review.events import Statement
+from astrid_assets.storage.review.shown_scores import note_shown
 from astrid_assets.web.api.common import (
     Band,
     Cursor,
     DetectionId,
     Field,
     Limit,
+    Looker,
     Night,
     State,
     SurveyName,
@@ -65,6 +68,7 @@ MAX_RADIUS_ARCSEC = 36_000.0  # ten degrees
 @router.get("/detections", name="detections", responses=responses(422))
 def list_detections(
     state: State,
+    person: Looker,
     flag: Annotated[
         list[Flag],
         Query(default_factory=list, description="With one of these mask bits within one FWHM."),
@@ -136,7 +140,8 @@ def list_detections(
 ) -> PageOf[DetectionOut]:
     """Search detections by position, time, score, flags, survey and label.
 
-    A cone takes ra and dec together.
+    A cone takes ra and dec together. A reviewer's answer on a detection that they are asked
+    about and got the score of here counts as given after the score.
     """
     if (ra is None) != (dec is None):
         raise Problem(422, "a position takes both ra and dec, in degrees", code="invalid")
@@ -162,13 +167,25 @@ def list_detections(
     )
     with state.catalogue.read() as session:
         page = search.search_detections(session, wanted, sort=sort, limit=limit, cursor=cursor)
+        asked = (
+            review_queue.not_yet_answered(
+                session, person.name, [row.detection_id for row in page.rows]
+            )
+            if person
+            else frozenset()
+        )
+    if person and asked:
+        note_shown(state.catalogue, person.name, asked, state.clock())
     items = [DetectionOut.model_validate(_values(row)) for row in page.rows]
     return PageOf(items=items, next=page.cursor)
 
 
 @router.get("/detections/{detection_id}", responses=responses(404, 422))
-def detection(state: State, detection_id: DetectionId) -> DetectionDetail:
-    """Return one detection with its scores and the addresses of its cutouts."""
+def detection(state: State, person: Looker, detection_id: DetectionId) -> DetectionDetail:
+    """Return one detection with its scores and the addresses of its cutouts.
+
+    A reviewer's first answer on it after this counts as given after the score.
+    """
     id_ = text_id(detection_id)
     with state.catalogue.read() as session:
         found = search.find_detection(session, id_)
@@ -177,6 +194,8 @@ def detection(state: State, detection_id: DetectionId) -> DetectionDetail:
         scores = candidates.scores(session, id_)
         events = labels.events_for(session, [id_]).get(id_, [])
         run = session.get_one(DifferenceRun, found.difference_id)
+    if person and person.may("reviewer"):
+        note_shown(state.catalogue, person.name, [id_], state.clock())
     cutouts = {
         f"{plane}.{kind}": f"/detections/{id_}/cutouts/{plane}.{kind}"
         for plane in planes_of(run)

@@ -21,6 +21,7 @@ from astrid_assets.storage.queries.naming import position_of
 from astrid_assets.storage.review import labels, reviewer_stats
 from astrid_assets.storage.review import queue as review_queue
 from astrid_assets.storage.review.reliability import ASSET as LEARNED
+from astrid_assets.storage.review.shown_scores import note_shown
 from astrid_assets.web.pages.templating import page
 from astrid_assets.web.problems import Problem, not_found
 from astrid_assets.web.security import Person, reader
@@ -121,7 +122,8 @@ def detection_page(
 ) -> Response:
     """Show a detection with its lineage, from the raw frame to trained models.
 
-    A reviewer who is asked about it sees what was measured, and the rest after the answer.
+    A reviewer who is asked about it sees what was measured, and the rest after the answer. To
+    another one the score is shown, and an answer after that is not blind.
     """
     with state.catalogue.read() as session:
         line = lineage(session, detection_id)
@@ -130,6 +132,8 @@ def detection_page(
         row = candidates.detections_by_ids(session, [detection_id])
         view = detection_views(session, list(row.values()), state.planes)
         hidden = _hidden(person, session, [detection_id])
+    if person and person.may("reviewer") and not hidden:
+        note_shown(state.catalogue, person.name, [detection_id], state.clock())
     return page(
         request,
         "detection.html",

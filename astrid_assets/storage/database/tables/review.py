@@ -71,8 +71,8 @@ class ValidationEvent(Base, kw_only=True):
     random | disputed | second | repeat | gold | confirm; None: the reviewer came to it
     by themselves. Only ``random`` measures purity."""
     score_seen: Mapped[bool] = mapped_column(default=False, server_default="0")
-    """True where this reviewer had answered on the detection before, and so had been shown
-    the model's score; repeats, which are asked for hours later, are not marked."""
+    """True where this reviewer had been shown the model's score: by an answer on the detection
+    before, by its page, or by the API; repeats, asked for hours later, are not marked."""
     created_at: Mapped[dt.datetime]
     """When it was stored (UTC)."""
 
@@ -182,6 +182,18 @@ class ReviewLease(Base, kw_only=True):
     """Why it was drawn, as the event will record it."""
     expires_on: Mapped[dt.datetime]
     """When others may draw it again (UTC)."""
+
+
+class ShownScore(Base, kw_only=True):
+    """The model's score of a detection was given to a reviewer, other than by an answer."""
+
+    __tablename__ = "shown_scores"
+    detection_id: Mapped[str] = mapped_column(ForeignKey("detections.id"), primary_key=True)
+    """The detection whose score was given."""
+    reviewer: Mapped[str] = mapped_column(String(80), primary_key=True)
+    """Name of the reviewer who asked for it."""
+    shown_at: Mapped[dt.datetime]
+    """When it was given for the first time (UTC)."""
 
 
 class DrawnMask(Base, kw_only=True):
