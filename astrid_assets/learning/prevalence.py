@@ -41,6 +41,8 @@ class ExpectedNight:
         Share of real among all that was scored, with its 95 % interval.
     n_called
         Detections at and above the threshold.
+    n_undecided
+        Those of a lower score that decides nothing.
     purity, completeness
         Expected shares of real among those, and of the real that is among those, with the
         limits that follow from those of the prevalence; None where nothing is.
@@ -51,6 +53,7 @@ class ExpectedNight:
     n_called: int
     purity: Interval | None
     completeness: Interval | None
+    n_undecided: int = 0
 
 
 def estimate_prevalence(scores: Numbers, known: float) -> Interval:
@@ -99,14 +102,18 @@ def estimate_prevalence(scores: Numbers, known: float) -> Interval:
     return Interval(best, 0.0 if lower <= low else lower, 1.0 if upper >= high else upper)
 
 
-def expected_night(scores: Numbers, known: float, threshold: float) -> ExpectedNight:
+def expected_night(
+    scores: Numbers, known: float, threshold: float, bogus_below: float | None = None
+) -> ExpectedNight:
     """Return the share of real in a night and the purity to expect at a threshold.
 
     Parameters
     ----------
     scores : (n,), probabilities at prevalence `known`; at least one
     threshold
-        On the scores as they are.
+        On the scores as they are; real from it on.
+    bogus_below
+        Scores from it to the threshold decide nothing; None: there are none.
     """
     share = estimate_prevalence(scores, known)
     called = scores >= threshold
@@ -128,6 +135,7 @@ def expected_night(scores: Numbers, known: float, threshold: float) -> ExpectedN
         if called.any()
         else None,
         Interval(complete[0], min(complete), max(complete)) if share.value > 0 else None,
+        0 if bogus_below is None else int(((scores >= bogus_below) & ~called).sum()),
     )
 
 

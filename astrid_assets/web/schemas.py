@@ -12,6 +12,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from astrid_assets.science.labelling.score_limits import Opinion
 from astrid_assets.web.texts import Day, PlainText
 
 Item = TypeVar("Item")
@@ -142,6 +143,10 @@ class DetectionOut(BlindDetection):
     score: float
     score_kind: str
     model_id: str | None
+    opinion: Opinion | None = Field(
+        description="what the score says by the model's threshold and the survey's "
+        "`undecided_odds`; null where it only ranks by S/N"
+    )
     label: str | None
     label_source: str | None
     classification: str | None

@@ -190,6 +190,27 @@ def test_pages_hide_the_score_from_a_reviewer_until_the_answer(client, sky):
 
 
 @pytest.mark.slow
+def test_what_the_model_does_not_decide_is_neither_real_nor_bogus(client, sky, catalogue):
+    scores = {0.2: "bogus", 0.5: "undecided", 0.7: "undecided", 0.9: "real"}
+    with catalogue.begin() as session:
+        session.execute(update(Survey).values(profile_toml="[labels]\nundecided_odds = 3\n"))
+        rows = [
+            {"id": id_, "score": score}
+            for id_, score in zip(sky.detection_ids[:4], scores, strict=True)
+        ]
+        session.execute(update(Detection), rows)
+    found = {row["detection_id"]: row for row in client.get("/detections").json()["items"]}
+    for row in rows:
+        said = scores[row["score"]]
+        assert found[row["id"]]["opinion"] == said
+        assert client.get(f"/detections/{row['id']}").json()["opinion"] == said
+        page = unescape(client.get(f"/browse/detections/{row['id']}").text)
+        words = "does not decide" if said == "undecided" else f"says {said}"
+        limits = "(real from 0.818, bogus below 0.333)"
+        assert f"unet v1 {words}: {row['score']:.3f} {limits}" in page
+
+
+@pytest.mark.slow
 def test_a_search_shows_its_trials_and_what_mattered(client, sky, catalogue):
     assert "astrid tune" in client.get("/browse/searches").text
     dataset = TrainingDataset(

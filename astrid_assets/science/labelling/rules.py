@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from astrid_assets.science.settings import Settings
+from astrid_assets.science.settings import Settings, is_off
 
 if TYPE_CHECKING:
     from typing import Self
@@ -111,6 +111,15 @@ class ConsensusRules(Settings):
         exclude_if=lambda share: share == CONFIRM_SHARE,
         description="share of the queue with candidates that others call real, but fewer than "
         "known_transient_reviewers under [reference]",
+    )
+    undecided_odds: float | None = Field(
+        default=None,
+        gt=1,
+        le=1000,
+        exclude_if=is_off,
+        description="a score whose odds are within this factor of those at the model's threshold "
+        "is not decided, neither real nor bogus, and comes first among the uncertain; 3 about a "
+        "threshold of 0.5: from 0.25 to 0.75; None: every score decides",
     )
 
     @model_validator(mode="after")

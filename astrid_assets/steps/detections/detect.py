@@ -22,6 +22,7 @@ from astrid_assets.steps.detections.rescore import (
     rescore_frame,
     rescore_tasks,
 )
+from astrid_assets.steps.detections.scoring import opinion_counts
 from astrid_assets.steps.detections.search import DetectOutcome, DetectTask, detect_frame
 from astrid_assets.steps.learning.cutout_version import refuse_other_cutouts
 from astrid_assets.steps.learning.survey_calibrations import own_calibration
@@ -36,9 +37,11 @@ from astrid_assets.steps.nights import (
 )
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.detections import DetectionScore
+from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.queries import candidates, frames, gates, models
 from astrid_assets.storage.review.carrying import carry_night
+from astrid_assets.storage.review.score_opinions import limits_of
 from astrid_assets.storage.review.views import refresh
 
 if TYPE_CHECKING:
@@ -47,7 +50,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from astrid_assets.storage.database.tables.learning import Model
     from astrid_assets.surveys.profile import SurveyProfile
 
     Task = DetectTask | RescoreTask
@@ -166,8 +168,15 @@ def _commit(
         curves = draw_light_curves(session, tools.store, profile.name, report.night)
         report = replace(report, pictures=report.pictures | curves)
         if plan.tasks and plan.tasks[0].model_id is not None:
-            drift = watch_night(session, profile.name, plan.night, plan.tasks[0].model_id)
-            report = replace(report, verdicts=(*report.verdicts, *drift))
+            model_id = plan.tasks[0].model_id
+            limits = limits_of(session, session.get_one(Model, model_id), profile.name)
+            said = opinion_counts(limits, [row.score for row in detections])
+            drift = watch_night(session, profile.name, plan.night, model_id)
+            report = replace(
+                report,
+                summary={**report.summary, **said},
+                verdicts=(*report.verdicts, *drift),
+            )
         finish(session, report, plan.input_hash)
     return report
 

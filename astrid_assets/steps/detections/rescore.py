@@ -18,7 +18,7 @@ from sqlalchemy import update
 
 from astrid_assets.science.quality.gates import INPUT_DRIFT, SCORE_DRIFT
 from astrid_assets.steps.detections.objects import draw_light_curves
-from astrid_assets.steps.detections.scoring import model_scores
+from astrid_assets.steps.detections.scoring import model_scores, opinion_counts
 from astrid_assets.steps.learning.watching.night import watch_night
 from astrid_assets.steps.nights import NightReport, finish
 from astrid_assets.storage.database.catalogue import now
@@ -27,6 +27,7 @@ from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.database.tables.nights import NightSummary
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets.storage.queries import candidates, gates
+from astrid_assets.storage.review.score_opinions import limits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -145,6 +146,7 @@ def commit_scores(
                 for id_, score in ordered
             ],
         )
+        limits = limits_of(session, session.get_one(Model, model_id), profile.name)
         before = session.get_one(NightSummary, (profile.name, plan.night, ASSET)).summary
         counts: dict[str, object] = {n: value for n, value in before.items() if n != "pictures"}
         shown = before.get("pictures") or {}
@@ -158,7 +160,7 @@ def commit_scores(
             profile.name,
             plan.night,
             ASSET,
-            counts | {"score_kind": "model"},
+            counts | {"score_kind": "model"} | opinion_counts(limits, list(scores.values())),
             (*verdicts, *watch_night(session, profile.name, plan.night, model_id)),
             # An object may have been seen on an earlier night since.
             pictures=pictures | draw_light_curves(session, tools.store, profile.name, plan.night),

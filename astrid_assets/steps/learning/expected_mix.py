@@ -10,12 +10,14 @@ import numpy as np
 
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.queries import models
+from astrid_assets.storage.review.score_opinions import limits_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from astrid_assets.learning.metrics.intervals import Interval
     from astrid_assets.learning.prevalence import ExpectedNight
+    from astrid_assets.science.labelling.score_limits import ScoreLimits
 
 
 @dataclass(frozen=True)
@@ -28,22 +30,30 @@ class NightMix:
         None where the scores do not say.
     why_not
         The reason for that, in a sentence; else empty.
+    limits
+        Scores from which on the model calls a detection real, and below which bogus.
     """
 
     expected: ExpectedNight | None
     model: Model | None
     why_not: str = ""
+    limits: ScoreLimits | None = None
 
     @property
     def sentence(self) -> str:
         """The whole of it in words."""
-        if self.expected is None or self.model is None:
+        if self.expected is None or self.model is None or self.limits is None:
             return self.why_not
-        found, model = self.expected, self.model
+        found, model, limits = self.expected, self.model, self.limits
         called = (
             f"{model.name} version {model.version} calls {found.n_called} of {found.n} detections "
-            f"real (score {model.threshold:.3f} and above)"
+            f"real (score {limits.high:.3f} and above)"
         )
+        if limits.low < limits.high:
+            called += (
+                f"; {found.n_undecided} ({found.n_undecided / found.n:.1%}) are not decided "
+                f"(from {limits.low:.3f} on)"
+            )
         real = f"expected real among all: {in_percent(found.prevalence)}"
         if found.purity is None:
             return f"{called}; {real}"
@@ -52,6 +62,11 @@ class NightMix:
             f"{called}; {real}; expected purity of those called real: "
             f"{in_percent(found.purity)}; expected completeness: {complete or 'not known'}"
         )
+
+    @property
+    def n_undecided(self) -> int:
+        """How many detections the model does not decide about."""
+        return 0 if self.expected is None else self.expected.n_undecided
 
     @property
     def purity(self) -> str:
@@ -86,10 +101,11 @@ def expected_mix(session: Session, survey: str, night: str) -> NightMix:
             "so that one model scores all of it",
         )
     (model_id,) = scores
-    return mix_of(session.get_one(Model, model_id), scores[model_id])
+    model = session.get_one(Model, model_id)
+    return mix_of(model, scores[model_id], limits_of(session, model, survey))
 
 
-def mix_of(model: Model, scores: list[float]) -> NightMix:
+def mix_of(model: Model, scores: list[float], limits: ScoreLimits) -> NightMix:
     """Return what a model's scores of a night say about it; at least one."""
     from astrid_assets.learning.prevalence import expected_night
 
@@ -101,4 +117,5 @@ def mix_of(model: Model, scores: list[float]) -> NightMix:
             f"{model.name} version {model.version} keeps no calibration: train another one",
         )
     known = float(calibration["prevalence"])
-    return NightMix(expected_night(np.array(scores), known, model.threshold), model)
+    found = expected_night(np.array(scores), known, limits.high, limits.low)
+    return NightMix(found, model, limits=limits)

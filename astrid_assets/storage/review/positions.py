@@ -124,6 +124,12 @@ def _places(survey: str, night: str, rules: ConsensusRules) -> Select[*tuple[Any
         ~GateVerdict.passed,
     )
     is_sample = _falls_below(Detection.id, 1, rules.sample_share)
+    # Odds of the score over those of the threshold, without a division by 0.
+    above = Detection.score * (1 - Model.threshold)
+    below = Model.threshold * (1 - Detection.score)
+    uncertainty = case(
+        (above == below, 0.0), (above < below, 1 - above / below), else_=1 - below / above
+    )
     is_open = and_(CandidateRow.is_current, DifferenceRun.is_current, ~held)
     return (
         select(
@@ -131,12 +137,7 @@ def _places(survey: str, night: str, rules: ConsensusRules) -> Select[*tuple[Any
             Detection.survey,
             Detection.night,
             case((~is_open, "closed"), (is_sample, "sample"), else_="new"),
-            case(
-                (
-                    Detection.score_kind == "model",
-                    func.abs(Detection.score - Model.threshold),
-                )
-            ),
+            case((Detection.score_kind == "model", uncertainty)),
             is_sample,
             case((_falls_below(Detection.id, 33, rules.double_share), rules.votes), else_=1),
             literal(0),

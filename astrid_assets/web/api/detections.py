@@ -14,6 +14,7 @@ from astrid_assets.storage.review import events as review_events
 from astrid_assets.storage.review import labels
 from astrid_assets.storage.review import queue as review_queue
 from astrid_assets.storage.review.events import Statement
+from astrid_assets.storage.review.score_opinions import opinions_of
 from astrid_assets.storage.review.shown_scores import note_shown
 from astrid_assets.web.api.common import (
     Band,
@@ -174,9 +175,13 @@ def list_detections(
             if person
             else frozenset()
         )
+        said = opinions_of(session, page.rows)
     if person and asked:
         note_shown(state.catalogue, person.name, asked, state.clock())
-    items = [DetectionOut.model_validate(_values(row)) for row in page.rows]
+    items = [
+        DetectionOut.model_validate(_values(row) | {"opinion": said.get(row.detection_id)})
+        for row in page.rows
+    ]
     return PageOf(items=items, next=page.cursor)
 
 
@@ -194,6 +199,7 @@ def detection(state: State, person: Looker, detection_id: DetectionId) -> Detect
         scores = candidates.scores(session, id_)
         events = labels.events_for(session, [id_]).get(id_, [])
         run = session.get_one(DifferenceRun, found.difference_id)
+        said = opinions_of(session, [found])
     if person and person.may("reviewer"):
         note_shown(state.catalogue, person.name, [id_], state.clock())
     cutouts = {
@@ -204,6 +210,7 @@ def detection(state: State, person: Looker, detection_id: DetectionId) -> Detect
     return DetectionDetail.model_validate(
         _values(found)
         | {
+            "opinion": said.get(id_),
             "scores": [ScoreOut.model_validate(score) for score in scores],
             "n_events": len(events),
             "method": run.method,

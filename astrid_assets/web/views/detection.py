@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
+from astrid_assets.science.labelling.score_limits import Opinion
 from astrid_assets.storage.database.tables.detections import DifferenceRun, TrackletRow
 from astrid_assets.storage.database.tables.frames import PreprocessRun
-from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.database.tables.review import Label
+from astrid_assets.storage.review.score_opinions import models_and_limits
 from astrid_assets.web.views.facts import DetectionFacts, Neighbour, links
 from astrid_assets.web.views.planes import PlaneReader, Spot
 from astrid_assets.web.views.words import degrees, flags_in_words, hours
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from astrid_assets.science.labelling.score_limits import ScoreLimits
+    from astrid_assets.storage.database.tables.learning import Model
     from astrid_assets.storage.queries.detection_rows import DetectionRow
 
 MJD_EPOCH = dt.datetime(1858, 11, 17, tzinfo=dt.UTC)
@@ -42,16 +45,20 @@ class Score(BaseModel):
     value: float
     kind: Literal["model", "snr_ranking"]
     model: str | None
-    threshold: float | None
-    says_real: bool | None = Field(description="None where no model has a say")
+    opinion: Opinion | None = Field(description="None where no model has a say")
+    real_from: float | None = Field(description="lowest score that is called real")
+    bogus_below: float | None = Field(description="lowest score that is not called bogus")
 
     @property
     def words(self) -> str:
         """The score as reviewers read it."""
-        if self.says_real is None or self.threshold is None:
+        if self.opinion is None or self.real_from is None or self.bogus_below is None:
             return f"no model yet; S/N ranking {self.value:.2f}"
-        opinion = "real" if self.says_real else "bogus"
-        return f"{self.model} says {opinion}: {self.value:.3f} (real from {self.threshold:.3f})"
+        said = "does not decide" if self.opinion == "undecided" else f"says {self.opinion}"
+        band = ""
+        if self.bogus_below < self.real_from:
+            band = f", bogus below {self.bogus_below:.3f}"
+        return f"{self.model} {said}: {self.value:.3f} (real from {self.real_from:.3f}{band})"
 
 
 class LabelView(BaseModel):
@@ -130,9 +137,8 @@ def detection_views(
 
 def scores_of(session: Session, rows: Sequence[DetectionRow]) -> dict[str, Score]:
     """Return what is thought of these detections before anybody looked."""
-    ids = {row.model_id for row in rows if row.model_id is not None}
-    models = {model.id: model for model in session.scalars(select(Model).where(Model.id.in_(ids)))}
-    return {row.detection_id: _score(row, models) for row in rows}
+    known = models_and_limits(session, rows)
+    return {row.detection_id: _score(row, known.get(row.detection_id)) for row in rows}
 
 
 def _measured(row: DetectionRow) -> dict[str, Any]:
@@ -234,22 +240,24 @@ def _known(tracklet: TrackletRow | None) -> str:
     )
 
 
-def _score(row: DetectionRow, models: Mapping[str, Model]) -> Score:
-    model = models.get(row.model_id or "")
-    if row.score_kind != "model" or model is None:
+def _score(row: DetectionRow, known: tuple[Model, ScoreLimits] | None) -> Score:
+    if known is None:
         return Score(
             value=row.score,
             kind="snr_ranking",
             model=None,
-            threshold=None,
-            says_real=None,
+            opinion=None,
+            real_from=None,
+            bogus_below=None,
         )
+    model, limits = known
     return Score(
         value=row.score,
         kind="model",
         model=f"{model.name} v{model.version}",
-        threshold=model.threshold,
-        says_real=row.score >= model.threshold,
+        opinion=limits.opinion(row.score),
+        real_from=limits.high,
+        bogus_below=limits.low,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from astrid_assets.steps.learning.expected_mix import mix_of
 from astrid_assets.storage.queries import models
 from astrid_assets.storage.queries.model_lineage import ModelLineage, model_lineage
+from astrid_assets.storage.review.score_opinions import limits_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -71,7 +72,7 @@ def newest_nights(session: Session, model: Model) -> list[NightLine] | None:
             for model_id, score in models.current_scores(session, survey, night)
             if model_id == model.id
         ]
-        mix = mix_of(model, scores) if scores else None
+        mix = mix_of(model, scores, limits_of(session, model, survey)) if scores else None
         if mix is not None and mix.expected is not None:
             found.append(NightLine(survey, night, mix.expected))
     return found

@@ -52,8 +52,10 @@ __all__ = ["postgres_server", "postgres_url"]
 pytestmark = pytest.mark.slow
 
 NIGHT = "2025-03-04"
-TOML = profile_toml(nights=4, side=256)
+TOML = profile_toml(nights=4, side=256) + "[labels]\nundecided_odds = 8\n"
 SCORES = {"score", "score_kind", "model_id"}
+BAND = 8
+"""Odds within this factor of the models' threshold of 1/2 are not decided."""
 WRITTEN = {
     "detections",
     "detection_scores",
@@ -173,6 +175,13 @@ def rescored_equals_searched(tools: Tools, profile: SurveyProfile) -> tuple[str,
     first = deploy(tools, 1)
     report = run(tools, profile)
     assert report.summary["score_kind"] == "model"
+    odds = [score / (1 - score) for score in scores_by(catalogue, first).values()]
+    counts = {"called_real": sum(o >= BAND for o in odds)}
+    counts["not_decided"] = sum(1 / BAND <= o < BAND for o in odds)
+    assert counts.items() <= report.summary.items()
+    assert counts["not_decided"] > 0
+    share = counts["not_decided"] / len(odds)
+    assert report.summary["not_decided_share"] == pytest.approx(share, abs=1e-4)
     said = scores_by(catalogue, first)
     assert said == current(catalogue)
     assert len(said) == report.summary["detections"]

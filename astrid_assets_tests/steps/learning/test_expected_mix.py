@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from astrid_assets.steps.learning.expected_mix import expected_mix
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection
+from astrid_assets.storage.database.tables.frames import Survey
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.database.upsert import upsert
 from astrid_assets_tests.catalogues import new_catalogue
@@ -71,6 +72,26 @@ def test_purity_and_completeness_of_a_night_are_expected_from_its_scores(tmp_pat
     assert found.completeness.low < found.completeness.value < found.completeness.high
     for words in ("unet version 1 calls", "of 1500 detections real", "expected purity", "%"):
         assert words in mix.sentence
+
+
+def test_what_is_not_decided_is_counted_and_not_called_real(tmp_path: Path, rng):
+    with new_catalogue(tmp_path).begin() as session:
+        scored_night(session, rng, 300)
+        scores = np.array(session.scalars(select(Detection.score)).all())
+        before = expected_mix(session, "sim", NIGHT)
+        rule = "[labels]\nundecided_odds = 4\n"
+        session.execute(update(Survey).values(profile_toml=rule))
+        mix = expected_mix(session, "sim", NIGHT)
+    odds = scores / (1 - scores) / (0.7 / 0.3)
+    undecided, real = int(((odds > 1 / 4) & (odds < 4)).sum()), int((odds > 4).sum())
+    assert undecided > 5
+    assert before.expected is not None
+    assert mix.expected is not None
+    assert (before.n_undecided, mix.n_undecided) == (0, undecided)
+    assert before.expected.n_called > mix.expected.n_called == real
+    assert "not decided" not in before.sentence
+    said = f"; {undecided} ({undecided / 300:.1%}) are not decided (from 0.368 on)"
+    assert f"calls {real} of 300 detections real (score 0.903 and above){said}" in mix.sentence
 
 
 def test_outdated_detections_are_not_part_of_the_night(tmp_path: Path, rng):

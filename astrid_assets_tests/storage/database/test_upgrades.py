@@ -14,7 +14,7 @@ from astrid_assets.storage.database.migrations import schema as migrations
 from astrid_assets.storage.database.tables.detections import Detection, SkyObject
 from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.database.tables.learning import Deployment, TrainingDataset
-from astrid_assets.storage.database.tables.review import ValidationEvent, VoteRow
+from astrid_assets.storage.database.tables.review import ReviewItem, ValidationEvent, VoteRow
 from astrid_assets.storage.queries.named_objects import named_objects
 from astrid_assets.storage.queries.naming import new_object_names
 
@@ -192,6 +192,32 @@ def test_what_was_found_and_said_before_gets_names_and_marks(empty_catalogue: Ca
 
 
 @pytest.mark.slow
+def test_the_queue_of_before_is_measured_in_odds(empty_catalogue: Catalogue) -> None:
+    with empty_catalogue.engine.begin() as connection:
+        settings = migrations.config()
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0030")
+    model = "INSERT INTO models (id, name, version, onnx_sha256, onnx_key, metrics, threshold, "
+    model += f"created_at) VALUES ('m', 'u', '1', 'x', 'k', '{{}}', 0.9, '{TIME}')"
+    item = "INSERT INTO review_items (detection_id, survey, night, queue, uncertainty, is_sample, "
+    item += "votes_wanted, n_votes) VALUES (:id, 'sim', '2025-03-01', 'new', :far, false, 1, 0)"
+    with empty_catalogue.engine.begin() as connection:
+        for line in (SURVEY, OBSERVATION, RUN, model):
+            connection.execute(text(line))
+        for name, values in ROWS[:6]:
+            row = sql_table(name, *(column(key) for key in values))
+            connection.execute(insert(row).values(values))
+        scored = "UPDATE detections SET score_kind = 'model', model_id = 'm', score = 0.75 "
+        connection.execute(text(scored + "WHERE id = 'd0'"))
+        for id_, far in (("d0", 0.15), ("d1", None)):
+            connection.execute(text(item), {"id": id_, "far": far})
+    empty_catalogue.migrate()
+    empty_catalogue.check()
+    with empty_catalogue.read() as session:
+        found = {row.detection_id: row.uncertainty for row in session.scalars(select(ReviewItem))}
+    assert found == {"d0": pytest.approx(1 - 3 / 9), "d1": None}
+
+
 def test_decisions_of_before_follow_each_other_in_their_order(empty_catalogue: Catalogue) -> None:
     with empty_catalogue.engine.begin() as connection:
         settings = migrations.config()

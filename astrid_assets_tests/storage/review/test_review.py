@@ -12,9 +12,11 @@ import pytest
 from sqlalchemy import func, select, update
 
 from astrid_assets.science.labelling.rules import ConsensusRules
+from astrid_assets.science.labelling.score_limits import score_limits
 from astrid_assets.science.quality.gates import CANDIDATE_DENSITY
 from astrid_assets.storage.database.tables.detections import CandidateRow, Detection, SkyObject
 from astrid_assets.storage.database.tables.frames import Survey
+from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.database.tables.review import ReviewItem, ReviewLease, ValidationEvent
 from astrid_assets.storage.queries import gates
 from astrid_assets.storage.queries.frames import known_transient_labels
@@ -145,6 +147,41 @@ def test_shares_are_kept_and_uncertain_ones_come_first(catalogue: Catalogue):
         assert max(uncertain) < 150
         golds = [rank[i.detection_id] % 3 for i in drawn if i.drawn_as == "gold"]
         assert set(golds) <= {0, 1}
+
+
+def test_what_the_model_does_not_decide_comes_first_among_the_uncertain(catalogue: Catalogue):
+    with catalogue.begin() as session:
+        model = Model(
+            id="m",
+            name="unet",
+            version="1",
+            training_run_id=None,
+            onnx_sha256="m",
+            onnx_key="none",
+            metrics={},
+            # Far from the middle: 0.98 is nearer to it than 0.76, but decided.
+            threshold=0.9,
+            created_at=WHEN,
+        )
+        session.add(model)
+        session.flush()
+        ids = crowded_night(session, NIGHT, 60, model_id="m")
+        rows = [{"id": id_, "score": number / 60} for number, id_ in enumerate(ids)]
+        session.execute(update(Detection), rows)
+        profile = "[labels]\nundecided_odds = 3\nsample_share = 0\n"
+        session.execute(update(Survey).values(profile_toml=profile))
+        open_night(session, "sim", NIGHT)
+        known = score_limits(0.9, 3.0)
+        said = {row["id"]: known.opinion(row["score"]) for row in rows}
+        undecided = {id_ for id_, opinion in said.items() if opinion == "undecided"}
+        assert 10 < len(undecided) < 15
+        only = rules(**dict.fromkeys(rules().shares, 0.0) | {"uncertain": 1.0})
+        drawn = draw(session, QueueRequest("ann"), len(undecided), only, WHEN, lot(5))
+        assert {item.detection_id for item in drawn} == undecided
+        row = session.scalars(select(Detection).where(Detection.score == 0.75)).one()
+        item = session.get_one(ReviewItem, row.id)
+        # Odds of 3 against 9.
+        assert item.uncertainty == pytest.approx(1 - 3 / 9)
 
 
 def test_one_vote_retires_two_disagree_three_decide(catalogue: Catalogue):

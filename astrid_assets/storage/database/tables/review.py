@@ -154,7 +154,8 @@ class ReviewItem(Base, kw_only=True):
     queue: Mapped[str] = mapped_column(String(12))
     """new | sample | second | disputed | retired | capped | closed."""
     uncertainty: Mapped[float | None] = mapped_column(default=None)
-    """Distance of the model's score from its threshold; None without a model."""
+    """How far the odds of the model's score are from those of its threshold: 1 less the ratio
+    of the smaller to the larger; None without a model."""
     is_sample: Mapped[bool]
     """Part of the random sample: by its id alone, and never drawn for another reason
     before its first vote."""
