@@ -8,11 +8,12 @@ Items come in one by one, and whoever looks after each of them finds something s
 there are looks at 50, 100, 200 and 400 items and at each 400 more, at the newest 400 at most.
 Each look gets as much of the chance of error as it brings new items: all looks of 400 items
 together err as often as one test would (Boole; Lan & DeMets 1983, Biometrika 70, 659, spent
-linearly).
+linearly). Where some random draws give no item that may judge, the looks are counted by draws.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ from astrid_assets.learning.metrics.intervals import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.float64]
@@ -59,6 +62,33 @@ class Look:
     start: int
     stop: int
     share: float
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Random draws, of which not every one gave an item that may judge.
+
+    Attributes
+    ----------
+    numbers : (n,)
+        Number of the draw of each item, counted from 0, oldest first.
+    count
+        Draws until now.
+    """
+
+    numbers: Sequence[int]
+    count: int
+
+    @property
+    def look(self) -> Look | None:
+        """The newest look, at items; None before the first, or where it brings no new item."""
+        counted = last_look(self.count)
+        if counted is None:
+            return None
+        stop = bisect_left(self.numbers, counted.stop)
+        before = counted.stop - round(counted.share * WINDOW)
+        n_new = stop - bisect_left(self.numbers, before)
+        return Look(max(stop - WINDOW, 0), stop, n_new / WINDOW) if n_new else None
 
 
 @dataclass(frozen=True)
@@ -95,7 +125,12 @@ def last_look(n_items: int) -> Look | None:
 
 
 def judge_fall(
-    scores: Numbers, labels: Flags, own: Interval, groups: Groups | None = None
+    scores: Numbers,
+    labels: Flags,
+    own: Interval,
+    groups: Groups | None = None,
+    *,
+    draws: Draws | None = None,
 ) -> HealthFinding:
     """Compare a model on random items with its own figure.
 
@@ -108,10 +143,12 @@ def judge_fall(
         Its ROC AUC where it was judged for deployment.
     groups : (n,)
         Object of each item.
+    draws
+        Which draws gave the items; None: all did.
     """
-    look = last_look(len(scores))
+    look = last_look(len(scores)) if draws is None else draws.look
     if look is None:
-        return HealthFinding(event=False, reason=_too_few(len(scores)))
+        return HealthFinding(event=False, reason=_too_few(len(scores), draws))
     inside = slice(look.start, look.stop)
     labels, scores = labels[inside], scores[inside]
     n_real, n_bogus = int(labels.sum()), int((~labels).sum())
@@ -134,7 +171,12 @@ def judge_fall(
 
 
 def judge_predecessor(
-    champion: Numbers, predecessor: Numbers, labels: Flags, groups: Groups | None = None
+    champion: Numbers,
+    predecessor: Numbers,
+    labels: Flags,
+    groups: Groups | None = None,
+    *,
+    draws: Draws | None = None,
 ) -> HealthFinding:
     """Compare a model with its predecessor on the same random items.
 
@@ -145,10 +187,12 @@ def judge_predecessor(
     labels : (n,), True for real
     groups : (n,)
         Object of each item.
+    draws
+        Which draws gave the items; None: all did.
     """
-    look = last_look(len(labels))
+    look = last_look(len(labels)) if draws is None else draws.look
     if look is None:
-        return HealthFinding(event=False, reason=_too_few(len(labels)))
+        return HealthFinding(event=False, reason=_too_few(len(labels), draws))
     inside = slice(look.start, look.stop)
     labels = labels[inside]
     n_real, n_bogus = int(labels.sum()), int((~labels).sum())
@@ -197,7 +241,13 @@ def _area_error(area: float, n_real: int, n_bogus: int) -> float:
     return float(np.sqrt(max(variance, 0.0) / (n_real * n_bogus)))
 
 
-def _too_few(n_items: int) -> str:
+def _too_few(n_items: int, draws: Draws | None) -> str:
+    if draws is not None and draws.count >= LOOKS[0]:
+        return (
+            f"{n_items} random items of the newest draws may judge the model, and the newest look "
+            "brings none: it saw the others in its training, did not score them, or they wait for "
+            "a second answer"
+        )
     return (
         f"{n_items} random items that the model never saw have a label, the first look is at "
         f"{LOOKS[0]}: label more of the random sample"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 IN_LIST = 5000  # values in one IN (...): below SQLite's 32766 parameters
+BY_INDEX = 200
+"""Values for which PostgreSQL asks the index of a large table; for thousands it reads it whole."""
 UNDATED = ""
 
 IN_TIME = (
@@ -165,8 +167,8 @@ def known_files(session: Session, survey: str) -> dict[str, SourceFileRow]:
     return {row.path: row for row in session.scalars(query)}
 
 
-def in_chunks(values: Collection[str]) -> Iterator[list[str]]:
+def in_chunks(values: Collection[str], longest: int = IN_LIST) -> Iterator[list[str]]:
     """Yield distinct values, sorted, in lists short enough for one query."""
     ordered = sorted(set(values))
-    for start in range(0, len(ordered), IN_LIST):
-        yield ordered[start : start + IN_LIST]
+    for start in range(0, len(ordered), longest):
+        yield ordered[start : start + longest]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, exists, func, or_, select
+from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from astrid_assets.storage.database.tables.detections import Detection
@@ -15,12 +15,12 @@ from astrid_assets.storage.database.tables.review import (
     ValidationEvent,
     VoteRow,
 )
-from astrid_assets.storage.queries.observations import in_chunks
+from astrid_assets.storage.queries.observations import BY_INDEX, in_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import Session
 
 WORDS = ("real", "bogus")
@@ -45,10 +45,7 @@ def drawn_at_random(session: Session, detection_ids: Collection[str]) -> set[str
                 or_(ValidationEvent.detection_id.in_(chunk), link.current_id.in_(chunk)),
             )
         )
-        seen = select(VoteRow.detection_id).where(
-            VoteRow.detection_id.in_(chunk), VoteRow.score_seen
-        )
-        found |= set(session.scalars(drawn)) - set(session.scalars(seen))
+        found |= set(session.scalars(drawn)) - _judged_after_the_score(session, chunk)
     return found & set(detection_ids)
 
 
@@ -56,54 +53,98 @@ def drawn_at_random(session: Session, detection_ids: Collection[str]) -> set[str
 class RandomItem:
     """A detection of the random sample with its label.
 
-    `sequence`: the first answer to it.
+    `draw`: number of the random draw that it was answered in, counted from 0.
     """
 
     detection_id: str
     object_id: str | None
     label: str
-    sequence: int
+    draw: int
 
 
-def random_items(session: Session, after_sequence: int = 0) -> list[RandomItem]:
-    """Return labelled items of the random sample by their first answer, oldest first.
+def count_draws(session: Session, after_sequence: int = 0) -> int:
+    """Return how many answers to random draws came after an event, usable or not."""
+    query = select(func.count()).where(
+        ValidationEvent.drawn_as == "random", ValidationEvent.sequence > after_sequence
+    )
+    return session.scalar(query) or 0
+
+
+def random_items(
+    session: Session, after_sequence: int = 0, first: int = 0, stop: int | None = None
+) -> list[RandomItem]:
+    """Return labelled items of the random sample by their first draw, oldest first.
 
     Parameters
     ----------
     after_sequence
-        Only items that were first answered after this event, whatever drew them then.
+        Only items that were first answered after this event, whatever drew them then; draws
+        are counted from there.
+    first, stop
+        Draws that are looked at; the last one is before `stop`, None: all.
     """
-    link = aliased(FormerDetection)
-    current = func.coalesce(link.current_id, ValidationEvent.detection_id)
-    first = (
-        select(
-            current.label("detection_id"),
-            func.min(ValidationEvent.sequence).label("sequence"),
-            func.max(_is_random()).label("is_random"),
+    draws: dict[str, int] = {}
+    for draw, (detection_id, is_blind) in enumerate(
+        session.execute(_draws(after_sequence, first, stop)), start=first
+    ):
+        if is_blind:
+            draws.setdefault(detection_id, draw)
+    items = []
+    for chunk in in_chunks(draws, BY_INDEX):
+        query = (
+            select(Label.detection_id, Detection.object_id, Label.label, Label.source)
+            .join(Detection, Detection.id == Label.detection_id)
+            .where(Label.detection_id.in_(chunk))
         )
-        .select_from(ValidationEvent)
-        .outerjoin(link, link.detection_id == ValidationEvent.detection_id)
-        .where(ValidationEvent.source == "person")
-        .group_by(current)
-        .having(func.min(ValidationEvent.sequence) > after_sequence)
+        seen = _judged_after_the_score(session, chunk)
+        if after_sequence:
+            query = query.where(*_first_answered_after(after_sequence))
+        items += [
+            RandomItem(id_, object_id, label, draws[id_])
+            for id_, object_id, label, source in session.execute(query)
+            # Asked of the database, it would read all labels of these words.
+            if label in WORDS and source == "person" and id_ not in seen
+        ]
+    return sorted(items, key=lambda item: item.draw)
+
+
+def _draws(after_sequence: int, first: int, stop: int | None) -> Select[str, bool]:
+    """Return the question for draws: the detection that is current now, and whether it counts."""
+    link = aliased(FormerDetection)
+    # The draws are numbered in the index alone; what they are is read for those asked for.
+    numbers = (
+        select(ValidationEvent.sequence)
+        .where(ValidationEvent.drawn_as == "random", ValidationEvent.sequence > after_sequence)
+        .order_by(ValidationEvent.sequence)
+        .offset(first)
+        .limit(None if stop is None else stop - first)
         .subquery()
     )
-    query = (
-        select(Label.detection_id, Detection.object_id, Label.label, first.c.sequence)
-        .join(first, first.c.detection_id == Label.detection_id)
-        .join(Detection, Detection.id == Label.detection_id)
-        .where(first.c.is_random == 1, *_may_judge())
-        .order_by(first.c.sequence)
+    return (
+        select(
+            func.coalesce(link.current_id, ValidationEvent.detection_id),
+            (ValidationEvent.source == "person") & ~ValidationEvent.score_seen,
+        )
+        .join(numbers, numbers.c.sequence == ValidationEvent.sequence)
+        .outerjoin(link, link.detection_id == ValidationEvent.detection_id)
+        .order_by(ValidationEvent.sequence)
     )
-    return [RandomItem(*row) for row in session.execute(query)]
 
 
-def _may_judge() -> tuple[ColumnElement[bool], ...]:
-    """Return what a label must be: a person's, and of nobody who had seen the score."""
-    seen = exists().where(VoteRow.detection_id == Label.detection_id, VoteRow.score_seen)
-    return Label.label.in_(WORDS), Label.source == "person", ~seen
+def _first_answered_after(sequence: int) -> tuple[ColumnElement[bool], ...]:
+    """Return that no reviewer had answered on a label's detection, or a former one, by then."""
+    link, event = aliased(FormerDetection), aliased(ValidationEvent)
+    before = (event.sequence <= sequence) & (event.source == "person")
+    own = exists().where(event.detection_id == Label.detection_id, before)
+    former = exists().where(
+        link.current_id == Label.detection_id, event.detection_id == link.detection_id, before
+    )
+    return ~own, ~former
 
 
-def _is_random() -> ColumnElement[int]:
-    is_one = (ValidationEvent.drawn_as == "random") & ~ValidationEvent.score_seen
-    return case((is_one, 1), else_=0)
+def _judged_after_the_score(session: Session, detection_ids: Collection[str]) -> set[str]:
+    """Return those of some detections that somebody voted on who had seen the score."""
+    query = select(VoteRow.detection_id).where(
+        VoteRow.detection_id.in_(detection_ids), VoteRow.score_seen
+    )
+    return set(session.scalars(query))

@@ -8,6 +8,7 @@ import pytest
 from astrid_assets.learning.gate.health import (
     LOOKS,
     WINDOW,
+    Draws,
     judge_fall,
     judge_predecessor,
     last_look,
@@ -41,6 +42,31 @@ def test_each_item_of_a_window_is_paid_for_once():
     newest = last_look(3 * WINDOW - 1)
     assert newest is not None
     assert (newest.start, newest.stop, newest.share) == (WINDOW, 2 * WINDOW, 1)
+
+
+def test_looks_by_draws_are_those_by_items_where_each_draw_gave_one():
+    for n in range(2 * WINDOW + 50):
+        assert Draws(range(n), n).look == last_look(n)
+
+
+def test_each_item_is_paid_for_once_whatever_draws_gave_none(rng):
+    may_judge = rng.random(3 * WINDOW) < 0.4
+    numbers = np.flatnonzero(may_judge).tolist()
+    looks = {}
+    for count in range(len(may_judge) + 1):
+        found = Draws([number for number in numbers if number < count], count).look
+        if found is not None:
+            looks[found.stop] = found
+    assert sum(look.share for look in looks.values()) == pytest.approx(len(numbers) / WINDOW)
+    newest = max(looks.values(), key=lambda look: look.stop)
+    assert (newest.start, newest.stop) == (len(numbers) - WINDOW, len(numbers))
+    # Where none of the newest draws may judge, there is nothing to look at again.
+    assert Draws(numbers, len(may_judge) + WINDOW).look is None
+    # What was drawn long before the window changes nothing.
+    later = numbers[newest.start :]
+    moved = Draws(later, len(may_judge)).look
+    assert moved is not None
+    assert (moved.start, moved.stop, moved.share) == (0, WINDOW, newest.share)
 
 
 def test_items_between_two_looks_change_nothing(rng):

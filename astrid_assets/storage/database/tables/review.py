@@ -35,6 +35,7 @@ class ValidationEvent(Base, kw_only=True):
     __table_args__ = (
         CheckConstraint(SOURCE_IS_KNOWN, name="ck_validation_events_source"),
         Index("ix_validation_events_reviewer", "reviewer", "detection_id"),
+        Index("ix_validation_events_drawn_as", "drawn_as", "sequence"),
     )
     sequence: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"),
