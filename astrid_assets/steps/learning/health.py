@@ -101,10 +101,18 @@ def champion_health(session: Session, champion: Model) -> ChampionHealth:
     )
 
 
-def new_items(session: Session, model: Model) -> list[RandomItem]:
-    """Return random items whose objects a model's training never saw, oldest first."""
+def new_items(session: Session, model: Model, newest_draws: int | None = None) -> list[RandomItem]:
+    """Return random items whose objects a model's training never saw, oldest first.
+
+    Parameters
+    ----------
+    newest_draws
+        Only items of so many newest draws; None: of all draws since the training.
+    """
     dataset = _dataset_of(session, model)
-    return _unseen(session, random_items(session, _last_known(dataset)), dataset)
+    after = _last_known(dataset)
+    first = 0 if newest_draws is None else max(count_draws(session, after) - newest_draws, 0)
+    return _unseen(session, random_items(session, after, first), dataset)
 
 
 def _newest_draws(session: Session, after: int) -> NewestDraws:

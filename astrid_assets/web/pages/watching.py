@@ -12,7 +12,7 @@ from astrid_assets.pictures.evaluation_plots import Bar, reliability_plot
 from astrid_assets.pictures.health_plots import HealthPoint, health_plot
 from astrid_assets.steps.learning.retraining.settings import RetrainingSettings
 from astrid_assets.steps.learning.watching.night import REFERENCE_NIGHTS
-from astrid_assets.steps.learning.watching.random_look import random_look
+from astrid_assets.steps.learning.watching.random_look import newest_random
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.queries import watching
 from astrid_assets.web.pages.templating import page
@@ -102,7 +102,7 @@ def health_picture(state: State, model_id: PlainText, survey: PlainText) -> Resp
 
 @router.get("/pictures/models/{model_id}/{survey}/reliability.png")
 def reliability_picture(state: State, model_id: PlainText, survey: PlainText) -> Response:
-    """Return the reliability diagram of the newest look at random items."""
+    """Return the reliability diagram of the newest random items."""
     from astrid_assets.learning.gate.health import LOOKS
     from astrid_assets.learning.metrics.reliability import BINS, reliability_of
 
@@ -110,7 +110,7 @@ def reliability_picture(state: State, model_id: PlainText, survey: PlainText) ->
         model = session.get(Model, model_id)
         if model is None:
             raise not_found("model", model_id)
-        look = random_look(session, model, survey)
+        look = newest_random(session, model, survey)
     if not look.n:
         raise not_found("labelled random item", survey)
     found = reliability_of(look.scores, look.labels, look.groups)

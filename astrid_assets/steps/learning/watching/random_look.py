@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from astrid_assets.steps.learning.health import ScoredItems
     from astrid_assets.storage.database.tables.learning import Model
 
+SHOWN_DRAWS = 4000
+"""Draws that a page reads, however many there are: ten windows, for surveys that share them."""
+
 
 @dataclass(frozen=True)
 class RandomLook:
-    """Random items of a survey that a model scored and never saw, and the newest look at them."""
+    """Random items of a survey that a model scored and never saw, and which of them count."""
 
     items: ScoredItems
     look: Look | None
@@ -53,11 +56,29 @@ class RandomLook:
 def random_look(session: Session, model: Model, survey: str) -> RandomLook:
     """Return the newest look at random items of a survey that are new to a model."""
     from astrid_assets.learning.gate.health import last_look
+
+    scored = _scored(session, model, survey)
+    return RandomLook(scored, last_look(len(scored.labels)))
+
+
+def newest_random(session: Session, model: Model, survey: str) -> RandomLook:
+    """Return the newest random items of a survey, for a page: no test, and bounded.
+
+    At most a window of them, of the newest `SHOWN_DRAWS` draws of all surveys.
+    """
+    from astrid_assets.learning.gate.health import LOOKS, WINDOW, Look
+
+    scored = _scored(session, model, survey, SHOWN_DRAWS)
+    n = len(scored.labels)
+    return RandomLook(scored, Look(max(n - WINDOW, 0), n, 1.0) if n >= LOOKS[0] else None)
+
+
+def _scored(
+    session: Session, model: Model, survey: str, newest_draws: int | None = None
+) -> ScoredItems:
     from astrid_assets.steps.learning.health import new_items, scored_items
 
-    items = new_items(session, model)
+    items = new_items(session, model, newest_draws)
     inside = watching.of_survey(session, [item.detection_id for item in items], survey)
-    scored = scored_items(
-        session, [item for item in items if item.detection_id in inside], model, model
-    )
-    return RandomLook(scored, last_look(len(scored.labels)))
+    of_it = [item for item in items if item.detection_id in inside]
+    return scored_items(session, of_it, model, model)
