@@ -134,7 +134,9 @@ def score(
     metadata
         For cutouts from elsewhere: `channels`, their names in order, of ``science``,
         ``reference``, ``difference``, ``score``; `unit`, ``sigma`` or ``counts``;
-        `signs`, -1 where a faded source is shown as positive.
+        `signs`, -1 where a faded source is shown as positive. For all: `measurements`, what
+        was measured of them, (n,) by the names of `science.detection.measurements`; a
+        model gets on without.
     model
         Id or version of a model; None: the one in force, else the newest.
 

@@ -43,6 +43,7 @@ from benchmarks.figures import Figures, parser_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astrid_assets.science.detection.measurements import Measurements
     from astrid_assets.storage.review.labels import LabelledRow
 
 Scene = Literal["wide", "deep"]
@@ -82,6 +83,7 @@ class JudgingSet:
     ----------
     images : (n, 3, size, size) float32
     masks : (n, size, size) uint8
+    measurements : (n, len(MEASUREMENTS)) float32
     table
         One row each: ``survey``, ``group`` (object), ``label``, ``classification``,
         ``score_sigma``, ``fwhm_px``, ``night``, ``side``.
@@ -89,6 +91,7 @@ class JudgingSet:
 
     images: NDArray[np.float32]
     masks: NDArray[np.uint8]
+    measurements: Measurements
     table: pl.DataFrame
 
     @property
@@ -104,7 +107,9 @@ class JudgingSet:
     def part(self, side: str) -> JudgingSet:
         """Return one side."""
         rows = np.flatnonzero(self.side == side)
-        return JudgingSet(self.images[rows], self.masks[rows], self.table[rows])
+        return JudgingSet(
+            self.images[rows], self.masks[rows], self.measurements[rows], self.table[rows]
+        )
 
 
 def load(folder: Path = FOLDER) -> JudgingSet:
@@ -125,6 +130,7 @@ def load(folder: Path = FOLDER) -> JudgingSet:
     return JudgingSet(
         np.concatenate([one["images"] for one in arrays]),
         np.concatenate([one["masks"] for one in arrays]),
+        np.concatenate([one["measurements"] for one in arrays]),
         pl.concat(tables),
     )
 
@@ -164,10 +170,10 @@ def make(scene: Scene, seed: int, folder: Path) -> None:
         with catalogue.read() as session:
             rows = labelled_detections(session, sources=["truth"])
         with CutoutReader(store) as reader:
-            images = reader.read([(row.cutout_key, row.cutout_index) for row in rows])
+            cutouts = reader.read([(row.cutout_key, row.cutout_index) for row in rows])
         masks = np.stack([training_mask(row.label, row.fwhm_px, CUTOUT_SIZE) for row in rows])
         part = folder / f".{name}.npz"
-        np.savez(part, images=images, masks=masks)
+        np.savez(part, images=cutouts.pixels, masks=masks, measurements=cutouts.measurements)
         _table(rows).write_parquet(folder / f"{name}.parquet")
         # The arrays last: with them the survey is done.
         shutil.move(part, folder / f"{name}.npz")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,6 +30,9 @@ from astrid_assets.science.labelling.label_errors import suspect_labels
 from astrid_assets.science.labelling.masks import training_mask
 from benchmarks.figures import Figures, parser_of
 from benchmarks.judging_set import FOLDER, load
+
+if TYPE_CHECKING:
+    from astrid_assets.science.detection.measurements import Measurements
 
 SEED = 20261130
 FOLDS = 5
@@ -65,8 +69,9 @@ def main() -> None:
             both = np.concatenate([labels, everything.is_real[val]])
             masks = _masks(both, fwhm_px[rows])
             stamps = write_stamps(home / f"stamps {name}", everything.images[rows], masks)
-            scorer = _trained(stamps, both, split, home / name)
-            scores = scorer.score(everything.images[test]).astype(np.float64)
+            scorer = _trained(stamps, both, split, everything.measurements[rows], home / name)
+            scores = scorer.score(everything.images[test], everything.measurements[test])
+            scores = scores.astype(np.float64)
             figures.add("labels", name, "ROC AUC", roc_auc(scores, everything.is_real[test]))
         own = write_stamps(home / "own", everything.images[chosen], _masks(given, fwhm_px[chosen]))
         probability = np.full(len(chosen), np.nan)
@@ -75,8 +80,11 @@ def main() -> None:
         for number, fold in enumerate(folds, start=1):
             part = np.full(len(chosen), "test", dtype="<U5")
             part[fold.train], part[fold.val] = "train", "val"
-            scorer = _trained(own, given, part, home / f"fold {number}")
-            probability[fold.judged] = scorer.score(own.images_of(fold.judged))
+            measured = everything.measurements[chosen]
+            scorer = _trained(own, given, part, measured, home / f"fold {number}")
+            probability[fold.judged] = scorer.score(
+                own.images_of(fold.judged), measured[fold.judged]
+            )
             print(f"{fold.name}: {len(fold.judged)} scored", flush=True)
     named = np.zeros(len(chosen), dtype=bool)
     named[suspect_labels(probability, given).rows] = True
@@ -104,8 +112,10 @@ def _masks(labels: np.ndarray, fwhm_px: np.ndarray) -> np.ndarray:
     )
 
 
-def _trained(stamps: Stamps, labels: np.ndarray, split: np.ndarray, folder: Path) -> OnnxScorer:
-    samples = TrainArrays(labels.astype(np.uint8), split)
+def _trained(
+    stamps: Stamps, labels: np.ndarray, split: np.ndarray, measured: Measurements, folder: Path
+) -> OnnxScorer:
+    samples = TrainArrays(labels.astype(np.uint8), split, measurements=measured)
     trained = train(stamps, samples, TrainingSettings(seed=SEED), folder)
     return OnnxScorer(to_onnx(trained.network, trained.calibration))
 

@@ -155,14 +155,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="astrid-learning-") as folder:
         home = Path(folder)
         stamps = write_stamps(home / "stamps", everything.images, everything.masks)
-        samples = TrainArrays(everything.is_real.astype(np.uint8), everything.side)
+        samples = TrainArrays(
+            everything.is_real.astype(np.uint8),
+            everything.side,
+            measurements=everything.measurements,
+        )
         for number in range(options.seeds):
             settings = TrainingSettings(seed=BASE_SEED + 1000 * number, **given)
             began = time.process_time()
             trained = train(stamps, samples, settings, home / f"run-{number}")
             cpu_s = time.process_time() - began
             scorer = OnnxScorer(to_onnx(trained.network, trained.calibration))
-            scores = scorer.score(test.images).astype(np.float64)
+            scores = scorer.score(test.images, test.measurements).astype(np.float64)
             auc, error = judge(figures, f"seed {number + 1}", scores, test, cpu_s)
             aucs.append(auc)
             errors.append(error)

@@ -57,6 +57,19 @@ def augment(
     return images, masks
 
 
+def hide_measurements(
+    measurements: Tensor, generator: torch.Generator, settings: AugmentationSettings
+) -> Tensor:
+    """Leave some cutouts without measurements: a network must do without them, too.
+
+    Parameters
+    ----------
+    measurements : (B, M)
+    """
+    hidden = torch.rand((len(measurements), 1), generator=generator) < settings.unmeasured
+    return measurements.masked_fill(hidden.to(measurements.device), torch.nan)
+
+
 def _turn(images: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Apply one of the square's eight symmetries to each cutout."""
     which = torch.randint(8, (len(images),), generator=generator).to(images.device)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from astrid_assets.learning.unet import CompressCutouts
+from astrid_assets.learning.unet import CandidateHead, CompressCutouts, Logits
 
 if TYPE_CHECKING:
     from astrid_assets.learning.settings import NetworkSettings, TrainingSettings
@@ -55,12 +55,14 @@ class CandidateCNN(nn.Module):
             nn.Dropout(DENSE_DROPOUT),
             nn.Linear(DENSE, 1),
         )
+        self.candidate = CandidateHead(settings.measurements)
 
-    def forward(self, cutouts: Tensor) -> Tensor:
-        """Return the candidate's logit on every pixel, ``(B, 1, H, W)``."""
+    def forward(self, cutouts: Tensor, measurements: Tensor | None = None) -> Logits:
+        """Return the candidate's logit, as its own and as that of every pixel."""
         logit = self.head(self.features(self.compress(cutouts)))  # (B, 1)
         height, width = cutouts.shape[-2:]
-        return logit[:, :, None, None].expand(-1, -1, height, width)
+        mask = logit[:, :, None, None].expand(-1, -1, height, width)
+        return Logits(mask, self.candidate(logit[:, 0], measurements))
 
 
 def baseline_settings(settings: TrainingSettings) -> TrainingSettings:
@@ -72,6 +74,8 @@ def baseline_settings(settings: TrainingSettings) -> TrainingSettings:
     return settings.model_copy(
         update={
             "network": "cnn",
+            # Pixels only, as there.
+            "measurements": [],
             "members": 1,
             "pixel_loss": "none",
             "overlap_loss": "none",

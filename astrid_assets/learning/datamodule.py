@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from astrid_assets.science.detection.measurements import MEASUREMENTS, unmeasured
 from astrid_assets.science.labelling.split_names import SPARE, SPLITS
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from astrid_assets.learning.stamps import Stamps
+    from astrid_assets.science.detection.measurements import Measurements
 
 TRAIN, VAL, TEST = SPLITS
 
@@ -41,11 +43,14 @@ class TrainArrays:
         ``train``, ``val`` or ``test``, frozen with the dataset; `SPARE`: none of them.
     weights
         How much each counts in the loss; None: all the same.
+    measurements
+        (n, len(MEASUREMENTS)), what detection measured of each; None: nothing.
     """
 
     labels: NDArray[np.uint8]
     split: NDArray[np.str_]
     weights: NDArray[np.float32] | None = None
+    measurements: Measurements | None = None
 
     def __post_init__(self) -> None:
         if self.labels.shape != self.split.shape or self.labels.ndim != 1:
@@ -59,6 +64,11 @@ class TrainArrays:
             or (self.weights < 0).any()
         ):
             raise UnusableDataset("weights must be one number of at least 0 for each label")
+        wanted = (len(self.labels), len(MEASUREMENTS))
+        if self.measurements is not None and self.measurements.shape != wanted:
+            raise UnusableDataset(
+                f"measurements need the shape {wanted}, found {self.measurements.shape}"
+            )
         if unknown := set(np.unique(self.labels).tolist()) - {0, 1}:
             raise UnusableDataset(f"labels must be 0 or 1, found {sorted(unknown)[:5]}")
         if unknown := set(np.unique(self.split).tolist()) - {*SPLITS, SPARE}:
@@ -76,12 +86,19 @@ class TrainArrays:
         """Return the row numbers of one split, ascending."""
         return np.flatnonzero(self.split == split).astype(np.int64)
 
+    @property
+    def measured(self) -> Measurements:
+        """(n, len(MEASUREMENTS)), NaN where nothing was measured."""
+        return unmeasured(len(self.labels)) if self.measurements is None else self.measurements
+
     def digest(self) -> str:
-        """Return a SHA-256 of labels, splits and weights, to recognise the same data."""
+        """Return a SHA-256 of all of it, to recognise the same data."""
         content = hashlib.sha256(self.labels.astype(np.uint8).tobytes())
         content.update("\n".join(self.split.tolist()).encode())
         if self.weights is not None:
             content.update(self.weights.astype(np.float32).tobytes())
+        if self.measurements is not None:
+            content.update(self.measurements.astype(np.float32).tobytes())
         return content.hexdigest()
 
 
@@ -98,6 +115,7 @@ class CutoutRows(Dataset[dict[str, "Tensor"]]):
         self.stamps = stamps
         self.labels = labels
         self.weights = samples.weights
+        self.measurements = samples.measured
 
     def __len__(self) -> int:
         """Count the cutouts of all splits."""
@@ -117,6 +135,7 @@ class CutoutRows(Dataset[dict[str, "Tensor"]]):
             "images": torch.from_numpy(images),  # (B, 3, H, W)
             "masks": torch.from_numpy(masks),  # (B, 1, H, W)
             "labels": torch.from_numpy(labels),  # (B,)
+            "measurements": torch.from_numpy(self.measurements[wanted]),  # (B, M)
         }
         if self.weights is not None:
             batch["weights"] = torch.from_numpy(self.weights[wanted].astype(np.float32))

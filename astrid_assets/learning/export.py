@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from astrid_assets.learning.settings import CHANNELS
-from astrid_assets.learning.unet import centre_logit
 from astrid_assets.science.arrays.types import CUTOUT_SIZE
+from astrid_assets.science.detection.measurements import MEASUREMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from astrid_assets.learning.calibration import ScoreCalibration
     from astrid_assets.learning.unet import Ensemble
     from astrid_assets.science.arrays.types import Cutouts
+    from astrid_assets.science.detection.measurements import Measurements
 
 OPSET = 18
-INPUT, MASK, SCORE = "cutouts", "mask", "score"
+INPUT, MEASURED, MASK, SCORE = "cutouts", "measurements", "mask", "score"
 
 
 class _Deployed(nn.Module):
@@ -41,16 +42,21 @@ class _Deployed(nn.Module):
         self.network = network
         self.calibration = calibration
 
-    def forward(self, cutouts: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, cutouts: Tensor, measurements: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the mask ``(B, H, W)`` and the score ``(B,)``, both 0 to 1."""
-        logits = self.network(cutouts) / self.calibration.temperature + self.calibration.offset
-        return torch.sigmoid(logits[:, 0]), torch.sigmoid(centre_logit(logits))
+        logits = self.network(cutouts, measurements)
+        mask, score = (
+            torch.sigmoid(some / self.calibration.temperature + self.calibration.offset)
+            for some in logits
+        )
+        return mask[:, 0], score
 
 
 def to_onnx(network: Ensemble, calibration: ScoreCalibration, size: int = CUTOUT_SIZE) -> bytes:
     """Return the network as one self-contained ONNX file.
 
-    Input ``cutouts`` (n, 3, size, size) float32, outputs ``mask`` (n, side, side) and
+    Inputs ``cutouts`` (n, 3, size, size) and, for a network that takes measurements,
+    ``measurements`` (n, len(MEASUREMENTS)), float32; outputs ``mask`` (n, side, side) and
     ``score`` (n,); n is free.
 
     Parameters
@@ -64,16 +70,21 @@ def to_onnx(network: Ensemble, calibration: ScoreCalibration, size: int = CUTOUT
 
     deployed = _Deployed(deepcopy(network), calibration).eval()
     # Two, not one: a batch of one is taken for a constant.
-    example = torch.zeros(2, len(CHANNELS), size, size)
+    example: tuple[Tensor, ...] = (torch.zeros(2, len(CHANNELS), size, size),)
+    names = [INPUT]
+    if network.settings.measurements:
+        example += (torch.zeros(2, len(MEASUREMENTS)),)
+        names += [MEASURED]
+    n = torch.export.Dim("n", min=1)
     with _quiet():
         program = torch.onnx.export(
             deployed,
-            (example,),
+            example,
             dynamo=True,
             opset_version=OPSET,
-            input_names=[INPUT],
+            input_names=names,
             output_names=[MASK, SCORE],
-            dynamic_shapes={INPUT: {0: torch.export.Dim("n", min=1)}},
+            dynamic_shapes={name: {0: n} for name in names},
             external_data=False,
             verbose=False,
         )
@@ -86,17 +97,27 @@ def to_onnx(network: Ensemble, calibration: ScoreCalibration, size: int = CUTOUT
 
 
 def torch_scores(
-    network: Ensemble, calibration: ScoreCalibration, cutouts: Cutouts
+    network: Ensemble,
+    calibration: ScoreCalibration,
+    cutouts: Cutouts,
+    measurements: Measurements | None = None,
 ) -> NDArray[np.float64]:
     """Return the scores of cutouts by the network itself, (n,): what ONNX must reproduce.
 
     Parameters
     ----------
     cutouts : (n, 3, size, size)
+    measurements : (n, len(MEASUREMENTS))
+        None: nothing was measured.
     """
     deployed = _Deployed(deepcopy(network), calibration).eval()
     with torch.no_grad():
-        _, scores = deployed(torch.from_numpy(np.array(cutouts, dtype=np.float32)))
+        _, scores = deployed(
+            torch.from_numpy(np.array(cutouts, dtype=np.float32)),
+            None
+            if measurements is None
+            else torch.from_numpy(np.array(measurements, dtype=np.float32)),
+        )
     return scores.numpy().astype(np.float64)
 
 

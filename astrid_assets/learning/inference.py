@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.science.detection.measurements import unmeasured
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from astrid_assets.science.detection.measurements import Measurements
 
 BATCH = 128
 """Cutouts per call of the runtime; more only costs memory."""
@@ -77,23 +81,30 @@ class OnnxScorer:
             ) from error
         inputs = {port.name: port.shape for port in self._session.get_inputs()}
         outputs = {port.name: port.shape for port in self._session.get_outputs()}
-        if set(inputs) != {"cutouts"} or set(outputs) != {"mask", "score"}:
+        self.takes_measurements = "measurements" in inputs
+        if set(inputs) - {"measurements"} != {"cutouts"} or set(outputs) != {"mask", "score"}:
             raise UnusableModel(
-                "a model takes `cutouts` and returns `mask` and `score`; this one "
-                f"takes {sorted(inputs)} and returns {sorted(outputs)}"
+                "a model takes `cutouts`, perhaps `measurements`, and returns `mask` and "
+                f"`score`; this one takes {sorted(inputs)} and returns {sorted(outputs)}"
             )
+        self._n_measurements = int(inputs["measurements"][1]) if self.takes_measurements else 0
         self._shape = tuple(inputs["cutouts"][1:])
         self._mask_shape = tuple(outputs["mask"][1:])
 
-    def score(self, cutouts: NDArray[np.float32]) -> NDArray[np.float32]:
+    def score(
+        self, cutouts: NDArray[np.float32], measurements: Measurements | None = None
+    ) -> NDArray[np.float32]:
         """Return the probability of being real for each cutout, ``(n,)``.
 
         Parameters
         ----------
         cutouts : (n, 3, 64, 64)
             May be memory-mapped; read batch by batch.
+        measurements : (n, len(MEASUREMENTS))
+            What detection measured; None: nothing. A model that sees pixels only does
+            not look at them.
         """
-        return self._run("score", cutouts, ())
+        return self._run("score", cutouts, (), measurements)
 
     def masks(self, cutouts: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probability of each pixel to belong to something real.
@@ -110,15 +121,30 @@ class OnnxScorer:
         return self._run("mask", cutouts, self._mask_shape)
 
     def _run(
-        self, output: str, cutouts: NDArray[np.float32], shape: tuple[int, ...]
+        self,
+        output: str,
+        cutouts: NDArray[np.float32],
+        shape: tuple[int, ...],
+        measurements: Measurements | None = None,
     ) -> NDArray[np.float32]:
         if cutouts.shape[1:] != self._shape:
             raise ValueError(
                 f"this model takes cutouts of shape (n, {str(self._shape)[1:]}, got {cutouts.shape}"
             )
+        told = unmeasured(len(cutouts)) if measurements is None else measurements
+        if self.takes_measurements and told.shape != (len(cutouts), self._n_measurements):
+            raise ValueError(
+                f"this model takes {self._n_measurements} measurements of each of "
+                f"{len(cutouts)} cutouts, got {told.shape}"
+            )
         found = np.empty((len(cutouts), *shape), dtype=np.float32)
         for start in range(0, len(cutouts), BATCH):
             batch = np.ascontiguousarray(cutouts[start : start + BATCH], dtype=np.float32)
-            values = self._session.run([output], {"cutouts": batch})[0]
+            given = {"cutouts": batch}
+            if self.takes_measurements:
+                given["measurements"] = np.ascontiguousarray(
+                    told[start : start + BATCH], dtype=np.float32
+                )
+            values = self._session.run([output], given)[0]
             found[start : start + len(batch)] = np.asarray(values)
         return found

@@ -18,10 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from astrid_assets.learning.unet import centre_logit
-
 if TYPE_CHECKING:
     from astrid_assets.learning.settings import LossSettings
+    from astrid_assets.learning.unet import Logits
 
 SMOOTH = 1.0
 """Pixels added to both terms of an overlap's ratio; keeps an empty mask finite."""
@@ -40,7 +39,7 @@ class Loss(NamedTuple):
 
 
 def segmentation_loss(
-    logits: Tensor,
+    logits: Logits,
     masks: Tensor,
     labels: Tensor,
     settings: LossSettings,
@@ -50,7 +49,8 @@ def segmentation_loss(
 
     Parameters
     ----------
-    logits : (B, 1, H, W)
+    logits
+        Those of mask and candidate.
     masks : (B, 1, H, W), 0 or 1
     labels : (B,), 1 real, 0 bogus
     settings
@@ -59,13 +59,13 @@ def segmentation_loss(
         How much each cutout counts; None: all the same.
     """
     counts = torch.ones_like(labels) if weights is None else weights
-    pixels = settings.pixel_weight * _mean(_pixel_loss(logits, masks, settings), counts)
+    pixels = settings.pixel_weight * _mean(_pixel_loss(logits.mask, masks, settings), counts)
     overlap = settings.overlap_weight * _mean(
-        _overlap_loss(logits, masks, settings), counts * labels
+        _overlap_loss(logits.mask, masks, settings), counts * labels
     )
     softened = labels + settings.label_smoothing * (1 - 2 * labels)
     candidate = _mean(
-        binary_cross_entropy_with_logits(centre_logit(logits), softened, reduction="none"), counts
+        binary_cross_entropy_with_logits(logits.score, softened, reduction="none"), counts
     )
     return Loss(
         pixels + overlap + settings.candidate_weight * candidate, pixels, overlap, candidate

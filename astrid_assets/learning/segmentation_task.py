@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from astrid_assets.learning.augmentation import augment
+from astrid_assets.learning.augmentation import augment, hide_measurements
 from astrid_assets.learning.losses import segmentation_loss
 from astrid_assets.learning.ranking import roc_auc
-from astrid_assets.learning.unet import Ensemble, central, centre_logit
+from astrid_assets.learning.unet import Ensemble, central
 
 if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -52,7 +52,8 @@ class SegmentationTask(lightning.LightningModule):
         seed = _mix(self.settings.first_seed, self.member, self.current_epoch, batch_idx)
         generator = torch.Generator().manual_seed(seed)
         images, masks = augment(batch["images"], batch["masks"], generator, self.settings)
-        logits = self.network(_channels_last(images))  # (B, 1, H, W)
+        measurements = hide_measurements(batch["measurements"], generator, self.settings)
+        logits = self.network(_channels_last(images), measurements)
         masks = central(masks, self.settings.size)
         loss = segmentation_loss(
             logits, masks, batch["labels"], self.settings, batch.get("weights")
@@ -62,16 +63,16 @@ class SegmentationTask(lightning.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:  # noqa: ARG002
         """Keep the losses and scores of one batch until the epoch ends."""
-        logits = self.network(_channels_last(batch["images"]))
+        logits = self.network(_channels_last(batch["images"]), batch["measurements"])
         masks = central(batch["masks"], self.settings.size)
         loss = segmentation_loss(logits, masks, batch["labels"], self.settings)
-        count = len(logits)
+        count = len(batch["labels"])
         self._val.append(
             {
                 "count": torch.tensor(float(count)),
                 "total": loss.total * count,
                 "candidate": loss.candidate * count,
-                "logit": centre_logit(logits),
+                "logit": logits.score,
                 "label": batch["labels"],
             }
         )

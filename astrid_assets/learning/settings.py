@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from astrid_assets.science.detection.measurements import MEASUREMENTS
 from astrid_assets.science.settings import Settings
 
 Network = Literal["unet", "cnn"]
@@ -42,6 +43,11 @@ class NetworkSettings(Settings):
         min_length=1,
         description="what it sees of a cutout, in this order: science, reference, score",
     )
+    measurements: list[str] = Field(
+        default=list(MEASUREMENTS),
+        description="what it is given beside the pixels: numbers that detection measured, see "
+        "science.detection.measurements; none: it sees pixels only",
+    )
     size: int = Field(
         default=64, ge=16, description="pixels around the centre that it sees, a side"
     )
@@ -62,6 +68,17 @@ class NetworkSettings(Settings):
         if len(set(channels)) != len(channels):
             raise ValueError(f"a channel is named twice: {channels}")
         return channels
+
+    @field_validator("measurements")
+    @classmethod
+    def _known_measurements(cls, names: list[str]) -> list[str]:
+        if unknown := sorted(set(names) - set(MEASUREMENTS)):
+            raise ValueError(
+                f"nothing measured is called {unknown[0]!r}; there are {', '.join(MEASUREMENTS)}"
+            )
+        if len(set(names)) != len(names):
+            raise ValueError(f"a measurement is named twice: {names}")
+        return names
 
     @model_validator(mode="after")
     def _halves(self) -> NetworkSettings:
@@ -126,6 +143,12 @@ class AugmentationSettings(Settings):
         ge=0,
         le=1,
         description="share in which science and reference are exchanged and the score its sign",
+    )
+    unmeasured: float = Field(
+        default=0.15,
+        ge=0,
+        le=1,
+        description="share that is shown without measurements, as alerts come",
     )
 
 

@@ -24,11 +24,7 @@ from astrid_assets.learning.checkpoints import (
     restore_best,
     state_to_resume,
 )
-from astrid_assets.learning.datamodule import (
-    VAL,
-    CutoutData,
-    TrainArrays,
-)
+from astrid_assets.learning.datamodule import TRAIN, VAL, CutoutData, TrainArrays
 from astrid_assets.learning.segmentation_task import EpochMetrics, SegmentationTask
 from astrid_assets.learning.trainer import (
     MONITORED,
@@ -36,7 +32,7 @@ from astrid_assets.learning.trainer import (
     make_trainer,
     quiet_and_deterministic,
 )
-from astrid_assets.learning.unet import Ensemble, UNet, centre_logit
+from astrid_assets.learning.unet import Ensemble, UNet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,6 +113,7 @@ def train(
             state = state_to_resume(folder, fingerprint)
             resumed_after += 0 if state is None else state["epoch"] + 1
             network = _network(settings, member)
+            network.candidate.learn_scale(samples.measured[samples.rows(TRAIN)])
             task = SegmentationTask(
                 Ensemble([network], settings), settings, member=member, fingerprint=fingerprint
             )
@@ -171,7 +168,10 @@ def _network(settings: TrainingSettings, member: int) -> UNet | CandidateCNN:
 def _val_calibration(network: Ensemble, data: CutoutData) -> ScoreCalibration:
     with torch.inference_mode():
         logits = torch.cat(
-            [centre_logit(network(batch["images"])) for batch in data.val_dataloader()]
+            [
+                network(batch["images"], batch["measurements"]).score
+                for batch in data.val_dataloader()
+            ]
         )
     labels = data.samples.labels[data.samples.rows(VAL)]
     return fit_calibration(logits.numpy().astype(np.float64), labels == 1)

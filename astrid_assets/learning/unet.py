@@ -12,16 +12,19 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from astrid_assets.learning.settings import CHANNELS, Activation, NetworkSettings
+from astrid_assets.science.detection.measurements import MEASUREMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from astrid_assets.science.detection.measurements import Measurements
 
 CENTRE_RADIUS_PX = 4
 """The candidate's score is the highest mask logit within this many pixels of the
@@ -35,6 +38,100 @@ MISSING_FROM = 1e20
 
 INPUT_LIMIT_SIGMA = 1e6
 """Brighter pixels are clipped; their squares stay exact enough in float32."""
+
+
+HIDDEN = 128
+"""Width of the two layers that weigh measurements against pixels."""
+
+LIMIT_SPREADS = 4.0
+"""A measurement further from the middle than so many spreads is taken for that far."""
+
+LOGIT_UNIT = 5.0
+"""Logits are divided by it where they stand beside measurements in units of their spread."""
+
+
+class Logits(NamedTuple):
+    """What a network says: of each pixel ``(B, 1, H, W)``, and of the candidate ``(B,)``."""
+
+    mask: Tensor
+    score: Tensor
+
+
+class CandidateHead(nn.Module):
+    """The candidate's logit: what the pixels say, corrected by what was measured.
+
+    Measurements are brought to a common scale by middle and spread of the training rows,
+    which are part of the network. What is missing counts as nothing, not as zero: for each
+    number the network knows whether there is one.
+
+    Parameters
+    ----------
+    names
+        Which of `MEASUREMENTS`; with none the pixels decide alone.
+    """
+
+    middle: Tensor
+    spread: Tensor
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__()
+        every = list(MEASUREMENTS)
+        self.columns = [every.index(name) for name in names]
+        count = len(names)
+        self.register_buffer("middle", torch.zeros(count))
+        self.register_buffer("spread", torch.ones(count))
+        last = nn.Linear(HIDDEN, 1)
+        # Training begins with what the pixels say.
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.correction = nn.Sequential(
+            nn.Linear(2 * count + 1, HIDDEN),
+            nn.ReLU(),
+            nn.Linear(HIDDEN, HIDDEN),
+            nn.ReLU(),
+            last,
+        )
+        if not count:
+            self.correction = nn.Sequential()
+
+    def learn_scale(self, measurements: Measurements) -> None:
+        """Take middle (median) and spread (half the central 68 %) of the training rows.
+
+        Parameters
+        ----------
+        measurements : (n, len(MEASUREMENTS))
+        """
+        for place, column in enumerate(self.columns):
+            known = measurements[:, column]
+            known = known[np.isfinite(known)]
+            if not len(known):
+                continue
+            low, middle, high = np.percentile(known, [15.87, 50.0, 84.13])
+            self.middle[place] = float(middle)
+            if high > low:
+                self.spread[place] = float(high - low) / 2
+
+    def forward(self, from_pixels: Tensor, measurements: Tensor | None) -> Tensor:
+        """Return the candidate's logit, ``(B,)``.
+
+        Parameters
+        ----------
+        from_pixels : (B,)
+            Highest logit of the mask near the centre.
+        measurements : (B, len(MEASUREMENTS))
+        """
+        if not self.columns:
+            return from_pixels
+        if measurements is None:
+            some = from_pixels.new_full((len(from_pixels), len(self.columns)), torch.nan)
+        else:
+            some = measurements[:, self.columns]
+        # A comparison with NaN is false.
+        known = torch.abs(some) < MISSING_FROM
+        some = torch.where(known, some, self.middle)
+        some = torch.clamp((some - self.middle) / self.spread, -LIMIT_SPREADS, LIMIT_SPREADS)
+        beside = torch.cat([some, known.to(some.dtype), from_pixels[:, None] / LOGIT_UNIT], dim=1)
+        return from_pixels + self.correction(beside)[:, 0]
 
 
 class CompressCutouts(nn.Module):
@@ -133,12 +230,20 @@ class UNet(nn.Module):
             ConvPair(2 * narrow, narrow, activation) for narrow in widths[-2::-1]
         )
         self.head = nn.Conv2d(widths[0], 1, 1)
+        self.candidate = CandidateHead(settings.measurements)
         self.pool = nn.MaxPool2d(2)
         odds = FOREGROUND_FRACTION / (1.0 - FOREGROUND_FRACTION)
         nn.init.constant_(cast("Tensor", self.head.bias), math.log(odds))
 
-    def forward(self, cutouts: Tensor) -> Tensor:
-        """Return the mask's logits, ``(B, 1, H, W)``."""
+    def forward(self, cutouts: Tensor, measurements: Tensor | None = None) -> Logits:
+        """Return the logits of mask and candidate.
+
+        Parameters
+        ----------
+        cutouts : (B, C, H, W)
+        measurements : (B, len(MEASUREMENTS))
+            NaN: not measured; None: nothing was.
+        """
         x = self.first(self.compress(cutouts))  # (B, F, H, W)
         skips = []
         for down in self.down:
@@ -147,11 +252,12 @@ class UNet(nn.Module):
         x = self.dropout(x)
         for up, merge, skip in zip(self.up, self.merge, reversed(skips), strict=True):
             x = merge(torch.cat([skip, up(x)], dim=1))  # and up again
-        return self.head(x)  # (B, 1, H, W)
+        mask = self.head(x)  # (B, 1, H, W)
+        return Logits(mask, self.candidate(centre_logit(mask), measurements))
 
 
 class Ensemble(nn.Module):
-    """Networks of different seeds as one: the mean of their logits.
+    """Networks of different seeds as one: the mean of their logits, of mask and candidate.
 
     The mean of logits, not of probabilities: a temperature that divides it calibrates
     the whole, and one member that is sure does not silence the others.
@@ -170,11 +276,16 @@ class Ensemble(nn.Module):
         self.settings = settings
         self.window = Window(settings.channels, settings.size)
 
-    def forward(self, cutouts: Tensor) -> Tensor:
-        """Return the mask's logits of whole cutouts, ``(B, 1, size, size)``."""
+    def forward(self, cutouts: Tensor, measurements: Tensor | None = None) -> Logits:
+        """Return the logits of whole cutouts: mask ``(B, 1, size, size)``, score ``(B,)``."""
         seen = self.window(cutouts)
-        logits = [member(seen) for member in self.members]
-        return torch.stack(logits).mean(dim=0) if len(logits) > 1 else logits[0]
+        logits = [member(seen, measurements) for member in self.members]
+        if len(logits) == 1:
+            return logits[0]
+        return Logits(
+            torch.stack([one.mask for one in logits]).mean(dim=0),
+            torch.stack([one.score for one in logits]).mean(dim=0),
+        )
 
 
 def centre_disc(radius_px: int = CENTRE_RADIUS_PX) -> np.ndarray:

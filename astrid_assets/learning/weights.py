@@ -75,7 +75,8 @@ def network_from_weights(content: bytes) -> tuple[Ensemble, ScoreCalibration, in
         tensors = load(content)
         length = int.from_bytes(content[:8], "little")
         said = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][ABOUT])
-        settings = TrainingSettings.model_validate(said[SETTINGS])
+        # Networks of before saw pixels only.
+        settings = TrainingSettings.model_validate({"measurements": []} | said[SETTINGS])
         calibration = ScoreCalibration(**said[CALIBRATION])
         size = int(said[SIZE])
         of_kind = CandidateCNN if settings.network == "cnn" else UNet

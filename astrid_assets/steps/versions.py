@@ -8,15 +8,15 @@ MASTERS = "1"
 PROCESS = "3"
 REFERENCE = "4"
 SUBTRACT = "4"
-DETECT = "4"
-INJECT = "3"
+DETECT = "5"
+INJECT = "4"
 LIGHT_CURVES = "1"
 LABEL = "3"
-COLLECT = "4"
-TRAIN = "5"
+COLLECT = "5"
+TRAIN = "6"
 EVALUATE = "1"
 DEPLOY = "6"
 CUTOUTS = "1"
-"""What a network is given: which images, cut out how, in which units. A model of another
-version is refused. Raised only together with `DETECT` and `INJECT`: a new model scores the
-stored cutouts of an unchanged search."""
+"""What a network is given: which images, cut out how, in which units, and which measurements
+in which order. A model of another version is refused. Raised only together with `DETECT` and
+`INJECT`: a new model scores the stored cutouts of an unchanged search."""

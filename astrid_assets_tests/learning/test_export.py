@@ -13,7 +13,9 @@ import torch
 from astrid_assets.learning.calibration import ScoreCalibration
 from astrid_assets.learning.export import to_onnx
 from astrid_assets.learning.inference import OnnxScorer, UnusableModel
-from astrid_assets.learning.unet import centre_logit
+from astrid_assets.learning.settings import NetworkSettings
+from astrid_assets.learning.unet import Ensemble, UNet
+from astrid_assets.science.detection.measurements import MEASUREMENTS, unmeasured
 
 pytestmark = pytest.mark.slow
 
@@ -26,28 +28,43 @@ def content(small_training) -> bytes:
     return to_onnx(model.network, model.calibration, SIZE)
 
 
-def torch_scores(model, images):
+def torch_scores(model, images, measurements=None):
     with torch.inference_mode():
-        logits = model.network(torch.from_numpy(images)) / model.calibration.temperature
-        logits = logits + model.calibration.offset
-        return (
-            torch.sigmoid(centre_logit(logits)).numpy(),
-            torch.sigmoid(logits[:, 0]).numpy(),
+        logits = model.network(
+            torch.from_numpy(images),
+            None if measurements is None else torch.from_numpy(measurements),
         )
+        mask, score = (
+            torch.sigmoid(some / model.calibration.temperature + model.calibration.offset)
+            for some in logits
+        )
+        return score.numpy(), mask[:, 0].numpy()
 
 
-def test_onnx_gives_the_scores_and_masks_of_torch(content, small_training):
+@pytest.mark.parametrize("told", ["nothing", "all", "some"])
+def test_onnx_gives_the_scores_and_masks_of_torch(content, small_training, told, rng):
     images = small_training.cutouts.images
-    scores, masks = torch_scores(small_training.model, images)
+    measurements = None
+    if told != "nothing":
+        measurements = rng.normal(size=(len(images), len(MEASUREMENTS))).astype(np.float32)
+        if told == "some":
+            measurements[rng.random(measurements.shape) < 0.3] = np.nan
+    scores, masks = torch_scores(small_training.model, images, measurements)
     scorer = OnnxScorer(content)
-    np.testing.assert_allclose(scorer.score(images), scores, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(scorer.score(images, measurements), scores, rtol=0, atol=1e-5)
     np.testing.assert_allclose(scorer.masks(images), masks, rtol=0, atol=1e-5)
     assert scores.std() > 0.05  # the network is not a constant
 
 
-def test_the_score_is_the_highest_mask_value_near_the_centre(content, small_training):
+def test_of_pixels_alone_the_score_is_the_highest_mask_value_near_the_centre(small_training):
     images = small_training.cutouts.images[:20]
-    scorer = OnnxScorer(content)
+    shape = NetworkSettings(measurements=[], size=SIZE, base_filters=2, depth=1)
+    untold = to_onnx(Ensemble([UNet(shape)], shape), ScoreCalibration(1.0, 0.0, 0.5), SIZE)
+    scorer = OnnxScorer(untold)
+    # As models of before, it takes what was measured and does not look at it.
+    assert not scorer.takes_measurements
+    nothing = unmeasured(len(images))
+    np.testing.assert_array_equal(scorer.score(images), scorer.score(images, nothing))
     y, x = np.mgrid[:SIZE, :SIZE] - SIZE // 2
     near = scorer.masks(images)[:, x**2 + y**2 <= 16]
     np.testing.assert_allclose(scorer.score(images), near.max(axis=1), atol=1e-6)

@@ -28,7 +28,9 @@ def shape(base_filters: int, depth: int) -> NetworkSettings:
 @pytest.mark.parametrize(("size", "depth"), [(64, 3), (32, 2), (48, 4)])
 def test_the_mask_has_the_size_of_the_cutout(size, depth):
     network = UNet(shape(2, depth)).eval()
-    assert network(torch.zeros(2, 3, size, size)).shape == (2, 1, size, size)
+    mask, score = network(torch.zeros(2, 3, size, size))
+    assert mask.shape == (2, 1, size, size)
+    assert score.shape == (2,)
 
 
 def test_a_new_network_expects_few_foreground_pixels():
@@ -57,12 +59,14 @@ def test_missing_pixels_read_as_blank_sky(bad, rng):
     blank = cutouts.clone()
     cutouts[0, :, 3:6, 3:6] = bad
     blank[0, :, 3:6, 3:6] = 0.0
-    assert torch.equal(network(cutouts), network(blank))
+    for found, expected in zip(network(cutouts), network(blank), strict=True):
+        assert torch.equal(found, expected)
 
 
 def test_the_brightest_pixels_leave_the_result_finite():
     cutouts = torch.full((1, 3, 16, 16), 1e19)
-    assert torch.isfinite(UNet(shape(2, 1)).eval()(cutouts)).all()
+    for logits in UNet(shape(2, 1)).eval()(cutouts):
+        assert torch.isfinite(logits).all()
 
 
 def test_a_far_bright_pixel_does_not_change_the_mask_at_the_centre(rng):
@@ -70,7 +74,8 @@ def test_a_far_bright_pixel_does_not_change_the_mask_at_the_centre(rng):
     plain = torch.from_numpy(rng.normal(size=(1, 3, 64, 64)).astype(np.float32))
     bright = plain.clone()
     bright[0, :, 2, 2] = 1e5
-    assert torch.equal(network(plain)[..., 32, 32], network(bright)[..., 32, 32])
+    here = (..., 32, 32)
+    assert torch.equal(network(plain).mask[here], network(bright).mask[here])
 
 
 def test_the_disc_holds_the_pixels_within_four():
@@ -92,7 +97,9 @@ def test_members_count_by_the_mean_of_their_logits(rng):
     members = [UNet(shape(2, 1)).eval() for _ in range(3)]
     cutouts = torch.from_numpy(rng.normal(size=(2, 3, 16, 16)).astype(np.float32))
     together = Ensemble(members, shape(2, 1)).eval()(cutouts)
-    torch.testing.assert_close(together, sum(member(cutouts) for member in members) / 3)
+    alone = [member(cutouts) for member in members]
+    torch.testing.assert_close(together.mask, sum(one.mask for one in alone) / 3)
+    torch.testing.assert_close(together.score, sum(one.score for one in alone) / 3)
 
 
 def test_a_network_sees_its_channels_around_the_centre_only(rng):
@@ -103,10 +110,10 @@ def test_a_network_sees_its_channels_around_the_centre_only(rng):
     other[:, 1] = 7.0  # the reference
     other[..., :24] = 7.0  # beyond the window: pixels 24 to 39
     other[..., 40:, :] = 7.0
-    assert torch.equal(network(cutouts), network(other))
-    assert network(cutouts).shape == (1, 1, 16, 16)
+    assert torch.equal(network(cutouts).mask, network(other).mask)
+    assert network(cutouts).mask.shape == (1, 1, 16, 16)
     other[0, 2, 32, 32] = 50.0
-    assert not torch.equal(network(cutouts), network(other))
+    assert not torch.equal(network(cutouts).mask, network(other).mask)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from astrid_assets.learning.gate.settings import GateSettings
     from astrid_assets.science.arrays.types import Cutouts
+    from astrid_assets.science.detection.measurements import Measurements
 
 SAME_SCORE = 1e-6
 """Rounding of float32 sums: scores of one cutout in different batches agree to this."""
@@ -33,28 +34,34 @@ TIMED = 256
 class Scorer(Protocol):
     """A model that is ready to score."""
 
-    def score(self, cutouts: Cutouts) -> NDArray[np.float32]:
+    def score(
+        self, cutouts: Cutouts, measurements: Measurements | None = None
+    ) -> NDArray[np.float32]:
         """Return the probability of being real of each cutout, ``(n,)``."""
         ...
 
 
-def soundness(scorer: Scorer, cutouts: Cutouts, settings: GateSettings) -> list[Check]:
+def soundness(
+    scorer: Scorer, cutouts: Cutouts, measurements: Measurements, settings: GateSettings
+) -> list[Check]:
     """Return the numeric checks of a model.
 
     Parameters
     ----------
     cutouts : (n, 3, size, size)
         Some that it will be judged on; at least two.
+    measurements : (n, len(MEASUREMENTS))
+        What was measured of them.
     """
     return [
-        _odd_input(scorer, cutouts),
-        _repeats(scorer, cutouts),
-        _company(scorer, cutouts),
-        *_costs(scorer, cutouts, settings),
+        _odd_input(scorer, cutouts, measurements),
+        _repeats(scorer, cutouts, measurements),
+        _company(scorer, cutouts, measurements),
+        *_costs(scorer, cutouts, measurements, settings),
     ]
 
 
-def _odd_input(scorer: Scorer, cutouts: Cutouts) -> Check:
+def _odd_input(scorer: Scorer, cutouts: Cutouts, measurements: Measurements) -> Check:
     one = np.asarray(cutouts[:1], dtype=np.float32)
     holed = one.copy()
     holed[..., ::2] = np.nan
@@ -66,11 +73,18 @@ def _odd_input(scorer: Scorer, cutouts: Cutouts) -> Check:
         "infinity": np.full_like(one, np.inf),
         "huge values": np.full_like(one, HUGE),
         "huge negative values": np.full_like(one, -HUGE),
-        "what it will be judged on": np.asarray(cutouts, dtype=np.float32),
+    }
+    tried: dict[str, tuple[Cutouts, Measurements]] = {
+        "what it will be judged on": (np.asarray(cutouts, dtype=np.float32), measurements),
+        **{name: (some, measurements[:1]) for name, some in odd.items()},
+        **{
+            f"measurements of {value:g}": (one, np.full_like(measurements[:1], value))
+            for value in (np.nan, np.inf, 0.0, HUGE, -HUGE)
+        },
     }
     wrong = []
-    for name, some in odd.items():
-        scores = scorer.score(some)
+    for name, (some, told) in tried.items():
+        scores = scorer.score(some, told)
         if not (np.isfinite(scores).all() and (scores >= 0).all() and (scores <= 1).all()):
             wrong.append(name)
     return Check(
@@ -80,12 +94,13 @@ def _odd_input(scorer: Scorer, cutouts: Cutouts) -> Check:
         passed=not wrong,
         detail=f"no score from 0 to 1 for: {', '.join(wrong)}; train again"
         if wrong
-        else f"tried: {', '.join(odd)}",
+        else f"tried: {', '.join(tried)}",
     )
 
 
-def _repeats(scorer: Scorer, cutouts: Cutouts) -> Check:
-    same = np.array_equal(scorer.score(cutouts), scorer.score(cutouts), equal_nan=True)
+def _repeats(scorer: Scorer, cutouts: Cutouts, measurements: Measurements) -> Check:
+    first, second = (scorer.score(cutouts, measurements) for _ in range(2))
+    same = np.array_equal(first, second, equal_nan=True)
     return Check(
         name="the same cutouts get the same scores",
         value=float(not same),
@@ -95,9 +110,10 @@ def _repeats(scorer: Scorer, cutouts: Cutouts) -> Check:
     )
 
 
-def _company(scorer: Scorer, cutouts: Cutouts) -> Check:
-    together = scorer.score(cutouts)
-    alone = np.concatenate([scorer.score(cutouts[row : row + 1]) for row in range(len(cutouts))])
+def _company(scorer: Scorer, cutouts: Cutouts, measurements: Measurements) -> Check:
+    together = scorer.score(cutouts, measurements)
+    each = [slice(row, row + 1) for row in range(len(cutouts))]
+    alone = np.concatenate([scorer.score(cutouts[row], measurements[row]) for row in each])
     worst = float(np.abs(together - alone).max())
     return Check(
         name="largest difference of a score, alone and among others",
@@ -109,10 +125,13 @@ def _company(scorer: Scorer, cutouts: Cutouts) -> Check:
     )
 
 
-def _costs(scorer: Scorer, cutouts: Cutouts, settings: GateSettings) -> list[Check]:
+def _costs(
+    scorer: Scorer, cutouts: Cutouts, measurements: Measurements, settings: GateSettings
+) -> list[Check]:
+    told = np.resize(measurements, (TIMED, measurements.shape[1]))
     many = np.resize(np.asarray(cutouts, dtype=np.float32), (TIMED, *cutouts.shape[1:]))
     before, start = _peak_mb(), time.perf_counter()
-    scorer.score(many)
+    scorer.score(many, told)
     spent_ms = (time.perf_counter() - start) * 1e3 / TIMED
     after = _peak_mb()
     checks = [

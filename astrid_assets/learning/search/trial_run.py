@@ -50,7 +50,12 @@ def run_trial(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     metric: Metric = given["metric"]
     with np.load(given["samples"], allow_pickle=False) as arrays:
         weights = arrays["weights"]
-        samples = TrainArrays(arrays["labels"], arrays["split"], weights if len(weights) else None)
+        samples = TrainArrays(
+            arrays["labels"],
+            arrays["split"],
+            weights if len(weights) else None,
+            arrays["measurements"],
+        )
     stamps = Stamps(tuple(map(Path, given["images"])), tuple(map(Path, given["masks"])))
     history: list[EpochMetrics] = []
     last_at = time.monotonic()

@@ -119,7 +119,13 @@ def _given(
     """Return what all trials share, as plain values and paths."""
     arrays = home / "samples.npz"
     weights = np.empty(0, np.float32) if samples.weights is None else samples.weights
-    np.savez(arrays, labels=samples.labels, split=samples.split, weights=weights)
+    np.savez(
+        arrays,
+        labels=samples.labels,
+        split=samples.split,
+        weights=weights,
+        measurements=samples.measured,
+    )
     return {
         "images": [str(path.absolute()) for path in stamps.images],
         "masks": [str(path.absolute()) for path in stamps.masks],

@@ -67,6 +67,8 @@ class Candidate:
         Bits of the difference's mask within one FWHM.
     reasons
         `RejectReason` bits; 0 means kept.
+    measurements
+        What else was measured, in the order of `measurements.MEASUREMENTS`; NaN: it was not.
     """
 
     x: float
@@ -86,6 +88,7 @@ class Candidate:
     elongation: float | None
     mask_bits: int
     reasons: int
+    measurements: tuple[float, ...] = ()
 
     @property
     def sign(self) -> int:

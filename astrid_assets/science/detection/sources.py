@@ -14,6 +14,7 @@ import numpy as np
 from astrid_assets.science.arrays.robust import mad_sigma
 from astrid_assets.science.detection.candidate import Candidate
 from astrid_assets.science.detection.filters import bits_near, failed_tests
+from astrid_assets.science.detection.measuring import measurements_of
 from astrid_assets.science.detection.peaks import Peaks, find_peaks, window
 from astrid_assets.science.detection.shapes import (
     PointSource,
@@ -27,6 +28,7 @@ from astrid_assets.science.reasons import ReasonCode
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from astrid_assets.science.detection.measurements import Measurements
     from astrid_assets.science.detection.settings import DetectionSettings
     from astrid_assets.science.detection.shapes import CandidateShapes
     from astrid_assets.science.differencing.difference import Difference
@@ -98,7 +100,10 @@ def detect(difference: Difference, science: Frame, settings: DetectionSettings) 
     )
     reasons = failed_tests(peaks, shapes, difference, source, fwhm_px, settings)
     bits = bits_near(difference.mask, peaks, fwhm_px)
-    return _candidates(difference, peaks, shapes, reasons, bits)
+    measured = measurements_of(
+        difference, peaks, shapes, source, (gain, chi2), noise / sky_noise, fwhm_px
+    )
+    return _candidates(difference, peaks, shapes, reasons, bits, measured)
 
 
 def _candidates(
@@ -107,6 +112,7 @@ def _candidates(
     shapes: CandidateShapes,
     reasons: NDArray[np.integer],
     bits: NDArray[np.integer],
+    measured: Measurements,
 ) -> list[Candidate]:
     """Return what was measured and judged of each peak."""
     ra, dec = difference.wcs.all_pix2world(peaks.x, peaks.y, 0)
@@ -129,6 +135,7 @@ def _candidates(
             elongation=_or_none(shapes.elongation, i),
             mask_bits=int(bits[i]),
             reasons=int(reasons[i]),
+            measurements=tuple(measured[i].tolist()),
         )
         for i in range(len(peaks))
     ]

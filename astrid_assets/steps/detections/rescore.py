@@ -8,12 +8,10 @@ had said stays in ``detection_scores``.
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from sqlalchemy import update
 
 from astrid_assets.science.quality.gates import INPUT_DRIFT, SCORE_DRIFT
@@ -26,12 +24,14 @@ from astrid_assets.storage.database.tables.detections import Detection, Detectio
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.database.tables.nights import NightSummary
 from astrid_assets.storage.database.upsert import upsert
+from astrid_assets.storage.objects.cutout_files import read_cutout_file
 from astrid_assets.storage.queries import candidates, gates
 from astrid_assets.storage.review.score_opinions import limits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from sqlalchemy.orm import Session
 
@@ -113,7 +113,7 @@ def rescore_tasks(
 
 def rescore_frame(task: RescoreTask) -> NDArray[np.float32]:
     """Return the scores of a frame's stored cutouts, ``(n,)``."""
-    cutouts = np.load(io.BytesIO(task.store.get(task.cutout_key)), allow_pickle=False)
+    cutouts = read_cutout_file(task.store.get(task.cutout_key))
     return model_scores(task.store, task.model_key, task.calibration, cutouts)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from astrid_assets.learning.inference import OnnxScorer
     from astrid_assets.learning.survey_calibration import OwnCalibration
     from astrid_assets.science.labelling.score_limits import ScoreLimits
+    from astrid_assets.storage.objects.cutout_files import MeasuredCutouts
     from astrid_assets.storage.objects.object_store import ObjectStore
 
 
@@ -22,7 +23,7 @@ def model_scores(
     store: ObjectStore,
     model_key: str,
     calibration: OwnCalibration | None,
-    cutouts: NDArray[np.float32],
+    cutouts: MeasuredCutouts,
 ) -> NDArray[np.float32]:
     """Return the probability of being real of each cutout, ``(n,)``.
 
@@ -32,9 +33,9 @@ def model_scores(
         Object key of the ONNX file.
     calibration
         The survey's own; None: the model's common one.
-    cutouts : (n, 3, 64, 64)
+    cutouts : n
     """
-    scores = _scorer(store, model_key).score(cutouts)
+    scores = _scorer(store, model_key).score(cutouts.pixels, cutouts.measurements)
     return scores if calibration is None else calibration.scores(scores)
 
 

@@ -7,7 +7,6 @@ the deployed model, or, before there is one, from the S/N ranking, marked as suc
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from astrid_assets.pictures.thumbnails import score_picture
 from astrid_assets.science.detection.cutouts import cut
+from astrid_assets.science.detection.measurements import stacked
 from astrid_assets.science.detection.ranking import snr_ranking
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.mask_bits import UNUSABLE
@@ -27,6 +27,7 @@ from astrid_assets.storage.database.tables.detections import CandidateRow, Detec
 from astrid_assets.storage.fits.differences import difference_from_fits
 from astrid_assets.storage.fits.frames import frame_from_fits
 from astrid_assets.storage.objects import layout
+from astrid_assets.storage.objects.cutout_files import MeasuredCutouts, cutout_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,17 +81,18 @@ def detect_frame(task: DetectTask) -> DetectOutcome:
         return DetectOutcome(rows, [], area, picture)
 
     cutouts = cut(science, difference, kept)
-    buffer = io.BytesIO()
-    np.save(buffer, cutouts)
+    measured = stacked(kept)
     key = task.store.put(
         layout.cutouts_key(task.survey, task.night, task.observation_id),
-        buffer.getvalue(),
+        cutout_file(cutouts, measured),
         ".npy",
     )
     if task.model_key is None:
         scores = snr_ranking(np.array([candidate.score for candidate in kept]))
     else:
-        scores = model_scores(task.store, task.model_key, task.calibration, cutouts)
+        scores = model_scores(
+            task.store, task.model_key, task.calibration, MeasuredCutouts(cutouts, measured)
+        )
     # One time for all: it distinguishes one run from another.
     detected_at = now()
     detections = [

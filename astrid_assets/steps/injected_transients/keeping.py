@@ -5,14 +5,15 @@ The gate of new models counts how many of them each model keeps; no dataset hold
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astrid_assets.science.detection.cutouts import cut
+from astrid_assets.science.detection.measurements import stacked
 from astrid_assets.storage.objects import layout
+from astrid_assets.storage.objects.cutout_files import cutout_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,10 +55,9 @@ def keep_cutouts(
     if not numbers:
         return KeptCutouts(None, {})
     chosen = [found[place] for place in recovery.candidate[numbers].tolist()]
-    buffer = io.BytesIO()
-    np.save(buffer, cut(science, difference, chosen))
+    content = cutout_file(cut(science, difference, chosen), stacked(chosen))
     key = layout.injected_cutouts_key(task.profile.name, task.night, task.observation_id)
     return KeptCutouts(
-        task.store.put(key, buffer.getvalue(), ".npy"),
+        task.store.put(key, content, ".npy"),
         {number: index for index, number in enumerate(numbers)},
     )

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.labelling.duplicates import DuplicateSearch
     from astrid_assets.steps.learning.settings import CollectionSettings
     from astrid_assets.steps.nights import Tools
+    from astrid_assets.storage.objects.cutout_files import MeasuredCutouts
     from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.storage.review.labels import LabelledRow
 
@@ -221,7 +222,8 @@ def _with_sides(
     meters = CutoutMeters(len(rows))
     hashes: list[str] = []
 
-    def measure(first: int, images: Cutouts) -> None:
+    def measure(first: int, cutouts: MeasuredCutouts) -> None:
+        images = cutouts.pixels
         meters.add(first, images)
         hashes.extend(hashlib.sha256(image.tobytes()).hexdigest() for image in images)
         tell("measuring cutouts", len(hashes), len(rows))
@@ -245,7 +247,7 @@ def _with_sides(
 def read_cutouts(store: ObjectStore, places: Sequence[tuple[str, int]]) -> Cutouts:
     """Read cutouts by object key and row: (n, 3, size, size), each object once."""
     with CutoutReader(store) as reader:
-        return reader.read(places)
+        return reader.read(places).pixels
 
 
 def _examples(store: ObjectStore, chosen: Sequence[Chosen]) -> tuple[Cutouts, tuple[str, ...]]:
@@ -272,6 +274,7 @@ def _duplicates(
 
         def score(some: NDArray[np.int64]) -> NDArray[np.float32]:
             wanted = [rows[row] for row in some.tolist()]
-            return reader.read([(row.cutout_key, row.cutout_index) for row in wanted])[:, -1]
+            found = reader.read([(row.cutout_key, row.cutout_index) for row in wanted])
+            return found.pixels[:, -1]
 
         return search.keys(score, settings.duplicate_correlation)

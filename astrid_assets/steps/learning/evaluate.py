@@ -206,8 +206,10 @@ def open_scorer(tools: Tools, model: Model) -> OnnxScorer:
 def scores_of_rows(scorer: OnnxScorer, arrays: DatasetArrays, rows: Rows) -> Scores:
     """Return the scores of rows, some cutouts at a time: a split may be gigabytes."""
     parts = [
-        scorer.score(arrays.images(rows[start : start + SCORED_AT_ONCE]))
-        for start in range(0, len(rows), SCORED_AT_ONCE)
+        scorer.score(arrays.images(some), arrays.measurements(some))
+        for some in (
+            rows[start : start + SCORED_AT_ONCE] for start in range(0, len(rows), SCORED_AT_ONCE)
+        )
     ]
     return np.concatenate([np.empty(0), *parts]).astype(np.float64)
 

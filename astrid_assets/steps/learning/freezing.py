@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from astrid_assets.science.detection.measurements import MEASUREMENTS
 from astrid_assets.science.labelling.dataset_settings import DatasetQualitySettings
 from astrid_assets.science.labelling.thinning import training_weights
 from astrid_assets.steps import versions
+from astrid_assets.steps.learning.opening import MEASURED
 from astrid_assets.steps.learning.settings import SURVEY_SCORE, UNREVIEWED, CollectionSettings
 from astrid_assets.storage.database import ids
 from astrid_assets.storage.database.catalogue import now
@@ -86,6 +88,10 @@ def samples_table(
             "frame": sides.places.frame,
             "pixel_hash": written.image_hashes,
             "content_hash": written.sample_hashes,
+            **{
+                MEASURED + name: pl.Series(written.measurements[:, column], nan_to_null=True)
+                for column, name in enumerate(MEASUREMENTS)
+            },
         },
         schema_overrides={
             name: pl.String if name in {"object_id", "classification"} else pl.Float64

@@ -43,7 +43,7 @@ def golden_record(
     labels = arrays.is_real[val]
     some = [_spread(val[labels]), _spread(val[~labels])]
     rows = np.sort(np.concatenate(some))
-    scores = torch_scores(network, calibration, arrays.images(rows))
+    scores = torch_scores(network, calibration, arrays.images(rows), arrays.measurements(rows))
     return {"dataset_id": arrays.row.id, "rows": rows.tolist(), "scores": scores.tolist()}
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astrid_assets.steps.learning.evaluate import open_scorer
+from astrid_assets.steps.learning.shards import CutoutReader
 from astrid_assets.steps.learning.survey_calibrations import as_in_nights
 from astrid_assets.storage.queries import injections, models
 
@@ -69,12 +69,12 @@ def _kept(tools: Tools, both: Sequence[Model], rows: Sequence[InjectedCutout]) -
     for number, row in enumerate(rows):
         at.setdefault(row.key, []).append(number)
     scorers = [open_scorer(tools, model) for model in both] if rows else []
-    # A frame at a time: a thousand cutouts of each survey are not held at once.
-    for key, numbers in at.items():
-        stored = np.load(io.BytesIO(tools.store.get(key)), allow_pickle=False)
-        cutouts = stored[[rows[number].index for number in numbers]]
-        surveys = np.array([rows[number].survey for number in numbers], dtype=np.str_)
-        for which, (model, scorer) in enumerate(zip(both, scorers, strict=True)):
-            scores = as_in_nights(model, scorer.score(cutouts), surveys)
-            kept[which, numbers] = scores >= model.threshold
+    with CutoutReader(tools.store) as reader:
+        # A frame at a time: a thousand cutouts of each survey are not held at once.
+        for key, numbers in at.items():
+            cutouts = reader.read([(key, rows[number].index) for number in numbers])
+            surveys = np.array([rows[number].survey for number in numbers], dtype=np.str_)
+            for which, (model, scorer) in enumerate(zip(both, scorers, strict=True)):
+                found = scorer.score(cutouts.pixels, cutouts.measurements)
+                kept[which, numbers] = as_in_nights(model, found, surveys) >= model.threshold
     return kept

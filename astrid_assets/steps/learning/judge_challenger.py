@@ -131,9 +131,9 @@ def _scored(
     from astrid_assets.learning.gate.soundness import soundness
 
     scorer = open_scorer(tools, model)
-    some = np.asarray(arrays.images(rows[:CUTOUTS_TRIED]))
+    some = rows[:CUTOUTS_TRIED]
     checks = [
-        *soundness(scorer, some, settings),
+        *soundness(scorer, np.asarray(arrays.images(some)), arrays.measurements(some), settings),
         golden_check(tools, model, scorer, settings, work_folder),
     ]
     return checks, _night_scores(model, arrays, rows, scorer)

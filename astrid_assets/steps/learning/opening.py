@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from astrid_assets.science.detection.measurements import MEASUREMENTS, as_columns
 from astrid_assets.steps.learning.settings import NoDataset
 from astrid_assets.steps.learning.shards import fetch, fetch_shards
 from astrid_assets.storage.queries import datasets
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
 
     from astrid_assets.learning.stamps import Stamps
     from astrid_assets.science.arrays.types import Cutouts
+    from astrid_assets.science.detection.measurements import Measurements
     from astrid_assets.steps.nights import Tools
     from astrid_assets.storage.database.tables.learning import TrainingDataset
+
+MEASURED = "measured_"
+"""Begins the names of the columns with what detection measured."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,19 @@ class DatasetArrays:
     def indices(self, split: str) -> NDArray[np.int64]:
         """Return the rows of one split."""
         return np.flatnonzero((self.samples["split"] == split).to_numpy())
+
+    def measurements(self, rows: NDArray[np.int64] | None = None) -> Measurements:
+        """Return what was measured of some rows, or all: (n, len(MEASUREMENTS)).
+
+        NaN where a number was not measured, as in versions of before.
+        """
+        some = self.samples if rows is None else self.samples[rows]
+        known = {
+            name: some[MEASURED + name].to_numpy().astype(np.float32)
+            for name in MEASUREMENTS
+            if MEASURED + name in some.columns
+        }
+        return as_columns(known, len(some))
 
     def images(self, rows: NDArray[np.int64]) -> Cutouts:
         """Return the cutouts of some rows: (n, 3, size, size)."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+from astrid_assets.science.detection.measurements import as_columns
 from astrid_assets.steps.learning.evaluate import open_scorer
 from astrid_assets.steps.learning.settings import NoModel
 from astrid_assets.storage.queries import models
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
 
 
 class CutoutMetadata(TypedDict, total=False):
-    """What is known of cutouts from elsewhere; see `science.labelling.cutout_fitting`."""
+    """What is known of cutouts; see `science.labelling.cutout_fitting`.
+
+    `measurements` holds arrays (n,) by the names of `science.detection.measurements`.
+    """
 
     channels: Sequence[str]
     unit: Unit
     signs: NDArray[np.floating]
+    measurements: Mapping[str, NDArray[np.floating]]
 
 
 def score_cutouts(
@@ -47,11 +52,25 @@ def score_cutouts(
         If there is no such model.
     UnfitCutouts
         If no rule fits the cutouts.
+    ValueError
+        If anything in `metadata` has another name, or a measurement another length.
     """
     from astrid_assets.science.labelling.cutout_fitting import fitted_cutouts
 
-    fitted = fitted_cutouts(cutouts, **(metadata or {}))
-    return open_scorer(tools, find_model(tools, name)).score(fitted)
+    known: CutoutMetadata = metadata or {}
+    if unknown := set(known) - CutoutMetadata.__optional_keys__:
+        raise ValueError(
+            f"metadata has no {min(unknown)!r}; it may hold "
+            f"{', '.join(sorted(CutoutMetadata.__optional_keys__))}"
+        )
+    fitted = fitted_cutouts(
+        cutouts,
+        channels=known.get("channels"),
+        unit=known.get("unit"),
+        signs=known.get("signs"),
+    )
+    measured = as_columns(known.get("measurements", {}), len(fitted))
+    return open_scorer(tools, find_model(tools, name)).score(fitted, measured)
 
 
 def find_model(tools: Tools, name: str | None) -> Model:

@@ -14,13 +14,15 @@ import tempfile
 from collections import OrderedDict, defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from astrid_assets.science.arrays.types import CUTOUT_SIZE
+from astrid_assets.science.detection.measurements import unmeasured
 from astrid_assets.science.labelling.masks import training_mask
 from astrid_assets.storage.objects import layout
+from astrid_assets.storage.objects.cutout_files import MeasuredCutouts, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from astrid_assets.learning.stamps import Stamps
-    from astrid_assets.science.arrays.types import Cutouts
+    from astrid_assets.science.detection.measurements import Measurements
     from astrid_assets.storage.database.tables.learning import TrainingDataset
     from astrid_assets.storage.objects.object_store import ObjectStore
     from astrid_assets.storage.review.labels import LabelledRow
@@ -60,11 +62,14 @@ class WrittenShards:
         (n,), SHA-256 of each cutout's pixels.
     sample_hashes
         (n,), SHA-256 of each cutout with its mask and label.
+    measurements
+        (n, len(MEASUREMENTS)), what detection measured of each.
     """
 
     shards: tuple[Shard, ...]
     image_hashes: NDArray[np.str_]
     sample_hashes: NDArray[np.str_]
+    measurements: Measurements
 
     def as_json(self) -> list[dict[str, object]]:
         """Return the shards in the form that the catalogue keeps."""
@@ -86,7 +91,7 @@ class CutoutReader:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._folder = tempfile.TemporaryDirectory(prefix="astrid-cutouts-")
-        self._open: OrderedDict[str, tuple[Path, Cutouts]] = OrderedDict()
+        self._open: OrderedDict[str, tuple[Path, NDArray[Any]]] = OrderedDict()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -97,17 +102,19 @@ class CutoutReader:
         self._open.clear()
         self._folder.cleanup()
 
-    def read(self, places: Sequence[tuple[str, int]]) -> Cutouts:
-        """Return cutouts by object key and row: (n, 3, size, size)."""
+    def read(self, places: Sequence[tuple[str, int]]) -> MeasuredCutouts:
+        """Return cutouts by object key and row."""
         wanted: dict[str, list[int]] = defaultdict(list)
         for position, (key, _) in enumerate(places):
             wanted[key].append(position)
-        images = np.empty((len(places), 3, CUTOUT_SIZE, CUTOUT_SIZE), dtype=np.float32)
+        pixels = np.empty((len(places), 3, CUTOUT_SIZE, CUTOUT_SIZE), dtype=np.float32)
+        measurements = unmeasured(len(places))
         for key, positions in wanted.items():
-            images[positions] = self._stack(key)[[places[position][1] for position in positions]]
-        return images
+            some = rows_of(self._stack(key), [places[position][1] for position in positions])
+            pixels[positions], measurements[positions] = some.pixels, some.measurements
+        return MeasuredCutouts(pixels, measurements)
 
-    def _stack(self, key: str) -> Cutouts:
+    def _stack(self, key: str) -> NDArray[Any]:
         if key not in self._open:
             if len(self._open) == FILES_KEPT:
                 _, (oldest, _) = self._open.popitem(last=False)
@@ -134,7 +141,7 @@ def shard_bounds(detection_ids: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def read_in_parts(
-    store: ObjectStore, rows: Sequence[LabelledRow], use: Callable[[int, Cutouts], None]
+    store: ObjectStore, rows: Sequence[LabelledRow], use: Callable[[int, MeasuredCutouts], None]
 ) -> None:
     """Read the cutouts of labelled detections, some at a time.
 
@@ -171,9 +178,12 @@ def write_shards(
     shards: list[Shard] = []
     image_hashes: list[str] = []
     sample_hashes: list[str] = []
+    measurements = unmeasured(len(rows))
 
-    def write(start: int, images: Cutouts) -> None:
+    def write(start: int, cutouts: MeasuredCutouts) -> None:
+        images = cutouts.pixels
         part = rows[start : start + len(images)]
+        measurements[start : start + len(images)] = cutouts.measurements
         masks = np.stack(
             [
                 training_mask(
@@ -192,7 +202,9 @@ def write_shards(
             on_progress(start + len(part), len(rows))
 
     read_in_parts(store, rows, write)
-    return WrittenShards(tuple(shards), np.array(image_hashes), np.array(sample_hashes))
+    return WrittenShards(
+        tuple(shards), np.array(image_hashes), np.array(sample_hashes), measurements
+    )
 
 
 def fetch_shards(store: ObjectStore, row: TrainingDataset, folder: Path) -> Stamps:

@@ -206,7 +206,7 @@ def _trained(
 
 
 def train_arrays(arrays: DatasetArrays) -> TrainArrays:
-    """Return labels, splits and weights of a dataset version."""
+    """Return labels, splits, weights and measurements of a dataset version."""
     from astrid_assets.learning.datamodule import TrainArrays
 
     samples = arrays.samples
@@ -216,6 +216,7 @@ def train_arrays(arrays: DatasetArrays) -> TrainArrays:
         weights=(
             samples["weight"].to_numpy().astype(np.float32) if "weight" in samples.columns else None
         ),
+        measurements=arrays.measurements(),
     )
 
 

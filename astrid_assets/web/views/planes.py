@@ -7,7 +7,6 @@ recent files are kept in memory, because neighbours in the queue often share the
 
 from __future__ import annotations
 
-import io
 import math
 import threading
 from collections import OrderedDict
@@ -19,6 +18,7 @@ import numpy as np
 from astrid_assets.pictures.orientation import Orientation, orientation_of
 from astrid_assets.science.arrays.robust import MAD_TO_SIGMA, median_deviation
 from astrid_assets.science.arrays.types import CUTOUT_SIZE
+from astrid_assets.storage.objects.cutout_files import read_cutout_file
 from astrid_assets.storage.objects.store_errors import ObjectMissing
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class PlaneReader:
         ObjectMissing
             If the array is not there, or has no such row.
         """
-        array = np.load(io.BytesIO(self.cache.get(self.store, key)), allow_pickle=False)
+        array = read_cutout_file(self.cache.get(self.store, key)).pixels
         if not 0 <= index < len(array):
             raise ObjectMissing(f"row {index} of {key}", self.store.url)
         science, reference, score = array[index]

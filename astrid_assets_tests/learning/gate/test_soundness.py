@@ -9,6 +9,7 @@ import pytest
 
 from astrid_assets.learning.gate.settings import GateSettings
 from astrid_assets.learning.gate.soundness import golden, soundness
+from astrid_assets.science.detection.measurements import unmeasured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ class Formula:
     def __init__(self, formula: Callable[[np.ndarray], np.ndarray]) -> None:
         self.formula = formula
 
-    def score(self, cutouts: np.ndarray) -> np.ndarray:
+    def score(self, cutouts: np.ndarray, measurements: np.ndarray | None = None) -> np.ndarray:
         """Return the formula's scores."""
         return self.formula(cutouts).astype(np.float32)
 
@@ -39,7 +40,11 @@ def cutouts(rng: np.random.Generator) -> np.ndarray:
 
 
 def failed(formula: Callable[[np.ndarray], np.ndarray], cutouts: np.ndarray) -> list[str]:
-    return [c.name for c in soundness(Formula(formula), cutouts, SETTINGS) if c.passed is False]
+    return [
+        c.name
+        for c in soundness(Formula(formula), cutouts, unmeasured(len(cutouts)), SETTINGS)
+        if c.passed is False
+    ]
 
 
 def test_a_sound_model_passes(cutouts):
@@ -54,10 +59,26 @@ def test_nan_weights_are_found(cutouts):
 
 def test_a_score_of_nan_for_a_hole_in_the_frame_is_found(cutouts):
     corner = Formula(lambda x: np.clip(x[:, 2, 0, 0], 0, 1))
-    named = soundness(corner, cutouts, SETTINGS)[0]
+    named = soundness(corner, cutouts, unmeasured(len(cutouts)), SETTINGS)[0]
     assert not named.passed
     assert "NaN" in named.detail
     assert "zeros" not in named.detail
+
+
+class Told(Formula):
+    """A model that believes what it is told."""
+
+    def score(self, cutouts: np.ndarray, measurements: np.ndarray | None = None) -> np.ndarray:
+        """Return the first measurement."""
+        assert measurements is not None
+        return np.clip(measurements[:, 0], 0, 1)
+
+
+def test_a_score_of_nan_for_what_was_not_measured_is_found(cutouts):
+    told = np.zeros_like(unmeasured(len(cutouts)))
+    named = soundness(Told(middle), cutouts, told, SETTINGS)[0]
+    assert not named.passed
+    assert named.detail.startswith("no score from 0 to 1 for: measurements of nan;")
 
 
 def test_logits_are_no_scores(cutouts):
@@ -76,7 +97,11 @@ def test_a_model_that_looks_at_its_neighbours_is_found(cutouts):
 
 def test_a_slow_model_is_found(cutouts):
     strict = GateSettings(max_ms_per_cutout=1e-6)
-    names = [c.name for c in soundness(Formula(middle), cutouts, strict) if c.passed is False]
+    names = [
+        c.name
+        for c in soundness(Formula(middle), cutouts, unmeasured(len(cutouts)), strict)
+        if c.passed is False
+    ]
     assert names == ["time per cutout, ms"]
 
 

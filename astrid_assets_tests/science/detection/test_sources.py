@@ -10,6 +10,7 @@ import pytest
 
 from astrid_assets.science.detection.apertures import aperture_fluxes
 from astrid_assets.science.detection.candidate import RejectReason, reason_names
+from astrid_assets.science.detection.measurements import MEASUREMENTS
 from astrid_assets.science.detection.settings import DetectionSettings
 from astrid_assets.science.detection.sources import detect
 from astrid_assets.science.differencing.settings import DifferencingSettings
@@ -387,3 +388,46 @@ def test_many_good_candidates_in_one_place_are_an_artefact():
     assert any(c.reasons & RejectReason.OVERDENSITY for c in crowd)
     few = candidates_of(science, pair.reference, DetectionSettings(overdensity_count=12))
     assert not any(c.reasons & RejectReason.OVERDENSITY for c in few)
+
+
+def measured(candidate, name):
+    return candidate.measurements[list(MEASUREMENTS).index(name)]
+
+
+@pytest.mark.slow
+def test_measurements_say_what_is_there():
+    pair = pair_of(2, snr_range=(20, 60))
+    candidates = candidates_of(pair.science, pair.reference)
+    stars = [hits[0] for t in pair.transients if (hits := near(candidates, t.x, t.y))]
+    for name, truth, error in (
+        ("size_ratio", 1, 0.05),
+        ("aperture_ratio", 1, 0.05),
+        ("frame_chi2", 1, 0.3),
+        ("psf_ratio", 1, 0.2),
+    ):
+        found = np.nanmedian([measured(star, name) for star in stars])
+        assert found == pytest.approx(truth, abs=error), name
+    for star in stars:
+        assert measured(star, "significance") == pytest.approx(np.log(abs(star.score)), abs=1e-5)
+        edge = min(star.x, star.y, SHAPE[1] - 1 - star.x, SHAPE[0] - 1 - star.y)
+        assert measured(star, "edge") == pytest.approx(
+            min(edge / measured(star, "fwhm_px"), 30), rel=1e-4
+        )
+    assert np.median([measured(star, "opposite_near") for star in stars]) < 0.2
+    assert np.median([measured(star, "sharp_gain") for star in stars]) < 0
+
+    blank = blank_pair()
+    x, y = quiet_place(blank)
+    light = 8000 * stamp(3.2)
+    science = with_stamp(blank.science, light, x + 1, y)
+    (rise, *_) = [
+        c
+        for c in near(candidates_of(science, with_stamp(blank.reference, light, x - 1, y)), x, y, 5)
+        if c.sign > 0
+    ]
+    # Equal lights of both signs, two pixels apart.
+    assert measured(rise, "opposite_near") == pytest.approx(1, abs=0.3)
+    data = blank.science.data.copy()
+    data[y, x] += 900
+    (hit, *_) = near(candidates_of(replace(blank.science, data=data), blank.reference), x, y)
+    assert measured(hit, "sharp_gain") > 9

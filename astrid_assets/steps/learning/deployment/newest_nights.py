@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.steps.learning.shards import CutoutReader
 from astrid_assets.steps.learning.survey_calibrations import as_in_nights
 from astrid_assets.storage.queries import models, newest_detections
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from astrid_assets.learning.inference import OnnxScorer
     from astrid_assets.steps.nights import Tools
     from astrid_assets.storage.database.tables.learning import Model
+    from astrid_assets.storage.objects.cutout_files import MeasuredCutouts
     from astrid_assets.storage.queries.newest_detections import StoredCutout
 
 MOST_PER_SURVEY = 1000
@@ -31,11 +32,12 @@ class NewestCutouts:
     ----------
     rows
         Which detections, in order.
-    cutouts : (n, 3, size, size)
+    cutouts
+        n of them.
     """
 
     rows: list[StoredCutout]
-    cutouts: NDArray[np.float32]
+    cutouts: MeasuredCutouts
 
     @property
     def surveys(self) -> NDArray[np.str_]:
@@ -62,20 +64,11 @@ def newest_cutouts(tools: Tools, scope: str) -> NewestCutouts | None:
         ]
     if not rows:
         return None
-    at: dict[str, list[int]] = {}
-    for number, row in enumerate(rows):
-        at.setdefault(row.key, []).append(number)
-    cutouts: NDArray[np.float32] | None = None
-    for key, numbers in at.items():
-        stored = np.load(io.BytesIO(tools.store.get(key)))
-        if cutouts is None:
-            cutouts = np.empty((len(rows), *stored.shape[1:]), dtype=np.float32)
-        cutouts[numbers] = stored[[rows[number].index for number in numbers]]
-    if cutouts is None:
-        return None
-    return NewestCutouts(rows, cutouts)
+    with CutoutReader(tools.store) as reader:
+        return NewestCutouts(rows, reader.read([(row.key, row.index) for row in rows]))
 
 
 def night_scores(model: Model, newest: NewestCutouts, scorer: OnnxScorer) -> NDArray[np.float32]:
     """Return a model's scores, (n,), by each survey's own calibration where it has one."""
-    return as_in_nights(model, scorer.score(newest.cutouts), newest.surveys)
+    scores = scorer.score(newest.cutouts.pixels, newest.cutouts.measurements)
+    return as_in_nights(model, scores, newest.surveys)

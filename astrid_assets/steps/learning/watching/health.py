@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from astrid_assets.learning.random_health import (
     HealthFigure,
@@ -22,6 +19,7 @@ from astrid_assets.steps.learning.watching.of_surveys import figures_of_survey
 from astrid_assets.steps.learning.watching.random_look import random_look
 from astrid_assets.storage.database.catalogue import now
 from astrid_assets.storage.database.tables.watching import HealthNumber
+from astrid_assets.storage.objects.cutout_files import read_cutout_file
 from astrid_assets.storage.queries import freshness, models, newest_detections, watching
 
 if TYPE_CHECKING:
@@ -121,7 +119,7 @@ def _latency(
     if not stored:
         return []
     (key, _), *_ = Counter(one.key for one in stored).most_common(1)
-    cutouts = np.load(io.BytesIO(tools.store.get(key)))[:TIMED_CUTOUTS]
+    cutouts = read_cutout_file(tools.store.get(key)).pixels[:TIMED_CUTOUTS]
     scorer = OnnxScorer(tools.store.get(model.onnx_key))
     scorer.score(cutouts[:1])  # the first run sets things up
     begun = time.perf_counter()
