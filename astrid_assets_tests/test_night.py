@@ -6,7 +6,6 @@ MLflow server.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,6 +39,7 @@ from astrid_assets.storage.database.tables.detections import (
 from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.database.tables.learning import Deployment, TrainingRun, TrainingSample
 from astrid_assets.storage.database.tables.review import Label, ValidationEvent
+from astrid_assets.storage.objects.cutout_files import read_cutout_file
 from astrid_assets.storage.objects.object_store import ObjectStore, open_object_store
 from astrid_assets.storage.queries import candidates, gates, light_curves, models
 from astrid_assets.storage.queries.gates import NIGHTLY_ASSETS
@@ -339,12 +339,13 @@ def test_the_deployed_model_scores_the_next_nights(learned: World) -> None:
     from astrid_assets.learning.inference import OnnxScorer
 
     scorer = OnnxScorer(learned.store.get(champion.onnx_key))
-    stacks = {
-        row.cutout_key: np.load(io.BytesIO(learned.store.get(row.cutout_key))) for row in rows
-    }
+    assert scorer.takes_measurements
+    files = {row.cutout_key: read_cutout_file(learned.store.get(row.cutout_key)) for row in rows}
     for row in rows:
-        cutout = stacks[row.cutout_key][row.cutout_index][None]
-        assert row.score == pytest.approx(float(scorer.score(cutout)[0]), abs=1e-6)
+        stored, one = files[row.cutout_key], slice(row.cutout_index, row.cutout_index + 1)
+        assert np.isfinite(stored.measurements[one]).sum() > 10
+        score = scorer.score(stored.pixels[one], stored.measurements[one])
+        assert row.score == pytest.approx(float(score[0]), abs=1e-6)
 
 
 def test_rolling_back_without_an_earlier_model_is_refused(learned: World) -> None:
@@ -394,8 +395,9 @@ def test_cutouts_of_found_injections_are_kept_and_a_new_model_is_compared_on_the
     assert all(row.found for row in kept)
     assert len(kept) > 50
     for row in kept:
-        stack = np.load(io.BytesIO(learned.store.get(str(row.cutout_key))))
-        score = stack[row.cutout_index, 2, 31:34, 31:34]
+        stored = read_cutout_file(learned.store.get(str(row.cutout_key)))
+        assert np.isfinite(stored.measurements[row.cutout_index]).sum() > 10
+        score = stored.pixels[row.cutout_index, 2, 31:34, 31:34]
         # The peak that the search found, in the middle of the score's cutout.
         assert row.score_sigma == pytest.approx(float(score.flat[np.abs(score).argmax()]), rel=0.3)
     assert deployment is not None

@@ -5,7 +5,6 @@ The frame is mirrored and lies on its side, so that pictures have to be turned.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import numpy as np
 from sqlalchemy import insert, update
 
 from astrid_assets.science.astrometry.wcs_tools import tangent_plane
+from astrid_assets.science.detection.measurements import as_columns
 from astrid_assets.science.differencing.difference import Difference
 from astrid_assets.science.frame import Frame
 from astrid_assets.storage.database import ids
@@ -21,6 +21,7 @@ from astrid_assets.storage.database.tables.frames import PreprocessRun
 from astrid_assets.storage.database.tables.learning import Model
 from astrid_assets.storage.fits.differences import difference_to_fits
 from astrid_assets.storage.fits.frames import frame_to_fits
+from astrid_assets.storage.objects.cutout_files import cutout_file
 from astrid_assets.storage.queries import gates
 from astrid_assets_tests.storage.world import WHEN, World
 
@@ -168,9 +169,8 @@ def _cutouts(xy, science, reference, score) -> bytes:
             wide = np.pad(image, 32)
             column, row = round(x), round(y)
             stamps[number, channel] = wide[row : row + 64, column : column + 64] / unit
-    buffer = io.BytesIO()
-    np.save(buffer, stamps)
-    return buffer.getvalue()
+    edge = np.full(len(xy), 12.5)
+    return cutout_file(stamps, as_columns({"edge": edge}, len(xy)))
 
 
 def _model(world: World) -> str:

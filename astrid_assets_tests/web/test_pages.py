@@ -121,6 +121,9 @@ def test_a_detection_leads_back_to_the_raw_frame(client, sky, catalogue):
         "supernova",
         "unet v1 says",
         "in no training dataset yet",
+        # What is given to the model beside the pixels.
+        '<code>edge</code></td><td class="n">12.50</td>',
+        '<code>significance</code></td><td class="n">–</td>',
     ):
         assert words in text
     assert "&lt;b&gt;bold" in text

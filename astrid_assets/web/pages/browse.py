@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy import select
 
 from astrid_assets.science.detection.candidate import reason_names
+from astrid_assets.science.detection.measurements import MEASUREMENTS
 from astrid_assets.science.mask_bits import mask_names
 from astrid_assets.steps.explain.explain import explain
 from astrid_assets.steps.learning.evaluation_pictures import CAPTIONS
@@ -37,6 +38,8 @@ from astrid_assets.web.views.words import degrees, facts_in_words, hours
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+    from astrid_assets.web.views.detection import DetectionView
 
 router = APIRouter(dependencies=[Depends(reader)])
 
@@ -143,7 +146,16 @@ def detection_page(
         words=facts_in_words(view[0]) if view else [],
         failed=reason_names(line.candidate.reasons),
         mask=mask_names(line.candidate.mask_bits),
+        measured=_measured(state, view[0]) if view else [],
     )
+
+
+def _measured(state: WebState, view: DetectionView) -> list[tuple[str, float | None, str]]:
+    """Return name, value and meaning of what the model is given beside the pixels."""
+    found = state.planes.measurements(view.cutout_key, view.cutout_index)
+    if all(value is None for value in found.values()):
+        return []
+    return [(name, value, MEASUREMENTS[name]) for name, value in found.items()]
 
 
 @router.get("/browse/explain")

@@ -18,7 +18,8 @@ import numpy as np
 from astrid_assets.pictures.orientation import Orientation, orientation_of
 from astrid_assets.science.arrays.robust import MAD_TO_SIGMA, median_deviation
 from astrid_assets.science.arrays.types import CUTOUT_SIZE
-from astrid_assets.storage.objects.cutout_files import read_cutout_file
+from astrid_assets.science.detection.measurements import MEASUREMENTS
+from astrid_assets.storage.objects.cutout_files import MeasuredCutouts, read_cutout_file
 from astrid_assets.storage.objects.store_errors import ObjectMissing
 
 if TYPE_CHECKING:
@@ -126,11 +127,28 @@ class PlaneReader:
         ObjectMissing
             If the array is not there, or has no such row.
         """
-        array = read_cutout_file(self.cache.get(self.store, key)).pixels
-        if not 0 <= index < len(array):
-            raise ObjectMissing(f"row {index} of {key}", self.store.url)
-        science, reference, score = array[index]
+        science, reference, score = self._file(key, index).pixels[index]
         return science, reference, score
+
+    def measurements(self, key: str, index: int) -> dict[str, float | None]:
+        """Return what detection measured beside the pixels, by name; None: not measured.
+
+        Raises
+        ------
+        ObjectMissing
+            If the array is not there, or has no such row.
+        """
+        row = self._file(key, index).measurements[index].tolist()
+        return {
+            name: None if math.isnan(value) else value
+            for name, value in zip(MEASUREMENTS, row, strict=True)
+        }
+
+    def _file(self, key: str, index: int) -> MeasuredCutouts:
+        found = read_cutout_file(self.cache.get(self.store, key))
+        if not 0 <= index < len(found):
+            raise ObjectMissing(f"row {index} of {key}", self.store.url)
+        return found
 
     def stamps(self, spot: Spot) -> PlaneStamps:
         """Return everything around a detection; read once, then remembered."""
