@@ -157,7 +157,8 @@ def _unseen(
     )
     objects = {item.object_id for item in items if item.object_id is not None}
     seen: set[str | None] = set()
-    for chunk in in_chunks(objects, BY_INDEX):
+    # An object has several detections, each of which is looked up.
+    for chunk in in_chunks(objects, BY_INDEX // 2):
         query = select(Detection.object_id).where(Detection.object_id.in_(chunk), is_trained_on)
         seen |= set(session.scalars(query))
     return [item for item in items if item.object_id is None or item.object_id not in seen]
