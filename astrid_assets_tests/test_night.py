@@ -28,7 +28,9 @@ from astrid_assets.steps.difference_images.subtract import (
     PICTURE,
 )
 from astrid_assets.steps.injected_transients import report as injection_report
+from astrid_assets.steps.learning.frame_mask import NoFrame, mask_of_frame
 from astrid_assets.steps.light_curves.measure import ForceTask, force_on
+from astrid_assets.steps.nights import Tools
 from astrid_assets.storage.database.catalogue import Catalogue
 from astrid_assets.storage.database.tables.detections import (
     DifferenceRun,
@@ -346,6 +348,30 @@ def test_the_deployed_model_scores_the_next_nights(learned: World) -> None:
         assert np.isfinite(stored.measurements[one]).sum() > 10
         score = scorer.score(stored.pixels[one], stored.measurements[one])
         assert row.score == pytest.approx(float(score[0]), abs=1e-6)
+
+
+def test_the_mask_of_a_whole_frame_is_that_of_its_cutouts(learned: World) -> None:
+    tools = Tools(learned.catalogue, learned.store, Compute())
+    with learned.catalogue.read() as session:
+        rows = candidates.detections_of_night(session, NAME, NIGHTS[-1])
+    frame = rows[0].observation_id
+    found = mask_of_frame(tools, frame)
+    assert ((found.mask >= 0) & (found.mask <= 1)).all()
+
+    from astrid_assets.learning.inference import OnnxScorer
+
+    scorer = OnnxScorer(learned.store.get(found.model.onnx_key))
+    differences = []
+    for row in rows:
+        if row.observation_id == frame:
+            pixels = read_cutout_file(learned.store.get(row.cutout_key)).pixels
+            centre = scorer.masks(pixels[row.cutout_index][None])[0, 32, 32]
+            differences.append(abs(float(found.mask[round(row.y), round(row.x)] - centre)))
+    assert len(differences) > 5
+    # A cutout ends where the frame goes on: that is all the difference.
+    assert np.median(differences) < 0.1
+    with pytest.raises(NoFrame, match="there is no frame nowhere"):
+        mask_of_frame(tools, "nowhere")
 
 
 def test_rolling_back_without_an_earlier_model_is_refused(learned: World) -> None:

@@ -31,6 +31,7 @@ COMMANDS = {
     "train": "Train a model on a dataset.",
     "models": "List the trained models, and which are in force.",
     "evaluate": "Measure how good a model, or a way of training, is.",
+    "mask": "Let a model outline what is real on a whole frame.",
     "deploy": "Put a model in force if it is better.",
     "rollback": "Put an earlier model in force again.",
     "lineage": "Show what a model was made of, and which models saw a frame or detection.",
