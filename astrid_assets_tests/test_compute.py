@@ -101,7 +101,7 @@ def test_workers_have_one_thread_each() -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_worker_takes_measurements_and_the_next_loop_works() -> None:
+def test_a_killed_worker_is_told_and_the_next_loop_works() -> None:
     compute = Compute("processes", 2)
     with pytest.raises(WorkerDied, match="ASTRID_WORKERS"):
         list(compute.map(die_at_two, range(5)))

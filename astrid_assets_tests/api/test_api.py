@@ -403,7 +403,7 @@ def test_the_description_tells_problems_as_they_are(client: httpx.Client) -> Non
                     assert list(response["content"]) == ["application/problem+json"], path
 
 
-def test_a_catalogue_without_tables_takes_measurements_with_its_remedy(
+def test_a_catalogue_without_tables_is_told_with_its_remedy(
     client: httpx.Client, sky: SmallSky
 ) -> None:
     from sqlalchemy import text
@@ -415,7 +415,7 @@ def test_a_catalogue_without_tables_takes_measurements_with_its_remedy(
     assert "astrid status" in answer.json()["detail"]
 
 
-def test_an_address_that_is_none_of_dagsters_takes_measurements() -> None:
+def test_an_address_that_is_none_of_dagsters_is_told() -> None:
     from astrid_assets.web.problems import Problem
 
     with pytest.raises(Problem, match="no http address"):

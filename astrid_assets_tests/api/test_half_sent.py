@@ -182,7 +182,7 @@ def test_an_answer_that_nobody_takes_is_given_up(settings: WebSettings, sky: Sma
 
         asking = b"GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         with half_sent(url, asking) as idle:
-            time.sleep(SHORT.reader_s + 2.0)
+            time.sleep(SHORT.reader_s + MARGIN_S)
             taken = 0
             try:
                 while piece := idle.recv(2**20):

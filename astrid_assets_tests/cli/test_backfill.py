@@ -98,7 +98,7 @@ def test_without_a_survey_it_says_how_to_add_one(cli):
     assert "astrid survey add" in ran.output
 
 
-def test_a_source_that_vanished_takes_measurements(cli, survey, frames):
+def test_a_source_that_vanished_is_told(cli, survey, frames):
     shutil.rmtree(frames)
     ran = cli("backfill", *RAW)
     assert ran.exit_code == 1

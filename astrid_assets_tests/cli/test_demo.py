@@ -49,7 +49,7 @@ def test_a_demo_survey_that_somebody_changed_stays_changed(home):
 
 
 @pytest.mark.slow
-def test_learning_without_labels_takes_measurements_not_raised(home):
+def test_learning_without_labels_is_told_not_raised(home):
     prepare_home()
     open_catalogue()
     job = load_graph().resolve_job_def("learning_job")

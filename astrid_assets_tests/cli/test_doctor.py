@@ -144,7 +144,7 @@ def test_a_survey_the_graph_does_not_know_is_found(cli, frames):
 
 
 @pytest.mark.slow
-def test_a_survey_whose_source_is_away_takes_measurements(cli, frames):
+def test_a_survey_whose_source_is_away_is_told(cli, frames):
     cli("survey", "add", "mine", "--folder", str(frames))
     frames.rename(frames.with_name("away"))
     (found,) = findings(doctor_checks.check_surveys)

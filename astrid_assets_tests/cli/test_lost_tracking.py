@@ -36,7 +36,7 @@ def train(run_id: str) -> None:
         )
 
 
-def test_a_tracking_history_that_is_gone_takes_measurements_by_doctor_and_status(cli, home: Path):
+def test_a_tracking_history_that_is_gone_is_told_by_doctor_and_status(cli, home: Path):
     prepare_home()
     add_survey(open_catalogue())
     (untrained,) = findings(doctor_checks.check_mlflow)

@@ -86,7 +86,7 @@ def test_debugging_keeps_the_traceback(cli, monkeypatch):
     assert isinstance(cli("status").exception, CatalogueUnavailable)
 
 
-def test_a_home_that_cannot_be_made_takes_measurements(cli, home):
+def test_a_home_that_cannot_be_made_is_told(cli, home):
     home.parent.mkdir(exist_ok=True)
     home.write_text("a file where the folder should be")
     shown = cli("status")
@@ -94,7 +94,7 @@ def test_a_home_that_cannot_be_made_takes_measurements(cli, home):
     assert "ASTRID_HOME" in shown.output
 
 
-def test_a_missing_dagster_yaml_takes_measurements(cli, tmp_path, monkeypatch):
+def test_a_missing_dagster_yaml_is_told(cli, tmp_path, monkeypatch):
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     shown = cli("status")
     assert shown.exit_code == 1

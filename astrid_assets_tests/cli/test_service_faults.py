@@ -157,7 +157,7 @@ def bucket(
         ("flipped", "GET", "1", f"{NAME} 2025-03-01: ", "is damaged: its content has the hash"),
     ],
 )
-def test_a_bucket_that_fails_during_a_run_takes_measurements_in_our_words(
+def test_a_bucket_that_fails_during_a_run_is_told_in_our_words(
     bucket: Disturbance,
     undisturbed: Remains,
     kind: str,
@@ -177,7 +177,7 @@ def test_a_bucket_that_fails_during_a_run_takes_measurements_in_our_words(
 
 
 @pytest.mark.postgres
-def test_a_postgres_that_stops_during_a_run_takes_measurements_in_our_words(
+def test_a_postgres_that_stops_during_a_run_is_told_in_our_words(
     home: Path,
     postgres_server: PostgresServer,
     postgres_url: str,
@@ -203,7 +203,7 @@ def test_a_postgres_that_stops_during_a_run_takes_measurements_in_our_words(
     cable.close()
 
 
-def test_a_catalogue_that_is_damaged_during_a_run_takes_measurements_in_our_words(
+def test_a_catalogue_that_is_damaged_during_a_run_is_told_in_our_words(
     home: Path, undisturbed: Remains
 ) -> None:
     file, backup = home / "catalogue.db", home / "backup.db"
@@ -222,7 +222,7 @@ def test_a_catalogue_that_is_damaged_during_a_run_takes_measurements_in_our_word
     assert_finishes_as(undisturbed)
 
 
-def test_an_mlflow_server_out_of_reach_takes_measurements_by_a_learning_asset(
+def test_an_mlflow_server_out_of_reach_is_told_by_a_learning_asset(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")

@@ -63,7 +63,7 @@ def test_an_edited_suggestion_is_not_overwritten(cli, frames, home):
         (["a.toml", "--folder", "{frames}"], "leave --folder out"),
     ],
 )
-def test_what_cannot_be_added_takes_measurements_in_a_line(cli, frames, arguments, told):
+def test_what_cannot_be_added_is_told_in_a_line(cli, frames, arguments, told):
     refused = cli("survey", "add", *(a.format(frames=frames) for a in arguments))
     assert refused.exit_code != 0
     assert told in refused.output
@@ -108,7 +108,7 @@ def test_checking_frames_of_which_none_is_usable_fails(cli, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_unknown_survey_takes_measurements_with_those_there_are(cli, frames):
+def test_an_unknown_survey_is_told_with_those_there_are(cli, frames):
     cli("survey", "add", "mine", "--folder", str(frames))
     shown = cli("survey", "show", "yours")
     assert shown.exit_code == 1

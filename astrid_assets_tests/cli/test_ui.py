@@ -125,7 +125,7 @@ if sys.argv[1] == "{ports[1]}":
         assert not [pid for pid in map(int, survivor.read_text().split()) if lives(pid)]
 
 
-def test_a_taken_port_takes_measurements_before_anything_starts(tmp_path):
+def test_a_taken_port_is_told_before_anything_starts(tmp_path):
     with socket.socket() as server:
         server.bind((LOOPBACK, 0))
         server.listen()

@@ -98,7 +98,7 @@ def test_outside_a_run_mlflow_alone_opens_runs(resource: ExperimentTracking) -> 
     assert tracking.open_run is plain_run
 
 
-def test_a_server_that_is_away_takes_measurements_within_seconds(tmp_path: Path) -> None:
+def test_a_server_that_is_away_is_told_within_seconds(tmp_path: Path) -> None:
     away = ExperimentTracking(tracking_uri="http://127.0.0.1:9")
 
     @dg.asset

@@ -206,7 +206,7 @@ def test_a_source_that_is_away_does_not_stop_the_other_surveys(
     assert len(requests) == 1
 
 
-def test_a_night_before_the_first_partition_takes_measurements_not_requested(
+def test_a_night_before_the_first_partition_is_told_not_requested(
     world: World, instance: dg.DagsterInstance
 ) -> None:
     world.add_frame("old.fits", "1999-12-31")

@@ -142,7 +142,7 @@ def test_a_detection_leads_back_to_the_raw_frame(client, sky, catalogue):
         "/browse/explain?ra=1&dec=1&survey=none",
     ],
 )
-def test_what_is_not_there_takes_measurements(client: httpx.Client, path: str):
+def test_what_is_not_there_is_told(client: httpx.Client, path: str):
     answer = client.get(path, headers=HTML)
     assert answer.status_code == 404
     assert "Back to the front page" in answer.text

@@ -27,7 +27,7 @@ def residuals(rng) -> Residuals:
     )
 
 
-def test_scatter_takes_measurements_per_axis_in_pixels_and_milliarcseconds(residuals):
+def test_scatter_is_told_per_axis_in_pixels_and_milliarcseconds(residuals):
     assert residuals.rms_px == pytest.approx((0.04, 0.02), rel=0.05)
     assert residuals.rms_mas == pytest.approx((16, 8), rel=0.05)
 

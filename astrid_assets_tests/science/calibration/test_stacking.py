@@ -133,7 +133,7 @@ def test_threads_change_no_byte(rng, one_or_two_threads):
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 20])
-def test_the_noise_of_the_mean_takes_measurements(rng, n):
+def test_the_noise_of_the_mean_is_told(rng, n):
     cube = rng.normal(100, 5, (n, 300, 300))
     stack = combine_stack(layers(cube))
     assert stack.noise == pytest.approx(5 / np.sqrt(n), rel=0.03)

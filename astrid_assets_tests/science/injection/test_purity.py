@@ -70,7 +70,7 @@ def test_the_share_seen_twice_is_the_true_purity():
 
 
 @pytest.mark.slow
-def test_each_kind_takes_measurements_by_itself():
+def test_each_kind_is_told_by_itself():
     _, false, found, other = night()
     real = [candidate for candidate in found if not is_false(candidate, false)]
     made = [candidate for candidate in found if is_false(candidate, false)]

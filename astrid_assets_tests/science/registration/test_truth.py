@@ -196,7 +196,7 @@ def test_places_moved_by_a_field_are_there():
     np.testing.assert_allclose(after[1] - before[1], 0.02 * y, atol=1e-9)
 
 
-def test_what_is_missing_takes_measurements_by_the_nearest_pixel():
+def test_what_is_missing_is_told_by_the_nearest_pixel():
     rng = np.random.default_rng(3)
     bad = rng.random(SHAPE) < 0.05
     mapping = mapping_of(*affine(angle_deg=10, shift=(30.2, -4.1)))

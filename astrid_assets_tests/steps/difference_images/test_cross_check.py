@@ -129,7 +129,7 @@ def test_a_difference_the_other_method_contradicts_is_flagged(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_a_pair_the_kernel_cannot_do_takes_measurements_as_that(tmp_path: Path) -> None:
+def test_a_pair_the_kernel_cannot_do_is_told_as_that(tmp_path: Path) -> None:
     # ZOGY needs stars anywhere, the kernel whole stamps: all but a rim is masked.
     pair = pair_of(stars_per_mpx=12_000.0)
     mask = pair.science.mask.copy()

@@ -33,12 +33,12 @@ def frame(answer: Explanation, outcome: str) -> FrameExplanation:
     return next(frame for frame in answer.frames if frame.outcome == outcome)
 
 
-def test_every_frame_of_the_field_takes_measurements_in_order_of_time(answer: Explanation) -> None:
+def test_every_frame_of_the_field_is_told_in_order_of_time(answer: Explanation) -> None:
     told = [frame.outcome for frame in answer.frames if frame.night == sky.NIGHT]
     assert told == sky.OUTCOMES
 
 
-def test_a_detection_takes_measurements_with_its_numbers(answer: Explanation) -> None:
+def test_a_detection_is_told_with_its_numbers(answer: Explanation) -> None:
     found = frame(answer, "detected")
     assert found.is_covered
     assert (found.x, found.y) == pytest.approx((48, 48), abs=1e-6)
@@ -69,14 +69,14 @@ def test_the_numbers_of_the_subtraction_are_told(answer: Explanation) -> None:
     assert frame(answer, "not_processed").subtraction is None
 
 
-def test_a_dropped_candidate_takes_measurements_with_all_its_reasons(answer: Explanation) -> None:
+def test_a_dropped_candidate_is_told_with_all_its_reasons(answer: Explanation) -> None:
     dropped = frame(answer, "rejected_candidate")
     assert dropped.candidates[0].reasons == ["dipole", "edge"]
     assert "opposite sign" in dropped.sentence
     assert "-12.0 sigma" in dropped.sentence
 
 
-def test_what_is_too_faint_takes_measurements_with_the_threshold(answer: Explanation) -> None:
+def test_what_is_too_faint_is_told_with_the_threshold(answer: Explanation) -> None:
     faint = frame(answer, "below_threshold")
     assert faint.peak_sigma == pytest.approx(sky.FAINT_SIGMA, abs=1 / 32)
     assert "a candidate needs 5" in faint.sentence

@@ -160,7 +160,7 @@ def test_a_training_that_was_cut_off_goes_on_elsewhere_to_the_same_model(tools, 
     assert "epoch_00002" in archives[0]
 
 
-def test_an_interrupt_takes_measurements_from_a_failure(tools, tracking, tmp_path):
+def test_an_interrupt_is_told_from_a_failure(tools, tracking, tmp_path):
     def interrupt(metrics):
         raise KeyboardInterrupt
 

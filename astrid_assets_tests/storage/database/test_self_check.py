@@ -18,9 +18,7 @@ def test_a_new_catalogue_is_whole(catalogue: Catalogue) -> None:
     assert database_damage(catalogue) == []
 
 
-def test_a_row_that_names_another_which_is_not_there_takes_measurements(
-    catalogue: Catalogue,
-) -> None:
+def test_a_row_that_names_another_which_is_not_there_is_told(catalogue: Catalogue) -> None:
     if not catalogue.is_sqlite:
         pytest.skip("PostgreSQL keeps its foreign keys by itself")
     # A connection of another program does not keep foreign keys.

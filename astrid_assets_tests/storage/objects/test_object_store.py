@@ -80,7 +80,7 @@ def test_an_object_cut_short_by_a_power_failure_is_healed_by_putting_it_again(
     assert store.get(key) == CONTENT
 
 
-def test_a_missing_object_takes_measurements_with_its_key_and_a_remedy(store: ObjectStore):
+def test_a_missing_object_is_told_with_its_key_and_a_remedy(store: ObjectStore):
     key = f"raw/a.{HASH}.fits"
     with pytest.raises(ObjectMissing, match=r"no object raw/a\..*--fix"):
         store.get(key)

@@ -85,12 +85,12 @@ class FullDisk(FolderObjectStore):
         raise OSError(28, "No space left on device", str(self.root))
 
 
-def test_a_full_disk_takes_measurements_with_the_remedy(tmp_path: Path):
+def test_a_full_disk_is_told_with_the_remedy(tmp_path: Path):
     with pytest.raises(StoreUnavailable, match=r"disk is full.*ASTRID_STORE_URL"):
         FullDisk(tmp_path).check()
 
 
-def test_a_folder_below_a_file_takes_measurements(tmp_path: Path):
+def test_a_folder_below_a_file_is_told(tmp_path: Path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreUnavailable, match="is a file"):
         FolderObjectStore(tmp_path / "file" / "store").check()
@@ -98,7 +98,7 @@ def test_a_folder_below_a_file_takes_measurements(tmp_path: Path):
         FolderObjectStore(tmp_path / "file").check()
 
 
-def test_a_folder_that_may_not_be_written_takes_measurements(tmp_path: Path):
+def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path):
     folder = tmp_path / "store"
     folder.mkdir()
     folder.chmod(0o500)
@@ -116,7 +116,7 @@ def test_a_folder_that_may_not_be_written_takes_measurements(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_server_that_does_not_answer_takes_measurements_without_the_secret():
+def test_a_server_that_does_not_answer_is_told_without_the_secret():
     store = S3ObjectStore(
         "s3://bucket/x",
         endpoint="http://127.0.0.1:9",
@@ -130,7 +130,7 @@ def test_a_server_that_does_not_answer_takes_measurements_without_the_secret():
 
 
 @pytest.mark.slow
-def test_a_host_that_does_not_exist_takes_measurements():
+def test_a_host_that_does_not_exist_is_told():
     store = S3ObjectStore(
         "s3://bucket", endpoint="http://nowhere.invalid", access_key="k", secret_key="s"
     )
@@ -158,7 +158,7 @@ def test_a_secret_inside_the_address_is_refused_and_not_repeated():
     assert SECRET not in str(caught.value)
 
 
-def test_a_bucket_that_does_not_exist_takes_measurements(s3_server: S3Server):
+def test_a_bucket_that_does_not_exist_is_told(s3_server: S3Server):
     store = S3ObjectStore(
         "s3://no-such-bucket/x",
         endpoint=s3_server.endpoint,

@@ -192,9 +192,7 @@ def test_an_empty_folder_and_a_bad_name_are_refused(tmp_path: Path) -> None:
         )
 
 
-def test_what_no_light_frame_can_use_takes_measurements(
-    tmp_path: Path, rng: np.random.Generator
-) -> None:
+def test_what_no_light_frame_can_use_is_told(tmp_path: Path, rng: np.random.Generator) -> None:
     flat = rng.normal(20000, 100, SHAPE).astype(np.int16)
     bias = rng.normal(1000, 10, (64, 64)).astype(np.int16)
     write(tmp_path, "flat.fits", light(flat, IMAGETYP="Flat", FILTER="g"))

@@ -193,7 +193,7 @@ def test_calibration_frames_of_a_real_camera_are_told_apart(shared_data: Path) -
     assert profile.calibration.min_master_frames == 1
 
 
-def test_each_trap_of_a_real_camera_takes_measurements_in_a_sentence(shared_data: Path) -> None:
+def test_each_trap_of_a_real_camera_is_told_in_a_sentence(shared_data: Path) -> None:
     folder = shared_data / "calib_sbig_2017"
     profile = SurveyProfile.named("sbig", FolderSource(path=folder))
     report = check_survey(profile, open_source(profile))

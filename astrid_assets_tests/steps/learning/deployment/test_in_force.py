@@ -103,7 +103,7 @@ def test_a_decision_that_another_one_overtook_changes_nothing_and_says_so(tools)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["sqlite", "postgres"])
-def test_of_two_deployments_at_once_one_wins_and_the_other_takes_measurements(
+def test_of_two_deployments_at_once_one_wins_and_the_other_is_told(
     backend: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     from astrid_assets.storage.database.catalogue import Catalogue
