@@ -8,12 +8,14 @@ import site
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from astrid_assets.resources.environment import VARIABLES
 from astrid_assets.resources.home import DEPLOYMENT, project_root
+from astrid_assets_tests.small_survey import NAME, profile_toml
 
 ROOT = project_root()
 INPUTS = ("pyproject.toml", "README.md", "LICENSE", "astrid_assets")
@@ -59,51 +61,85 @@ def test_the_wheel_holds_every_file_of_the_package_and_no_test(wheel: Path) -> N
     assert {Path(name).suffix for name in packed} > {".py", ".html", ".css", ".js", ".yaml"}
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_the_tiny_demo_runs_from_the_wheel_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
-    environment, work = tmp_path / "environment", tmp_path / "work"
-    work.mkdir()
-    new = [sys.executable, "-m", "venv", "--without-pip", str(environment)]
-    subprocess.run(new, check=True, timeout=PATIENCE_S)
-    python = environment / "bin" / "python"
-    # The libraries are borrowed; a path file adds them without our own checkout.
-    (packages,) = environment.glob("lib/python*/site-packages")
-    (packages / "borrowed.pth").write_text("\n".join(site.getsitepackages()) + "\n")
-    install = ["-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps"]
-    subprocess.run(
-        [sys.executable, *install, "--no-index", str(wheel)], check=True, timeout=PATIENCE_S
-    )
-    ours = {*VARIABLES, "NUMBA_CACHE_DIR", "PYTHONPATH"}
-    variables = {name: value for name, value in os.environ.items() if name not in ours}
+@dataclass(frozen=True)
+class Installed:
+    """The wheel in a new environment, and an empty folder to work in."""
 
-    def run(*command: str) -> str:
+    environment: Path
+    work: Path
+
+    @property
+    def packages(self) -> Path:
+        """Where it is installed."""
+        (found,) = self.environment.glob("lib/python*/site-packages")
+        return found
+
+    def run(self, *command: str) -> str:
+        """Run a program of the environment in the folder; return what it prints."""
+        ours = {*VARIABLES, "NUMBA_CACHE_DIR", "PYTHONPATH"}
         return subprocess.run(
-            [str(environment / "bin" / command[0]), *command[1:]],
-            cwd=work,
-            env=variables,
+            [str(self.environment / "bin" / command[0]), *command[1:]],
+            cwd=self.work,
+            env={name: value for name, value in os.environ.items() if name not in ours},
             check=True,
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
         ).stdout
 
-    where = run("python", "-c", "import astrid_assets; print(astrid_assets.__file__)")
-    assert Path(where).is_relative_to(packages)
+
+@pytest.fixture
+def installed(wheel: Path, tmp_path: Path) -> Installed:
+    environment, work = tmp_path / "environment", tmp_path / "work"
+    work.mkdir()
+    new = [sys.executable, "-m", "venv", "--without-pip", str(environment)]
+    subprocess.run(new, check=True, timeout=PATIENCE_S)
+    found = Installed(environment, work)
+    # The libraries are borrowed; a path file adds them without our own checkout.
+    (found.packages / "borrowed.pth").write_text("\n".join(site.getsitepackages()) + "\n")
+    python = str(environment / "bin" / "python")
+    install = ["-m", "pip", "--python", python, "install", "--quiet", "--no-deps"]
+    subprocess.run(
+        [sys.executable, *install, "--no-index", str(wheel)], check=True, timeout=PATIENCE_S
+    )
+    where = found.run("python", "-c", "import astrid_assets; print(astrid_assets.__file__)")
+    assert Path(where).is_relative_to(found.packages)
+    return found
+
+
+@pytest.mark.slow
+def test_a_survey_is_added_from_the_wheel_in_an_empty_folder(installed: Installed) -> None:
+    toml = installed.work.parent / "survey.toml"
+    toml.write_text(profile_toml(nights=2, side=256))
+    installed.run("astrid", "survey", "add", str(toml))
+    # The graph runs with the packaged settings of Dagster, its database with the migrations.
+    installed.run("astrid", "backfill", "--survey", NAME, "--upto", "raw_observations")
+    frames = installed.run("astrid", "status", "--survey", NAME)
+    assert "2025-03-01" in frames
+    assert "2025-03-02" in frames
+    assert {path.name for path in installed.work.iterdir()} == {".astrid"}
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_the_tiny_demo_runs_from_the_wheel_in_an_empty_folder(
+    installed: Installed, wheel: Path
+) -> None:
     # Two processes would compile every kernel twice.
-    shown = run("astrid", "demo", "--tiny", "--workers", "1")
+    shown = installed.run("astrid", "demo", "--tiny", "--workers", "1")
     assert "sim-tiny: known changes found" in shown
+    work, packages = installed.work, installed.packages
     assert (work / ".astrid" / "report.html").is_file()
-    found = run("astrid", "detections", "--survey", "sim-tiny", "--format", "csv")
+    found = installed.run("astrid", "detections", "--survey", "sim-tiny", "--format", "csv")
     assert len(found.splitlines()) > 10
     # Compiled code and settings are in the home, not among the installed files.
     assert any((work / ".astrid" / "compiled").rglob("*.nbi"))
     assert not list(packages.rglob("*.nbi"))
     assert {path.name for path in work.iterdir()} == {".astrid"}
-    installed = {
+    there = {
         path.relative_to(packages).as_posix()
         for path in (packages / "astrid_assets").rglob("*")
         if path.is_file() and path.suffix not in CODE_SUFFIXES
     }
     with zipfile.ZipFile(wheel) as archive:
-        assert installed <= set(archive.namelist())
+        assert there <= set(archive.namelist())
