@@ -231,6 +231,12 @@ class CutoutData(lightning.LightningDataModule):
             collate_fn=_already_stacked,
         )
 
+    @property
+    def cutouts_each_epoch(self) -> int:
+        """Count what is trained on in an epoch: whole batches."""
+        loader = self.train_dataloader()
+        return len(loader) * (loader.batch_size or 0)
+
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Return the val split in order."""
         return DataLoader(

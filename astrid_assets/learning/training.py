@@ -24,6 +24,7 @@ from astrid_assets.learning.checkpoints import (
     restore_best,
     state_to_resume,
 )
+from astrid_assets.learning.cost import TrainingCost, peak_memory_mb
 from astrid_assets.learning.datamodule import TRAIN, VAL, CutoutData, TrainArrays
 from astrid_assets.learning.segmentation_task import EpochMetrics, SegmentationTask
 from astrid_assets.learning.trainer import (
@@ -61,8 +62,8 @@ class TrainedModel:
         learning_rate.
     resumed_after
         Epochs of all members that were already done when this call began.
-    seconds
-        Wall time of this call.
+    cost
+        What this call took.
     """
 
     network: Ensemble
@@ -71,7 +72,7 @@ class TrainedModel:
     best_epochs: tuple[int, ...]
     history: tuple[EpochMetrics, ...]
     resumed_after: int
-    seconds: float
+    cost: TrainingCost
 
 
 def train(
@@ -100,28 +101,30 @@ def train(
     CheckpointMismatch
         If `run_dir` belongs to another training.
     """
-    started = time.monotonic()
+    started, cpu_started = time.monotonic(), time.process_time()
     fingerprint = fingerprint_of(stamps, samples, settings)
     _sidesfit(min(stamps.size, settings.size), settings.depth)
     members: list[UNet | CandidateCNN] = []
     histories: list[list[EpochMetrics]] = []
-    resumed_after = 0
+    resumed_after = cutouts = 0
     with quiet_and_deterministic(settings.threads):
         for member in range(settings.members):
             folder = member_folder(run_dir, member)
             folder.mkdir(parents=True, exist_ok=True)
             state = state_to_resume(folder, fingerprint)
-            resumed_after += 0 if state is None else state["epoch"] + 1
+            done = 0 if state is None else state["epoch"] + 1
+            resumed_after += done
             network = _network(settings, member)
             network.candidate.learn_scale(samples.measured[samples.rows(TRAIN)])
             task = SegmentationTask(
                 Ensemble([network], settings), settings, member=member, fingerprint=fingerprint
             )
+            data = _data(stamps, samples, settings, member)
             if state is None or not is_finished(state, settings):
                 trainer = make_trainer(settings, folder, on_epoch)
-                data = _data(stamps, samples, settings, member)
                 fit(trainer, task, data, folder / LAST if state else None)
             histories.append(restore_best(task, folder))
+            cutouts += (len(histories[-1]) - done) * data.cutouts_each_epoch
             members.append(network)
         together = Ensemble(members, settings).cpu().eval()
         calibration = _val_calibration(together, _data(stamps, samples, settings, 0))
@@ -135,7 +138,12 @@ def train(
         ),
         history=tuple(entry for epochs in histories for entry in epochs),
         resumed_after=resumed_after,
-        seconds=time.monotonic() - started,
+        cost=TrainingCost(
+            time.monotonic() - started,
+            time.process_time() - cpu_started,
+            cutouts,
+            peak_memory_mb(),
+        ),
     )
 
 

@@ -40,6 +40,18 @@ def test_the_loss_falls(small_training):
     assert history[-1]["val_loss"] < history[0]["val_loss"]
 
 
+def test_what_a_training_cost_is_counted(small_training):
+    model, cost = small_training.model, small_training.model.cost
+    # 200 draws an epoch in whole batches of 16.
+    assert cost.cutouts == 192 * len(model.history)
+    assert cost.cpu_seconds > 0
+    assert cost.cutouts_per_s == pytest.approx(cost.cutouts / cost.seconds)
+    assert cost.flat()["cost/peak_memory_mb"] > 50
+    untaken = small_training.cutouts.arrays()
+    again = train(small_training.stamps, untaken, SMALL, small_training.run_dir)
+    assert again.cost.cutouts == 0
+
+
 def test_the_network_is_that_of_the_best_epoch(small_training):
     model = small_training.model
     losses = [epoch["val_loss"] for epoch in model.history]

@@ -6,12 +6,12 @@ cutouts is refused before anybody asks how well it ranks.
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from astrid_assets.learning.cost import peak_memory_mb
 from astrid_assets.learning.gate.checks import Check
 
 if TYPE_CHECKING:
@@ -130,10 +130,10 @@ def _costs(
 ) -> list[Check]:
     told = np.resize(measurements, (TIMED, measurements.shape[1]))
     many = np.resize(np.asarray(cutouts, dtype=np.float32), (TIMED, *cutouts.shape[1:]))
-    before, start = _peak_mb(), time.perf_counter()
+    before, start = peak_memory_mb(), time.perf_counter()
     scorer.score(many, told)
     spent_ms = (time.perf_counter() - start) * 1e3 / TIMED
-    after = _peak_mb()
+    after = peak_memory_mb()
     checks = [
         Check(
             name="time per cutout, ms",
@@ -156,17 +156,6 @@ def _costs(
             detail=f"above the {before:.0f} MB that the process had used at most",
         ),
     ]
-
-
-def _peak_mb() -> float | None:
-    """Return the most memory that this process ever held; None where nobody counts it."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Bytes on macOS, kilobytes on Linux.
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
 
 
 def golden(

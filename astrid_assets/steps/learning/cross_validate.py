@@ -227,13 +227,13 @@ def _judged_by_fold(
             {
                 "scores": scores.tolist(),
                 "threshold": chosen.threshold,
-                "seconds": trained.seconds,
+                "seconds": trained.cost.seconds,
             }
         ),
         "utf-8",
     )
     part.replace(kept)
-    return FoldScores(fold, scores, chosen.threshold, trained.seconds)
+    return FoldScores(fold, scores, chosen.threshold, trained.cost.seconds)
 
 
 def _weights(arrays: DatasetArrays, trains: NDArray[np.bool_]) -> NDArray[np.float32]:

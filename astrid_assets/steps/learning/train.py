@@ -265,7 +265,7 @@ def _registered(
     )
     history = list(trained.history)
     judged = with_training_curves(judge_model(tools, model, arrays), history)
-    active.log_metrics(judged.evaluation.flat())
+    active.log_metrics(judged.evaluation.flat() | trained.cost.flat())
     for name, picture in judged.pictures.items():
         active.log_bytes(picture, f"evaluation/{name}.png")
     active.set_tags({"model_id": model.id, "onnx_sha256": sha256})
@@ -281,7 +281,10 @@ def _registered(
         upsert(session, [model])
         run = session.get_one(TrainingRun, run_id)
         run.model_id = model.id
-        run.performance_metrics = judged.evaluation.as_dict() | {"history": history}
+        run.performance_metrics = judged.evaluation.as_dict() | {
+            "history": history,
+            "cost": trained.cost.as_dict(),
+        }
         run.status, run.reason, run.completed_at = "completed", None, now()
         stored = session.get_one(Model, model.id)
     keep_evaluation(tools, judged, arrays, kind="split", settings={}, model=stored)

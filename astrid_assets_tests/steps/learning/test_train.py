@@ -130,7 +130,13 @@ def stop_after_first(metrics: dict[str, float]) -> None:
 
 def test_a_training_that_was_cut_off_goes_on_elsewhere_to_the_same_model(tools, tracking, tmp_path):
     whole = trained(tools, tracking, tmp_path / "whole")
-    assert run_of(tools).status == "completed"
+    run = run_of(tools)
+    assert run.status == "completed"
+    assert run.performance_metrics is not None
+    cost = run.performance_metrics["cost"]
+    assert cost["cutouts"] > 0
+    kept = tracking.client().get_run(str(run.mlflow_run_id)).data.metrics
+    assert kept["cost/cutouts_per_s"] == pytest.approx(cost["cutouts"] / cost["seconds"])
     known = trained(tools, tracking, tmp_path / "whole")
     assert known.was_known
     assert known.model.onnx_sha256 == whole.model.onnx_sha256
