@@ -54,6 +54,7 @@ def block(kept: dict[str, Result]) -> str:
     """Return what stands between the marks."""
     parts = (
         demo(kept["demo"]),
+        trainings(kept["learning"], kept["scoring"]),
         frames(kept["frames"]),
         accuracy(kept),
         sensitivity(kept["sensitivity"]),
@@ -118,6 +119,26 @@ def _model(result: Result) -> str:
         [text, *(cell(row, name) for row in rows)] for name, text in names.items() if name in there
     ]
     return _table([f"{title} (95 % intervals)", *rows], lines)
+
+
+def trainings(result: Result, speed: Result) -> str:
+    """Return how well trainings of several seeds judge a larger test, and how fast they score."""
+    seeds = list(dict.fromkeys(f.row for f in result.figures if f.row.startswith("seed")))
+
+    def mean(name: str, unit: str = "") -> float:
+        return sum(result.value(seed, name, unit) for seed in seeds) / len(seeds)
+
+    real, bogus = (int(result.value("cutouts", name)) for name in ("real", "bogus"))
+    share = 100 * speed.value("ONNX Runtime", "of the peak")
+    return (
+        f"{len(seeds)} trainings judged on {real} real and {bogus} bogus of eight simulated "
+        f"surveys (`benchmarks.learning`): ROC AUC {result.value('all', 'mean ROC AUC'):.3f}, at worst\n"
+        f"{result.value('all', 'worst'):.3f}; false positive rate at 95 % completeness "
+        f"{mean('FPR at 95 %'):.2f}; at S/N 5–7 ROC AUC {mean('S/N 5-7'):.3f}; asteroids against "
+        f"cosmic rays\nand noise {mean('asteroids'):.3f}; {mean('CPU', 's'):.0f} CPU seconds each. "
+        f"One core scores {speed.value('ONNX Runtime', 'cutouts', '1/s'):.0f} cutouts a second, "
+        f"{share:.0f} % of what it can (`benchmarks.scoring`)."
+    )
 
 
 def frames(result: Result) -> str:
