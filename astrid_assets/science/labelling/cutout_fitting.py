@@ -4,7 +4,7 @@ The pipeline's form is (3, 64, 64): science and reference less their sky in unit
 sigma, and a third channel in sigma; the candidate on pixel [32, 32]; 0 where nothing was
 measured. The rules for what comes otherwise:
 
-* **Pixels without data** (NaN, infinite, beyond 1e20 of either sign) become 0, blank sky.
+* **Pixels without data** (NaN, infinite, masked, beyond 1e20 of either sign) become 0, blank sky.
 * **Other sizes**: the middle pixel, ``(side - 1) // 2`` along each axis, comes to 32.
   Larger cutouts lose their border, smaller ones (63², 61², 30²) are surrounded by 0.
   Pixels are not resampled, whatever their angle on the sky.
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 Plane = Literal["science", "reference", "difference", "score"]
 Unit = Literal["sigma", "counts"]
+UNITS: tuple[Unit, ...] = ("sigma", "counts")
 
 PLANES: tuple[Plane, ...] = ("science", "reference", "difference", "score")
 BY_COUNT: dict[int, tuple[Plane, ...]] = {
@@ -87,8 +88,12 @@ def fitted_cutouts(
     Raises
     ------
     UnfitCutouts
-        If there are other channels, or the array has another number of axes.
+        If there are other channels, units or signs, or the array has another number of axes
+        or no real numbers.
     """
+    cutouts = np.asanyarray(cutouts)
+    if cutouts.dtype.kind not in "fiub":
+        raise UnfitCutouts(f"cutouts need real numbers, got {cutouts.dtype}")
     if cutouts.ndim != 4 or not all(cutouts.shape[1:]):
         raise UnfitCutouts(
             f"cutouts need the shape (n, channels, ny, nx), got {cutouts.shape}; one "
@@ -100,6 +105,17 @@ def fitted_cutouts(
             f"{cutouts.shape[1]} channels, named {list(names)}: name each of them once, "
             f"of {', '.join(PLANES)}; without names there may be 1, 2 or 3"
         )
+    if unit not in {None, *UNITS}:
+        raise UnfitCutouts(f"unit {unit!r}: it is one of {', '.join(UNITS)}")
+    if signs is not None:
+        signs = np.asarray(signs)
+        if signs.shape != (len(cutouts),) or not np.isin(signs, (-1, 1)).all():
+            raise UnfitCutouts(
+                f"signs need {len(cutouts)} numbers, each 1 or -1, got {signs.shape} of "
+                f"{np.unique(signs)[:5]}"
+            )
+    if np.ma.isMaskedArray(cutouts):
+        cutouts = np.ma.filled(cutouts.astype(np.result_type(cutouts, np.float32)), np.nan)
     in_sigma = unit == "sigma" or (unit is None and cutouts.shape[1:] == OWN_SHAPE)
     fitted = np.zeros((len(cutouts), *OWN_SHAPE), dtype=np.float32)
     for row, stack in enumerate(cutouts):

@@ -96,3 +96,31 @@ def test_a_source_in_an_empty_plane_is_still_seen():
 def test_what_no_rule_fits_is_a_sentence(shape, channels, message):
     with pytest.raises(UnfitCutouts, match=message):
         fitted_cutouts(np.zeros(shape), channels=channels)
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"unit": "electrons"}, "unit 'electrons': it is one of sigma, counts"),
+        ({"signs": [1]}, "signs need 2 numbers"),
+        ({"signs": [1, 0]}, "each 1 or -1"),
+        ({"signs": [1, np.nan]}, "each 1 or -1"),
+        ({"signs": ["a", "b"]}, "each 1 or -1"),
+    ],
+)
+def test_what_is_told_wrongly_is_not_guessed(told, message):
+    with pytest.raises(UnfitCutouts, match=message):
+        fitted_cutouts(np.zeros((2, 3, 64, 64)), **told)
+
+
+@pytest.mark.parametrize("values", [None, [["a"]], np.zeros((1, 3, 64, 64), dtype=complex)])
+def test_what_is_no_real_number_is_a_sentence(values):
+    with pytest.raises(UnfitCutouts, match="need real numbers"):
+        fitted_cutouts(values)
+
+
+def test_masked_pixels_are_blank_sky(rng):
+    stack = np.ma.masked_greater(sky(rng, 1, 3, 64, 64), 1)
+    found = fitted_cutouts(stack)
+    assert (found == np.ma.filled(stack, 0)).all()
+    assert (fitted_cutouts(np.ma.masked_all((1, 3, 64, 64), dtype=int)) == 0).all()
