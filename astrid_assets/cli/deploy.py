@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import click
 
+from astrid_assets.cli.given import not_empty
+
 
 @click.command("deploy")
 @click.argument(
     "model",
     required=False,
+    callback=not_empty,
     help="Id or version of a model, or the beginning of its id; without: the newest.",
 )
-@click.option("--survey", default="", help="Survey that it is to score alone; without: all.")
+@click.option(
+    "--survey", callback=not_empty, help="Survey that it is to score alone; without: all."
+)
 @click.option("--force", is_flag=True, help="Deploy whatever the comparison says; needs --because.")
 @click.option("--because", default="", help="Why it is forced; kept with the decision.")
-def deploy_command(model: str | None, survey: str, force: bool, because: str) -> None:
+def deploy_command(model: str | None, survey: str | None, force: bool, because: str) -> None:
     """Compare MODEL with the model in force, and put it in force if it is better.
 
     Both are judged on the rows of the newest dataset that neither of their trainings saw.
@@ -58,9 +63,15 @@ def deploy_command(model: str | None, survey: str, force: bool, because: str) ->
     try:
         if model or survey or force:
             report = deploy_newest(
-                tools, tracking, settings, work, name=model, scope=survey, force_because=because
+                tools,
+                tracking,
+                settings,
+                work,
+                name=model,
+                scope=survey or "",
+                force_because=because,
             )
-            reports = {survey: report}
+            reports = {survey or "": report}
         else:
             reports = deploy_in_every_scope(tools, tracking, settings, work)
     except (NoModel, NoDataset, DeployedMeanwhile, CannotEvaluate, UnusableModel) as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from astrid_assets.cli.given import in_a_folder, not_empty
 from astrid_assets.cli.listing import FORMATS, csv_of, print_rows
 from astrid_assets.cli.training_settings import assigned, changed_settings
 
@@ -29,9 +30,15 @@ SHOWN = {"metric": "", "value": ".4f", "low": ".4f", "high": ".4f"}
 @click.argument(
     "model",
     required=False,
+    callback=not_empty,
     help="Id or version of a model, or the beginning of its id; without: the one in force.",
 )
-@click.option("--dataset", "dataset_id", help="Id of the dataset version; without: the newest.")
+@click.option(
+    "--dataset",
+    "dataset_id",
+    callback=not_empty,
+    help="Id of the dataset version; without: the newest.",
+)
 @click.option(
     "--format",
     "kind",
@@ -43,6 +50,7 @@ SHOWN = {"metric": "", "value": ".4f", "low": ".4f", "high": ".4f"}
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
+    callback=in_a_folder,
     help="File to write instead of printing.",
 )
 @click.option(

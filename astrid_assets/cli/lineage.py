@@ -35,12 +35,16 @@ def lineage_command(what: str, as_json: bool) -> None:
       astrid lineage frames/2025-03-04/n0412.fits
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
     from astrid_assets.cli.workplace import open_catalogue, prepare_home
+    from astrid_assets.storage.queries.frame_names import AmbiguousFrame
     from astrid_assets.storage.queries.lineage_items import find_item
     from astrid_assets.storage.queries.model_lineage import model_lineage, models_that_saw
 
     prepare_home()
     with open_catalogue().read() as session:
-        item = find_item(session, what)
+        try:
+            item = find_item(session, what)
+        except AmbiguousFrame as error:
+            raise click.ClickException(str(error)) from error
         if item is None:
             raise click.ClickException(
                 f"there is no model, detection or frame {what}: astrid models and astrid "

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from astrid_assets.cli.given import in_a_folder, not_empty
+
 
 @click.command("mask")
 @click.argument("frame", help="Id of the frame, or its path in the source.")
@@ -13,11 +15,14 @@ import click
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("mask.fits"),
+    callback=in_a_folder,
     show_default=True,
     help="FITS file to write, with the frame's WCS.",
 )
 @click.option(
-    "--model", help="Version, id or beginning of the id of a model; by default the one in force."
+    "--model",
+    callback=not_empty,
+    help="Version, id or beginning of the id of a model; by default the one in force.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
 def mask_command(frame: str, output: Path, model: str | None, *, overwrite: bool) -> None:
@@ -39,6 +44,7 @@ def mask_command(frame: str, output: Path, model: str | None, *, overwrite: bool
     from astrid_assets.steps.learning.frame_mask import NoFrame, mask_of_frame
     from astrid_assets.steps.learning.settings import NoModel
     from astrid_assets.steps.nights import Tools
+    from astrid_assets.storage.queries.frame_names import AmbiguousFrame
 
     if output.exists() and not overwrite:
         raise click.ClickException(f"{output} is there already: --overwrite replaces it")
@@ -46,7 +52,7 @@ def mask_command(frame: str, output: Path, model: str | None, *, overwrite: bool
     try:
         tools = Tools(open_catalogue(), open_store(), Compute())
         found = mask_of_frame(tools, frame, model)
-    except (NoFrame, NoModel, UnusableModel) as error:
+    except (NoFrame, AmbiguousFrame, NoModel, UnusableModel) as error:
         raise click.ClickException(str(error)) from error
     header = found.wcs.to_header(relax=True)
     header["MODEL"] = (f"{found.model.name} {found.model.version}", "network that drew it")

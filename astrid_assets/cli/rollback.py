@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import click
 
+from astrid_assets.cli.given import not_empty
+
 
 @click.command("rollback")
 @click.option(
     "--to",
     "version",
+    callback=not_empty,
     help="Id or version of an earlier model, or `common` for a survey's way back to the common "
     "champion; without: the one before this.",
 )
-@click.option("--survey", default="", help="Survey whose own champion is taken back.")
+@click.option("--survey", callback=not_empty, help="Survey whose own champion is taken back.")
 @click.option("--because", required=True, help="Why; kept with the decision.")
-def rollback_command(version: str | None, survey: str, because: str) -> None:
+def rollback_command(version: str | None, survey: str | None, because: str) -> None:
     """Put the model before the one in force in force again, or another earlier one.
 
     The model that is taken back stays back, unless it is forced. Nights that it scored are
@@ -27,6 +30,7 @@ def rollback_command(version: str | None, survey: str, because: str) -> None:
       astrid rollback --to 5 --because "the last one that we trust"
       astrid rollback --survey ztf --to common --because "its own is no better any more"
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
+    from astrid_assets.cli.surveys import stored_survey
     from astrid_assets.cli.workplace import (
         open_catalogue,
         open_store,
@@ -42,9 +46,12 @@ def rollback_command(version: str | None, survey: str, because: str) -> None:
     if not because.strip():
         raise click.UsageError("--because takes the reason, in words")
     prepare_home()
-    tools = Tools(open_catalogue(), open_store(), Compute())
+    catalogue = open_catalogue()
+    if survey:
+        stored_survey(catalogue, survey)
+    tools = Tools(catalogue, open_store(), Compute())
     try:
-        row, model = roll_back(tools, open_tracking(), because, to=version, scope=survey)
+        row, model = roll_back(tools, open_tracking(), because, to=version, scope=survey or "")
     except (NoModel, DeployedMeanwhile) as error:
         raise click.ClickException(str(error)) from error
     whose = f", as for every survey without its own, for {survey}" if row.action == COMMON else ""

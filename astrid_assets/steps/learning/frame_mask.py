@@ -16,6 +16,7 @@ from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.database.tables.frames import Observation, PreprocessRun
 from astrid_assets.storage.fits.differences import difference_from_fits
 from astrid_assets.storage.fits.frames import frame_from_fits
+from astrid_assets.storage.queries.frame_names import frame_named
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -61,6 +62,8 @@ def mask_of_frame(tools: Tools, frame: str, model_name: str | None = None) -> Fr
     ------
     NoFrame
         If there is no such frame, or no current difference of it.
+    AmbiguousFrame
+        If several frames have this path.
     NoModel
         If there is no such model, or it has no record of its weights.
     UnusableModel
@@ -88,21 +91,20 @@ def mask_of_frame(tools: Tools, frame: str, model_name: str | None = None) -> Fr
 def _files(tools: Tools, frame: str) -> tuple[str, str, str]:
     """Return id, difference and processed frame of a frame."""
     query = (
-        select(Observation.id, DifferenceRun.difference_key, PreprocessRun.frame_key)
+        select(DifferenceRun.difference_key, PreprocessRun.frame_key)
         .join(
             DifferenceRun,
             (DifferenceRun.observation_id == Observation.id) & DifferenceRun.is_current,
             isouter=True,
         )
         .join(PreprocessRun, PreprocessRun.observation_id == Observation.id, isouter=True)
-        .where((Observation.id == frame) | (Observation.source_path == frame))
-        .order_by(Observation.id)
     )
     with tools.catalogue.read() as session:
-        found = session.execute(query).all()
-    if not found:
-        raise NoFrame(f"there is no frame {frame}: give its id, or its path in the source")
-    observation_id, difference_key, frame_key = found[0]
+        observation_id = frame_named(session, frame)
+        if observation_id is None:
+            raise NoFrame(f"there is no frame {frame}: give its id, or its path in the source")
+        found = session.execute(query.where(Observation.id == observation_id)).one()
+    difference_key, frame_key = found
     if difference_key is None or frame_key is None:
         raise NoFrame(
             f"no difference of frame {frame} is kept: run difference_images for its night; "

@@ -48,6 +48,8 @@ def find_dataset(session: Session, text: str) -> TrainingDataset | None:
         If several begin with it.
     """
     start = text.lower()
+    if not start:
+        return None
     query = select(TrainingDataset).where(
         TrainingDataset.id.startswith(start, autoescape=True)
         | TrainingDataset.content_hash.startswith(start, autoescape=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-
 from astrid_assets.storage.database.names import is_name
 from astrid_assets.storage.database.tables.detections import Detection
-from astrid_assets.storage.database.tables.frames import Observation
 from astrid_assets.storage.queries import models
+from astrid_assets.storage.queries.frame_names import frame_named
 from astrid_assets.storage.queries.naming import find_named
 
 if TYPE_CHECKING:
@@ -36,6 +34,11 @@ def find_item(session: Session, name: str) -> LineageItem | None:
     name
         Name of a detection; id, beginning of the id, or version of a model, or ``champion``;
         id of a detection; id or path in the source of a frame.
+
+    Raises
+    ------
+    AmbiguousFrame
+        If several frames have this path.
     """
     if is_name(name):
         named = find_named(session, name)
@@ -44,10 +47,7 @@ def find_item(session: Session, name: str) -> LineageItem | None:
     # A whole id is meant before the beginning of a model's id.
     if session.get(Detection, name) is not None:
         return LineageItem(detection_id=name)
-    frame = select(Observation.id).where(
-        (Observation.id == name) | (Observation.source_path == name)
-    )
-    observation_id = session.scalar(frame.order_by(Observation.id).limit(1))
+    observation_id = frame_named(session, name)
     if observation_id is not None:
         return LineageItem(observation_id=observation_id)
     model = models.model_named(session, name)

@@ -227,6 +227,9 @@ def model_named(session: Session, name: str) -> Model | None:
     """Return the model of an id, the beginning of one, a version, or ``champion``."""
     if name == "champion":
         return champion(session)
+    if not name:
+        # Every id begins with nothing.
+        return None
     query = select(Model).where(
         (Model.version == name) | Model.id.startswith(name, autoescape=True)
     )
