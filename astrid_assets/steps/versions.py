@@ -5,7 +5,7 @@ Part of the hash that says whether a night is done, and Dagster's `code_version`
 
 REGISTER = "1"
 MASTERS = "1"
-PROCESS = "3"
+PROCESS = "4"
 REFERENCE = "4"
 SUBTRACT = "4"
 DETECT = "5"

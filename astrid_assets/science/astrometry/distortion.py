@@ -9,7 +9,7 @@ reader understands and that passes through FITS headers unchanged.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.wcs import WCS, FITSFixedWarning, Sip
@@ -18,6 +18,8 @@ from astrid_assets.science.astrometry.pixel_maps import PixelMap
 from astrid_assets.science.astrometry.wcs_tools import moved
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 MAX_ORDER = 6
@@ -78,6 +80,8 @@ def sky_to_plane(
 def is_distorted(wcs: WCS) -> bool:
     """Return whether pixels differ from the focal plane: SIP or lookup tables.
 
+    TPV bends the sky side of the focal plane, and so belongs to the projection.
+
     Parameters
     ----------
     wcs
@@ -88,8 +92,24 @@ def is_distorted(wcs: WCS) -> bool:
     is_distorted
         True if any distortion is present.
     """
+    return wcs.sip is not None or has_tables(wcs)
+
+
+def has_tables(wcs: WCS) -> bool:
+    """Return whether a WCS has lookup-table distortions.
+
+    Parameters
+    ----------
+    wcs
+        As read from a header.
+
+    Returns
+    -------
+    has_tables
+        True if any table is present.
+    """
     tables = (wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2)
-    return wcs.sip is not None or any(table is not None for table in tables)
+    return any(table is not None for table in tables)
 
 
 def mapped_wcs(base: WCS, found: PixelMap) -> WCS:
@@ -134,14 +154,63 @@ def plain_wcs(wcs: WCS, shape: tuple[int, int]) -> WCS:
     wcs
         The given WCS if it has no lookup tables, else a TAN-SIP.
     """
-    tables = (wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2)
-    if all(table is None for table in tables):
+    if not has_tables(wcs):
         return wcs
     return _refitted(wcs, PixelMap(np.eye(2), np.zeros(2), shape))
 
 
-def _refitted(base: WCS, found: PixelMap) -> WCS:
-    """Fit a TAN-SIP to a base and a map on a grid of points."""
+def icrs_wcs(wcs: WCS, shape: tuple[int, int]) -> WCS:
+    """Return a WCS of FK5 positions of any equinox as one in ICRS.
+
+    Parameters
+    ----------
+    wcs
+        In FK5, with its equinox.
+    shape : (ny, nx)
+        The frame on which the positions must agree.
+
+    Returns
+    -------
+    wcs
+        A TAN-SIP in ICRS.
+    """
+    return _refitted(wcs, PixelMap(np.eye(2), np.zeros(2), shape), fk5_to_icrs(wcs.wcs.equinox))
+
+
+def fk5_to_icrs(
+    equinox_year: float,
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Return the precession from FK5 positions of an equinox to ICRS.
+
+    Parameters
+    ----------
+    equinox_year
+        Julian year.
+
+    Returns
+    -------
+    precession
+        From (n, 2) to (n, 2), RA and Dec in degrees.
+    """
+    from astropy.coordinates import FK5, SkyCoord
+    from astropy.time import Time
+
+    frame = FK5(equinox=Time(equinox_year, format="jyear"))
+
+    def precession(sky: NDArray[np.float64]) -> NDArray[np.float64]:
+        # astropy's types do not know its coordinates.
+        there: Any = SkyCoord(sky[:, 0], sky[:, 1], unit="deg", frame=frame)
+        return np.column_stack([there.icrs.ra.deg, there.icrs.dec.deg])
+
+    return precession
+
+
+def _refitted(
+    base: WCS,
+    found: PixelMap,
+    precession: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+) -> WCS:
+    """Fit a TAN-SIP, in ICRS if it is precessed, to a base and a map on a grid of points."""
     ny, nx = found.shape
     middle = np.array([(nx - 1) / 2, (ny - 1) / 2])
     reach = (0.5 + OUTSIDE) * np.array([nx, ny])
@@ -149,8 +218,12 @@ def _refitted(base: WCS, found: PixelMap) -> WCS:
     u, v = (g.ravel() for g in np.meshgrid(span, span))
     pixels = np.column_stack([u, v]) * reach + middle
     points = np.vstack([middle, pixels])
-    sky = base.wcs_pix2world(found(points, focal_plane(base, points)), 0)
-    plane = _tangent(base, sky[0], None).wcs_world2pix(sky[1:], 0)
+    sky = np.asarray(base.wcs_pix2world(found(points, focal_plane(base, points)), 0))
+    system = base
+    if precession is not None:
+        sky, system = precession(sky), WCS(naxis=2)
+        system.wcs.radesys = "ICRS"
+    plane = _tangent(system, sky[0], None).wcs_world2pix(sky[1:], 0)
     half = float(reach.max())
     scaled = (pixels - middle) / half
     powers: list[tuple[int, int]] = []
@@ -164,7 +237,7 @@ def _refitted(base: WCS, found: PixelMap) -> WCS:
         error = np.linalg.solve(cd, (plane - design @ terms).T)
         if np.abs(error).max() < TOLERANCE_PX:
             break
-    new = _tangent(base, sky[0], cd)
+    new = _tangent(system, sky[0], cd)
     new.wcs.crpix = middle + 1
     if len(terms) > 2:
         bends = np.asarray(np.linalg.solve(cd, terms.T), dtype=np.float64)

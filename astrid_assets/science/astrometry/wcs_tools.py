@@ -20,8 +20,8 @@ OVERLAP_POINTS = 24
 def moved(wcs: WCS, matrix: Array, shift: Array) -> WCS:
     """Return the WCS of new pixels p, where ``matrix p + shift`` are the old ones.
 
-    Exact with SIP distortions too: a polynomial stays one of the same order
-    under a linear change of its variables.
+    Exact with every projection, and with SIP and TPV distortions too: a polynomial
+    stays one of the same order under a linear change of its variables.
 
     Parameters
     ----------
@@ -36,22 +36,16 @@ def moved(wcs: WCS, matrix: Array, shift: Array) -> WCS:
         WCS of the new pixels.
     """
     inverse = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
-    new = WCS(naxis=2)
-    new.wcs.ctype = list(wcs.wcs.ctype)
-    new.wcs.cunit = list(wcs.wcs.cunit)
-    new.wcs.crval = wcs.wcs.crval
-    if np.isfinite(wcs.wcs.lonpole):
-        new.wcs.lonpole = wcs.wcs.lonpole
-    new.wcs.radesys = wcs.wcs.radesys
-    if np.isfinite(wcs.wcs.equinox):
-        new.wcs.equinox = wcs.wcs.equinox
+    # A copy: wcslib keeps some distortions (TPV) where no attribute shows them.
+    new = wcs.deepcopy()
     # CRPIX counts from one.
     old = np.asarray(wcs.wcs.crpix) - 1
     new.wcs.crpix = inverse @ (old - shift) + 1
-    new.wcs.cd = wcs.pixel_scale_matrix @ matrix
-    projection_terms = wcs.wcs.get_pv()
-    if projection_terms:
-        new.wcs.set_pv(projection_terms)
+    if wcs.wcs.has_cd():
+        new.wcs.cd = wcs.wcs.cd @ matrix
+    else:
+        # PC overrides the CROTA that a copy may hold.
+        new.wcs.pc = wcs.wcs.get_pc() @ matrix
     if wcs.sip is not None and wcs.sip.a is not None and wcs.sip.b is not None:
         new.sip = _moved_sip(wcs.sip, matrix, inverse, new.wcs.crpix)
     new.wcs.set()

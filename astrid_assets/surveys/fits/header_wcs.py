@@ -16,25 +16,33 @@ from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning, NoConvergence
 from astropy.wcs.utils import proj_plane_pixel_scales
 
+from astrid_assets.science.astrometry.distortion import (
+    fk5_to_icrs,
+    has_tables,
+    icrs_wcs,
+    plain_wcs,
+)
 from astrid_assets.surveys.fits.pixels import DECODER_ERRORS, short
 from astrid_assets.surveys.fits.structure import EMPTY_PRIMARY
+from astrid_assets.surveys.fits.wcs_cards import UnusableWcsError, mended_cards
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from astrid_assets.surveys.fits.headers import HeaderView
 
 LOOKUP = re.compile(r"^(CPDIS|CQDIS|D2IMDIS|DP|DQ|D2IM)\d")
-SIP = re.compile(r"^[AB]_\d+_\d+$")
-WCS_CARD = re.compile(
-    r"^(WCSAXES|NAXIS\d?|(CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA)\d|(CD|PC|PV|PS)\d_\d+|"
-    r"LONPOLE|LATPOLE|RADE(C?)SYS|EQUINOX|EPOCH|[AB]P?_(ORDER|DMAX|\d+_\d+)|"
-    r"(CPDIS|CQDIS|CPERR|CQERR|D2IMDIS|D2IMERR|DP|DQ|D2IM)\d.*|D2IMEXT|AXISCORR)$"
-)
-AXIS_1 = re.compile(r"^(CTYPE1|CRVAL1|CUNIT1|CDELT1|CD1_[12]|PC1_[12])$")
 TRACE = re.compile(r"ERROR \d+ in \w+\(\) at line \d+ of file [^\s:]+:")
 """How wcslib begins each line of what went wrong, the outermost call first."""
+MIN_EQUINOX, MAX_EQUINOX = 1984.0, 2100.0
+"""Equinoxes of FK5; earlier ones are of FK4, others are no years."""
 MIN_SCALE_ARCSEC, MAX_SCALE_ARCSEC = 1e-3, 300.0
 MAX_RETURN_PX = 0.1
 """Pixel to sky and back: SIP is inverted by iteration, wcslib exactly."""
+LATTICE = 9
+"""Points per axis at which two forms of a WCS are compared."""
+MAX_CHANGE_PX = 1e-3
+"""A WCS written in another form must keep its positions this well, or a note says how well."""
 
 
 def survey_wcs(
@@ -55,8 +63,13 @@ def survey_wcs(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            wcs = _build(_mended(header, notes), tables)
+            wcs = _build(mended_cards(header, notes), tables)
             problem = _problem(wcs, shape)
+            if problem is None:
+                wcs = _in_icrs(wcs, shape, notes)
+                _note_tables(wcs, shape, notes)
+        except UnusableWcsError as error:
+            wcs, problem = None, str(error)
         except (*DECODER_ERRORS, NoConvergence) as error:
             wcs, problem = None, f"it cannot be used ({plain_sentence(str(error))})"
     notes.extend(
@@ -80,42 +93,68 @@ def plain_sentence(message: str) -> str:
     return next((part for part in reversed(parts) if part), "for an unknown reason")
 
 
-def _mended(header: HeaderView, notes: list[str]) -> fits.Header:
-    """Return the header with what is known to confuse WCS readers put right."""
-    # A handful of cards parses many times faster than a whole header.
-    mended = fits.Header([c for c in header.header.cards if WCS_CARD.match(c.keyword)])
-    has_sip = header.number("A_ORDER") is not None and any(SIP.match(keyword) for keyword in mended)
-    for axis in ("CTYPE1", "CTYPE2"):
-        kind = header.text(axis) or ""
-        if has_sip and kind.endswith("-TAN"):
-            # Without the suffix readers disagree on whether the terms apply.
-            mended[axis] = f"{kind}-SIP"
-            notes.append(f"{axis} = {kind!r} has SIP terms without the suffix -SIP")
-    if (header.text("CTYPE1") or "").startswith("DEC-"):
-        _put_right_ascension_first(mended)
-    return mended
-
-
-def _put_right_ascension_first(header: fits.Header) -> None:
-    """Exchange the two sky axes; pixels, and distortions in pixels, stay."""
-    for matrix, is_needed in (("CD", "CD1_1" in header), ("PC", "CD1_1" not in header)):
-        for row in (1, 2) if is_needed else ():
-            for column in (1, 2):
-                identity = float(matrix == "PC" and row == column)
-                header.setdefault(f"{matrix}{row}_{column}", identity)
-    for first in [k for k in header if AXIS_1.match(k)]:
-        second = first.replace("1", "2", 1)
-        if second in header:
-            header[first], header[second] = header[second], header[first]
-
-
 def _build(header: fits.Header, tables: bytes) -> WCS:
     if not any(LOOKUP.match(keyword) for keyword in header):
         wcs = WCS(header)
     else:
         with fits.open(io.BytesIO(tables or EMPTY_PRIMARY), memmap=False) as file:
             wcs = WCS(header, fobj=file)
-    return wcs if wcs.naxis == 2 or not wcs.has_celestial else wcs.celestial
+    if wcs.naxis != 2 and wcs.has_celestial:
+        wcs = wcs.celestial
+    if wcs.has_celestial and wcs.naxis == 2 and wcs.wcs.lng == 0:
+        ra, dec = wcs.wcs.crval
+        if not abs(dec) <= 90:
+            raise UnusableWcsError(f"its declination CRVAL2 = {dec:g} is beyond a pole")
+        if not 0 <= ra < 360:
+            # wcslib answers in the turn that CRVAL is given in; -1e-17 % 360 is 360.
+            wcs.wcs.crval = [ra % 360 % 360, dec]
+            wcs.wcs.set()
+    return wcs
+
+
+def _in_icrs(wcs: WCS, shape: tuple[int, int], notes: list[str]) -> WCS:
+    """Precess positions of another equinox of FK5 than J2000."""
+    year = wcs.wcs.equinox
+    if wcs.wcs.radesys.strip().upper() != "FK5" or not np.isfinite(year) or year == 2000:
+        return wcs
+    new = icrs_wcs(wcs, shape)
+    points = _lattice(shape)
+    wanted = fk5_to_icrs(year)(np.asarray(wcs.all_pix2world(points, 0)))
+    change = _miss(new, points, wanted)
+    if not change < MAX_CHANGE_PX:
+        raise UnusableWcsError(
+            f"its equinox is {year:g}, and precessed it would be off by {change:.2g} pixels; "
+            "convert it to ICRS"
+        )
+    notes.append(f"the WCS has the equinox {year:g} and was precessed to ICRS")
+    return new
+
+
+def _note_tables(wcs: WCS, shape: tuple[int, int], notes: list[str]) -> None:
+    """Say how well the polynomials that stand for lookup tables keep the positions."""
+    if not has_tables(wcs):
+        return
+    points = _lattice(shape)
+    change = _miss(plain_wcs(wcs, shape), points, np.asarray(wcs.all_pix2world(points, 0)))
+    if not change < 1:
+        raise UnusableWcsError(
+            f"its lookup tables cannot be written as SIP terms: {change:.2g} pixels are left"
+        )
+    if change > MAX_CHANGE_PX:
+        notes.append(f"SIP terms stand for its lookup tables, within {change:.2g} pixels")
+
+
+def _lattice(shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return (n, 2) positions from corner to corner."""
+    ny, nx = shape
+    x, y = np.meshgrid(np.linspace(0, nx - 1, LATTICE), np.linspace(0, ny - 1, LATTICE))
+    return np.column_stack([x.ravel(), y.ravel()])
+
+
+def _miss(wcs: WCS, points: NDArray[np.float64], sky: NDArray[np.float64]) -> float:
+    """Return how far, in pixels, the pixels of sky positions are from their points."""
+    back = np.asarray(wcs.all_world2pix(sky, 0, maxiter=50, tolerance=1e-5))
+    return float(np.max(np.hypot(*(back - points).T)))
 
 
 def _problem(wcs: WCS, shape: tuple[int, int]) -> str | None:
@@ -125,7 +164,11 @@ def _problem(wcs: WCS, shape: tuple[int, int]) -> str | None:
     if not wcs.wcs.ctype[wcs.wcs.lng].startswith("RA"):
         return f"its axes are {list(wcs.wcs.ctype)}, not equatorial"
     if wcs.wcs.radesys.strip().upper().startswith("FK4"):
-        return "its equinox is B1950 (FK4); convert it to ICRS or FK5 J2000"
+        return f"its equinox is {wcs.wcs.equinox:g} in FK4 (B1950); convert it to ICRS or FK5 J2000"
+    if wcs.wcs.radesys.strip().upper() == "FK5" and not (
+        MIN_EQUINOX <= wcs.wcs.equinox <= MAX_EQUINOX
+    ):
+        return f"its equinox {wcs.wcs.equinox:g} is no year of FK5"
     scales = proj_plane_pixel_scales(wcs) * 3600
     if not np.all((scales > MIN_SCALE_ARCSEC) & (scales < MAX_SCALE_ARCSEC)):
         return f"its pixels would be {scales[0]:.3g} x {scales[1]:.3g} arcsec"
