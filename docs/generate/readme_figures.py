@@ -132,8 +132,8 @@ def trainings(result: Result, speed: Result) -> str:
     share = 100 * speed.value("ONNX Runtime", "of the peak")
     return (
         f"{len(seeds)} trainings judged on {real} real and {bogus} bogus of eight simulated "
-        f"surveys (`benchmarks.learning`): ROC AUC {result.value('all', 'mean ROC AUC'):.3f}, at worst\n"
-        f"{result.value('all', 'worst'):.3f}; false positive rate at 95 % completeness "
+        f"surveys (`benchmarks.learning`): ROC AUC {result.value('all', 'mean ROC AUC'):.3f}, at "
+        f"worst\n{result.value('all', 'worst'):.3f}; false positive rate at 95 % completeness "
         f"{mean('FPR at 95 %'):.2f}; at S/N 5–7 ROC AUC {mean('S/N 5-7'):.3f}; asteroids against "
         f"cosmic rays\nand noise {mean('asteroids'):.3f}; {mean('CPU', 's'):.0f} CPU seconds each. "
         f"One core scores {speed.value('ONNX Runtime', 'cutouts', '1/s'):.0f} cutouts a second, "
