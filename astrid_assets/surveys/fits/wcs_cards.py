@@ -31,7 +31,7 @@ OLD_MATRIX = re.compile(r"^(CD|PC)00(\d)00(\d)$")
 AXIS_1 = re.compile(r"^(CTYPE1|CRVAL1|CUNIT1|CDELT1|CD1_[12]|PC1_[12])$")
 PV = re.compile(r"^PV\d_(\d+)$")
 MAX_PLAIN_PV = 4
-"""PVi_0 to PVi_4 of a TAN place its reference point; from PVi_5 on they are a distortion."""
+"""PVi_0 to PVi_4 of a TAN move its reference point; from PVi_5 on they are a distortion."""
 EQUINOX = re.compile(r"^\s*[JB]?\s*(\d{4}(\.\d*)?)\s*$")
 OF_DATE = re.compile(r"NOW|DATE|APP")
 SIP_CARD = re.compile(r"^[AB]P?_(ORDER|DMAX|\d+_\d+)$")
@@ -48,7 +48,7 @@ def mended_cards(header: HeaderView, notes: list[str]) -> fits.Header:
     Parameters
     ----------
     header
-        Of the image.
+        The image's header.
     notes
         Is added to: what was changed or passed over.
 
