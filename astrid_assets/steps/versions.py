@@ -3,7 +3,7 @@
 Part of the hash that says whether a night is done, and Dagster's `code_version`.
 """
 
-REGISTER = "1"
+REGISTER = "2"
 MASTERS = "1"
 PROCESS = "4"
 REFERENCE = "4"

@@ -14,6 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astrid_assets.surveys.alert_columns import (
+    MEERLICHT_COLUMNS,
+    ZTF_COLUMNS,
+    missing_columns,
+    sign_of,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
@@ -111,7 +118,7 @@ def read_alerts(path: Path) -> Iterator[Alert | BadAlert]:
     Raises
     ------
     NoAlerts
-        If it is no Parquet file of a known kind, or too large.
+        If it is no Parquet file of a known kind, lacks a column or is too large.
     """
     import polars as pl
 
@@ -124,13 +131,15 @@ def read_alerts(path: Path) -> Iterator[Alert | BadAlert]:
         frame = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise NoAlerts(f"{path.name} is no Parquet file: {error}") from error
-    if {"candid", "isdiffpos", "cutout_template"} <= set(frame.columns):
+    if {"candid", "cutout_template"} <= set(frame.columns):
+        _must_have(ZTF_COLUMNS, frame.columns, path)
         return _read(frame.iter_rows(named=True), _ztf)
-    if {"candidate_id", "votes", "cutout_scorr"} <= set(frame.columns):
+    if {"candidate_id", "cutout_scorr"} <= set(frame.columns):
+        _must_have(MEERLICHT_COLUMNS, frame.columns, path)
         return _read(frame.iter_rows(named=True), _meerlicht)
     raise NoAlerts(
-        f"{path.name} has neither the columns of ZTF alerts (candid, isdiffpos, "
-        "cutout_template) nor of MeerLICHT votes (candidate_id, votes, cutout_scorr)"
+        f"{path.name} has neither the columns of ZTF alerts (candid, "
+        "cutout_template) nor of MeerLICHT votes (candidate_id, cutout_scorr)"
     )
 
 
@@ -148,6 +157,15 @@ def noise_fwhm(score: Image) -> float:
     return FWHM_PER_SIGMA / (2 * np.sqrt(-np.log(rho)))
 
 
+def _must_have(wanted: frozenset[str], found: list[str], path: Path) -> None:
+    missing = missing_columns(wanted, found)
+    if missing:
+        raise NoAlerts(
+            f"{path.name} lacks the columns {', '.join(missing)}: write the table again "
+            "with them; a column without values may hold nulls"
+        )
+
+
 def _read(
     rows: Iterator[dict[str, object]], alert_of: Callable[[Row], Alert]
 ) -> Iterator[Alert | BadAlert]:
@@ -160,7 +178,13 @@ def _read(
 
 def _ztf(row: Row) -> Alert:
     name = str(row["candid"])
-    sign = 1 if row["isdiffpos"] else -1
+    sign = sign_of(row["isdiffpos"])
+    if sign is None:
+        raise BadAlert(
+            "no_sign",
+            f"alert {name}: isdiffpos = {str(row['isdiffpos'])[:20]!r} is neither true (t, 1) "
+            "nor false (f, 0), so nobody knows whether the source brightened",
+        )
     fwhm = _number(row, "fwhm")
     if not fwhm > 0:
         raise BadAlert("no_fwhm", f"alert {name} has no FWHM")

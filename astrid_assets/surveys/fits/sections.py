@@ -1,6 +1,9 @@
 """Sections such as ``[17:528,1:520]``: overscan to subtract, area to keep.
 
-FITS counts pixels from 1 and includes both ends; arrays do neither.
+FITS counts pixels from 1 and includes both ends; arrays do neither. A star means a
+whole axis, and a step of 1 changes nothing. Ends in reverse order mean the same pixels:
+detector files write them where an amplifier reads towards lower coordinates, and the
+image is left as it is in the file.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
     from astrid_assets.surveys.fits.headers import HeaderView
     from astrid_assets.surveys.profile import Detector
 
-SECTION = re.compile(r"\[?\s*(\d+)\s*:\s*(\d+)\s*,\s*(\d+)\s*:\s*(\d+)\s*\]?")
+AXIS = r"\s*(?:\*|(\d+)\s*:\s*(\d+)(?:\s*:\s*[+-]?1)?)\s*"
+SECTION = re.compile(rf"\[?{AXIS},{AXIS}\]?")
 
 
 def section(
@@ -78,8 +82,9 @@ def _slices(text: str, source: str, shape: tuple[int, int]) -> Slices:
             f"{source} is no section like [1:16,1:520]; correct detector.trim and "
             "detector.overscan in the profile",
         )
-    x1, x2, y1, y2 = (int(number) for number in found.groups())
     ny, nx = shape
+    x1, x2 = _ends(found.group(1), found.group(2), nx)
+    y1, y2 = _ends(found.group(3), found.group(4), ny)
     if not (1 <= x1 <= x2 <= nx and 1 <= y1 <= y2 <= ny):
         raise FrameRejected(
             ReasonCode.BAD_SECTION,
@@ -88,3 +93,11 @@ def _slices(text: str, source: str, shape: tuple[int, int]) -> Slices:
             "out of the profile",
         )
     return slice(y1 - 1, y2), slice(x1 - 1, x2)
+
+
+def _ends(first: str | None, last: str | None, length: int) -> tuple[int, int]:
+    """Return the ends of one axis in ascending order; a star is the whole axis."""
+    if first is None or last is None:
+        return 1, length
+    low, high = sorted((int(first), int(last)))
+    return low, high

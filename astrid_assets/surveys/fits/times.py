@@ -1,8 +1,10 @@
 """When a frame was taken: dates and times as headers write them, as MJD (UTC).
 
 Read are ISO dates with or without a time and an offset (``Z``, ``-0700``), dates
-of the old form ``dd/mm/yy``, and Julian dates, modified or not. A date without a
-time of day is only used together with a keyword that has one.
+of the old form ``dd/mm/yy``, and Julian dates, modified or not. Clocks may be padded
+with blanks, have a decimal comma, say 24:00:00 or AM and PM. A date without a time of
+day is only used together with a keyword that has one: a clock, decimal hours or seconds.
+What the header leaves open is decided and noted.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,21 +30,35 @@ DISAGREEMENT_D = 0.02
 SCALES = {"TAI": "tai", "TT": "tt", "TDT": "tt", "ET": "tt", "TDB": "tdb"}
 UTC_NAMES = ("UTC", "UT", "UT1", "GMT", "LOCAL UTC", "Z")
 
+PIVOT_YEAR = 49
+"""Two-digit years below it are of this century: the form was abolished in 1999, but
+programs still write it, and no digitised sky survey is older than November 1949."""
+HOURS_A_DAY, SECONDS_A_DAY = 24, 86_400
+HOUR_UNITS = ("h", "hr", "hour", "hours")
+SECOND_UNITS = ("s", "sec", "second", "seconds")
+
 ISO = re.compile(
-    r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})"
-    r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d*)?))?\s*(Z|UTC?|[+-]\d{2}:?\d{2})?)?"
+    r"(\d{4})\s*[-/]\s*(\d{1,2})\s*[-/]\s*(\d{1,2})"
+    r"(?:[T ]\s*(\d{1,2})\s*:\s*(\d{1,2})(?:\s*:\s*(\d{1,2}(?:[.,]\d*)?))?"
+    r"\s*([AaPp][Mm])?\s*(Z|UTC?|[+-]\d{2}:?\d{2})?)?"
 )
-DAY_FIRST = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})")
-CLOCK = re.compile(r"(\d{1,2}):(\d{2}):(\d{2}(?:\.\d*)?)")
+DAY_FIRST = re.compile(r"(\d{1,2})\s*/\s*(\d{1,2})\s*/\s*(\d{4}|\d{2})")
+CLOCK = re.compile(
+    r"(\d{1,2})\s*:\s*(\d{1,2})\s*:\s*(\d{1,2}(?:[.,]\d*)?)\s*([AaPp][Mm])?\s*(?:Z|UTC?)?"
+)
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A time read from one keyword: days MJD, and whether it has a time of day."""
+    """A time read from one keyword: days MJD, and whether it has a time of day.
+
+    `guess` says what the header left open and how it was decided; empty without one.
+    """
 
     keyword: str
     mjd: float
     has_clock: bool
+    guess: str = ""
 
 
 def start_of_exposure(header: HeaderView, keywords: Keywords, notes: list[str]) -> float | None:
@@ -66,6 +82,8 @@ def start_of_exposure(header: HeaderView, keywords: Keywords, notes: list[str]) 
         notes.extend(f"{moment.keyword} has a date without a time of day" for moment in moments)
         return None
     first = timed[0]
+    if first.guess:
+        notes.append(first.guess)
     notes.extend(
         f"{other.keyword} and {first.keyword} differ by "
         f"{(other.mjd - first.mjd) * 24:.2f} hours; {first.keyword} is used"
@@ -80,18 +98,26 @@ def parse_moment(keyword: str, text: str) -> Moment | None:
     text = text.strip()
     iso = ISO.fullmatch(text)
     if iso:
-        year, month, day, hour, minute, second, zone = iso.groups()
+        year, month, day, hour, minute, second, half, zone = iso.groups()
         mjd = _day(int(year), int(month), int(day))
-        clock = 0.0 if hour is None else _clock(hour, minute, second or "0")
+        clock = 0.0 if hour is None else _clock(hour, minute, second or "0", half)
         if mjd is None or clock is None:
             return None
         return _plausible(keyword, mjd + clock - _offset(zone), hour is not None)
     old = DAY_FIRST.fullmatch(text)
     if old:
         day, month, year = old.groups()
-        # The old FITS form means 19yy; later years have the ISO form.
-        mjd = _day(int(year) + (1900 if len(year) == 2 else 0), int(month), int(day))
-        return None if mjd is None else _plausible(keyword, mjd, has_clock=False)
+        mjd = _day(_full_year(year), int(month), int(day))
+        moment = None if mjd is None else _plausible(keyword, mjd, has_clock=False)
+        if moment is None or len(year) == 4 or int(year) >= PIVOT_YEAR:
+            return moment
+        # The old FITS form means 19yy, but is still written.
+        written = f"{_full_year(year)}-{int(month):02d}-{int(day):02d}"
+        return replace(
+            moment,
+            guess=f"{keyword} = {text!r} is read day first and of this century, as {written}; "
+            "if that is wrong, name a keyword with a full date (keywords.date_obs)",
+        )
     try:
         number = float(text)
     except ValueError:
@@ -114,8 +140,21 @@ def _day(year: int, month: int, day: int) -> float | None:
         return None
 
 
-def _clock(hour: str, minute: str, second: str) -> float | None:
-    h, m, s = int(hour), int(minute), float(second)
+def _full_year(year: str) -> int:
+    if len(year) == 4:
+        return int(year)
+    return int(year) + (2000 if int(year) < PIVOT_YEAR else 1900)
+
+
+def _clock(hour: str, minute: str, second: str, half: str | None = None) -> float | None:
+    """Return the fraction of the day; `half` is AM or PM of a twelve-hour clock."""
+    h, m, s = int(hour), int(minute), float(second.replace(",", "."))
+    if half:
+        if not 1 <= h <= 12:
+            return None
+        h = h % 12 + (12 if half.upper() == "PM" else 0)
+    if h == 24 and m == 0 and s == 0:
+        return 1.0
     # 60 is a leap second.
     return (h + m / 60 + s / 3600) / 24 if h < 24 and m < 60 and s < 61 else None
 
@@ -135,11 +174,38 @@ def _with_clock(moment: Moment, header: HeaderView, keywords: Keywords) -> Momen
         clock = CLOCK.fullmatch(text)
         fraction = _clock(*clock.groups()) if clock else None
         if fraction is not None:
-            return Moment(moment.keyword, moment.mjd + fraction, has_clock=True)
+            return replace(moment, mjd=moment.mjd + fraction, has_clock=True)
         full = parse_moment(keyword, text) if ISO.fullmatch(text) else None
         if full is not None and full.has_clock:
             return full
+        found = _number_as_clock(keyword, text, header.unit(keyword))
+        if found is not None:
+            fraction, guess = found
+            guesses = "; ".join(filter(None, (moment.guess, guess)))
+            return replace(moment, mjd=moment.mjd + fraction, has_clock=True, guess=guesses)
     return moment
+
+
+def _number_as_clock(keyword: str, text: str, unit: str) -> tuple[float, str] | None:
+    """Read hours or seconds since midnight; the unit decides, else the size, noted."""
+    try:
+        number = float(text.replace(",", "."))
+    except ValueError:
+        return None
+    if not 0 <= number <= SECONDS_A_DAY:
+        return None
+    unit = unit.lower()
+    if unit in SECOND_UNITS:
+        return number / SECONDS_A_DAY, ""
+    if unit in HOUR_UNITS:
+        return (number / HOURS_A_DAY, "") if number <= HOURS_A_DAY else None
+    is_hours = number <= HOURS_A_DAY
+    guess = (
+        f"{keyword} = {text} has no unit and is read as "
+        f"{'hours' if is_hours else 'seconds'} since 0 h; if that is wrong, name another "
+        "keyword with the time of day (keywords.time_obs)"
+    )
+    return number / (HOURS_A_DAY if is_hours else SECONDS_A_DAY), guess
 
 
 def _utc(mjd: float, header: HeaderView, keywords: Keywords, notes: list[str]) -> float:

@@ -129,3 +129,58 @@ def test_other_time_scales_are_converted(system: str, behind_utc_s: float) -> No
 def test_an_unknown_time_scale_is_noted() -> None:
     _, notes = start(DATE_OBS="2025-03-01T20:00:00", TIMESYS="SUNDIAL")
     assert notes == ["TIMESYS = 'SUNDIAL' is not known; times count as UTC"]
+
+
+@pytest.mark.parametrize(
+    ("date", "clock"),
+    [
+        ("2025-03-01", " 3: 0: 0.0"),
+        ("2025-3-1", "3:00:00"),
+        ("2025-03-01", "03:00:00,0"),
+        ("2025-03-01", "03:00:00 AM"),
+        ("2025-02-28", "27:00:00"),
+        ("2025-03-01T03:00:00,000", None),
+        ("2025-03-01T 3: 0: 0", None),
+        ("2025-02-28T15:00:00 PM", None),
+        ("2025-03-01 03:00:00 AM", None),
+    ],
+)
+def test_a_clock_means_the_same_in_every_spelling_or_nothing(date: str, clock: str | None) -> None:
+    impossible = "27:" in str(clock) or "15:" in date
+    mjd, _ = start(DATE_OBS=date, **({} if clock is None else {"UT": clock}))
+    if impossible:
+        assert mjd is None
+    else:
+        assert mjd == pytest.approx(Time("2025-03-01T03:00:00").mjd, abs=1e-8)
+
+
+def test_the_end_of_a_day_is_the_start_of_the_next() -> None:
+    mjd, _ = start(DATE_OBS="2025-02-28T24:00:00")
+    assert mjd == pytest.approx(Time("2025-03-01T00:00:00").mjd, abs=1e-8)
+    assert parse_moment("DATE-OBS", "2025-02-28T24:00:01") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "word"),
+    [(3.5, "", "hours"), (12600.0, "", "seconds"), (3.5, "h", ""), (12.0, "s", "")],
+)
+def test_a_number_as_time_of_day_is_hours_or_seconds_and_a_guess_is_noted(
+    value: float, unit: str, word: str
+) -> None:
+    header = header_of({"DATE-OBS": "2025-03-01", "UT": value})
+    if unit:
+        header.comments["UT"] = f"[{unit}] start of exposure"
+    notes: list[str] = []
+    mjd = start_of_exposure(HeaderView(header), Keywords(), notes)
+    wanted = float(str(Time("2025-03-01").mjd)) + (12 * SECOND if value == 12 else 3.5 / 24)
+    assert mjd == pytest.approx(wanted, abs=1e-8)
+    assert len(notes) == (1 if word else 0)
+    assert all(word in note and "keywords.time_obs" in note for note in notes)
+
+
+def test_a_small_two_digit_year_is_of_this_century_and_noted() -> None:
+    mjd, notes = start(DATE_OBS="01/03/25", UT="03:00:00")
+    assert mjd == pytest.approx(Time("2025-03-01T03:00:00").mjd, abs=1e-8)
+    assert len(notes) == 1
+    assert "2025-03-01" in notes[0]
+    assert "keywords.date_obs" in notes[0]
