@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     nargs=-1,
     required=True,
     metavar="NAME|RA DEC [YYYY-MM-DD]",
-    help="Name of an object or a detection, or right ascension and declination in degrees (ICRS); "
-    "then a night, where only one is wanted.",
+    help="Name of an object or a detection, or right ascension and declination (ICRS), in degrees "
+    "or sexagesimal; then a night, where only one is wanted.",
 )
 @click.option("--survey", help="Only frames of this survey.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
@@ -29,11 +29,12 @@ def explain_command(
     *,
     as_json: bool,
 ) -> None:
-    """Say for each frame at RA, DEC (degrees), or at NAME, what it shows there, and why.
+    """Say for each frame at RA, DEC, or at NAME, what it shows there, and why.
 
     \b
     Example:
       astrid explain 14.2633 -37.0399
+      astrid explain 00:57:03.2 -37:02:24
       astrid explain AST15aabc
       astrid explain 14.2633 -37.0399 2015-09-25 --survey kmtnet
     """  # noqa: D301  click's mark for a paragraph that keeps its lines
@@ -73,13 +74,26 @@ def _asked(catalogue: Catalogue, where: tuple[str, ...]) -> tuple[float, float, 
             f"{where[0]!r} is neither a name such as AST25aabc nor RA and DEC in degrees"
         )
     else:
-        ra = click.FloatRange(0, 360)(where[0])
-        dec = click.FloatRange(-90, 90)(where[1])
+        ra, dec = _position(*where[:2])
         rest = where[2:]
     if len(rest) > 1:
         raise click.UsageError(f"after the position comes one night, not {' '.join(rest)}")
     night = click.DateTime(["%Y-%m-%d"])(rest[0]) if rest else None
     return float(ra), float(dec), None if night is None else f"{night:%Y-%m-%d}"
+
+
+def _position(ra_text: str, dec_text: str) -> tuple[float, float]:
+    """Return what was typed as a position, in degrees."""
+    from astrid_assets.science.astrometry.angles import angle_deg
+
+    ra, dec = angle_deg(ra_text, is_ra=True), angle_deg(dec_text, is_ra=False)
+    if ra is None or dec is None:
+        name, text = ("right ascension", ra_text) if ra is None else ("declination", dec_text)
+        raise click.UsageError(
+            f"{text!r} is no {name}: write degrees (266.4375 -29.0079) or hours and degrees "
+            "(17:45:45 -29:00:28)"
+        )
+    return ra, dec
 
 
 def _print(answer: Explanation) -> None:

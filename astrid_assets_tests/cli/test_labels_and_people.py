@@ -123,6 +123,9 @@ def test_explain_prints_and_gives_json(cli: Cli, home: Path) -> None:
     assert "opposite sign" in told.output
     south = cli("explain", "150", "-2")
     assert "no frame in the catalogue covers this position" in south.output
+    for ra, dec in (("10:00:00", "+02:00:00"), ("10h00m00s", "2d00m00s"), ("-210.0", "2")):
+        assert cli("explain", ra, dec, values.NIGHT).output == told.output
+    assert "is no declination" in cli("explain", "150", "north").output
     answer = json.loads(cli("explain", "150", "2", "--json").output)
     assert len(answer["frames"]) == len(values.OUTCOMES) + 1
     assert cli("explain", "150", "2", "yesterday").exit_code == 2

@@ -112,6 +112,26 @@ def has_tables(wcs: WCS) -> bool:
     return any(table is not None for table in tables)
 
 
+def without_distortion(wcs: WCS) -> WCS:
+    """Return a WCS whose pixels are those of its focal plane.
+
+    Parameters
+    ----------
+    wcs
+        With SIP terms or lookup tables.
+
+    Returns
+    -------
+    wcs
+        The same projection and linear part.
+    """
+    new = wcs.deepcopy()
+    new.sip = new.cpdis1 = new.cpdis2 = new.det2im1 = new.det2im2 = None
+    new.wcs.ctype = [kind.removesuffix("-SIP") for kind in wcs.wcs.ctype]
+    new.wcs.set()
+    return new
+
+
 def mapped_wcs(base: WCS, found: PixelMap) -> WCS:
     """Return the WCS of a frame from a base WCS and a map between their focal planes.
 

@@ -6,13 +6,14 @@ makes the whole field absolute.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from astrid_assets.science.arrays.robust import mad_sigma
+from astrid_assets.science.astrometry.distortion import is_distorted, without_distortion
 from astrid_assets.science.astrometry.solution import Solution, solve_wcs
 from astrid_assets.science.astrometry.wcs_tools import footprint
 from astrid_assets.science.errors import FrameRejected, TooFewStars
@@ -32,6 +33,10 @@ SEARCH_RADII = 1.5
 
 MAX_STARS = 1500
 """Only the brightest in that circle: star lists of frames go no deeper."""
+
+MAX_RMS_PX = 1.0
+CLEARLY = 0.7
+"""A header's distortion is left out where that brings the scatter below this share."""
 
 MIN_STARS = 3
 COLOUR_STARS = 10
@@ -62,6 +67,8 @@ class CatalogueTie:
         Magnitudes per magnitude of colour; None when it was not fitted.
     colour_mag
         The median colour, to which the zero point refers; None without colours.
+    is_distortion_left_out
+        True: the catalogue contradicts the header's SIP terms or lookup tables.
     """
 
     solution: Solution
@@ -72,6 +79,7 @@ class CatalogueTie:
     colour_term: float | None = None
     colour_term_err: float | None = None
     colour_mag: float | None = None
+    is_distortion_left_out: bool = False
 
     def summary(self) -> dict[str, float | str | None]:
         """Return the numbers worth keeping, by name."""
@@ -91,6 +99,7 @@ class CatalogueTie:
             "colour_term": self.colour_term,
             "colour_term_err": self.colour_term_err,
             "colour_mag": self.colour_mag,
+            "header_distortion": "left out" if self.is_distortion_left_out else "kept",
         }
 
 
@@ -128,24 +137,65 @@ def tie_to_catalogue(
     Raises
     ------
     FrameRejected
-        `not_in_catalogue` when the stars are not those of the catalogue there.
+        `not_in_catalogue` when the stars are not those of the catalogue there;
+        `bad_astrometry` when they are, but scatter by more than a pixel.
     TooFewStars
         When too few of the matched ones have magnitudes.
     """
     ra, dec, radius, _ = footprint(wcs, shape)
     here = catalogue.at(observed_mjd).near(ra, dec, SEARCH_RADII * radius)
     here = here.part(np.arange(min(len(here), MAX_STARS)))
+    if is_guess:
+        solution, is_left_out = _solved(stars, None, here, wcs, shape), False
+    else:
+        solution, is_left_out = _by_header(stars, here, wcs, shape)
+    worst = max(solution.residuals.rms_px)
+    if not worst <= MAX_RMS_PX:
+        raise FrameRejected(
+            ReasonCode.BAD_ASTROMETRY,
+            f"the stars matched with the catalogue scatter by {worst:.2f} pixels, more than "
+            f"{MAX_RMS_PX:g}: they cannot define the positions of a field",
+            rms_px=worst,
+        )
+    match = solution.match
+    tie = _with_magnitudes(solution, select(stars, match.ours), here.part(match.theirs))
+    return replace(tie, is_distortion_left_out=is_left_out)
+
+
+def _by_header(
+    stars: Stars, here: SkyCatalogue, wcs: WCS, shape: tuple[int, int]
+) -> tuple[Solution, bool]:
+    """Solve with the header's distortion and without it: it may be a left-over."""
+    if not is_distorted(wcs):
+        return _solved(stars, wcs, here, wcs, shape), False
+    plain = without_distortion(wcs)
     try:
-        solution = solve_wcs(stars, None if is_guess else wcs, here.as_stars(), wcs, shape)
+        bent = _solved(stars, wcs, here, wcs, shape)
+    except FrameRejected:
+        return _solved(stars, plain, here, plain, shape), True
+    try:
+        flat = _solved(stars, plain, here, plain, shape)
+    except FrameRejected:
+        return bent, False
+    is_better = len(flat.match.ours) >= len(bent.match.ours) and max(
+        flat.residuals.rms_px
+    ) < CLEARLY * max(bent.residuals.rms_px)
+    return (flat, True) if is_better else (bent, False)
+
+
+def _solved(
+    stars: Stars, header: WCS | None, here: SkyCatalogue, wcs: WCS, shape: tuple[int, int]
+) -> Solution:
+    try:
+        return solve_wcs(stars, header, here.as_stars(), wcs, shape)
     except FrameRejected as error:
+        ra, dec, *_ = footprint(wcs, shape)
         raise FrameRejected(
             ReasonCode.NOT_IN_CATALOGUE,
             f"no match with the {len(here)} catalogue stars around RA {ra:.4f}, Dec "
             f"{dec:.4f}: {error}",
             **error.measurements,
         ) from error
-    match = solution.match
-    return _with_magnitudes(solution, select(stars, match.ours), here.part(match.theirs))
 
 
 def _with_magnitudes(solution: Solution, stars: Stars, catalogue: SkyCatalogue) -> CatalogueTie:

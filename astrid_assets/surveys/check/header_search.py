@@ -10,13 +10,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from astrid_assets.science.astrometry.angles import angle_deg
+from astrid_assets.science.astrometry.distortion import fk5_to_icrs
 from astrid_assets.surveys.fits.facts import MAX_GAIN, MAX_READ_NOISE_E, MIN_GAIN
+from astrid_assets.surveys.fits.header_wcs import MAX_EQUINOX, MIN_EQUINOX
 from astrid_assets.surveys.fits.headers import HeaderView
 from astrid_assets.surveys.fits.image_kind import kind_by_words
 from astrid_assets.surveys.fits.times import parse_moment
 
 ARCSEC_PER_RADIAN = 206_264.806
-SEXAGESIMAL = re.compile(r"([+-]?)(\d{1,3})[: hd]+(\d{1,2})[: m']+(\d{1,2}(?:\.\d*)?)s?")
 POINTINGS = (
     ("RA_OBS", "DEC_OBS"),
     ("OBJCTRA", "OBJCTDEC"),
@@ -104,11 +108,21 @@ def _rank(keyword: str) -> tuple[bool, int, str]:
 def pointing(header: HeaderView) -> tuple[float, float] | None:
     """Return where the header says the telescope looked, in degrees, or None."""
     for ra_keyword, dec_keyword in POINTINGS:
-        ra = _angle(header, ra_keyword, hours=True)
-        dec = _angle(header, dec_keyword, hours=False)
-        if ra is not None and dec is not None and 0 <= ra < 360 and abs(dec) <= 90:
-            return ra, dec
+        ra = angle_deg(header.text(ra_keyword) or "", is_ra=True)
+        dec = angle_deg(header.text(dec_keyword) or "", is_ra=False)
+        if ra is not None and dec is not None:
+            return _in_icrs(header, ra, dec)
     return None
+
+
+def _in_icrs(header: HeaderView, ra_deg: float, dec_deg: float) -> tuple[float, float]:
+    """Precess a pointing of date, as mounts write it."""
+    year = header.number("EQUINOX")
+    is_icrs = (header.text("RADESYS") or "").strip().upper() == "ICRS"
+    if year is None or year == 2000 or is_icrs or not MIN_EQUINOX <= year <= MAX_EQUINOX:
+        return ra_deg, dec_deg
+    ra, dec = fk5_to_icrs(year)(np.array([[ra_deg, dec_deg]]))[0]
+    return float(ra), float(dec)
 
 
 def pixel_scale(header: HeaderView) -> float | None:
@@ -121,15 +135,3 @@ def pixel_scale(header: HeaderView) -> float | None:
         return None
     scale = pixel_um * 1e-3 / focal_mm * ARCSEC_PER_RADIAN
     return scale if 0 < scale <= 120 else None
-
-
-def _angle(header: HeaderView, keyword: str, *, hours: bool) -> float | None:
-    number = header.number(keyword)
-    if number is not None:
-        return number
-    found = SEXAGESIMAL.fullmatch((header.text(keyword) or "").strip())
-    if not found:
-        return None
-    sign, whole, minutes, seconds = found.groups()
-    value = int(whole) + int(minutes) / 60 + float(seconds) / 3600
-    return (-value if sign == "-" else value) * (15 if hours else 1)

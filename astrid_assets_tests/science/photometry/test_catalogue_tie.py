@@ -9,6 +9,7 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import Latitude, Longitude, SkyCoord
 from astropy.time import Time
+from astropy.wcs import Sip
 
 from astrid_assets.science.astrometry.wcs_tools import to_pixels
 from astrid_assets.science.errors import FrameRejected, TooFewStars
@@ -175,3 +176,35 @@ def test_no_wcs_and_no_place_cannot_be_looked_up(rng):
     measured = measure_frame(raw_frame(field.image), None, ProcessingSettings())
     with pytest.raises(FrameRejected, match="ra_deg"):
         make_anchor(measured, ProcessingSettings(), sky(rng))
+
+
+def test_a_distortion_left_over_in_the_header_is_left_out(rng):
+    catalogue, truth = sky(rng), tangent_wcs(SHAPE)
+    header = truth.deepcopy()
+    bends = np.zeros((3, 3))
+    bends[2, 0], bends[1, 1] = 2e-4, 1e-4
+    header.wcs.ctype = ["RA---TAN-SIP", "DEC--TAN-SIP"]
+    header.sip = Sip(bends, -bends.T, None, None, header.wcs.crpix)
+    tie = tie_to_catalogue(seen(rng, catalogue, truth), header, catalogue, MJD, SHAPE)
+    assert grid_error(tie.solution.wcs, truth).max() < 0.1
+    assert tie.summary()["header_distortion"] == "left out"
+
+
+def test_a_distortion_that_is_there_is_kept(rng):
+    catalogue, truth = sky(rng), camera(3.0, ra_deg=40.0)
+    tie = tie_to_catalogue(seen(rng, catalogue, truth), truth, catalogue, MJD, SHAPE)
+    assert grid_error(tie.solution.wcs, truth).max() < 0.1
+    assert tie.summary()["header_distortion"] == "kept"
+
+
+def test_stars_that_scatter_by_a_pixel_define_no_field(rng):
+    catalogue, truth = sky(rng), tangent_wcs(SHAPE)
+    stars = seen(rng, catalogue, truth)
+    blurred = replace(
+        stars,
+        x=stars.x + rng.normal(0, 1.3, len(stars)),
+        y=stars.y + rng.normal(0, 1.3, len(stars)),
+    )
+    with pytest.raises(FrameRejected) as caught:
+        tie_to_catalogue(blurred, truth, catalogue, MJD, SHAPE)
+    assert caught.value.code == "bad_astrometry"
