@@ -230,7 +230,7 @@ def _with_role(request: Request, role: str) -> Person:
     if not person.may(role):
         raise Problem(
             403,
-            f"{person.name} is {person.role} here; this takes a {role}",
+            f"{person.name} is {person.role} here; this takes the role {role}",
             code="not-allowed",
         )
     return person

@@ -35,7 +35,10 @@ def test_a_model_is_deployed_followed_and_taken_back(
         for wrong, code in (
             ({"model_id": JOB}, 404),
             ({"survey": "nowhere"}, 404),
+            ({"survey": ""}, 404),
             ({"force": True}, 422),
+            ({"force": True, "because": " "}, 422),
+            ({"because": "not forced"}, 422),
             ({"model": "1"}, 422),
         ):
             assert client.post("/ml/deployment/deploy", json=wrong).status_code == code
@@ -49,10 +52,14 @@ def test_a_model_is_deployed_followed_and_taken_back(
         dagster.tags = {"astrid/deployment": str(row.sequence)}
         told = client.get(follow).json()
         by_number = client.get(f"/ml/deployment/{row.sequence}/status").json()
+        assert client.post(rollback, json={"because": " "}).status_code == 422
+        for_none = {"because": "worse", "survey": ""}
+        assert client.post(rollback, json=for_none).status_code == 404
         back = client.post(rollback, json={"because": "floods", "to": id_of(1)})
         assert back.status_code == 202, back.text
         common = {"because": "no better", "to": "common", "survey": SURVEY}
         assert "has a champion of its own" in client.post(rollback, json=common).text
+        assert f"{SURVEY} follows the common one already" in client.post(rollback, json=common).text
         deploy(tools, 2, SURVEY)
         assert client.post(rollback, json=common).status_code == 202
         assert client.get("/ml/deployment/99/status").status_code == 404

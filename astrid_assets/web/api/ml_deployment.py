@@ -39,7 +39,8 @@ DeploymentId = Annotated[
 @router.post("/deploy", status_code=202, responses=responses(400, 404, 413, 401, 403, 422, 503))
 def start_deployment(state: State, person: Admin, body: DeployIn) -> JobOut:
     """Compare a model with the one in force and deploy it if it is better, as a run to follow."""
-    if body.force and not body.because:
+    because = (body.because or "").strip()
+    if body.force and not because:
         raise Problem(422, "because: a forced deployment needs its reason", code="invalid")
     config: dict[str, object] = {"survey": body.survey or ""}
     with state.catalogue.read() as session:
@@ -48,8 +49,10 @@ def start_deployment(state: State, person: Admin, body: DeployIn) -> JobOut:
             config["model"] = _model(session, text_id(body.model_id)).id
         elif models.newest_model(session) is None:
             raise not_found("model", "trained")
-    if body.force and body.because:
-        config["force_because"] = body.because
+    if because and not body.force:
+        raise Problem(422, "because: only a forced deployment keeps a reason", code="invalid")
+    if body.force:
+        config["force_because"] = because
     client = DagsterClient(state.settings.dagster_url)
     tags = {REQUESTED_BY: person.name}
     return _told(client, client.launch(DEPLOY_JOB, DEPLOY_ASSET, config, tags))
@@ -61,7 +64,10 @@ def start_rollback(state: State, person: Admin, body: RollbackIn) -> JobOut:
 
     A survey goes back to the common champion with `common`, and follows every later one.
     """
-    config: dict[str, object] = {"because": body.because, "survey": body.survey or ""}
+    because = body.because.strip()
+    if not because:
+        raise Problem(422, "because: a rollback needs its reason, in words", code="invalid")
+    config: dict[str, object] = {"because": because, "survey": body.survey or ""}
     with state.catalogue.read() as session:
         _check_survey(session, body.survey)
         if body.to == models.COMMON:
@@ -119,17 +125,15 @@ def _decision(session: Session, number: int, told: DeploymentOut) -> DeploymentO
 
 def _common(session: Session, survey: str) -> str:
     if not survey or models.champion(session, survey) is None:
-        raise Problem(
-            422,
-            "only a survey that has a champion of its own goes back to `common`: name it in "
-            "`survey`",
-            code="invalid",
-        )
+        rule = "only a survey that has a champion of its own goes back to `common`"
+        told = f"{survey} follows the common one already" if survey else "name it in `survey`"
+        raise Problem(422, f"{rule}: {told}", code="invalid")
     return models.COMMON
 
 
 def _check_survey(session: Session, survey: str | None) -> None:
-    if survey and session.get(Survey, survey) is None:
+    # Empty is no survey, and does not mean all of them.
+    if survey is not None and session.get(Survey, survey) is None:
         raise not_found("survey", survey)
 
 
