@@ -20,6 +20,8 @@ WCS_CARD = re.compile(
     r"^(WCSAXES|NAXIS\d?|(CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA)\d|(CD|PC)(\d_\d+|\d{6})|"
     r"(PV|PS)\d_\d+|PROJP\d+|WAT\d_\d+|LONG?POLE|LATPOLE|RADE(C?)SYS|EQUINOX|EPOCH|"
     r"[AB]P?_(ORDER|DMAX|\d+_\d+)|"
+    # The plate solution of the Digitized Sky Survey.
+    r"AMD[XY]\d+|PLT(RA[HMS]|DEC(SN|[DMS])|SCALE)|PPO\d|[XY]PIXELSZ|CNPIX\d|"
     r"(CPDIS|CQDIS|CPERR|CQERR|D2IMDIS|D2IMERR|DP|DQ|D2IM)\d.*|D2IMEXT|AXISCORR)$"
 )
 NUMBER_CARD = re.compile(

@@ -26,6 +26,32 @@ STEPS = {"CDELT1": -1e-4, "CDELT2": 1.1e-4}
 SIP = {"A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1e-6, "B_1_1": -2e-6}
 SCAMP = {f"PV{axis}_{term}": value for axis in (1, 2) for term, value in ((1, 1.004), (7, -0.005))}
 OLD_PC = {"PC001001": 0.9, "PC001002": 0.1, "PC002001": -0.1, "PC002002": 0.9}
+PLATE = {
+    "PLTRAH": 14,
+    "PLTRAM": 37,
+    "PLTRAS": 46.88253,
+    "PLTDECSN": "-",
+    "PLTDECD": 60,
+    "PLTDECM": 12,
+    "PLTDECS": 59.28761,
+    "PLTSCALE": 67.2,
+    "CNPIX1": 8860,
+    "CNPIX2": 1708,
+    "XPIXELSZ": 25.28445,
+    "YPIXELSZ": 25.28445,
+    **{f"PPO{term}": 0.0 for term in (1, 2, 4, 5)},
+    "PPO3": 176616.98,
+    "PPO6": 177193.56,
+    **{f"AMD{axis}{term}": 0.0 for axis in "XY" for term in range(4, 21)},
+    "AMDX1": 67.226,
+    "AMDX2": -0.2302,
+    "AMDX3": 1.0901,
+    "AMDX8": 2.277e-6,
+    "AMDY1": 67.233,
+    "AMDY2": 0.2261,
+    "AMDY3": -0.5272,
+    "AMDY8": 2.2087e-6,
+}
 
 
 def named(code: str, **cards: Any) -> dict[str, Any]:
@@ -40,6 +66,8 @@ DIALECTS = {
     "TPV": named("TPV", **CD, **SCAMP),
     "SCAMP's TAN": named("TAN", **CD, **SCAMP),
     "SIP beside PV": named("TAN-SIP", **CD, **SIP, **SCAMP),
+    "plate solution": named("TAN", **CD, **PLATE)
+    | {"CRVAL1": 217.484, "CRVAL2": -62.685, "CRPIX1": 50.0, "CRPIX2": 50.0},
     "ZPN": named("ZPN", **CD, PV2_1=1.0, PV2_3=42.0),
     "ZPN of 1996": named("ZPN", **CD, PROJP1=1.0, PROJP3=42.0),
     "SIN with terms": named("SIN", **CD, PV2_1=0.01, PV2_2=0.02),
