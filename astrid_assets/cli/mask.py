@@ -29,8 +29,9 @@ def mask_command(frame: str, output: Path, model: str | None, *, overwrite: bool
     """Let a model outline what is real on a whole frame.
 
     Each pixel is the probability that it belongs to something real, from 0 to 1. Detection does
-    not use it: it shows where the model looks, also where nothing was detected. The model has
-    learned from detections alone, so of blank sky and its noise peaks it knows little.
+    not use it: it shows what the model makes of a detection and what lies around. The model has
+    learned from detections alone: on blank sky most of what it outlines is noise that no
+    detection would propose.
 
     \b
     Example:
