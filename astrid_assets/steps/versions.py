@@ -5,7 +5,7 @@ Part of the hash that says whether a night is done, and Dagster's `code_version`
 
 REGISTER = "2"
 MASTERS = "1"
-PROCESS = "4"
+PROCESS = "5"
 REFERENCE = "4"
 SUBTRACT = "4"
 DETECT = "5"

@@ -28,6 +28,7 @@ from astrid_assets.science.masking.defects import (
     saturated_pixels,
     with_bit,
 )
+from astrid_assets.science.masking.fill_values import fill_marked
 from astrid_assets.science.masking.saturated_hits import mark_saturated_hits
 from astrid_assets.science.masking.trails import find_trails, trail_mask
 from astrid_assets.science.processing.measuring_kernels import subtract_sky, without_noise
@@ -165,6 +166,8 @@ def measure_frame(
     ShapeMismatch
         If a master has another shape.
     """
+    # Calibration would give filled pixels values of their own.
+    frame = replace(frame, mask=fill_marked(frame.data, frame.mask, frame.saturation_e))
     if masters is not None:
         frame = calibrate(frame, masters)
     data, mask = missing_pixels(frame.data, frame.mask)

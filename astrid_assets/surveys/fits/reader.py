@@ -20,6 +20,7 @@ import numpy as np
 from astrid_assets.science.errors import FrameRejected, Reason
 from astrid_assets.science.frame import Frame
 from astrid_assets.science.mask_bits import MaskBit
+from astrid_assets.science.masking.fill_values import filled_pixels
 from astrid_assets.science.reasons import ReasonCode
 from astrid_assets.surveys.fits.facts import (
     DoorRejection,
@@ -170,6 +171,8 @@ def read_image(content: bytes | FitsFile, hdu: int, path: str, profile: SurveyPr
     data, (first_row, first_column) = trimmed.image, trimmed.offset_px
     if wcs is not None and (first_row or first_column):
         wcs = wcs[first_row:, first_column:]
+    if facts.kind in ("light", "unknown"):
+        data = _without_fill(data, saturation - trimmed.highest_level, notes)
     if data.shape != (facts.height, facts.width):
         _must_hold_something(data)
     saturation = (saturation - trimmed.highest_level) * trimmed.saturation_factor
@@ -286,6 +289,18 @@ def _wcs(hdu: Hdu, header: HeaderView, notes: list[str], file: FitsFile) -> WCS 
         return None
     ny, nx = hdu.shape[-2:]
     return survey_wcs(header, (ny, nx), notes, file.lookup_tables)
+
+
+def _without_fill(data: Image, saturation_adu: float, notes: list[str]) -> Image:
+    """Return the image with NaN where a program filled it; a note says with which values."""
+    filled, values = filled_pixels(data, saturation_adu)
+    if not values:
+        return data
+    notes.append(
+        f"{filled.mean():.1%} of the pixels have no data: patches or borders of the value "
+        f"{', '.join(f'{value:g}' for value in values)}"
+    )
+    return np.where(filled, np.float32(np.nan), data)
 
 
 def _must_hold_something(data: Image) -> None:
