@@ -3,9 +3,9 @@
 Part of the hash that says whether a night is done, and Dagster's `code_version`.
 """
 
-REGISTER = "2"
+REGISTER = "3"
 MASTERS = "1"
-PROCESS = "5"
+PROCESS = "6"
 REFERENCE = "4"
 SUBTRACT = "4"
 DETECT = "5"

@@ -14,7 +14,7 @@ import numpy as np
 
 from astrid_assets.science.astrometry.angles import angle_deg
 from astrid_assets.science.astrometry.distortion import fk5_to_icrs
-from astrid_assets.surveys.fits.facts import MAX_GAIN, MAX_READ_NOISE_E, MIN_GAIN
+from astrid_assets.surveys.fits.gain import MAX_GAIN, MAX_READ_NOISE_E, MIN_GAIN
 from astrid_assets.surveys.fits.header_wcs import MAX_EQUINOX, MIN_EQUINOX
 from astrid_assets.surveys.fits.headers import HeaderView
 from astrid_assets.surveys.fits.image_kind import kind_by_words

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from astrid_assets.science.errors import FrameRejected, Reason
 from astrid_assets.science.reasons import ReasonCode
+from astrid_assets.surveys.fits.gain import gain_e_per_adu, read_noise_e
 from astrid_assets.surveys.fits.hdu import axes_in_words
 from astrid_assets.surveys.fits.image_kind import Kind, kind_of
 from astrid_assets.surveys.fits.saturation import stated_saturation
@@ -26,11 +27,7 @@ if TYPE_CHECKING:
 MIN_SIDE_PX = 32
 MAX_SIDE_PX = 2**31 - 1
 """Longest axis that a column of the catalogue holds."""
-MIN_GAIN, MAX_GAIN = 0.02, 30.0
-"""Electrons per ADU: CMOS cameras go down to 0.05, no CCD is above 25. Numbers
-outside are settings of a camera, or placeholders."""
 MAX_EXPOSURE_S = 1e6  # the deepest stacks sum up eleven days
-MAX_READ_NOISE_E = 300.0
 ONE_FIELD = "all"
 NO_BAND = "unknown"
 BAND_CHARS, FIELD_CHARS = 40, 80
@@ -128,8 +125,8 @@ def image_facts(
             notes=_once(notes),
             **setup,
         )
-    gain = _gain(header, profile, notes)
-    read_noise = _read_noise(header, profile, notes)
+    gain = gain_e_per_adu(header, profile, exposure_s, notes)
+    read_noise = read_noise_e(header, profile, notes)
     saturation = stated_saturation(hdu, header, profile, notes)
     return ImageFacts(
         hdu=hdu.index,
@@ -295,38 +292,6 @@ def _shortened(text: str, limit: int, keyword: str, notes: list[str]) -> str:
     if len(clean) > limit:
         notes.append(f"{keyword} is longer than {limit} characters and was cut")
     return clean[:limit].rstrip()
-
-
-def _gain(header: HeaderView, profile: SurveyProfile, notes: list[str]) -> float:
-    if profile.detector.gain_e_per_adu is not None:
-        return profile.detector.gain_e_per_adu
-    unit = (header.text("BUNIT") or "").lower()
-    if unit.startswith(("electron", "e-")):
-        notes.append(f"BUNIT = {unit!r}: the pixels are electrons already")
-        return 1.0
-    for keyword in profile.keywords.gain:
-        value = header.number(keyword)
-        if value is not None and MIN_GAIN <= value <= MAX_GAIN:
-            return value
-        if value is not None:
-            notes.append(f"{keyword} = {value:g} is no gain in electrons per ADU")
-    # Nothing is lost but the meaning of "electron": the variance of processed
-    # frames is anchored to the measured noise of the sky.
-    notes.append("no usable gain: 1 electron per ADU; give detector.gain_e_per_adu")
-    return 1.0
-
-
-def _read_noise(header: HeaderView, profile: SurveyProfile, notes: list[str]) -> float:
-    if profile.detector.read_noise_e is not None:
-        return profile.detector.read_noise_e
-    for keyword in profile.keywords.read_noise:
-        value = header.number(keyword)
-        if value is not None and 0 <= value <= MAX_READ_NOISE_E:
-            return value
-        if value is not None:
-            notes.append(f"{keyword} = {value:g} is no read noise in electrons")
-    notes.append("no read noise: 0 electrons; give detector.read_noise_e")
-    return 0.0
 
 
 def _once(notes: list[str]) -> tuple[str, ...]:

@@ -57,16 +57,20 @@ class HeaderView:
         """Return a number of this HDU alone: scaling is never inherited."""
         return _number(_value(self.header, keyword))
 
-    def unit(self, keyword: str) -> str:
-        """Return the unit in the comment, ``[d] exposure time`` → ``d``, or ''."""
+    def comment(self, keyword: str) -> str:
+        """Return the comment beside the value, or ''."""
         for header in self._headers:
             if _value(header, keyword) is not None:
                 try:
-                    found = UNIT_IN_COMMENT.match(str(header.comments[keyword]))
+                    return str(header.comments[keyword])
                 except CARD_ERRORS:
                     return ""
-                return found.group(1) if found else ""
         return ""
+
+    def unit(self, keyword: str) -> str:
+        """Return the unit in the comment, ``[d] exposure time`` → ``d``, or ''."""
+        found = UNIT_IN_COMMENT.match(self.comment(keyword))
+        return found.group(1) if found else ""
 
     def first_number(self, keywords: Sequence[str]) -> tuple[str, float] | None:
         """Return the first keyword whose value is a number, with it."""
