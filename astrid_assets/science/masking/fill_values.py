@@ -66,14 +66,17 @@ def fill_marked(data: Image, mask: Mask, saturation: float) -> Mask:
 
     Parameters
     ----------
-    data, saturation
+    data : (ny, nx), any unit
         As in `filled_pixels`.
     mask : (ny, nx)
         Bits of the pixels.
+    saturation : unit of `data`
+        As in `filled_pixels`.
 
     Returns
     -------
     marked : (ny, nx)
+        The mask with NO_DATA added.
     """
     filled, values = filled_pixels(data, saturation)
     return with_bit(mask, filled, MaskBit.NO_DATA) if values else mask
