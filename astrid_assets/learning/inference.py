@@ -131,11 +131,11 @@ class OnnxScorer:
             raise ValueError(
                 f"this model takes cutouts of shape (n, {str(self._shape)[1:]}, got {cutouts.shape}"
             )
-        told = unmeasured(len(cutouts)) if measurements is None else measurements
-        if self.takes_measurements and told.shape != (len(cutouts), self._n_measurements):
+        measured = unmeasured(len(cutouts)) if measurements is None else measurements
+        if self.takes_measurements and measured.shape != (len(cutouts), self._n_measurements):
             raise ValueError(
                 f"this model takes {self._n_measurements} measurements of each of "
-                f"{len(cutouts)} cutouts, got {told.shape}"
+                f"{len(cutouts)} cutouts, got {measured.shape}"
             )
         found = np.empty((len(cutouts), *shape), dtype=np.float32)
         for start in range(0, len(cutouts), BATCH):
@@ -143,7 +143,7 @@ class OnnxScorer:
             given = {"cutouts": batch}
             if self.takes_measurements:
                 given["measurements"] = np.ascontiguousarray(
-                    told[start : start + BATCH], dtype=np.float32
+                    measured[start : start + BATCH], dtype=np.float32
                 )
             values = self._session.run([output], given)[0]
             found[start : start + len(batch)] = np.asarray(values)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from astrid_assets.science.arrays.types import Image
 
 TILE_PX = 512
-"""Side of what is kept of a tile; with a network of 8 filters some 200 MB of memory."""
+"""Side of what is kept of a tile."""
 
 
 def frame_mask(
@@ -52,7 +52,7 @@ def frame_mask(
     members = [member for member in network.members if isinstance(member, UNet)]
     if len(members) < len(network.members):
         raise UnusableModel("this network scores cutouts and draws no mask: train a U-Net")
-    grid = 2**network.settings.depth
+    grid, reach = 2**network.settings.depth, reach_px(network.settings.depth)
     _, ny, nx = planes.shape
     # Blank sky up to the network's grid, as its convolutions see beyond any edge.
     padded = np.pad(planes, ((0, 0), (0, -ny % grid), (0, -nx % grid)))[network.window.channels]
@@ -60,11 +60,9 @@ def frame_mask(
     mask = np.empty((height, width), dtype=np.float32)
     with torch.inference_mode():
         for (top, bottom), (left, right) in _tiles(height, width, tile_px, grid):
-            (y0, y1), (x0, x1) = (
-                _with_reach(top, bottom, height, grid),
-                _with_reach(left, right, width, grid),
-            )
-            seen = torch.from_numpy(np.ascontiguousarray(padded[None, :, y0:y1, x0:x1]))
+            y0, x0 = max(top - reach, 0), max(left - reach, 0)
+            around = padded[None, :, y0 : bottom + reach, x0 : right + reach]
+            seen = torch.from_numpy(np.ascontiguousarray(around))
             logits = torch.stack([member(seen).mask for member in members]).mean(dim=0)
             found = torch.sigmoid(logits / calibration.temperature + calibration.offset)[0, 0]
             mask[top:bottom, left:right] = found[
@@ -92,8 +90,3 @@ def _tiles(
     for top in range(0, height, step):
         for left in range(0, width, step):
             yield (top, min(top + step, height)), (left, min(left + step, width))
-
-
-def _with_reach(start: int, stop: int, side: int, grid: int) -> tuple[int, int]:
-    reach = reach_px(grid.bit_length() - 1)
-    return max(start - reach, 0), min(stop + reach, side)

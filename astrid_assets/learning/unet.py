@@ -80,6 +80,9 @@ class CandidateHead(nn.Module):
         count = len(names)
         self.register_buffer("middle", torch.zeros(count))
         self.register_buffer("spread", torch.ones(count))
+        self.correction = nn.Sequential()
+        if not count:
+            return
         last = nn.Linear(HIDDEN, 1)
         # Training begins with what the pixels say.
         nn.init.zeros_(last.weight)
@@ -91,8 +94,6 @@ class CandidateHead(nn.Module):
             nn.ReLU(),
             last,
         )
-        if not count:
-            self.correction = nn.Sequential()
 
     def learn_scale(self, measurements: Measurements) -> None:
         """Take middle (median) and spread (half the central 68 %) of the training rows.

@@ -83,8 +83,8 @@ def _odd_input(scorer: Scorer, cutouts: Cutouts, measurements: Measurements) -> 
         },
     }
     wrong = []
-    for name, (some, told) in tried.items():
-        scores = scorer.score(some, told)
+    for name, (some, measured) in tried.items():
+        scores = scorer.score(some, measured)
         if not (np.isfinite(scores).all() and (scores >= 0).all() and (scores <= 1).all()):
             wrong.append(name)
     return Check(
@@ -128,10 +128,10 @@ def _company(scorer: Scorer, cutouts: Cutouts, measurements: Measurements) -> Ch
 def _costs(
     scorer: Scorer, cutouts: Cutouts, measurements: Measurements, settings: GateSettings
 ) -> list[Check]:
-    told = np.resize(measurements, (TIMED, measurements.shape[1]))
+    measured = np.resize(measurements, (TIMED, measurements.shape[1]))
     many = np.resize(np.asarray(cutouts, dtype=np.float32), (TIMED, *cutouts.shape[1:]))
     before, start = peak_memory_mb(), time.perf_counter()
-    scorer.score(many, told)
+    scorer.score(many, measured)
     spent_ms = (time.perf_counter() - start) * 1e3 / TIMED
     after = peak_memory_mb()
     checks = [

@@ -88,7 +88,7 @@ class Candidate:
     elongation: float | None
     mask_bits: int
     reasons: int
-    measurements: tuple[float, ...] = ()
+    measurements: tuple[float, ...]
 
     @property
     def sign(self) -> int:

@@ -46,12 +46,10 @@ def injections_check(
     from astrid_assets.learning.gate.injections import KeptInjections, keeps_injections
 
     with tools.catalogue.read() as session:
-        own = set(models.scopes(session))
-        surveys = [scope] if scope else injections.surveys_with_injections(session)
+        surveys = injections.surveys_with_injections(session)
         rows = [
             row
-            for survey in surveys
-            if scope or survey not in own
+            for survey in models.surveys_of_scope(session, scope, surveys)
             for row in injections.newest_injections(session, survey, MOST_PER_SURVEY)
         ]
     both = [challenger] if champion is None else [challenger, champion]

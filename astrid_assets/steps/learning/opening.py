@@ -64,13 +64,13 @@ class DatasetArrays:
 
         NaN where a number was not measured, as in versions of before.
         """
-        some = self.samples if rows is None else self.samples[rows]
+        names = [name for name in MEASUREMENTS if MEASURED + name in self.samples.columns]
+        wanted = np.arange(len(self.samples)) if rows is None else rows
         known = {
-            name: some[MEASURED + name].to_numpy().astype(np.float32)
-            for name in MEASUREMENTS
-            if MEASURED + name in some.columns
+            name: self.samples[MEASURED + name].to_numpy().astype(np.float32)[wanted]
+            for name in names
         }
-        return as_columns(known, len(some))
+        return as_columns(known, len(wanted))
 
     def images(self, rows: NDArray[np.int64]) -> Cutouts:
         """Return the cutouts of some rows: (n, 3, size, size)."""

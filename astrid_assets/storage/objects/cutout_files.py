@@ -39,10 +39,6 @@ class MeasuredCutouts:
     pixels: Cutouts
     measurements: Measurements
 
-    def __len__(self) -> int:
-        """Count the cutouts."""
-        return len(self.pixels)
-
 
 def cutout_file(cutouts: Cutouts, measurements: Measurements) -> bytes:
     """Return cutouts as a file.
@@ -66,7 +62,21 @@ def cutout_file(cutouts: Cutouts, measurements: Measurements) -> bytes:
 
 def read_cutout_file(content: bytes) -> MeasuredCutouts:
     """Return the cutouts of a file with their measurements."""
-    return rows_of(np.load(io.BytesIO(content), allow_pickle=False), slice(None))
+    return rows_of(_loaded(content), slice(None))
+
+
+def read_cutout(content: bytes, row: int) -> MeasuredCutouts:
+    """Return one cutout of a file, as one of one.
+
+    Raises
+    ------
+    IndexError
+        If there is no such row.
+    """
+    stored = _loaded(content)
+    if not 0 <= row < len(stored):
+        raise IndexError(f"row {row} of {len(stored)} cutouts")
+    return rows_of(stored, slice(row, row + 1))
 
 
 def rows_of(stored: NDArray[Any], rows: slice | list[int]) -> MeasuredCutouts:
@@ -79,3 +89,7 @@ def rows_of(stored: NDArray[Any], rows: slice | list[int]) -> MeasuredCutouts:
     return MeasuredCutouts(
         np.ascontiguousarray(some[PIXELS], dtype=np.float32), as_columns(known, len(some))
     )
+
+
+def _loaded(content: bytes) -> NDArray[Any]:
+    return np.load(io.BytesIO(content), allow_pickle=False)

@@ -19,7 +19,7 @@ from astrid_assets.storage.database.tables.learning import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
@@ -85,6 +85,20 @@ def scopes(session: Session) -> list[str]:
     """Return the scopes that have a champion, the common one (empty) first."""
     query = select(Deployment.scope).where(Deployment.action.in_(IN_FORCE)).distinct()
     return sorted(scope for scope in session.scalars(query) if in_force(session, scope))
+
+
+def surveys_of_scope(session: Session, scope: str, surveys: Sequence[str]) -> list[str]:
+    """Return which of some surveys the champion of a scope scores.
+
+    Parameters
+    ----------
+    scope
+        A survey; empty: every survey without a champion of its own.
+    """
+    if scope:
+        return [survey for survey in surveys if survey == scope]
+    own = set(scopes(session))
+    return [survey for survey in surveys if survey not in own]
 
 
 def previous(session: Session, scope: str = "") -> Model | None:

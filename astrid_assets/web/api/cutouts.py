@@ -16,7 +16,7 @@ from fastapi import APIRouter, Path, Query, Response
 from astrid_assets.science.arrays.robust import MAD_TO_SIGMA
 from astrid_assets.storage.database.tables.detections import DifferenceRun
 from astrid_assets.storage.fits.stamps import difference_cutout
-from astrid_assets.storage.objects.cutout_files import read_cutout_file
+from astrid_assets.storage.objects.cutout_files import read_cutout
 from astrid_assets.storage.queries import search
 from astrid_assets.web.api.common import DetectionId, State, text_id
 from astrid_assets.web.problems import Problem, not_found, responses
@@ -77,8 +77,7 @@ def cutout(
         if found is None:
             raise not_found("detection", text_id(detection_id))
         run = session.get_one(DifferenceRun, found.difference_id)
-    stack = read_cutout_file(state.store.get(found.cutout_key))
-    stamps = stack.pixels[found.cutout_index]
+    stamps = read_cutout(state.store.get(found.cutout_key), found.cutout_index).pixels[0]
     if suffix == "png":
         image, _, unit = _plane(state, found, run, stamps, plane, with_wcs=False)
         return Response(

@@ -19,7 +19,7 @@ from astrid_assets.pictures.orientation import Orientation, orientation_of
 from astrid_assets.science.arrays.robust import MAD_TO_SIGMA, median_deviation
 from astrid_assets.science.arrays.types import CUTOUT_SIZE
 from astrid_assets.science.detection.measurements import MEASUREMENTS
-from astrid_assets.storage.objects.cutout_files import MeasuredCutouts, read_cutout_file
+from astrid_assets.storage.objects.cutout_files import MeasuredCutouts, read_cutout
 from astrid_assets.storage.objects.store_errors import ObjectMissing
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class PlaneReader:
         ObjectMissing
             If the array is not there, or has no such row.
         """
-        science, reference, score = self._file(key, index).pixels[index]
+        science, reference, score = self._row(key, index).pixels[0]
         return science, reference, score
 
     def measurements(self, key: str, index: int) -> dict[str, float | None]:
@@ -138,17 +138,17 @@ class PlaneReader:
         ObjectMissing
             If the array is not there, or has no such row.
         """
-        row = self._file(key, index).measurements[index].tolist()
+        row = self._row(key, index).measurements[0].tolist()
         return {
             name: None if math.isnan(value) else value
             for name, value in zip(MEASUREMENTS, row, strict=True)
         }
 
-    def _file(self, key: str, index: int) -> MeasuredCutouts:
-        found = read_cutout_file(self.cache.get(self.store, key))
-        if not 0 <= index < len(found):
-            raise ObjectMissing(f"row {index} of {key}", self.store.url)
-        return found
+    def _row(self, key: str, index: int) -> MeasuredCutouts:
+        try:
+            return read_cutout(self.cache.get(self.store, key), index)
+        except IndexError as error:
+            raise ObjectMissing(f"row {index} of {key}", self.store.url) from error
 
     def stamps(self, spot: Spot) -> PlaneStamps:
         """Return everything around a detection; read once, then remembered."""

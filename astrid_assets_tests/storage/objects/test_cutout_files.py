@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from astrid_assets.science.detection.measurements import MEASUREMENTS
-from astrid_assets.storage.objects.cutout_files import cutout_file, read_cutout_file, rows_of
+from astrid_assets.storage.objects.cutout_files import (
+    cutout_file,
+    read_cutout,
+    read_cutout_file,
+    rows_of,
+)
 
 NAMES = list(MEASUREMENTS)
 
@@ -63,3 +68,13 @@ def test_numbers_are_found_by_their_name(pixels, measurements):
 def test_nothing_from_outside_is_unpickled():
     with pytest.raises(ValueError, match="allow_pickle"):
         read_cutout_file(saved(np.array([{"a": 1}], dtype=object)))
+
+
+@pytest.mark.parametrize("row", [-1, 5])
+def test_a_row_that_is_not_there_is_refused(pixels, measurements, row):
+    content = cutout_file(pixels, measurements)
+    one = read_cutout(content, 3)
+    np.testing.assert_array_equal(one.pixels, pixels[3:4])
+    np.testing.assert_array_equal(one.measurements, measurements[3:4])
+    with pytest.raises(IndexError, match=f"row {row} of 5 cutouts"):
+        read_cutout(content, row)

@@ -54,12 +54,10 @@ def newest_cutouts(tools: Tools, scope: str) -> NewestCutouts | None:
         A survey; empty: every survey without a champion of its own.
     """
     with tools.catalogue.read() as session:
-        own = set(models.scopes(session))
-        surveys = [scope] if scope else newest_detections.surveys_with_detections(session)
+        surveys = newest_detections.surveys_with_detections(session)
         rows = [
             row
-            for survey in surveys
-            if scope or survey not in own
+            for survey in models.surveys_of_scope(session, scope, surveys)
             for row in newest_detections.newest_of_survey(session, survey, MOST_PER_SURVEY)
         ]
     if not rows:
