@@ -92,6 +92,7 @@ def _files(tools: Tools, frame: str) -> tuple[str, str, str]:
     """Return id, difference and processed frame of a frame."""
     query = (
         select(DifferenceRun.difference_key, PreprocessRun.frame_key)
+        .select_from(Observation)
         .join(
             DifferenceRun,
             (DifferenceRun.observation_id == Observation.id) & DifferenceRun.is_current,
